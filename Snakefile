@@ -1,0 +1,29 @@
+"""phonsmith: structures → supercells → labels → data sets → fits → phonons → benchmarks → figures."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/structures.smk"
+include: "rules/supercells.smk"
+include: "rules/labels.smk"
+include: "rules/datasets.smk"
+include: "rules/fits.smk"
+include: "rules/phonons.smk"
+include: "rules/benchmarks.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [target for name in config["campaigns"] for target in targets_of(name)],
+
+
+onsuccess:
+    say_where_to_look(log)

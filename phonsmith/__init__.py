@@ -1,0 +1,1 @@
+"""Phonon-accurate machine-learned interatomic potentials."""

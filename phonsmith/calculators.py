@@ -1,0 +1,344 @@
+"""Interatomic potentials as ASE calculators: named, checked, and evaluated on many cells.
+
+Energies are those that belong to the forces (ASE's ``free_energy`` where a calculator has it).
+"""
+
+import contextlib
+import importlib
+import io
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
+from ase.data import chemical_symbols
+from ase.stress import voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from phonsmith.campaign import Model, PotentialSource
+from phonsmith.errors import PhonsmithError
+from phonsmith.files import write_json
+from phonsmith.sources import sha256_of
+from phonsmith.workers import each
+
+# MPtrj, the training set of CHGNet, has all elements up to Pu but these five
+CHGNET_ELEMENTS = frozenset(chemical_symbols[1:95]) - {"Po", "At", "Rn", "Fr", "Ra"}
+
+
+# --- one calculator -----------------------------------------------------------------------------
+
+
+def make_calculator(source: PotentialSource) -> BaseCalculator:
+    """The ASE calculator of a potential; `arguments` override what is set here.
+
+    ``stillinger-weber`` is matscipy's engine with the silicon parameters of Stillinger and Weber,
+    Phys. Rev. B 31, 5262 (1985); its `arguments` replace single parameters (``lambda1``, ...).
+    ``gap`` and ``mace`` read the model file, MACE in float64. ``chgnet`` runs on the CPU in
+    float32.
+
+    Raises
+    ------
+    PhonsmithError
+        The model file is missing, has another checksum, or the calculator cannot be built.
+    """
+    _check_model(source)
+    build = _BUILDERS.get(source.calculator, _imported)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            calculator = build(source)
+    except PhonsmithError:
+        raise
+    except Exception as error:  # third-party constructors raise anything
+        print(said.getvalue(), end="")
+        raise PhonsmithError(
+            f"calculator '{source.calculator}' cannot be built{_of_model(source)}: "
+            f"{one_line(error)}; check its `arguments` and `model`"
+        ) from error
+    return calculator
+
+
+def known_elements(source: PotentialSource) -> frozenset[str] | None:
+    """Symbols of the elements a potential knows; None where only loading it would tell.
+
+    `elements` of the source wins. A GAP is asked for its descriptors' species.
+    """
+    if source.elements is not None:
+        return frozenset(source.elements)
+    if source.calculator == "stillinger-weber":
+        return frozenset({"Si"})
+    if source.calculator == "chgnet":
+        return CHGNET_ELEMENTS
+    if source.calculator == "gap" and source.model and Path(source.model).is_file():
+        return _gap_elements(Path(source.model))
+    return None
+
+
+def check_elements(source: PotentialSource, cells: Sequence[Atoms]) -> None:
+    """Raise PhonsmithError where the cells hold an element that the potential does not know."""
+    known = known_elements(source)
+    found = {symbol for cell in cells for symbol in cell.symbols}
+    if known is not None and not found <= known:
+        raise PhonsmithError(
+            f"calculator '{source.calculator}'{_of_model(source)} does not know "
+            f"{', '.join(sorted(found - known))}; choose a potential for these crystals"
+        )
+
+
+def one_line(error: BaseException) -> str:
+    """An exception of somebody else's code in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _check_model(source: PotentialSource) -> None:
+    if source.model is None:
+        return
+    path = Path(source.model)
+    if not path.is_file():
+        raise PhonsmithError(f"{path}: no such model file (`model` of '{source.calculator}')")
+    if source.sha256 is not None and (found := sha256_of(path)) != source.sha256:
+        raise PhonsmithError(
+            f"{path}: checksum differs: SHA-256 is {found} but the campaign states "
+            f"{source.sha256}; replace the file or correct `sha256`"
+        )
+
+
+def _of_model(source: PotentialSource) -> str:
+    return f" ({source.model})" if source.model else ""
+
+
+def _stillinger_weber(source: PotentialSource) -> BaseCalculator:
+    from matscipy.calculators.manybody import Manybody
+    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
+        Stillinger_Weber_PRB_31_5262_Si as SILICON,
+    )
+    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import StillingerWeber
+
+    unknown = source.arguments.keys() - SILICON.keys()
+    if unknown:
+        raise PhonsmithError(
+            f"calculator 'stillinger-weber': unknown argument {', '.join(sorted(unknown))}; "
+            f"known are {', '.join(sorted(SILICON))}"
+        )
+    return Manybody(**StillingerWeber({**SILICON, **source.arguments}))
+
+
+def _chgnet(source: PotentialSource) -> BaseCalculator:
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    arguments = {"use_device": "cpu", "on_isolated_atoms": "ignore", **source.arguments}
+    return CHGNetCalculator(**arguments)
+
+
+def _gap(source: PotentialSource) -> BaseCalculator:
+    from quippy.potential import Potential as QuippyPotential
+
+    # QUIP stops the whole process, without an exception, for a file it cannot read
+    assert source.model is not None
+    if "<GAP_params" not in _beginning(Path(source.model), 4096):
+        raise PhonsmithError(f"{source.model}: not a GAP (no <GAP_params>); give gap_fit's xml")
+    arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
+    return QuippyPotential(**arguments)
+
+
+def _mace(source: PotentialSource) -> BaseCalculator:
+    import torch
+    from mace.calculators import MACECalculator
+
+    arguments = {"device": "auto", "default_dtype": "float64", **source.arguments}
+    if arguments["device"] == "auto":
+        arguments["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    return MACECalculator(model_paths=source.model, **arguments)
+
+
+def _imported(source: PotentialSource) -> BaseCalculator:
+    module, _, name = source.calculator.partition(":")
+    try:
+        calculator = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PhonsmithError(
+            f"calculator '{source.calculator}' cannot be imported ({error}); check the path and "
+            "that its package is installed"
+        ) from None
+    arguments = dict(source.arguments)
+    if source.model is not None:
+        arguments.setdefault("model", source.model)
+    return calculator(**arguments)
+
+
+_BUILDERS: dict[str, Callable[[PotentialSource], BaseCalculator]] = {
+    "stillinger-weber": _stillinger_weber,
+    "chgnet": _chgnet,
+    "gap": _gap,
+    "mace": _mace,
+}
+
+
+def _beginning(path: Path, size: int) -> str:
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(size)
+
+
+def _gap_elements(path: Path) -> frozenset[str] | None:
+    """Species in the descriptors of a GAP; its e0 list names every element, known or not."""
+    numbers: set[int] = set()
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if "<descriptor>" in line:
+                for text in re.findall(r"\b(?:species_)?Z\d*=(\d+|\{[^}]*\})", line):
+                    numbers.update(int(number) for number in re.findall(r"\d+", text))
+    return frozenset(chemical_symbols[number] for number in numbers) or None
+
+
+# --- many cells ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a potential says of one cell.
+
+    ``energy`` in eV, ``forces`` (atoms, 3) in eV/Å, ``stress`` (3, 3) in eV/Å³ with ASE's sign, or
+    None where the potential gives none. Numbers may be NaN where the potential fails.
+    """
+
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64] | None
+
+
+def evaluate(
+    cells: Sequence[Atoms], source: PotentialSource, processes: int = 1
+) -> list[Evaluation]:
+    """Energy, forces and stress of every cell, in the order of the cells.
+
+    With ``processes`` > 1, spawned processes with one thread each share the cells.
+
+    Raises
+    ------
+    PhonsmithError
+        The potential cannot be built, does not know an element, or fails on a cell.
+    """
+    results: dict[int, Evaluation] = {}
+    for index, outcome in evaluate_each(cells, source, processes):
+        if isinstance(outcome, Exception):
+            raise PhonsmithError(
+                f"calculator '{source.calculator}'{_of_model(source)} fails on cell {index} "
+                f"({cells[index].get_chemical_formula()}): {one_line(outcome)}"
+            ) from outcome
+        results[index] = outcome
+    return [results[index] for index in range(len(cells))]
+
+
+def evaluate_each(
+    cells: Sequence[Atoms], source: PotentialSource, processes: int = 1
+) -> Iterator[tuple[int, Evaluation | Exception]]:
+    """As :func:`evaluate`, but yields (index, evaluation or exception) as each cell is done."""
+    check_elements(source, cells)
+    plain = [_bare(cell) for cell in cells]
+    for index, outcome in each(partial(_evaluator, source), plain, processes):
+        if isinstance(outcome, PhonsmithError):
+            raise outcome
+        yield index, outcome
+
+
+def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
+    """Energy, forces and stress of one cell; the cell stays as it is."""
+    atoms = _bare(cell)
+    offered = getattr(calculator, "implemented_properties", [])
+    wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in offered]
+    if atoms.cell.rank < 3 and "stress" in wanted:
+        wanted.remove("stress")
+    if isinstance(calculator, Calculator):
+        # all at once: some calculators begin anew for each property asked for alone
+        calculator.calculate(atoms, wanted, list(all_changes))
+    energy = calculator.get_property("free_energy" if "free_energy" in wanted else "energy", atoms)
+    forces = calculator.get_property("forces", atoms)
+    stress = calculator.get_property("stress", atoms) if "stress" in wanted else None
+    return Evaluation(
+        energy=float(energy),
+        forces=np.array(forces, dtype=float).reshape(len(atoms), 3),
+        stress=None if stress is None else _full(np.asarray(stress, dtype=float)),
+    )
+
+
+def _evaluator(source: PotentialSource) -> Callable[[Atoms], Evaluation]:
+    return partial(_evaluate_with, make_calculator(source))
+
+
+def _evaluate_with(calculator: BaseCalculator, cell: Atoms) -> Evaluation:
+    return evaluate_one(cell, calculator)
+
+
+def _bare(cell: Atoms) -> Atoms:
+    """Lattice and atoms alone: what a calculator may look at, and quick to send."""
+    return Atoms(cell.numbers, positions=cell.positions, cell=cell.cell, pbc=cell.pbc)
+
+
+def _full(stress: NDArray[np.float64]) -> NDArray[np.float64]:
+    if stress.shape == (6,):
+        return np.asarray(voigt_6_to_full_3x3_stress(stress))
+    return stress.reshape(3, 3)
+
+
+# --- a fitted potential beside its model file -----------------------------------------------
+
+
+class Potential(Model):
+    """A potential that can be used, and what one may ask of it: the file ``potential.json``."""
+
+    source: PotentialSource
+    has_energies: bool
+    level_of_theory: str
+    fit: str
+
+
+def save_potential(path: str | Path, potential: Potential) -> None:
+    """Write ``potential.json``; the model's path is kept relative to its folder."""
+    path = Path(path)
+    source = potential.source
+    if source.model is not None:
+        model = os.path.relpath(Path(source.model).resolve(), path.parent.resolve())
+        source = source.model_copy(update={"model": model})
+    write_json(path, potential.model_copy(update={"source": source}).model_dump(mode="json"))
+
+
+def load_potential(path: str | Path) -> Potential:
+    """Read ``potential.json``; the model's path comes back absolute.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or broken.
+    """
+    path = Path(path)
+    try:
+        potential = Potential.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PhonsmithError(f"{path}: no such file; train the fit first") from None
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise PhonsmithError(f"{path}: not a potential.json ({one_line(error)})") from None
+    source = potential.source
+    if source.model is not None:
+        model = str((path.parent / source.model).resolve())
+        source = source.model_copy(update={"model": model})
+    return potential.model_copy(update={"source": source})
+
+
+def require_energies(potential: Potential, purpose: str) -> None:
+    """Raise PhonsmithError where the potential learnt from forces alone.
+
+    Its energies hold an unknown constant for each crystal and must not be compared.
+    """
+    if not potential.has_energies:
+        raise PhonsmithError(
+            f"fit '{potential.fit}' learnt from forces only, and {purpose} needs energies; "
+            "use labels with energies for it"
+        )

@@ -1,0 +1,79 @@
+"""Reading and writing labelled cells as extended XYZ, the one exchange format of the pipeline.
+
+Keys of a frame (``atoms.info`` unless said otherwise):
+
+``REF_energy``   eV per cell
+``REF_forces``   eV/Å, ``atoms.arrays``, shape (atoms, 3)
+``REF_stress``   eV/Å³, nine numbers, row by row, ASE's sign (positive: the cell wants to shrink)
+``structure``    id of the crystal in the campaign, or the name of a database
+``kind``         displaced, rattled, isolated_atom, recorded or constraint
+``generation``   the generation that asked for the cell
+``index``        number of the cell within its structure and generation
+``seed``         random seed of a rattled cell; -1 where no random number went in
+``method``       the reference method that gave the label
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.files import replacing
+
+ENERGY = "REF_energy"
+FORCES = "REF_forces"
+STRESS = "REF_stress"
+
+
+def read_frames(path: str | Path) -> list[Atoms]:
+    """All frames of an extxyz file; an empty file has none.
+
+    Stresses come back as 3×3 arrays in ``info["REF_stress"]``.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or not extxyz.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PhonsmithError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        return []
+    try:
+        frames: list[Atoms] = read(path, index=":", format="extxyz")
+    except Exception as error:  # ASE raises many kinds for broken files
+        raise PhonsmithError(f"{path}: not a readable extxyz file ({error})") from error
+    for atoms in frames:
+        if STRESS in atoms.info:
+            atoms.info[STRESS] = np.asarray(atoms.info[STRESS], dtype=float).reshape(3, 3)
+    return frames
+
+
+def write_frames(path: str | Path, frames: Iterable[Atoms]) -> None:
+    """Write frames as extxyz: first to a temporary file beside ``path``, then renamed.
+
+    Matrices in ``info`` are written as plain numbers, since gap_fit passes over the JSON text
+    that ASE would write for them. Calculators are not written. No frames give an empty file.
+    """
+    plain = [_plain(atoms) for atoms in frames]
+    with replacing(path) as temporary:
+        if plain:
+            write(temporary, plain, format="extxyz", write_results=False)
+
+
+def _plain(atoms: Atoms) -> Atoms:
+    copy = atoms.copy()
+    for key, value in copy.info.items():
+        if isinstance(value, np.ndarray) and value.ndim > 1:
+            copy.info[key] = value.ravel()
+    return copy
+
+
+def of_kinds(frames: Sequence[Atoms], kinds: Iterable[str]) -> list[Atoms]:
+    """The frames whose ``kind`` is one of ``kinds``, in their order."""
+    wanted = set(kinds)
+    return [atoms for atoms in frames if atoms.info.get("kind") in wanted]

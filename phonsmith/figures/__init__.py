@@ -1,0 +1,1 @@
+"""Figures and the report: each function draws one figure from results in memory."""

@@ -1,0 +1,309 @@
+"""Band structures and densities of states: the reference against a fit."""
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from phonsmith.benchmarks import Benchmark, compare_spectra
+from phonsmith.campaign import CellChoice
+from phonsmith.figures.style import (
+    BLACK,
+    CELLS,
+    DOUBLE_COLUMN_INCH,
+    GREY,
+    PALE,
+    Look,
+    space_group_symbol,
+    special_point,
+    style,
+    thz,
+)
+from phonsmith.spectra import Spectrum
+
+Floats = NDArray[np.float64]
+
+_JUMP = 0.018
+"""Width of the gap at a jump of the path, as a share of the path."""
+
+
+@dataclass(frozen=True)
+class BandsCaption:
+    """What the figure says in words.
+
+    Attributes
+    ----------
+    structure
+        Id of the crystal.
+    space_group
+        Hermann–Mauguin symbol, empty where it is not known.
+    reference
+        Name of the reference method.
+    cell
+        ``relaxed`` or ``reference``.
+    rmse_thz
+        RMSE over the path, None where there is none.
+    reason
+        Why there is none, in words.
+    """
+
+    structure: str
+    space_group: str
+    reference: str
+    cell: CellChoice
+    rmse_thz: float | None
+    reason: str = ""
+
+
+def draw_bands(
+    reference: Spectrum,
+    fit: Spectrum | None,
+    q_resolved_rmse_thz: Floats | None,
+    look: Look,
+    caption: BandsCaption,
+) -> Figure:
+    """Band structure with density of states at its side and the q-resolved RMSE under it.
+
+    The reference is drawn in black, the fit dashed in its colour. Distances along the path are
+    those of the reference crystal for both. Without ``fit`` the reference is drawn alone and
+    ``caption.reason`` says why.
+
+    Parameters
+    ----------
+    reference, fit
+        Spectra at the same fractional q points.
+    q_resolved_rmse_thz
+        (n_q,), see :class:`phonsmith.benchmarks.SpectrumErrors`.
+    """
+    with style():
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 4.0))
+        grid = figure.add_gridspec(
+            2,
+            2,
+            width_ratios=[4.2, 1],
+            height_ratios=[3.6, 1],
+            left=0.062,
+            right=0.99,
+            bottom=0.125,
+            top=0.945,
+            wspace=0.035,
+            hspace=0.07,
+        )
+        bands = figure.add_subplot(grid[0, 0])
+        dos = figure.add_subplot(grid[0, 1], sharey=bands)
+        errors = figure.add_subplot(grid[1, 0], sharex=bands)
+        words = figure.add_subplot(grid[1, 1])
+
+        places = _places(reference)
+        _draw_frequencies(bands, reference, fit, places, look)
+        _draw_dos(dos, reference, fit, look)
+        if q_resolved_rmse_thz is None:
+            _draw_reason(errors, caption.reason or "no phonons of the fit")
+        else:
+            _draw_errors(errors, reference, q_resolved_rmse_thz, places, look.colour)
+            if caption.rmse_thz is not None:
+                errors.axhline(caption.rmse_thz, color=BLACK, lw=0.6, ls=(0, (1, 1.5)))
+        _mark_path(reference, places, bands, errors)
+        _write_words(words, fit is not None, look, caption)
+        _set_title(bands, look, caption)
+    return figure
+
+
+def bands_of_benchmark(
+    benchmark: Benchmark,
+    cell: CellChoice,
+    *,
+    reference: str | Path,
+    fit: str | Path,
+    look: Look,
+    space_group: str,
+    level_of_theory: str,
+) -> Figure:
+    """The figure of one structure of one fit at one choice of the cell.
+
+    ``reference`` and ``fit`` are files of :meth:`Spectrum.save`; that of the fit is read only
+    where the benchmark has an RMSE.
+    """
+    result = next(one for one in benchmark.cells if one.cell == cell)
+    caption = BandsCaption(
+        structure=benchmark.structure,
+        space_group=space_group,
+        reference=level_of_theory,
+        cell=cell,
+        rmse_thz=result.rmse_thz,
+        reason=result.reason,
+    )
+    wanted = Spectrum.load(reference)
+    if result.rmse_thz is None:
+        return draw_bands(wanted, None, None, look, caption)
+    found = Spectrum.load(fit)
+    errors = compare_spectra(wanted, found, benchmark.imaginary_tolerance_thz)
+    return draw_bands(wanted, found, errors.q_resolved_rmse_thz, look, caption)
+
+
+def _places(spectrum: Spectrum) -> Floats:
+    """(n_q,) abscissae: distances, with a gap wherever the path jumps."""
+    places = np.array(spectrum.distances, dtype=float)
+    gap = _JUMP * float(places[-1] - places[0])
+    end = None
+    for one in spectrum.segments():
+        if end not in (None, one.start):
+            places[one.indices.start :] += gap
+        end = one.end
+    return places
+
+
+def _draw_frequencies(
+    axes: Axes, reference: Spectrum, fit: Spectrum | None, places: Floats, look: Look
+) -> None:
+    n_bands = reference.frequencies_thz.shape[1]
+    width = float(np.clip(4.5 / np.sqrt(n_bands), 0.35, 1.1))
+    axes.plot(*_one_line(reference, places), color=BLACK, lw=width, label="reference")
+    if fit is not None:
+        axes.plot(
+            *_one_line(fit, places), color=look.colour, lw=width, ls=(0, (4, 1.6)), label=look.label
+        )
+    lowest = min(one.frequencies_thz.min() for one in (reference, fit) if one is not None)
+    highest = max(one.frequencies_thz.max() for one in (reference, fit) if one is not None)
+    margin = 0.04 * float(highest - lowest)
+    bottom = float(lowest) - margin if lowest < -0.02 * highest else 0.0
+    axes.set_ylim(bottom, float(highest) + margin)
+    if bottom < 0:
+        axes.axhline(0, color=GREY, lw=0.5, zorder=0)
+        axes.axhspan(bottom, 0, color="#F4ECEC", zorder=-1, lw=0)
+        axes.text(
+            0.995,
+            bottom + 0.3 * margin,
+            "imaginary",
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            va="bottom",
+            color=GREY,
+            fontsize=6.5,
+        )
+    axes.set_ylabel("Frequency (THz)")
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+
+
+def _one_line(spectrum: Spectrum, places: Floats) -> tuple[Floats, Floats]:
+    """All bands as one broken line: compact files, and quick to draw."""
+    x: list[Floats] = []
+    y: list[Floats] = []
+    hole = np.full((1, spectrum.frequencies_thz.shape[1]), np.nan)
+    for one in spectrum.segments():
+        x += [places[one.indices], np.array([np.nan])]
+        y += [one.frequencies_thz, hole]
+    abscissae = np.concatenate(x)
+    ordinates = np.concatenate(y)
+    return np.tile(abscissae, ordinates.shape[1]), ordinates.T.ravel()
+
+
+def _draw_dos(axes: Axes, reference: Spectrum, fit: Spectrum | None, look: Look) -> None:
+    density = reference.dos / reference.natom
+    axes.fill_betweenx(reference.dos_frequencies_thz, density, color=PALE, lw=0)
+    axes.plot(density, reference.dos_frequencies_thz, color=BLACK, lw=0.6)
+    highest = float(density.max())
+    if fit is not None:
+        density = fit.dos / fit.natom
+        axes.plot(density, fit.dos_frequencies_thz, color=look.colour, lw=0.9, ls=(0, (4, 1.6)))
+        highest = max(highest, float(density.max()))
+    axes.set_xlim(0, 1.08 * highest)
+    axes.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))
+    axes.set_xlabel("DOS (states/THz/atom)", labelpad=1)
+    axes.tick_params(labelleft=False)
+
+
+def _draw_errors(
+    axes: Axes, reference: Spectrum, q_resolved_rmse_thz: Floats, places: Floats, colour: str
+) -> None:
+    for one in reference.segments():
+        x, y = places[one.indices], q_resolved_rmse_thz[one.indices]
+        axes.fill_between(x, y, color=colour, alpha=0.25, lw=0)
+        axes.plot(x, y, color=colour, lw=0.9)
+    axes.set_ylim(0, 1.15 * max(float(q_resolved_rmse_thz.max()), 1e-3))
+    axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    axes.set_ylabel("RMSE (THz)")
+
+
+def _draw_reason(axes: Axes, reason: str) -> None:
+    axes.set_yticks([])
+    axes.text(
+        0.5,
+        0.5,
+        textwrap.fill(f"no RMSE: {reason}", 80),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+    )
+
+
+def _mark_path(reference: Spectrum, places: Floats, bands: Axes, errors: Axes) -> None:
+    """Special points as ticks and lines; a jump of the path as a grey gap."""
+    marks: list[tuple[float, float, str]] = []  # from, to, name
+    for one in reference.segments():
+        first, last = places[one.indices.start], places[one.indices.stop - 1]
+        if not marks:
+            marks.append((first, first, one.start))
+        elif marks[-1][2] != one.start:
+            marks[-1] = (marks[-1][0], first, f"{marks[-1][2]}|{one.start}")
+        marks.append((last, last, one.end))
+    for axes in (bands, errors):
+        for start, end, _ in marks:
+            if end > start:
+                axes.axvspan(start, end, facecolor="#EFEFEF", edgecolor=GREY, lw=0.5, zorder=2.5)
+            else:
+                axes.axvline(start, color=GREY, lw=0.4, zorder=0.5)
+        axes.set_xlim(places[0], places[-1])
+        axes.tick_params(axis="x", length=0)
+    errors.set_xticks([(start + end) / 2 for start, end, _ in marks])
+    errors.set_xticklabels(_staggered(marks, float(places[-1] - places[0])))
+    errors.set_xlabel("Wave vector")
+    bands.tick_params(labelbottom=False)
+
+
+def _staggered(marks: list[tuple[float, float, str]], length: float) -> list[str]:
+    """Names of the special points; one that would run into its neighbour goes a line lower."""
+    inch_per_unit = 0.75 * DOUBLE_COLUMN_INCH / length
+    labels: list[str] = []
+    free = [-np.inf, -np.inf]  # right ends of what stands in the two lines
+    for start, end, name in marks:
+        half = 0.5 * (0.075 * len(name.replace("_", "")) + 0.03)
+        centre = (start + end) / 2 * inch_per_unit
+        line = 0 if centre - half >= free[0] else 1
+        free[line] = centre + half
+        labels.append("\n" * line + special_point(name))
+    return labels
+
+
+def _write_words(axes: Axes, has_fit: bool, look: Look, caption: BandsCaption) -> None:
+    """The legend, in the corner that the panels leave free."""
+    axes.set_axis_off()
+    handles: list[Line2D | Patch] = [Line2D([], [], color=BLACK, label=caption.reference)]
+    if has_fit:
+        handles.append(Line2D([], [], color=look.colour, ls=(0, (4, 1.6)), label=look.label))
+    if has_fit and caption.rmse_thz is not None:
+        handles.append(
+            Line2D([], [], color=BLACK, lw=0.6, ls=(0, (1, 1.5)), label="RMSE of the path")
+        )
+    axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.06, 0.55),
+        borderaxespad=0,
+        fontsize=6.5,
+    )
+
+
+def _set_title(axes: Axes, look: Look, caption: BandsCaption) -> None:
+    crystal = f"{caption.structure}  {space_group_symbol(caption.space_group)}".rstrip()
+    axes.set_title(crystal, fontweight="bold", loc="left")
+    result = "no RMSE" if caption.rmse_thz is None else f"RMSE {thz(caption.rmse_thz)}"
+    axes.set_title(f"{look.label}, {CELLS[caption.cell]}: {result}", loc="right")

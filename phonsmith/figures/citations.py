@@ -1,0 +1,60 @@
+"""What to cite for what a campaign used."""
+
+from phonsmith.campaign import Campaign
+
+METHOD = (
+    "C. Ertural et al. (2025): the workflow from displaced and rattled supercells to potentials "
+    "for phonons, and the RMSE used here (equations 1 and 2).",
+    "J. George, G. Hautier, A. P. Bartók, G. Csányi, V. L. Deringer, J. Chem. Phys. 153, 044104 "
+    "(2020): phonon accuracy of GAP fits, force-proportional regularisation.",
+    "J. D. Morrow, V. L. Deringer, J. Chem. Phys. 157, 104105 (2022): indirect learning and "
+    "physically guided validation.",
+)
+"""The papers whose method this is."""
+
+_ALWAYS = (
+    "phonopy: A. Togo, L. Chaput, T. Tadano, I. Tanaka, J. Phys.: Condens. Matter 35, 353001 "
+    "(2023); A. Togo, J. Phys. Soc. Jpn. 92, 012001 (2023).",
+    "ASE: A. H. Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017).",
+    "pymatgen: S. P. Ong et al., Comput. Mater. Sci. 68, 314 (2013).",
+    "spglib: A. Togo, K. Shinohara, I. Tanaka, Sci. Technol. Adv. Mater. Meth. 4, 2384822 (2024).",
+    "Snakemake: F. Mölder et al., F1000Research 10, 33 (2021).",
+)
+_PATHS = {
+    "setyawan-curtarolo": "Band path: W. Setyawan, S. Curtarolo, Comput. Mater. Sci. 49, 299 "
+    "(2010).",
+    "seekpath": "Band path (seekpath): Y. Hinuma et al., Comput. Mater. Sci. 128, 140 (2017).",
+}
+_POTENTIALS = {
+    "gap": "GAP and SOAP: A. P. Bartók, M. C. Payne, R. Kondor, G. Csányi, Phys. Rev. Lett. 104, "
+    "136403 (2010); A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B 87, 184115 (2013).",
+    "mace": "MACE: I. Batatia et al., Adv. Neural Inf. Process. Syst. 35, 11423 (2022).",
+    "chgnet": "CHGNet: B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).",
+    "stillinger-weber": "Stillinger–Weber silicon: F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, "
+    "5262 (1985), in matscipy: P. Grigorev et al., J. Open Source Softw. 9, 5668 (2024).",
+}
+
+
+def software(campaign: Campaign) -> list[str]:
+    """Codes and potentials that took part, with their papers."""
+    used = [
+        fit.potential.calculator if fit.kind == "existing" else fit.kind
+        for fit in campaign.fits.values()
+    ]
+    if campaign.reference.method == "calculator":
+        used.append(campaign.reference.potential.calculator)
+    own = [name for name in dict.fromkeys(used) if name not in _POTENTIALS]
+    return [
+        *_ALWAYS,
+        _PATHS[campaign.phonons.band_path],
+        *(text for name, text in _POTENTIALS.items() if name in used),
+        *(f"{name}: see its own documentation." for name in own),
+    ]
+
+
+def data(campaign: Campaign) -> list[str]:
+    """Published data sets that took part."""
+    sources = [database.source for database in campaign.datasets.databases.values()]
+    if campaign.recorded:
+        sources.insert(0, campaign.recorded.source)
+    return [f"{source.name}" + (f": {source.url}" if source.url else "") for source in sources]

@@ -1,0 +1,258 @@
+"""The report: one page of HTML with results, cautions, figures and settings of a campaign.
+
+Everything a reader needs stands in the page; only the full-size figures of single structures and
+fits are links to files beside it. The same results give the same page, byte for byte.
+"""
+
+import base64
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from phonsmith.campaign import Campaign
+from phonsmith.figures import citations
+from phonsmith.figures.cautions import cautions
+from phonsmith.figures.report_tables import (
+    Tables,
+    counted,
+    errors_table,
+    fits_table,
+    label_of,
+    marks_in_words,
+    means_table,
+    mechanics_table,
+    pivot_table,
+    plain_table,
+    rows_of,
+    structures_table,
+)
+from phonsmith.figures.style import CELLS, thz
+
+THUMBNAIL_PIXELS = 620
+"""Width of the small pictures in the page."""
+
+RMSE_IN_WORDS = (
+    "Phonon RMSE: root of the mean of the squared frequency difference over all q points of the "
+    "band path and all branches, the branches of each q point sorted by frequency. Sorting hides "
+    "crossings: the n-th lowest frequencies are compared, not modes of the same pattern."
+)
+
+
+@dataclass(frozen=True)
+class FigureFiles:
+    """The figures of a campaign; those it does not have are left out.
+
+    Attributes
+    ----------
+    by_structure
+        RMSE against structure, SVG.
+    sweeps
+        RMSE against a setting, SVG, by the name of the figure.
+    phonon_vs_force
+        Phonon against force RMSE, SVG.
+    parity
+        By fit, the path without the ending of its format.
+    bands
+        By fit, the folder with one figure for each structure.
+    """
+
+    by_structure: Path
+    sweeps: Mapping[str, Path]
+    phonon_vs_force: Path | None
+    parity: Mapping[str, Path]
+    bands: Mapping[str, Path]
+
+
+def render_report(
+    name: str, campaign: Campaign, tables: Tables, figures: FigureFiles, folder: Path
+) -> str:
+    """The page as HTML.
+
+    Figures of the whole campaign are embedded in full; those of single fits and structures are
+    embedded small, with links to the files.
+
+    Parameters
+    ----------
+    name
+        Name of the campaign.
+    campaign
+        Its settings.
+    tables
+        Its tables.
+    figures
+        Its figures.
+    folder
+        Where the page will stand; links are relative to it.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = files("phonsmith.figures").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        name=name,
+        version=_version(),
+        description=campaign.description,
+        summary=_summary(campaign),
+        level_of_theory=campaign.level_of_theory,
+        means=means_table(campaign, tables.rmse),
+        rmse_in_words=RMSE_IN_WORDS,
+        attention=cautions(campaign, tables),
+        pivots=[pivot_table(campaign, tables.rmse, cell) for cell in campaign.phonons.cells],
+        marks=marks_in_words(tables.rmse),
+        structures=structures_table(tables.structures),
+        labels=plain_table(tables.labels, "Labels and failures") if len(tables.labels) else None,
+        fits=fits_table(campaign, tables.fits),
+        errors=errors_table(campaign, tables.errors),
+        mechanics=mechanics_table(campaign, tables.mechanics),
+        figures=_whole_figures(campaign, figures),
+        parity=[
+            _thumbnail(path, label_of(campaign, fit), folder)
+            for fit, path in figures.parity.items()
+        ],
+        gallery=_gallery(campaign, tables.rmse, figures.bands, folder),
+        gallery_in_words="The reference is black, the fit dashed and in colour; "
+        f"{CELLS[campaign.phonons.cells[0]]}. A picture leads to the figure in full size, which "
+        "lies beside this page.",
+        settings=settings_in_words(campaign),
+        method=citations.METHOD,
+        software=citations.software(campaign),
+        data=citations.data(campaign),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("phonsmith")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _summary(campaign: Campaign) -> str:
+    """What was done, in two sentences."""
+    made = "recorded" if campaign.recorded else "computed"
+    trained, there = len(campaign.trained), len(campaign.fits) - len(campaign.trained)
+    fits = " and ".join(
+        text
+        for number, text in (
+            (trained, f"{counted(trained, 'potential')} fitted to them"),
+            (there, f"{counted(there, 'existing potential')}"),
+        )
+        if number
+    )
+    return (
+        f"{counted(len(campaign.benchmarked), 'crystal')}; reference: {campaign.level_of_theory} "
+        f"({made} labels); {fits}. Phonons of every potential are compared with those of the "
+        "reference, at the same q points and with the same supercells."
+    )
+
+
+# --- settings ----------------------------------------------------------------------------------
+
+
+def settings_in_words(campaign: Campaign) -> str:
+    """The settings that differ from the defaults, as in a campaign file; checksums left out."""
+    settings = campaign.model_dump(
+        mode="json", exclude_defaults=True, exclude={"description": True, "figures": True}
+    )
+    for fit in settings["fits"].values():
+        fit.pop("resources", None)
+    _shorten(settings)
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
+    return str(text)
+
+
+def _shorten(settings: Any) -> None:
+    """Replace the files of every source, with their checksums, by their number."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if key == "source" and isinstance(value, dict) and "files" in value:
+                value["files"] = counted(len(value["files"]), "file")
+            else:
+                _shorten(value)
+
+
+# --- pictures ----------------------------------------------------------------------------------
+
+
+def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, str]]:
+    found = [
+        _embedded(
+            figures.by_structure,
+            "Phonon RMSE of every crystal; the lines are the means.",
+        )
+    ]
+    for name, path in figures.sweeps.items():
+        sweep = campaign.figures.rmse_against[name]
+        words = sweep.axis_label or sweep.setting
+        found.append(_embedded(path, f"Phonon RMSE against {words} ({name})."))
+    if figures.phonon_vs_force is not None:
+        found.append(
+            _embedded(
+                figures.phonon_vs_force,
+                "Mean phonon RMSE against the force RMSE of each trained fit; the area of a circle "
+                "grows with the number of sparse points.",
+            )
+        )
+    return found
+
+
+def _gallery(
+    campaign: Campaign, rmse: pd.DataFrame, bands: Mapping[str, Path], folder: Path
+) -> list[tuple[str, list[dict[str, str]]]]:
+    """The band structures, crystal by crystal, each with its RMSE or why it has none."""
+    first = rmse[rmse["cell"] == campaign.phonons.cells[0]]
+    found = {(row["structure"], row["fit"]): row for row in rows_of(first)}
+    gallery = []
+    for structure in campaign.benchmarked:
+        pictures = []
+        for fit, place in bands.items():
+            row = found[structure, fit]
+            value = row["rmse_thz"]
+            result = f"no RMSE: {row['reason']}" if pd.isna(value) else f"RMSE {thz(value)}"
+            caption = f"{label_of(campaign, fit)}: {result}"
+            pictures.append(_thumbnail(place / structure, caption, folder))
+        gallery.append((structure, pictures))
+    return gallery
+
+
+def _embedded(path: Path, caption: str) -> dict[str, str]:
+    """An SVG figure itself, in the page."""
+    return {"caption": caption, "source": _as_data(path.read_bytes(), "svg+xml"), "link": ""}
+
+
+def _thumbnail(stem: Path, caption: str, folder: Path) -> dict[str, str]:
+    """A small picture in the page, with a link to the file.
+
+    ``stem`` lacks the ending of the format; the best there is, is taken.
+    """
+    paths = {one: stem.with_name(f"{stem.name}.{one}") for one in ("svg", "pdf", "png")}
+    there = [path for path in paths.values() if path.exists()]
+    link = Path(os.path.relpath(there[0], folder)).as_posix() if there else ""
+    if paths["png"].exists():
+        source = _as_data(_small_png(paths["png"]), "png")
+    else:
+        source = link if link.endswith(".svg") else ""
+    return {"caption": caption, "source": source, "link": link}
+
+
+def _as_data(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _small_png(path: Path) -> bytes:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        height = round(image.height * THUMBNAIL_PIXELS / image.width)
+        small = image.convert("RGB").resize((THUMBNAIL_PIXELS, height), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.quantize(64, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

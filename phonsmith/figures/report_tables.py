@@ -1,0 +1,312 @@
+"""The tables of a campaign, read from files and brought into words for the report."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from phonsmith.campaign import Campaign, CellChoice
+from phonsmith.figures.rmse import mean_rmse
+from phonsmith.figures.style import CELLS
+from phonsmith.tables import read_rmse_table
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a campaign; None where it has none.
+
+    Attributes
+    ----------
+    rmse
+        See :func:`phonsmith.tables.rmse_table`.
+    structures
+        One row per crystal: ``structure`` and the fields of
+        :class:`phonsmith.structures.Verdict`.
+    labels
+        Labels and failures by structure, with a column ``failures`` that counts.
+    fits
+        One row per fit: ``fit``, time, memory, and what it learnt from.
+    errors
+        See :func:`phonsmith.fits.errors.errors_of`, with a column ``fit``.
+    mechanics
+        See :func:`phonsmith.tables.mechanics_table`.
+    """
+
+    rmse: pd.DataFrame
+    structures: pd.DataFrame
+    labels: pd.DataFrame
+    fits: pd.DataFrame
+    errors: pd.DataFrame | None = None
+    mechanics: pd.DataFrame | None = None
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        rmse: str | Path,
+        structures: str | Path,
+        labels: str | Path,
+        fits: str | Path,
+        errors: str | Path | None = None,
+        mechanics: str | Path | None = None,
+    ) -> Self:
+        """Read the CSV files of the tables."""
+        names = {"structure": str, "fit": str}
+        return cls(
+            rmse=read_rmse_table(rmse),
+            structures=pd.read_csv(structures, dtype=names),
+            labels=pd.read_csv(labels, dtype=names),
+            fits=pd.read_csv(fits, dtype=names),
+            errors=None if errors is None else pd.read_csv(errors, dtype=names),
+            mechanics=None if mechanics is None else pd.read_csv(mechanics, dtype=names),
+        )
+
+
+def label_of(campaign: Campaign, fit: str) -> str:
+    """Name of a fit for people."""
+    return campaign.fits[fit].label or fit
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 crystal``, ``2 crystals``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table by the names of its columns."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def false_imaginary(rmse: pd.DataFrame) -> "pd.Series[bool]":
+    """Where the fit has imaginary modes and the reference has none."""
+    return rmse["false_imaginary"].fillna(False).astype(bool)
+
+
+Table = dict[str, Any]
+_DASH = "–"
+
+
+def _table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    caption: str = "",
+    text_columns: int = 1,
+) -> Table:
+    """A table for the template; columns after the first ``text_columns`` are numbers."""
+    return {
+        "caption": caption,
+        "columns": [
+            {"title": title, "number": i >= text_columns} for i, title in enumerate(titles)
+        ],
+        "rows": [{"cells": [{"text": text} for text in row], "total": False} for row in rows],
+    }
+
+
+def _number(value: Any, digits: int = 3) -> str:
+    return _DASH if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table:
+    """The headline: for each fit and cell mean, worst structure, false imaginary modes."""
+    rows = []
+    for fit in campaign.fits:
+        for cell in campaign.phonons.cells:
+            part = rmse[(rmse["fit"] == fit) & (rmse["cell"] == cell)]
+            mean = mean_rmse(rmse, fit, cell)
+            known = part.dropna(subset="rmse_thz")
+            worst = max(rows_of(known), key=lambda row: float(row["rmse_thz"]), default=None)
+            volume = part["volume_error_percent"].abs().max()
+            rows.append(
+                (
+                    label_of(campaign, fit),
+                    CELLS[cell],
+                    _number(mean.rmse_thz),
+                    f"{mean.structures} of {mean.total}",
+                    _DASH if worst is None else _number(worst["rmse_thz"]),
+                    _DASH if worst is None else str(worst["structure"]),
+                    str(int((false_imaginary(part)).sum())),
+                    _number(volume, 2) if cell == "relaxed" else _DASH,
+                )
+            )
+    titles = (
+        "Fit",
+        "Cell",
+        "Mean RMSE (THz)",
+        "Structures",
+        "Largest (THz)",
+        "at",
+        "With false imaginary modes",
+        "Largest volume error (%)",
+    )
+    return _table(titles, rows, "Phonons against the reference", text_columns=2)
+
+
+def pivot_table(campaign: Campaign, rmse: pd.DataFrame, cell: CellChoice) -> Table:
+    """RMSE of structures × fits, the smallest of each row in bold."""
+    part = rmse[rmse["cell"] == cell]
+    found = {(row["structure"], row["fit"]): row for row in rows_of(part)}
+    sampled = set(part.loc[part["in_sample"].astype(bool), "fit"])
+    titles = [label_of(campaign, fit) + (" *" if fit in sampled else "") for fit in campaign.fits]
+    table = _table(["Structure", *titles], [], f"Phonon RMSE (THz), {CELLS[cell]}")
+    for structure in campaign.benchmarked:
+        cells: list[dict[str, Any]] = []
+        for fit in campaign.fits:
+            row = found.get((structure, fit))
+            if row is None or pd.isna(row["rmse_thz"]):
+                cells.append({"text": _DASH, "hint": "" if row is None else row["reason"]})
+            else:
+                false = row["false_imaginary"]
+                mark = "†" if pd.notna(false) and false else ""
+                cells.append({"text": f"{row['rmse_thz']:.3f}{mark}", "value": row["rmse_thz"]})
+        values = [one["value"] for one in cells if "value" in one]
+        for one in cells:
+            one["best"] = len(values) > 1 and one.get("value") == min(values)
+        table["rows"].append({"cells": [{"text": structure}, *cells], "total": False})
+    means = [_number(mean_rmse(rmse, fit, cell).rmse_thz) for fit in campaign.fits]
+    table["rows"].append({"cells": [{"text": one} for one in ("mean", *means)], "total": True})
+    return table
+
+
+def marks_in_words(rmse: pd.DataFrame) -> str:
+    """What the marks in the tables of RMSE mean, those that occur."""
+    words = []
+    if rmse["in_sample"].astype(bool).any():
+        words.append("* in-sample: the fit learnt from the displaced cells of these crystals.")
+    if false_imaginary(rmse).any():
+        words.append("† imaginary modes where the reference has none.")
+    if rmse["rmse_thz"].isna().any():
+        words.append("– no RMSE; the reason stands under “Read this with the numbers”.")
+    return " ".join(words)
+
+
+_STRUCTURE_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "structure": ("Structure", str),
+    "space_group_before": ("No.", lambda value: f"{value:.0f}"),
+    "symbol_before": ("Space group", str),
+    "symbol_after": ("after relaxation", str),
+    "volume_change_percent": ("Volume change (%)", lambda value: f"{value:+.2f}"),
+    "converged": ("Converged", lambda value: "yes" if value else "no"),
+    "reason": ("Note", str),
+}
+
+
+def structures_table(table: pd.DataFrame) -> Table:
+    """Space groups, volume change and what was reported."""
+    columns = [name for name in _STRUCTURE_COLUMNS if name in table]
+    rows = [
+        [
+            _DASH
+            if pd.isna(row[name]) or row[name] == ""
+            else _STRUCTURE_COLUMNS[name][1](row[name])
+            for name in columns
+        ]
+        for row in rows_of(table)
+    ]
+    titles = [_STRUCTURE_COLUMNS[name][0] for name in columns]
+    caption = "Crystals before and after relaxation with the reference method"
+    return _table(titles, rows, caption, text_columns=len(columns))
+
+
+_FIT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "wall_time_s": ("Time (min)", lambda value: f"{value / 60:.1f}"),
+    "peak_memory_mb": ("Memory (GB)", lambda value: f"{value / 1000:.1f}"),
+    "energies": ("Energies", lambda value: f"{value:.0f}"),
+    "forces": ("Force components", lambda value: f"{value:.0f}"),
+    "virials": ("Virial components", lambda value: f"{value:.0f}"),
+}
+
+
+def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table:
+    """Cost of each fit, and the numbers it learnt from."""
+    columns = [name for name in _FIT_COLUMNS if name in table]
+    found = {str(row["fit"]): row for row in rows_of(table)}
+    rows = []
+    for fit, settings in campaign.fits.items():
+        soap = settings.soap if settings.kind == "gap" else None
+        row = [label_of(campaign, fit), settings.kind, str(soap.sparse_points) if soap else _DASH]
+        for name in columns:
+            value = found[fit][name] if fit in found else None
+            row.append(_DASH if pd.isna(value) else _FIT_COLUMNS[name][1](value))
+        rows.append(row)
+    titles = ["Fit", "Kind", "SOAP sparse points", *(_FIT_COLUMNS[name][0] for name in columns)]
+    return _table(titles, rows, "Training: cost and number of observations", text_columns=2)
+
+
+_ERROR_COLUMNS = {
+    "energy": ("energy (meV/atom)", 1e3),
+    "force": ("force (meV/Å)", 1e3),
+    "stress": ("stress (GPa)", 160.21766208),
+}
+
+
+def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | None:
+    """RMSE of energies, forces and stresses, training and test set; None without trained fits."""
+    if errors is None or errors.empty:
+        return None
+    whole = errors[(errors["kind"] == "all") & (errors["structure"] == "all")]
+    quantities = [one for one in _ERROR_COLUMNS if one in set(whole["quantity"])]
+    found = {(row["fit"], row["set"], row["quantity"]): row["rmse"] for row in rows_of(whole)}
+    columns = [(part, one) for one in quantities for part in ("train", "test")]
+    rows = []
+    for fit in campaign.trained:
+        values = [found.get((fit, part, one)) for part, one in columns]
+        factors = [_ERROR_COLUMNS[one][1] for _, one in columns]
+        rows.append(
+            [
+                label_of(campaign, fit),
+                *(
+                    _DASH if value is None else f"{value * factor:.3g}"
+                    for value, factor in zip(values, factors, strict=True)
+                ),
+            ]
+        )
+    titles = ["Fit", *(f"{_ERROR_COLUMNS[one][0]}, {part}" for part, one in columns)]
+    caption = "RMSE on the labels; – where a set has no such label"
+    return _table(titles, rows, caption)
+
+
+def plain_table(table: pd.DataFrame, caption: str) -> Table:
+    """Any tidy table as it is."""
+    numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
+    rows = [
+        [
+            _DASH if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
+            for value in row.values()
+        ]
+        for row in rows_of(table)
+    ]
+    result = _table([str(name).replace("_", " ") for name in table], rows, caption)
+    for column, number in zip(result["columns"], numbers, strict=True):
+        column["number"] = number
+    return result
+
+
+def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | None:
+    """Volume and bulk modulus, reference and fit; all constants stand in the CSV file."""
+    if table is None or table.empty:
+        return None
+    found = {(row["structure"], row["fit"], row["quantity"]): row for row in rows_of(table)}
+    reasons = table[table["reason"].fillna("") != ""]
+    why = {(row["structure"], row["fit"]): str(row["reason"]) for row in rows_of(reasons)}
+    rows = []
+    for structure in campaign.benchmarked:
+        for fit in campaign.fits:
+            cells = [structure, label_of(campaign, fit), why.get((structure, fit), _DASH)]
+            for quantity, digits in (("V0", 3), ("B0", 1)):
+                row = found.get((structure, fit, quantity), {})
+                for column in ("reference_value", "fit_value"):
+                    cells.append(_number(row.get(column), digits))
+            rows.append(cells)
+    titles = [
+        "Structure",
+        "Fit",
+        "Note",
+        "V₀ (Å³/atom), reference",
+        "fit",
+        "B₀ (GPa), reference",
+        "fit",
+    ]
+    caption = "Equation of state (Birch–Murnaghan); elastic constants stand in tables/mechanics.csv"
+    return _table(titles, rows, caption, text_columns=3)

@@ -1,0 +1,412 @@
+"""Phonon RMSE against structure, against a setting of the fits, and against their force errors.
+
+All functions draw from the table of RMSE (columns ``fit``, ``structure``, ``cell``, ``rmse_thz``
+and ``reason``; one row per combination), see :func:`phonsmith.tables.rmse_table`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+
+from phonsmith.figures.style import (
+    BLACK,
+    CELLS,
+    DOUBLE_COLUMN_INCH,
+    GREY,
+    SINGLE_COLUMN_INCH,
+    Look,
+    style,
+)
+
+SMALLEST_THZ = 1e-3
+"""Smaller RMSE are drawn here, since the axis is logarithmic."""
+
+
+class Mean(NamedTuple):
+    """Mean RMSE of a fit, over how many structures, and out of how many."""
+
+    rmse_thz: float
+    structures: int
+    total: int
+
+
+def mean_rmse(table: pd.DataFrame, fit: str, cell: str) -> Mean:
+    """Mean over the structures that have an RMSE; NaN where none has."""
+    values = table.loc[(table["fit"] == fit) & (table["cell"] == cell), "rmse_thz"]
+    mean = float(values.mean()) if values.notna().any() else float("nan")
+    return Mean(mean, int(values.count()), len(values))
+
+
+# --- against structure -----------------------------------------------------------------------
+
+
+def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Figure:
+    """RMSE of every structure, one marker and colour for each fit, one panel for each cell.
+
+    The line of a fit is its mean, which the legend repeats as a number. A structure without an
+    RMSE has a cross in the colour of the fit at the top.
+    """
+    cells = _in_order(table["cell"])
+    structures = _in_order(table["structure"])
+    shown = {fit: look for fit, look in fits.items() if fit in set(table["fit"])}
+    with style():
+        height = max(1.75, 0.5 + 0.155 * len(shown))
+        figure = Figure(
+            figsize=(DOUBLE_COLUMN_INCH, height * len(cells) + 0.75), layout="constrained"
+        )
+        panels = figure.subplots(len(cells), 1, sharex=True, sharey=True, squeeze=False)[
+            :, 0
+        ].tolist()
+        _log_rmse_axis(panels, table["rmse_thz"])
+        for axes, cell in zip(panels, cells, strict=True):
+            part = table[table["cell"] == cell]
+            for i, (fit, look) in enumerate(shown.items()):
+                offset = 0.62 * ((i + 0.5) / len(shown) - 0.5)
+                values = part[part["fit"] == fit].set_index("structure")["rmse_thz"]
+                _draw_fit(axes, values.reindex(structures), offset, look)
+            axes.set_title(CELLS[cell])
+            _legend_with_means(axes, part, cell, shown)
+            for i in range(0, len(structures), 2):
+                axes.axvspan(i - 0.5, i + 0.5, color="#F5F5F5", lw=0, zorder=-2)
+            axes.set_xlim(-0.5, len(structures) - 0.5)
+            axes.tick_params(axis="x", length=0)
+        angle = 0 if len(structures) <= 7 else 35
+        panels[-1].set_xticks(
+            range(len(structures)),
+            structures,
+            rotation=angle,
+            ha="right" if angle else "center",
+            rotation_mode="anchor",
+        )
+        panels[-1].tick_params(axis="x", pad=4)
+        _note(figure, table)
+    return figure
+
+
+def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look) -> None:
+    places = np.arange(len(values)) + offset
+    there = values.notna().to_numpy()
+    heights = np.maximum(values.to_numpy(dtype=float), SMALLEST_THZ)
+    axes.plot(
+        places[there],
+        heights[there],
+        ls="none",
+        marker=look.marker,
+        ms=4,
+        mew=0,
+        color=look.colour,
+        label=look.label,
+    )
+    if there.any():
+        mean = max(float(values.mean()), SMALLEST_THZ)
+        axes.axhline(mean, color=look.colour, lw=0.8, alpha=0.75, zorder=1)
+    _draw_crosses(axes, places[~there], look.colour)
+
+
+def _draw_crosses(axes: Axes, places: Sequence[float] | np.ndarray, colour: str) -> None:
+    """Crosses at the top: here is no RMSE."""
+    if len(places):
+        axes.plot(
+            places,
+            np.full(len(places), 0.95),
+            ls="none",
+            marker="x",
+            ms=4,
+            mew=1.1,
+            color=colour,
+            transform=axes.get_xaxis_transform(),
+            label="_no RMSE",
+        )
+
+
+def _legend_with_means(
+    axes: Axes, table: pd.DataFrame, cell: str, fits: Mapping[str, Look]
+) -> None:
+    handles = []
+    for fit, look in fits.items():
+        mean = mean_rmse(table, fit, cell)
+        number = "  –  " if np.isnan(mean.rmse_thz) else f"{mean.rmse_thz:.3f}"
+        some = "" if mean.structures == mean.total else f" ({mean.structures} of {mean.total})"
+        handles.append(
+            _handle(
+                color=look.colour,
+                marker=look.marker,
+                ms=4,
+                mew=0,
+                label=f"{number}  {look.label}{some}",
+            )
+        )
+    legend = axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.005, 1.03),
+        title="mean (THz)",
+        title_fontsize=7,
+        alignment="left",
+        borderaxespad=0,
+        handlelength=1.4,
+    )
+    legend.set_in_layout(True)
+
+
+def _log_rmse_axis(panels: Sequence[Axes], values: pd.Series) -> None:
+    """Logarithmic axis with plain numbers, 1, 2 and 5 in each decade."""
+    known = np.maximum(values.dropna().to_numpy(dtype=float), SMALLEST_THZ)
+    low, high = (known.min(), known.max()) if len(known) else (0.1, 1.0)
+    for axes in panels:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.35, high * (2.0 if values.isna().any() else 1.35))
+        _plain_log(axes, "y")
+        axes.grid(axis="y", which="major")
+        axes.set_ylabel("Phonon RMSE (THz)")
+
+
+def _plain_log(axes: Axes, which: str) -> None:
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    decades = np.log10(high / low)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3.2 else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _note(figure: Figure, table: pd.DataFrame) -> None:
+    """What the marks mean, under the panels, where they occur."""
+    words = []
+    if table["rmse_thz"].isna().any():
+        words.append("×: no RMSE (crystal or symmetry lost, or no phonons)")
+    if (table["rmse_thz"] < SMALLEST_THZ).any():
+        words.append(f"drawn at {SMALLEST_THZ:g} THz: smaller than that")
+    if words:
+        figure.supxlabel("; ".join(words), fontsize=6.5, color=GREY)
+
+
+# --- against a setting -----------------------------------------------------------------------
+
+
+def draw_rmse_against(table: pd.DataFrame, values: Mapping[str, float], axis_label: str) -> Figure:
+    """RMSE against one setting of the fits: a thin line per structure, a thick one for the mean.
+
+    Parameters
+    ----------
+    values
+        The setting's value for each fit to show. The axis is logarithmic where positive values
+        span a factor of ten or more.
+    axis_label
+        The setting in words, with its unit.
+    """
+    table = table[table["fit"].isin(values)]
+    cells = _in_order(table["cell"])
+    with style():
+        width = SINGLE_COLUMN_INCH if len(cells) == 1 else DOUBLE_COLUMN_INCH
+        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        panels = figure.subplots(1, len(cells), sharex=True, sharey=True, squeeze=False)[0].tolist()
+        _log_rmse_axis(panels, table["rmse_thz"])
+        for axes, cell in zip(panels, cells, strict=True):
+            part = table[table["cell"] == cell]
+            rmse = part.assign(value=part["fit"].map(values)).pivot_table(
+                index="value", columns="structure", values="rmse_thz", dropna=False
+            )
+            _draw_sweep(axes, rmse)
+            axes.set_title(CELLS[cell])
+            axes.label_outer()
+        _sweep_axis(panels, sorted(set(values.values())))
+        _sweep_legend(figure, bool(table["rmse_thz"].isna().any()))
+        figure.supxlabel(axis_label, fontsize=7.5)
+    return figure
+
+
+_THIN = "#9A9A9A"
+_THICK = "#0072B2"
+
+
+def _draw_sweep(axes: Axes, rmse: pd.DataFrame) -> None:
+    """``rmse``: values of the setting × structures."""
+    x = rmse.index.to_numpy(dtype=float)
+    for structure in rmse:
+        y = rmse[structure].to_numpy(dtype=float)
+        axes.plot(x, np.maximum(y, SMALLEST_THZ), color=_THIN, lw=0.6, marker=".", ms=2.5)
+    complete = rmse.notna().all(axis=1)
+    axes.plot(
+        x,
+        np.maximum(rmse.mean(axis=1), SMALLEST_THZ),
+        color=_THICK,
+        lw=1.8,
+        marker="o",
+        ms=4,
+        label="mean",
+    )
+    if not complete.all():
+        # a mean over fewer structures is not comparable: hollow
+        part = rmse[~complete].mean(axis=1)
+        axes.plot(
+            part.index.to_numpy(dtype=float),
+            part,
+            ls="none",
+            marker="o",
+            ms=4,
+            mfc="white",
+            mec=_THICK,
+            zorder=3,
+        )
+        _draw_crosses(axes, part.index.to_numpy(dtype=float), BLACK)
+
+
+def _sweep_legend(figure: Figure, incomplete: bool) -> None:
+    handles = [
+        _handle("one structure", color=_THIN, lw=0.6, marker=".", ms=2.5),
+        _handle("mean", color=_THICK, lw=1.8, marker="o", ms=4),
+    ]
+    if incomplete:
+        handles += [
+            _handle("mean of fewer structures", marker="o", ms=4, mfc="white", mec=_THICK, lw=0),
+            _handle("some structure without RMSE", marker="x", ms=4, color=BLACK, lw=0),
+        ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+
+
+def _sweep_axis(panels: Sequence[Axes], values: Sequence[float]) -> None:
+    logarithmic = values[0] > 0 and values[-1] >= 10 * values[0]
+    for axes in panels:
+        if logarithmic:
+            axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(values))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+# --- against the errors of forces --------------------------------------------------------------
+
+
+def force_errors(errors: pd.DataFrame) -> tuple[dict[str, float], str]:
+    """Force RMSE (component, eV/Å) of each fit, and on what: the test set if there is one.
+
+    Parameters
+    ----------
+    errors
+        See :func:`phonsmith.fits.errors.errors_of`, with a column ``fit``.
+    """
+    whole = errors[
+        (errors["kind"] == "all") & (errors["structure"] == "all") & (errors["quantity"] == "force")
+    ]
+    tested = "test" in set(whole["set"])
+    rows = whole[whole["set"] == ("test" if tested else "train")]
+    values = {str(fit): float(rmse) for fit, rmse in zip(rows["fit"], rows["rmse"], strict=True)}
+    return values, "test set" if tested else "training set (there is no test set)"
+
+
+def draw_phonon_vs_force(
+    table: pd.DataFrame,
+    force_rmse: Mapping[str, float],
+    force_set: str,
+    fits: Mapping[str, Look],
+    sparse_points: Mapping[str, int | None],
+) -> Figure:
+    """Mean phonon RMSE against force RMSE, one point per fit (poster of Ertural et al., figure 3).
+
+    Parameters
+    ----------
+    force_rmse
+        Force RMSE (component, eV/Å) of each fit that has one; the others are left out.
+    force_set
+        What the forces are of, in words for the axis.
+    sparse_points
+        Number of sparse points of a GAP, which is the area of its marker; None for other fits.
+    """
+    cells = _in_order(table["cell"])
+    shown = {fit: look for fit, look in fits.items() if fit in force_rmse}
+    sizes = _marker_sizes({fit: sparse_points.get(fit) for fit in shown})
+    with style():
+        width = SINGLE_COLUMN_INCH + 1.4 if len(cells) == 1 else DOUBLE_COLUMN_INCH
+        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        panels = figure.subplots(1, len(cells), sharex=True, sharey=True, squeeze=False)[0].tolist()
+        incomplete = False
+        for axes, cell in zip(panels, cells, strict=True):
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            for fit, look in shown.items():
+                mean = mean_rmse(table, fit, cell)
+                part = mean.structures < mean.total
+                incomplete |= part
+                axes.plot(
+                    max(force_rmse[fit], 1e-6),
+                    max(mean.rmse_thz, SMALLEST_THZ),
+                    ls="none",
+                    marker="o" if sparse_points.get(fit) else "D",
+                    ms=sizes[fit],
+                    mfc="white" if part else look.colour,
+                    mec=look.colour,
+                    mew=1.0,
+                    alpha=0.9,
+                    label=look.label,
+                )
+            axes.set_title(CELLS[cell])
+            axes.grid(which="major")
+            axes.set_ylabel("Mean phonon RMSE (THz)")
+            axes.label_outer()
+        for axes in panels:
+            axes.margins(0.15)
+            _widen(axes)
+            _plain_log(axes, "x")
+            _plain_log(axes, "y")
+        figure.supxlabel(f"Force RMSE, {force_set} (eV/Å)", fontsize=7.5)
+        _legend_of_fits(panels[-1], shown, sparse_points, sizes, incomplete)
+    return figure
+
+
+def _widen(axes: Axes) -> None:
+    """At least a factor of three on both axes, so that some tick has a number."""
+    for get, put in ((axes.get_xlim, axes.set_xlim), (axes.get_ylim, axes.set_ylim)):
+        low, high = get()
+        if high < 3 * low:
+            middle = np.sqrt(low * high)
+            put(middle / np.sqrt(3), middle * np.sqrt(3))
+
+
+def _marker_sizes(sparse_points: Mapping[str, int | None]) -> dict[str, float]:
+    """Diameters in points: the area grows with the number of sparse points."""
+    most = max((number for number in sparse_points.values() if number), default=1)
+    return {
+        fit: 6.0 if number is None else 3.0 + 8.0 * float(np.sqrt(number / most))
+        for fit, number in sparse_points.items()
+    }
+
+
+def _legend_of_fits(
+    axes: Axes,
+    fits: Mapping[str, Look],
+    sparse_points: Mapping[str, int | None],
+    sizes: Mapping[str, float],
+    incomplete: bool,
+) -> None:
+    handles = []
+    for fit, look in fits.items():
+        number = sparse_points.get(fit)
+        handles.append(
+            _handle(
+                ls="none",
+                marker="o" if number else "D",
+                ms=min(sizes[fit], 8.0),
+                color=look.colour,
+                label=look.label + (f" ({number} sparse points)" if number else ""),
+            )
+        )
+    if incomplete:
+        handles.append(_handle("mean of fewer structures", marker="o", mfc="white", mec=GREY, lw=0))
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0)
+
+
+def _handle(label: str, **look: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], label=label, **look)
+
+
+def _in_order(values: pd.Series) -> list[str]:
+    """Distinct values in the order in which they come first."""
+    return [str(value) for value in values.unique()]

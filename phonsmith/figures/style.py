@@ -1,0 +1,149 @@
+"""How all figures look, and how they are written to files.
+
+Colours are those of Okabe and Ito, which people with the usual kinds of colour blindness can
+tell apart; every fit also has a marker of its own. The fonts are those that matplotlib brings
+along, so that a figure is the same on every machine.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from phonsmith.files import replacing
+
+SINGLE_COLUMN_INCH = 3.4
+DOUBLE_COLUMN_INCH = 7.0
+
+BLACK = "#000000"
+GREY = "#6E6E6E"
+PALE = "#D9D9D9"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+
+CELLS = {"relaxed": "cell relaxed with the fit", "reference": "reference cell"}
+"""The choices of a cell in words."""
+
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "font.size": 7.5,
+    "axes.titlesize": 7.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "lines.linewidth": 0.9,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    # text as outlines: a viewer without the font shows the same figure
+    "svg.fonttype": "path",
+    "svg.hashsalt": "phonsmith",
+    "pdf.fonttype": 42,
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Name, colour and marker of one fit, the same in all figures of a campaign."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+def looks(labels: Mapping[str, str]) -> dict[str, Look]:
+    """A look for each fit from its key and label, by its place in the campaign."""
+    return {
+        fit: Look(label, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, (fit, label) in enumerate(labels.items())
+    }
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The style while a figure is made or written; matplotlib's settings come back afterwards."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+_METADATA: dict[str, dict[str, str | None]] = {
+    ".svg": {"Date": None, "Creator": "phonsmith"},
+    ".pdf": {"CreationDate": None, "Creator": "phonsmith"},
+    ".png": {"Software": "phonsmith"},
+}
+
+
+def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
+    """Write a figure as SVG, PDF or PNG by the ending of ``path``, whole or not at all.
+
+    The file holds no date: the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure
+        What one of the drawing functions returned.
+    path
+        The file.
+    dpi
+        Resolution of PNG, and of the clouds of points that are stored as pixels in the others.
+    """
+    suffix = Path(path).suffix
+    with replacing(path) as temporary, style():
+        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
+
+
+def special_point(name: str) -> str:
+    """A label of the band path with subscripts: ``X_1|K`` becomes X₁|K.
+
+    >>> special_point("X_1|K")
+    'X$_{1}$|K'
+    """
+    return re.sub(r"_(\w+?)(?=\||$)", r"$_{\1}$", name)
+
+
+def space_group_symbol(symbol: str) -> str:
+    """A Hermann–Mauguin symbol with overbars and screw axes, as mathtext.
+
+    >>> space_group_symbol("P6_3/mmc")
+    '$P6_{3}/mmc$'
+    >>> space_group_symbol("Fd-3m")
+    '$Fd\\\\overline{3}m$'
+    """
+    if not symbol:
+        return ""
+    text = re.sub(r"-(\d)", r"\\overline{\1}", symbol)
+    return "$" + re.sub(r"_(\d)", r"_{\1}", text) + "$"
+
+
+def thz(value: float | None) -> str:
+    """A frequency for people: two digits after the point, three below 0.1, and the unit."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.3f} THz" if abs(value) < 0.0995 else f"{value:.2f} THz"

@@ -1,0 +1,124 @@
+"""Potentials fitted to labelled cells: one file for each architecture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ase import Atoms
+from pydantic import TypeAdapter
+
+from phonsmith.calculators import Potential, make_calculator
+from phonsmith.campaign import ExistingFit, Fit, GapFit, MaceFit
+from phonsmith.datasets import Baseline
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY
+from phonsmith.fits.record import TargetCounts, TrainingRecord
+
+__all__ = ["TargetCounts", "TrainingRecord", "existing_potential", "fits_table", "learnable", "recipe", "train"]
+
+
+def train(  # noqa: PLR0917 (the order is that of the stages)
+    fit: GapFit | MaceFit | ExistingFit,
+    frames: Sequence[Atoms],
+    baseline: Baseline,
+    folder: Path,
+    work: Path,
+    threads: int,
+    has_energies: bool,
+) -> TrainingRecord:
+    """Fit a potential to the kinds of cells it is to learn from.
+
+    Parameters
+    ----------
+    fit
+        The recipe.
+    frames
+        The training set; test cells have no place in it.
+    baseline
+        Energies of single atoms.
+    folder
+        An existing folder that receives the model files, which belong together.
+    work
+        A folder that outlives failures: input of the training program, checkpoints to restart from.
+    threads
+        Threads of the training program.
+    has_energies
+        False leaves energies out, whatever the frames hold.
+
+    Raises
+    ------
+    PhonsmithError
+        Nothing to learn from, or the training program failed: its reason is in the text.
+    """
+    if isinstance(fit, ExistingFit):
+        raise PhonsmithError("a fit of kind `existing` is a finished potential; nothing to train")
+    chosen = learnable(frames, fit, has_energies)
+    work.mkdir(parents=True, exist_ok=True)
+    if isinstance(fit, GapFit):
+        from phonsmith.fits import gap
+
+        return gap.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
+    from phonsmith.fits import mace
+
+    return mace.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
+
+
+def learnable(frames: Sequence[Atoms], fit: GapFit | MaceFit, has_energies: bool) -> list[Atoms]:
+    """Copies of the frames that ``fit`` learns from; isolated atoms where energies count."""
+    wanted = set(fit.learn_from) | ({"isolated_atom"} if has_energies else set())
+    chosen = [atoms.copy() for atoms in frames if atoms.info.get("kind", "recorded") in wanted]
+    if not has_energies:
+        for atoms in chosen:
+            atoms.info.pop(ENERGY, None)
+    if not any(atoms.info.get("kind") not in ("isolated_atom", "constraint") for atoms in chosen):
+        raise PhonsmithError(
+            f"learn_from: no labelled cell of kind {', '.join(fit.learn_from)} in the training set"
+        )
+    return chosen
+
+
+def recipe(settings: dict[str, Any]) -> GapFit | MaceFit | ExistingFit:
+    """The fit that a campaign's settings describe."""
+    fit: GapFit | MaceFit | ExistingFit = TypeAdapter(Fit).validate_python(settings)
+    return fit
+
+
+def existing_potential(name: str, fit: ExistingFit) -> Potential:
+    """A potential that exists already, in the place of a trained one.
+
+    Raises
+    ------
+    PhonsmithError
+        It cannot be loaded: found here, before any phonon.
+    """
+    make_calculator(fit.potential)
+    return Potential(
+        source=fit.potential,
+        has_energies=True,
+        level_of_theory=fit.potential.calculator,
+        fit=name,
+    )
+
+
+def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
+    """Time, memory and size of the trainings, one row a fit; existing potentials have no record."""
+    rows = []
+    for fit, record in records.items():
+        if record is None:
+            rows.append({"fit": fit, "kind": "existing"})
+            continue
+        rows.append(
+            {
+                "fit": fit,
+                "kind": record.settings["kind"],
+                "wall_time_s": record.wall_time_s,
+                "peak_memory_mb": record.peak_memory_mb,
+                "n_sparse": record.details.get("n_sparse"),
+                **record.counts.model_dump(),
+                "baseline_origin": record.baseline_origin,
+            }
+        )
+    columns = ["fit", "kind", "wall_time_s", "peak_memory_mb", "n_sparse"]
+    columns += [*TargetCounts.model_fields, "baseline_origin"]
+    return pd.DataFrame(rows, columns=columns)

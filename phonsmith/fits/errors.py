@@ -1,0 +1,163 @@
+"""Errors of a potential on labelled cells."""
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files import replacing
+
+if TYPE_CHECKING:
+    from phonsmith.calculators import Evaluation
+    from phonsmith.campaign import PotentialSource
+
+UNITS = {"energy": "eV/atom", "force": "eV/Å", "stress": "eV/Å³"}
+ALL = "all"
+PREDICTION_COLUMNS = ["set", "structure", "kind", "cell", "quantity", "reference", "prediction"]
+ERROR_COLUMNS = ["set", "kind", "structure", "quantity", "unit", "count", "rmse", "mae", "max"]
+
+
+def predict(
+    source: "PotentialSource", frames: Sequence[Atoms], set_name: str, processes: int = 1
+) -> pd.DataFrame:
+    """Evaluate a potential on labelled frames and set its numbers beside the labels.
+
+    See :func:`predictions` for the table.
+    """
+    from phonsmith.calculators import evaluate
+
+    return predictions(frames, evaluate(frames, source, processes), set_name)
+
+
+def predictions(
+    frames: Sequence[Atoms], evaluations: Sequence["Evaluation"], set_name: str
+) -> pd.DataFrame:
+    """One row for each label: energies, force components, independent stress components.
+
+    Columns: set, structure, kind, cell (number of the frame), quantity, reference, prediction. The
+    energy is in eV per atom, forces in eV/Å, stresses in eV/Å³ (xx, yy, zz, yz, xz, xy).
+
+    Raises
+    ------
+    PhonsmithError
+        There is not one evaluation for each frame.
+    """
+    if len(frames) != len(evaluations):
+        raise PhonsmithError(f"{len(evaluations)} evaluations for {len(frames)} frames")
+    parts = []
+    for cell, (atoms, evaluation) in enumerate(zip(frames, evaluations, strict=True)):
+        for quantity, reference, prediction in _pairs(atoms, evaluation):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "set": set_name,
+                        "structure": str(atoms.info.get("structure", "")),
+                        "kind": str(atoms.info.get("kind", "recorded")),
+                        "cell": cell,
+                        "quantity": quantity,
+                        "reference": reference,
+                        "prediction": prediction,
+                    }
+                )
+            )
+    if not parts:
+        return pd.DataFrame(columns=PREDICTION_COLUMNS)
+    return pd.concat(parts, ignore_index=True)[PREDICTION_COLUMNS]
+
+
+def _pairs(atoms: Atoms, evaluation: "Evaluation") -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    if ENERGY in atoms.info:
+        number = len(atoms)
+        yield (
+            "energy",
+            np.array([float(atoms.info[ENERGY]) / number]),
+            np.array([evaluation.energy / number]),
+        )
+    if FORCES in atoms.arrays:
+        yield "force", np.ravel(atoms.arrays[FORCES]), np.ravel(evaluation.forces)
+    if STRESS in atoms.info and evaluation.stress is not None:
+        yield "stress", _six(np.asarray(atoms.info[STRESS])), _six(evaluation.stress)
+
+
+def _six(stress: np.ndarray) -> np.ndarray:
+    matrix = np.asarray(stress, dtype=float).reshape(3, 3)
+    return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+
+
+def error_table(
+    frames: Sequence[Atoms], evaluations: Sequence["Evaluation"], set_name: str
+) -> pd.DataFrame:
+    """Errors by kind and structure; see :func:`errors_of`."""
+    return errors_of(predictions(frames, evaluations, set_name))
+
+
+def errors_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Root mean square, mean absolute and largest error of a table of :func:`predictions`.
+
+    Columns: set, kind, structure, quantity, unit, count, rmse, mae, max. Rows for each kind and
+    structure, and ``all`` for either or both. Constraint cells are pseudo-observations, not
+    labels: they have rows of their own and do not count in ``all`` kinds.
+    """
+    labels = table[table["kind"] != "constraint"]
+    parts = [
+        table,
+        table.assign(structure=ALL),
+        labels.assign(kind=ALL),
+        labels.assign(kind=ALL, structure=ALL),
+    ]
+    rows = []
+    keys = ["set", "kind", "structure", "quantity"]
+    for part in parts:
+        errors = (part["prediction"] - part["reference"]).astype(float)
+        for key, group in errors.groupby([part[k] for k in keys], sort=True):
+            values = group.to_numpy()
+            quantity = str(key[3])
+            rows.append(
+                (
+                    *key,
+                    UNITS[quantity],
+                    len(values),
+                    float(np.sqrt(np.mean(values**2))),
+                    float(np.mean(np.abs(values))),
+                    float(np.max(np.abs(values))),
+                )
+            )
+    result = pd.DataFrame(rows, columns=ERROR_COLUMNS)
+    return result.sort_values(keys, ignore_index=True)
+
+
+def save_predictions(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table of :func:`predictions` as compressed CSV (``.csv.gz``), the same each time."""
+    text = table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    with replacing(path) as temporary:
+        # without the time and the name of the file that gzip would put into it
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def load_predictions(path: str | Path) -> pd.DataFrame:
+    """Read what :func:`save_predictions` wrote.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or has other columns.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PhonsmithError(f"{path}: no such file")
+    table = pd.read_csv(
+        path,
+        compression="gzip",
+        dtype={"structure": str, "kind": str},
+        keep_default_na=False,
+        na_values={"reference": [""], "prediction": [""]},
+    )
+    if list(table.columns) != PREDICTION_COLUMNS:
+        raise PhonsmithError(f"{path}: not a table of predictions; delete it and run again")
+    return table

@@ -1,0 +1,307 @@
+"""MACE potentials from scratch, trained with MACE's own program."""
+
+import hashlib
+import re
+import shlex
+import shutil
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+
+import phonsmith
+from phonsmith.campaign import MaceFit
+from phonsmith.datasets import Baseline
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
+from phonsmith.fits.child import Finished, run_child
+from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.validation import validation_split
+
+MODEL = "mace.model"
+TRAIN_FILE, VALID_FILE = "train.xyz", "valid.xyz"
+STATE_FILE = "training.sha256"
+NAME = "fit"
+
+_CONTENTS = re.compile(r"Total (Training|Validation) set \[(.*)\]")
+_RESTART = re.compile(r"Loading checkpoint: .*_epoch-(\d+)(?:_swa)?\.pt")
+
+
+def train(
+    fit: MaceFit,
+    frames: Sequence[Atoms],
+    baseline: Baseline,
+    *,
+    folder: Path,
+    work: Path,
+    threads: int,
+) -> TrainingRecord:
+    """Train a MACE on ``frames`` and put ``mace.model`` in ``folder``.
+
+    A training that was interrupted goes on from its last checkpoint in ``work``, if data and
+    settings are still the same. The model is the one of stage two where there is one, else that of
+    stage one: each the state of least validation loss.
+
+    Raises
+    ------
+    PhonsmithError
+        MACE failed (its reason is in the text), or read other data than its input holds.
+    """
+    _check(fit)
+    cells = [atoms for atoms in frames if atoms.info.get("kind") != "isolated_atom"]
+    learning, validation, overlap = validation_split(cells, fit.valid_fraction, fit.seed)
+    write_frames(work / TRAIN_FILE, [mace_frame(atoms) for atoms in learning])
+    write_frames(work / VALID_FILE, [mace_frame(atoms) for atoms in validation])
+    device = _device(fit)
+    arguments = train_arguments(fit, learning, validation, baseline, device)
+    restarted = _ready_to_restart(work, arguments)
+    command = [sys.executable, "-m", "phonsmith.fits.mace_child", *arguments]
+    library = str(Path(phonsmith.__file__).resolve().parents[1])
+    finished = run_child(command, work, threads, {"PYTHONPATH": library})
+    trained = work / ("fit_stagetwo.model" if fit.stage_two_start_epoch else "fit.model")
+    if finished.returncode != 0 or not trained.exists():
+        raise PhonsmithError(
+            f"mace_run_train failed ({finished.ending}): {failure_reason(finished)}"
+        )
+    _compare_contents(finished.lines, {"Training": learning, "Validation": validation})
+    shutil.copyfile(trained, folder / MODEL)
+    _clean(work)
+    return TrainingRecord(
+        model=MODEL,
+        wall_time_s=finished.wall_time_s,
+        peak_memory_mb=finished.peak_memory_mb,
+        counts=_counts(learning, fit),
+        settings=fit.model_dump(mode="json"),
+        command=["mace_run_train", *arguments],
+        baseline=baseline.e0s,
+        baseline_origin=baseline.origin,
+        versions={"mace-torch": version("mace-torch"), "torch": version("torch")},
+        details={
+            "device": device,
+            "restarted": restarted,
+            "validation_cells": len(validation),
+            "validation_cells_also_train": overlap,
+            "epochs": _last_epoch(finished.lines),
+        },
+    )
+
+
+def _check(fit: MaceFit) -> None:
+    start = fit.stage_two_start_epoch
+    if start is not None and start >= fit.max_epochs:
+        raise PhonsmithError(
+            f"stage_two_start_epoch: {start} has to be smaller than max_epochs, {fit.max_epochs}"
+        )
+
+
+def _device(fit: MaceFit) -> str:
+    if fit.device == "cpu":
+        return "cpu"
+    import torch
+
+    found = bool(torch.cuda.is_available())
+    if fit.device == "cuda" and not found:
+        raise PhonsmithError("device: cuda, but torch finds no GPU here; use `auto` or `cpu`")
+    return "cuda" if found else "cpu"
+
+
+# --- input ---------------------------------------------------------------------------------------
+
+
+def mace_frame(atoms: Atoms) -> Atoms:
+    """A frame for MACE: what is not labelled has weight zero, everything else weight one."""
+    frame = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    if FORCES in atoms.arrays:
+        frame.set_array(FORCES, np.asarray(atoms.arrays[FORCES], dtype=float))
+    for key, name in ((ENERGY, "energy"), (STRESS, "stress")):
+        if key in atoms.info:
+            frame.info[key] = atoms.info[key]
+        else:
+            frame.info[f"config_{name}_weight"] = 0.0
+    frame.info["config_type"] = str(atoms.info.get("kind", "recorded"))
+    return frame
+
+
+def train_arguments(
+    fit: MaceFit,
+    learning: Sequence[Atoms],
+    validation: Sequence[Atoms],
+    baseline: Baseline,
+    device: str,
+) -> list[str]:
+    """Arguments of ``mace_run_train``; ``extra_arguments`` have the last word."""
+    energies = any(ENERGY in atoms.info for atoms in learning)
+    stresses = any(STRESS in atoms.info for atoms in learning) and fit.weights.stress > 0
+    e0s = {atomic_numbers[element]: e0 for element, e0 in baseline.e0s.items()}
+    settings: dict[str, str | int | float | bool] = {
+        "name": NAME,
+        "model": "MACE",
+        "train_file": TRAIN_FILE,
+        "valid_file": VALID_FILE,
+        "E0s": str(dict(sorted(e0s.items()))),
+        "energy_key": ENERGY,
+        "forces_key": FORCES,
+        "stress_key": STRESS,
+        "num_channels": fit.num_channels,
+        "max_L": fit.max_l,
+        "num_interactions": fit.num_interactions,
+        "correlation": fit.correlation,
+        "r_max": fit.cutoff_angstrom,
+        "loss": "stress" if stresses else "weighted",
+        "energy_weight": fit.weights.energy if energies else 0.0,
+        "forces_weight": fit.weights.forces,
+        "stress_weight": fit.weights.stress,
+        # MACE drops incomplete batches: with too large ones nothing would be left
+        "batch_size": min(fit.batch_size, len(learning)),
+        "valid_batch_size": min(fit.batch_size, len(validation)),
+        "max_num_epochs": fit.max_epochs,
+        "patience": fit.patience,
+        "lr": fit.learning_rate,
+        "amsgrad": True,
+        "seed": fit.seed,
+        "default_dtype": fit.dtype,
+        "device": device,
+        "save_cpu": True,
+        "restart_latest": True,
+        "plot": False,
+    }
+    if fit.ema_decay is not None:
+        settings |= {"ema": True, "ema_decay": fit.ema_decay}
+    if fit.stage_two_start_epoch is not None:
+        weights = fit.stage_two_weights
+        settings |= {
+            "stage_two": True,
+            "start_stage_two": fit.stage_two_start_epoch,
+            "stage_two_lr": fit.learning_rate / 10,
+            "stage_two_energy_weight": weights.energy if energies else 0.0,
+            "stage_two_forces_weight": weights.forces,
+            "stage_two_stress_weight": weights.stress,
+        }
+    settings |= fit.extra_arguments
+    return _as_options(settings)
+
+
+FLAGS = frozenset(
+    {
+        "distributed",
+        "pair_repulsion",
+        "disallow_random_padding_pt",
+        "amsgrad",
+        "swa",
+        "stage_two",
+        "lbfgs",
+        "ema",
+        "foundation_model_readout",
+        "keep_checkpoints",
+        "save_all_checkpoints",
+        "restart_latest",
+        "save_cpu",
+        "dry_run",
+        "wandb",
+    }
+)
+"""Options of mace_run_train that take no value."""
+
+
+def _as_options(settings: Mapping[str, str | int | float | bool]) -> list[str]:
+    options = []
+    for key, value in settings.items():
+        if key not in FLAGS:
+            options.append(f"--{key}={value}")
+        elif value:
+            options.append(f"--{key}")
+    return options
+
+
+# --- restart -------------------------------------------------------------------------------------
+
+
+def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
+    """Keep checkpoints of this very training, delete all others and unreadable ones.
+
+    Returns whether there is one to go on from.
+    """
+    digest = hashlib.sha256(shlex.join(arguments).encode())
+    for file in (TRAIN_FILE, VALID_FILE):
+        digest.update((work / file).read_bytes())
+    digest.update(version("mace-torch").encode())
+    state = work / STATE_FILE
+    if not state.exists() or state.read_text(encoding="utf-8") != digest.hexdigest():
+        _clean(work)
+        state.write_text(digest.hexdigest(), encoding="utf-8")
+    for model in work.glob("*.model"):
+        model.unlink()
+    # a checkpoint is a zip archive, whose table of contents is written last
+    whole = 0
+    for checkpoint in work.glob("checkpoints/*.pt"):
+        if zipfile.is_zipfile(checkpoint):
+            whole += 1
+        else:
+            checkpoint.unlink()
+    return whole > 0
+
+
+def _clean(work: Path) -> None:
+    """Remove what a finished or a foreign training left: it must not be gone on with."""
+    for name in ("checkpoints", "results", "logs"):
+        shutil.rmtree(work / name, ignore_errors=True)
+    for file in (STATE_FILE, *(path.name for path in work.glob("*.model"))):
+        (work / file).unlink(missing_ok=True)
+
+
+# --- what MACE says ------------------------------------------------------------------------------
+
+
+def _counts(frames: Sequence[Atoms], fit: MaceFit) -> TargetCounts:
+    return TargetCounts(
+        energies=sum(ENERGY in atoms.info for atoms in frames),
+        forces=sum(3 * len(atoms) for atoms in frames if FORCES in atoms.arrays),
+        virials=sum(6 for atoms in frames if STRESS in atoms.info and fit.weights.stress > 0),
+    )
+
+
+def _compare_contents(lines: Sequence[str], sets: Mapping[str, Sequence[Atoms]]) -> None:
+    """Check the numbers of labels that MACE has loaded against its input.
+
+    Raises
+    ------
+    PhonsmithError
+        They differ, or MACE does not tell.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for line in lines:
+        if match := _CONTENTS.search(line):
+            pairs = re.findall(r"(\w+): (\d+)", match[2])
+            found[match[1]] = {name: int(number) for name, number in pairs}
+    for name, frames in sets.items():
+        wanted = {
+            "energy": sum(ENERGY in atoms.info for atoms in frames),
+            "forces": sum(FORCES in atoms.arrays for atoms in frames),
+            "stress": sum(STRESS in atoms.info for atoms in frames),
+        }
+        for what, number in wanted.items():
+            loaded = found.get(name, {}).get(what)
+            if loaded != number:
+                raise PhonsmithError(
+                    f"MACE loaded {loaded if loaded is not None else 'no'} {what} labels in its "
+                    f"{name.lower()} set where its input holds {number}; the fit is not used"
+                )
+
+
+def failure_reason(finished: Finished) -> str:
+    """The line of MACE's output that tells why it failed."""
+    lines = [line.strip() for line in finished.lines if line.strip()]
+    for line in reversed(lines):
+        if re.match(r"^[\w.]*(Error|Exception|Interrupt)\b", line) or "error:" in line:
+            return line
+    return lines[-1] if lines else "no output"
+
+
+def _last_epoch(lines: Sequence[str]) -> int:
+    epochs = [int(match[1]) for line in lines if (match := re.search(r"Epoch (\d+): head", line))]
+    return max(epochs, default=-1) + 1

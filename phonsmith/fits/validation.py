@@ -1,0 +1,59 @@
+"""Cells that steer a training, taken from the training set and never from the test set."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ase import Atoms
+
+from phonsmith.seeds import seed_for
+
+HOLDABLE_KINDS = frozenset({"rattled", "recorded"})
+"""Kinds that validation may withhold from training. A displaced cell holds force constants of its
+crystal that no other cell has."""
+
+
+def validation_split(
+    frames: Sequence[Atoms], fraction: float, seed: int
+) -> tuple[list[Atoms], list[Atoms], bool]:
+    """Part training cells into those that MACE learns from and those that steer it.
+
+    The latter choose the learning rate and the final state. They are taken, stratified by
+    structure and kind, from rattled and recorded cells, and then do not train. Where there are
+    only displaced cells, none can be spared: some of them steer and train alike.
+
+    Returns
+    -------
+    Learning cells, validation cells, and whether the latter are among the former.
+    """
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, atoms in enumerate(frames):
+        if atoms.info.get("kind", "recorded") in HOLDABLE_KINDS:
+            groups[_name(atoms)].append(i)
+    overlap = sum(len(members) for members in groups.values()) < 2
+    if overlap:
+        groups.clear()
+        for i, atoms in enumerate(frames):
+            if atoms.info.get("kind") != "constraint":
+                groups[_name(atoms)].append(i)
+    ranked = {
+        name: sorted(members, key=lambda i: _rank(frames[i], seed))
+        for name, members in sorted(groups.items())
+    }
+    chosen = {
+        i for members in ranked.values() for i in members[: int(fraction * len(members) + 1e-9)]
+    }
+    if not chosen and ranked:
+        chosen = {max(ranked.values(), key=len)[0]}
+    validation = [atoms for i, atoms in enumerate(frames) if i in chosen]
+    learning = [atoms for i, atoms in enumerate(frames) if overlap or i not in chosen]
+    return learning, validation, overlap
+
+
+def _name(atoms: Atoms) -> tuple[str, str]:
+    return str(atoms.info.get("structure", "")), str(atoms.info.get("kind", "recorded"))
+
+
+def _rank(atoms: Atoms, seed: int) -> int:
+    name = "/".join(("validation", *_name(atoms)))
+    generation, index = (int(atoms.info.get(key, 0)) for key in ("generation", "index"))
+    return seed_for(seed, name, generation, index)

@@ -1,0 +1,23 @@
+"""Labels: energies, forces and stresses of cells by a reference method.
+
+A reference method labels one cell at a time (:class:`ReferenceMethod`); everything around it is
+the same for all methods: the check of a label, the store that keeps each label from the moment it
+is there, and the record of what failed and why.
+"""
+
+from phonsmith.labels.checks import LabelFailed, check_label, gather, labelled, unlabelled
+from phonsmith.labels.methods import Failure, ReferenceMethod, label_cells, reference_method
+from phonsmith.labels.store import LabelStore
+
+__all__ = [
+    "Failure",
+    "LabelFailed",
+    "LabelStore",
+    "ReferenceMethod",
+    "check_label",
+    "gather",
+    "label_cells",
+    "labelled",
+    "reference_method",
+    "unlabelled",
+]

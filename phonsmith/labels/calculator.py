@@ -1,0 +1,126 @@
+"""Labels from an ASE calculator."""
+
+import json
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+
+from phonsmith.calculators import evaluate_one, known_elements, make_calculator, one_line
+from phonsmith.campaign import CalculatorReference, Relaxation
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY
+from phonsmith.labels.checks import LabelFailed, labelled
+from phonsmith.sources import sha256_of
+from phonsmith.stages import VERSIONS
+
+if TYPE_CHECKING:
+    from phonsmith.relaxation import RelaxationResult
+
+BOX_ANGSTROM = 20.0
+
+_PACKAGES = {
+    "stillinger-weber": "matscipy",
+    "chgnet": "chgnet",
+    "gap": "quippy-ase",
+    "mace": "mace-torch",
+}
+
+
+class CalculatorMethod:
+    """A reference method that is an ASE calculator; built when the first label is asked for."""
+
+    def __init__(self, reference: CalculatorReference) -> None:
+        self.reference = reference
+        self.source = reference.potential
+        self.name = reference.potential.calculator
+        self._calculator: BaseCalculator | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_calculator": None}
+
+    @property
+    def calculator(self) -> BaseCalculator:
+        """The ASE calculator."""
+        if self._calculator is None:
+            self._calculator = make_calculator(self.source)
+        return self._calculator
+
+    def fingerprint(self) -> str:
+        """Calculator, arguments, checksum of the model, and versions, as canonical JSON."""
+        source = self.source
+        content = {
+            "method": "calculator",
+            "calculator": source.calculator,
+            "arguments": source.arguments,
+            "model": sha256_of(source.model) if source.model else None,
+            "package": _package_version(source.calculator),
+            "version": VERSIONS["labels"],
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    def label(self, cell: Atoms) -> Atoms:
+        """Energy, forces, and stress where the calculator has it, of one cell."""
+        calculator = self.calculator
+        try:
+            result = evaluate_one(cell, calculator)
+        except PhonsmithError:
+            raise
+        except Exception as error:  # calculators raise anything
+            raise LabelFailed(f"calculator '{self.name}' fails: {one_line(error)}") from error
+        return labelled(cell, self.name, result.energy, result.forces, result.stress)
+
+    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+        """Relax with :func:`phonsmith.relaxation.relax`."""
+        from phonsmith.relaxation import relax
+
+        return relax(atoms, self.calculator, settings)
+
+    def isolated_atom(self, element: str) -> Atoms | None:
+        """The atom in a 20 Å box; None where switched off, and for CHGNet.
+
+        CHGNet has seen no isolated atoms (its graph is empty there), and its number would mean
+        nothing.
+        """
+        if not self.reference.isolated_atoms or self.name == "chgnet":
+            return None
+        box = Atoms(element, positions=[[BOX_ANGSTROM / 2] * 3], cell=[BOX_ANGSTROM] * 3, pbc=True)
+        try:
+            energy = evaluate_one(box, self.calculator).energy
+        except PhonsmithError:
+            raise
+        except Exception as error:
+            raise PhonsmithError(
+                f"calculator '{self.name}' fails on an isolated {element} atom: {one_line(error)}; "
+                "set reference.isolated_atoms: false"
+            ) from error
+        box.info.update(
+            {
+                ENERGY: energy,
+                "structure": element,
+                "kind": "isolated_atom",
+                "config_type": "IsolatedAtom",
+                "generation": 0,
+                "index": 0,
+                "seed": -1,
+                "method": self.name,
+            }
+        )
+        return box
+
+    def elements(self) -> frozenset[str] | None:
+        """Elements the calculator knows; None where it does not tell."""
+        return known_elements(self.source)
+
+
+def _package_version(calculator: str) -> str | None:
+    """Name and version of the package that computes, as far as it was installed as one."""
+    name = _PACKAGES.get(calculator)
+    if name is None:
+        top = calculator.partition(":")[0].partition(".")[0]
+        names = metadata.packages_distributions().get(top)
+        if not names:
+            return None
+        name = sorted(names)[0]
+    return f"{name} {metadata.version(name)}"

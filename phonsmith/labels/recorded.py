@@ -1,0 +1,248 @@
+"""Labels that exist already: other people's data sets and one's own earlier calculations."""
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+
+from phonsmith.campaign import Database, Labels, RecordedReference, Relaxation, Source
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.checks import SAME_CELL_ANGSTROM, LabelFailed, check_label, labelled
+from phonsmith.labels.readers import Recorded
+from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
+from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
+from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
+from phonsmith.sources import locate
+from phonsmith.stages import VERSIONS
+
+if TYPE_CHECKING:
+    from phonsmith.relaxation import RelaxationResult
+
+__all__ = ["Recorded", "RecordedMethod", "load_database", "load_recorded", "read_recorded"]
+
+_READERS: dict[str, Callable[[Path], Recorded]] = {
+    "phonopy": read_phonopy,
+    "phono3py": read_phono3py,
+    "extxyz": read_extxyz,
+    "mlearn": read_mlearn,
+    "vasprun": read_vasprun,
+    "outcar": read_outcar,
+}
+
+# files that a reader looks for beside the one that is named
+_COMPANIONS = {"phonopy": ("FORCE_SETS",), "phono3py": ("FORCES_FC3", "FORCES_FC2")}
+
+
+def read_recorded(
+    path: str | Path, format: str, structure: str, method: str = "recorded"
+) -> Recorded:
+    """Labelled frames of a file, or of all files of the format in a folder.
+
+    Parameters
+    ----------
+    format
+        ``phonopy`` (YAML with forces, or FORCE_SETS beside it), ``phono3py`` (YAML with forces, or
+        FORCES_FC3 beside it), ``extxyz``, ``mlearn``, ``vasprun`` or ``outcar`` (a file, packed or
+        not, or a folder that is searched to any depth).
+    structure
+        Id of the crystal or name of the database, for the frames' info.
+    method
+        The level of theory, for the frames' info.
+
+    Raises
+    ------
+    PhonsmithError
+        Nothing is there, the file is broken, or no frame in it is fit to be a label.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PhonsmithError(f"{path}: no such file or folder of recorded data")
+    return _named(_READERS[format](path), path, structure, method)
+
+
+def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recorded:
+    if recorded.phonon is None:  # else the order of the frames means something: none may go
+        _leave_out_unfit(recorded, path)
+    if not recorded.frames:
+        reason = recorded.refused[0] if recorded.refused else f"{path}: holds no labelled cell"
+        more = f" (and {len(recorded.refused) - 1} more)" if len(recorded.refused) > 1 else ""
+        raise PhonsmithError(reason + more)
+    for index, frame in enumerate(recorded.frames):
+        frame.info.setdefault("kind", "recorded")
+        frame.info.update(
+            {"structure": structure, "generation": 0, "index": index, "seed": -1, "method": method}
+        )
+    for line in recorded.refused:
+        print(f"refused: {line}", flush=True)
+    return recorded
+
+
+def _leave_out_unfit(recorded: Recorded, path: Path) -> None:
+    frames = []
+    for number, frame in enumerate(recorded.frames):
+        try:
+            check_label(frame, frame, Labels())
+            frames.append(frame)
+        except LabelFailed as failed:
+            recorded.refused.append(f"{path}: cell {number}: {failed}")
+    recorded.frames = frames
+
+
+# --- data sets of a campaign ----------------------------------------------------------------------
+
+
+def load_recorded(
+    reference: RecordedReference,
+    recorded: str,
+    mirrors: Sequence[str | Path],
+    cache: str | Path,
+    structure: str | None = None,
+) -> Recorded:
+    """The recorded data of one crystal, from mirror, cache or web.
+
+    ``recorded`` is a file of the data set, or a folder in it: then all of its files that the
+    source lists are read. ``structure`` defaults to that path.
+    """
+    paths = _located(reference.source, recorded, reference.format, mirrors, cache)
+    return _read_all(paths, reference.format, structure or recorded, reference.level_of_theory)
+
+
+def load_database(
+    name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
+) -> dict[str, list[Atoms]]:
+    """Frames of an existing data set: ``train`` and ``test``, indices running through both."""
+    parts: dict[str, list[Atoms]] = {"train": [], "test": []}
+    count = 0
+    for part, files in (("train", database.train_files), ("test", database.test_files)):
+        for file in files:
+            paths = _located(database.source, file, database.format, mirrors, cache)
+            read = _read_all(paths, database.format, name, database.level_of_theory)
+            parts[part] += read.frames
+        for frame in parts[part]:
+            frame.info["index"] = count
+            count += 1
+    return parts
+
+
+def _located(
+    source: Source, wanted: str, format: str, mirrors: Sequence[str | Path], cache: str | Path
+) -> list[Path]:
+    """Local paths of a file, or of the files in a folder, with what has to stand beside them."""
+    if wanted not in source.files:
+        prefix = wanted.rstrip("/") + "/"
+        return [
+            locate(source, file, mirrors, cache)
+            for file in sorted(source.files)
+            if file.startswith(prefix) and _of_format(file, format)
+        ]
+    path = locate(source, wanted, mirrors, cache)
+    for name in _COMPANIONS.get(format, ()):
+        companion = str(PurePosixPath(wanted).with_name(name))
+        if companion in source.files:
+            found = locate(source, companion, mirrors, cache)
+            if found.parent != path.parent:
+                raise PhonsmithError(
+                    f"{path} and {found} have to stand in one folder; complete the mirror of "
+                    f"source '{source.name}' or take it away"
+                )
+    return [path]
+
+
+def _of_format(file: str, format: str) -> bool:
+    name = PurePosixPath(file).name
+    marks = {"vasprun": "vasprun", "outcar": "OUTCAR", "extxyz": "xyz", "mlearn": ".json"}
+    return marks.get(format, ".yaml") in name
+
+
+def _read_all(paths: Sequence[Path], format: str, structure: str, method: str) -> Recorded:
+    if not paths:
+        raise PhonsmithError(f"{structure}: no {format} file among the `files` of its source")
+    parts = [_READERS[format](path) for path in paths]
+    merged = Recorded(
+        frames=[frame for part in parts for frame in part.frames],
+        crystal=parts[0].crystal if len(parts) == 1 else None,
+        phonon=parts[0].phonon if len(parts) == 1 else None,
+        refused=[line for part in parts for line in part.refused],
+    )
+    return _named(merged, paths[0], structure, method)
+
+
+# --- recorded data as a reference method ----------------------------------------------------------
+
+
+class RecordedMethod:
+    """Recorded data of one crystal in the role of a reference method.
+
+    A cell gets the label of the recorded frame with its index, after a check that it is the same
+    cell. What is not in the record cannot be labelled.
+    """
+
+    def __init__(
+        self,
+        reference: RecordedReference,
+        recorded: str | None,
+        mirrors: Sequence[str | Path] = (),
+        cache: str | Path = "sources",
+    ) -> None:
+        self.reference = reference
+        self.recorded = recorded
+        self.mirrors = list(mirrors)
+        self.cache = cache
+        self.name = reference.level_of_theory
+
+    @cached_property
+    def frames(self) -> list[Atoms]:
+        """The recorded frames, by index."""
+        if self.recorded is None:
+            return []
+        return load_recorded(self.reference, self.recorded, self.mirrors, self.cache).frames
+
+    def fingerprint(self) -> str:
+        """Checksums of the data set and what is read of it, as canonical JSON."""
+        content = {
+            "method": "recorded",
+            "source": self.reference.source.model_dump(exclude={"url"}),
+            "format": self.reference.format,
+            "recorded": self.recorded,
+            "level_of_theory": self.name,
+            "version": VERSIONS["labels"],
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    def label(self, cell: Atoms) -> Atoms:
+        """The recorded label of the cell with this index."""
+        index = int(cell.info.get("index", -1))
+        if not 0 <= index < len(self.frames):
+            raise LabelFailed(f"the recorded data has no cell {index}")
+        frame = self.frames[index]
+        same = len(frame) == len(cell) and np.array_equal(frame.numbers, cell.numbers)
+        if not (
+            same
+            and np.allclose(frame.cell[:], cell.cell[:], rtol=0, atol=SAME_CELL_ANGSTROM)
+            and np.allclose(frame.positions, cell.positions, rtol=0, atol=SAME_CELL_ANGSTROM)
+        ):
+            raise LabelFailed(f"cell {index} of the recorded data is another one")
+        info = frame.info
+        return labelled(cell, self.name, info.get(ENERGY), frame.arrays[FORCES], info.get(STRESS))
+
+    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+        """Refused: the crystal of a record is the one its authors relaxed."""
+        raise PhonsmithError(
+            f"reference method '{self.name}' is recorded data and cannot relax crystals"
+        )
+
+    def isolated_atom(self, element: str) -> Atoms | None:
+        """The isolated atom of the record, if it holds one."""
+        for frame in self.frames:
+            if frame.info["kind"] == "isolated_atom" and frame.symbols[0] == element:
+                return frame.copy()
+        return None
+
+    def elements(self) -> frozenset[str] | None:
+        """None: the record tells only which cells it holds."""
+        return None

@@ -1,0 +1,72 @@
+"""The label store: every label is kept from the moment it is there, under what it depends on."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files import replacing
+from phonsmith.labels.checks import labelled
+
+
+class LabelStore:
+    """Labels in files named by a hash of the cell and of the method's fingerprint.
+
+    Numbers are kept in full precision. Several processes may use one folder: files appear whole,
+    by renaming, and a broken file counts as absent.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @staticmethod
+    def key(cell: Atoms, fingerprint: str) -> str:
+        """Hash of elements, lattice, positions, periodicity and the method's fingerprint."""
+        digest = hashlib.sha256()
+        digest.update(np.asarray(cell.numbers, dtype="<i8").tobytes())
+        # adding zero turns -0.0, which some writers make, into 0.0
+        digest.update((np.asarray(cell.cell[:], dtype="<f8") + 0.0).tobytes())
+        digest.update((np.asarray(cell.positions, dtype="<f8") + 0.0).tobytes())
+        digest.update(np.asarray(cell.pbc, dtype="u1").tobytes())
+        digest.update(fingerprint.encode())
+        return digest.hexdigest()
+
+    def get(self, key: str) -> Atoms | None:
+        """The label under a key, without structure, kind and index of the cell; None if absent."""
+        try:
+            with np.load(self._path(key), allow_pickle=False) as data:
+                cell = Atoms(
+                    data["numbers"], positions=data["positions"], cell=data["cell"], pbc=data["pbc"]
+                )
+                return labelled(
+                    cell,
+                    str(data["method"]),
+                    float(data["energy"]) if "energy" in data else None,
+                    data["forces"],
+                    data.get("stress"),
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def put(self, key: str, label: Atoms) -> None:
+        """Keep a label under a key; one that is there already is replaced."""
+        content = {
+            "numbers": label.numbers,
+            "positions": label.positions,
+            "cell": label.cell[:],
+            "pbc": label.pbc,
+            "forces": label.arrays[FORCES],
+            "method": np.asarray(str(label.info.get("method", ""))),
+        }
+        if ENERGY in label.info:
+            content["energy"] = np.asarray(label.info[ENERGY])
+        if STRESS in label.info:
+            content["stress"] = np.asarray(label.info[STRESS])
+        with replacing(self._path(key)) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **content)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.npz"

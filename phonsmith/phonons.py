@@ -1,0 +1,297 @@
+"""Phonons of the reference and of fits: force constants, band structures, phonopy files.
+
+The q points of a comparison are found once, on the reference crystal (:func:`band_path`), in
+fractional coordinates of the reciprocal lattice of its primitive cell. Every fit is computed at
+these fractional coordinates, with the reference's supercell matrix, primitive matrix, masses and
+non-analytical correction (:func:`fit_phonons`), whatever its own relaxed cell looks like.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from phonsmith.band_paths import BandPath, band_path
+from phonsmith.campaign import CellChoice, Displaced, PotentialSource, Relaxation
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import FORCES, of_kinds
+from phonsmith.files import replacing
+from phonsmith.spectra import DOS_PITCH_THZ, DOS_SMEARING_THZ, Segment, Spectrum, spectrum
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from phonopy import Phonopy
+
+    from phonsmith.relaxation import Verdict
+
+__all__ = [
+    "DOS_PITCH_THZ",
+    "DOS_SMEARING_THZ",
+    "BandPath",
+    "Segment",
+    "Spectrum",
+    "band_path",
+    "fit_phonons",
+    "load_displacements",
+    "load_phonons",
+    "phonons_in_cell",
+    "potential_phonons",
+    "reference_phonons",
+    "save_phonons",
+    "spectrum",
+]
+
+
+def reference_phonons(
+    phonon: "Phonopy", labels: Sequence["Atoms"], born: str | Path | None = None
+) -> "Phonopy":
+    """Phonons from the labels of the displaced cells.
+
+    Parameters
+    ----------
+    phonon
+        With displacements; it receives forces and force constants, and is returned.
+    labels
+        Labelled frames; those of kind ``displaced`` are used, in the order of their index.
+    born
+        phonopy BORN file for the non-analytical correction. A correction that ``phonon`` already
+        has stays where no file is given.
+
+    Raises
+    ------
+    PhonsmithError
+        A displaced cell has no label or differs from the label, or the BORN file cannot be read.
+    """
+    cells = phonon.supercells_with_displacements or []
+    frames = sorted(of_kinds(labels, ["displaced"]), key=lambda one: int(one.info["index"]))
+    name = str(frames[0].info.get("structure", "")) if frames else ""
+    if len(frames) != len(cells) or not cells:
+        raise PhonsmithError(
+            f"phonons {name}: {len(frames)} labels for {len(cells)} displaced cells; phonons need "
+            "them all, see the record of failed labels"
+        )
+    for number, (cell, frame) in enumerate(zip(cells, frames, strict=True)):
+        if not _same_cell(cell, frame):
+            raise PhonsmithError(
+                f"phonons {name}: label {number} is not of displaced cell {number}; "
+                "labels and displacements come from different runs"
+            )
+    if born is not None:
+        phonon.nac_params = _read_born(born, phonon)
+    return _with_forces(phonon, [frame.arrays[FORCES] for frame in frames])
+
+
+def _same_cell(cell: Any, frame: "Atoms", tolerance: float = 1e-5) -> bool:
+    """Same atoms at the same places within ``tolerance`` Å, whole lattice vectors aside."""
+    if len(cell) != len(frame) or not np.array_equal(cell.numbers, frame.numbers):
+        return False
+    if not np.allclose(cell.cell, frame.cell.array, rtol=0, atol=tolerance):
+        return False
+    difference = cell.scaled_positions - frame.get_scaled_positions(wrap=False)
+    difference -= np.rint(difference)
+    return bool(np.abs(difference @ cell.cell).max() < tolerance)
+
+
+def _read_born(path: str | Path, phonon: "Phonopy") -> Any:
+    from phonopy.file_IO import parse_BORN
+    from phonopy.physical_units import get_calculator_physical_units
+
+    try:
+        nac = parse_BORN(phonon.primitive, filename=path)
+    except FileNotFoundError:
+        raise PhonsmithError(f"{path}: no such BORN file") from None
+    except Exception as error:  # phonopy raises many kinds for a broken file
+        raise PhonsmithError(f"{path}: not a BORN file for this crystal ({error})") from error
+    # the factor belongs to the units of forces, which are eV and Å here whatever code wrote BORN
+    nac["factor"] = get_calculator_physical_units().nac_factor
+    return nac
+
+
+def _with_forces(phonon: "Phonopy", forces: Sequence[ArrayLike]) -> "Phonopy":
+    """Force constants as `phonopy-load` makes them: from symmetry, then sum rules imposed."""
+    if not all(np.isfinite(one).all() for one in forces):
+        raise PhonsmithError(
+            f"phonons of {phonon.unitcell.formula}: a force on a displaced cell is not a number; "
+            "the potential is not usable here"
+        )
+    phonon.forces = np.array(forces, dtype="double")
+    phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
+    phonon.symmetrize_force_constants(show_drift=False)
+    return phonon
+
+
+def potential_phonons(
+    atoms: "Atoms",
+    matrix: ArrayLike,
+    displacement: Displaced,
+    source: PotentialSource,
+    *,
+    nac: Any = None,
+    processes: int = 1,
+    primitive_matrix: ArrayLike | str = "auto",
+) -> "Phonopy":
+    """Phonons of a potential for a crystal as it is.
+
+    Parameters
+    ----------
+    atoms
+        The crystal (unit cell).
+    matrix
+        (3, 3) supercell matrix, lattice vectors in rows (phonopy's own has them in columns).
+    displacement
+        Length and signs of the displacements.
+    source
+        The potential.
+    nac
+        phonopy's parameters of the non-analytical correction, or None.
+    processes
+        Displaced cells computed at a time.
+    primitive_matrix
+        (3, 3) as phonopy's, or ``"auto"``.
+
+    Raises
+    ------
+    PhonsmithError
+        The crystal lacks the translations of ``primitive_matrix``, or a force is not a number.
+    """
+    from phonopy import Phonopy
+
+    from phonsmith.calculators import evaluate
+    from phonsmith.supercells import SYMPREC, displaced_cells, to_phonopy
+
+    try:
+        phonon = Phonopy(
+            to_phonopy(atoms),
+            supercell_matrix=np.asarray(matrix).T,
+            primitive_matrix=primitive_matrix,
+            symprec=SYMPREC,
+        )
+    except Exception as error:  # phonopy raises many kinds
+        raise PhonsmithError(
+            f"phonons of {atoms.get_chemical_formula()}: phonopy cannot make primitive cell and "
+            f"supercell ({error}); was the crystal symmetrised after its relaxation?"
+        ) from error
+    cells = displaced_cells(phonon, displacement)
+    if nac is not None:
+        phonon.nac_params = nac
+    return _with_forces(phonon, [one.forces for one in evaluate(cells, source, processes)])
+
+
+def fit_phonons(
+    atoms: "Atoms",
+    reference: "Phonopy",
+    displacement: Displaced,
+    source: PotentialSource,
+    processes: int = 1,
+) -> "Phonopy":
+    """Phonons of a potential under the conditions of the reference.
+
+    Supercell matrix, primitive matrix, masses and non-analytical correction are the reference's;
+    only the cell and the positions in ``atoms`` (same atoms in the same order) may differ.
+
+    Raises
+    ------
+    PhonsmithError
+        ``atoms`` are not the atoms of the reference's unit cell.
+    """
+    if not np.array_equal(atoms.numbers, reference.unitcell.numbers):
+        raise PhonsmithError("phonons: the relaxed crystal has other atoms than the reference")
+    phonon = potential_phonons(
+        atoms,
+        reference.supercell_matrix.T,
+        displacement,
+        source,
+        nac=reference.nac_params,
+        processes=processes,
+        primitive_matrix=reference.primitive_matrix,
+    )
+    phonon.masses = reference.masses
+    return phonon
+
+
+def phonons_in_cell(
+    cell: CellChoice,
+    reference: "Phonopy",
+    source: PotentialSource,
+    displacement: Displaced,
+    relaxation: Relaxation,
+    processes: int = 1,
+) -> tuple["Phonopy", "Verdict"]:
+    """Phonons of a potential in the reference's cell or in the one it relaxes to.
+
+    Where relaxation fails or makes another crystal, or the potential gives no usable forces, the
+    verdict has the reason in words and the phonons come without forces: nothing to compare.
+    """
+    from phonsmith.calculators import make_calculator
+    from phonsmith.relaxation import crystal_as_given, relaxed_crystal
+    from phonsmith.supercells import to_ase
+
+    crystal = to_ase(reference.unitcell)
+    if cell == "relaxed":
+        atoms, verdict = relaxed_crystal(crystal, make_calculator(source), relaxation)
+    else:
+        atoms, verdict = crystal_as_given(crystal, relaxation)
+    if not verdict.reason:
+        try:
+            return fit_phonons(atoms, reference, displacement, source, processes), verdict
+        except PhonsmithError as error:  # a bad potential is a finding, not a failed job
+            verdict = replace(verdict, reason=str(error))
+    return _without_forces(atoms, reference), verdict
+
+
+def _without_forces(atoms: "Atoms", reference: "Phonopy") -> "Phonopy":
+    from phonopy import Phonopy
+
+    from phonsmith.supercells import to_phonopy
+
+    return Phonopy(to_phonopy(atoms), reference.supercell_matrix, primitive_matrix="P")
+
+
+def save_phonons(path: str | Path, phonon: "Phonopy") -> None:
+    """Write as phonopy YAML with displacements, forces and non-analytical correction.
+
+    `phonopy-load` opens it. First to a temporary file beside ``path``, then renamed.
+    """
+    with replacing(path) as temporary:
+        phonon.save(temporary)
+
+
+def load_phonons(path: str | Path) -> "Phonopy":
+    """Read a phonopy YAML with forces; force constants are made as in :func:`reference_phonons`.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing, is not phonopy YAML, or holds no forces.
+    """
+    from phonopy.structure.dataset import forces_in_dataset
+
+    phonon = load_displacements(path)
+    if not forces_in_dataset(phonon.dataset):
+        raise PhonsmithError(f"{path}: holds no forces; give the phonopy YAML written with forces")
+    return _with_forces(phonon, phonon.forces)
+
+
+def load_displacements(path: str | Path) -> "Phonopy":
+    """Read a phonopy YAML with displacements, and forces if it has them.
+
+    BORN and FORCE_SETS files that happen to lie in the working directory are not read.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or is not phonopy YAML.
+    """
+    import phonopy
+
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        return phonopy.load(path, produce_fc=False, is_nac="born_effective_charge:" in text)
+    except FileNotFoundError:
+        raise PhonsmithError(f"{path}: no such file") from None
+    except Exception as error:  # phonopy and yaml raise many kinds for a broken file
+        raise PhonsmithError(f"{path}: not a phonopy YAML file ({error})") from error

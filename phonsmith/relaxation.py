@@ -1,0 +1,242 @@
+"""Relaxation of crystals, and the verdict whether a crystal stayed itself.
+
+Relaxation imposes no symmetry, so that a potential that breaks it is found out. Only after the
+verdict is the remaining numerical noise removed.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.filters import FrechetCellFilter
+from ase.neighborlist import neighbor_list
+from ase.optimize import CellAwareBFGS
+from ase.units import GPa
+
+from phonsmith.campaign import Relaxation
+from phonsmith.errors import PhonsmithError
+from phonsmith.files import read_json
+from phonsmith.structures import SHORTEST_DISTANCE, plain, space_group, symmetrized
+
+if TYPE_CHECKING:
+    from phonsmith.labels import ReferenceMethod
+
+_BOND_STIFFNESS = 30.0  # eV/Å², of the size of a covalent crystal's optical modes
+_BULK_MODULUS = 100 * GPa  # of the size of a semiconductor's
+
+
+def relaxed_crystal(
+    crystal: Atoms, calculator: Any, settings: Relaxation
+) -> tuple[Atoms, "Verdict"]:
+    """The crystal as a calculator relaxes it, with exact symmetry where it kept it."""
+    return _judged(crystal, relax(crystal, calculator, settings), settings)
+
+
+def reference_crystal(
+    structure: str, crystal: Atoms, method: "ReferenceMethod", settings: Relaxation
+) -> tuple[Atoms, "Verdict"]:
+    """The crystal as the reference method relaxes it; ``structure`` is its name in messages.
+
+    Raises
+    ------
+    PhonsmithError
+        It does not relax, or changes and the campaign wants to stop then.
+    """
+    atoms, verdict = _judged(crystal, method.relax(crystal, settings), settings)
+    if not verdict.converged:
+        raise PhonsmithError(
+            f"structure {structure}: {verdict.reason}; raise relaxation.max_steps or "
+            "relaxation.fmax_ev_per_angstrom, or leave the structure out"
+        )
+    if verdict.reason and settings.on_change == "stop":
+        raise PhonsmithError(
+            f"structure {structure}: {verdict.reason} when relaxed by {method.name}; leave it "
+            "out, or set relaxation.on_change: report to go on with what it became"
+        )
+    return atoms, verdict
+
+
+def _judged(
+    crystal: Atoms, result: "RelaxationResult", settings: Relaxation
+) -> tuple[Atoms, "Verdict"]:
+    verdict = compare(crystal, result, settings)
+    if verdict.converged:
+        return symmetrized(result.atoms, settings.symprec_angstrom), verdict
+    return result.atoms, verdict
+
+
+def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, "Verdict"]:
+    """The crystal unchanged, with a verdict that says so."""
+    return crystal, compare(crystal, RelaxationResult(crystal, True, 0, math.nan, None), settings)
+
+
+@dataclass(frozen=True)
+class RelaxationResult:
+    """Where a relaxation ended.
+
+    ``fmax_ev_per_angstrom`` is the largest force left, the cell's included as ASE's filter
+    scales it (stress times volume per atom); ``energy_ev`` is that of the cell.
+    """
+
+    atoms: Atoms
+    converged: bool
+    steps: int
+    fmax_ev_per_angstrom: float
+    energy_ev: float | None
+
+
+def relax(atoms: Atoms, calculator: Any, settings: Relaxation) -> RelaxationResult:
+    """Relax cell and positions together, without imposed symmetry.
+
+    A quasi-Newton method whose first Hessian knows the stiffness of bonds and cell: a half to a
+    third of the steps of ASE's BFGS on silicon allotropes. Converged means that every force, and
+    the stress times the volume per atom (ASE's default scale), is below the tolerance.
+
+    A relaxation that does not converge, flies apart or collapses is no error: ``converged`` is
+    false then and the atoms are those of the last sane step. The same input gives the same result.
+
+    Raises
+    ------
+    PhonsmithError
+        The calculator offers no stress.
+    """
+    moving = plain(atoms)
+    moving.calc = calculator
+    filtered = FrechetCellFilter(moving, exp_cell_factor=1.0)
+    sane, fmax, energy, steps, converged = plain(atoms), math.inf, None, 0, False
+    try:
+        optimizer = CellAwareBFGS(
+            filtered, logfile=None, maxstep=0.1, alpha=_BOND_STIFFNESS, bulk_modulus=_BULK_MODULUS
+        )
+        while True:
+            now = _largest_force(moving)
+            if not math.isfinite(now) or _went_astray(moving, atoms):
+                break
+            sane, fmax, energy = plain(moving), now, _energy(moving)
+            converged = fmax < settings.fmax_ev_per_angstrom
+            if converged or steps == settings.max_steps:
+                break
+            optimizer.step()
+            steps += 1
+    except PropertyNotImplementedError:
+        raise PhonsmithError(
+            f"{type(calculator).__name__}: gives no stress, which relaxation of the cell needs"
+        ) from None
+    except Exception as error:  # calculators fail in their own ways on broken geometries
+        if not math.isfinite(fmax):
+            raise  # not even the start can be computed: no matter of relaxation
+        print(f"relaxation stopped after {steps} steps: {type(error).__name__}: {error}")
+    return RelaxationResult(sane, converged, steps, fmax, energy)
+
+
+def _largest_force(atoms: Atoms) -> float:
+    """Largest force on an atom or, in eV/Å by ASE's scale, of the stress on the cell."""
+    forces = np.linalg.norm(atoms.get_forces(), axis=1)
+    stress = np.linalg.norm(atoms.get_stress(voigt=False), axis=1)
+    return float(max(forces.max(), stress.max() * atoms.get_volume() / len(atoms)))
+
+
+def _energy(atoms: Atoms) -> float | None:
+    try:
+        energy = float(atoms.get_potential_energy())
+    except PropertyNotImplementedError:
+        return None
+    return energy if math.isfinite(energy) else None
+
+
+def _went_astray(now: Atoms, start: Atoms) -> bool:
+    """Whether the volume changed by a factor of three or atoms fell onto each other."""
+    ratio = float(np.linalg.det(now.cell[:]) / np.linalg.det(start.cell[:]))
+    if not (1 / 3 < ratio < 3):
+        return True
+    return len(neighbor_list("d", now, SHORTEST_DISTANCE)) > 0
+
+
+# --- verdict ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a relaxed crystal is still the crystal it was; ``reason`` is empty if all is well."""
+
+    space_group_before: int
+    space_group_after: int
+    symbol_before: str
+    symbol_after: str
+    same_structure: bool
+    symmetry_kept: bool
+    converged: bool
+    volume_change_percent: float
+    reason: str
+
+    def model_dump(self) -> dict[str, Any]:
+        """The verdict as plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a verdict from JSON."""
+        return cls(**read_json(path))
+
+
+def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Verdict:
+    """Compare a crystal before and after relaxation: type, size and space group.
+
+    Type and size together: pymatgen's StructureMatcher with the tolerances of the campaign, as
+    the cells are (not scaled to the same volume), so that lengths have to agree within ``ltol``.
+    """
+    after = result.atoms
+    number_before, symbol_before = space_group(before, settings.symprec_angstrom)
+    number_after, symbol_after = _group_or_unknown(after, settings.symprec_angstrom)
+    same = _same_structure(before, after, settings)
+    kept = number_before == number_after
+    change = 100 * float(after.get_volume() / before.get_volume() - 1)
+    reasons: list[tuple[bool, Callable[[], str]]] = [
+        (
+            result.converged,
+            lambda: (
+                f"relaxation not converged after {result.steps} steps "
+                f"(largest force {result.fmax_ev_per_angstrom:.2g} eV/Å)"
+            ),
+        ),
+        (same, lambda: f"became another structure (volume {change:+.1f} %)"),
+        (kept, lambda: f"space group changed from {symbol_before} to {symbol_after}"),
+    ]
+    return Verdict(
+        space_group_before=number_before,
+        space_group_after=number_after,
+        symbol_before=symbol_before,
+        symbol_after=symbol_after,
+        same_structure=same,
+        symmetry_kept=kept,
+        converged=result.converged,
+        volume_change_percent=change,
+        reason="; ".join(words() for fine, words in reasons if not fine),
+    )
+
+
+def _group_or_unknown(atoms: Atoms, symprec: float) -> tuple[int, str]:
+    try:
+        return space_group(atoms, symprec)
+    except PhonsmithError:
+        return 0, "unknown"
+
+
+def _same_structure(before: Atoms, after: Atoms, settings: Relaxation) -> bool:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    matcher = StructureMatcher(
+        ltol=settings.ltol,
+        stol=settings.stol,
+        angle_tol=settings.angle_tol_degree,
+        primitive_cell=False,
+        scale=False,
+    )
+    first, second = (AseAtomsAdaptor.get_structure(plain(a)) for a in (before, after))
+    return bool(matcher.fit(first, second))

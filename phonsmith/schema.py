@@ -1,0 +1,114 @@
+"""The JSON schema of campaign files and the settings page of the docs, from the models.
+
+``python -m phonsmith.schema`` writes both; a test fails when they differ from the models.
+"""
+
+import json
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from phonsmith import campaign
+from phonsmith.campaign import Campaign
+
+SCHEMA = Path("config/campaign.schema.json")
+PAGE = Path("docs/settings.md")
+
+
+def schema() -> str:
+    """JSON schema of a campaign file."""
+    return json.dumps(Campaign.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def page() -> str:
+    """Markdown page: one table of keys, types, defaults and texts for each model."""
+    lines = [
+        "# Settings of a campaign",
+        "",
+        "Written by `make schema` from `phonsmith/campaign.py`; do not edit.",
+        "",
+    ]
+    for model in _models(Campaign):
+        lines += [f"## {model.__name__}", "", (model.__doc__ or "").strip().splitlines()[0], ""]
+        lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+        lines += [_row(name, field) for name, field in model.model_fields.items()] + [""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _models(root: type[BaseModel]) -> list[type[BaseModel]]:
+    """All models below ``root``, each once, in the order in which they are met."""
+    found: list[type[BaseModel]] = []
+
+    def visit(model: type[BaseModel]) -> None:
+        if model in found:
+            return
+        found.append(model)
+        for field in model.model_fields.values():
+            for one in _inner_models(field.annotation):
+                visit(one)
+
+    visit(root)
+    return found
+
+
+def _inner_models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _inner_models(part)]
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_meaning(field)} |"
+
+
+def _type(annotation: Any) -> str:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if annotation is NoneType or annotation is None:
+        return "null"
+    if origin is Literal:
+        return " or ".join(f"`{part}`" for part in parts)
+    if origin is Annotated:
+        return _type(parts[0])
+    if origin in (Union, UnionType):
+        return " or ".join(_type(part) for part in parts)
+    if origin is list:
+        return f"list of {_type(parts[0])}"
+    if origin is dict:
+        return f"mapping of {_type(parts[0])} to {_type(parts[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    names = {str: "text", int: "integer", float: "number", bool: "true or false", Any: "anything"}
+    return names.get(annotation, str(annotation))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        changed = value.model_dump(mode="json", exclude_defaults=True)
+        return f"`{json.dumps(changed)}`" if changed else "its defaults"
+    if value in (None, {}, ""):
+        return "none"
+    return f"`{json.dumps(value)}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    if field.description:
+        return field.description.replace("|", "\\|")
+    models = _inner_models(field.annotation)
+    return " / ".join((model.__doc__ or "").strip().splitlines()[0] for model in models)
+
+
+def main() -> None:
+    """Write the schema and the page where they belong."""
+    root = Path(campaign.__file__).parents[1]
+    (root / SCHEMA).write_text(schema(), encoding="utf-8")
+    (root / PAGE).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Files of public data sets: from a mirror folder, the cache, or the web; always checksummed."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from phonsmith.campaign import Source
+from phonsmith.errors import PhonsmithError
+
+TIMEOUT_S = 60.0
+CHUNK = 1 << 20
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str | Path) -> Path:
+    """Path of one file of a data set, found or fetched, with the checksum that is stated.
+
+    Looked for in this order: ``{mirror}/{source.name}/{file}`` of each mirror,
+    ``{cache}/{source.name}/{file}``, and ``{source.url}/{file}`` on the web, which is kept in the
+    cache. A damaged file in the cache is fetched again.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is not part of the set, has another checksum, or is nowhere to be had.
+    """
+    expected = source.files.get(file)
+    if expected is None:
+        raise PhonsmithError(f"source '{source.name}': '{file}' is not among its `files`")
+    mirrored = find_in_mirrors(source, file, mirrors)
+    if mirrored is not None:
+        return mirrored
+    cached = Path(cache) / source.name / file
+    if cached.is_file() and sha256_of(cached) == expected:
+        return cached
+    if source.url is None:
+        tried = ", ".join(str(Path(mirror) / source.name) for mirror in mirrors) or "none is set"
+        raise PhonsmithError(
+            f"source '{source.name}': '{file}' is in no mirror folder ({tried}) and the source "
+            "has no `url`; put the file there or add the address"
+        )
+    _download(f"{source.url.rstrip('/')}/{quote(file)}", cached, expected)
+    return cached
+
+
+def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) -> Path | None:
+    """``{mirror}/{source.name}/{file}`` of the first mirror that has it; None if none has.
+
+    Raises
+    ------
+    PhonsmithError
+        That file has another checksum than the source states.
+    """
+    for mirror in mirrors:
+        path = Path(mirror) / source.name / file
+        if path.is_file():
+            _compare(path, source.files[file])
+            return path
+    return None
+
+
+def _compare(path: Path, expected: str) -> None:
+    found = sha256_of(path)
+    if found != expected:
+        raise PhonsmithError(
+            f"{path}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
+            "replace the file or correct the checksum"
+        )
+
+
+def _download(url: str, target: Path, expected: str) -> None:
+    """Fetch ``url`` into ``target``, which appears only when complete and as expected."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            found = _fetch(url, stream)
+        if found != expected:
+            raise PhonsmithError(
+                f"{url}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
+                "the address holds another file, or the checksum has to be corrected"
+            )
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _fetch(url: str, stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    remedy = "check address and network, or put the file into a mirror folder"
+    try:
+        request = Request(url, headers={"User-Agent": "phonsmith"})
+        with urlopen(request, timeout=TIMEOUT_S) as answer:
+            while chunk := answer.read(CHUNK):
+                digest.update(chunk)
+                stream.write(chunk)
+    except HTTPError as error:
+        raise PhonsmithError(f"{url}: {error.code} {error.reason}; {remedy}") from None
+    except (URLError, HTTPException, OSError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise PhonsmithError(f"{url}: cannot be fetched ({reason}); {remedy}") from None
+    return digest.hexdigest()

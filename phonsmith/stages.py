@@ -1,0 +1,16 @@
+"""The stages of the pipeline and the version of each.
+
+A rule passes the version of its stage through ``params``: raising it makes Snakemake redo that
+stage and what follows. Raise it when a change of code changes results, and only then.
+"""
+
+VERSIONS = {
+    "structures": 1,
+    "supercells": 1,
+    "labels": 1,
+    "datasets": 1,
+    "fits": 1,
+    "phonons": 1,
+    "benchmarks": 1,
+    "figures": 1,
+}

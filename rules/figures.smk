@@ -1,0 +1,251 @@
+"""Figures and the report.
+
+A figure of the whole campaign is one file per format, and the format is a wildcard: any of them can
+be asked for by name, and another format or resolution touches no other file. Band structures are
+many small figures and come as one folder for each fit.
+"""
+
+
+wildcard_constraints:
+    format=r"svg|png|pdf",
+
+
+def fit_labels(wildcards):
+    """Names of the fits in legends, in the order of the campaign, which gives the colours."""
+    fits = campaign(wildcards.campaign).fits
+    return {name: fit.label or name for name, fit in fits.items()}
+
+
+def dpi(wildcards):
+    """Resolution; that of the pixels inside vector formats stays as it is."""
+    return (
+        campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
+    )
+
+
+def first_cell(wildcards):
+    return campaign(wildcards.campaign).phonons.cells[0]
+
+
+def swept(wildcards):
+    """The setting's value in each fit of a sweep."""
+    settings = campaign(wildcards.campaign)
+    sweep = sweep_of(wildcards)
+    return {fit: setting_of(settings.fits[fit], sweep.setting) for fit in sweep.fits}
+
+
+def sweep_of(wildcards):
+    sweeps = campaign(wildcards.campaign).figures.rmse_against
+    if wildcards.figure not in sweeps:
+        stop(
+            f"campaign {wildcards.campaign} has no figures.rmse_against.{wildcards.figure}; "
+            f"it has {', '.join(sweeps) or 'none'}"
+        )
+    return sweeps[wildcards.figure]
+
+
+def sparse_points(wildcards):
+    fits = campaign(wildcards.campaign).fits
+    return {
+        name: fit.soap.sparse_points if fit.kind == "gap" and fit.soap else None
+        for name, fit in fits.items()
+    }
+
+
+rule draw_bands:
+    """Band structures of all structures, one fit against the reference."""
+    input:
+        reference=lambda wildcards: expand(
+            "results/{campaign}/phonons/reference/reference/{structure}.npz",
+            campaign=wildcards.campaign,
+            structure=campaign(wildcards.campaign).benchmarked,
+        ),
+        spectra=lambda wildcards: expand(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
+            campaign=wildcards.campaign,
+            fit=wildcards.fit,
+            generation=accepted_generation(wildcards.campaign),
+            cell=first_cell(wildcards),
+            structure=campaign(wildcards.campaign).benchmarked,
+        ),
+        benchmarks=lambda wildcards: expand(
+            "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json",
+            campaign=wildcards.campaign,
+            fit=wildcards.fit,
+            generation=accepted_generation(wildcards.campaign),
+            structure=campaign(wildcards.campaign).benchmarked,
+        ),
+        structures="results/{campaign}/tables/structures.csv",
+    output:
+        directory("results/{campaign}/figures/bands/{fit}"),
+    log:
+        "results/{campaign}/logs/figures/bands/{fit}.log",
+    localrule: True
+    params:
+        labels=fit_labels,
+        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        cell=first_cell,
+        formats=setting("figures/formats"),
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing band structures of {wildcards.fit}"
+    script:
+        "../scripts/draw_bands.py"
+
+
+rule draw_rmse:
+    """RMSE against structure."""
+    input:
+        "results/{campaign}/tables/rmse.csv",
+    output:
+        "results/{campaign}/figures/rmse_by_structure.{format}",
+    log:
+        "results/{campaign}/logs/figures/rmse_by_structure.{format}.log",
+    localrule: True
+    params:
+        labels=fit_labels,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing RMSE against structure ({wildcards.format})"
+    script:
+        "../scripts/draw_rmse.py"
+
+
+rule draw_sweep:
+    """RMSE against one setting of the fits."""
+    input:
+        "results/{campaign}/tables/rmse.csv",
+    output:
+        "results/{campaign}/figures/rmse_against_{figure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/rmse_against_{figure}.{format}.log",
+    localrule: True
+    params:
+        values=swept,
+        axis_label=lambda wildcards: sweep_of(wildcards).axis_label
+        or sweep_of(wildcards).setting,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing RMSE against {wildcards.figure} ({wildcards.format})"
+    script:
+        "../scripts/draw_sweep.py"
+
+
+rule draw_parity:
+    """Predicted against reference energies, forces and stresses of one fit."""
+    input:
+        lambda wildcards: expand(
+            "results/{campaign}/fits/{fit}/gen{generation}/predictions.csv.gz",
+            campaign=wildcards.campaign,
+            fit=wildcards.fit,
+            generation=accepted_generation(wildcards.campaign),
+        ),
+    output:
+        "results/{campaign}/figures/parity/{fit}.{format}",
+    log:
+        "results/{campaign}/logs/figures/parity/{fit}.{format}.log",
+    localrule: True
+    params:
+        label=lambda wildcards: fit_of(wildcards).label or wildcards.fit,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing parity of {wildcards.fit} ({wildcards.format})"
+    script:
+        "../scripts/draw_parity.py"
+
+
+rule draw_phonon_vs_force:
+    """Phonon RMSE against force RMSE of the trained fits."""
+    input:
+        rmse="results/{campaign}/tables/rmse.csv",
+        errors="results/{campaign}/tables/errors.csv",
+    output:
+        "results/{campaign}/figures/phonon_vs_force.{format}",
+    log:
+        "results/{campaign}/logs/figures/phonon_vs_force.{format}.log",
+    localrule: True
+    params:
+        labels=fit_labels,
+        sparse_points=sparse_points,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing phonon against force RMSE ({wildcards.format})"
+    script:
+        "../scripts/draw_phonon_vs_force.py"
+
+
+def other_formats(wildcards):
+    """Figures that the page does not hold itself, but the campaign asks for."""
+    settings = campaign(wildcards.campaign)
+    stems = ["rmse_by_structure"]
+    stems += [f"rmse_against_{figure}" for figure in settings.figures.rmse_against]
+    stems += ["phonon_vs_force"] if settings.trained else []
+    stems += [f"parity/{fit}" for fit in settings.trained]
+    return expand(
+        "results/{campaign}/figures/{stem}.{format}",
+        campaign=wildcards.campaign,
+        stem=stems,
+        format=[one for one in settings.figures.formats if one != "svg"],
+    )
+
+
+rule report:
+    """Everything about a campaign on one page."""
+    input:
+        by_structure="results/{campaign}/figures/rmse_by_structure.svg",
+        sweeps=lambda wildcards: expand(
+            "results/{campaign}/figures/rmse_against_{figure}.svg",
+            campaign=wildcards.campaign,
+            figure=campaign(wildcards.campaign).figures.rmse_against,
+        ),
+        phonon_vs_force=lambda wildcards: (
+            f"results/{wildcards.campaign}/figures/phonon_vs_force.svg"
+            if campaign(wildcards.campaign).trained
+            else []
+        ),
+        parity=lambda wildcards: expand(
+            "results/{campaign}/figures/parity/{fit}.svg",
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).trained,
+        ),
+        other_formats=other_formats,
+        bands=lambda wildcards: expand(
+            "results/{campaign}/figures/bands/{fit}",
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).fits,
+        ),
+        rmse="results/{campaign}/tables/rmse.csv",
+        structures="results/{campaign}/tables/structures.csv",
+        labels="results/{campaign}/tables/labels.csv",
+        fits="results/{campaign}/tables/fits.csv",
+        errors=lambda wildcards: (
+            f"results/{wildcards.campaign}/tables/errors.csv"
+            if campaign(wildcards.campaign).trained
+            else []
+        ),
+        mechanics=lambda wildcards: (
+            f"results/{wildcards.campaign}/tables/mechanics.csv"
+            if campaign(wildcards.campaign).benchmarks.mechanics
+            else []
+        ),
+    output:
+        ensure("results/{campaign}/report.html", non_empty=True),
+    log:
+        "results/{campaign}/logs/report.log",
+    localrule: True
+    params:
+        campaign=lambda wildcards: campaign(wildcards.campaign).model_dump(
+            mode="json",
+            exclude_defaults=True,
+            exclude={"fits": {"__all__": {"resources"}}},
+        ),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: writing the report"
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,148 @@
+"""Energies, forces and stresses by the reference method."""
+
+
+rule label_batch:
+    """Label one batch of supercells: cell i belongs to batch i modulo the number of batches.
+
+    Every label goes into the label store as soon as it is there, so that a killed job loses only
+    the cell in progress.
+    """
+    input:
+        "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
+    output:
+        labels="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.extxyz",
+        failures="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.json",
+    params:
+        reference=setting("reference"),
+        labels=setting("labels"),
+        structure=setting("structures/{structure}"),
+        sources=SOURCES,
+        store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
+        version=VERSIONS["labels"],
+    log:
+        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=240,
+        slurm_partition=partition("cpu"),
+    message:
+        "{wildcards.campaign}: labelling {wildcards.structure}, batch {wildcards.batch}"
+    script:
+        "../scripts/label_batch.py"
+
+
+rule label_isolated_atoms:
+    """Isolated atoms of every element, where the reference method offers them."""
+    input:
+        lambda wildcards: expand(
+            "results/{campaign}/structures/{structure}.extxyz",
+            campaign=wildcards.campaign,
+            structure=campaign(wildcards.campaign).structures,
+        ),
+    output:
+        "results/{campaign}/labels/isolated_atoms.extxyz",
+    params:
+        reference=setting("reference"),
+        version=VERSIONS["labels"],
+    log:
+        "results/{campaign}/logs/labels/isolated_atoms.log",
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+        slurm_partition=partition("cpu"),
+    message:
+        "{wildcards.campaign}: labelling isolated atoms"
+    script:
+        "../scripts/label_isolated_atoms.py"
+
+
+rule label_database:
+    """An existing data set, with its own labels or labelled anew by the reference method."""
+    output:
+        train="results/{campaign}/labels/databases/{database}/train.extxyz",
+        test="results/{campaign}/labels/databases/{database}/test.extxyz",
+        failures="results/{campaign}/labels/databases/{database}/failures.json",
+    params:
+        database=setting("datasets/databases/{database}"),
+        reference=setting("reference"),
+        labels=setting("labels"),
+        sources=SOURCES,
+        store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
+        version=VERSIONS["labels"],
+    log:
+        "results/{campaign}/logs/labels/databases/{database}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/databases/{database}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=240,
+        slurm_partition=partition("cpu"),
+    message:
+        "{wildcards.campaign}: reading database {wildcards.database}"
+    script:
+        "../scripts/label_database.py"
+
+
+def batches(suffix):
+    """A function for input: the batches of a structure, ``suffix`` being extxyz or json."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.{suffix}",
+            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
+            suffix=suffix,
+            **wildcards,
+        )
+
+    return of
+
+
+rule gather_labels:
+    """The labels of one structure, and a record of what failed and why."""
+    input:
+        labels=batches("extxyz"),
+        failures=batches("json"),
+    output:
+        labels=ensure(
+            "results/{campaign}/labels/gen{generation}/{structure}.extxyz", non_empty=True
+        ),
+        failures="results/{campaign}/labels/gen{generation}/{structure}.failures.json",
+    params:
+        labels=setting("labels"),
+        version=VERSIONS["labels"],
+    log:
+        "results/{campaign}/logs/labels/gen{generation}/{structure}.log",
+    localrule: True
+    message:
+        "{wildcards.campaign}: gathering the labels of {wildcards.structure}"
+    script:
+        "../scripts/gather_labels.py"
+
+
+rule labels_table:
+    """Labels and failures by structure and generation."""
+    input:
+        labels=lambda wildcards: expand(
+            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
+            campaign=wildcards.campaign,
+            generation=range(accepted_generation(wildcards.campaign) + 1),
+            structure=campaign(wildcards.campaign).structures,
+        ),
+        failures=lambda wildcards: expand(
+            "results/{campaign}/labels/gen{generation}/{structure}.failures.json",
+            campaign=wildcards.campaign,
+            generation=range(accepted_generation(wildcards.campaign) + 1),
+            structure=campaign(wildcards.campaign).structures,
+        ),
+    output:
+        "results/{campaign}/tables/labels.csv",
+    log:
+        "results/{campaign}/logs/tables/labels.log",
+    localrule: True
+    script:
+        "../scripts/labels_table.py"

@@ -1,0 +1,60 @@
+"""Phonons of the reference method and of every fit."""
+
+
+rule reference_phonons:
+    """Force constants, bands and density of states from the labels of the displaced cells."""
+    input:
+        displacements="results/{campaign}/supercells/gen0/{structure}.yaml",
+        labels="results/{campaign}/labels/gen0/{structure}.extxyz",
+    output:
+        phonons="results/{campaign}/phonons/reference/reference/{structure}.yaml",
+        spectrum="results/{campaign}/phonons/reference/reference/{structure}.npz",
+    params:
+        phonons=setting("phonons"),
+        structure=setting("structures/{structure}"),
+        version=VERSIONS["phonons"],
+    log:
+        "results/{campaign}/logs/phonons/reference/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/phonons/reference/{structure}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+        slurm_partition=partition("cpu"),
+    message:
+        "{wildcards.campaign}: reference phonons of {wildcards.structure}"
+    script:
+        "../scripts/reference_phonons.py"
+
+
+rule fit_phonons:
+    """The same for a fit, in the cell it relaxes to or in the reference's cell."""
+    input:
+        potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
+        model="results/{campaign}/fits/{fit}/gen{generation}/model",
+        reference="results/{campaign}/phonons/reference/reference/{structure}.yaml",
+    output:
+        phonons="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.yaml",
+        spectrum="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
+        verdict="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json",
+    params:
+        phonons=setting("phonons"),
+        displaced=setting("supercells/displaced"),
+        relaxation=setting("relaxation"),
+        version=VERSIONS["phonons"],
+    log:
+        "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=120,
+        slurm_partition=fit_partition,
+        gpu=gpus,
+    message:
+        "{wildcards.campaign}: phonons of {wildcards.structure} with {wildcards.fit}, "
+        "{wildcards.cell} cell"
+    script:
+        "../scripts/fit_phonons.py"

@@ -1,0 +1,78 @@
+"""Crystals: read, checked, and relaxed with the reference method."""
+
+
+def crystal_file(wildcards):
+    structure = campaign(wildcards.campaign).structures[wildcards.structure]
+    return structure.file or []
+
+
+rule read_structure:
+    """Read one crystal from its file or from the recorded data set."""
+    input:
+        crystal_file,
+    output:
+        ensure("results/{campaign}/structures/{structure}.extxyz", non_empty=True),
+    params:
+        structure=setting("structures/{structure}"),
+        reference=setting("reference"),
+        sources=SOURCES,
+        version=VERSIONS["structures"],
+    log:
+        "results/{campaign}/logs/structures/{structure}.read.log",
+    localrule: True
+    message:
+        "{wildcards.campaign}: reading crystal {wildcards.structure}"
+    script:
+        "../scripts/read_structure.py"
+
+
+def is_relaxed(wildcards):
+    """Whether the crystals are relaxed: recorded ones are as they were calculated."""
+    settings = campaign(wildcards.campaign)
+    return settings.relaxation.reference and settings.recorded is None
+
+
+rule relax_structure:
+    """Relax one crystal with the reference method, and judge what became of it."""
+    input:
+        "results/{campaign}/structures/{structure}.extxyz",
+    output:
+        crystal=ensure("results/{campaign}/relaxed/{structure}.extxyz", non_empty=True),
+        verdict="results/{campaign}/relaxed/{structure}.json",
+    params:
+        reference=setting("reference"),
+        relaxation=setting("relaxation"),
+        relax=is_relaxed,
+        version=VERSIONS["structures"],
+    log:
+        "results/{campaign}/logs/relaxed/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/relaxed/{structure}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=60,
+        slurm_partition=partition("cpu"),
+    message:
+        "{wildcards.campaign}: relaxing {wildcards.structure} with the reference method"
+    script:
+        "../scripts/relax_structure.py"
+
+
+rule structures_table:
+    """Space groups before and after relaxation, volumes, and what was reported."""
+    input:
+        verdicts=lambda wildcards: expand(
+            "results/{campaign}/relaxed/{structure}.json",
+            campaign=wildcards.campaign,
+            structure=campaign(wildcards.campaign).structures,
+        ),
+    output:
+        "results/{campaign}/tables/structures.csv",
+    params:
+        structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
+    log:
+        "results/{campaign}/logs/tables/structures.log",
+    localrule: True
+    script:
+        "../scripts/structures_table.py"

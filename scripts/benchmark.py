@@ -1,0 +1,30 @@
+"""One structure of one fit against the reference."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.benchmarks import Benchmark, benchmark_cell
+    from phonsmith.campaign import Benchmarks
+    from phonsmith.phonons import Spectrum
+    from phonsmith.relaxation import Verdict
+
+    inputs, wildcards = snakemake.input, snakemake.wildcards
+    tolerance = Benchmarks.model_validate(snakemake.params.benchmarks).imaginary_tolerance_thz
+    reference = Spectrum.load(inputs.reference)
+    cells = zip(snakemake.params.cells, inputs.spectra, inputs.verdicts, strict=True)
+    benchmark = Benchmark(
+        campaign=wildcards.campaign,
+        structure=wildcards.structure,
+        fit=wildcards.fit,
+        fit_kind=snakemake.params.fit_kind,
+        generation=int(wildcards.generation),
+        in_sample=snakemake.params.in_sample,
+        imaginary_tolerance_thz=tolerance,
+        cells=tuple(
+            benchmark_cell(cell, reference, npz, Verdict.load(verdict), tolerance)
+            for cell, npz, verdict in cells
+        ),
+    )
+    if inputs.get("mechanics_fit"):
+        benchmark = benchmark.with_mechanics(inputs.mechanics_reference, inputs.mechanics_fit)
+    benchmark.save(snakemake.output[0])

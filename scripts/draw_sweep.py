@@ -1,0 +1,13 @@
+"""RMSE against one setting of the fits."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.figures.rmse import draw_rmse_against
+    from phonsmith.figures.style import save_figure
+    from phonsmith.tables import read_rmse_table
+
+    figure = draw_rmse_against(
+        read_rmse_table(snakemake.input[0]), snakemake.params.values, snakemake.params.axis_label
+    )
+    save_figure(figure, snakemake.output[0], snakemake.params.dpi)

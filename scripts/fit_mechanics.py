@@ -1,0 +1,15 @@
+"""Equation of state and elastic constants of one structure by a fit."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.calculators import load_potential, require_energies
+    from phonsmith.campaign import Relaxation
+    from phonsmith.extxyz import read_frames
+    from phonsmith.mechanics import mechanics_of_fit
+
+    potential = load_potential(snakemake.input.potential)
+    require_energies(potential, "the equation of state")
+    (crystal,) = read_frames(snakemake.input.crystal)
+    relaxation = Relaxation.model_validate(snakemake.params.relaxation)
+    mechanics_of_fit(crystal, potential.source, relaxation).save(snakemake.output[0])

@@ -1,0 +1,30 @@
+"""Phonons of one structure by a fit, in the relaxed or in the reference cell."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.calculators import load_potential
+    from phonsmith.campaign import Displaced, Phonons, Relaxation
+    from phonsmith.files import write_json
+    from phonsmith.phonons import band_path, load_phonons, phonons_in_cell, save_phonons, spectrum
+    from phonsmith.supercells import to_ase
+
+    reference = load_phonons(snakemake.input.reference)
+    phonon, verdict = phonons_in_cell(
+        snakemake.wildcards.cell,
+        reference,
+        load_potential(snakemake.input.potential).source,
+        Displaced.model_validate(snakemake.params.displaced),
+        Relaxation.model_validate(snakemake.params.relaxation),
+        snakemake.threads,
+    )
+    save_phonons(snakemake.output.phonons, phonon)
+    if verdict.reason:
+        Path(snakemake.output.spectrum).touch()  # no phonons; the verdict says why
+    else:
+        settings = Phonons.model_validate(snakemake.params.phonons)
+        path = band_path(to_ase(reference.primitive), settings)
+        spectrum(phonon, path).save(snakemake.output.spectrum)
+    write_json(snakemake.output.verdict, verdict.model_dump())

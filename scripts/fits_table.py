@@ -1,0 +1,10 @@
+"""Time, memory and size of all fits."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.fits import TrainingRecord, fits_table
+
+    paths = zip(snakemake.params.fits, snakemake.input, strict=True)
+    table = fits_table({fit: TrainingRecord.load(path) for fit, path in paths})
+    table.to_csv(snakemake.output[0], index=False)

@@ -1,0 +1,25 @@
+"""One batch of supercells, labelled by the reference method or from the recorded data set."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.campaign import Labels, Structure
+    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.files import write_json
+    from phonsmith.labels import LabelStore, label_cells, reference_method
+
+    structure = Structure.model_validate(snakemake.params.structure)
+    settings = Labels.model_validate(snakemake.params.labels)
+    method = reference_method(
+        snakemake.params.reference,
+        recorded=structure.recorded,
+        mirrors=snakemake.config["mirrors"],
+        cache=snakemake.params.sources,
+    )
+    cells = read_frames(snakemake.input[0])
+    batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+    labels, failures = label_cells(
+        batch, method, settings, LabelStore(snakemake.params.store), snakemake.threads
+    )
+    write_frames(snakemake.output.labels, labels)
+    write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])

@@ -1,0 +1,27 @@
+"""An existing data set: its own labels, or labelled anew by the reference method."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.campaign import Database, Labels
+    from phonsmith.extxyz import write_frames
+    from phonsmith.files import write_json
+    from phonsmith.labels import LabelStore, label_cells, reference_method, unlabelled
+    from phonsmith.labels.recorded import load_database
+
+    name = snakemake.wildcards.database
+    database = Database.model_validate(snakemake.params.database)
+    failures = []
+    parts = load_database(name, database, snakemake.config["mirrors"], snakemake.params.sources)
+    for part, frames in parts.items():
+        if database.relabel:
+            frames, failed = label_cells(
+                unlabelled(frames),
+                reference_method(snakemake.params.reference),
+                Labels.model_validate(snakemake.params.labels),
+                LabelStore(snakemake.params.store),
+                snakemake.threads,
+            )
+            failures += [{"part": part, **failure.as_dict()} for failure in failed]
+        write_frames(snakemake.output[part], frames)
+    write_json(snakemake.output.failures, failures)

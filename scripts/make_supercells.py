@@ -1,0 +1,35 @@
+"""The supercells of one crystal: made here, or those of the recorded data set."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.campaign import RecordedReference, Structure, Supercells
+    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.labels import unlabelled
+    from phonsmith.labels.recorded import load_recorded
+    from phonsmith.phonons import save_phonons
+    from phonsmith.supercells import make_supercells
+
+    structure = Structure.model_validate(snakemake.params.structure)
+    if structure.recorded:
+        reference = RecordedReference.model_validate(snakemake.params.reference)
+        recorded = load_recorded(
+            reference,
+            structure.recorded,
+            snakemake.config["mirrors"],
+            snakemake.params.sources,
+            snakemake.wildcards.structure,
+        )
+        phonon = recorded.phonon
+        cells = unlabelled(recorded.frames)
+    else:
+        (crystal,) = read_frames(snakemake.input[0])
+        phonon, cells = make_supercells(
+            snakemake.wildcards.structure,
+            crystal,
+            Supercells.model_validate(snakemake.params.supercells),
+            snakemake.params.seed,
+            int(snakemake.wildcards.generation),
+        )
+    write_frames(snakemake.output.cells, cells)
+    save_phonons(snakemake.output.displacements, phonon)

@@ -1,0 +1,22 @@
+"""One crystal, from its file or from the recorded data set."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.campaign import RecordedReference, Structure
+    from phonsmith.extxyz import write_frames
+    from phonsmith.labels.recorded import load_recorded
+    from phonsmith.structures import read_structure
+
+    structure = Structure.model_validate(snakemake.params.structure)
+    if structure.recorded:
+        reference = RecordedReference.model_validate(snakemake.params.reference)
+        crystal = load_recorded(
+            reference, structure.recorded, snakemake.config["mirrors"], snakemake.params.sources
+        ).crystal
+    else:
+        crystal = read_structure(Path(structure.file))
+    crystal.info["structure"] = snakemake.wildcards.structure
+    write_frames(snakemake.output[0], [crystal])

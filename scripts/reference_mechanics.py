@@ -1,0 +1,13 @@
+"""Equation of state and elastic constants of one structure by the reference method."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.campaign import CalculatorReference
+    from phonsmith.extxyz import read_frames
+    from phonsmith.mechanics import MechanicsResult, mechanics
+
+    reference = CalculatorReference.model_validate(snakemake.params.reference)
+    (crystal,) = read_frames(snakemake.input[0])
+    result = MechanicsResult(mechanics=mechanics(crystal, reference.potential))
+    result.save(snakemake.output[0])

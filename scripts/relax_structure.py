@@ -1,0 +1,22 @@
+"""One crystal relaxed with the reference method, or as it is given, and the verdict on it."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.campaign import Relaxation
+    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.files import write_json
+    from phonsmith.labels import reference_method
+    from phonsmith.relaxation import crystal_as_given, reference_crystal
+
+    name = snakemake.wildcards.structure
+    relaxation = Relaxation.model_validate(snakemake.params.relaxation)
+    (crystal,) = read_frames(snakemake.input[0])
+    if snakemake.params.relax:
+        method = reference_method(snakemake.params.reference)
+        crystal, verdict = reference_crystal(name, crystal, method, relaxation)
+    else:
+        crystal, verdict = crystal_as_given(crystal, relaxation)
+    crystal.info["structure"] = name
+    write_frames(snakemake.output.crystal, [crystal])
+    write_json(snakemake.output.verdict, verdict.model_dump())

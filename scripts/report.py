@@ -1,0 +1,33 @@
+"""Everything about a campaign on one page."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.campaign import Campaign
+    from phonsmith.figures.report import FigureFiles, Tables, render_report
+    from phonsmith.files import replacing
+
+    inputs, target = snakemake.input, Path(snakemake.output[0])
+    campaign = Campaign.model_validate(snakemake.params.campaign)
+    figures = FigureFiles(
+        by_structure=Path(inputs.by_structure),
+        sweeps=dict(zip(campaign.figures.rmse_against, map(Path, inputs.sweeps), strict=True)),
+        phonon_vs_force=Path(inputs.phonon_vs_force) if inputs.phonon_vs_force else None,
+        parity={Path(path).stem: Path(path).with_suffix("") for path in inputs.parity},
+        bands={Path(path).name: Path(path) for path in inputs.bands},
+    )
+    tables = Tables.read(
+        rmse=inputs.rmse,
+        structures=inputs.structures,
+        labels=inputs.labels,
+        fits=inputs.fits,
+        errors=inputs.errors or None,
+        mechanics=inputs.mechanics or None,
+    )
+    page = render_report(
+        snakemake.wildcards.campaign, campaign, tables, figures, folder=target.parent
+    )
+    with replacing(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")

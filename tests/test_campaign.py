@@ -1,0 +1,187 @@
+"""The campaign model: what it accepts, what it refuses, and in which words."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from phonsmith import schema
+from phonsmith.campaign import load_campaign, setting_of
+from phonsmith.errors import PhonsmithError
+
+GOOD = {
+    "structures": {"mp-149": {"file": "si.vasp"}},
+    "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
+    "fits": {"gap": {"kind": "gap"}, "mace": {"kind": "mace"}},
+}
+SHA = "0" * 64
+RECORDED = {
+    "structures": {"mp-149": {"recorded": "a.yaml"}},
+    "reference": {
+        "method": "recorded",
+        "level_of_theory": "VASP PBE",
+        "source": {"name": "set", "files": {"a.yaml": SHA}},
+    },
+    "fits": {"gap": {"kind": "gap"}},
+}
+
+
+def write(folder: Path, settings: object) -> Path:
+    path = folder / "campaign.yaml"
+    path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
+    return path
+
+
+def changed(base: dict, dotted: str, value: object) -> dict:
+    settings = copy.deepcopy(base)
+    *parents, last = dotted.split("/")
+    inner = settings
+    for key in parents:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
+    return settings
+
+
+@pytest.mark.parametrize("settings", [GOOD, RECORDED])
+def test_a_good_campaign_is_read(tmp_path, settings):
+    campaign = load_campaign(write(tmp_path, settings))
+    assert campaign.benchmarked == ["mp-149"]
+    assert campaign.fits["gap"].kind == "gap"
+
+
+@pytest.mark.parametrize(
+    ("base", "key", "value", "words"),
+    [
+        (GOOD, "sed", 1, ["sed", "unknown key"]),
+        (GOOD, "seed", -1, ["seed", "-1"]),
+        (GOOD, "seed", "abc", ["seed", "abc", "integer"]),
+        (GOOD, "structures", {}, ["structures", "at least 1"]),
+        (GOOD, "structures/..x", {"file": "a"}, ["structures", "..x", "letters"]),
+        (GOOD, "structures/a b", {"file": "a"}, ["structures", "a b"]),
+        (GOOD, "structures/$(touch x)", {"file": "a"}, ["structures"]),
+        (GOOD, "structures/mp-149", {}, ["structures.mp-149", "exactly one"]),
+        (GOOD, "structures/mp-149/recorded", "a.yaml", ["exactly one"]),
+        (GOOD, "structures/mp-149", {"recorded": "a.yaml"}, ["mp-149.recorded", "method"]),
+        (GOOD, "structures/mp-149/role", "test", ["role: train"]),
+        (GOOD, "reference/method", "vasp6", ["reference", "vasp6"]),
+        (GOOD, "reference/potential", {}, ["reference.potential.calculator", "missing"]),
+        (GOOD, "reference/potential/calculator", "lj", ["reference.potential", "lj"]),
+        (GOOD, "reference/potential/calculator", "gap", ["reference.potential", "model"]),
+        (GOOD, "reference/potential/sha256", "12", ["reference.potential.sha256"]),
+        (GOOD, "supercells/min_atoms", 600, ["supercells", "min_atoms"]),
+        (GOOD, "supercells/min_length_angstrom", 0, ["supercells.min_length_angstrom", "0"]),
+        (GOOD, "supercells/kinds", ["shaken"], ["supercells.kinds", "shaken", "rattled"]),
+        (GOOD, "supercells/kinds", ["rattled", "rattled"], ["supercells", "twice"]),
+        (GOOD, "supercells/rattled/count", 1.5, ["supercells.rattled.count", "1.5"]),
+        (GOOD, "supercells/rattled/std_angstrom", float("nan"), ["std_angstrom", "nan"]),
+        (GOOD, "supercells/rattled/std_nm", 0.01, ["supercells.rattled.std_nm", "unknown key"]),
+        (GOOD, "supercells/rattled/volume_factors", [], ["volume_factors", "at least 1"]),
+        (GOOD, "supercells/displaced/distance_angstrom", "0.01 nm", ["distance_angstrom"]),
+        (GOOD, "datasets/test_fraction", 1.0, ["datasets.test_fraction", "less than 1"]),
+        (GOOD, "datasets/constraints", {"structures": ["mp-1"]}, ["constraints", "mp-1"]),
+        (GOOD, "fits", {}, ["fits", "at least 1"]),
+        (GOOD, "fits/reference", {"kind": "gap"}, ["fits.reference", "taken"]),
+        (GOOD, "fits/gap/kind", "nequip", ["fits.gap", "nequip"]),
+        (GOOD, "fits/gap/sigma/force", 1, ["fits.gap.sigma.force", "unknown key"]),
+        (GOOD, "fits/gap/soap/l_max", -1, ["fits.gap.soap.l_max", "-1"]),
+        (GOOD, "fits/gap/force_proportional", {}, ["fits.gap.force_proportional.factor"]),
+        (GOOD, "fits/mace/max_epochs", 0, ["fits.mace.max_epochs", "0"]),
+        (GOOD, "fits/mace/device", "tpu", ["fits.mace.device", "tpu", "cuda"]),
+        (GOOD, "fits/old", {"kind": "existing"}, ["fits.old.potential", "missing"]),
+        (GOOD, "phonons/points_per_segment", 1, ["phonons.points_per_segment", "1"]),
+        (GOOD, "phonons/band_path", "mine", ["phonons.band_path", "mine", "seekpath"]),
+        (GOOD, "figures/formats", ["gif"], ["figures.formats", "gif", "svg"]),
+        (
+            GOOD,
+            "figures/rmse_against",
+            {"f": {"setting": "soap.n_sparse", "fits": ["gap", "mace"]}},
+            ["figures.rmse_against.f", "mace", "soap.n_sparse"],
+        ),
+        (RECORDED, "structures/mp-149/recorded", "b.yaml", ["b.yaml", "source.files"]),
+        (RECORDED, "structures/mp-149/recorded", "../b.yaml", ["recorded", ".."]),
+        (RECORDED, "reference/source/files", {"a.yaml": "0" * 63}, ["a.yaml"]),
+        (RECORDED, "reference/source/url", "ftp://x", ["reference.source.url"]),
+        (RECORDED, "benchmarks/mechanics", True, ["benchmarks.mechanics"]),
+        (
+            RECORDED,
+            "datasets/databases",
+            {
+                "old": {
+                    "source": {"name": "old", "files": {"t.json": SHA}},
+                    "level_of_theory": "VASP PBEsol",
+                    "train_files": ["t.json"],
+                }
+            },
+            ["databases.old", "VASP PBEsol", "VASP PBE", "allow_mixed_levels_of_theory"],
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_with_file_and_key(tmp_path, base, key, value, words):
+    path = write(tmp_path, changed(base, key, value))
+    with pytest.raises(PhonsmithError) as error:
+        load_campaign(path)
+    text = str(error.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    for word in words:
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["mapping"]),
+        ("- a\n", ["mapping"]),
+        ("fits:\n  a: {kind: gap}\n  a: {kind: mace}\n", ["line 3", "'a'", "twice"]),
+        ("seed: [1\n", ["line"]),
+        ("seed: !!python/object:os.system x\n", ["line 1"]),
+    ],
+)
+def test_broken_yaml_is_named_with_its_line(tmp_path, text, words):
+    with pytest.raises(PhonsmithError) as error:
+        load_campaign(write(tmp_path, text))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_missing_and_unreadable_files(tmp_path):
+    with pytest.raises(PhonsmithError, match="no such campaign file"):
+        load_campaign(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"description: \xe9\xff")
+    with pytest.raises(PhonsmithError, match="UTF-8"):
+        load_campaign(tmp_path / "latin.yaml")
+
+
+def test_shipped_campaigns_are_valid(repository):
+    files = sorted((repository / "config/campaigns").glob("*.yaml"))
+    assert {"si-demo", "si-george2020", "si-modes", "si-extend"} <= {file.stem for file in files}
+    for file in files:
+        assert load_campaign(file).description
+
+
+def test_force_only_data_are_recognised(tmp_path):
+    assert not load_campaign(write(tmp_path, RECORDED)).has_energies
+    with_energies = changed(RECORDED, "reference/format", "vasprun")
+    assert load_campaign(write(tmp_path, with_energies)).has_energies
+
+
+def test_setting_of_a_fit(tmp_path):
+    fit = load_campaign(write(tmp_path, GOOD)).fits["gap"]
+    assert setting_of(fit, "soap.n_sparse") == 1000
+    assert setting_of(fit, "force_proportional.factor") is None
+    assert setting_of(fit, "nothing.here") is None
+
+
+def test_schema_and_settings_page_are_those_of_the_models(repository):
+    assert (repository / schema.SCHEMA).read_text() == schema.schema(), "run `make schema`"
+    assert (repository / schema.PAGE).read_text() == schema.page(), "run `make schema`"
+
+
+def test_every_setting_is_explained():
+    table = [line for line in schema.page().splitlines() if line.startswith("| `")]
+    unexplained = [line for line in table if line.rstrip(" |").endswith(("|", "none", "required"))]
+    assert len(table) > 100
+    assert json.loads(schema.schema())["title"] == "Campaign"
+    assert unexplained == []

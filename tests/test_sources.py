@@ -1,0 +1,147 @@
+"""Files of public data sets: mirror, cache, web."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from phonsmith.campaign import Source
+from phonsmith.errors import PhonsmithError
+from phonsmith.sources import find_in_mirrors, locate, sha256_of
+
+CONTENT = b"forces of one displaced cell\n"
+SHA = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    requests = 0
+
+    def do_GET(self) -> None:
+        Quiet.requests += 1
+        super().do_GET()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class Cut(Quiet):
+    """Promises more than it sends."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+
+def serve(handler: object) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)  # type: ignore[arg-type]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    folder = tmp_path / "web" / "sub folder"
+    folder.mkdir(parents=True)
+    (folder / "a.yaml").write_bytes(CONTENT)
+    Quiet.requests = 0
+    yield from serve(partial(Quiet, directory=tmp_path / "web"))
+
+
+@pytest.fixture
+def cutting() -> Iterator[str]:
+    yield from serve(Cut)
+
+
+def source(url: str | None = None, sha: str = SHA) -> Source:
+    return Source(name="set", url=url, files={"sub folder/a.yaml": sha})
+
+
+def put(folder: Path, content: bytes = CONTENT) -> Path:
+    path = folder / "set" / "sub folder" / "a.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_sha256_is_that_of_the_standard(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_of(tmp_path / "abc") == expected
+
+
+def test_the_first_mirror_that_has_the_file_wins(tmp_path: Path, web: str) -> None:
+    path = put(tmp_path / "two")
+    mirrors = [tmp_path / "one", tmp_path / "two", tmp_path / "three"]
+    put(tmp_path / "three", b"other")
+    assert locate(source(web), "sub folder/a.yaml", mirrors, tmp_path / "cache") == path
+    assert find_in_mirrors(source(), "sub folder/a.yaml", mirrors) == path
+    assert find_in_mirrors(source(), "sub folder/a.yaml", []) is None
+    assert not (tmp_path / "cache").exists()
+    assert Quiet.requests == 0
+
+
+def test_a_mirror_with_another_file_is_an_error_that_names_both_sums(tmp_path: Path) -> None:
+    put(tmp_path / "mirror", b"other")
+    with pytest.raises(PhonsmithError, match="checksum differs") as caught:
+        locate(source(), "sub folder/a.yaml", [tmp_path / "mirror"], tmp_path / "cache")
+    assert SHA in str(caught.value)
+    assert hashlib.sha256(b"other").hexdigest() in str(caught.value)
+
+
+def test_a_download_is_kept_and_not_repeated(tmp_path: Path, web: str) -> None:
+    for _ in range(2):
+        path = locate(source(web), "sub folder/a.yaml", [tmp_path], tmp_path / "cache")
+        assert path.read_bytes() == CONTENT
+    assert path == tmp_path / "cache" / "set" / "sub folder" / "a.yaml"
+    assert Quiet.requests == 1
+    assert [one.name for one in path.parent.iterdir()] == ["a.yaml"]
+
+
+def test_a_damaged_cache_is_mended(tmp_path: Path, web: str) -> None:
+    put(tmp_path / "cache", b"half")
+    path = locate(source(web), "sub folder/a.yaml", [], tmp_path / "cache")
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_download_with_another_checksum_leaves_nothing(tmp_path: Path, web: str) -> None:
+    with pytest.raises(PhonsmithError, match="checksum differs"):
+        locate(source(web, "0" * 64), "sub folder/a.yaml", [], tmp_path / "cache")
+    assert list((tmp_path / "cache" / "set" / "sub folder").iterdir()) == []
+
+
+def test_a_cut_download_leaves_nothing(tmp_path: Path, cutting: str) -> None:
+    with pytest.raises(PhonsmithError):
+        locate(source(cutting, "0" * 64), "sub folder/a.yaml", [], tmp_path / "cache")
+    assert list((tmp_path / "cache" / "set" / "sub folder").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (None, "is in no mirror folder .* add the address"),
+        ("http://127.0.0.1:9/", "cannot be fetched .*mirror folder"),
+        ("http://no-such-host.invalid/x", "cannot be fetched .*mirror folder"),
+    ],
+)
+def test_what_is_nowhere_is_said_in_one_line(tmp_path: Path, url: str | None, message: str) -> None:
+    with pytest.raises(PhonsmithError, match=message) as caught:
+        locate(source(url), "sub folder/a.yaml", [tmp_path], tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_page_is_an_error(tmp_path: Path, web: str) -> None:
+    with pytest.raises(PhonsmithError, match="404"):
+        locate(source(web + "absent"), "sub folder/a.yaml", [], tmp_path / "cache")
+
+
+def test_a_file_that_is_not_listed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PhonsmithError, match="not among its `files`"):
+        locate(source(), "b.yaml", [tmp_path], tmp_path)

@@ -1,0 +1,289 @@
+"""Whole runs of tiny campaigns through Snakemake, as a user starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+
+TINY = {
+    "description": "two small crystals, one GAP, and the reference itself",
+    "seed": 1,
+    "structures": {
+        "mp-149": {"file": "config/structures/silicon/mp-149.vasp"},
+        "mp-165": {"file": "config/structures/silicon/mp-165.vasp"},
+    },
+    "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
+    "supercells": {
+        "min_length_angstrom": 6.0,
+        "min_atoms": 8,
+        "max_atoms": 70,
+        "rattled": {"count": 5, "std_angstrom": 0.05},
+    },
+    "labels": {"batches_per_structure": 2},
+    "datasets": {"test_fraction": 0.2},
+    "fits": {
+        "gap": {
+            "kind": "gap",
+            "soap": {"n_sparse": 60, "n_max": 4, "l_max": 3, "cutoff_angstrom": 4.0},
+        },
+        "itself": {"kind": "existing", "potential": {"calculator": "stillinger-weber"}},
+    },
+    "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15},
+    "figures": {"formats": ["svg"]},
+}
+
+
+class Project:
+    """A folder with a config/ of its own, in which the repository's Snakefile is run."""
+
+    def __init__(self, folder: Path, repository: Path, **campaigns: dict):
+        self.folder = folder
+        self.repository = repository
+        (folder / "config/campaigns").mkdir(parents=True)
+        (folder / "config/structures").symlink_to(repository / "config/structures")
+        mirrors = [str(repository.parent / "shared/data")]
+        config = {"campaigns": list(campaigns), "mirrors": mirrors}
+        (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+        for name, settings in campaigns.items():
+            self.write(name, settings)
+
+    def write(self, name: str, settings: dict) -> None:
+        text = yaml.safe_dump(settings)
+        (self.folder / f"config/campaigns/{name}.yaml").write_text(text)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            str(SNAKEMAKE),
+            *("--snakefile", str(self.repository / "Snakefile")),
+            *("--profile", str(self.repository / "profiles/local")),
+            *("--directory", str(self.folder)),
+            *("--cores", "2", "--quiet", "progress"),
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def planned(self, *arguments: str) -> set[str]:
+        """Names of the rules that a dry run would run."""
+        run = self.run("--dry-run", *arguments)
+        assert run.returncode == 0, run.stderr
+        return {
+            line.split()[1].rstrip(":")
+            for line in (run.stdout + run.stderr).splitlines()
+            if line.startswith(("rule ", "localrule ", "checkpoint "))
+        }
+
+    def results(self, campaign: str) -> Path:
+        return self.folder / "results" / campaign
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, repository):
+    project = Project(tmp_path_factory.mktemp("tiny"), repository, tiny=TINY)
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    return project
+
+
+def test_a_campaign_runs_from_crystals_to_tables(finished):
+    table = pd.read_csv(finished.results("tiny") / "tables/rmse.csv")
+    assert len(table) == 2 * 2 * 2  # fits, structures, cells
+    itself = table[table.fit == "itself"]
+    assert itself.rmse_thz.max() < 1e-3  # a potential against itself, relaxed anew
+    gap = table[table.fit == "gap"]
+    assert gap.rmse_thz.between(1e-3, 3).all()
+    assert gap.in_sample.all()
+    assert not itself.in_sample.any()
+
+
+def test_every_promised_file_is_there(finished):
+    folder = finished.results("tiny")
+    for name in (
+        "structures/mp-149.extxyz",
+        "relaxed/mp-165.extxyz",
+        "supercells/gen0/mp-149.extxyz",
+        "labels/gen0/mp-149.extxyz",
+        "datasets/gen0/train.extxyz",
+        "fits/gap/gen0/potential.json",
+        "phonons/reference/reference/mp-149.yaml",
+        "phonons/gap/gen0/relaxed/mp-149.yaml",
+        "benchmarks/gap/gen0/mp-149.json",
+        "tables/rmse.md",
+        "tables/errors.csv",
+        "report.html",
+    ):
+        assert (folder / name).stat().st_size > 0, name
+
+
+def test_reference_phonons_are_those_of_stillinger_weber(finished):
+    """The Γ optical mode of Stillinger-Weber diamond is 17.8 THz (594 cm⁻¹; Broughton and Li,
+    Phys. Rev. B 35, 9120 (1987), give 17.7)."""
+    modes = pd.read_csv(finished.results("tiny") / "tables/modes.csv")
+    gamma = modes[(modes.structure == "mp-149") & modes.label.isin(["Γ", "GAMMA"])]
+    assert gamma.reference_thz.max() == pytest.approx(17.8, abs=0.15)
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    run = finished.run()
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout + run.stderr
+    assert finished.planned() == set()
+
+
+def test_a_plot_setting_reruns_plots_only(finished):
+    finished.write("tiny", {**TINY, "figures": {"formats": ["svg", "png"], "dpi": 90}})
+    planned = finished.planned()
+    finished.write("tiny", TINY)
+    assert planned
+    assert all(name.startswith(("draw_", "report", "all")) for name in planned), planned
+
+
+def test_resources_and_names_of_a_fit_never_refit(finished):
+    gap = {**TINY["fits"]["gap"], "label": "a better name", "resources": {"threads": 2}}
+    finished.write("tiny", {**TINY, "fits": {**TINY["fits"], "gap": gap}})
+    planned = finished.planned()
+    finished.write("tiny", TINY)
+    assert not planned & {"fit", "fit_phonons", "label_batch", "make_supercells"}
+
+
+def test_a_changed_fit_relabels_nothing(finished):
+    gap = {**TINY["fits"]["gap"], "soap": {**TINY["fits"]["gap"]["soap"], "n_sparse": 70}}
+    finished.write("tiny", {**TINY, "fits": {**TINY["fits"], "gap": gap}})
+    planned = finished.planned()
+    finished.write("tiny", TINY)
+    assert "fit" in planned
+    assert not planned & {"label_batch", "gather_labels", "make_supercells", "make_dataset"}
+
+
+def test_another_structure_leaves_labels_of_the_others(finished):
+    structures = {
+        **TINY["structures"],
+        "mp-168": {"file": "config/structures/silicon/mp-168.vasp"},
+    }
+    finished.write("tiny", {**TINY, "structures": structures})
+    run = finished.run("--dry-run", "--quiet", "none")
+    finished.write("tiny", TINY)
+    text = run.stdout + run.stderr
+    assert "labelling mp-168, batch 0" in text
+    assert "labelling mp-149" not in text
+
+
+def test_two_runs_give_the_same_cells_and_data_sets(finished, tmp_path, repository):
+    other = Project(tmp_path, repository, again=TINY)
+    target = "results/again/datasets/gen0/train.extxyz"
+    run = other.run(target)
+    assert run.returncode == 0, run.stderr
+    for name in ("supercells/gen0/mp-149.extxyz", "supercells/gen0/mp-165.extxyz"):
+        first, second = finished.results("tiny") / name, other.results("again") / name
+        assert first.read_bytes() == second.read_bytes()
+    assert (other.folder / target).read_text() == (
+        finished.results("tiny") / "datasets/gen0/train.extxyz"
+    ).read_text()
+
+
+def test_a_killed_run_keeps_finished_labels_and_ends_the_same(finished, tmp_path, repository):
+    """SIGKILL of everything as soon as labels appear; the store keeps what was finished."""
+    project = Project(tmp_path, repository, tiny=TINY)
+    process = subprocess.Popen(
+        project.command("results/tiny/tables/labels.csv"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    store = project.results("tiny") / "labels/store"
+    deadline = time.monotonic() + 120
+    while not any(store.rglob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*.npz")}
+    assert before
+    assert project.run("--unlock").returncode == 0
+    run = project.run("results/tiny/tables/labels.csv")
+    assert run.returncode == 0, run.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    for name in ("mp-149", "mp-165"):
+        relative = f"labels/gen0/{name}.extxyz"
+        assert (project.results("tiny") / relative).read_text() == (
+            finished.results("tiny") / relative
+        ).read_text()
+
+
+def test_two_campaigns_live_in_one_plan(tmp_path, repository):
+    quick = {**TINY, "fits": {"itself": TINY["fits"]["itself"]}, "supercells": {"max_atoms": 250}}
+    project = Project(tmp_path, repository, first=TINY, second=quick)
+    run = project.run("--dry-run", "--quiet", "none")
+    assert run.returncode == 0, run.stderr
+    for name in ("first", "second"):
+        assert f"results/{name}/tables/rmse.csv" in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sed": 1}, ["config/campaigns/tiny.yaml", "sed", "unknown key"]),
+        (
+            {"structures": {"x": {"file": "config/structures/none.vasp"}}},
+            ["config/campaigns/tiny.yaml", "structures.x.file", "none.vasp"],
+        ),
+        (
+            {"structures": {"x": {"file": "overlap.vasp"}}},
+            ["structures.x.file", "overlap.vasp", "Å"],
+        ),
+        ({"structures": {"x": {"file": "nan.vasp"}}}, ["structures.x.file", "nan.vasp"]),
+        ({"structures": {"x": {"file": "nacl.vasp"}}}, ["stillinger-weber", "Cl", "Na"]),
+        (
+            {"fits": {"old": {"kind": "existing", "potential": {"calculator": "gap", "model": "a"}}}},
+            ["fits.old.potential.model", "no file a"],
+        ),
+    ],
+)
+def test_bad_input_stops_before_any_job(tmp_path, repository, change, words):
+    project = Project(tmp_path, repository, tiny={**TINY, **change})
+    cell = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\n{}\n1 1\nDirect\n0 0 0\n{} 0 0\n"
+    (tmp_path / "overlap.vasp").write_text(cell.format("Si Si", "0.01"))
+    (tmp_path / "nan.vasp").write_text(cell.format("Si Si", "nan"))
+    (tmp_path / "nacl.vasp").write_text(cell.format("Na Cl", "0.5"))
+    run = project.run()
+    assert run.returncode != 0
+    said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
+    assert len(said) == 1, run.stderr
+    for word in words:
+        assert word in said[0]
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_recorded_file_with_another_checksum_stops_the_run(tmp_path, repository):
+    recorded = {
+        "structures": {"a": {"recorded": "a.yaml"}},
+        "reference": {
+            "method": "recorded",
+            "level_of_theory": "none",
+            "source": {"name": "set", "files": {"a.yaml": "0" * 64}},
+        },
+        "fits": {"gap": {"kind": "gap"}},
+    }
+    project = Project(tmp_path, repository, tiny=recorded)
+    config = {"campaigns": ["tiny"], "mirrors": [str(tmp_path)]}
+    (tmp_path / "config/config.yaml").write_text(json.dumps(config))
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/a.yaml").write_text("phonopy: {}\n")
+    run = project.run()
+    assert run.returncode != 0
+    assert "checksum" in run.stderr
+    assert "a.yaml" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "results").exists()
