@@ -135,7 +135,7 @@ def _chgnet(source: PotentialSource) -> BaseCalculator:
     from chgnet.model.dynamics import CHGNetCalculator
 
     arguments = {"use_device": "cpu", "on_isolated_atoms": "ignore", **source.arguments}
-    return CHGNetCalculator(**arguments)
+    return _with_dtype("float32", lambda: CHGNetCalculator(**arguments))
 
 
 def _gap(source: PotentialSource) -> BaseCalculator:
@@ -156,7 +156,32 @@ def _mace(source: PotentialSource) -> BaseCalculator:
     arguments = {"device": "auto", "default_dtype": "float64", **source.arguments}
     if arguments["device"] == "auto":
         arguments["device"] = "cuda" if torch.cuda.is_available() else "cpu"
-    return MACECalculator(model_paths=source.model, **arguments)
+    return _with_dtype(
+        str(arguments["default_dtype"]),
+        lambda: MACECalculator(model_paths=source.model, **arguments),
+    )
+
+
+def _with_dtype(dtype: str, build: Callable[[], BaseCalculator]) -> BaseCalculator:
+    """Build a torch calculator that works in ``dtype`` whatever others of the process set.
+
+    MACE sets torch's default for the whole process, and relies on it later; CHGNet breaks then.
+    """
+    import torch
+
+    @contextlib.contextmanager
+    def default_dtype() -> Iterator[None]:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(getattr(torch, dtype))
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
+
+    with default_dtype():
+        calculator = build()
+    calculator.calculate = default_dtype()(calculator.calculate)
+    return calculator
 
 
 def _imported(source: PotentialSource) -> BaseCalculator:
@@ -252,6 +277,7 @@ def evaluate_each(
 def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
     """Energy, forces and stress of one cell; the cell stays as it is."""
     atoms = _bare(cell)
+    _check_table(atoms, calculator)
     offered = getattr(calculator, "implemented_properties", [])
     wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in offered]
     if atoms.cell.rank < 3 and "stress" in wanted:
@@ -267,6 +293,16 @@ def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
         forces=np.array(forces, dtype=float).reshape(len(atoms), 3),
         stress=None if stress is None else _full(np.asarray(stress, dtype=float)),
     )
+
+
+def _check_table(atoms: Atoms, calculator: BaseCalculator) -> None:
+    """MACE models hold a table of their elements, and stumble over others without naming them."""
+    known = getattr(getattr(calculator, "z_table", None), "zs", None)
+    if known is not None and not {int(z) for z in atoms.numbers} <= {int(z) for z in known}:
+        unknown = sorted({chemical_symbols[z] for z in atoms.numbers if z not in known})
+        raise PhonsmithError(
+            f"the model does not know {', '.join(unknown)}; choose a potential for these crystals"
+        )
 
 
 def _evaluator(source: PotentialSource) -> Callable[[Atoms], Evaluation]:

@@ -453,6 +453,12 @@ class GapFit(FitBase):
         description="Other sigmas for a config type, a structure or a kind; the most special wins.",
     )
     force_proportional: ForceProportional | None = None
+    balance_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="Force sigmas of displaced cells are multiplied by n to this power, n being "
+        "the displaced cells of the structure: a crystal of high symmetry has one or two of them "
+        "and would else count for little beside one that has twenty.",
+    )
     sparse_jitter: PositiveFloat = Field(1e-8, description="gap_fit's sparse_jitter.")
     seed: NonNegativeInt = Field(0, description="Random seed of gap_fit's choices.")
     extra_arguments: dict[str, str | int | float] = Field(

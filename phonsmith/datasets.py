@@ -61,14 +61,14 @@ def make_dataset(
     """
     kept, left_out = outliers(labels, settings)
     train, test = split(kept, settings, seed)
-    for frames, target in (
+    for frames, members in (
         (database_train, train),
         (test_labels, test),
         (database_test, test),
     ):
         kept, more = outliers(frames, settings)
-        target += kept
-        left_out += more
+        members.extend(kept)
+        left_out.extend(more)
     if settings.constraints:
         train += constraint_frames(crystals or {}, settings.constraints)
     train += isolated_atoms

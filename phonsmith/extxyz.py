@@ -67,9 +67,11 @@ def write_frames(path: str | Path, frames: Iterable[Atoms]) -> None:
 
 def _plain(atoms: Atoms) -> Atoms:
     copy = atoms.copy()
-    for key, value in copy.info.items():
+    for key, value in atoms.info.items():
         if isinstance(value, np.ndarray) and value.ndim > 1:
             copy.info[key] = value.ravel()
+        elif isinstance(value, str) and not value:
+            del copy.info[key]  # an empty text would swallow the next key on reading
     return copy
 
 

@@ -218,6 +218,7 @@ def phonons_in_cell(
     source: PotentialSource,
     displacement: Displaced,
     relaxation: Relaxation,
+    *,
     processes: int = 1,
 ) -> tuple["Phonopy", "Verdict"]:
     """Phonons of a potential in the reference's cell or in the one it relaxes to.

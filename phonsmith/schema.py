@@ -64,24 +64,36 @@ def _row(name: str, field: FieldInfo) -> str:
     return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_meaning(field)} |"
 
 
+NAMES = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    Any: "anything",
+    None: "null",
+    NoneType: "null",
+}
+
+
 def _type(annotation: Any) -> str:
+    """A type in words: text, list of numbers, one of these words, another model."""
     origin, parts = get_origin(annotation), get_args(annotation)
-    if annotation is NoneType or annotation is None:
-        return "null"
+    words: str
     if origin is Literal:
-        return " or ".join(f"`{part}`" for part in parts)
-    if origin is Annotated:
-        return _type(parts[0])
-    if origin in (Union, UnionType):
-        return " or ".join(_type(part) for part in parts)
-    if origin is list:
-        return f"list of {_type(parts[0])}"
-    if origin is dict:
-        return f"mapping of {_type(parts[0])} to {_type(parts[1])}"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
-    names = {str: "text", int: "integer", float: "number", bool: "true or false", Any: "anything"}
-    return names.get(annotation, str(annotation))
+        words = " or ".join(f"`{part}`" for part in parts)
+    elif origin is Annotated:
+        words = _type(parts[0])
+    elif origin in (Union, UnionType):
+        words = " or ".join(_type(part) for part in parts)
+    elif origin is list:
+        words = f"list of {_type(parts[0])}"
+    elif origin is dict:
+        words = f"mapping of {_type(parts[0])} to {_type(parts[1])}"
+    elif annotation in NAMES:
+        words = NAMES[annotation]
+    else:
+        words = f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    return words
 
 
 def _default(field: FieldInfo) -> str:

@@ -40,10 +40,10 @@ rule benchmark:
         spectra=spectra("npz"),
         verdicts=spectra("json"),
         mechanics_reference=mechanics_of(
-            "results/{campaign}/benchmarks/reference/{structure}.mechanics.json"
+            "results/{campaign}/benchmarks/reference/mechanics/{structure}.json"
         ),
         mechanics_fit=mechanics_of(
-            "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.mechanics.json"
+            "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"
         ),
     output:
         "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json",
@@ -67,12 +67,12 @@ rule reference_mechanics:
     input:
         "results/{campaign}/relaxed/{structure}.extxyz",
     output:
-        "results/{campaign}/benchmarks/reference/{structure}.mechanics.json",
+        "results/{campaign}/benchmarks/reference/mechanics/{structure}.json",
     params:
         reference=setting("reference"),
         version=VERSIONS["benchmarks"],
     log:
-        "results/{campaign}/logs/benchmarks/reference/{structure}.mechanics.log",
+        "results/{campaign}/logs/benchmarks/reference/mechanics/{structure}.log",
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
@@ -91,12 +91,12 @@ rule fit_mechanics:
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
     output:
-        "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.mechanics.json",
+        "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json",
     params:
         relaxation=setting("relaxation"),
         version=VERSIONS["benchmarks"],
     log:
-        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/{structure}.mechanics.log",
+        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.log",
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,

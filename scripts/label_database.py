@@ -11,17 +11,18 @@ with job(snakemake.threads, snakemake.log[0]):
 
     name = snakemake.wildcards.database
     database = Database.model_validate(snakemake.params.database)
-    failures = []
     parts = load_database(name, database, snakemake.config["mirrors"], snakemake.params.sources)
+    failures = []
     for part, frames in parts.items():
+        labels, failed = frames, []
         if database.relabel:
-            frames, failed = label_cells(
+            labels, failed = label_cells(
                 unlabelled(frames),
                 reference_method(snakemake.params.reference),
                 Labels.model_validate(snakemake.params.labels),
                 LabelStore(snakemake.params.store),
                 snakemake.threads,
             )
-            failures += [{"part": part, **failure.as_dict()} for failure in failed]
-        write_frames(snakemake.output[part], frames)
+        failures += [{"part": part, **failure.as_dict()} for failure in failed]
+        write_frames(snakemake.output[part], labels)
     write_json(snakemake.output.failures, failures)

@@ -20,8 +20,6 @@ with job(snakemake.threads, snakemake.log[0]):
         read_frames(snakemake.input.labels),
         structure.born,
     )
-    path = band_path(
-        to_ase(phonon.primitive), Phonons.model_validate(snakemake.params.phonons)
-    )
+    path = band_path(to_ase(phonon.primitive), Phonons.model_validate(snakemake.params.phonons))
     spectrum(phonon, path).save(snakemake.output.spectrum)
     save_phonons(snakemake.output.phonons, phonon)

@@ -74,7 +74,7 @@ def test_a_potential_relaxed_against_itself(phonon, path, reference):
     """A crystal off its minimum comes back to it, and the RMSE to zero."""
     from phonsmith.calculators import make_calculator
     from phonsmith.relaxation import relax
-from phonsmith.structures import symmetrized
+    from phonsmith.structures import symmetrized
 
     start = to_ase(phonon.unitcell)
     start.set_cell(1.01 * start.cell.array, scale_atoms=True)

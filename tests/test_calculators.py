@@ -108,6 +108,30 @@ def test_chgnet_is_quiet(capfd: pytest.CaptureFixture[str], chgnet: object) -> N
     assert "will run on" not in out + err
 
 
+def test_chgnet_works_where_mace_has_set_float64(chgnet: object) -> None:
+    torch = pytest.importorskip("torch")
+    before = evaluate_one(bulk("Si"), chgnet)
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = evaluate_one(bulk("Si"), chgnet)
+        anew = evaluate_one(bulk("Si"), make_calculator(CHGNET))
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert before.energy == after.energy == anew.energy
+
+
+def test_elements_in_a_models_table_are_named() -> None:
+    class Table:
+        zs = (14, 8)
+
+    class Model:
+        z_table = Table()
+
+    with pytest.raises(PhonsmithError, match="does not know Ge;"):
+        evaluate_one(bulk("Ge"), Model())  # type: ignore[arg-type]
+
+
 def test_energy_is_the_one_the_forces_derive_from() -> None:
     class Smeared:
         implemented_properties = ("energy", "free_energy", "forces")

@@ -42,6 +42,9 @@ TINY = {
 }
 
 
+MISSING_MODEL = {"calculator": "gap", "model": "a"}
+
+
 class Project:
     """A folder with a config/ of its own, in which the repository's Snakefile is run."""
 
@@ -245,7 +248,11 @@ def test_two_campaigns_live_in_one_plan(tmp_path, repository):
         ({"structures": {"x": {"file": "nan.vasp"}}}, ["structures.x.file", "nan.vasp"]),
         ({"structures": {"x": {"file": "nacl.vasp"}}}, ["stillinger-weber", "Cl", "Na"]),
         (
-            {"fits": {"old": {"kind": "existing", "potential": {"calculator": "gap", "model": "a"}}}},
+            {
+                "fits": {
+                    "old": {"kind": "existing", "potential": {"calculator": "gap", "model": "a"}}
+                }
+            },
             ["fits.old.potential.model", "no file a"],
         ),
     ],

@@ -30,6 +30,8 @@ from phonsmith.spectra import Spectrum
 
 Floats = NDArray[np.float64]
 
+_DASHES = (0, (4, 1.6))
+_DOTS = (0, (1, 1.5))
 _JUMP = 0.018
 """Width of the gap at a jump of the path, as a share of the path."""
 
@@ -109,7 +111,7 @@ def draw_bands(
         else:
             _draw_errors(errors, reference, q_resolved_rmse_thz, places, look.colour)
             if caption.rmse_thz is not None:
-                errors.axhline(caption.rmse_thz, color=BLACK, lw=0.6, ls=(0, (1, 1.5)))
+                errors.axhline(caption.rmse_thz, color=BLACK, lw=0.6, ls=_DOTS)
         _mark_path(reference, places, bands, errors)
         _write_words(words, fit is not None, look, caption)
         _set_title(bands, look, caption)
@@ -168,7 +170,7 @@ def _draw_frequencies(
     axes.plot(*_one_line(reference, places), color=BLACK, lw=width, label="reference")
     if fit is not None:
         axes.plot(
-            *_one_line(fit, places), color=look.colour, lw=width, ls=(0, (4, 1.6)), label=look.label
+            *_one_line(fit, places), color=look.colour, lw=width, ls=_DASHES, label=look.label
         )
     lowest = min(one.frequencies_thz.min() for one in (reference, fit) if one is not None)
     highest = max(one.frequencies_thz.max() for one in (reference, fit) if one is not None)
@@ -212,7 +214,7 @@ def _draw_dos(axes: Axes, reference: Spectrum, fit: Spectrum | None, look: Look)
     highest = float(density.max())
     if fit is not None:
         density = fit.dos / fit.natom
-        axes.plot(density, fit.dos_frequencies_thz, color=look.colour, lw=0.9, ls=(0, (4, 1.6)))
+        axes.plot(density, fit.dos_frequencies_thz, color=look.colour, lw=0.9, ls=_DASHES)
         highest = max(highest, float(density.max()))
     axes.set_xlim(0, 1.08 * highest)
     axes.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))
@@ -288,11 +290,9 @@ def _write_words(axes: Axes, has_fit: bool, look: Look, caption: BandsCaption) -
     axes.set_axis_off()
     handles: list[Line2D | Patch] = [Line2D([], [], color=BLACK, label=caption.reference)]
     if has_fit:
-        handles.append(Line2D([], [], color=look.colour, ls=(0, (4, 1.6)), label=look.label))
+        handles.append(Line2D([], [], color=look.colour, ls=_DASHES, label=look.wrapped(17)))
     if has_fit and caption.rmse_thz is not None:
-        handles.append(
-            Line2D([], [], color=BLACK, lw=0.6, ls=(0, (1, 1.5)), label="RMSE of the path")
-        )
+        handles.append(Line2D([], [], color=BLACK, lw=0.6, ls=_DOTS, label="RMSE of the path"))
     axes.legend(
         handles=handles,
         loc="upper left",

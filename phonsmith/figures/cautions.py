@@ -111,7 +111,7 @@ def _about_imaginary(campaign: Campaign, rmse: pd.DataFrame) -> list[str]:
             part = rmse[(rmse["fit"] == fit) & (rmse["cell"] == cell) & false_imaginary(rmse)]
             if len(part):
                 each = _listed(
-                    f"{row['structure']} ({row['minimum_frequency_fit_thz']:.2f} THz)"
+                    f"{row['structure']} (−{-row['minimum_frequency_fit_thz']:.2f} THz)"
                     for row in rows_of(part)
                 )
                 lines.append(

@@ -107,7 +107,7 @@ def render_report(
         attention=cautions(campaign, tables),
         pivots=[pivot_table(campaign, tables.rmse, cell) for cell in campaign.phonons.cells],
         marks=marks_in_words(tables.rmse),
-        structures=structures_table(tables.structures),
+        structures=structures_table(campaign, tables.structures),
         labels=plain_table(tables.labels, "Labels and failures") if len(tables.labels) else None,
         fits=fits_table(campaign, tables.fits),
         errors=errors_table(campaign, tables.errors),
@@ -219,7 +219,8 @@ def _gallery(
             result = f"no RMSE: {row['reason']}" if pd.isna(value) else f"RMSE {thz(value)}"
             caption = f"{label_of(campaign, fit)}: {result}"
             pictures.append(_thumbnail(place / structure, caption, folder))
-        gallery.append((structure, pictures))
+        if pictures:
+            gallery.append((structure, pictures))
     return gallery
 
 

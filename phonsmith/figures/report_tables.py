@@ -1,5 +1,6 @@
 """The tables of a campaign, read from files and brought into words for the report."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Self
 import pandas as pd
 
 from phonsmith.campaign import Campaign, CellChoice
-from phonsmith.figures.rmse import mean_rmse
+from phonsmith.figures.rmse import Mean, mean_rmse
 from phonsmith.figures.style import CELLS
 from phonsmith.tables import read_rmse_table
 
@@ -84,24 +85,48 @@ def false_imaginary(rmse: pd.DataFrame) -> "pd.Series[bool]":
     return rmse["false_imaginary"].fillna(False).astype(bool)
 
 
-Table = dict[str, Any]
 _DASH = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text in a table; ``hint`` shows under the mouse."""
+
+    text: str
+    hint: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column."""
+
+    title: str
+    number: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for the template; with ``total``, the last row is one."""
+
+    caption: str
+    columns: list[Column]
+    rows: list[list[Cell]]
+    total: bool = False
 
 
 def _table(
     titles: Sequence[str],
     rows: Iterable[Sequence[str]],
-    caption: str = "",
+    caption: str,
     text_columns: int = 1,
 ) -> Table:
-    """A table for the template; columns after the first ``text_columns`` are numbers."""
-    return {
-        "caption": caption,
-        "columns": [
-            {"title": title, "number": i >= text_columns} for i, title in enumerate(titles)
-        ],
-        "rows": [{"cells": [{"text": text} for text in row], "total": False} for row in rows],
-    }
+    """A table of plain text; columns after the first ``text_columns`` are numbers."""
+    return Table(
+        caption,
+        [Column(title, number=i >= text_columns) for i, title in enumerate(titles)],
+        [[Cell(text) for text in row] for row in rows],
+    )
 
 
 def _number(value: Any, digits: int = 3) -> str:
@@ -121,11 +146,10 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table:
             rows.append(
                 (
                     label_of(campaign, fit),
-                    CELLS[cell],
+                    cell,
                     _number(mean.rmse_thz),
                     f"{mean.structures} of {mean.total}",
-                    _DASH if worst is None else _number(worst["rmse_thz"]),
-                    _DASH if worst is None else str(worst["structure"]),
+                    _DASH if worst is None else f"{worst['structure']}: {worst['rmse_thz']:.3f}",
                     str(int((false_imaginary(part)).sum())),
                     _number(volume, 2) if cell == "relaxed" else _DASH,
                 )
@@ -136,7 +160,6 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table:
         "Mean RMSE (THz)",
         "Structures",
         "Largest (THz)",
-        "at",
         "With false imaginary modes",
         "Largest volume error (%)",
     )
@@ -149,24 +172,29 @@ def pivot_table(campaign: Campaign, rmse: pd.DataFrame, cell: CellChoice) -> Tab
     found = {(row["structure"], row["fit"]): row for row in rows_of(part)}
     sampled = set(part.loc[part["in_sample"].astype(bool), "fit"])
     titles = [label_of(campaign, fit) + (" *" if fit in sampled else "") for fit in campaign.fits]
-    table = _table(["Structure", *titles], [], f"Phonon RMSE (THz), {CELLS[cell]}")
+    rows = []
     for structure in campaign.benchmarked:
-        cells: list[dict[str, Any]] = []
-        for fit in campaign.fits:
-            row = found.get((structure, fit))
-            if row is None or pd.isna(row["rmse_thz"]):
-                cells.append({"text": _DASH, "hint": "" if row is None else row["reason"]})
-            else:
-                false = row["false_imaginary"]
-                mark = "†" if pd.notna(false) and false else ""
-                cells.append({"text": f"{row['rmse_thz']:.3f}{mark}", "value": row["rmse_thz"]})
-        values = [one["value"] for one in cells if "value" in one]
-        for one in cells:
-            one["best"] = len(values) > 1 and one.get("value") == min(values)
-        table["rows"].append({"cells": [{"text": structure}, *cells], "total": False})
-    means = [_number(mean_rmse(rmse, fit, cell).rmse_thz) for fit in campaign.fits]
-    table["rows"].append({"cells": [{"text": one} for one in ("mean", *means)], "total": True})
-    return table
+        mine = [found.get((structure, fit)) for fit in campaign.fits]
+        known = [row["rmse_thz"] for row in mine if row and pd.notna(row["rmse_thz"])]
+        best = min(known) if len(known) > 1 else None
+        rows.append([Cell(structure), *(_rmse_cell(row, best) for row in mine)])
+    means = [_mean_in_words(mean_rmse(rmse, fit, cell)) for fit in campaign.fits]
+    rows.append([Cell(text) for text in ("mean", *means)])
+    columns = [Column("Structure", number=False), *(Column(one, number=True) for one in titles)]
+    return Table(f"Phonon RMSE (THz), {CELLS[cell]}", columns, rows, total=True)
+
+
+def _mean_in_words(mean: Mean) -> str:
+    some = "" if mean.structures == mean.total else f" (of {mean.structures})"
+    return _number(mean.rmse_thz) + some
+
+
+def _rmse_cell(row: dict[str, Any] | None, best: float | None) -> Cell:
+    if row is None or pd.isna(row["rmse_thz"]):
+        return Cell(_DASH, hint=row["reason"] if row else "")
+    false = row["false_imaginary"]
+    mark = "†" if pd.notna(false) and false else ""
+    return Cell(f"{row['rmse_thz']:.3f}{mark}", best=row["rmse_thz"] == best)
 
 
 def marks_in_words(rmse: pd.DataFrame) -> str:
@@ -181,32 +209,44 @@ def marks_in_words(rmse: pd.DataFrame) -> str:
     return " ".join(words)
 
 
-_STRUCTURE_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def _symbol(value: Any) -> str:
+    """A Hermann–Mauguin symbol with its screw axes as subscripts: P6₃/mmc."""
+    return re.sub(r"_(\d)", lambda match: match[1].translate(_SUBSCRIPTS), str(value))
+
+
+_CRYSTAL_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "structure": ("Structure", str),
     "space_group_before": ("No.", lambda value: f"{value:.0f}"),
-    "symbol_before": ("Space group", str),
-    "symbol_after": ("after relaxation", str),
+    "symbol_before": ("Space group", _symbol),
+}
+_RELAXATION_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "symbol_after": ("after relaxation", _symbol),
     "volume_change_percent": ("Volume change (%)", lambda value: f"{value:+.2f}"),
     "converged": ("Converged", lambda value: "yes" if value else "no"),
     "reason": ("Note", str),
 }
 
 
-def structures_table(table: pd.DataFrame) -> Table:
-    """Space groups, volume change and what was reported."""
-    columns = [name for name in _STRUCTURE_COLUMNS if name in table]
+def structures_table(campaign: Campaign, table: pd.DataFrame) -> Table:
+    """Space groups; and volume change and what was reported where crystals were relaxed."""
+    relaxed = campaign.relaxation.reference and not campaign.recorded
+    shown = _CRYSTAL_COLUMNS | (_RELAXATION_COLUMNS if relaxed else {})
+    columns = [name for name in shown if name in table]
     rows = [
         [
-            _DASH
-            if pd.isna(row[name]) or row[name] == ""
-            else _STRUCTURE_COLUMNS[name][1](row[name])
+            _DASH if pd.isna(row[name]) or row[name] == "" else shown[name][1](row[name])
             for name in columns
         ]
         for row in rows_of(table)
     ]
-    titles = [_STRUCTURE_COLUMNS[name][0] for name in columns]
-    caption = "Crystals before and after relaxation with the reference method"
-    return _table(titles, rows, caption, text_columns=len(columns))
+    if relaxed:
+        caption = "Crystals before and after relaxation with the reference method"
+    else:
+        caption = "Crystals, used as they were given: not relaxed here"
+    return _table([shown[name][0] for name in columns], rows, caption, text_columns=len(columns))
 
 
 _FIT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
@@ -277,10 +317,9 @@ def plain_table(table: pd.DataFrame, caption: str) -> Table:
         ]
         for row in rows_of(table)
     ]
-    result = _table([str(name).replace("_", " ") for name in table], rows, caption)
-    for column, number in zip(result["columns"], numbers, strict=True):
-        column["number"] = number
-    return result
+    names = [str(name).replace("_", " ") for name in table]
+    columns = [Column(name, number) for name, number in zip(names, numbers, strict=True)]
+    return Table(caption, columns, [[Cell(text) for text in row] for row in rows])
 
 
 def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | None:

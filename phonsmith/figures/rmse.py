@@ -139,7 +139,7 @@ def _legend_with_means(
                 marker=look.marker,
                 ms=4,
                 mew=0,
-                label=f"{number}  {look.label}{some}",
+                label=f"{number}  {look.wrapped(28)}{some}",
             )
         )
     legend = axes.legend(
@@ -394,7 +394,7 @@ def _legend_of_fits(
                 marker="o" if number else "D",
                 ms=min(sizes[fit], 8.0),
                 color=look.colour,
-                label=look.label + (f" ({number} sparse points)" if number else ""),
+                label=look.wrapped(28) + (f"\n{number} sparse points" if number else ""),
             )
         )
     if incomplete:

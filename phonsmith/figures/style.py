@@ -7,6 +7,7 @@ along, so that a figure is the same on every machine.
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,10 @@ class Look:
     label: str
     colour: str
     marker: str
+
+    def wrapped(self, width: int) -> str:
+        """The label in lines of at most ``width`` characters, for legends."""
+        return textwrap.fill(self.label, width)
 
 
 def looks(labels: Mapping[str, str]) -> dict[str, Look]:

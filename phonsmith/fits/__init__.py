@@ -15,7 +15,15 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 
-__all__ = ["TargetCounts", "TrainingRecord", "existing_potential", "fits_table", "learnable", "recipe", "train"]
+__all__ = [
+    "TargetCounts",
+    "TrainingRecord",
+    "existing_potential",
+    "fits_table",
+    "learnable",
+    "recipe",
+    "train",
+]
 
 
 def train(  # noqa: PLR0917 (the order is that of the stages)
@@ -103,7 +111,7 @@ def existing_potential(name: str, fit: ExistingFit) -> Potential:
 
 def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
     """Time, memory and size of the trainings, one row a fit; existing potentials have no record."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for fit, record in records.items():
         if record is None:
             rows.append({"fit": fit, "kind": "existing"})

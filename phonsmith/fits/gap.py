@@ -4,6 +4,7 @@ import hashlib
 import re
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -51,11 +52,12 @@ def train(
         stale.unlink()
     plan = plan_sparse_points(fit, frames)
     labels = config_labels(plan)
+    scales = balance(frames, fit.balance_exponent)
     text = "".join(
         [
             *(
-                frame_text(atoms, fit, labels.get(group))
-                for atoms, group in zip(frames, plan.groups, strict=True)
+                frame_text(atoms, fit, labels.get(group), scale)
+                for atoms, group, scale in zip(frames, plan.groups, scales, strict=True)
             ),
             *(
                 frame_text(atoms, fit, labels.get(group), labelled=False)
@@ -120,6 +122,18 @@ def force_sigmas(atoms: Atoms, fit: GapFit) -> np.ndarray | None:
     return np.asarray(rule.factor * np.maximum(sizes, rule.minimum_force_ev_per_angstrom))
 
 
+def balance(frames: Sequence[Atoms], exponent: float) -> list[float]:
+    """Factor on the force σ of each frame: n**exponent for displaced cells, 1 for others.
+
+    n counts the displaced cells of the frame's structure, which depends on its symmetry alone.
+    """
+    counts = Counter(a.info.get("structure") for a in frames if a.info.get("kind") == "displaced")
+    return [
+        counts[a.info.get("structure")] ** exponent if a.info.get("kind") == "displaced" else 1.0
+        for a in frames
+    ]
+
+
 def frame_sigma(atoms: Atoms, fit: GapFit) -> Sigma:
     """Regularisation of a frame.
 
@@ -141,8 +155,10 @@ def frame_sigma(atoms: Atoms, fit: GapFit) -> Sigma:
     return fit.sigma if name is None else fit.sigma_by_group[name]
 
 
-def frame_text(atoms: Atoms, fit: GapFit, label: str | None, labelled: bool = True) -> str:
-    """One frame of gap_fit's training file.
+def frame_text(
+    atoms: Atoms, fit: GapFit, label: str | None, scale: float = 1.0, labelled: bool = True
+) -> str:
+    """One frame of gap_fit's training file; ``scale`` multiplies the σ of its forces.
 
     Written here and not with ASE, which rounds arrays to 1e-8: σ would lose its digits. The virial
     is −stress · volume, nine plain numbers (gap_fit passes over a matrix in JSON). σ of a frame is
@@ -167,11 +183,11 @@ def frame_text(atoms: Atoms, fit: GapFit, label: str | None, labelled: bool = Tr
     if labelled and FORCES in atoms.arrays:
         names.append(f"{FORCES}:R:3")
         columns.append(atoms.arrays[FORCES])
-        values["force_sigma"] = _numbers([sigma.force_ev_per_angstrom])
+        values["force_sigma"] = _numbers([sigma.force_ev_per_angstrom * scale])
         sigmas = force_sigmas(atoms, fit)
         if sigmas is not None:
             names.append("force_atom_sigma:R:1")
-            columns.append(sigmas[:, None])
+            columns.append(sigmas[:, None] * scale)
     values["Properties"] = ":".join(names)
     comment = " ".join(f"{key}={value}" for key, value in values.items())
     rows = np.hstack(columns)

@@ -1,0 +1,703 @@
+"""Figures and the report."""
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from phonsmith.benchmarks import Benchmark, CellResult, cell_result, compare_spectra
+from phonsmith.campaign import Campaign, load_campaign
+from phonsmith.figures.bands import BandsCaption, bands_of_benchmark, draw_bands
+from phonsmith.figures.cautions import cautions
+from phonsmith.figures.parity import draw_parity
+from phonsmith.figures.report import FigureFiles, render_report, settings_in_words
+from phonsmith.figures.report_tables import Tables
+from phonsmith.figures.rmse import (
+    draw_phonon_vs_force,
+    draw_rmse_against,
+    draw_rmse_by_structure,
+    force_errors,
+    mean_rmse,
+)
+from phonsmith.figures.style import (
+    COLOURS,
+    looks,
+    save_figure,
+    space_group_symbol,
+    special_point,
+    thz,
+)
+from phonsmith.fits.errors import errors_of
+from phonsmith.spectra import Spectrum
+from phonsmith.tables import rmse_table
+
+LOOKS = looks({"gap": "GAP", "mace": "MACE", "sw": "Stillinger–Weber"})
+
+
+def chain(scale: float = 1.0, shift: float = 0.0) -> Spectrum:
+    """Three bands on the path Γ–X_1|K–Γ, each a sine as in a linear chain."""
+    n = 11
+    legs = [(0.0, 1.0), (1.5, 0.0)]
+    q = np.concatenate([np.linspace(a, b, n) for a, b in legs])
+    acoustic = 10 * scale * np.abs(np.sin(q * np.pi / 2))
+    frequencies = np.sort(np.stack([acoustic, acoustic + 1, acoustic + 3], axis=1) + shift)
+    grid = np.arange(-100, 400) * 0.05
+    dos = np.exp(-((grid - 8 * scale) ** 2))
+    return Spectrum(
+        labels=np.array([("Γ", "X_1"), ("K", "Γ")]),
+        segment_lengths=np.array([n, n]),
+        distances=np.concatenate([np.linspace(0, 1, n), np.linspace(1, 2.5, n)]),
+        qpoints=np.stack([q, q, 0 * q], axis=1),
+        frequencies_thz=frequencies,
+        mesh=np.array([2, 2, 2]),
+        mesh_frequencies_thz=frequencies[::5],
+        mesh_weights=np.ones(len(frequencies[::5]), dtype=np.int64),
+        dos_frequencies_thz=grid,
+        dos=3 * dos / (dos.sum() * 0.05),
+        volume_angstrom3=20.0,
+        natom=1,
+    )
+
+
+def caption(rmse: float | None, reason: str = "") -> BandsCaption:
+    return BandsCaption("mp-149", "Fd-3m", "CASTEP PW91", "relaxed", rmse, reason)
+
+
+def texts(figure: Figure) -> str:
+    """All text of a figure, as it is when drawn."""
+    figure.canvas.draw()
+    found = [one.get_text() for one in figure.findobj(mpl.text.Text)]
+    return "\n".join(found)
+
+
+# --- style -------------------------------------------------------------------------------------
+
+
+def test_fits_differ_by_colour_and_marker():
+    many = looks({f"fit-{i}": f"fit {i}" for i in range(40)})
+    assert len({(look.colour, look.marker) for look in many.values()}) == 40
+    assert many["fit-0"].colour == COLOURS[0]
+
+
+def test_a_new_fit_leaves_the_colours_of_the_others():
+    assert looks({"a": "a", "b": "b"})["b"] == looks({"a": "a", "b": "b", "c": "c"})["b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [("Γ", "Γ"), ("X_1", "X$_{1}$"), ("U|K_2", "U|K$_{2}$"), ("Y_1|M", "Y$_{1}$|M")],
+)
+def test_special_points_have_subscripts(name, drawn):
+    assert special_point(name) == drawn
+
+
+@pytest.mark.parametrize(
+    ("symbol", "drawn"),
+    [("Fd-3m", r"$Fd\overline{3}m$"), ("P6_3/mmc", "$P6_{3}/mmc$"), ("", "")],
+)
+def test_space_groups_have_overbars_and_subscripts(symbol, drawn):
+    assert space_group_symbol(symbol) == drawn
+
+
+def test_frequencies_in_words():
+    assert (thz(0.0212), thz(1.234), thz(None), thz(float("nan"))) == (
+        "0.021 THz",
+        "1.23 THz",
+        "–",
+        "–",
+    )
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_the_same_figure_gives_the_same_bytes(tmp_path, suffix):
+    paths = [tmp_path / f"{i}.{suffix}" for i in range(2)]
+    for path in paths:
+        figure = draw_bands(chain(), chain(1.1), np.ones(22), LOOKS["gap"], caption(1.0))
+        save_figure(figure, path, dpi=60)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert paths[0].stat().st_size > 1000
+
+
+def test_a_dot_in_the_name_is_no_suffix(tmp_path):
+    figure = draw_bands(chain(), None, None, LOOKS["gap"], caption(None, "lost"))
+    save_figure(figure, tmp_path / "gap-f0.001.svg", dpi=60)
+    assert [path.name for path in tmp_path.iterdir()] == ["gap-f0.001.svg"]
+
+
+def test_svg_needs_no_font(tmp_path):
+    figure = draw_bands(chain(), None, None, LOOKS["gap"], caption(None, "lost"))
+    save_figure(figure, tmp_path / "a.svg", dpi=60)
+    assert "<text" not in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+def test_a_failed_figure_leaves_the_old_file(tmp_path):
+    class Broken(Figure):
+        def savefig(self, *args, **kwargs):
+            raise OSError("disk full")
+
+    path = tmp_path / "a.svg"
+    path.write_text("old")
+    with pytest.raises(OSError, match="disk full"):
+        save_figure(Broken(), path, dpi=60)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_drawing_leaves_matplotlib_as_it_was(tmp_path):
+    before = dict(mpl.rcParams)
+    figure = draw_bands(chain(), chain(1.1), np.ones(22), LOOKS["gap"], caption(1.0))
+    save_figure(figure, tmp_path / "a.png", dpi=60)
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
+
+
+# --- bands -----------------------------------------------------------------------------------
+
+
+def test_bands_show_reference_fit_and_their_difference():
+    reference, fit = chain(), chain(1.1)
+    errors = compare_spectra(reference, fit, 0.1)
+    figure = draw_bands(
+        reference, fit, errors.q_resolved_rmse_thz, LOOKS["gap"], caption(errors.rmse_thz)
+    )
+    bands, dos, below, _ = figure.axes
+    words = texts(figure)
+    for wanted in (
+        "Frequency (THz)",
+        "RMSE (THz)",
+        "DOS (states/THz/atom)",
+        "Wave vector",
+        "mp-149",
+        r"$Fd\overline{3}m$",
+        "GAP, cell relaxed with the fit",
+        thz(errors.rmse_thz),
+        "CASTEP PW91",
+    ):
+        assert wanted in words
+    solid, dashed = bands.get_lines()[:2]
+    assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
+    assert np.nanmax(solid.get_ydata()) == reference.frequencies_thz.max()
+    assert np.nanmax(dashed.get_ydata()) == fit.frequencies_thz.max()
+    drawn = np.concatenate([line.get_ydata() for line in below.get_lines()[:2]])
+    np.testing.assert_array_equal(drawn, errors.q_resolved_rmse_thz)
+    # per atom the density of states has three states
+    line = dos.get_lines()[0]
+    assert np.trapezoid(line.get_xdata(), line.get_ydata()) == pytest.approx(3, rel=1e-3)
+
+
+def test_a_jump_of_the_path_is_a_gap():
+    figure = draw_bands(chain(), None, None, LOOKS["gap"], caption(None, "lost"))
+    bands, _, below, _ = figure.axes
+    assert [one.get_text() for one in below.get_xticklabels()] == ["Γ", "X$_{1}$|K", "Γ"]
+    x = bands.get_lines()[0].get_xdata()
+    one_band = x[: 2 * 12]
+    assert np.isnan(one_band[11])
+    assert one_band[12] - one_band[10] == pytest.approx(0.018 * 2.5)
+
+
+def test_without_phonons_of_the_fit_the_reference_stands_alone():
+    reason = "space group changed from Fd-3m to Imma"
+    figure = draw_bands(chain(), None, None, LOOKS["gap"], caption(None, reason))
+    bands, dos, below, _ = figure.axes
+    curves = [line for line in bands.get_lines() if len(line.get_xdata()) > 2]
+    assert len(curves) == 1
+    assert len(dos.get_lines()) == 1
+    assert f"no RMSE: {reason}" in texts(figure)
+    assert not below.get_yticks().size
+
+
+def test_imaginary_modes_are_marked():
+    stable = draw_bands(chain(), chain(1.1), np.ones(22), LOOKS["gap"], caption(1.0))
+    soft = draw_bands(chain(), chain(shift=-2.0), np.ones(22), LOOKS["gap"], caption(1.0))
+    assert stable.axes[0].get_ylim()[0] == 0
+    assert soft.axes[0].get_ylim()[0] < -2
+    assert "imaginary" not in texts(stable)
+    assert "imaginary" in texts(soft)
+
+
+def test_near_special_points_do_not_write_over_each_other():
+    spectrum = chain()
+    close = Spectrum(
+        **{
+            **vars(spectrum),
+            "labels": np.array([("Γ", "X_1"), ("X_1", "W_2")]),
+            "distances": np.concatenate([np.linspace(0, 2.47, 11), np.linspace(2.47, 2.5, 11)]),
+        }
+    )
+    figure = draw_bands(close, None, None, LOOKS["gap"], caption(None, "lost"))
+    figure.canvas.draw()
+    boxes = [one.get_window_extent() for one in figure.axes[2].get_xticklabels()]
+    labels = [one.get_text() for one in figure.axes[2].get_xticklabels()]
+    assert labels == ["Γ", "X$_{1}$", "\nW$_{2}$"]
+    assert boxes[0].x1 < boxes[1].x0
+
+
+def test_bands_of_a_benchmark(tmp_path):
+    reference, fit = chain(), chain(1.1)
+    reference.save(tmp_path / "reference.npz")
+    fit.save(tmp_path / "fit.npz")
+    (tmp_path / "lost.npz").touch()  # what the pipeline leaves where symmetry was lost
+    benchmark = Benchmark(
+        campaign="c",
+        structure="mp-149",
+        fit="gap",
+        fit_kind="gap",
+        generation=0,
+        in_sample=True,
+        imaginary_tolerance_thz=0.1,
+        cells=(
+            cell_result("relaxed", reference, None, 0.1, symmetry_kept=False, reason="melted"),
+            cell_result("reference", reference, fit, 0.1),
+        ),
+    )
+    files = {"relaxed": "lost.npz", "reference": "fit.npz"}
+    drawn = {
+        cell: texts(
+            bands_of_benchmark(
+                benchmark,
+                cell,
+                reference=tmp_path / "reference.npz",
+                fit=tmp_path / file,
+                look=LOOKS["gap"],
+                space_group="",
+                level_of_theory="CASTEP PW91",
+            )
+        )
+        for cell, file in files.items()
+    }
+    assert "no RMSE: melted" in drawn["relaxed"]
+    assert thz(compare_spectra(reference, fit, 0.1).rmse_thz) in drawn["reference"]
+
+
+def test_diamond_of_castep_has_its_optical_mode_where_it_belongs(shared_data):
+    from ase import Atoms
+
+    from phonsmith.campaign import Phonons
+    from phonsmith.phonons import band_path, load_phonons, spectrum
+
+    phonon = load_phonons(shared_data / "si-castep" / "22_phonopy.yaml")
+    cell = phonon.primitive
+    atoms = Atoms(
+        numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True
+    )
+    settings = Phonons(
+        points_per_segment=5, mesh_length_angstrom=15, band_path="setyawan-curtarolo"
+    )
+    found = spectrum(phonon, band_path(atoms, settings))
+    figure = draw_bands(found, found, np.zeros(len(found.qpoints)), LOOKS["gap"], caption(0.0))
+    assert np.nanmax(figure.axes[0].get_lines()[0].get_ydata()) == pytest.approx(15.11, abs=0.02)
+    labels = [one.get_text() for one in figure.axes[2].get_xticklabels()]
+    assert labels[0] == "Γ"
+    assert any("|" in one for one in labels)
+
+
+# --- RMSE ------------------------------------------------------------------------------------
+
+
+def table(values: dict[tuple[str, str, str], float | None], in_sample=("gap", "mace")):
+    """A table of RMSE from fit, structure and cell; None stands for a lost symmetry."""
+    benchmarks = []
+    for (fit, structure, cell), rmse in values.items():
+        numbers = (
+            {"reason": "space group changed", "symmetry_kept": False, "imaginary_reference": 0}
+            if rmse is None
+            else {
+                "rmse_thz": rmse,
+                "volume_error_percent": -0.5,
+                "minimum_frequency_fit_thz": -1.25 if rmse > 0.8 else 0.0,
+                "imaginary_reference": 0,
+                "imaginary_fit": 4 if rmse > 0.8 else 0,
+            }
+        )
+        benchmarks.append(
+            Benchmark(
+                campaign="c",
+                structure=structure,
+                fit=fit,
+                fit_kind={"sw": "existing"}.get(fit, fit),
+                generation=0,
+                in_sample=fit in in_sample,
+                imaginary_tolerance_thz=0.1,
+                cells=(CellResult(cell=cell, **numbers),),
+            )
+        )
+    return rmse_table(benchmarks)
+
+
+RMSE = {
+    ("gap", "mp-149", "relaxed"): 0.1,
+    ("gap", "mp-165", "relaxed"): 0.3,
+    ("mace", "mp-149", "relaxed"): 0.2,
+    ("mace", "mp-165", "relaxed"): None,
+    ("sw", "mp-149", "relaxed"): 0.9,
+    ("sw", "mp-165", "relaxed"): 0.7,
+    ("gap", "mp-149", "reference"): 0.05,
+    ("gap", "mp-165", "reference"): 0.15,
+    ("mace", "mp-149", "reference"): 0.2,
+    ("mace", "mp-165", "reference"): 0.2,
+    ("sw", "mp-149", "reference"): 0.5,
+    ("sw", "mp-165", "reference"): 0.7,
+}
+
+
+def test_mean_says_how_many_structures_it_is_of():
+    assert mean_rmse(table(RMSE), "gap", "relaxed") == pytest.approx((0.2, 2, 2))
+    assert mean_rmse(table(RMSE), "mace", "relaxed") == pytest.approx((0.2, 1, 2))
+    nothing = mean_rmse(table({("gap", "a", "relaxed"): None}), "gap", "relaxed")
+    assert np.isnan(nothing.rmse_thz)
+
+
+def test_rmse_by_structure_has_a_panel_for_each_cell_and_crosses_for_what_is_missing():
+    figure = draw_rmse_by_structure(table(RMSE), LOOKS)
+    relaxed, reference = figure.axes
+    assert relaxed.get_yscale() == "log"
+    assert relaxed.get_ylabel() == "Phonon RMSE (THz)"
+    markers = {line.get_marker() for line in relaxed.get_lines()}
+    assert {look.marker for look in LOOKS.values()} <= markers
+    assert "x" in markers
+    assert "x" not in {line.get_marker() for line in reference.get_lines()}
+    words = texts(figure)
+    for wanted in (
+        "cell relaxed with the fit",
+        "reference cell",
+        "0.200  GAP",
+        "0.200  MACE (1 of 2)",
+        "mp-149",
+        "×: no RMSE",
+    ):
+        assert wanted in words
+    lines = {line.get_color(): line.get_ydata()[0] for line in relaxed.get_lines()[1::2]}
+    assert lines[LOOKS["gap"].colour] == pytest.approx(0.2)
+
+
+def test_a_potential_against_itself_can_be_drawn():
+    figure = draw_rmse_by_structure(
+        table({("sw", "a", "relaxed"): 0.0, ("gap", "a", "relaxed"): 0.1}), LOOKS
+    )
+    assert figure.axes[0].get_ylim()[0] > 0
+    assert "smaller than that" in texts(figure)
+
+
+def test_nothing_but_failures_can_be_drawn():
+    values = {("gap", "a", "relaxed"): None, ("mace", "a", "relaxed"): None}
+    assert "no RMSE" in texts(draw_rmse_by_structure(table(values), LOOKS))
+    assert "Phonon RMSE (THz)" in texts(
+        draw_rmse_against(table(values), {"gap": 1, "mace": 2}, "x")
+    )
+
+
+def test_a_sweep_over_decades_is_logarithmic():
+    figure = draw_rmse_against(table(RMSE), {"gap": 0.1, "mace": 0.001}, "factor f")
+    relaxed, reference = figure.axes
+    assert relaxed.get_xscale() == "log"
+    assert "factor f" in texts(figure)
+    assert [one.get_text() for one in relaxed.get_xticklabels()] == ["0.001", "0.1"]
+    # two structures and the mean, in the order of the setting
+    assert len([line for line in reference.get_lines() if line.get_linestyle() == "-"]) == 3
+    mean = next(line for line in reference.get_lines() if line.get_label() == "mean")
+    np.testing.assert_allclose(mean.get_xydata(), [(0.001, 0.2), (0.1, 0.1)])
+    assert "mean of fewer structures" in texts(figure)
+
+
+def test_a_narrow_sweep_is_linear_and_complete():
+    values = {key: rmse for key, rmse in RMSE.items() if key[2] == "reference"}
+    figure = draw_rmse_against(table(values), {"gap": 1000, "mace": 2000}, "sparse points")
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "linear"
+    assert "mean of fewer structures" not in texts(figure)
+
+
+def test_phonon_against_force_marks_sparse_points_by_area():
+    figure = draw_phonon_vs_force(
+        table(RMSE),
+        {"gap": 0.02, "mace": 0.05},
+        "test set",
+        LOOKS,
+        {"gap": 9000, "mace": None, "sw": None},
+    )
+    relaxed, _ = figure.axes
+    points = {line.get_label(): line for line in relaxed.get_lines()}
+    assert set(points) == {"GAP", "MACE"}
+    assert points["GAP"].get_xydata().tolist() == [[0.02, pytest.approx(0.2)]]
+    assert points["GAP"].get_markersize() > points["MACE"].get_markersize()
+    assert points["MACE"].get_markerfacecolor() == "white"  # its mean lacks a structure
+    words = texts(figure)
+    assert "Force RMSE, test set (eV/Å)" in words
+    assert "Mean phonon RMSE (THz)" in words
+    assert "9000 sparse points" in words
+
+
+# --- parity ----------------------------------------------------------------------------------
+
+
+def predictions(*rows):
+    names = ["set", "structure", "kind", "cell", "quantity", "reference", "prediction"]
+    return pd.DataFrame(rows, columns=names)
+
+
+FORCES = [
+    ("train", "a", "displaced", 0, "force", 0.0, 0.003),
+    ("train", "a", "displaced", 0, "force", 1.0, 1.004),
+    ("test", "a", "rattled", 1, "force", -1.0, -1.1),
+]
+WITH_ENERGIES = [
+    *FORCES,
+    ("train", "a", "displaced", 0, "energy", -4.0, -4.01),
+    ("train", "a", "isolated_atom", 9, "energy", -0.5, -0.5),
+    ("train", "a", "displaced", 0, "stress", 0.01, 0.02),
+    ("train", "a", "constraint", 8, "stress", 0.0, 5.0),
+]
+
+
+def test_parity_has_a_panel_for_each_quantity_in_its_unit():
+    words = texts(draw_parity(predictions(*WITH_ENERGIES), "GAP"))
+    for wanted in (
+        "GAP",
+        "Energy, training set\nRMSE 10, MAE 10 meV/atom; 1 values",
+        "Force component, training set\nRMSE 3.54, MAE 3.5 meV/Å; 2 values",
+        "Force component, test set\nRMSE 100, MAE 100 meV/Å; 1 values",
+        # 0.01 eV/Å³; the constraint cell is no label
+        "Stress component, training set\nRMSE 1.6, MAE 1.6 GPa; 1 values",
+        "Reference (eV/atom)",
+        "Predicted (GPa)",
+        "constraint",
+    ):
+        assert wanted in words
+
+
+def test_parity_leaves_isolated_atoms_out():
+    figure = draw_parity(predictions(*WITH_ENERGIES), "GAP")
+    energy = figure.axes[0]
+    assert energy.get_xlim()[1] < -3
+
+
+def test_forces_alone_have_no_energy_panel():
+    figure = draw_parity(predictions(*FORCES), "GAP")
+    assert len(figure.axes) == 2
+    assert "Energy" not in texts(figure)
+
+
+def test_parity_without_any_label_says_so():
+    assert "no reference value" in texts(draw_parity(predictions(), "GAP"))
+
+
+def test_force_errors_are_of_the_test_set_or_say_that_they_are_not():
+    tested = errors_of(predictions(*FORCES)).assign(fit="gap")
+    assert force_errors(tested) == ({"gap": pytest.approx(0.1)}, "test set")
+    trained = errors_of(predictions(*FORCES[:2])).assign(fit="gap")
+    values, words = force_errors(trained)
+    assert values["gap"] == pytest.approx(0.0035355, rel=1e-4)
+    assert "training set" in words
+
+
+# --- report ----------------------------------------------------------------------------------
+
+
+def campaign(**changes) -> Campaign:
+    settings = {
+        "description": "Silicon <tiny> & quick",
+        "structures": {"mp-149": {"file": "a.vasp"}, "mp-165": {"file": "b.vasp"}},
+        "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
+        "fits": {
+            "gap": {"kind": "gap", "label": "GAP", "soap": {"n_sparse": 123}},
+            "mace": {"kind": "mace", "label": "MACE"},
+            "sw": {"kind": "existing", "potential": {"calculator": "chgnet"}},
+        },
+        **changes,
+    }
+    return Campaign.model_validate(settings)
+
+
+def tables(rmse=None, failures=2) -> Tables:
+    return Tables(
+        rmse=table(RMSE) if rmse is None else rmse,
+        structures=pd.DataFrame(
+            {
+                "structure": ["mp-149", "mp-165"],
+                "space_group_before": [227, 194],
+                "symbol_before": ["Fd-3m", "P6_3/mmc"],
+                "symbol_after": ["Fd-3m", "Cmcm"],
+                "volume_change_percent": [0.1, -1.5],
+                "converged": [True, True],
+                "reason": ["", "space group changed from P6_3/mmc to Cmcm"],
+            }
+        ),
+        labels=pd.DataFrame(
+            {"structure": ["mp-149"], "kind": ["rattled"], "labels": [8], "failures": [failures]}
+        ),
+        fits=pd.DataFrame(
+            {
+                "fit": ["gap", "mace", "sw"],
+                "wall_time_s": [90.0, 600.0, None],
+                "peak_memory_mb": [1500.0, 900.0, None],
+                "energies": [20, 20, None],
+            }
+        ),
+        errors=pd.concat([errors_of(predictions(*WITH_ENERGIES)).assign(fit="gap")]),
+    )
+
+
+@pytest.fixture
+def files(tmp_path) -> FigureFiles:
+    """Figures of the campaign above, as the pipeline leaves them."""
+    folder = tmp_path / "figures"
+    figure = draw_rmse_by_structure(table(RMSE), LOOKS)
+    save_figure(figure, folder / "rmse_by_structure.svg", dpi=60)
+    parity = draw_parity(predictions(*FORCES), "GAP")
+    for suffix in ("svg", "png"):
+        save_figure(parity, folder / "parity" / f"gap.{suffix}", dpi=60)
+    for structure in ("mp-149", "mp-165"):
+        drawn = draw_bands(chain(), None, None, LOOKS["gap"], caption(None, "lost"))
+        for suffix in ("svg", "png"):
+            save_figure(drawn, folder / "bands" / "gap" / f"{structure}.{suffix}", dpi=60)
+    return FigureFiles(
+        by_structure=folder / "rmse_by_structure.svg",
+        sweeps={},
+        phonon_vs_force=None,
+        parity={"gap": folder / "parity" / "gap"},
+        bands={"gap": folder / "bands" / "gap"},
+    )
+
+
+def test_the_report_says_what_a_reader_needs(tmp_path, files):
+    page = render_report("si-demo", campaign(), tables(), files, tmp_path)
+    for wanted in (
+        "<h1>si-demo</h1>",
+        "Silicon &lt;tiny&gt; &amp; quick",
+        "2 crystals; reference: stillinger-weber (computed labels)",
+        "In-sample: GAP and MACE learnt from the very displaced cells",
+        "No RMSE, MACE, cell relaxed with the fit – mp-165: space group changed",
+        "False imaginary modes",
+        "sw, cell relaxed with the fit: mp-149 (−1.25 THz)",
+        "2 labels failed (mp-149)",
+        "mp-165: space group changed from P6_3/mmc to Cmcm",
+        "P6₃/mmc",
+        "0.900†",
+        "n_sparse: 123",
+        "1.5",  # GAP: minutes
+        "10.0",  # MACE: minutes
+        "J. Chem. Phys. 153, 044104",
+        "Stillinger, T. A. Weber",
+        "CHGNet",
+        "MACE: I. Batatia",
+        "GAP and SOAP",
+    ):
+        assert wanted in page
+    assert "seekpath" in page
+    assert "Setyawan" not in page
+
+
+def test_the_report_needs_nothing_from_elsewhere(tmp_path, files):
+    page = render_report("si-demo", campaign(), tables(), files, tmp_path)
+    assert not re.search(r"<(script|link|iframe)|@import|url\(", page)
+    sources = re.findall(r'<img[^>]* src="([^"]*)"', page)
+    assert len(sources) == 4
+    assert all(source.startswith("data:image/") for source in sources)
+    links = re.findall(r'href="([^"#]+)"', page)
+    assert links
+    assert all((tmp_path / link).is_file() for link in links)
+
+
+def test_the_report_is_the_same_each_time(tmp_path, files):
+    pages = {render_report("a", campaign(), tables(), files, tmp_path) for _ in range(2)}
+    assert len(pages) == 1
+
+
+def test_without_png_the_report_links_to_svg(tmp_path, files):
+    for path in tmp_path.rglob("*.png"):
+        path.unlink()
+    page = render_report("a", campaign(), tables(), files, tmp_path)
+    assert 'src="figures/bands/gap/mp-149.svg"' in page
+
+
+def test_a_campaign_of_existing_potentials_has_a_report(tmp_path, files):
+    only = campaign(fits={"sw": {"kind": "existing", "potential": {"calculator": "chgnet"}}})
+    rmse = table({key: value for key, value in RMSE.items() if key[0] == "sw"}, in_sample=())
+    given = tables(rmse, failures=0)
+    given = Tables(rmse, given.structures.assign(reason=""), given.labels, given.fits)
+    bare = FigureFiles(files.by_structure, {}, None, {}, {})
+    page = render_report("a", only, given, bare, tmp_path)
+    assert "1 existing potential." in page
+    assert "In-sample" not in page
+    assert "failed" not in page
+    assert 'id="bands"' not in page
+
+
+def test_all_well_gives_no_cautions():
+    rmse = table({("sw", "mp-149", "relaxed"): 0.1}, in_sample=())
+    given = tables(rmse, failures=0)
+    given = Tables(rmse, given.structures.assign(reason=""), given.labels, given.fits)
+    assert cautions(campaign(), given) == []
+
+
+RECORDED = {
+    "method": "recorded",
+    "level_of_theory": "CASTEP PW91",
+    "source": {"name": "si-castep", "url": "https://example.org", "files": {"1.yaml": "a" * 64}},
+}
+
+
+def test_force_only_data_and_pseudo_observations_are_said_in_words(tmp_path, files):
+    settings = campaign(
+        reference=RECORDED,
+        structures={"mp-149": {"recorded": "1.yaml"}, "mp-165": {"recorded": "1.yaml"}},
+        datasets={"constraints": {"structures": "all"}},
+    )
+    page = render_report("a", settings, tables(), files, tmp_path)
+    for wanted in (
+        "CASTEP PW91 (recorded labels)",
+        "The labels hold forces only.",
+        "Pseudo-observations: on the undisplaced cells of all crystals",
+        "si-castep: https://example.org",
+        "not relaxed here",
+        "files: 1 file",
+    ):
+        assert wanted in page
+    assert "a" * 64 not in page
+
+
+def test_settings_that_are_defaults_are_not_listed():
+    text = settings_in_words(campaign(supercells={"max_atoms": 200, "min_atoms": 50}))
+    assert "max_atoms: 200" in text
+    assert "min_atoms" not in text
+
+
+def test_campaigns_survive_the_way_to_the_report(repository: Path):
+    """The report's job gets the settings as plain JSON without defaults."""
+    paths = sorted((repository / "config" / "campaigns").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        settings = load_campaign(path)
+        plain = settings.model_dump(
+            mode="json", exclude_defaults=True, exclude={"fits": {"__all__": {"resources"}}}
+        )
+        again = Campaign.model_validate(plain)
+        exclude = {"fits": {"__all__": {"resources"}}}
+        assert again.model_dump(exclude=exclude) == settings.model_dump(exclude=exclude)
+
+
+def test_sparse_points_of_a_gap():
+    groups = campaign(
+        fits={"gap": {"kind": "gap", "soap": {"n_sparse_by_group": {"displaced": 5, "rattled": 7}}}}
+    )
+    assert groups.fits["gap"].soap.sparse_points == 12
+    assert campaign().fits["gap"].soap.sparse_points == 123
+
+
+def test_tables_are_read_as_they_were_written(tmp_path):
+    given = tables()
+    paths = {name: tmp_path / f"{name}.csv" for name in ("rmse", "structures", "labels", "fits")}
+    for name, path in paths.items():
+        getattr(given, name).to_csv(path, index=False)
+    found = Tables.read(**paths)
+    pd.testing.assert_frame_equal(found.rmse, given.rmse)
+    assert found.errors is None
+    assert found.mechanics is None
