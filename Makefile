@@ -10,7 +10,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make test-all  run the tests with the slow ones"
 	@echo "make lint      check style, types, workflow"
-	@echo "make schema    write the JSON schema and the settings page from the models"
+	@echo "make schema    write the JSON schema, the settings page and envs/ from their sources"
 
 # the stamp makes the set-up run again when the pins change, and only then
 .venv/.ready: requirements.lock pyproject.toml
@@ -46,9 +46,10 @@ format: .venv/.ready
 schema: .venv/.ready
 	$(BIN)/python -m phonsmith.schema
 
-# pins of the packages that are installed now; local build tags such as +cpu are left out
+# pins of the packages that are installed now, here and in envs/; local build tags such as +cpu are left out
 lock: .venv/.ready
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+	$(BIN)/python -m phonsmith.schema
 
 clean:
 	rm -rf .venv .snakemake

@@ -9,6 +9,7 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 include: "rules/structures.smk"
 include: "rules/supercells.smk"
 include: "rules/labels.smk"

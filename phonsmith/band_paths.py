@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phonsmith.campaign import Phonons
 from phonsmith.errors import PhonsmithError
+from phonsmith.settings import Phonons
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from phonsmith.campaign import CellChoice
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import replacing
 from phonsmith.mechanics import Mechanics, MechanicsResult
 from phonsmith.phonons import DOS_PITCH_THZ, Spectrum
+from phonsmith.settings import CellChoice
 
 if TYPE_CHECKING:
     from phonsmith.relaxation import Verdict

@@ -22,9 +22,9 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from phonsmith.campaign import Model, PotentialSource
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import write_json
+from phonsmith.settings import Model, PotentialSource
 from phonsmith.sources import sha256_of
 from phonsmith.workers import each
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from phonsmith.campaign import Campaign, PotentialSource, Source, Structure
+from phonsmith.campaign import Campaign
 from phonsmith.errors import PhonsmithError
+from phonsmith.settings import PotentialSource, Source, Structure
 
 
 def check_inputs(campaign: Campaign, path: str | Path, mirrors: Sequence[Path]) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from phonsmith.campaign import ConstraintCells, Datasets
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files import read_json, write_json
 from phonsmith.seeds import seed_for
+from phonsmith.settings import ConstraintCells, Datasets
 
 FORCE_SIGMA = "force_sigma_ev_per_angstrom"
 """Key in ``info`` of a constraint cell: the regularisation of its forces in a GAP."""

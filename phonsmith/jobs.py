@@ -22,6 +22,8 @@ def limit_threads(threads: int) -> None:
     """Let numerical libraries use ``threads`` threads. Call it before they are imported."""
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
+    # waiting threads sleep: where jobs share cores, spinning ones slow each other many times over
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from phonsmith.campaign import PotentialSource, Relaxation
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_json, write_json
+from phonsmith.settings import PotentialSource, Relaxation
 
 if TYPE_CHECKING:
     from ase import Atoms

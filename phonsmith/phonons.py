@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from phonsmith.band_paths import BandPath, band_path
-from phonsmith.campaign import CellChoice, Displaced, PotentialSource, Relaxation
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import FORCES, of_kinds
 from phonsmith.files import replacing
+from phonsmith.settings import CellChoice, Displaced, PotentialSource, Relaxation
 from phonsmith.spectra import DOS_PITCH_THZ, DOS_SMEARING_THZ, Segment, Spectrum, spectrum
 
 if TYPE_CHECKING:

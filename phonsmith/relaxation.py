@@ -18,9 +18,9 @@ from ase.neighborlist import neighbor_list
 from ase.optimize import CellAwareBFGS
 from ase.units import GPa
 
-from phonsmith.campaign import Relaxation
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_json
+from phonsmith.settings import Relaxation
 from phonsmith.structures import SHORTEST_DISTANCE, plain, space_group, symmetrized
 
 if TYPE_CHECKING:

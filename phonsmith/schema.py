@@ -1,6 +1,6 @@
-"""The JSON schema of campaign files and the settings page of the docs, from the models.
+"""Files that are made from others: the JSON schema, the settings page, the conda environment.
 
-``python -m phonsmith.schema`` writes both; a test fails when they differ from the models.
+``python -m phonsmith.schema`` writes them; a test fails when they differ from their sources.
 """
 
 import json
@@ -16,6 +16,8 @@ from phonsmith.campaign import Campaign
 
 SCHEMA = Path("config/campaign.schema.json")
 PAGE = Path("docs/settings.md")
+LOCK = Path("requirements.lock")
+ENVIRONMENT = Path("envs/phonsmith.yaml")
 
 
 def schema() -> str:
@@ -28,7 +30,7 @@ def page() -> str:
     lines = [
         "# Settings of a campaign",
         "",
-        "Written by `make schema` from `phonsmith/campaign.py`; do not edit.",
+        "Written by `make schema` from `phonsmith/settings.py` and `phonsmith/recipes.py`; do not edit.",
         "",
     ]
     for model in _models(Campaign):
@@ -115,9 +117,22 @@ def _meaning(field: FieldInfo) -> str:
     return " / ".join((model.__doc__ or "").strip().splitlines()[0] for model in models)
 
 
+def environment(lock: str) -> str:
+    """A conda environment with the pins of the lock file, for sites that want one per rule."""
+    pins = "".join(f"      - {pin}\n" for pin in lock.split())
+    return (
+        "# Written by `make schema` from requirements.lock; do not edit.\n"
+        "# snakemake --software-deployment-method conda uses it for every rule.\n"
+        "channels:\n  - conda-forge\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n"
+        f"{pins}"
+    )
+
+
 def main() -> None:
-    """Write the schema and the page where they belong."""
+    """Write the files where they belong."""
     root = Path(campaign.__file__).parents[1]
+    lock = (root / LOCK).read_text(encoding="utf-8")
+    (root / ENVIRONMENT).write_text(environment(lock), encoding="utf-8")
     (root / SCHEMA).write_text(schema(), encoding="utf-8")
     (root / PAGE).write_text(page(), encoding="utf-8")
 

@@ -11,8 +11,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from phonsmith.campaign import Source
 from phonsmith.errors import PhonsmithError
+from phonsmith.settings import Source
 
 TIMEOUT_S = 60.0
 CHUNK = 1 << 20

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
-from phonsmith.campaign import Displaced, Rattled, Supercells
 from phonsmith.errors import PhonsmithError
 from phonsmith.seeds import seed_for
+from phonsmith.settings import Displaced, Rattled, Supercells
 from phonsmith.structures import symmetry_dataset
 from phonsmith.sublattices import choose_supercell, smallest_index
 

@@ -1,38 +1,6 @@
 """Phonons, equation of state and elastic constants of every fit against the reference."""
 
 
-def spectra(kind):
-    """A function for input: one file for each cell choice; ``kind`` is npz or json."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.{kind}",
-            cell=campaign(wildcards.campaign).phonons.cells,
-            kind=kind,
-            **wildcards,
-        )
-
-    return of
-
-
-def in_sample(wildcards):
-    """Whether the fit learnt from the very displacements that give the reference phonons."""
-    settings = campaign(wildcards.campaign)
-    fit = fit_of(wildcards)
-    labelled = settings.recorded is not None or "displaced" in settings.supercells.kinds
-    return fit.kind != "existing" and "displaced" in fit.learn_from and labelled
-
-
-def mechanics_of(pattern):
-    """A function for input: ``pattern`` where equation of state and elastic constants are asked for."""
-
-    def of(wildcards):
-        wanted = campaign(wildcards.campaign).benchmarks.mechanics
-        return pattern.format(**wildcards) if wanted else []
-
-    return of
-
-
 rule benchmark:
     """One structure of one fit against the reference, in every cell asked for."""
     input:
@@ -47,15 +15,17 @@ rule benchmark:
         ),
     output:
         "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json",
+    log:
+        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/{structure}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         cells=setting("phonons/cells"),
         benchmarks=setting("benchmarks"),
         in_sample=in_sample,
         fit_kind=lambda wildcards: fit_of(wildcards).kind,
         version=VERSIONS["benchmarks"],
-    log:
-        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/{structure}.log",
-    localrule: True
     message:
         "{wildcards.campaign}: benchmark of {wildcards.fit} on {wildcards.structure}"
     script:
@@ -68,16 +38,18 @@ rule reference_mechanics:
         "results/{campaign}/relaxed/{structure}.extxyz",
     output:
         "results/{campaign}/benchmarks/reference/mechanics/{structure}.json",
-    params:
-        reference=setting("reference"),
-        version=VERSIONS["benchmarks"],
     log:
         "results/{campaign}/logs/benchmarks/reference/mechanics/{structure}.log",
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=120,
         slurm_partition=partition("cpu"),
+    params:
+        reference=setting("reference"),
+        version=VERSIONS["benchmarks"],
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure}, reference"
     script:
@@ -92,52 +64,23 @@ rule fit_mechanics:
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
     output:
         "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json",
-    params:
-        relaxation=setting("relaxation"),
-        version=VERSIONS["benchmarks"],
     log:
         "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.log",
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=120,
         slurm_partition=fit_partition,
         gpu=gpus,
+    params:
+        relaxation=setting("relaxation"),
+        version=VERSIONS["benchmarks"],
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure} with {wildcards.fit}"
     script:
         "../scripts/fit_mechanics.py"
-
-
-def of_every_fit(pattern):
-    """A function for input: ``pattern`` for every fit, at the accepted generation."""
-
-    def of(wildcards):
-        return expand(
-            pattern,
-            campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).fits,
-            generation=accepted_generation(wildcards.campaign),
-            structure=campaign(wildcards.campaign).benchmarked,
-            allow_missing=True,
-        )
-
-    return of
-
-
-def of_every_trained_fit(pattern):
-    """The same for the fits that are trained on labels."""
-
-    def of(wildcards):
-        return expand(
-            pattern,
-            campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).trained,
-            generation=accepted_generation(wildcards.campaign),
-            allow_missing=True,
-        )
-
-    return of
 
 
 BENCHMARK = "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json"
@@ -151,11 +94,13 @@ rule rmse_table:
         csv=ensure("results/{campaign}/tables/rmse.csv", non_empty=True),
         markdown="results/{campaign}/tables/rmse.md",
         modes="results/{campaign}/tables/modes.csv",
-    params:
-        version=VERSIONS["benchmarks"],
     log:
         "results/{campaign}/logs/tables/rmse.log",
     localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        version=VERSIONS["benchmarks"],
     message:
         "{wildcards.campaign}: table of phonon RMSE"
     script:
@@ -168,11 +113,13 @@ rule errors_table:
         of_every_trained_fit("results/{campaign}/fits/{fit}/gen{generation}/errors.csv"),
     output:
         "results/{campaign}/tables/errors.csv",
-    params:
-        fits=lambda wildcards: campaign(wildcards.campaign).trained,
     log:
         "results/{campaign}/logs/tables/errors.log",
     localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fits=lambda wildcards: campaign(wildcards.campaign).trained,
     script:
         "../scripts/errors_table.py"
 
@@ -183,11 +130,13 @@ rule fits_table:
         of_every_fit("results/{campaign}/fits/{fit}/gen{generation}/fit.json"),
     output:
         "results/{campaign}/tables/fits.csv",
-    params:
-        fits=lambda wildcards: list(campaign(wildcards.campaign).fits),
     log:
         "results/{campaign}/logs/tables/fits.log",
     localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fits=lambda wildcards: list(campaign(wildcards.campaign).fits),
     script:
         "../scripts/fits_table.py"
 
@@ -201,5 +150,7 @@ rule mechanics_table:
     log:
         "results/{campaign}/logs/tables/mechanics.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     script:
         "../scripts/mechanics_table.py"

@@ -1,8 +1,17 @@
 """What every rules file uses: the campaigns, slices of their settings, and the targets."""
 
 import functools
+import os
 import sys
 from pathlib import Path
+
+# the library beside this workflow, for this process and for the scripts of the jobs
+sys.path.insert(0, workflow.basedir)
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        [workflow.basedir, *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+)
 
 from phonsmith.campaign import Campaign, load_campaign, setting_of
 from phonsmith.checks import check_inputs
@@ -21,6 +30,7 @@ wildcard_constraints:
     cell=r"relaxed|reference",
 
 
+ENVIRONMENT = "../envs/phonsmith.yaml"
 MIRRORS = [Path(folder) for folder in config.get("mirrors", [])]
 SOURCES = "results/.sources"
 LABEL_STORE = "results/{campaign}/labels/store"
@@ -84,7 +94,14 @@ def fit_of(wildcards):
 def targets_of(name):
     """All that a finished campaign consists of."""
     settings = campaign(name)
-    tables = ["rmse.csv", "rmse.md", "modes.csv", "structures.csv", "labels.csv", "fits.csv"]
+    tables = [
+        "rmse.csv",
+        "rmse.md",
+        "modes.csv",
+        "structures.csv",
+        "labels.csv",
+        "fits.csv",
+    ]
     tables += ["errors.csv"] if settings.trained else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
     return [f"results/{name}/tables/{table}" for table in tables] + [

@@ -10,48 +10,6 @@ wildcard_constraints:
     format=r"svg|png|pdf",
 
 
-def fit_labels(wildcards):
-    """Names of the fits in legends, in the order of the campaign, which gives the colours."""
-    fits = campaign(wildcards.campaign).fits
-    return {name: fit.label or name for name, fit in fits.items()}
-
-
-def dpi(wildcards):
-    """Resolution; that of the pixels inside vector formats stays as it is."""
-    return (
-        campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
-    )
-
-
-def first_cell(wildcards):
-    return campaign(wildcards.campaign).phonons.cells[0]
-
-
-def swept(wildcards):
-    """The setting's value in each fit of a sweep."""
-    settings = campaign(wildcards.campaign)
-    sweep = sweep_of(wildcards)
-    return {fit: setting_of(settings.fits[fit], sweep.setting) for fit in sweep.fits}
-
-
-def sweep_of(wildcards):
-    sweeps = campaign(wildcards.campaign).figures.rmse_against
-    if wildcards.figure not in sweeps:
-        stop(
-            f"campaign {wildcards.campaign} has no figures.rmse_against.{wildcards.figure}; "
-            f"it has {', '.join(sweeps) or 'none'}"
-        )
-    return sweeps[wildcards.figure]
-
-
-def sparse_points(wildcards):
-    fits = campaign(wildcards.campaign).fits
-    return {
-        name: fit.soap.sparse_points if fit.kind == "gap" and fit.soap else None
-        for name, fit in fits.items()
-    }
-
-
 rule draw_bands:
     """Band structures of all structures, one fit against the reference."""
     input:
@@ -81,6 +39,8 @@ rule draw_bands:
     log:
         "results/{campaign}/logs/figures/bands/{fit}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         labels=fit_labels,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
@@ -103,6 +63,8 @@ rule draw_rmse:
     log:
         "results/{campaign}/logs/figures/rmse_by_structure.{format}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         labels=fit_labels,
         dpi=dpi,
@@ -122,6 +84,8 @@ rule draw_sweep:
     log:
         "results/{campaign}/logs/figures/rmse_against_{figure}.{format}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         values=swept,
         axis_label=lambda wildcards: sweep_of(wildcards).axis_label
@@ -148,6 +112,8 @@ rule draw_parity:
     log:
         "results/{campaign}/logs/figures/parity/{fit}.{format}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         label=lambda wildcards: fit_of(wildcards).label or wildcards.fit,
         dpi=dpi,
@@ -168,6 +134,8 @@ rule draw_phonon_vs_force:
     log:
         "results/{campaign}/logs/figures/phonon_vs_force.{format}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         labels=fit_labels,
         sparse_points=sparse_points,
@@ -177,21 +145,6 @@ rule draw_phonon_vs_force:
         "{wildcards.campaign}: drawing phonon against force RMSE ({wildcards.format})"
     script:
         "../scripts/draw_phonon_vs_force.py"
-
-
-def other_formats(wildcards):
-    """Figures that the page does not hold itself, but the campaign asks for."""
-    settings = campaign(wildcards.campaign)
-    stems = ["rmse_by_structure"]
-    stems += [f"rmse_against_{figure}" for figure in settings.figures.rmse_against]
-    stems += ["phonon_vs_force"] if settings.trained else []
-    stems += [f"parity/{fit}" for fit in settings.trained]
-    return expand(
-        "results/{campaign}/figures/{stem}.{format}",
-        campaign=wildcards.campaign,
-        stem=stems,
-        format=[one for one in settings.figures.formats if one != "svg"],
-    )
 
 
 rule report:
@@ -238,6 +191,8 @@ rule report:
     log:
         "results/{campaign}/logs/report.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         campaign=lambda wildcards: campaign(wildcards.campaign).model_dump(
             mode="json",

@@ -12,6 +12,17 @@ rule label_batch:
     output:
         labels="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.extxyz",
         failures="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.json",
+    log:
+        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=240,
+        slurm_partition=partition("cpu"),
     params:
         reference=setting("reference"),
         labels=setting("labels"),
@@ -19,15 +30,6 @@ rule label_batch:
         sources=SOURCES,
         store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
         version=VERSIONS["labels"],
-    log:
-        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.log",
-    benchmark:
-        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.tsv"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=240,
-        slurm_partition=partition("cpu"),
     message:
         "{wildcards.campaign}: labelling {wildcards.structure}, batch {wildcards.batch}"
     script:
@@ -44,16 +46,18 @@ rule label_isolated_atoms:
         ),
     output:
         "results/{campaign}/labels/isolated_atoms.extxyz",
-    params:
-        reference=setting("reference"),
-        version=VERSIONS["labels"],
     log:
         "results/{campaign}/logs/labels/isolated_atoms.log",
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
         slurm_partition=partition("cpu"),
+    params:
+        reference=setting("reference"),
+        version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: labelling isolated atoms"
     script:
@@ -66,6 +70,17 @@ rule label_database:
         train="results/{campaign}/labels/databases/{database}/train.extxyz",
         test="results/{campaign}/labels/databases/{database}/test.extxyz",
         failures="results/{campaign}/labels/databases/{database}/failures.json",
+    log:
+        "results/{campaign}/logs/labels/databases/{database}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/databases/{database}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=240,
+        slurm_partition=partition("cpu"),
     params:
         database=setting("datasets/databases/{database}"),
         reference=setting("reference"),
@@ -73,33 +88,10 @@ rule label_database:
         sources=SOURCES,
         store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
         version=VERSIONS["labels"],
-    log:
-        "results/{campaign}/logs/labels/databases/{database}.log",
-    benchmark:
-        "results/{campaign}/logs/labels/databases/{database}.tsv"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=240,
-        slurm_partition=partition("cpu"),
     message:
         "{wildcards.campaign}: reading database {wildcards.database}"
     script:
         "../scripts/label_database.py"
-
-
-def batches(suffix):
-    """A function for input: the batches of a structure, ``suffix`` being extxyz or json."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.{suffix}",
-            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
-            suffix=suffix,
-            **wildcards,
-        )
-
-    return of
 
 
 rule gather_labels:
@@ -109,15 +101,18 @@ rule gather_labels:
         failures=batches("json"),
     output:
         labels=ensure(
-            "results/{campaign}/labels/gen{generation}/{structure}.extxyz", non_empty=True
+            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
+            non_empty=True,
         ),
         failures="results/{campaign}/labels/gen{generation}/{structure}.failures.json",
-    params:
-        labels=setting("labels"),
-        version=VERSIONS["labels"],
     log:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        labels=setting("labels"),
+        version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: gathering the labels of {wildcards.structure}"
     script:
@@ -144,5 +139,7 @@ rule labels_table:
     log:
         "results/{campaign}/logs/tables/labels.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     script:
         "../scripts/labels_table.py"

@@ -9,19 +9,21 @@ rule reference_phonons:
     output:
         phonons="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         spectrum="results/{campaign}/phonons/reference/reference/{structure}.npz",
-    params:
-        phonons=setting("phonons"),
-        structure=setting("structures/{structure}"),
-        version=VERSIONS["phonons"],
     log:
         "results/{campaign}/logs/phonons/reference/{structure}.log",
     benchmark:
         "results/{campaign}/logs/phonons/reference/{structure}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
         slurm_partition=partition("cpu"),
+    params:
+        phonons=setting("phonons"),
+        structure=setting("structures/{structure}"),
+        version=VERSIONS["phonons"],
     message:
         "{wildcards.campaign}: reference phonons of {wildcards.structure}"
     script:
@@ -38,21 +40,23 @@ rule fit_phonons:
         phonons="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.yaml",
         spectrum="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
         verdict="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json",
-    params:
-        phonons=setting("phonons"),
-        displaced=setting("supercells/displaced"),
-        relaxation=setting("relaxation"),
-        version=VERSIONS["phonons"],
     log:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.log",
     benchmark:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=120,
         slurm_partition=fit_partition,
         gpu=gpus,
+    params:
+        phonons=setting("phonons"),
+        displaced=setting("supercells/displaced"),
+        relaxation=setting("relaxation"),
+        version=VERSIONS["phonons"],
     message:
         "{wildcards.campaign}: phonons of {wildcards.structure} with {wildcards.fit}, "
         "{wildcards.cell} cell"

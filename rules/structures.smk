@@ -1,35 +1,26 @@
 """Crystals: read, checked, and relaxed with the reference method."""
 
 
-def crystal_file(wildcards):
-    structure = campaign(wildcards.campaign).structures[wildcards.structure]
-    return structure.file or []
-
-
 rule read_structure:
     """Read one crystal from its file or from the recorded data set."""
     input:
         crystal_file,
     output:
         ensure("results/{campaign}/structures/{structure}.extxyz", non_empty=True),
+    log:
+        "results/{campaign}/logs/structures/{structure}.read.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
     params:
         structure=setting("structures/{structure}"),
         reference=setting("reference"),
         sources=SOURCES,
         version=VERSIONS["structures"],
-    log:
-        "results/{campaign}/logs/structures/{structure}.read.log",
-    localrule: True
     message:
         "{wildcards.campaign}: reading crystal {wildcards.structure}"
     script:
         "../scripts/read_structure.py"
-
-
-def is_relaxed(wildcards):
-    """Whether the crystals are relaxed: recorded ones are as they were calculated."""
-    settings = campaign(wildcards.campaign)
-    return settings.relaxation.reference and settings.recorded is None
 
 
 rule relax_structure:
@@ -39,20 +30,22 @@ rule relax_structure:
     output:
         crystal=ensure("results/{campaign}/relaxed/{structure}.extxyz", non_empty=True),
         verdict="results/{campaign}/relaxed/{structure}.json",
-    params:
-        reference=setting("reference"),
-        relaxation=setting("relaxation"),
-        relax=is_relaxed,
-        version=VERSIONS["structures"],
     log:
         "results/{campaign}/logs/relaxed/{structure}.log",
     benchmark:
         "results/{campaign}/logs/relaxed/{structure}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=60,
         slurm_partition=partition("cpu"),
+    params:
+        reference=setting("reference"),
+        relaxation=setting("relaxation"),
+        relax=is_relaxed,
+        version=VERSIONS["structures"],
     message:
         "{wildcards.campaign}: relaxing {wildcards.structure} with the reference method"
     script:
@@ -69,10 +62,12 @@ rule structures_table:
         ),
     output:
         "results/{campaign}/tables/structures.csv",
-    params:
-        structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
     log:
         "results/{campaign}/logs/tables/structures.log",
     localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
     script:
         "../scripts/structures_table.py"

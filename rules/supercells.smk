@@ -8,6 +8,15 @@ rule make_supercells:
     output:
         cells="results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
         displacements="results/{campaign}/supercells/gen{generation}/{structure}.yaml",
+    log:
+        "results/{campaign}/logs/supercells/gen{generation}/{structure}.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=30,
+        slurm_partition=partition("cpu"),
     params:
         supercells=setting("supercells"),
         structure=setting("structures/{structure}"),
@@ -15,13 +24,6 @@ rule make_supercells:
         seed=setting("seed"),
         sources=SOURCES,
         version=VERSIONS["supercells"],
-    log:
-        "results/{campaign}/logs/supercells/gen{generation}/{structure}.log",
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
-        slurm_partition=partition("cpu"),
     message:
         "{wildcards.campaign}: making supercells of {wildcards.structure}"
     script:

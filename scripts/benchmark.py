@@ -4,9 +4,9 @@ from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.benchmarks import Benchmark, benchmark_cell
-    from phonsmith.campaign import Benchmarks
     from phonsmith.phonons import Spectrum
     from phonsmith.relaxation import Verdict
+    from phonsmith.settings import Benchmarks
 
     inputs, wildcards = snakemake.input, snakemake.wildcards
     tolerance = Benchmarks.model_validate(snakemake.params.benchmarks).imaginary_tolerance_thz

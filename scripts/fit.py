@@ -6,11 +6,11 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.calculators import Potential, save_potential
-    from phonsmith.campaign import PotentialSource
     from phonsmith.datasets import Baseline
     from phonsmith.extxyz import read_frames
     from phonsmith.files import write_json
     from phonsmith.fits import existing_potential, recipe, train
+    from phonsmith.settings import PotentialSource
 
     name, params, output = snakemake.wildcards.fit, snakemake.params, snakemake.output
     folder = Path(output.model)

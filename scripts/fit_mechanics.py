@@ -4,9 +4,9 @@ from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.calculators import load_potential, require_energies
-    from phonsmith.campaign import Relaxation
     from phonsmith.extxyz import read_frames
     from phonsmith.mechanics import mechanics_of_fit
+    from phonsmith.settings import Relaxation
 
     potential = load_potential(snakemake.input.potential)
     require_energies(potential, "the equation of state")

@@ -6,9 +6,9 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.calculators import load_potential
-    from phonsmith.campaign import Displaced, Phonons, Relaxation
     from phonsmith.files import write_json
     from phonsmith.phonons import band_path, load_phonons, phonons_in_cell, save_phonons, spectrum
+    from phonsmith.settings import Displaced, Phonons, Relaxation
     from phonsmith.supercells import to_ase
 
     reference = load_phonons(snakemake.input.reference)

@@ -3,10 +3,10 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.campaign import Labels
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import read_json, write_json
     from phonsmith.labels import gather
+    from phonsmith.settings import Labels
 
     labels, failures = gather(
         [frame for path in snakemake.input.labels for frame in read_frames(path)],

@@ -3,10 +3,10 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.campaign import Labels, Structure
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import write_json
     from phonsmith.labels import LabelStore, label_cells, reference_method
+    from phonsmith.settings import Labels, Structure
 
     structure = Structure.model_validate(snakemake.params.structure)
     settings = Labels.model_validate(snakemake.params.labels)

@@ -3,11 +3,11 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.campaign import Database, Labels
     from phonsmith.extxyz import write_frames
     from phonsmith.files import write_json
     from phonsmith.labels import LabelStore, label_cells, reference_method, unlabelled
     from phonsmith.labels.recorded import load_database
+    from phonsmith.settings import Database, Labels
 
     name = snakemake.wildcards.database
     database = Database.model_validate(snakemake.params.database)

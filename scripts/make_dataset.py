@@ -5,9 +5,9 @@ from phonsmith.jobs import job
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.campaign import Datasets
     from phonsmith.datasets import make_dataset, summary
     from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.settings import Datasets
 
     def frames_of(paths):
         return [frame for path in paths for frame in read_frames(path)]

@@ -3,11 +3,11 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.campaign import RecordedReference, Structure, Supercells
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.labels import unlabelled
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.phonons import save_phonons
+    from phonsmith.settings import RecordedReference, Structure, Supercells
     from phonsmith.supercells import make_supercells
 
     structure = Structure.model_validate(snakemake.params.structure)

@@ -5,9 +5,9 @@ from phonsmith.jobs import job
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.campaign import RecordedReference, Structure
     from phonsmith.extxyz import write_frames
     from phonsmith.labels.recorded import load_recorded
+    from phonsmith.settings import RecordedReference, Structure
     from phonsmith.structures import read_structure
 
     structure = Structure.model_validate(snakemake.params.structure)

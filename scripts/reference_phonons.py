@@ -3,7 +3,6 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.campaign import Phonons, Structure
     from phonsmith.extxyz import read_frames
     from phonsmith.phonons import (
         band_path,
@@ -12,6 +11,7 @@ with job(snakemake.threads, snakemake.log[0]):
         save_phonons,
         spectrum,
     )
+    from phonsmith.settings import Phonons, Structure
     from phonsmith.supercells import to_ase
 
     structure = Structure.model_validate(snakemake.params.structure)

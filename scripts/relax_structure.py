@@ -3,11 +3,11 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.campaign import Relaxation
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import write_json
     from phonsmith.labels import reference_method
     from phonsmith.relaxation import crystal_as_given, reference_crystal
+    from phonsmith.settings import Relaxation
 
     name = snakemake.wildcards.structure
     relaxation = Relaxation.model_validate(snakemake.params.relaxation)

@@ -15,7 +15,6 @@ from phonsmith.benchmarks import (
     compare_spectra,
     dos_distance,
 )
-from phonsmith.campaign import Displaced, Phonons, PotentialSource, Relaxation
 from phonsmith.errors import PhonsmithError
 from phonsmith.mechanics import elastic_constants, equation_of_state, mechanics
 from phonsmith.phonons import (
@@ -26,6 +25,7 @@ from phonsmith.phonons import (
     potential_phonons,
     spectrum,
 )
+from phonsmith.settings import Displaced, Phonons, PotentialSource, Relaxation
 from phonsmith.supercells import to_ase
 from phonsmith.tables import (
     RMSE_COLUMNS,

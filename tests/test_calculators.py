@@ -21,8 +21,8 @@ from phonsmith.calculators import (
     require_energies,
     save_potential,
 )
-from phonsmith.campaign import PotentialSource
 from phonsmith.errors import PhonsmithError
+from phonsmith.settings import PotentialSource
 from phonsmith.sources import sha256_of
 
 SW = PotentialSource(calculator="stillinger-weber")

@@ -179,6 +179,13 @@ def test_schema_and_settings_page_are_those_of_the_models(repository):
     assert (repository / schema.PAGE).read_text() == schema.page(), "run `make schema`"
 
 
+def test_conda_environment_has_the_pins_of_the_lock_file(repository):
+    lock = (repository / schema.LOCK).read_text()
+    assert (repository / schema.ENVIRONMENT).read_text() == schema.environment(lock)
+    pinned = {line.split("==")[0].lower() for line in lock.split()}
+    assert {"snakemake", "phonopy", "mace-torch", "quippy-ase", "chgnet"} <= pinned
+
+
 def test_every_setting_is_explained():
     table = [line for line in schema.page().splitlines() if line.startswith("| `")]
     unexplained = [line for line in table if line.rstrip(" |").endswith(("|", "none", "required"))]

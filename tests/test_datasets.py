@@ -9,7 +9,6 @@ from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phonsmith.campaign import ConstraintCells, Datasets
 from phonsmith.datasets import (
     constraint_frames,
     isolated_energies,
@@ -19,6 +18,7 @@ from phonsmith.datasets import (
 )
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
+from phonsmith.settings import ConstraintCells, Datasets
 
 
 def frame(structure="a", kind="rattled", index=0, generation=0, *, energy=None, force=0.0):

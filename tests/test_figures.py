@@ -280,8 +280,8 @@ def test_bands_of_a_benchmark(tmp_path):
 def test_diamond_of_castep_has_its_optical_mode_where_it_belongs(shared_data):
     from ase import Atoms
 
-    from phonsmith.campaign import Phonons
     from phonsmith.phonons import band_path, load_phonons, spectrum
+    from phonsmith.settings import Phonons
 
     phonon = load_phonons(shared_data / "si-castep" / "22_phonopy.yaml")
     cell = phonon.primitive

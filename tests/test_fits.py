@@ -17,17 +17,6 @@ from ase.io import read
 
 from phonsmith import fits
 from phonsmith.calculators import Evaluation, evaluate
-from phonsmith.campaign import (
-    ConstraintCells,
-    ForceProportional,
-    GapFit,
-    MaceFit,
-    MaceWeights,
-    PotentialSource,
-    Sigma,
-    Soap,
-    TwoBody,
-)
 from phonsmith.datasets import Baseline, constraint_frames, isolated_energies
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
@@ -35,6 +24,8 @@ from phonsmith.fits import errors, gap, mace
 from phonsmith.fits.child import run_child
 from phonsmith.fits.sparse import plan_sparse_points
 from phonsmith.fits.validation import validation_split
+from phonsmith.recipes import ForceProportional, GapFit, MaceFit, MaceWeights, Sigma, Soap, TwoBody
+from phonsmith.settings import ConstraintCells, PotentialSource
 
 SW = PotentialSource(calculator="stillinger-weber")
 SIGMA = Sigma(energy_ev_per_atom=1e-4, force_ev_per_angstrom=0.01, virial_ev_per_atom=1e-3)
@@ -458,7 +449,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {repository!r})
 from phonsmith import fits
-from phonsmith.campaign import MaceFit
+from phonsmith.recipes import MaceFit
 from phonsmith.datasets import isolated_energies
 from phonsmith.extxyz import read_frames
 frames = read_frames("frames.extxyz")

@@ -12,15 +12,6 @@ from ase.build import bulk
 from ase.io import read, write
 
 from phonsmith.calculators import evaluate
-from phonsmith.campaign import (
-    CalculatorReference,
-    Database,
-    Labels,
-    PotentialSource,
-    RecordedReference,
-    Relaxation,
-    Source,
-)
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 from phonsmith.labels import (
@@ -34,6 +25,15 @@ from phonsmith.labels import (
     unlabelled,
 )
 from phonsmith.labels.recorded import load_database, load_recorded, read_recorded
+from phonsmith.settings import (
+    CalculatorReference,
+    Database,
+    Labels,
+    PotentialSource,
+    RecordedReference,
+    Relaxation,
+    Source,
+)
 from phonsmith.sources import sha256_of
 
 SETTINGS = Labels()

@@ -17,7 +17,6 @@ from phonopy.file_IO import parse_disp_yaml, parse_FORCE_SETS
 from phonopy.interface.vasp import read_vasp
 
 from phonsmith.band_paths import _mesh
-from phonsmith.campaign import Displaced, Phonons, PotentialSource
 from phonsmith.errors import PhonsmithError
 from phonsmith.phonons import (
     DOS_PITCH_THZ,
@@ -32,6 +31,7 @@ from phonsmith.phonons import (
     save_phonons,
     spectrum,
 )
+from phonsmith.settings import Displaced, Phonons, PotentialSource
 from phonsmith.supercells import displaced_cells, make_phonopy, to_ase
 
 PATHS = ["seekpath", "setyawan-curtarolo"]

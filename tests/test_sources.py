@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from phonsmith.campaign import Source
 from phonsmith.errors import PhonsmithError
+from phonsmith.settings import Source
 from phonsmith.sources import find_in_mirrors, locate, sha256_of
 
 CONTENT = b"forces of one displaced cell\n"

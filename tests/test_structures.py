@@ -16,9 +16,9 @@ from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
     Stillinger_Weber_PRB_31_5262_Si,
 )
 
-from phonsmith.campaign import Relaxation
 from phonsmith.errors import PhonsmithError
 from phonsmith.relaxation import RelaxationResult, compare, relax
+from phonsmith.settings import Relaxation
 from phonsmith.structures import check_structure, read_structure, space_group, symmetrized
 
 # Materials Project's and George et al.'s (J. Chem. Phys. 153, 044104) stable silicon allotropes

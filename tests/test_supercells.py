@@ -9,8 +9,8 @@ from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.geometry import minkowski_reduce
 
-from phonsmith.campaign import Displaced, Rattled, Supercells
 from phonsmith.errors import PhonsmithError
+from phonsmith.settings import Displaced, Rattled, Supercells
 from phonsmith.structures import read_structure, symmetry_dataset
 from phonsmith.sublattices import (
     _hermite,

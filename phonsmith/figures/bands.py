@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from phonsmith.benchmarks import Benchmark, compare_spectra
-from phonsmith.campaign import CellChoice
 from phonsmith.figures.style import (
     BLACK,
     CELLS,
@@ -26,6 +25,7 @@ from phonsmith.figures.style import (
     style,
     thz,
 )
+from phonsmith.settings import CellChoice
 from phonsmith.spectra import Spectrum
 
 Floats = NDArray[np.float64]

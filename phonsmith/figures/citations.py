@@ -3,8 +3,8 @@
 from phonsmith.campaign import Campaign
 
 METHOD = (
-    "C. Ertural et al. (2025): the workflow from displaced and rattled supercells to potentials "
-    "for phonons, and the RMSE used here (equations 1 and 2).",
+    "C. Ertural et al., Phonon-accurate machine-learning potentials from automated workflows "
+    "(2025): displaced and rattled supercells, and the RMSE used here (equations 1 and 2).",
     "J. George, G. Hautier, A. P. Bartók, G. Csányi, V. L. Deringer, J. Chem. Phys. 153, 044104 "
     "(2020): phonon accuracy of GAP fits, force-proportional regularisation.",
     "J. D. Morrow, V. L. Deringer, J. Chem. Phys. 157, 104105 (2022): indirect learning and "

@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import pandas as pd
 
-from phonsmith.campaign import Campaign, CellChoice
+from phonsmith.campaign import Campaign
 from phonsmith.figures.rmse import Mean, mean_rmse
 from phonsmith.figures.style import CELLS
+from phonsmith.settings import CellChoice
 from phonsmith.tables import read_rmse_table
 
 

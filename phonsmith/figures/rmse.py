@@ -215,10 +215,10 @@ def draw_rmse_against(table: pd.DataFrame, values: Mapping[str, float], axis_lab
             )
             _draw_sweep(axes, rmse)
             axes.set_title(CELLS[cell])
+            axes.set_xlabel(axis_label)
             axes.label_outer()
         _sweep_axis(panels, sorted(set(values.values())))
-        _sweep_legend(figure, bool(table["rmse_thz"].isna().any()))
-        figure.supxlabel(axis_label, fontsize=7.5)
+        _sweep_legend(figure, bool(table["rmse_thz"].isna().any()), columns=2 * len(cells))
     return figure
 
 
@@ -258,7 +258,7 @@ def _draw_sweep(axes: Axes, rmse: pd.DataFrame) -> None:
         _draw_crosses(axes, part.index.to_numpy(dtype=float), BLACK)
 
 
-def _sweep_legend(figure: Figure, incomplete: bool) -> None:
+def _sweep_legend(figure: Figure, incomplete: bool, columns: int) -> None:
     handles = [
         _handle("one structure", color=_THIN, lw=0.6, marker=".", ms=2.5),
         _handle("mean", color=_THICK, lw=1.8, marker="o", ms=4),
@@ -268,7 +268,7 @@ def _sweep_legend(figure: Figure, incomplete: bool) -> None:
             _handle("mean of fewer structures", marker="o", ms=4, mfc="white", mec=_THICK, lw=0),
             _handle("some structure without RMSE", marker="x", ms=4, color=BLACK, lw=0),
         ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper right", ncols=min(columns, len(handles)))
 
 
 def _sweep_axis(panels: Sequence[Axes], values: Sequence[float]) -> None:
@@ -298,7 +298,7 @@ def force_errors(errors: pd.DataFrame) -> tuple[dict[str, float], str]:
     tested = "test" in set(whole["set"])
     rows = whole[whole["set"] == ("test" if tested else "train")]
     values = {str(fit): float(rmse) for fit, rmse in zip(rows["fit"], rows["rmse"], strict=True)}
-    return values, "test set" if tested else "training set (there is no test set)"
+    return values, "test set" if tested else "training set (no test set)"
 
 
 def draw_phonon_vs_force(
@@ -348,6 +348,7 @@ def draw_phonon_vs_force(
                 )
             axes.set_title(CELLS[cell])
             axes.grid(which="major")
+            axes.set_xlabel(f"Force RMSE, {force_set} (eV/Å)")
             axes.set_ylabel("Mean phonon RMSE (THz)")
             axes.label_outer()
         for axes in panels:
@@ -355,7 +356,6 @@ def draw_phonon_vs_force(
             _widen(axes)
             _plain_log(axes, "x")
             _plain_log(axes, "y")
-        figure.supxlabel(f"Force RMSE, {force_set} (eV/Å)", fontsize=7.5)
         _legend_of_fits(panels[-1], shown, sparse_points, sizes, incomplete)
     return figure
 

@@ -26,7 +26,8 @@ BLACK = "#000000"
 GREY = "#6E6E6E"
 PALE = "#D9D9D9"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+MARKERS = ("o", "s", "^", "D", "v", "p", ">", "<")
+"""None of them looks like the cross that stands for a missing result."""
 
 CELLS = {"relaxed": "cell relaxed with the fit", "reference": "reference cell"}
 """The choices of a cell in words."""

@@ -9,11 +9,11 @@ from ase import Atoms
 from pydantic import TypeAdapter
 
 from phonsmith.calculators import Potential, make_calculator
-from phonsmith.campaign import ExistingFit, Fit, GapFit, MaceFit
 from phonsmith.datasets import Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit
 
 __all__ = [
     "TargetCounts",
@@ -109,6 +109,10 @@ def existing_potential(name: str, fit: ExistingFit) -> Potential:
     )
 
 
+def _sparse_points(fit: GapFit | MaceFit | ExistingFit) -> int | None:
+    return fit.soap.sparse_points if isinstance(fit, GapFit) and fit.soap else None
+
+
 def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
     """Time, memory and size of the trainings, one row a fit; existing potentials have no record."""
     rows: list[dict[str, Any]] = []
@@ -122,7 +126,7 @@ def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
                 "kind": record.settings["kind"],
                 "wall_time_s": record.wall_time_s,
                 "peak_memory_mb": record.peak_memory_mb,
-                "n_sparse": record.details.get("n_sparse"),
+                "n_sparse": _sparse_points(recipe(record.settings)),
                 **record.counts.model_dump(),
                 "baseline_origin": record.baseline_origin,
             }

@@ -15,7 +15,7 @@ from phonsmith.files import replacing
 
 if TYPE_CHECKING:
     from phonsmith.calculators import Evaluation
-    from phonsmith.campaign import PotentialSource
+    from phonsmith.settings import PotentialSource
 
 UNITS = {"energy": "eV/atom", "force": "eV/Å", "stress": "eV/Å³"}
 ALL = "all"

@@ -15,13 +15,13 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 import phonsmith
-from phonsmith.campaign import MaceFit
 from phonsmith.datasets import Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
 from phonsmith.fits.child import Finished, run_child
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.fits.validation import validation_split
+from phonsmith.recipes import MaceFit
 
 MODEL = "mace.model"
 TRAIN_FILE, VALID_FILE = "train.xyz", "valid.xyz"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from phonsmith.campaign import GapFit, Soap
 from phonsmith.errors import PhonsmithError
+from phonsmith.recipes import GapFit, Soap
 from phonsmith.seeds import generator_for
 
 PRISTINE_KINDS = frozenset({"displaced", "constraint"})

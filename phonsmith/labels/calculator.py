@@ -8,10 +8,10 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from phonsmith.calculators import evaluate_one, known_elements, make_calculator, one_line
-from phonsmith.campaign import CalculatorReference, Relaxation
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY
 from phonsmith.labels.checks import LabelFailed, labelled
+from phonsmith.settings import CalculatorReference, Relaxation
 from phonsmith.sources import sha256_of
 from phonsmith.stages import VERSIONS
 

@@ -8,9 +8,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from phonsmith.campaign import Labels
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.settings import Labels
 
 SAME_CELL_ANGSTROM = 1e-5
 """Å. Files round positions to 1e-8; a calculator that moves atoms moves them by more than this."""

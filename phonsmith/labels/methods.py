@@ -10,17 +10,11 @@ from ase import Atoms
 from pydantic import TypeAdapter
 
 from phonsmith.calculators import one_line
-from phonsmith.campaign import (
-    CalculatorReference,
-    Labels,
-    RecordedReference,
-    Reference,
-    Relaxation,
-)
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import LabelFailed, check_label, identity, labelled
 from phonsmith.labels.store import LabelStore
+from phonsmith.settings import CalculatorReference, Labels, RecordedReference, Reference, Relaxation
 from phonsmith.workers import each
 
 if TYPE_CHECKING:

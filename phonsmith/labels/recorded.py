@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 
-from phonsmith.campaign import Database, Labels, RecordedReference, Relaxation, Source
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import SAME_CELL_ANGSTROM, LabelFailed, check_label, labelled
@@ -17,6 +16,7 @@ from phonsmith.labels.readers import Recorded
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
+from phonsmith.settings import Database, Labels, RecordedReference, Relaxation, Source
 from phonsmith.sources import locate
 from phonsmith.stages import VERSIONS
 

@@ -1,0 +1,202 @@
+"""Recipes of fits: one typed model for each kind, with units in the names."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from phonsmith.settings import Kind, Model, PotentialSource
+
+# --- fits ------------------------------------------------------------------------------------
+
+
+class FitResources(Model):
+    """What a fit needs to run; changing it never makes a fit stale."""
+
+    threads: PositiveInt = Field(1, description="Cores.")
+    memory_mb: PositiveInt = Field(8000, description="Memory in MB.")
+    runtime_minutes: PositiveInt = Field(240, description="Time limit on a cluster.")
+
+
+class FitBase(Model):
+    """What all kinds of fits share."""
+
+    resources: FitResources = FitResources()
+
+    label: str | None = Field(None, description="Name in tables and legends; default: its key.")
+    learn_from: list[Kind] = Field(
+        ["displaced", "rattled", "recorded", "constraint"],
+        min_length=1,
+        description="Kinds of cells this fit learns from.",
+    )
+
+
+class TwoBody(Model):
+    """GAP's pair descriptor (distance_2b)."""
+
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    n_sparse: PositiveInt = Field(15, description="Sparse points, uniform in distance.")
+    delta_ev: PositiveFloat = Field(2.0, description="Prior standard deviation of the energy.")
+    theta_uniform_angstrom: PositiveFloat = Field(1.0, description="Length scale.")
+
+
+class ThreeBody(Model):
+    """GAP's triplet descriptor (angle_3b)."""
+
+    cutoff_angstrom: PositiveFloat = Field(3.5, description="Cutoff radius.")
+    n_sparse: PositiveInt = Field(200, description="Sparse points, uniform.")
+    delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
+    theta_uniform_angstrom: PositiveFloat = Field(1.0, description="Length scale.")
+
+
+class Soap(Model):
+    """GAP's many-body descriptor."""
+
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    cutoff_transition_angstrom: PositiveFloat = Field(1.0, description="Width of the cutoff.")
+    atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
+    n_max: PositiveInt = Field(10, description="Radial functions.")
+    l_max: NonNegativeInt = Field(6, description="Largest angular momentum.")
+    zeta: PositiveInt = Field(4, description="Power of the dot-product kernel.")
+    delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
+    n_sparse: PositiveInt = Field(1000, description="Sparse points in all.")
+    sparse_method: Literal["cur_points", "random", "pivot"] = Field(
+        "cur_points", description="How gap_fit chooses sparse points."
+    )
+    sparse_from: Literal["training", "rattled"] = Field(
+        "training",
+        description="Environments that sparse points are chosen from: those of the training cells, "
+        "or, in place of displaced and constraint cells (whose environments are nearly all alike), "
+        "those of rattled copies of them. The copies have no labels.",
+    )
+    sparse_rattle_std_angstrom: PositiveFloat = Field(
+        0.1, description="Standard deviation of the moves in these copies."
+    )
+    share_sparse: Literal["all", "kind", "structure"] = Field(
+        "all",
+        description="Choose `n_sparse` from all environments together, or give each kind or each "
+        "structure an equal share.",
+    )
+    n_sparse_by_group: dict[str, PositiveInt] | None = Field(
+        None,
+        description="Sparse points for each config type, structure or kind; replaces `n_sparse`.",
+    )
+
+    @property
+    def sparse_points(self) -> int:
+        """Sparse points in all."""
+        return sum((self.n_sparse_by_group or {"all": self.n_sparse}).values())
+
+
+class Sigma(Model):
+    """GAP's regularisation: expected errors of the data."""
+
+    energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
+    force_ev_per_angstrom: PositiveFloat = Field(0.1, description="Force components.")
+    virial_ev_per_atom: PositiveFloat = Field(0.05, description="Virials.")
+
+
+class ForceProportional(Model):
+    """σ of each atom's force: f·max(|F|, F_min) (George et al. 2020, equation 8)."""
+
+    factor: PositiveFloat = Field(description="f, dimensionless.")
+    minimum_force_ev_per_angstrom: PositiveFloat = Field(0.01, description="F_min.")
+    kinds: list[Kind] = Field(["displaced"], min_length=1, description="Cells it applies to.")
+
+
+class GapFit(FitBase):
+    """Gaussian approximation potential, fitted with gap_fit."""
+
+    kind: Literal["gap"] = Field(description="Which kind of fit this is.")
+    two_body: TwoBody | None = TwoBody()
+    three_body: ThreeBody | None = None
+    soap: Soap | None = Soap()
+    sigma: Sigma = Sigma()
+    sigma_by_group: dict[str, Sigma] = Field(
+        default_factory=dict,
+        description="Other sigmas for a config type, a structure or a kind; the most special wins.",
+    )
+    force_proportional: ForceProportional | None = None
+    balance_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="Force sigmas of displaced cells are multiplied by n to this power, n being "
+        "the displaced cells of the structure: a crystal of high symmetry has one or two of them "
+        "and would else count for little beside one that has twenty.",
+    )
+    sparse_jitter: PositiveFloat = Field(1e-8, description="gap_fit's sparse_jitter.")
+    seed: NonNegativeInt = Field(0, description="Random seed of gap_fit's choices.")
+    extra_arguments: dict[str, str | int | float] = Field(
+        default_factory=dict, description="Any further `keyword=value` of gap_fit."
+    )
+
+    @model_validator(mode="after")
+    def _has_descriptor(self) -> Self:
+        if self.two_body is None and self.three_body is None and self.soap is None:
+            raise ValueError("a GAP needs at least one of two_body, three_body and soap")
+        return self
+
+
+class MaceWeights(Model):
+    """Weights of the MACE loss."""
+
+    energy: NonNegativeFloat = Field(1.0, description="Energies per atom.")
+    forces: NonNegativeFloat = Field(100.0, description="Force components.")
+    stress: NonNegativeFloat = Field(
+        1000.0,
+        description="Stress components. In eV/Å³ their squares are small: with a weight of 1 "
+        "a fit hardly learns them, and its cells drift.",
+    )
+
+
+class MaceFit(FitBase):
+    """MACE, trained from scratch."""
+
+    kind: Literal["mace"] = Field(description="Which kind of fit this is.")
+    num_channels: PositiveInt = Field(16, description="Channels of the hidden features.")
+    max_l: Annotated[int, Field(ge=0, le=3)] = Field(
+        0, description="Largest order of the messages."
+    )
+    num_interactions: PositiveInt = Field(2, description="Message-passing layers.")
+    correlation: Annotated[int, Field(ge=1, le=4)] = Field(3, description="Correlation order.")
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius of a layer.")
+    max_epochs: PositiveInt = Field(100, description="Passes over the training set.")
+    batch_size: PositiveInt = Field(2, description="Cells per optimisation step.")
+    learning_rate: PositiveFloat = Field(0.01, description="Learning rate of AMSGrad Adam.")
+    weights: MaceWeights = MaceWeights()
+    stage_two_start_epoch: PositiveInt | None = Field(
+        None,
+        description="Epoch from which stage two (small learning rate, weight averaging) runs; "
+        "none without it.",
+    )
+    stage_two_weights: MaceWeights = MaceWeights(energy=1000.0)
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        0.99, description="Decay of the exponential moving average of the weights."
+    )
+    patience: PositiveInt = Field(100, description="Epochs without gain before it stops.")
+    valid_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="Share of the training cells that steers the training; never test cells."
+    )
+    seed: NonNegativeInt = Field(0, description="Random seed.")
+    dtype: Literal["float32", "float64"] = Field("float64", description="Precision of training.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="`auto` takes a GPU where there is one."
+    )
+    extra_arguments: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Any further option of mace_run_train, without dashes."
+    )
+
+
+class ExistingFit(FitBase):
+    """A potential that exists already: benchmarked like a fit, without labels or training."""
+
+    kind: Literal["existing"] = Field(description="Which kind of fit this is.")
+    potential: PotentialSource
+
+
+Fit = Annotated[GapFit | MaceFit | ExistingFit, Field(discriminator="kind")]

@@ -1,0 +1,392 @@
+"""The settings of a campaign's stages: typed, with units in the names and a text for every key.
+
+These models are light (no numerical libraries), since Snakemake imports them to plan.
+"""
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", text):
+        raise ValueError(
+            "a name has letters, digits and . _ - only, starts with a letter or digit, and has "
+            "at most 80 characters"
+        )
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Kind = Literal["displaced", "rattled", "recorded", "constraint"]
+CellChoice = Literal["relaxed", "reference"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("must be a path inside its folder, without a leading / and without ..")
+    return name
+
+
+RelativePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
+
+
+class Model(BaseModel):
+    """Base of all settings: unknown keys are errors, numbers are finite, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+# --- where data come from -------------------------------------------------------------------
+
+
+class Source(Model):
+    """A public data set: files with checksums, taken from a mirror folder or from the web."""
+
+    name: Name = Field(description="Name of the data set; its folder in every mirror.")
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Address of the folder with the files; without it only mirrors are tried.",
+    )
+    files: dict[RelativePath, Sha256] = Field(
+        min_length=1, description="Path of each file below the folder, and its SHA-256."
+    )
+
+
+class PotentialSource(Model):
+    """An interatomic potential that exists already, as an ASE calculator."""
+
+    calculator: str = Field(
+        description="`stillinger-weber`, `chgnet`, `gap`, `mace`, or an import path "
+        "`package.module:Class` of any ASE calculator."
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the calculator."
+    )
+    model: str | None = Field(
+        None, description="Model file of `gap` (xml) or `mace` (model), relative to the project."
+    )
+    sha256: Sha256 | None = Field(
+        None, description="Checksum of `model`; compared before the file is loaded."
+    )
+    elements: list[str] | None = Field(
+        None, description="Elements it knows; needed only where the calculator does not tell."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        ready = ("stillinger-weber", "chgnet", "gap", "mace")
+        if self.calculator not in ready and self.calculator.count(":") != 1:
+            raise ValueError(
+                f"calculator '{self.calculator}' is neither one of {', '.join(ready)} "
+                "nor an import path package.module:Class"
+            )
+        if self.calculator in ("gap", "mace") and self.model is None:
+            raise ValueError(f"calculator '{self.calculator}' needs `model`, the path of its file")
+        if self.calculator in ("stillinger-weber", "chgnet") and self.model is not None:
+            raise ValueError(f"calculator '{self.calculator}' brings its own model: drop `model`")
+        return self
+
+
+# --- crystals -------------------------------------------------------------------------------
+
+
+class Structure(Model):
+    """One crystal of a campaign."""
+
+    file: str | None = Field(
+        None, description="Crystal file (POSCAR, CIF or extxyz), relative to the project."
+    )
+    recorded: RelativePath | None = Field(
+        None,
+        description="With the reference method `recorded`: the phonopy YAML, the "
+        "phono3py_disp.yaml beside its FORCES_FC3, or the extxyz of this crystal.",
+    )
+    role: Literal["train", "test"] = Field(
+        "train",
+        description="`test`: its labelled cells only measure errors, no fit ever learns from them, "
+        "and it has no phonon benchmark.",
+    )
+    born: str | None = Field(
+        None,
+        description="phonopy BORN file for the non-analytical correction, used for the "
+        "reference and every fit alike.",
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.file is None) == (self.recorded is None):
+            raise ValueError("give exactly one of `file` and `recorded`")
+        return self
+
+
+class Relaxation(Model):
+    """Relaxation of cell and positions, without imposed symmetry."""
+
+    reference: bool = Field(
+        True,
+        description="Relax the crystals with the reference method first; false takes them as "
+        "they are. Recorded crystals are never relaxed.",
+    )
+    fmax_ev_per_angstrom: PositiveFloat = Field(
+        1e-4, description="Largest force (and stress times volume, per ASE's cell filter) left."
+    )
+    max_steps: PositiveInt = Field(500, description="Steps after which a relaxation has failed.")
+    symprec_angstrom: PositiveFloat = Field(
+        1e-2, description="Tolerance of the space group before and after relaxation."
+    )
+    ltol: PositiveFloat = Field(0.1, description="StructureMatcher: fractional length tolerance.")
+    stol: PositiveFloat = Field(0.1, description="StructureMatcher: site tolerance.")
+    angle_tol_degree: PositiveFloat = Field(3.0, description="StructureMatcher: angle tolerance.")
+    on_change: Literal["stop", "report"] = Field(
+        "report",
+        description="What to do where the reference method turns a crystal into another one or "
+        "changes its space group.",
+    )
+
+
+# --- reference method ------------------------------------------------------------------------
+
+
+class CalculatorReference(Model):
+    """Labels from any ASE calculator."""
+
+    method: Literal["calculator"] = Field(description="Which reference method this is.")
+    potential: PotentialSource = Field(description="The calculator.")
+    isolated_atoms: bool = Field(
+        True,
+        description="Compute isolated atoms for the energy zero of the fits; false (for a "
+        "potential without meaningful isolated atoms) uses a least-squares fit of the labels.",
+    )
+
+
+class RecordedReference(Model):
+    """Labels that exist already: an earlier calculation or a published data set."""
+
+    method: Literal["recorded"] = Field(description="Which reference method this is.")
+    level_of_theory: str = Field(
+        min_length=1, description="Code and functional, e.g. `CASTEP PW91`: printed everywhere."
+    )
+    source: Source
+    format: Literal["phonopy", "phono3py", "extxyz", "vasprun", "outcar"] = Field(
+        "phonopy",
+        description="What the files are: phonopy YAML with forces, phono3py_disp.yaml with "
+        "FORCES_FC3, extxyz, or folders of vasprun.xml or OUTCAR files.",
+    )
+
+
+Reference = Annotated[CalculatorReference | RecordedReference, Field(discriminator="method")]
+
+
+# --- supercells and labels ----------------------------------------------------------------------
+
+
+class Displaced(Model):
+    """Cells with one displaced atom, as phonopy makes them from symmetry."""
+
+    distance_angstrom: PositiveFloat = Field(0.01, description="Length of the displacement.")
+    plus_minus: Literal["auto", "always", "never"] = Field(
+        "auto", description="Displace along both signs where symmetry does not relate them."
+    )
+
+
+class Rattled(Model):
+    """Cells with all atoms moved and the lattice strained."""
+
+    count: NonNegativeInt = Field(10, description="Cells per structure.")
+    method: Literal["gaussian", "monte-carlo"] = Field(
+        "gaussian",
+        description="Independent Gaussian moves, or a Monte Carlo rattle that refuses moves "
+        "bringing atoms closer than the minimum distance.",
+    )
+    std_angstrom: PositiveFloat = Field(0.01, description="Standard deviation of each component.")
+    min_distance_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.75,
+        description="No two atoms come closer than this fraction of the shortest distance in the "
+        "unrattled strained cell.",
+    )
+    volume_factors: list[PositiveFloat] = Field(
+        [0.97, 0.985, 1.0, 1.015, 1.03],
+        min_length=1,
+        description="Volume of the cell relative to the relaxed one; cell i takes factor i modulo "
+        "their number.",
+    )
+    max_angle_strain_degree: NonNegativeFloat = Field(
+        1.0,
+        lt=20,
+        description="Each angle of the cell changes by a uniform random number up to this.",
+    )
+
+
+class Supercells(Model):
+    """Which supercells are labelled, and how large they are."""
+
+    kinds: list[Literal["displaced", "rattled"]] = Field(
+        ["displaced", "rattled"], min_length=1, description="Kinds of cells to label."
+    )
+    min_length_angstrom: PositiveFloat = Field(
+        15.0, description="Shortest distance between periodic images."
+    )
+    min_atoms: PositiveInt = Field(50, description="Smallest number of atoms.")
+    max_atoms: PositiveInt = Field(500, description="Largest number of atoms.")
+    displaced: Displaced = Displaced()
+    rattled: Rattled = Rattled()
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        if self.min_atoms > self.max_atoms:
+            raise ValueError("min_atoms is larger than max_atoms")
+        if len(set(self.kinds)) != len(self.kinds):
+            raise ValueError("kinds has an entry twice")
+        return self
+
+
+class Labels(Model):
+    """How the reference method is run, and what a label must fulfil."""
+
+    batches_per_structure: PositiveInt = Field(
+        1, description="Jobs per structure and generation: cell i goes to job i modulo this."
+    )
+    max_force_sum_ev_per_angstrom: PositiveFloat = Field(
+        0.05, description="Forces of a cell must sum to zero within this, per component."
+    )
+    max_energy_spread_ev_per_atom: PositiveFloat = Field(
+        10.0, description="Energies per atom of one structure must lie within this of each other."
+    )
+
+
+# --- data sets -------------------------------------------------------------------------------
+
+
+class ConstraintCells(Model):
+    """Pseudo-observations: pristine cells on which forces and stress are stated to be zero."""
+
+    structures: list[Name] | Literal["all"] = Field(
+        "all", description="Crystals that the reference method relaxed to zero stress."
+    )
+    force_sigma_ev_per_angstrom: PositiveFloat = Field(
+        1e-4, description="Regularisation of the zero forces (GAP)."
+    )
+    virial_sigma_ev_per_atom: PositiveFloat = Field(
+        1e-3, description="Regularisation of the zero virial (GAP)."
+    )
+
+
+class Database(Model):
+    """An existing labelled data set that joins the training set (kind `recorded`)."""
+
+    source: Source
+    format: Literal["extxyz", "mlearn", "vasprun", "outcar"] = Field(
+        "extxyz", description="extxyz with REF_ keys, mlearn JSON, or VASP outputs."
+    )
+    level_of_theory: str = Field(min_length=1, description="Code and functional.")
+    train_files: list[RelativePath] = Field(min_length=1, description="Files to learn from.")
+    test_files: list[RelativePath] = Field(default_factory=list, description="Files to test on.")
+    relabel: bool = Field(
+        False,
+        description="Label the cells anew with the reference method (a teacher); false keeps the "
+        "recorded labels, and then the level of theory has to be that of the reference.",
+    )
+
+
+class Datasets(Model):
+    """How labels become training and test sets."""
+
+    test_fraction: Fraction = Field(
+        0.1, description="Share of each structure's cells of each kind that is kept for testing."
+    )
+    min_group_to_split: PositiveInt = Field(
+        5, description="A structure with fewer cells of a kind gives all of them to training."
+    )
+    split_displaced: bool = Field(
+        False,
+        description="Also hold out displaced cells. Each of them holds unique force constants of "
+        "the crystal, so that a fit without them must not be called trained on that crystal.",
+    )
+    max_force_ev_per_angstrom: PositiveFloat = Field(
+        40.0, description="Cells with a larger force component are left out as outliers."
+    )
+    max_energy_above_median_ev_per_atom: PositiveFloat = Field(
+        5.0, description="Cells further above their structure's median energy are left out."
+    )
+    constraints: ConstraintCells | None = Field(None, description="Pseudo-observations, if any.")
+    databases: dict[Name, Database] = Field(
+        default_factory=dict, description="Existing data sets that join this one."
+    )
+    allow_mixed_levels_of_theory: bool = Field(
+        False, description="Permit databases of another level of theory in the same fit."
+    )
+
+
+# --- phonons, benchmarks, figures -----------------------------------------------------------
+
+
+class Phonons(Model):
+    """Phonons of the reference and of every fit."""
+
+    band_path: Literal["seekpath", "setyawan-curtarolo"] = Field(
+        "seekpath",
+        description="High-symmetry path; found once, on the reference crystal. "
+        "`setyawan-curtarolo` is pymatgen's, the one of the papers.",
+    )
+    points_per_segment: Annotated[int, Field(ge=2)] = Field(
+        51, description="Points from one special point to the next, both included."
+    )
+    mesh_length_angstrom: PositiveFloat = Field(
+        60.0, description="Density of the mesh of the density of states, as phonopy's mesh length."
+    )
+    cells: list[CellChoice] = Field(
+        ["relaxed", "reference"],
+        min_length=1,
+        description="Cells for the phonons of a fit: relaxed with the fit, or the reference's.",
+    )
+
+
+class Benchmarks(Model):
+    """How phonons are compared."""
+
+    imaginary_tolerance_thz: PositiveFloat = Field(
+        0.1, description="A mode counts as imaginary below minus this."
+    )
+    mechanics: bool = Field(
+        False,
+        description="Also compare equation of state and elastic constants; needs a reference that "
+        "is a calculator.",
+    )
+
+
+class Sweep(Model):
+    """A figure: RMSE against one setting of the fits."""
+
+    setting: str = Field(description="Dotted key in the fit, e.g. `force_proportional.factor`.")
+    fits: list[Name] = Field(min_length=2, description="Fits to show.")
+    axis_label: str | None = Field(None, description="Label of the axis; default: the key.")
+
+
+class Figures(Model):
+    """What is drawn, and how."""
+
+    formats: list[Literal["svg", "png", "pdf"]] = Field(
+        ["svg", "png"], min_length=1, description="File formats."
+    )
+    dpi: PositiveInt = Field(200, description="Resolution of PNG.")
+    rmse_against: dict[Name, Sweep] = Field(
+        default_factory=dict, description="Figures of RMSE against a swept setting."
+    )

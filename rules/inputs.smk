@@ -1,0 +1,236 @@
+"""Functions for input, params and resources of the rules, in the order of the street."""
+
+# --- structures ----------------------------------------------------------------------------
+
+
+def crystal_file(wildcards):
+    structure = campaign(wildcards.campaign).structures[wildcards.structure]
+    return structure.file or []
+
+
+def is_relaxed(wildcards):
+    """Whether the crystals are relaxed: recorded ones are as they were calculated."""
+    settings = campaign(wildcards.campaign)
+    return settings.relaxation.reference and settings.recorded is None
+
+
+# --- labels --------------------------------------------------------------------------------
+
+
+def batches(suffix):
+    """A function for input: the batches of a structure, ``suffix`` being extxyz or json."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.{suffix}",
+            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
+            suffix=suffix,
+            **wildcards,
+        )
+
+    return of
+
+
+# --- datasets ------------------------------------------------------------------------------
+
+
+def labelled(role):
+    """A function for input: labels of the structures with this role, up to the generation."""
+
+    def of(wildcards):
+        structures = campaign(wildcards.campaign).structures
+        return expand(
+            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
+            campaign=wildcards.campaign,
+            generation=range(int(wildcards.generation) + 1),
+            structure=[name for name, one in structures.items() if one.role == role],
+        )
+
+    return of
+
+
+def pristine_crystals(wildcards):
+    settings = campaign(wildcards.campaign)
+    constraints = settings.datasets.constraints
+    if constraints is None:
+        return []
+    names = (
+        settings.benchmarked
+        if constraints.structures == "all"
+        else constraints.structures
+    )
+    return [f"results/{wildcards.campaign}/relaxed/{name}.extxyz" for name in names]
+
+
+def databases(part):
+    """A function for input: the ``train`` or ``test`` part of every database."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/labels/databases/{database}/{part}.extxyz",
+            campaign=wildcards.campaign,
+            database=campaign(wildcards.campaign).datasets.databases,
+            part=part,
+        )
+
+    return of
+
+
+def isolated_atoms(wildcards):
+    reference = campaign(wildcards.campaign).reference
+    if getattr(reference, "isolated_atoms", False):
+        return [f"results/{wildcards.campaign}/labels/isolated_atoms.extxyz"]
+    return []
+
+
+# --- fits ----------------------------------------------------------------------------------
+
+
+def recipe(wildcards):
+    """What a fit depends on: its settings without names and resources."""
+    return fit_of(wildcards).model_dump(mode="json", exclude={"label", "resources"})
+
+
+def training_data(wildcards):
+    if fit_of(wildcards).kind == "existing":
+        return {}
+    folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
+    return {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
+
+
+def on_gpu(wildcards):
+    return fit_of(wildcards).kind == "mace"
+
+
+def gpus(wildcards):
+    return 1 if on_gpu(wildcards) else 0
+
+
+def fit_partition(wildcards):
+    return partition("gpu" if on_gpu(wildcards) else "cpu")
+
+
+# --- benchmarks ----------------------------------------------------------------------------
+
+
+def spectra(kind):
+    """A function for input: one file for each cell choice; ``kind`` is npz or json."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.{kind}",
+            cell=campaign(wildcards.campaign).phonons.cells,
+            kind=kind,
+            **wildcards,
+        )
+
+    return of
+
+
+def in_sample(wildcards):
+    """Whether the fit learnt from the very displacements that give the reference phonons."""
+    settings = campaign(wildcards.campaign)
+    fit = fit_of(wildcards)
+    labelled = settings.recorded is not None or "displaced" in settings.supercells.kinds
+    return fit.kind != "existing" and "displaced" in fit.learn_from and labelled
+
+
+def mechanics_of(pattern):
+    """A function for input: ``pattern`` where equation of state and elastic constants are asked for."""
+
+    def of(wildcards):
+        wanted = campaign(wildcards.campaign).benchmarks.mechanics
+        return pattern.format(**wildcards) if wanted else []
+
+    return of
+
+
+def of_every_fit(pattern):
+    """A function for input: ``pattern`` for every fit, at the accepted generation."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).fits,
+            generation=accepted_generation(wildcards.campaign),
+            structure=campaign(wildcards.campaign).benchmarked,
+            allow_missing=True,
+        )
+
+    return of
+
+
+def of_every_trained_fit(pattern):
+    """The same for the fits that are trained on labels."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).trained,
+            generation=accepted_generation(wildcards.campaign),
+            allow_missing=True,
+        )
+
+    return of
+
+
+# --- figures -------------------------------------------------------------------------------
+
+
+def fit_labels(wildcards):
+    """Names of the fits in legends, in the order of the campaign, which gives the colours."""
+    fits = campaign(wildcards.campaign).fits
+    return {name: fit.label or name for name, fit in fits.items()}
+
+
+def dpi(wildcards):
+    """Resolution; that of the pixels inside vector formats stays as it is."""
+    return (
+        campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
+    )
+
+
+def first_cell(wildcards):
+    return campaign(wildcards.campaign).phonons.cells[0]
+
+
+def swept(wildcards):
+    """The setting's value in each fit of a sweep."""
+    settings = campaign(wildcards.campaign)
+    sweep = sweep_of(wildcards)
+    return {fit: setting_of(settings.fits[fit], sweep.setting) for fit in sweep.fits}
+
+
+def sweep_of(wildcards):
+    sweeps = campaign(wildcards.campaign).figures.rmse_against
+    if wildcards.figure not in sweeps:
+        stop(
+            f"campaign {wildcards.campaign} has no figures.rmse_against.{wildcards.figure}; "
+            f"it has {', '.join(sweeps) or 'none'}"
+        )
+    return sweeps[wildcards.figure]
+
+
+def sparse_points(wildcards):
+    fits = campaign(wildcards.campaign).fits
+    return {
+        name: fit.soap.sparse_points if fit.kind == "gap" and fit.soap else None
+        for name, fit in fits.items()
+    }
+
+
+def other_formats(wildcards):
+    """Figures that the page does not hold itself, but the campaign asks for."""
+    settings = campaign(wildcards.campaign)
+    stems = ["rmse_by_structure"]
+    stems += [f"rmse_against_{figure}" for figure in settings.figures.rmse_against]
+    stems += ["phonon_vs_force"] if settings.trained else []
+    stems += [f"parity/{fit}" for fit in settings.trained]
+    return expand(
+        "results/{campaign}/figures/{stem}.{format}",
+        campaign=wildcards.campaign,
+        stem=stems,
+        format=[one for one in settings.figures.formats if one != "svg"],
+    )
