@@ -57,7 +57,8 @@ class Mechanics(BaseModel):
         }
         for i in range(6):
             for j in range(i, 6):
-                numbers[f"C{i + 1}{j + 1}"] = ("GPa", self.elastic_constants_gpa[i][j])
+                value = round(self.elastic_constants_gpa[i][j], 6) + 0.0  # no -0.0
+                numbers[f"C{i + 1}{j + 1}"] = ("GPa", value)
         return numbers
 
 

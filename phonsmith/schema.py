@@ -30,7 +30,7 @@ def page() -> str:
     lines = [
         "# Settings of a campaign",
         "",
-        "Written by `make schema` from `phonsmith/settings.py` and `phonsmith/recipes.py`; do not edit.",
+        "Written by `make schema` from the models in `phonsmith/`; do not edit.",
         "",
     ]
     for model in _models(Campaign):

@@ -1,5 +1,6 @@
 """Whole runs of tiny campaigns through Snakemake, as a user starts them."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -131,11 +133,25 @@ def test_every_promised_file_is_there(finished):
 
 
 def test_reference_phonons_are_those_of_stillinger_weber(finished):
-    """The Γ optical mode of Stillinger-Weber diamond is 17.8 THz (594 cm⁻¹; Broughton and Li,
-    Phys. Rev. B 35, 9120 (1987), give 17.7)."""
+    """Γ optical mode of Stillinger-Weber diamond by hand: one sublattice against the other."""
+    from ase.units import _amu, _e
+
+    from phonsmith.calculators import make_calculator
+    from phonsmith.extxyz import read_frames
+    from phonsmith.settings import PotentialSource
+
+    (atoms,) = read_frames(finished.results("tiny") / "relaxed/mp-149.extxyz")
+    atoms.calc = make_calculator(PotentialSource(calculator="stillinger-weber"))
+    step = 1e-3
+    atoms.positions[0, 0] += step
+    stiffness = -atoms.get_forces()[0, 0] / step * _e / 1e-20  # N/m, of the periodic sublattice
+    mass = atoms.get_masses()[0] * _amu
+    by_hand = np.sqrt(2 * stiffness / mass) / (2 * np.pi) / 1e12
+
     modes = pd.read_csv(finished.results("tiny") / "tables/modes.csv")
-    gamma = modes[(modes.structure == "mp-149") & modes.label.isin(["Γ", "GAMMA"])]
-    assert gamma.reference_thz.max() == pytest.approx(17.8, abs=0.15)
+    gamma = modes[(modes.structure == "mp-149") & (modes.label == "Γ")]
+    assert gamma.reference_thz.max() == pytest.approx(by_hand, rel=1e-3)
+    assert by_hand == pytest.approx(17.9, abs=0.1)
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -294,3 +310,56 @@ def test_a_recorded_file_with_another_checksum_stops_the_run(tmp_path, repositor
     assert "a.yaml" in run.stderr
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "results").exists()
+
+
+def recorded_campaign(shared_data: Path) -> dict:
+    def sha256(name: str) -> str:
+        return hashlib.sha256((shared_data / "si-castep" / name).read_bytes()).hexdigest()
+
+    files = ("22_phonopy.yaml", "34_phonopy.yaml", "8_phonopy.yaml")
+    return {
+        "structures": {
+            "mp-149": {"recorded": "22_phonopy.yaml"},
+            "mp-999200": {"recorded": "34_phonopy.yaml"},
+            "unstable-8": {"recorded": "8_phonopy.yaml", "role": "test"},
+        },
+        "reference": {
+            "method": "recorded",
+            "level_of_theory": "CASTEP PW91",
+            "source": {"name": "si-castep", "files": {name: sha256(name) for name in files}},
+        },
+        "datasets": {"constraints": {}},
+        "phonons": {"band_path": "setyawan-curtarolo", "points_per_segment": 5},
+        "fits": {
+            "gap": {
+                "kind": "gap",
+                "sigma": {"force_ev_per_angstrom": 0.001},
+                "soap": {
+                    **{"n_sparse": 60, "n_max": 4, "l_max": 3, "cutoff_angstrom": 4.5},
+                    **{"sparse_from": "rattled", "share_sparse": "structure"},
+                },
+            }
+        },
+    }
+
+
+def test_recorded_forces_make_a_force_only_potential(tmp_path, repository, shared_data):
+    """Real DFT data without energies: from the public files to the table, constraints included."""
+    project = Project(tmp_path, repository, dft=recorded_campaign(shared_data))
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    folder = project.results("dft")
+    modes = pd.read_csv(folder / "tables/modes.csv")
+    diamond = modes[(modes.structure == "mp-149") & (modes.cell == "relaxed")]
+    gamma, x = (diamond[diamond.label == label].reference_thz for label in ("Γ", "X"))
+    assert gamma.max() == pytest.approx(15.11, abs=0.01)
+    assert sorted(x.round(2))[::2] == pytest.approx([4.42, 12.02, 13.35], abs=0.02)
+    table = pd.read_csv(folder / "tables/rmse.csv")
+    assert set(table.structure) == {"mp-149", "mp-999200"}
+    assert (table[table.cell == "relaxed"].volume_error_percent.abs() < 3).all()
+    summary = pd.read_csv(folder / "datasets/gen0/summary.csv")
+    assert set(summary[summary.structure == "unstable-8"].set) == {"test"}
+    assert summary.energies.sum() == 0
+    assert set(summary[summary.stresses > 0].kind) == {"constraint"}
+    potential = json.loads((folder / "fits/gap/gen0/potential.json").read_text())
+    assert potential["has_energies"] is False
