@@ -55,7 +55,7 @@ def reference_phonons(
     phonon
         With displacements; it receives forces and force constants, and is returned.
     labels
-        Labelled frames; those of kind ``displaced`` are used, in the order of their index.
+        Labelled frames; those of kind ``displaced`` with the indices of the displacements are used.
     born
         phonopy BORN file for the non-analytical correction. A correction that ``phonon`` already
         has stays where no file is given.
@@ -66,7 +66,9 @@ def reference_phonons(
         A displaced cell has no label or differs from the label, or the BORN file cannot be read.
     """
     cells = phonon.supercells_with_displacements or []
-    frames = sorted(of_kinds(labels, ["displaced"]), key=lambda one: int(one.info["index"]))
+    # data sets of third order have further displaced cells behind these
+    found = {int(one.info["index"]): one for one in of_kinds(labels, ["displaced"])}
+    frames = [found[index] for index in range(len(cells)) if index in found]
     name = str(frames[0].info.get("structure", "")) if frames else ""
     if len(frames) != len(cells) or not cells:
         raise PhonsmithError(
