@@ -10,6 +10,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make test-all  run the tests with the slow ones"
 	@echo "make lint      check style, types, workflow"
+	@echo "make clean     remove .venv; results stay"
 	@echo "make schema    write the JSON schema, the settings page and envs/ from their sources"
 
 # the stamp makes the set-up run again when the pins change, and only then
@@ -51,5 +52,6 @@ lock: .venv/.ready
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	$(BIN)/python -m phonsmith.schema
 
+# results stay, and so does .snakemake, which knows with what settings they were made
 clean:
-	rm -rf .venv .snakemake
+	rm -rf .venv

@@ -23,8 +23,8 @@ include: "rules/figures.smk"
 rule all:
     default_target: True
     input:
-        [target for name in config["campaigns"] for target in targets_of(name)],
+        everything,
 
 
 onsuccess:
-    say_where_to_look(log)
+    say_where_to_look()

@@ -107,8 +107,6 @@ class CellResult(Record):
     imaginary_fit: int | None = None
     symmetry_kept: bool | None = None
     reason: str = ""
-    n_q: int | None = None
-    n_bands: int | None = None
     special_points: tuple[ModeError, ...] = ()
 
     @model_validator(mode="after")
@@ -231,12 +229,14 @@ def _imaginary(spectrum: Spectrum, tolerance: float) -> int:
 
 def benchmark_cell(
     cell: CellChoice,
-    reference: Spectrum,
+    reference: Spectrum | None,
     fit: str | Path,
     verdict: "Verdict",
     tolerance_thz: float,
 ) -> CellResult:
     """Benchmark at one choice of the cell, from the stored spectrum of a fit and its verdict."""
+    if reference is None:
+        return CellResult(cell=cell, symmetry_kept=verdict.symmetry_kept, reason=verdict.reason)
     return cell_result(
         cell,
         reference,
@@ -295,12 +295,9 @@ def cell_result(
     numbers = {
         key: getattr(errors, key) for key in NUMBERS if key in SpectrumErrors.__dataclass_fields__
     }
-    n_q, n_bands = fit.frequencies_thz.shape
     return CellResult(
         cell=cell,
         **numbers,
         symmetry_kept=symmetry_kept,
-        n_q=n_q,
-        n_bands=n_bands,
         special_points=errors.special_points,
     )

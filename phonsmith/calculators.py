@@ -22,7 +22,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import write_json
 from phonsmith.settings import Model, PotentialSource
 from phonsmith.sources import sha256_of
@@ -249,12 +249,14 @@ def evaluate(
     Raises
     ------
     PhonsmithError
-        The potential cannot be built, does not know an element, or fails on a cell.
+        The potential cannot be built or does not know an element.
+    UnusablePotential
+        It fails on a cell.
     """
     results: dict[int, Evaluation] = {}
     for index, outcome in evaluate_each(cells, source, processes):
         if isinstance(outcome, Exception):
-            raise PhonsmithError(
+            raise UnusablePotential(
                 f"calculator '{source.calculator}'{_of_model(source)} fails on cell {index} "
                 f"({cells[index].get_chemical_formula()}): {one_line(outcome)}"
             ) from outcome

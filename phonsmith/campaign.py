@@ -28,6 +28,7 @@ from phonsmith.settings import (
 )
 
 RESERVED_FIT_NAMES = {"reference"}
+RESERVED_STRUCTURE_NAMES = {"all"}
 
 
 # --- the campaign ----------------------------------------------------------------------------
@@ -64,11 +65,6 @@ class Campaign(Model):
         """Names of the fits that are trained on labels."""
         return [name for name, fit in self.fits.items() if fit.kind != "existing"]
 
-    @property
-    def has_energies(self) -> bool:
-        """False where labels have forces only, so that energies of fits mean nothing."""
-        return not (self.recorded and self.recorded.format in ("phonopy", "phono3py"))
-
     @model_validator(mode="after")
     def _whole(self) -> Self:
         for name, structure in self.structures.items():
@@ -88,9 +84,16 @@ class Campaign(Model):
                     f"structures.{name}.recorded: '{structure.recorded}' is not among "
                     "reference.source.files"
                 )
-        for name in self.fits:
-            if name in RESERVED_FIT_NAMES:
-                raise ValueError(f"fits.{name}: this name is taken; choose another")
+        for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
+            raise ValueError(f"structures.{name}: this name is taken; choose another")
+        for name in RESERVED_FIT_NAMES & self.fits.keys():
+            raise ValueError(f"fits.{name}: this name is taken; choose another")
+        for name, fit in self.fits.items():
+            if fit.kind != "existing" and not self._taught & set(fit.learn_from):
+                raise ValueError(
+                    f"fits.{name}.learn_from: this campaign has no such cells; it has "
+                    f"{', '.join(sorted(self._taught))}"
+                )
         if not self.benchmarked:
             raise ValueError("structures: at least one needs `role: train`")
         self._check_datasets()
@@ -99,12 +102,33 @@ class Campaign(Model):
             raise ValueError("benchmarks.mechanics: recorded data cannot be strained; set false")
         return self
 
-    def _check_datasets(self) -> None:
+    @property
+    def _taught(self) -> set[str]:
+        """Kinds of labelled cells that fits can learn from."""
+        if self.recorded:
+            return {"displaced", "rattled", "recorded"}
+        return {*self.supercells.kinds, *(["recorded"] if self.datasets.databases else [])}
+
+    def _check_constraints(self) -> None:
         constraints = self.datasets.constraints
-        if constraints and constraints.structures != "all":
-            for name in constraints.structures:
-                if name not in self.structures:
-                    raise ValueError(f"datasets.constraints.structures: no structure '{name}'")
+        if constraints is None:
+            return
+        for name in [] if constraints.structures == "all" else constraints.structures:
+            if name not in self.structures:
+                raise ValueError(f"datasets.constraints.structures: no structure '{name}'")
+            if self.structures[name].role == "test":
+                raise ValueError(
+                    f"datasets.constraints.structures: '{name}' has `role: test`, no fit may "
+                    "learn from it"
+                )
+        if not self.recorded and not self.relaxation.reference:
+            raise ValueError(
+                "datasets.constraints: zero stress would be stated on crystals that the reference "
+                "has not relaxed; set relaxation.reference: true or drop the constraints"
+            )
+
+    def _check_datasets(self) -> None:
+        self._check_constraints()
         for name, database in self.datasets.databases.items():
             if name in self.structures:
                 raise ValueError(f"datasets.databases.{name}: a structure has this name")
@@ -218,10 +242,10 @@ def load_campaign(path: str | Path) -> Campaign:
     try:
         return Campaign.model_validate(settings)
     except ValidationError as error:
-        raise PhonsmithError(f"{path}: {_in_words(error)}") from None
+        raise PhonsmithError(f"{path}: {in_words(error)}") from None
 
 
-def _in_words(error: ValidationError) -> str:
+def in_words(error: ValidationError) -> str:
     """The first error of a validation in one line, and how many more there are."""
     errors = error.errors()
     first = errors[0]

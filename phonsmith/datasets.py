@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -40,6 +40,7 @@ def make_dataset(
     seed: int,
     *,
     labels: Sequence[Atoms],
+    kinds: Collection[str] | None = None,
     test_labels: Sequence[Atoms] = (),
     crystals: Mapping[str, Atoms] | None = None,
     database_train: Sequence[Atoms] = (),
@@ -52,6 +53,8 @@ def make_dataset(
     ----------
     labels, test_labels
         Labelled cells of structures to learn from, which are split, and of those that only test.
+    kinds
+        Kinds of ``labels`` to learn from, all by default; cells of other kinds only test.
     crystals
         Pristine crystals by structure, for the pseudo-observations of ``settings.constraints``.
     database_train, database_test
@@ -60,7 +63,9 @@ def make_dataset(
         Labelled isolated atoms.
     """
     kept, left_out = outliers(labels, settings)
-    train, test = split(kept, settings, seed)
+    wanted = [kinds is None or _kind(atoms) in (*kinds, *ALWAYS_TRAIN) for atoms in kept]
+    train, test = split([a for a, yes in zip(kept, wanted, strict=True) if yes], settings, seed)
+    test += [a for a, yes in zip(kept, wanted, strict=True) if not yes]
     for frames, members in (
         (database_train, train),
         (test_labels, test),
@@ -270,6 +275,11 @@ class Baseline:
 
     e0s: dict[str, float]
     origin: Literal["isolated_atoms", "least_squares", "forces_only"]
+
+    @property
+    def has_energies(self) -> bool:
+        """False where the labels are forces only, so that energies of fits mean nothing."""
+        return self.origin != "forces_only"
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""

@@ -6,3 +6,11 @@ class PhonsmithError(Exception):
 
     Scripts and the Snakefile print its text alone, without a traceback.
     """
+
+
+class UnusablePotential(PhonsmithError):  # noqa: N818 - a finding rather than an error
+    """A potential that gives no usable result for a crystal: a finding, not a failed job."""
+
+
+class MissingLabels(PhonsmithError):  # noqa: N818 - a finding rather than an error
+    """Labels that phonons of a crystal need are not there, since the reference method failed."""

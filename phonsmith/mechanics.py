@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import UnusablePotential
 from phonsmith.files import read_json, write_json
 from phonsmith.settings import PotentialSource, Relaxation
 
@@ -74,7 +74,7 @@ def mechanics(
 
     Raises
     ------
-    PhonsmithError
+    UnusablePotential
         As :func:`equation_of_state` and :func:`elastic_constants`.
     """
     calculator = _calculator(source)
@@ -113,12 +113,12 @@ def mechanics_of_fit(
     from phonsmith.relaxation import relaxed_crystal
 
     calculator = _calculator(source)
-    atoms, verdict = relaxed_crystal(crystal, calculator, relaxation)
-    if verdict.reason:
-        return MechanicsResult(mechanics=None, reason=verdict.reason)
     try:
+        atoms, verdict = relaxed_crystal(crystal, calculator, relaxation)
+        if verdict.reason:
+            return MechanicsResult(mechanics=None, reason=verdict.reason)
         found = mechanics(atoms, calculator, oriented_as=crystal)
-    except PhonsmithError as error:
+    except UnusablePotential as error:
         return MechanicsResult(mechanics=None, reason=str(error))
     return MechanicsResult(mechanics=found)
 
@@ -128,7 +128,7 @@ def equation_of_state(atoms: "Atoms", source: "PotentialSource | Calculator") ->
 
     Raises
     ------
-    PhonsmithError
+    UnusablePotential
         Ions do not relax, or the energy has no minimum within the range of volumes.
     """
     from ase import units
@@ -147,11 +147,11 @@ def equation_of_state(atoms: "Atoms", source: "PotentialSource | Calculator") ->
     try:
         volume, energy, bulk = fit.fit(warn=False)
     except (RuntimeError, ValueError) as error:
-        raise PhonsmithError(
+        raise UnusablePotential(
             f"equation of state of {atoms.get_chemical_formula()}: no fit ({error})"
         ) from error
     if not (volumes[0] < volume < volumes[-1] and bulk > 0):
-        raise PhonsmithError(
+        raise UnusablePotential(
             f"equation of state of {atoms.get_chemical_formula()}: no minimum of the energy within "
             f"{100 * EOS_RANGE:.0f} % of the volume; relax the crystal with this potential first"
         )
@@ -192,7 +192,7 @@ def elastic_constants(
 
     Raises
     ------
-    PhonsmithError
+    UnusablePotential
         Ions of a strained cell do not relax.
     """
     from ase import units
@@ -250,7 +250,7 @@ def _relax_ions(cell: "Atoms", calculator: "Calculator") -> "Atoms":
     cell.calc = calculator
     converged = BFGS(cell, logfile=None).run(fmax=IONS_FMAX, steps=IONS_MAX_STEPS)
     if not converged:
-        raise PhonsmithError(
+        raise UnusablePotential(
             f"mechanics of {cell.get_chemical_formula()}: ions of a strained cell do not relax to "
             f"{IONS_FMAX} eV/Å in {IONS_MAX_STEPS} steps; the potential is not usable here"
         )

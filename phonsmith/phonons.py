@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from phonsmith.band_paths import BandPath, band_path
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import MissingLabels, PhonsmithError, UnusablePotential
 from phonsmith.extxyz import FORCES, of_kinds
 from phonsmith.files import replacing
 from phonsmith.settings import CellChoice, Displaced, PotentialSource, Relaxation
@@ -62,8 +62,10 @@ def reference_phonons(
 
     Raises
     ------
+    MissingLabels
+        A displaced cell has no label.
     PhonsmithError
-        A displaced cell has no label or differs from the label, or the BORN file cannot be read.
+        A displaced cell differs from its label, or the BORN file cannot be read.
     """
     cells = phonon.supercells_with_displacements or []
     # data sets of third order have further displaced cells behind these
@@ -71,7 +73,7 @@ def reference_phonons(
     frames = [found[index] for index in range(len(cells)) if index in found]
     name = str(frames[0].info.get("structure", "")) if frames else ""
     if len(frames) != len(cells) or not cells:
-        raise PhonsmithError(
+        raise MissingLabels(
             f"phonons {name}: {len(frames)} labels for {len(cells)} displaced cells; phonons need "
             "them all, see the record of failed labels"
         )
@@ -115,12 +117,16 @@ def _read_born(path: str | Path, phonon: "Phonopy") -> Any:
 def _with_forces(phonon: "Phonopy", forces: Sequence[ArrayLike]) -> "Phonopy":
     """Force constants as `phonopy-load` makes them: from symmetry, then sum rules imposed."""
     if not all(np.isfinite(one).all() for one in forces):
-        raise PhonsmithError(
+        raise UnusablePotential(
             f"phonons of {phonon.unitcell.formula}: a force on a displaced cell is not a number; "
             "the potential is not usable here"
         )
     phonon.forces = np.array(forces, dtype="double")
-    phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
+    # random displacements (no `first_atoms`) leave the traditional way underdetermined
+    symfc = "symfc" if "first_atoms" not in phonon.dataset else None
+    phonon.produce_force_constants(
+        calculate_full_force_constants=False, fc_calculator=symfc, show_drift=False
+    )
     phonon.symmetrize_force_constants(show_drift=False)
     return phonon
 
@@ -172,7 +178,7 @@ def potential_phonons(
             symprec=SYMPREC,
         )
     except Exception as error:  # phonopy raises many kinds
-        raise PhonsmithError(
+        raise UnusablePotential(
             f"phonons of {atoms.get_chemical_formula()}: phonopy cannot make primitive cell and "
             f"supercell ({error}); was the crystal symmetrised after its relaxation?"
         ) from error
@@ -232,16 +238,17 @@ def phonons_in_cell(
     from phonsmith.relaxation import crystal_as_given, relaxed_crystal
     from phonsmith.supercells import to_ase
 
-    crystal = to_ase(reference.unitcell)
-    if cell == "relaxed":
-        atoms, verdict = relaxed_crystal(crystal, make_calculator(source), relaxation)
-    else:
-        atoms, verdict = crystal_as_given(crystal, relaxation)
-    if not verdict.reason:
-        try:
+    atoms, verdict = crystal_as_given(to_ase(reference.unitcell), relaxation)
+    if reference.force_constants is None:
+        reason = "the reference has no phonons of this crystal, see the failed labels"
+        return _without_forces(atoms, reference), replace(verdict, reason=reason)
+    try:
+        if cell == "relaxed":
+            atoms, verdict = relaxed_crystal(atoms, make_calculator(source), relaxation)
+        if not verdict.reason:
             return fit_phonons(atoms, reference, displacement, source, processes), verdict
-        except PhonsmithError as error:  # a bad potential is a finding, not a failed job
-            verdict = replace(verdict, reason=str(error))
+    except UnusablePotential as error:
+        verdict = replace(verdict, reason=str(error))
     return _without_forces(atoms, reference), verdict
 
 
@@ -263,19 +270,19 @@ def save_phonons(path: str | Path, phonon: "Phonopy") -> None:
 
 
 def load_phonons(path: str | Path) -> "Phonopy":
-    """Read a phonopy YAML with forces; force constants are made as in :func:`reference_phonons`.
+    """Read a phonopy YAML; with forces, force constants as in :func:`reference_phonons`.
 
     Raises
     ------
     PhonsmithError
-        The file is missing, is not phonopy YAML, or holds no forces.
+        The file is missing or is not phonopy YAML.
     """
     from phonopy.structure.dataset import forces_in_dataset
 
     phonon = load_displacements(path)
-    if not forces_in_dataset(phonon.dataset):
-        raise PhonsmithError(f"{path}: holds no forces; give the phonopy YAML written with forces")
-    return _with_forces(phonon, phonon.forces)
+    if forces_in_dataset(phonon.dataset):
+        return _with_forces(phonon, phonon.forces)
+    return phonon
 
 
 def load_displacements(path: str | Path) -> "Phonopy":

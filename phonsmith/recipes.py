@@ -191,6 +191,15 @@ class MaceFit(FitBase):
         default_factory=dict, description="Any further option of mace_run_train, without dashes."
     )
 
+    @model_validator(mode="after")
+    def _stage_two_begins(self) -> Self:
+        start = self.stage_two_start_epoch
+        if start is not None and start >= self.max_epochs:
+            raise ValueError(
+                f"stage_two_start_epoch {start} is not before max_epochs {self.max_epochs}"
+            )
+        return self
+
 
 class ExistingFit(FitBase):
     """A potential that exists already: benchmarked like a fit, without labels or training."""

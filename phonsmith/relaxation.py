@@ -6,7 +6,7 @@ verdict is the remaining numerical noise removed.
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +18,7 @@ from ase.neighborlist import neighbor_list
 from ase.optimize import CellAwareBFGS
 from ase.units import GPa
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import read_json
 from phonsmith.settings import Relaxation
 from phonsmith.structures import SHORTEST_DISTANCE, plain, space_group, symmetrized
@@ -64,14 +64,22 @@ def reference_crystal(
 def _judged(
     crystal: Atoms, result: "RelaxationResult", settings: Relaxation
 ) -> tuple[Atoms, "Verdict"]:
+    """The verdict, and the crystal freed of noise where its symmetry holds."""
     verdict = compare(crystal, result, settings)
-    if verdict.converged:
+    if not verdict.converged:
+        return result.atoms, verdict
+    try:
         return symmetrized(result.atoms, settings.symprec_angstrom), verdict
-    return result.atoms, verdict
+    except PhonsmithError as error:
+        reason = "; ".join(filter(None, [verdict.reason, str(error)]))
+        return result.atoms, replace(verdict, reason=reason)
 
 
 def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, "Verdict"]:
-    """The crystal unchanged, with a verdict that says so."""
+    """The crystal unchanged, with a verdict that says so.
+
+    Crystals from files with few digits want :func:`phonsmith.structures.symmetrized` before.
+    """
     return crystal, compare(crystal, RelaxationResult(crystal, True, 0, math.nan, None), settings)
 
 
@@ -128,8 +136,11 @@ def relax(atoms: Atoms, calculator: Any, settings: Relaxation) -> RelaxationResu
             f"{type(calculator).__name__}: gives no stress, which relaxation of the cell needs"
         ) from None
     except Exception as error:  # calculators fail in their own ways on broken geometries
-        if not math.isfinite(fmax):
-            raise  # not even the start can be computed: no matter of relaxation
+        if not math.isfinite(fmax):  # not even the start can be computed
+            raise UnusablePotential(
+                f"{type(calculator).__name__} fails on {atoms.get_chemical_formula()}: "
+                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            ) from error
         print(f"relaxation stopped after {steps} steps: {type(error).__name__}: {error}")
     return RelaxationResult(sane, converged, steps, fmax, energy)
 

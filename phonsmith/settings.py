@@ -239,7 +239,10 @@ class Supercells(Model):
     """Which supercells are labelled, and how large they are."""
 
     kinds: list[Literal["displaced", "rattled"]] = Field(
-        ["displaced", "rattled"], min_length=1, description="Kinds of cells to label."
+        ["displaced", "rattled"],
+        min_length=1,
+        description="Kinds of cells the fits may learn from. Displaced cells are labelled in any "
+        "case, for the reference phonons; left out here, they measure errors.",
     )
     min_length_angstrom: PositiveFloat = Field(
         15.0, description="Shortest distance between periodic images."
@@ -357,6 +360,12 @@ class Phonons(Model):
         min_length=1,
         description="Cells for the phonons of a fit: relaxed with the fit, or the reference's.",
     )
+
+    @model_validator(mode="after")
+    def _no_cell_twice(self) -> Self:
+        if len(set(self.cells)) != len(self.cells):
+            raise ValueError("cells has an entry twice")
+        return self
 
 
 class Benchmarks(Model):

@@ -133,6 +133,12 @@ class Spectrum:
         fields["natom"] = int(fields["natom"])
         return cls(**fields)
 
+    @classmethod
+    def load_if_any(cls, path: str | Path) -> "Spectrum | None":
+        """The same, or None of an empty file: there are no phonons, for a reason told elsewhere."""
+        path = Path(path)
+        return None if path.exists() and path.stat().st_size == 0 else cls.load(path)
+
 
 _FIELDS = tuple(Spectrum.__dataclass_fields__)
 

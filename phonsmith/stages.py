@@ -10,6 +10,7 @@ VERSIONS = {
     "labels": 1,
     "datasets": 1,
     "fits": 1,
+    "errors": 1,
     "phonons": 1,
     "benchmarks": 1,
     "figures": 1,

@@ -277,10 +277,10 @@ def make_supercells(
 ) -> tuple[Phonopy, list[Atoms]]:
     """The cells to label of one crystal in one generation, and phonopy with its displacements.
 
-    Displaced cells belong to generation 0 alone, since another generation would repeat them, and
-    have the indices 0, 1, … of phonopy's displacements. Rattled cells are counted on from there,
-    whether or not displaced cells are asked for, so that both kinds together hold the very cells
-    of each kind alone. The seed of rattled cell i (from 0) is that of index i.
+    Displaced cells are always there in generation 0, since the reference phonons follow from them,
+    and in no other, which would repeat them. They have the indices 0, 1, … of phonopy's
+    displacements; rattled cells are counted on from there. The seed of rattled cell i (from 0) is
+    that of index i.
     """
     try:
         matrix = supercell_matrix(atoms, settings)
@@ -296,12 +296,10 @@ def make_supercells(
     if generation > 0:
         displaced = []
     common = {"structure": structure, "generation": generation}
-    frames = []
-    if "displaced" in settings.kinds:
-        frames = [
-            _named(cell, **common, kind="displaced", index=index, seed=-1)
-            for index, cell in enumerate(displaced)
-        ]
+    frames = [
+        _named(cell, **common, kind="displaced", index=index, seed=-1)
+        for index, cell in enumerate(displaced)
+    ]
     frames += [
         _named(cell, **common, kind="rattled", index=len(displaced) + i, seed=seed)
         for i, (cell, seed) in enumerate(zip(rattled, seeds, strict=True))

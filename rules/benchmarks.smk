@@ -36,6 +36,7 @@ rule reference_mechanics:
     """Equation of state and elastic constants by the reference method."""
     input:
         "results/{campaign}/relaxed/{structure}.extxyz",
+        model=reference_model,
     output:
         "results/{campaign}/benchmarks/reference/mechanics/{structure}.json",
     log:
@@ -48,7 +49,7 @@ rule reference_mechanics:
         runtime=120,
         slurm_partition=partition("cpu"),
     params:
-        reference=setting("reference"),
+        reference=setting("reference", exclude={"isolated_atoms"}),
         version=VERSIONS["benchmarks"],
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure}, reference"
@@ -75,7 +76,7 @@ rule fit_mechanics:
         slurm_partition=fit_partition,
         gpu=gpus,
     params:
-        relaxation=setting("relaxation"),
+        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         version=VERSIONS["benchmarks"],
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure} with {wildcards.fit}"
@@ -120,6 +121,7 @@ rule errors_table:
         ENVIRONMENT
     params:
         fits=lambda wildcards: campaign(wildcards.campaign).trained,
+        version=VERSIONS["errors"],
     script:
         "../scripts/errors_table.py"
 
@@ -137,6 +139,7 @@ rule fits_table:
         ENVIRONMENT
     params:
         fits=lambda wildcards: list(campaign(wildcards.campaign).fits),
+        version=VERSIONS["fits"],
     script:
         "../scripts/fits_table.py"
 
@@ -152,5 +155,7 @@ rule mechanics_table:
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        version=VERSIONS["benchmarks"],
     script:
         "../scripts/mechanics_table.py"

@@ -2,7 +2,9 @@
 
 import functools
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
 
 # the library beside this workflow, for this process and for the scripts of the jobs
@@ -16,6 +18,7 @@ os.environ.update(
 from phonsmith.campaign import Campaign, load_campaign, setting_of
 from phonsmith.checks import check_inputs
 from phonsmith.errors import PhonsmithError
+from phonsmith.site import load_site
 from phonsmith.stages import VERSIONS
 
 
@@ -31,7 +34,7 @@ wildcard_constraints:
 
 
 ENVIRONMENT = "../envs/phonsmith.yaml"
-MIRRORS = [Path(folder) for folder in config.get("mirrors", [])]
+STARTED = time.time()
 SOURCES = "results/.sources"
 LABEL_STORE = "results/{campaign}/labels/store"
 
@@ -42,6 +45,12 @@ def stop(message):
     sys.exit(1)
 
 
+try:
+    config.update(load_site(config).model_dump())  # checked, and with its defaults
+except PhonsmithError as error:
+    stop(error)
+
+
 @functools.cache
 def campaign(name):
     """The campaign of this name, read once and checked with the files it names."""
@@ -49,30 +58,76 @@ def campaign(name):
     try:
         settings = load_campaign(path)
         if workflow.is_main_process:
-            check_inputs(settings, path, MIRRORS)
+            check_inputs(settings, path, [Path(one) for one in config["mirrors"]])
     except PhonsmithError as error:
         stop(error)
     return settings
 
 
-def setting(path):
+def look_up(wildcards, path):
+    """The settings at ``path``: keys parted by slashes, wildcards in braces, as in ``fits/{fit}``."""
+    path = path.format(**wildcards)
+    value = campaign(wildcards.campaign)
+    for key in path.split("/"):
+        if isinstance(value, dict) and key not in value:
+            stop(
+                f"campaign {wildcards.campaign} has no {path}; "
+                f"it has {', '.join(value) or 'none'}"
+            )
+        value = value[key] if isinstance(value, dict) else getattr(value, key)
+    return value
+
+
+def setting(path, exclude=None):
     """A function for params: the settings at ``path``, as plain JSON.
 
-    Keys are parted by slashes and may hold wildcards, as in ``fits/{fit}``.
+    ``exclude`` names, as for pydantic, keys that must make nothing stale.
     """
 
     def of(wildcards):
-        value = campaign(wildcards.campaign)
-        for key in path.format(**wildcards).split("/"):
-            value = value[key] if isinstance(value, dict) else getattr(value, key)
-        return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        value = look_up(wildcards, path)
+        if hasattr(value, "model_dump"):
+            return value.model_dump(mode="json", exclude=exclude)
+        return value
+
+    return of
+
+
+def untracked(value_of):
+    """The same function for params, for what a script needs but no result depends on.
+
+    Snakemake compares params with those of the last run, other than params made from the names of
+    the outputs. Settings with such keys (the address of a data set) are handed over whole in this
+    way, and what counts of them stands in a param beside.
+    """
+
+    def of(wildcards, output):
+        return value_of(wildcards)
 
     return of
 
 
 def partition(kind):
     """The site's SLURM partition for ``cpu`` or ``gpu`` jobs."""
-    return config.get("partitions", {}).get(kind, kind)
+    return config["partitions"][kind]
+
+
+def share_of_cores(jobs_of):
+    """A function for threads: a fair share of all cores, ``jobs_of`` giving the number of jobs."""
+
+    def of(wildcards):
+        return max(1, min(16, workflow.cores // max(1, jobs_of(wildcards))))
+
+    return of
+
+
+def memory_mb(job, process):
+    """A function for resources: memory of a job and of each of its processes, more when it failed."""
+
+    def of(wildcards, attempt, threads):
+        return attempt * (job + process * threads)
+
+    return of
 
 
 def accepted_generation(name):
@@ -82,13 +137,7 @@ def accepted_generation(name):
 
 def fit_of(wildcards):
     """The recipe of the fit."""
-    fits = campaign(wildcards.campaign).fits
-    if wildcards.fit not in fits:
-        stop(
-            f"campaign {wildcards.campaign} has no fit '{wildcards.fit}'; "
-            f"it has {', '.join(fits)}"
-        )
-    return fits[wildcards.fit]
+    return look_up(wildcards, "fits/{fit}")
 
 
 def targets_of(name):
@@ -109,12 +158,18 @@ def targets_of(name):
     ]
 
 
-def say_where_to_look(log):
-    """Name the reports and tables of the finished campaigns."""
-    for name in config["campaigns"]:
-        folder = Path("results") / name
-        if (folder / "report.html").exists():
-            print(f"\n{name}: done. Look at")
-            print(f"  {folder}/report.html         everything on one page")
-            print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
-            print(f"  {folder}/figures/            band structures and comparisons")
+def everything(wildcards):
+    """A function for input: all campaigns that config.yaml names."""
+    return [target for name in config["campaigns"] for target in targets_of(name)]
+
+
+def say_where_to_look():
+    """Name the reports and tables of the campaigns that this run finished."""
+    for report in sorted(Path("results").glob("*/report.html")):
+        if report.stat().st_mtime < STARTED:
+            continue
+        folder = report.parent
+        print(f"\n{folder.name}: done. Look at")
+        print(f"  {folder}/report.html         everything on one page")
+        print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
+        print(f"  {folder}/figures/            band structures and comparisons")

@@ -28,7 +28,12 @@ rule make_dataset:
         runtime=30,
         slurm_partition=partition("cpu"),
     params:
-        datasets=setting("datasets"),
+        datasets=setting(
+            "datasets", exclude={"databases", "allow_mixed_levels_of_theory"}
+        ),
+        kinds=unless_recorded(
+            lambda wildcards: sorted(look_up(wildcards, "supercells/kinds"))
+        ),
         seed=setting("seed"),
         version=VERSIONS["datasets"],
     message:

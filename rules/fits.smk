@@ -28,7 +28,6 @@ rule fit:
         gpu=gpus,
     params:
         fit=recipe,
-        has_energies=lambda wildcards: campaign(wildcards.campaign).has_energies,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         work="results/{campaign}/fits/{fit}/gen{generation}/work",
         version=VERSIONS["fits"],
@@ -54,14 +53,14 @@ rule fit_errors:
         "results/{campaign}/logs/fits/{fit}/gen{generation}.errors.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: share_of_cores(trained_fits)
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory_mb(2000, 2000),
         runtime=60,
         slurm_partition=fit_partition,
         gpu=gpus,
     params:
-        version=VERSIONS["fits"],
+        version=VERSIONS["errors"],
     message:
         "{wildcards.campaign}: errors of {wildcards.fit} on its data"
     script:

@@ -4,8 +4,7 @@
 
 
 def crystal_file(wildcards):
-    structure = campaign(wildcards.campaign).structures[wildcards.structure]
-    return structure.file or []
+    return look_up(wildcards, "structures/{structure}").file or []
 
 
 def is_relaxed(wildcards):
@@ -14,7 +13,62 @@ def is_relaxed(wildcards):
     return settings.relaxation.reference and settings.recorded is None
 
 
+def if_recorded(value_of):
+    """A function for params: the value where crystals and labels are recorded, else None."""
+    return lambda wildcards: (
+        value_of(wildcards) if campaign(wildcards.campaign).recorded else None
+    )
+
+
+def unless_recorded(value_of):
+    """A function for params: the value where labels are computed, else None."""
+    return lambda wildcards: (
+        None if campaign(wildcards.campaign).recorded else value_of(wildcards)
+    )
+
+
+# --- supercells ----------------------------------------------------------------------------
+
+
+def cells_made(wildcards):
+    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits learn from them."""
+    rattled = "rattled" in look_up(wildcards, "supercells/kinds")
+    cells = setting("supercells", exclude=None if rattled else {"rattled"})(wildcards)
+    return {**cells, "kinds": ["displaced", "rattled"] if rattled else ["displaced"]}
+
+
 # --- labels --------------------------------------------------------------------------------
+
+
+def model_of(potential):
+    """The model file of a potential, if it has one."""
+    return [potential.model] if potential.model else []
+
+
+def reference_model(wildcards):
+    reference = campaign(wildcards.campaign).reference
+    return model_of(reference.potential) if reference.method == "calculator" else []
+
+
+def relabelling(value_of, otherwise):
+    """The same function where the database gets new labels, and ``otherwise`` where it keeps its own."""
+    return lambda wildcards: (
+        value_of(wildcards)
+        if look_up(wildcards, "datasets/databases/{database}").relabel
+        else otherwise
+    )
+
+
+def label_batches(wildcards):
+    """How many jobs label the supercells of a campaign."""
+    settings = campaign(wildcards.campaign)
+    return len(settings.structures) * settings.labels.batches_per_structure
+
+
+def relabelled(wildcards):
+    """How many databases get new labels."""
+    databases = campaign(wildcards.campaign).datasets.databases
+    return sum(database.relabel for database in databases.values())
 
 
 def batches(suffix):
@@ -92,22 +146,48 @@ def recipe(wildcards):
 
 
 def training_data(wildcards):
-    if fit_of(wildcards).kind == "existing":
-        return {}
+    fit = fit_of(wildcards)
+    if fit.kind == "existing":
+        return {"existing": model_of(fit.potential)}
     folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
     return {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
 
 
 def on_gpu(wildcards):
-    return fit_of(wildcards).kind == "mace"
+    """Whether the fit is a MACE that takes a GPU where it finds one."""
+    fit = fit_of(wildcards)
+    if fit.kind == "existing":
+        device = fit.potential.arguments.get("device")
+        return fit.potential.calculator == "mace" and device != "cpu"
+    return fit.kind == "mace" and fit.device != "cpu"
 
 
 def gpus(wildcards):
-    return 1 if on_gpu(wildcards) else 0
+    """GPUs of a job; none on a single machine without any, where it runs on cores."""
+    there = workflow.non_local_exec_or_dryrun or shutil.which("nvidia-smi") is not None
+    return 1 if there and on_gpu(wildcards) else 0
 
 
 def fit_partition(wildcards):
     return partition("gpu" if on_gpu(wildcards) else "cpu")
+
+
+def trained_fits(wildcards):
+    return len(campaign(wildcards.campaign).trained)
+
+
+# --- phonons -------------------------------------------------------------------------------
+
+
+def born(wildcards):
+    """The BORN file of the structure, if it has one."""
+    return look_up(wildcards, "structures/{structure}").born or []
+
+
+def phonons_of_fits(wildcards):
+    """How many jobs compute phonons of the fits of a campaign."""
+    settings = campaign(wildcards.campaign)
+    return len(settings.fits) * len(settings.benchmarked) * len(settings.phonons.cells)
 
 
 # --- benchmarks ----------------------------------------------------------------------------
@@ -204,13 +284,7 @@ def swept(wildcards):
 
 
 def sweep_of(wildcards):
-    sweeps = campaign(wildcards.campaign).figures.rmse_against
-    if wildcards.figure not in sweeps:
-        stop(
-            f"campaign {wildcards.campaign} has no figures.rmse_against.{wildcards.figure}; "
-            f"it has {', '.join(sweeps) or 'none'}"
-        )
-    return sweeps[wildcards.figure]
+    return look_up(wildcards, "figures/rmse_against/{figure}")
 
 
 def sparse_points(wildcards):

@@ -9,6 +9,7 @@ rule label_batch:
     """
     input:
         "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
+        model=reference_model,
     output:
         labels="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.extxyz",
         failures="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.json",
@@ -18,15 +19,16 @@ rule label_batch:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: share_of_cores(label_batches)
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=memory_mb(500, 1500),
         runtime=240,
         slurm_partition=partition("cpu"),
     params:
-        reference=setting("reference"),
-        labels=setting("labels"),
-        structure=setting("structures/{structure}"),
+        reference=untracked(setting("reference")),
+        method=setting("reference", exclude={"isolated_atoms": True, "source": {"url"}}),
+        labels=setting("labels", exclude={"max_energy_spread_ev_per_atom"}),
+        structure=setting("structures/{structure}", exclude={"role", "born"}),
         sources=SOURCES,
         store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
         version=VERSIONS["labels"],
@@ -39,11 +41,12 @@ rule label_batch:
 rule label_isolated_atoms:
     """Isolated atoms of every element, where the reference method offers them."""
     input:
-        lambda wildcards: expand(
+        crystals=lambda wildcards: expand(
             "results/{campaign}/structures/{structure}.extxyz",
             campaign=wildcards.campaign,
             structure=campaign(wildcards.campaign).structures,
         ),
+        model=reference_model,
     output:
         "results/{campaign}/labels/isolated_atoms.extxyz",
     log:
@@ -66,6 +69,8 @@ rule label_isolated_atoms:
 
 rule label_database:
     """An existing data set, with its own labels or labelled anew by the reference method."""
+    input:
+        model=relabelling(reference_model, otherwise=[]),
     output:
         train="results/{campaign}/labels/databases/{database}/train.extxyz",
         test="results/{campaign}/labels/databases/{database}/test.extxyz",
@@ -76,15 +81,21 @@ rule label_database:
         "results/{campaign}/logs/labels/databases/{database}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: relabelling(share_of_cores(relabelled), otherwise=1)
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        mem_mb=memory_mb(500, 1500),
         runtime=240,
         slurm_partition=partition("cpu"),
     params:
-        database=setting("datasets/databases/{database}"),
-        reference=setting("reference"),
-        labels=setting("labels"),
+        database=untracked(setting("datasets/databases/{database}")),
+        recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
+        reference=relabelling(
+            setting("reference", exclude={"isolated_atoms"}), otherwise=None
+        ),
+        labels=relabelling(
+            setting("labels", exclude={"max_energy_spread_ev_per_atom"}),
+            otherwise=None,
+        ),
         sources=SOURCES,
         store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
         version=VERSIONS["labels"],
@@ -111,7 +122,10 @@ rule gather_labels:
     conda:
         ENVIRONMENT
     params:
-        labels=setting("labels"),
+        labels=setting(
+            "labels",
+            exclude={"batches_per_structure", "max_force_sum_ev_per_angstrom"},
+        ),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: gathering the labels of {wildcards.structure}"
@@ -141,5 +155,7 @@ rule labels_table:
     localrule: True
     conda:
         ENVIRONMENT
+    params:
+        version=VERSIONS["labels"],
     script:
         "../scripts/labels_table.py"

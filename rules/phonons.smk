@@ -6,6 +6,7 @@ rule reference_phonons:
     input:
         displacements="results/{campaign}/supercells/gen0/{structure}.yaml",
         labels="results/{campaign}/labels/gen0/{structure}.extxyz",
+        born=born,
     output:
         phonons="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         spectrum="results/{campaign}/phonons/reference/reference/{structure}.npz",
@@ -21,8 +22,7 @@ rule reference_phonons:
         runtime=60,
         slurm_partition=partition("cpu"),
     params:
-        phonons=setting("phonons"),
-        structure=setting("structures/{structure}"),
+        phonons=setting("phonons", exclude={"cells"}),
         version=VERSIONS["phonons"],
     message:
         "{wildcards.campaign}: reference phonons of {wildcards.structure}"
@@ -46,16 +46,16 @@ rule fit_phonons:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: share_of_cores(phonons_of_fits)
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        mem_mb=memory_mb(1000, 2000),
         runtime=120,
         slurm_partition=fit_partition,
         gpu=gpus,
     params:
-        phonons=setting("phonons"),
+        phonons=setting("phonons", exclude={"cells"}),
         displaced=setting("supercells/displaced"),
-        relaxation=setting("relaxation"),
+        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         version=VERSIONS["phonons"],
     message:
         "{wildcards.campaign}: phonons of {wildcards.structure} with {wildcards.fit}, "

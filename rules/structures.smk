@@ -13,8 +13,9 @@ rule read_structure:
     conda:
         ENVIRONMENT
     params:
-        structure=setting("structures/{structure}"),
-        reference=setting("reference"),
+        structure=setting("structures/{structure}", exclude={"role", "born"}),
+        reference=untracked(setting("reference")),
+        recorded=if_recorded(setting("reference", exclude={"source": {"url"}})),
         sources=SOURCES,
         version=VERSIONS["structures"],
     message:
@@ -27,6 +28,7 @@ rule relax_structure:
     """Relax one crystal with the reference method, and judge what became of it."""
     input:
         "results/{campaign}/structures/{structure}.extxyz",
+        model=reference_model,
     output:
         crystal=ensure("results/{campaign}/relaxed/{structure}.extxyz", non_empty=True),
         verdict="results/{campaign}/relaxed/{structure}.json",
@@ -42,8 +44,11 @@ rule relax_structure:
         runtime=60,
         slurm_partition=partition("cpu"),
     params:
-        reference=setting("reference"),
-        relaxation=setting("relaxation"),
+        reference=setting(
+            "reference", exclude={"isolated_atoms", "source", "level_of_theory"}
+        ),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude={"reference", "on_change"}),
         relax=is_relaxed,
         version=VERSIONS["structures"],
     message:
@@ -69,5 +74,7 @@ rule structures_table:
         ENVIRONMENT
     params:
         structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
+        on_change=setting("relaxation/on_change"),
+        version=VERSIONS["structures"],
     script:
         "../scripts/structures_table.py"

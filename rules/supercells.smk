@@ -18,10 +18,11 @@ rule make_supercells:
         runtime=30,
         slurm_partition=partition("cpu"),
     params:
-        supercells=setting("supercells"),
-        structure=setting("structures/{structure}"),
-        reference=setting("reference"),
-        seed=setting("seed"),
+        supercells=unless_recorded(cells_made),
+        structure=setting("structures/{structure}", exclude={"role", "born"}),
+        reference=untracked(setting("reference")),
+        recorded=if_recorded(setting("reference", exclude={"source": {"url"}})),
+        seed=unless_recorded(setting("seed")),
         sources=SOURCES,
         version=VERSIONS["supercells"],
     message:

@@ -10,7 +10,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     inputs, wildcards = snakemake.input, snakemake.wildcards
     tolerance = Benchmarks.model_validate(snakemake.params.benchmarks).imaginary_tolerance_thz
-    reference = Spectrum.load(inputs.reference)
+    reference = Spectrum.load_if_any(inputs.reference)
     cells = zip(snakemake.params.cells, inputs.spectra, inputs.verdicts, strict=True)
     benchmark = Benchmark(
         campaign=wildcards.campaign,

@@ -10,6 +10,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.benchmarks import Benchmark
     from phonsmith.figures.bands import bands_of_benchmark
     from phonsmith.figures.style import looks, save_figure
+    from phonsmith.phonons import Spectrum
 
     inputs, params = snakemake.input, snakemake.params
     look = looks(params.labels)[snakemake.wildcards.fit]
@@ -20,6 +21,8 @@ with job(snakemake.threads, snakemake.log[0]):
         inputs.reference, inputs.spectra, inputs.benchmarks, strict=True
     ):
         benchmark = Benchmark.load(path)
+        if Spectrum.load_if_any(reference) is None:
+            continue
         figure = bands_of_benchmark(
             benchmark,
             params.cell,

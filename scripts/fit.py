@@ -20,19 +20,14 @@ with job(snakemake.threads, snakemake.log[0]):
         potential = existing_potential(name, fit)
         write_json(output.record, None)
     else:
-        record = train(
-            fit,
-            read_frames(snakemake.input.train),
-            Baseline.load(snakemake.input.baseline),
-            folder,
-            Path(params.work),
-            snakemake.threads,
-            params.has_energies,
-        )
+        baseline = Baseline.load(snakemake.input.baseline)
+        frames = read_frames(snakemake.input.train)
+        work = Path(params.work)
+        record = train(fit, frames, baseline, folder, work, snakemake.threads)
         record.save(output.record)
         potential = Potential(
             source=PotentialSource(calculator=fit.kind, model=str(folder / record.model)),
-            has_energies=params.has_energies,
+            has_energies=baseline.has_energies,
             level_of_theory=params.level_of_theory,
             fit=name,
         )

@@ -17,7 +17,7 @@ with job(snakemake.threads, snakemake.log[0]):
         labels, failed = frames, []
         if database.relabel:
             labels, failed = label_cells(
-                unlabelled(frames),
+                unlabelled(one for one in frames if one.info["kind"] != "isolated_atom"),
                 reference_method(snakemake.params.reference),
                 Labels.model_validate(snakemake.params.labels),
                 LabelStore(snakemake.params.store),

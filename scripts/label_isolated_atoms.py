@@ -7,7 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels import reference_method
 
     method = reference_method(snakemake.params.reference)
-    crystals = [read_frames(path)[0] for path in snakemake.input]
+    crystals = [read_frames(path)[0] for path in snakemake.input.crystals]
     elements = sorted({symbol for crystal in crystals for symbol in crystal.symbols})
     atoms = [method.isolated_atom(element) for element in elements]
     write_frames(snakemake.output[0], [atom for atom in atoms if atom is not None])

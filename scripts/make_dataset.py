@@ -17,6 +17,7 @@ with job(snakemake.threads, snakemake.log[0]):
         Datasets.model_validate(snakemake.params.datasets),
         snakemake.params.seed,
         labels=frames_of(inputs.train_structures),
+        kinds=snakemake.params.kinds,
         test_labels=frames_of(inputs.test_structures),
         crystals={atoms.info["structure"]: atoms for atoms in frames_of(inputs.pristine)},
         database_train=frames_of(inputs.database_train),

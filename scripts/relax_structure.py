@@ -8,6 +8,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels import reference_method
     from phonsmith.relaxation import crystal_as_given, reference_crystal
     from phonsmith.settings import Relaxation
+    from phonsmith.structures import symmetrized
 
     name = snakemake.wildcards.structure
     relaxation = Relaxation.model_validate(snakemake.params.relaxation)
@@ -17,6 +18,8 @@ with job(snakemake.threads, snakemake.log[0]):
         crystal, verdict = reference_crystal(name, crystal, method, relaxation)
     else:
         crystal, verdict = crystal_as_given(crystal, relaxation)
+        if snakemake.params.reference["method"] != "recorded":
+            crystal = symmetrized(crystal, relaxation.symprec_angstrom)
     crystal.info["structure"] = name
     write_frames(snakemake.output.crystal, [crystal])
     write_json(snakemake.output.verdict, verdict.model_dump())

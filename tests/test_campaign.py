@@ -12,8 +12,9 @@ from phonsmith.campaign import load_campaign, setting_of
 from phonsmith.errors import PhonsmithError
 
 GOOD = {
-    "structures": {"mp-149": {"file": "si.vasp"}},
+    "structures": {"mp-149": {"file": "si.vasp"}, "t": {"file": "t.vasp", "role": "test"}},
     "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
+    "datasets": {"constraints": {"structures": ["mp-149"]}},
     "fits": {"gap": {"kind": "gap"}, "mace": {"kind": "mace"}},
 }
 SHA = "0" * 64
@@ -64,7 +65,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "structures/mp-149", {}, ["structures.mp-149", "exactly one"]),
         (GOOD, "structures/mp-149/recorded", "a.yaml", ["exactly one"]),
         (GOOD, "structures/mp-149", {"recorded": "a.yaml"}, ["mp-149.recorded", "method"]),
-        (GOOD, "structures/mp-149/role", "test", ["role: train"]),
+        (RECORDED, "structures/mp-149/role", "test", ["role: train"]),
         (GOOD, "reference/method", "vasp6", ["reference", "vasp6"]),
         (GOOD, "reference/potential", {}, ["reference.potential.calculator", "missing"]),
         (GOOD, "reference/potential/calculator", "lj", ["reference.potential", "lj"]),
@@ -81,6 +82,13 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "supercells/displaced/distance_angstrom", "0.01 nm", ["distance_angstrom"]),
         (GOOD, "datasets/test_fraction", 1.0, ["datasets.test_fraction", "less than 1"]),
         (GOOD, "datasets/constraints", {"structures": ["mp-1"]}, ["constraints", "mp-1"]),
+        (GOOD, "datasets/constraints", {"structures": ["t"]}, ["constraints", "role: test"]),
+        (GOOD, "relaxation", {"reference": False}, ["datasets.constraints", "relaxed"]),
+        (GOOD, "structures/all", {"file": "a"}, ["structures.all", "taken"]),
+        (GOOD, "fits/gap/learn_from", ["recorded"], ["fits.gap.learn_from", "displaced"]),
+        (GOOD, "fits/gap/learn_from", ["constraint"], ["fits.gap.learn_from"]),
+        (GOOD, "fits/mace/stage_two_start_epoch", 100, ["fits.mace", "stage_two", "max_epochs"]),
+        (GOOD, "phonons/cells", ["relaxed", "relaxed"], ["phonons", "twice"]),
         (GOOD, "fits", {}, ["fits", "at least 1"]),
         (GOOD, "fits/reference", {"kind": "gap"}, ["fits.reference", "taken"]),
         (GOOD, "fits/gap/kind", "nequip", ["fits.gap", "nequip"]),
@@ -159,12 +167,6 @@ def test_shipped_campaigns_are_valid(repository):
     assert {"si-demo", "si-george2020", "si-modes", "si-extend"} <= {file.stem for file in files}
     for file in files:
         assert load_campaign(file).description
-
-
-def test_force_only_data_are_recognised(tmp_path):
-    assert not load_campaign(write(tmp_path, RECORDED)).has_energies
-    with_energies = changed(RECORDED, "reference/format", "vasprun")
-    assert load_campaign(write(tmp_path, with_energies)).has_energies
 
 
 def test_setting_of_a_fit(tmp_path):

@@ -97,7 +97,7 @@ def train(fit, frames, root, has_energies=True):
     folder = root / "fit"
     folder.mkdir(exist_ok=True)
     baseline = isolated_energies(frames) if has_energies else NO_ENERGY
-    record = fits.train(fit, frames, baseline, folder, root / "work", 1, has_energies)
+    record = fits.train(fit, frames, baseline, folder, root / "work", 1)
     return folder, record
 
 

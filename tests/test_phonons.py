@@ -17,7 +17,9 @@ from phonopy.file_IO import parse_disp_yaml, parse_FORCE_SETS
 from phonopy.interface.vasp import read_vasp
 
 from phonsmith.band_paths import _mesh
+from phonsmith.calculators import evaluate_one, make_calculator
 from phonsmith.errors import PhonsmithError
+from phonsmith.labels.recorded import read_recorded
 from phonsmith.phonons import (
     DOS_PITCH_THZ,
     DOS_SMEARING_THZ,
@@ -26,12 +28,13 @@ from phonsmith.phonons import (
     band_path,
     fit_phonons,
     load_phonons,
+    phonons_in_cell,
     potential_phonons,
     reference_phonons,
     save_phonons,
     spectrum,
 )
-from phonsmith.settings import Displaced, Phonons, PotentialSource
+from phonsmith.settings import Displaced, Phonons, PotentialSource, Relaxation
 from phonsmith.supercells import displaced_cells, make_phonopy, to_ase
 
 PATHS = ["seekpath", "setyawan-curtarolo"]
@@ -455,8 +458,7 @@ def test_phonon_file_errors(tmp_path, silicon):
         load_phonons(tmp_path / "bad.yaml")
     bare = make_phonopy(to_ase(silicon.unitcell), np.eye(3, dtype=int))
     bare.save(tmp_path / "bare.yaml")
-    with pytest.raises(PhonsmithError, match="holds no forces"):
-        load_phonons(tmp_path / "bare.yaml")
+    assert load_phonons(tmp_path / "bare.yaml").force_constants is None
 
 
 def test_path_of_nonsense_is_an_error():
@@ -469,3 +471,54 @@ def test_band_path_is_plain():
     assert isinstance(path, BandPath)
     assert {len(one) for one in path.segments} == {4}
     assert len(path.labels) == len(path.segments)
+
+
+# --- what potentials may do wrong -------------------------------------------------------------
+
+
+def test_size_of_the_displacement_matters_for_chgnet_but_not_through_rounding():
+    """CHGNet's forces are float32, which phonons do not feel: both signs and two supercells give
+    one force constant to a few per mille at every distance. But its energy surface has a narrow
+    well: the force constant falls from 12 eV/Å² at 1 mÅ to 8 at 50 mÅ, and is settled from 30 mÅ
+    on. Hence the displacements of 0.03 Å in the campaigns that use it.
+    """
+    calculator = make_calculator(PotentialSource(calculator="chgnet"))
+
+    def stiffness(repeats, distance):
+        crystal = bulk("Si", "diamond", a=5.461).repeat(repeats)
+        crystal.positions[0, 0] += distance
+        return -evaluate_one(crystal, calculator).forces[0, 0] / distance
+
+    for distance in (0.005, 0.01, 0.03):
+        one = stiffness(2, distance)
+        assert stiffness(2, -distance) == pytest.approx(one, rel=2e-3)
+        assert stiffness(3, distance) == pytest.approx(one, rel=5e-3)
+    assert stiffness(2, 0.05) == pytest.approx(stiffness(2, 0.03), rel=0.06)
+    assert stiffness(2, 0.001) > 1.3 * stiffness(2, 0.03)
+
+
+def test_a_potential_that_cannot_do_the_crystal_is_a_finding(silicon):
+    """ASE's EMT knows no silicon: a reason in both cells, not a failed job."""
+    source = PotentialSource(calculator="ase.calculators.emt:EMT")
+    for cell in ("relaxed", "reference"):
+        found, verdict = phonons_in_cell(cell, silicon, source, Displaced(), Relaxation())
+        assert "EMT" in verdict.reason
+        assert found.dataset is None
+
+
+def test_a_missing_model_is_a_failed_job(silicon, tmp_path):
+    source = PotentialSource(calculator="gap", model=str(tmp_path / "none.xml"))
+    for cell in ("relaxed", "reference"):
+        with pytest.raises(PhonsmithError, match="no such model file"):
+            phonons_in_cell(cell, silicon, source, Displaced(), Relaxation())
+
+
+def test_random_displacements_give_force_constants_through_symfc(shared_data):
+    """100 random NaCl cells of phono3py's example: top mode near 7.8 THz with its NAC (LO)."""
+    path = shared_data / "nacl-pbesol-random/phono3py_params_NaCl.yaml.xz"
+    recorded = read_recorded(path, "phono3py", "NaCl")
+    found = reference_phonons(recorded.phonon, recorded.frames)
+    found.run_qpoints([[0, 0, 0]], nac_q_direction=[1, 0, 0])
+    transverse, longitudinal = np.sort(found.qpoints.frequencies[0])[[3, 5]]
+    assert 4.5 < transverse < 5.3  # experiment 4.9 THz
+    assert 7.2 < longitudinal < 8.1  # experiment 7.9 THz

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,14 @@ import yaml
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
+MP_165 = {"file": "config/structures/silicon/mp-165.vasp"}
+
 TINY = {
     "description": "two small crystals, one GAP, and the reference itself",
     "seed": 1,
     "structures": {
         "mp-149": {"file": "config/structures/silicon/mp-149.vasp"},
-        "mp-165": {"file": "config/structures/silicon/mp-165.vasp"},
+        "mp-165": MP_165,
     },
     "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
     "supercells": {
@@ -44,8 +47,14 @@ TINY = {
     "figures": {"formats": ["svg"]},
 }
 
-
-MISSING_MODEL = {"calculator": "gap", "model": "a"}
+# snakemake, telling all of a job where it else tells the job's message alone
+TELLING_ALL = """
+from snakemake.cli import main
+from snakemake.logging import DefaultFormatter
+plain = DefaultFormatter.format_job_info
+DefaultFormatter.format_job_info = lambda self, job: plain(self, {**job, "rule_msg": None})
+main()
+"""
 
 
 class Project:
@@ -57,10 +66,13 @@ class Project:
         (folder / "config/campaigns").mkdir(parents=True)
         (folder / "config/structures").symlink_to(repository / "config/structures")
         mirrors = [str(repository.parent / "shared/data")]
-        config = {"campaigns": list(campaigns), "mirrors": mirrors}
-        (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+        self.configure(campaigns=list(campaigns), mirrors=mirrors)
         for name, settings in campaigns.items():
             self.write(name, settings)
+
+    def configure(self, **site: object) -> None:
+        """Replace config.yaml."""
+        (self.folder / "config/config.yaml").write_text(yaml.safe_dump(site))
 
     def write(self, name: str, settings: dict) -> None:
         text = yaml.safe_dump(settings)
@@ -68,12 +80,16 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         return [
-            str(SNAKEMAKE),
-            *("--snakefile", str(self.repository / "Snakefile")),
-            *("--profile", str(self.repository / "profiles/local")),
-            *("--directory", str(self.folder)),
-            *("--cores", "2", "--quiet", "progress"),
+            *(str(SNAKEMAKE), *self.place("local")),
+            *("--quiet", "progress", "--cores", "2"),
             *arguments,
+        ]
+
+    def place(self, profile: str) -> list[str]:
+        return [
+            *("--snakefile", str(self.repository / "Snakefile")),
+            *("--profile", str(self.repository / "profiles" / profile)),
+            *("--directory", str(self.folder)),
         ]
 
     def run(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
@@ -83,11 +99,51 @@ class Project:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run would run."""
-        run = self.run("--dry-run", "--quiet", "host", *arguments)
+        run = self.run("--quiet", "host", "--dry-run", *arguments)
         assert run.returncode == 0, run.stderr
-        found = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", run.stdout, re.M | re.S)
-        rows = (line.split() for line in (found[1] if found else "").splitlines())
-        return {rule: int(count) for rule, count in rows}
+        text = run.stdout + run.stderr
+        if "Nothing to be done" in text:
+            return {}
+        found = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", text, re.M | re.S)
+        assert found, text
+        return {rule: int(count) for rule, count in map(str.split, found[1].splitlines())}
+
+    def planned_with(self, changes: dict, *arguments: str, name: str = "tiny") -> dict[str, int]:
+        """The same under changed settings of the campaign, which stays as it is."""
+        path = self.folder / f"config/campaigns/{name}.yaml"
+        before = path.read_text()
+        self.write(name, {**yaml.safe_load(before), **changes})
+        try:
+            return self.planned(*arguments)
+        finally:
+            path.write_text(before)
+
+    def planned_jobs(self, profile: str) -> list[dict[str, str]]:
+        """Rule, wildcards, threads and resources of every job that a profile would run."""
+        command = [sys.executable, "-c", TELLING_ALL, *self.place(profile)]
+        command += ["--dry-run", "--quiet", "host"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert run.returncode == 0, run.stderr
+        blocks = re.split(r"^(?:local)?rule ", run.stdout + run.stderr, flags=re.M)[1:]
+        jobs = []
+        for block in blocks:
+            job = {"rule": block.split(":")[0], "threads": "1"}
+            for line in re.findall(r"^    (?:wildcards|resources): (.*)$", block, re.M):
+                job |= dict(pair.split("=") for pair in line.split(", "))
+            job |= dict(re.findall(r"^    (threads): (\d+)$", block, re.M))
+            jobs.append(job)
+        return jobs
+
+    def refuses(self, words: list[str], *arguments: str) -> None:
+        """Check that a run stops with one line that holds the words, before any job."""
+        run = self.run(*arguments)
+        assert run.returncode != 0
+        said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
+        assert len(said) == 1, run.stderr
+        for word in words:
+            assert word in said[0]
+        assert "Traceback" not in run.stderr
+        assert not (self.folder / "results").exists()
 
     def results(self, campaign: str) -> Path:
         return self.folder / "results" / campaign
@@ -98,6 +154,7 @@ def finished(tmp_path_factory, repository):
     project = Project(tmp_path_factory.mktemp("tiny"), repository, tiny=TINY)
     run = project.run()
     assert run.returncode == 0, run.stdout + run.stderr
+    assert "tiny: done. Look at" in run.stdout
     return project
 
 
@@ -157,7 +214,151 @@ def test_a_second_run_has_nothing_to_do(finished):
     run = finished.run()
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
+    assert "Look at" not in run.stdout
     assert finished.planned() == {}
+
+
+NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batch"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "redone", "kept"),
+    [
+        (
+            {"structures": {**TINY["structures"], "mp-165": {**MP_165, "role": "test"}}},
+            {"make_dataset", "fit"},
+            {"reference_phonons"},
+        ),
+        (
+            {"structures": {**TINY["structures"], "mp-165": {**MP_165, "born": "BORN"}}},
+            {"reference_phonons", "fit_phonons"},
+            {"make_dataset", "fit"},
+        ),
+        (
+            {"phonons": {**TINY["phonons"], "cells": ["relaxed"]}},
+            {"benchmark"},
+            {"reference_phonons", "fit_phonons", "make_dataset", "fit"},
+        ),
+        (
+            {"supercells": {**TINY["supercells"], "kinds": ["rattled"]}},
+            {"make_dataset", "fit"},
+            {"reference_phonons"},
+        ),
+        (
+            {"reference": {**TINY["reference"], "isolated_atoms": False}},
+            {"make_dataset"},
+            {"reference_phonons", "label_isolated_atoms"},
+        ),
+        (
+            {"relaxation": {"on_change": "stop"}},
+            {"structures_table"},
+            {"reference_phonons", "make_dataset", "fit", "fit_phonons"},
+        ),
+    ],
+    ids=["role", "born", "cells", "kinds", "isolated atoms", "on_change"],
+)
+def test_a_changed_setting_redoes_what_reads_it(finished, changes, redone, kept):
+    (finished.folder / "BORN").touch()
+    planned = finished.planned_with(changes)
+    assert redone <= planned.keys()
+    assert not (NEVER_NEW | kept) & planned.keys()
+
+
+def test_rattled_cells_that_are_not_asked_for_matter_to_nothing(tmp_path, repository):
+    supercells = {**TINY["supercells"], "kinds": ["displaced"]}
+    project = Project(tmp_path, repository, tiny={**TINY, "supercells": supercells})
+    target = "results/tiny/supercells/gen0/mp-149.extxyz"
+    assert project.run(target).returncode == 0
+    others = {**supercells, "rattled": {"count": 7, "std_angstrom": 0.02}}
+    assert project.planned_with({"supercells": others}, target) == {}
+    larger = {**supercells, "min_length_angstrom": 7.0}
+    assert project.planned_with({"supercells": larger}, target) == {"make_supercells": 1}
+
+
+def test_a_campaign_that_learns_from_rattled_cells_has_reference_phonons(tmp_path, repository):
+    supercells = {**TINY["supercells"], "kinds": ["rattled"]}
+    project = Project(tmp_path, repository, tiny={**TINY, "supercells": supercells})
+    planned = project.planned()
+    assert planned["reference_phonons"] == 2
+    assert planned["fit_phonons"] == 2 * 2 * 2
+    assert planned["fit"] == 2
+
+
+def test_a_replaced_model_file_is_noticed(finished, tmp_path, repository):
+    own = {"calculator": "gap", "model": "own.xml"}
+    campaign = {**TINY, "fits": {"own": {"kind": "existing", "potential": own}}}
+    project = Project(tmp_path, repository, tiny=campaign)
+    for path in (finished.results("tiny") / "fits/gap/gen0/model").glob("*.xml*"):
+        shutil.copy(path, tmp_path / path.name)
+    (model,) = tmp_path.glob("*.xml")
+    model = model.rename(tmp_path / "own.xml")
+    target = "results/tiny/fits/own/gen0/potential.json"
+    run = project.run(target)
+    assert run.returncode == 0, run.stderr
+    assert project.planned(target) == {}
+    model.write_text(model.read_text() + "\n")
+    assert project.planned(target) == {"fit": 1}
+
+
+def test_jobs_ask_a_cluster_for_what_they_need(tmp_path, repository):
+    mace = {"calculator": "mace", "model": "own.model"}
+    fits = {
+        "gap": TINY["fits"]["gap"],
+        "mace": {"kind": "mace"},
+        "mace-cpu": {"kind": "mace", "device": "cpu"},
+        "own": {"kind": "existing", "potential": mace},
+        "own-cpu": {"kind": "existing", "potential": {**mace, "arguments": {"device": "cpu"}}},
+    }
+    project = Project(tmp_path, repository, tiny={**TINY, "fits": fits})
+    (tmp_path / "own.model").touch()
+    project.configure(campaigns=["tiny"], partitions={"cpu": "small", "gpu": "large"})
+    jobs = [job for job in project.planned_jobs("slurm") if "slurm_partition" in job]
+    for job in jobs:
+        if job["rule"] in ("fit", "fit_phonons", "fit_errors"):
+            on_gpu = job["fit"] in ("mace", "own")
+            assert job["gpu"] == ("1" if on_gpu else "0"), job
+            assert job["slurm_partition"] == ("large" if on_gpu else "small"), job
+    assert {job["fit"] for job in jobs if job["rule"] == "fit_phonons"} == set(fits)
+    labels = [job for job in jobs if job["rule"] == "label_batch"]
+    assert {job["slurm_partition"] for job in labels} == {"small"}
+    assert {job["threads"] for job in labels} == {"16"}  # of 64 cores, 4 jobs
+    phonons = [job for job in jobs if job["rule"] == "fit_phonons"]
+    assert {job["threads"] for job in phonons} == {"3"}  # of 64 cores, 20 jobs
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("results/tiny/structures/mp-1.extxyz", ["structures/mp-1", "mp-149, mp-165"]),
+        ("results/tiny/benchmarks/gap/gen0/mp-1.json", ["structures/mp-1", "mp-149, mp-165"]),
+        ("results/tiny/fits/gapp/gen0/potential.json", ["fits/gapp", "gap, itself"]),
+        ("results/tiny/labels/databases/old/train.extxyz", ["datasets/databases/old", "none"]),
+        ("results/tinny/report.html", ["config/campaigns/tinny.yaml", "no such"]),
+    ],
+)
+def test_an_unknown_name_in_a_target_is_said_in_one_line(tmp_path, repository, target, words):
+    project = Project(tmp_path, repository, tiny=TINY)
+    project.refuses(words, "--dry-run", target)
+
+
+@pytest.mark.parametrize(
+    ("site", "words"),
+    [
+        ({"campaigns": ["tiny"], "mirors": []}, ["mirors", "unknown key"]),
+        ({"campaigns": ["tiny"], "mirrors": "~/data"}, ["mirrors", "list"]),
+        ({"campaigns": []}, ["campaigns", "at least 1"]),
+    ],
+)
+def test_a_faulty_site_file_is_said_in_one_line(tmp_path, repository, site, words):
+    project = Project(tmp_path, repository, tiny=TINY)
+    project.configure(**site)
+    project.refuses(["config/config.yaml", *words], "--dry-run")
+
+
+def test_a_faulty_campaign_stops_no_other_one(tmp_path, repository):
+    project = Project(tmp_path, repository, tiny=TINY, faulty={**TINY, "sed": 1})
+    assert project.planned("results/tiny/structures/mp-149.extxyz") == {"read_structure": 1}
+    project.refuses(["faulty.yaml", "sed"], "--dry-run")
 
 
 def test_a_plot_setting_reruns_plots_only(finished):
@@ -278,14 +479,7 @@ def test_bad_input_stops_before_any_job(tmp_path, repository, change, words):
     (tmp_path / "overlap.vasp").write_text(cell.format("Si Si", "0.01"))
     (tmp_path / "nan.vasp").write_text(cell.format("Si Si", "nan"))
     (tmp_path / "nacl.vasp").write_text(cell.format("Na Cl", "0.5"))
-    run = project.run()
-    assert run.returncode != 0
-    said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
-    assert len(said) == 1, run.stderr
-    for word in words:
-        assert word in said[0]
-    assert "Traceback" not in run.stderr
-    assert not (tmp_path / "results").exists()
+    project.refuses(words)
 
 
 def test_a_recorded_file_with_another_checksum_stops_the_run(tmp_path, repository):
@@ -362,3 +556,7 @@ def test_recorded_forces_make_a_force_only_potential(tmp_path, repository, share
     assert set(summary[summary.stresses > 0].kind) == {"constraint"}
     potential = json.loads((folder / "fits/gap/gen0/potential.json").read_text())
     assert potential["has_energies"] is False
+
+    reference = recorded_campaign(shared_data)["reference"]
+    moved = {**reference, "source": {**reference["source"], "url": "https://example.org/moved"}}
+    assert project.planned_with({"reference": moved}, name="dft").keys() <= {"report", "all"}

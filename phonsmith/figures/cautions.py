@@ -13,7 +13,7 @@ def cautions(campaign: Campaign, tables: Tables) -> list[str]:
     """What a reader has to know beside the numbers, one sentence or two each."""
     return [
         *_about_samples(campaign, tables.rmse),
-        *_about_data(campaign),
+        *_about_data(campaign, tables.fits),
         *_about_failures(tables.labels),
         *_about_crystals(tables.structures),
         *_about_missing(campaign, tables.rmse),
@@ -34,9 +34,9 @@ def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> list[str]:
     ]
 
 
-def _about_data(campaign: Campaign) -> list[str]:
+def _about_data(campaign: Campaign, fits: pd.DataFrame) -> list[str]:
     lines = []
-    if not campaign.has_energies:
+    if "baseline_origin" in fits and (fits["baseline_origin"] == "forces_only").any():
         lines.append(
             "The labels hold forces only. Energies of potentials fitted to them mean nothing, and "
             "no result on this page uses them."

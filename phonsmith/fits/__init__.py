@@ -33,7 +33,6 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
     folder: Path,
     work: Path,
     threads: int,
-    has_energies: bool,
 ) -> TrainingRecord:
     """Fit a potential to the kinds of cells it is to learn from.
 
@@ -51,9 +50,6 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         A folder that outlives failures: input of the training program, checkpoints to restart from.
     threads
         Threads of the training program.
-    has_energies
-        False leaves energies out, whatever the frames hold.
-
     Raises
     ------
     PhonsmithError
@@ -61,7 +57,7 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
     """
     if isinstance(fit, ExistingFit):
         raise PhonsmithError("a fit of kind `existing` is a finished potential; nothing to train")
-    chosen = learnable(frames, fit, has_energies)
+    chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
     if isinstance(fit, GapFit):
         from phonsmith.fits import gap
@@ -109,10 +105,6 @@ def existing_potential(name: str, fit: ExistingFit) -> Potential:
     )
 
 
-def _sparse_points(fit: GapFit | MaceFit | ExistingFit) -> int | None:
-    return fit.soap.sparse_points if isinstance(fit, GapFit) and fit.soap else None
-
-
 def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
     """Time, memory and size of the trainings, one row a fit; existing potentials have no record."""
     rows: list[dict[str, Any]] = []
@@ -126,7 +118,7 @@ def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
                 "kind": record.settings["kind"],
                 "wall_time_s": record.wall_time_s,
                 "peak_memory_mb": record.peak_memory_mb,
-                "n_sparse": _sparse_points(recipe(record.settings)),
+                "n_sparse": record.details.get("sparse_points"),
                 **record.counts.model_dump(),
                 "baseline_origin": record.baseline_origin,
             }

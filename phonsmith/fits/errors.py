@@ -101,10 +101,10 @@ def errors_of(table: pd.DataFrame) -> pd.DataFrame:
     """Root mean square, mean absolute and largest error of a table of :func:`predictions`.
 
     Columns: set, kind, structure, quantity, unit, count, rmse, mae, max. Rows for each kind and
-    structure, and ``all`` for either or both. Constraint cells are pseudo-observations, not
-    labels: they have rows of their own and do not count in ``all`` kinds.
+    structure, and ``all`` for either or both. Constraint cells, which are pseudo-observations, and
+    isolated atoms have rows of their own and do not count in ``all`` kinds.
     """
-    labels = table[table["kind"] != "constraint"]
+    labels = table[~table["kind"].isin(["constraint", "isolated_atom"])]
     parts = [
         table,
         table.assign(structure=ALL),

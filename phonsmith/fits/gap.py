@@ -50,6 +50,7 @@ def train(
     """
     for stale in work.glob(f"{MODEL}*"):
         stale.unlink()
+    _check_groups(fit, frames)
     plan = plan_sparse_points(fit, frames)
     labels = config_labels(plan)
     scales = balance(frames, fit.balance_exponent)
@@ -88,6 +89,7 @@ def train(
         versions={"quippy-ase": version("quippy-ase")},
         details={
             "sparse_points_by_group": plan.points,
+            "sparse_points": _soap_sparse_points(folder / MODEL),
             "unlabelled_cells_for_sparse_points": len(plan.copies),
         },
     )
@@ -105,6 +107,31 @@ def gap_fit_program() -> Path:
     if not program.exists():
         raise PhonsmithError(f"{program}: not found; install quippy-ase in this environment")
     return program
+
+
+def _check_groups(fit: GapFit, frames: Sequence[Atoms]) -> None:
+    known = {
+        str(atoms.info[key])
+        for atoms in frames
+        for key in ("config_type", "structure", "kind")
+        if key in atoms.info
+    }
+    for name in fit.sigma_by_group:
+        if name not in known:
+            raise PhonsmithError(
+                f"sigma_by_group: no training cell has the config type, structure or kind "
+                f"'{name}'; there are {', '.join(sorted(known))}"
+            )
+
+
+def _soap_sparse_points(model: Path) -> int:
+    """Sparse points of the SOAP descriptors in a GAP: gap_fit takes fewer where data are few.
+
+    SOAP's covariance is of type 2, a dot product.
+    """
+    text = model.read_text(encoding="utf-8", errors="replace")
+    found = re.findall(r'<gpCoordinates [^>]*covariance_type="2"[^>]*n_sparseX="(\d+)"', text)
+    return sum(int(number) for number in found)
 
 
 # --- the training file -------------------------------------------------------------------------
@@ -151,7 +178,7 @@ def frame_sigma(atoms: Atoms, fit: GapFit) -> Sigma:
             force_ev_per_angstrom=info.get(FORCE_SIGMA, fit.sigma.force_ev_per_angstrom),
             virial_ev_per_atom=info.get(VIRIAL_SIGMA, fit.sigma.virial_ev_per_atom),
         )
-    name = special_name(atoms, fit.sigma_by_group)
+    name = special_name(atoms, fit.sigma_by_group.keys())
     return fit.sigma if name is None else fit.sigma_by_group[name]
 
 

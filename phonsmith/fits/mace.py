@@ -29,7 +29,6 @@ STATE_FILE = "training.sha256"
 NAME = "fit"
 
 _CONTENTS = re.compile(r"Total (Training|Validation) set \[(.*)\]")
-_RESTART = re.compile(r"Loading checkpoint: .*_epoch-(\d+)(?:_swa)?\.pt")
 
 
 def train(

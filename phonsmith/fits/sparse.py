@@ -77,8 +77,10 @@ def plan_sparse_points(fit: GapFit, frames: Sequence[Atoms]) -> SparsePlan:
 def _group(soap: Soap, atoms: Atoms) -> str | None:
     if soap.n_sparse_by_group is not None:
         return special_name(atoms, soap.n_sparse_by_group)
+    if atoms.info.get("kind") in ("isolated_atom", "constraint") and soap.share_sparse == "kind":
+        return None  # a handful of environments needs no equal share
     if atoms.info.get("kind") == "isolated_atom" and soap.share_sparse != "all":
-        return None  # one environment needs no equal share
+        return None
     if soap.share_sparse == "structure":
         return str(atoms.info.get("structure", "all"))
     if soap.share_sparse == "kind":

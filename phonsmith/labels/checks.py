@@ -1,7 +1,7 @@
 """What a label must fulfil, alone and beside the other labels of its structure."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def labelled(  # what the REF_ keys are is said in phonsmith.extxyz
     return label
 
 
-def unlabelled(frames: Sequence[Atoms]) -> list[Atoms]:
+def unlabelled(frames: Iterable[Atoms]) -> list[Atoms]:
     """Copies of labelled cells without energy, forces, stress and method; names stay."""
     cells = []
     for frame in frames:
