@@ -34,6 +34,7 @@ rule make_dataset:
         kinds=unless_recorded(
             lambda wildcards: sorted(look_up(wildcards, "supercells/kinds"))
         ),
+        held_out=held_out,
         seed=setting("seed"),
         version=VERSIONS["datasets"],
     message:

@@ -103,6 +103,12 @@ def labelled(role):
     return of
 
 
+def held_out(wildcards):
+    """The structures that only test. A param, since all inputs count as one set for Snakemake."""
+    structures = campaign(wildcards.campaign).structures
+    return sorted(name for name, one in structures.items() if one.role == "test")
+
+
 def pristine_crystals(wildcards):
     settings = campaign(wildcards.campaign)
     constraints = settings.datasets.constraints

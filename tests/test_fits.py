@@ -454,7 +454,7 @@ from phonsmith.datasets import isolated_energies
 from phonsmith.extxyz import read_frames
 frames = read_frames("frames.extxyz")
 fit = MaceFit.model_validate_json(Path("fit.json").read_text())
-fits.train(fit, frames, isolated_energies(frames), Path("fit"), Path("work"), 1, True)
+fits.train(fit, frames, isolated_energies(frames), Path("fit"), Path("work"), 1)
 """
 
 
