@@ -68,21 +68,12 @@ class Campaign(Model):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         for name, structure in self.structures.items():
-            if structure.recorded and not self.recorded:
+            if self.recorded:
+                _check_recorded(name, structure, self.recorded)
+            elif structure.recorded:
                 raise ValueError(
                     f"structures.{name}.recorded needs `reference: method: recorded`; "
-                    "give a crystal `file` instead"
-                )
-            if self.recorded and structure.recorded is None:
-                raise ValueError(f"structures.{name}: a recorded reference needs `recorded`")
-            if (
-                self.recorded
-                and structure.recorded is not None
-                and not _covers(self.recorded.source.files, structure.recorded)
-            ):
-                raise ValueError(
-                    f"structures.{name}.recorded: '{structure.recorded}' is not among "
-                    "reference.source.files"
+                    "give a crystal `file` alone instead"
                 )
         for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
             raise ValueError(f"structures.{name}: this name is taken; choose another")
@@ -173,6 +164,29 @@ class Campaign(Model):
         if isinstance(self.reference, RecordedReference):
             return self.reference.level_of_theory
         return self.reference.potential.calculator
+
+
+def _check_recorded(name: str, structure: Structure, reference: RecordedReference) -> None:
+    if structure.recorded is None:
+        raise ValueError(f"structures.{name}: a recorded reference needs `recorded`")
+    holds_crystal = reference.format in ("phonopy", "phono3py")
+    if holds_crystal and structure.file:
+        raise ValueError(
+            f"structures.{name}.file: {reference.format} data hold the crystal; drop `file`"
+        )
+    if holds_crystal and not isinstance(structure.recorded, str):
+        raise ValueError(f"structures.{name}.recorded: has to be one {reference.format} file")
+    if not holds_crystal and structure.file is None:
+        raise ValueError(
+            f"structures.{name}.file: {reference.format} data do not tell the crystal; give its "
+            "`file` (POSCAR, CIF or extxyz) beside `recorded`"
+        )
+    recorded = structure.recorded
+    for path in [recorded] if isinstance(recorded, str) else recorded:
+        if not _covers(reference.source.files, path):
+            raise ValueError(
+                f"structures.{name}.recorded: '{path}' is not among reference.source.files"
+            )
 
 
 def _covers(files: dict[str, str], wanted: str) -> bool:

@@ -12,7 +12,7 @@ import pandas as pd
 from ase import Atoms
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.extxyz import ENERGY, FORCES, STRESS, of_kinds
 from phonsmith.files import read_json, write_json
 from phonsmith.seeds import seed_for
 from phonsmith.settings import ConstraintCells, Datasets
@@ -60,8 +60,17 @@ def make_dataset(
     database_train, database_test
         Existing data sets, split as they come.
     isolated_atoms
-        Labelled isolated atoms.
+        Labelled isolated atoms. Those among ``labels`` and ``test_labels`` join them: the fits
+        learn one for each element, whatever the role of its structure.
+
+    Raises
+    ------
+    PhonsmithError
+        Isolated atoms of one element have different energies.
     """
+    isolated = [*isolated_atoms, *of_kinds([*labels, *test_labels], ["isolated_atom"])]
+    labels = [atoms for atoms in labels if _kind(atoms) != "isolated_atom"]
+    test_labels = [atoms for atoms in test_labels if _kind(atoms) != "isolated_atom"]
     kept, left_out = outliers(labels, settings)
     wanted = [kinds is None or _kind(atoms) in (*kinds, *ALWAYS_TRAIN) for atoms in kept]
     train, test = split([a for a, yes in zip(kept, wanted, strict=True) if yes], settings, seed)
@@ -76,8 +85,22 @@ def make_dataset(
         left_out.extend(more)
     if settings.constraints:
         train += constraint_frames(crystals or {}, settings.constraints)
-    train += isolated_atoms
+    train += _one_for_each_element(isolated)
     return Dataset(train, test, isolated_energies(train), left_out)
+
+
+def _one_for_each_element(isolated: Sequence[Atoms]) -> list[Atoms]:
+    """The first isolated atom of each element; the others have to agree with it to 1 meV."""
+    found: dict[str, Atoms] = {}
+    for atoms in isolated:
+        first = found.setdefault(atoms.get_chemical_symbols()[0], atoms)
+        energies = [float(one.info.get(ENERGY, 0.0)) for one in (first, atoms)]
+        if abs(energies[1] - energies[0]) > 1e-3:
+            raise PhonsmithError(
+                f"datasets: isolated atoms of {atoms.symbols[0]} have the energies {energies[0]:g} "
+                f"eV ({_structure(first)}) and {energies[1]:g} eV ({_structure(atoms)}); keep one"
+            )
+    return list(found.values())
 
 
 # --- outliers --------------------------------------------------------------------------------

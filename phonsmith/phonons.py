@@ -7,7 +7,7 @@ non-analytical correction (:func:`fit_phonons`), whatever its own relaxed cell l
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ __all__ = [
     "Segment",
     "Spectrum",
     "band_path",
+    "coverage",
     "fit_phonons",
     "load_displacements",
     "load_phonons",
@@ -65,14 +66,21 @@ def reference_phonons(
     MissingLabels
         A displaced cell has no label.
     PhonsmithError
-        A displaced cell differs from its label, or the BORN file cannot be read.
+        There are no displaced cells, or force constants do not follow from them (:func:`coverage`);
+        a displaced cell differs from its label; or the BORN file cannot be read.
     """
     cells = phonon.supercells_with_displacements or []
     # data sets of third order have further displaced cells behind these
     found = {int(one.info["index"]): one for one in of_kinds(labels, ["displaced"])}
     frames = [found[index] for index in range(len(cells)) if index in found]
     name = str(frames[0].info.get("structure", "")) if frames else ""
-    if len(frames) != len(cells) or not cells:
+    if not cells:
+        raise PhonsmithError(
+            f"phonons {phonon.unitcell.formula}: no recorded cell is an undistorted supercell of "
+            "the crystal with one displaced atom; the log of the supercells says what they are. "
+            "Give such cells and the crystal at their volume, or set `role: test`"
+        )
+    if len(frames) != len(cells):
         raise MissingLabels(
             f"phonons {name}: {len(frames)} labels for {len(cells)} displaced cells; phonons need "
             "them all, see the record of failed labels"
@@ -83,6 +91,13 @@ def reference_phonons(
                 f"phonons {name}: label {number} is not of displaced cell {number}; "
                 "labels and displacements come from different runs"
             )
+    missing = coverage(phonon).missing
+    if missing:
+        raise PhonsmithError(
+            f"phonons {name}: the displaced cells do not suffice for force constants: {missing}; "
+            "add displaced cells (or digits to a rounded crystal file, which has lost its "
+            "symmetry), or set `role: test`"
+        )
     if born is not None:
         phonon.nac_params = _read_born(born, phonon)
     return _with_forces(phonon, [frame.arrays[FORCES] for frame in frames])
@@ -97,6 +112,55 @@ def _same_cell(cell: Any, frame: "Atoms", tolerance: float = 1e-5) -> bool:
     difference = cell.scaled_positions - frame.get_scaled_positions(wrap=False)
     difference -= np.rint(difference)
     return bool(np.abs(difference @ cell.cell).max() < tolerance)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Whether force constants follow from displacements of single atoms, by symmetry.
+
+    ``missing`` says what lacks, and is empty where nothing does. ``needless`` are displaced atoms
+    of the supercell whose own displacements do not suffice, beside equivalent ones whose do.
+    """
+
+    missing: str
+    needless: frozenset[int]
+
+
+def coverage(phonon: "Phonopy") -> Coverage:
+    """What phonopy does not check of a data set with ``first_atoms``; any other one passes.
+
+    The displacements of one atom at least of each kind (orbit) have to span all three directions
+    together with their images under the symmetry of the atom's site.
+    """
+    moves: dict[int, list[Any]] = {}
+    for one in (phonon.dataset or {}).get("first_atoms", []):
+        moves.setdefault(int(one["number"]), []).append(one["displacement"])
+    if not moves:
+        return Coverage("", frozenset())
+    orbits = phonon.symmetry.get_map_atoms()
+    spanned = {atom: _spanned_directions(phonon, atom, some) for atom, some in moves.items()}
+    best = {int(orbit): 0 for orbit in orbits}
+    for atom, number in spanned.items():
+        best[orbits[atom]] = max(best[orbits[atom]], number)
+    symbols = phonon.supercell.symbols
+    missing = [
+        f"{symbols[orbit]} (atom {orbit + 1} of the supercell, or one equivalent to it) is "
+        f"displaced along {number} of 3 independent directions"
+        for orbit, number in best.items()
+        if number < 3
+    ]
+    needless = [atom for atom, number in spanned.items() if number < best[orbits[atom]] == 3]
+    more = f" (and {len(missing) - 2} atoms more)" if len(missing) > 2 else ""
+    return Coverage(", ".join(missing[:2]) + more, frozenset(needless))
+
+
+def _spanned_directions(phonon: "Phonopy", atom: int, moves: Sequence[ArrayLike]) -> int:
+    lattice = phonon.supercell.cell.T
+    rotations = lattice @ phonon.symmetry.get_site_symmetry(atom) @ np.linalg.inv(lattice)
+    units = [np.asarray(one) / np.linalg.norm(one) for one in moves]
+    images = np.array([rotations @ one for one in units]).reshape(-1, 3)
+    sizes = np.linalg.svd(images, compute_uv=False)
+    return int((sizes > 0.05 * sizes[0]).sum())
 
 
 def _read_born(path: str | Path, phonon: "Phonopy") -> Any:

@@ -47,6 +47,19 @@ def _inside(name: str) -> str:
 RelativePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
 
 
+def _all_inside(names: str | list[str]) -> str | list[str]:
+    paths = [names] if isinstance(names, str) else names
+    if not all(paths) or not paths:
+        raise ValueError("give a path, or a list of at least one")
+    for path in paths:
+        _inside(path)
+    return names
+
+
+RelativePaths = Annotated[str | list[str], AfterValidator(_all_inside)]
+"""One path or several; what a file gives as one stays one."""
+
+
 class Model(BaseModel):
     """Base of all settings: unknown keys are errors, numbers are finite, nothing changes later."""
 
@@ -112,12 +125,16 @@ class Structure(Model):
     """One crystal of a campaign."""
 
     file: str | None = Field(
-        None, description="Crystal file (POSCAR, CIF or extxyz), relative to the project."
-    )
-    recorded: RelativePath | None = Field(
         None,
-        description="With the reference method `recorded`: the phonopy YAML, the "
-        "phono3py_disp.yaml beside its FORCES_FC3, or the extxyz of this crystal.",
+        description="Crystal file (POSCAR, CIF or extxyz), relative to the project. Recorded "
+        "cells of the formats `extxyz`, `vasprun` and `outcar` need it too: at their volume and in "
+        "their orientation.",
+    )
+    recorded: RelativePaths | None = Field(
+        None,
+        description="With the reference method `recorded`: the phonopy YAML or the "
+        "phono3py_disp.yaml beside its FORCES_FC3, which hold the crystal; or a file or folder, or "
+        "a list of them, with labelled cells of the crystal: extxyz, vasprun.xml or OUTCAR.",
     )
     role: Literal["train", "test"] = Field(
         "train",
@@ -131,9 +148,9 @@ class Structure(Model):
     )
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if (self.file is None) == (self.recorded is None):
-            raise ValueError("give exactly one of `file` and `recorded`")
+    def _some_origin(self) -> Self:
+        if self.file is None and self.recorded is None:
+            raise ValueError("give `file`, `recorded`, or both")
         return self
 
 

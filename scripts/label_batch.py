@@ -15,6 +15,7 @@ with job(snakemake.threads, snakemake.log[0]):
         recorded=structure.recorded,
         mirrors=snakemake.config["mirrors"],
         cache=snakemake.params.sources,
+        crystal=structure.file,
     )
     cells = read_frames(snakemake.input[0])
     batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]

@@ -19,6 +19,7 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.config["mirrors"],
             snakemake.params.sources,
             snakemake.wildcards.structure,
+            crystal=structure.file,
         )
         phonon = recorded.phonon
         cells = unlabelled(recorded.frames)

@@ -3,20 +3,21 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from pathlib import Path
-
     from phonsmith.extxyz import write_frames
+    from phonsmith.labels.displacements import crystal_of
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.settings import RecordedReference, Structure
     from phonsmith.structures import read_structure
 
     structure = Structure.model_validate(snakemake.params.structure)
-    if structure.recorded:
+    if structure.recorded and structure.file:
+        crystal = crystal_of(structure.file)
+    elif structure.recorded:
         reference = RecordedReference.model_validate(snakemake.params.reference)
         crystal = load_recorded(
             reference, structure.recorded, snakemake.config["mirrors"], snakemake.params.sources
         ).crystal
     else:
-        crystal = read_structure(Path(structure.file))
+        crystal = read_structure(structure.file)
     crystal.info["structure"] = snakemake.wildcards.structure
     write_frames(snakemake.output[0], [crystal])

@@ -27,6 +27,15 @@ RECORDED = {
     },
     "fits": {"gap": {"kind": "gap"}},
 }
+VASP = {
+    **RECORDED,
+    "structures": {"mp-149": {"file": "POSCAR", "recorded": ["a/vasprun.xml", "b"]}},
+    "reference": {
+        **RECORDED["reference"],
+        "format": "vasprun",
+        "source": {"name": "set", "files": {"a/vasprun.xml": SHA, "b/c/vasprun.xml": SHA}},
+    },
+}
 
 
 def write(folder: Path, settings: object) -> Path:
@@ -45,7 +54,7 @@ def changed(base: dict, dotted: str, value: object) -> dict:
     return settings
 
 
-@pytest.mark.parametrize("settings", [GOOD, RECORDED])
+@pytest.mark.parametrize("settings", [GOOD, RECORDED, VASP])
 def test_a_good_campaign_is_read(tmp_path, settings):
     campaign = load_campaign(write(tmp_path, settings))
     assert campaign.benchmarked == ["mp-149"]
@@ -62,8 +71,8 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "structures/..x", {"file": "a"}, ["structures", "..x", "letters"]),
         (GOOD, "structures/a b", {"file": "a"}, ["structures", "a b"]),
         (GOOD, "structures/$(touch x)", {"file": "a"}, ["structures"]),
-        (GOOD, "structures/mp-149", {}, ["structures.mp-149", "exactly one"]),
-        (GOOD, "structures/mp-149/recorded", "a.yaml", ["exactly one"]),
+        (GOOD, "structures/mp-149", {}, ["structures.mp-149", "`file`, `recorded`, or both"]),
+        (GOOD, "structures/mp-149/recorded", "a.yaml", ["mp-149.recorded", "method: recorded"]),
         (GOOD, "structures/mp-149", {"recorded": "a.yaml"}, ["mp-149.recorded", "method"]),
         (RECORDED, "structures/mp-149/role", "test", ["role: train"]),
         (GOOD, "reference/method", "vasp6", ["reference", "vasp6"]),
@@ -109,6 +118,14 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         ),
         (RECORDED, "structures/mp-149/recorded", "b.yaml", ["b.yaml", "source.files"]),
         (RECORDED, "structures/mp-149/recorded", "../b.yaml", ["recorded", ".."]),
+        (RECORDED, "structures/mp-149/recorded", ["a.yaml"], ["recorded", "one phonopy file"]),
+        (RECORDED, "structures/mp-149/file", "POSCAR", ["mp-149.file", "phonopy", "drop"]),
+        (RECORDED, "structures/mp-149", {"file": "POSCAR"}, ["mp-149", "needs `recorded`"]),
+        (VASP, "structures/mp-149", {"recorded": "b"}, ["mp-149.file", "vasprun", "POSCAR"]),
+        (VASP, "structures/mp-149/recorded", ["b", "c"], ["recorded", "'c'", "source.files"]),
+        (VASP, "structures/mp-149/recorded", ["b", "/c"], ["recorded", ".."]),
+        (VASP, "structures/mp-149/recorded", [], ["mp-149.recorded", "at least one"]),
+        (VASP, "structures/mp-149/recorded", [""], ["mp-149.recorded", "at least one"]),
         (RECORDED, "reference/source/files", {"a.yaml": "0" * 63}, ["a.yaml"]),
         (RECORDED, "reference/source/url", "ftp://x", ["reference.source.url"]),
         (RECORDED, "benchmarks/mechanics", True, ["benchmarks.mechanics"]),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from phonsmith.datasets import (
     constraint_frames,
     isolated_energies,
+    make_dataset,
     outliers,
     split,
     summary,
@@ -158,6 +159,27 @@ def test_isolated_atoms_are_no_outliers_though_their_energy_is_high():
     kept, left_out = outliers([*frames, atom], Datasets())
     assert len(kept) == 4
     assert left_out == []
+
+
+def isolated(energy, structure="a"):
+    atom = Atoms("Si", cell=[20] * 3)
+    atom.set_array(FORCES, np.zeros((1, 3)))
+    atom.info.update(structure=structure, kind="isolated_atom", **{ENERGY: energy})
+    return atom
+
+
+def test_recorded_isolated_atoms_train_once_whatever_the_role_of_their_structure():
+    frames = [frame(index=i, energy=8 * -5.0) for i in range(4)]
+    atoms = [isolated(-0.3), isolated(-0.3, "b")]
+    for labels, held_out in (([*frames, *atoms], []), (frames, atoms), (atoms[:1], atoms[1:])):
+        made = make_dataset(Datasets(), 0, labels=labels, test_labels=held_out, kinds=["rattled"])
+        kinds = [atoms.info["kind"] for atoms in made.train]
+        assert kinds.count("isolated_atom") == 1
+        assert all(atoms.info["kind"] == "rattled" for atoms in made.test)
+        assert made.baseline.e0s == {"Si": -0.3}
+        assert made.baseline.origin == "isolated_atoms"
+    with pytest.raises(PhonsmithError, match=r"Si have the energies -0.3 eV \(a\) and 0 eV \(b\)"):
+        make_dataset(Datasets(), 0, labels=[*frames, isolated(-0.3), isolated(0.0, "b")])
 
 
 def test_compounds_of_one_database_have_medians_of_their_own():

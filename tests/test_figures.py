@@ -651,7 +651,10 @@ def test_force_only_data_and_pseudo_observations_are_said_in_words(tmp_path, fil
         structures={"mp-149": {"recorded": "1.yaml"}, "mp-165": {"recorded": "1.yaml"}},
         datasets={"constraints": {"structures": "all"}},
     )
-    page = render_report("a", settings, tables(), files, tmp_path)
+    given = tables()
+    assert "forces only" not in render_report("a", settings, given, files, tmp_path)
+    given.fits["baseline_origin"] = ["forces_only", "forces_only", None]
+    page = render_report("a", settings, given, files, tmp_path)
     for wanted in (
         "CASTEP PW91 (recorded labels)",
         "The labels hold forces only.",

@@ -1,5 +1,6 @@
 """Whole runs of tiny campaigns through Snakemake, as a user starts them."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -560,3 +561,51 @@ def test_recorded_forces_make_a_force_only_potential(tmp_path, repository, share
     reference = recorded_campaign(shared_data)["reference"]
     moved = {**reference, "source": {**reference["source"], "url": "https://example.org/moved"}}
     assert project.planned_with({"reference": moved}, name="dft").keys() <= {"report", "all"}
+
+
+def tin_campaign(shared_data: Path, crystal: str) -> dict:
+    """One displaced and two rattled cells of α-Sn and the atom, as VASP left them."""
+    data = shared_data / "sn-alpha-vasp"
+    runs = ["Sn-stat_iso_atom_0_25", *(one.name for one in data.glob("dft_*_mp-117_1.0_*"))]
+    files = {run: f"{run}/outputs/vasprun.xml.gz" for run in sorted(runs)}
+    sha256 = {one: hashlib.sha256((data / one).read_bytes()).hexdigest() for one in files.values()}
+    soap = {"n_sparse": 30, "n_max": 3, "l_max": 2, "cutoff_angstrom": 4.5}
+    return {
+        "structures": {"mp-117": {"file": crystal, "recorded": list(files)}},
+        "reference": {
+            "method": "recorded",
+            "level_of_theory": "VASP PBE",
+            "format": "vasprun",
+            "source": {"name": "sn-alpha-vasp", "files": sha256},
+        },
+        "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15, "cells": ["reference"]},
+        "fits": {"gap": {"kind": "gap", "soap": soap}},
+        "figures": {"formats": ["svg"]},
+    }
+
+
+def test_existing_vasp_runs_come_in_without_recomputing(tmp_path, repository, shared_data):
+    """Folders of vasprun.xml and the crystal: displacements are found, energies are used."""
+    (relaxed,) = shared_data.glob("sn-alpha-vasp/tight_relax_2_mp-117_1.0_*/outputs/CONTCAR.gz")
+    (tmp_path / "POSCAR").write_bytes(gzip.decompress(relaxed.read_bytes()))
+    tin = tin_campaign(shared_data, "POSCAR")
+    project = Project(tmp_path, repository, tin=tin)
+    targets = [f"results/tin/tables/{name}.csv" for name in ("rmse", "modes", "labels")]
+    run = project.run(*targets)
+    assert run.returncode == 0, run.stdout + run.stderr
+    folder = project.results("tin")
+    modes = pd.read_csv(folder / "tables/modes.csv")
+    assert modes[modes.label == "Γ"].reference_thz.max() == pytest.approx(5.49, abs=0.01)
+    labels = pd.read_csv(folder / "tables/labels.csv").set_index("kind").labels
+    assert labels.to_dict() == {"displaced": 1, "isolated_atom": 1, "rattled": 2}
+    baseline = json.loads((folder / "datasets/gen0/baseline.json").read_text())
+    assert baseline["origin"] == "isolated_atoms"
+    assert baseline["e0s"] == pytest.approx({"Sn": -0.33074971})
+    assert pd.read_csv(folder / "tables/rmse.csv").rmse_thz.between(0.01, 2).all()
+    assert project.planned(*targets) == {}
+
+    tin["structures"]["mp-117"]["recorded"].pop(1)  # the displaced cell
+    project.write("tin", tin)
+    run = project.run("results/tin/phonons/reference/reference/mp-117.yaml")
+    assert run.returncode != 0
+    assert "no recorded cell is an undistorted supercell" in run.stdout + run.stderr

@@ -113,6 +113,7 @@ def gather(
 
     Labels whose energy per atom lies further than ``max_energy_spread_ev_per_atom`` from the
     median of their structure become failures: a sign of another electronic state or a wrecked run.
+    Isolated atoms, far above crystals by nature, always stay.
 
     Raises
     ------
@@ -125,7 +126,8 @@ def gather(
     limit = settings.max_energy_spread_ev_per_atom
     for label in sorted(labels, key=_order):
         name = str(label.info.get("structure", ""))
-        excess = abs(_energy_per_atom(label) - medians[name]) if ENERGY in label.info else 0.0
+        judged = ENERGY in label.info and label.info.get("kind") != "isolated_atom"
+        excess = abs(_energy_per_atom(label) - medians[name]) if judged else 0.0
         if excess <= limit:
             kept.append(label)
         else:

@@ -60,21 +60,23 @@ class Failure:
 
 def reference_method(
     reference: CalculatorReference | RecordedReference | dict[str, Any],
-    recorded: str | None = None,
+    recorded: str | list[str] | None = None,
     mirrors: Sequence[str | Path] = (),
     cache: str | Path = "sources",
+    crystal: str | None = None,
 ) -> ReferenceMethod:
     """The reference method of a campaign.
 
-    ``recorded``, ``mirrors`` and ``cache`` matter for recorded data only: the file of the crystal
-    in its data set, and where the data set is looked for and kept.
+    The others matter for recorded data only: ``recorded``, the files of the crystal in its data
+    set; ``mirrors`` and ``cache``, where the data set is looked for and kept; ``crystal``, the file
+    of the crystal itself, where the data set does not hold it.
     """
     if isinstance(reference, dict):
         reference = TypeAdapter(Reference).validate_python(reference)
     if isinstance(reference, RecordedReference):
         from phonsmith.labels.recorded import RecordedMethod
 
-        return RecordedMethod(reference, recorded, mirrors, cache)
+        return RecordedMethod(reference, recorded, mirrors, cache, crystal)
     assert isinstance(reference, CalculatorReference)
     from phonsmith.labels.calculator import CalculatorMethod
 

@@ -12,6 +12,7 @@ from ase import Atoms
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import SAME_CELL_ANGSTROM, LabelFailed, check_label, labelled
+from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.readers import Recorded
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
@@ -98,18 +99,36 @@ def _leave_out_unfit(recorded: Recorded, path: Path) -> None:
 
 def load_recorded(
     reference: RecordedReference,
-    recorded: str,
+    recorded: str | Sequence[str],
     mirrors: Sequence[str | Path],
     cache: str | Path,
     structure: str | None = None,
+    *,
+    crystal: str | Path | None = None,
 ) -> Recorded:
     """The recorded data of one crystal, from mirror, cache or web.
 
-    ``recorded`` is a file of the data set, or a folder in it: then all of its files that the
-    source lists are read. ``structure`` defaults to that path.
+    Parameters
+    ----------
+    recorded
+        File of the data set, or folder in it, of which all files that the source lists are read;
+        or several of them.
+    structure
+        Id of the crystal; default: the first path.
+    crystal
+        File of the crystal, for formats that do not hold it: the cells are then told apart and put
+        in order as in :func:`phonsmith.labels.displacements.arranged`.
     """
-    paths = _located(reference.source, recorded, reference.format, mirrors, cache)
-    return _read_all(paths, reference.format, structure or recorded, reference.level_of_theory)
+    wanted = [recorded] if isinstance(recorded, str) else list(recorded)
+    source, format = reference.source, reference.format
+    paths = [path for one in wanted for path in _located(source, one, format, mirrors, cache)]
+    read = _read_all(paths, format, structure or wanted[0], reference.level_of_theory)
+    if crystal is not None:
+        read.crystal = crystal_of(crystal)
+        read.frames, read.phonon = arranged(read.frames, read.crystal)
+        for index, frame in enumerate(read.frames):
+            frame.info["index"] = index
+    return read
 
 
 def load_database(
@@ -185,12 +204,14 @@ class RecordedMethod:
     def __init__(
         self,
         reference: RecordedReference,
-        recorded: str | None,
+        recorded: str | list[str] | None,
         mirrors: Sequence[str | Path] = (),
         cache: str | Path = "sources",
+        crystal: str | None = None,
     ) -> None:
         self.reference = reference
         self.recorded = recorded
+        self.crystal = crystal
         self.mirrors = list(mirrors)
         self.cache = cache
         self.name = reference.level_of_theory
@@ -200,7 +221,9 @@ class RecordedMethod:
         """The recorded frames, by index."""
         if self.recorded is None:
             return []
-        return load_recorded(self.reference, self.recorded, self.mirrors, self.cache).frames
+        return load_recorded(
+            self.reference, self.recorded, self.mirrors, self.cache, crystal=self.crystal
+        ).frames
 
     def fingerprint(self) -> str:
         """Checksums of the data set and what is read of it, as canonical JSON."""
