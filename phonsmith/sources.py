@@ -1,8 +1,6 @@
 """Files of public data sets: from a mirror folder, the cache, or the web; always checksummed."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -12,6 +10,7 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.files import replacing
 from phonsmith.settings import Source
 
 TIMEOUT_S = 60.0
@@ -82,20 +81,13 @@ def _compare(path: Path, expected: str) -> None:
 
 def _download(url: str, target: Path, expected: str) -> None:
     """Fetch ``url`` into ``target``, which appears only when complete and as expected."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            found = _fetch(url, stream)
+    with replacing(target) as temporary, temporary.open("wb") as stream:
+        found = _fetch(url, stream)
         if found != expected:
             raise PhonsmithError(
                 f"{url}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
                 "the address holds another file, or the checksum has to be corrected"
             )
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _fetch(url: str, stream: BinaryIO) -> str:
