@@ -470,16 +470,16 @@ def test_killed_training_goes_on_from_its_checkpoint(silicon, tmp_path, reposito
         stderr=subprocess.DEVNULL,
     )
     checkpoints = tmp_path / "work" / "checkpoints"
-    wait_for(lambda: epochs_of(checkpoints) and max(epochs_of(checkpoints)) >= 2)
+    wait_for(lambda: max(epochs_of(checkpoints), default=0) >= 2)
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     assert children
     wait_for(lambda: not any(is_running(child) for child in children))
-    assert max(epochs_of(checkpoints)) < 24
+    reached = max(epochs_of(checkpoints))
+    assert reached < 24
     # a checkpoint that was being written is passed over
-    (checkpoints / "fit_run-0_epoch-24.pt").write_bytes(b"PK\x03\x04 half")
-    reached = max(epoch for epoch in epochs_of(checkpoints) if epoch < 24)
+    (checkpoints / ".part-1fit_run-0_epoch-24.pt").write_bytes(b"PK\x03\x04 half")
     capfd.readouterr()
     _, record = train(fit, read_frames(tmp_path / "frames.extxyz"), tmp_path)
     said = capfd.readouterr().out
@@ -490,8 +490,27 @@ def test_killed_training_goes_on_from_its_checkpoint(silicon, tmp_path, reposito
     assert "Epoch 24: head" in said
 
 
+def test_killed_while_writing_a_checkpoint_keeps_the_last(tmp_path, monkeypatch):
+    import torch
+    from mace.tools import CheckpointIO
+
+    from phonsmith.fits.mace_child import save_before_deleting
+
+    monkeypatch.setattr(CheckpointIO, "save", save_before_deleting)
+    checkpoints = CheckpointIO(directory=str(tmp_path), tag="fit_run-0")
+    checkpoints.save({"epoch": 3}, 3)
+    checkpoints.save({"epoch": 4}, 4)
+    assert epochs_of(tmp_path) == [4]
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            checkpoints.save({"epoch": 5}, 5)
+    assert epochs_of(tmp_path) == [4]
+    assert checkpoints.load_latest() == ({"epoch": 4}, 4)
+
+
 def epochs_of(folder):
-    return [int(re.search(r"epoch-(\d+)", file.name)[1]) for file in folder.glob("*.pt")]
+    return [int(re.search(r"epoch-(\d+)", file.name)[1]) for file in folder.glob("fit_*.pt")]
 
 
 def is_running(process):

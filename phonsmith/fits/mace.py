@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 import sys
-import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -221,7 +220,7 @@ def _as_options(settings: Mapping[str, str | int | float | bool]) -> list[str]:
 
 
 def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
-    """Keep checkpoints of this very training, delete all others and unreadable ones.
+    """Keep checkpoints of this very training, delete all others.
 
     Returns whether there is one to go on from.
     """
@@ -235,14 +234,7 @@ def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
         state.write_text(digest.hexdigest(), encoding="utf-8")
     for model in work.glob("*.model"):
         model.unlink()
-    # a checkpoint is a zip archive, whose table of contents is written last
-    whole = 0
-    for checkpoint in work.glob("checkpoints/*.pt"):
-        if zipfile.is_zipfile(checkpoint):
-            whole += 1
-        else:
-            checkpoint.unlink()
-    return whole > 0
+    return any(work.glob(f"checkpoints/{NAME}_*.pt"))
 
 
 def _clean(work: Path) -> None:

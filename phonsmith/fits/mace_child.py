@@ -1,12 +1,18 @@
-"""The child process that trains MACE: ``mace_run_train`` with a patience that is kept.
+"""The child process that trains MACE: ``mace_run_train`` with patience and checkpoints kept.
 
-mace-torch 0.3.16 says "Stopping optimization" where its patience is at an end, but goes on to the
-last epoch unless the training is distributed. Here that message ends the training loop; the rest
-of MACE's own program (loading the best checkpoint, saving the model) follows as usual.
+mace-torch 0.3.16 deletes the last checkpoint before it writes the next one: killed in between, it
+would start from the beginning. Here the next one is whole before the last one goes.
+
+It also says "Stopping optimization" where its patience is at an end, but goes on to the last epoch
+unless the training is distributed. Here that message ends the training loop; the rest of MACE's
+own program (loading the best checkpoint, saving the model) follows as usual.
 """
 
 import logging
+from pathlib import Path
 from typing import Any
+
+from phonsmith.files import replacing
 
 STOPPING = "Stopping optimization after"
 STAGE_TWO = "starting Stage Two"
@@ -23,11 +29,28 @@ class _StopAtMessage(logging.Handler):
             raise PatienceError
 
 
+def save_before_deleting(
+    checkpoints: Any, checkpoint: Any, epochs: int, keep_last: bool = False
+) -> None:
+    """``CheckpointIO.save`` of MACE in the order that leaves a whole checkpoint at any time."""
+    import torch
+
+    last = checkpoints.old_path
+    name = checkpoints._get_checkpoint_filename(epochs, checkpoints.swa_start)
+    path = Path(checkpoints.directory) / name
+    with replacing(path) as half:
+        torch.save(checkpoint, half)
+    checkpoints.old_path = str(path)
+    if last and not checkpoints.keep and not keep_last and Path(last) != path:
+        Path(last).unlink(missing_ok=True)
+
+
 def main() -> None:
     """Train as the command line of ``mace_run_train`` says."""
     from mace import tools
     from mace.cli import run_train
 
+    tools.CheckpointIO.save = save_before_deleting
     whole_loop = tools.train
 
     def train(*args: Any, **kwargs: Any) -> None:
