@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_va
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.recipes import Fit
+from phonsmith.references import RecordedReference, Reference
 from phonsmith.settings import (
     Benchmarks,
     Datasets,
@@ -20,8 +21,6 @@ from phonsmith.settings import (
     Model,
     Name,
     Phonons,
-    RecordedReference,
-    Reference,
     Relaxation,
     Structure,
     Supercells,
@@ -161,9 +160,7 @@ class Campaign(Model):
     @property
     def level_of_theory(self) -> str:
         """What the labels are: code and functional, or the name of the calculator."""
-        if isinstance(self.reference, RecordedReference):
-            return self.reference.level_of_theory
-        return self.reference.potential.calculator
+        return self.reference.level_of_theory
 
 
 def _check_recorded(name: str, structure: Structure, reference: RecordedReference) -> None:
@@ -264,7 +261,7 @@ def in_words(error: ValidationError) -> str:
     errors = error.errors()
     first = errors[0]
     # discriminated unions put the tag into the location; it is no key of the file
-    tags = {"gap", "mace", "existing", "calculator", "recorded"}
+    tags = {"gap", "mace", "existing", "calculator", "recorded", "espresso", "vasp"}
     keys = [
         str(part)
         for i, part in enumerate(first["loc"])

@@ -14,6 +14,7 @@ from ase import Atoms
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, of_kinds
 from phonsmith.files import read_json, write_json
+from phonsmith.labels.provenance import without_provenance
 from phonsmith.seeds import seed_for
 from phonsmith.settings import ConstraintCells, Datasets
 
@@ -86,6 +87,8 @@ def make_dataset(
     if settings.constraints:
         train += constraint_frames(crystals or {}, settings.constraints)
     train += _one_for_each_element(isolated)
+    # effort differs from run to run, data sets must not
+    train, test = without_provenance(train), without_provenance(test)
     return Dataset(train, test, isolated_energies(train), left_out)
 
 

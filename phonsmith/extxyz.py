@@ -11,6 +11,9 @@ Keys of a frame (``atoms.info`` unless said otherwise):
 ``index``        number of the cell within its structure and generation
 ``seed``         random seed of a rattled cell; -1 where no random number went in
 ``method``       the reference method that gave the label
+
+A label that was computed here also says what made it; the keys are those of
+:class:`phonsmith.labels.provenance.Provenance`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -179,39 +179,6 @@ class Relaxation(Model):
     )
 
 
-# --- reference method ------------------------------------------------------------------------
-
-
-class CalculatorReference(Model):
-    """Labels from any ASE calculator."""
-
-    method: Literal["calculator"] = Field(description="Which reference method this is.")
-    potential: PotentialSource = Field(description="The calculator.")
-    isolated_atoms: bool = Field(
-        True,
-        description="Compute isolated atoms for the energy zero of the fits; false (for a "
-        "potential without meaningful isolated atoms) uses a least-squares fit of the labels.",
-    )
-
-
-class RecordedReference(Model):
-    """Labels that exist already: an earlier calculation or a published data set."""
-
-    method: Literal["recorded"] = Field(description="Which reference method this is.")
-    level_of_theory: str = Field(
-        min_length=1, description="Code and functional, e.g. `CASTEP PW91`: printed everywhere."
-    )
-    source: Source
-    format: Literal["phonopy", "phono3py", "extxyz", "vasprun", "outcar"] = Field(
-        "phonopy",
-        description="What the files are: phonopy YAML with forces, phono3py_disp.yaml with "
-        "FORCES_FC3, extxyz, or folders of vasprun.xml or OUTCAR files.",
-    )
-
-
-Reference = Annotated[CalculatorReference | RecordedReference, Field(discriminator="method")]
-
-
 # --- supercells and labels ----------------------------------------------------------------------
 
 
@@ -283,6 +250,12 @@ class Labels(Model):
 
     batches_per_structure: PositiveInt = Field(
         1, description="Jobs per structure and generation: cell i goes to job i modulo this."
+    )
+    side_by_side: PositiveInt = Field(
+        1, description="Runs of a DFT code at the same time in one job; each has its own cores."
+    )
+    runtime_minutes: PositiveInt = Field(
+        240, description="Time limit of a job on a cluster; a second try gets twice as much."
     )
     max_force_sum_ev_per_angstrom: PositiveFloat = Field(
         0.05, description="Forces of a cell must sum to zero within this, per component."

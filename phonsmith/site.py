@@ -33,6 +33,12 @@ class Site(Model):
         description="Folders with copies of published data sets, tried before the web.",
     )
     partitions: Partitions = Partitions()
+    scratch: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder where DFT codes run, best on a disk of the node; environment variables "
+        "are filled in on the node. Default: results/CAMPAIGN/labels/work.",
+    )
 
 
 def load_site(config: Mapping[str, Any]) -> Site:

@@ -130,6 +130,16 @@ def memory_mb(job, process):
     return of
 
 
+def reference_of(wildcards):
+    """The reference method of the campaign."""
+    return campaign(wildcards.campaign).reference
+
+
+def attempt(wildcards, attempt):
+    """A function for resources: which try of the job this is, for scripts."""
+    return attempt
+
+
 def accepted_generation(name):
     """The generation whose fits are used downstream: 0, as campaigns have no loop yet."""
     return 0

@@ -13,6 +13,16 @@ def is_relaxed(wildcards):
     return settings.relaxation.reference and settings.recorded is None
 
 
+def reference_physics(wildcards):
+    """The settings of the reference method that labels depend on."""
+    return reference_of(wildcards).physics()
+
+
+def if_relaxed(value_of):
+    """A function for params: the value where the reference method relaxes crystals, else None."""
+    return lambda wildcards: value_of(wildcards) if is_relaxed(wildcards) else None
+
+
 def if_recorded(value_of):
     """A function for params: the value where crystals and labels are recorded, else None."""
     return lambda wildcards: (
@@ -39,6 +49,8 @@ def cells_made(wildcards):
 
 # --- labels --------------------------------------------------------------------------------
 
+LABEL_EFFORT = {"side_by_side", "runtime_minutes"}  # keys that no label depends on
+
 
 def model_of(potential):
     """The model file of a potential, if it has one."""
@@ -48,6 +60,53 @@ def model_of(potential):
 def reference_model(wildcards):
     reference = campaign(wildcards.campaign).reference
     return model_of(reference.potential) if reference.method == "calculator" else []
+
+
+def is_dft(wildcards):
+    """Whether the reference method runs a DFT code."""
+    return reference_of(wildcards).method in ("espresso", "vasp")
+
+
+def work_folder(wildcards):
+    """Where the DFT codes of a campaign run."""
+    return config["scratch"] or f"results/{wildcards.campaign}/labels/work"
+
+
+def of_one_run(otherwise):
+    """A function for threads: the cores of one run of a DFT code, and ``otherwise`` without one."""
+    return lambda wildcards: (
+        reference_of(wildcards).cores if is_dft(wildcards) else otherwise
+    )
+
+
+def label_threads(jobs_of):
+    """A function for threads: the cores of all runs of a job, or a share of all cores."""
+
+    def of(wildcards):
+        if not is_dft(wildcards):
+            return share_of_cores(jobs_of)(wildcards)
+        settings = campaign(wildcards.campaign)
+        return settings.reference.cores * settings.labels.side_by_side
+
+    return of
+
+
+def label_memory(side_by_side):
+    """A function for resources: memory of a labelling job, more when it was not enough."""
+
+    def of(wildcards, attempt, threads):
+        if not is_dft(wildcards):
+            return memory_mb(500, 1500)(wildcards, attempt, threads)
+        settings = campaign(wildcards.campaign)
+        runs = settings.labels.side_by_side if side_by_side else 1
+        return 500 + attempt * runs * settings.reference.memory_mb
+
+    return of
+
+
+def label_runtime(wildcards, attempt):
+    """A function for resources: minutes of a labelling job, more when they were not enough."""
+    return attempt * campaign(wildcards.campaign).labels.runtime_minutes
 
 
 def relabelling(value_of, otherwise):
@@ -186,8 +245,11 @@ def trained_fits(wildcards):
 
 
 def born(wildcards):
-    """The BORN file of the structure, if it has one."""
-    return look_up(wildcards, "structures/{structure}").born or []
+    """The BORN file of the structure, given or computed, if it has one."""
+    given = look_up(wildcards, "structures/{structure}").born
+    computed = "results/{campaign}/labels/born/{structure}.BORN".format(**wildcards)
+    wanted = is_dft(wildcards) and reference_of(wildcards).born_charges
+    return given or (computed if wanted else [])
 
 
 def phonons_of_fits(wildcards):

@@ -5,7 +5,7 @@ rule label_batch:
     """Label one batch of supercells: cell i belongs to batch i modulo the number of batches.
 
     Every label goes into the label store as soon as it is there, so that a killed job loses only
-    the cell in progress.
+    the cell in progress. Where a code ran out of memory or time, the next try has more.
     """
     input:
         "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
@@ -17,19 +17,24 @@ rule label_batch:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.log",
     benchmark:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.tsv"
+    retries: 2
     conda:
         ENVIRONMENT
-    threads: share_of_cores(label_batches)
+    threads: label_threads(label_batches)
     resources:
-        mem_mb=memory_mb(500, 1500),
-        runtime=240,
+        mem_mb=label_memory(side_by_side=True),
+        runtime=label_runtime,
+        attempt=attempt,
         slurm_partition=partition("cpu"),
     params:
         reference=untracked(setting("reference")),
-        method=setting("reference", exclude={"isolated_atoms": True, "source": {"url"}}),
-        labels=setting("labels", exclude={"max_energy_spread_ev_per_atom"}),
+        method=reference_physics,
+        labels=setting(
+            "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
+        ),
         structure=setting("structures/{structure}", exclude={"role", "born"}),
         sources=SOURCES,
+        work=untracked(work_folder),
         store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
         version=VERSIONS["labels"],
     message:
@@ -51,15 +56,19 @@ rule label_isolated_atoms:
         "results/{campaign}/labels/isolated_atoms.extxyz",
     log:
         "results/{campaign}/logs/labels/isolated_atoms.log",
+    retries: 2
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: of_one_run(otherwise=1)
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=60,
+        mem_mb=label_memory(side_by_side=False),
+        runtime=label_runtime,
+        attempt=attempt,
         slurm_partition=partition("cpu"),
     params:
-        reference=setting("reference"),
+        reference=untracked(setting("reference")),
+        method=reference_physics,
+        work=untracked(work_folder),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: labelling isolated atoms"
@@ -79,23 +88,27 @@ rule label_database:
         "results/{campaign}/logs/labels/databases/{database}.log",
     benchmark:
         "results/{campaign}/logs/labels/databases/{database}.tsv"
+    retries: 2
     conda:
         ENVIRONMENT
-    threads: relabelling(share_of_cores(relabelled), otherwise=1)
+    threads: relabelling(label_threads(relabelled), otherwise=1)
     resources:
-        mem_mb=memory_mb(500, 1500),
-        runtime=240,
+        mem_mb=label_memory(side_by_side=True),
+        runtime=label_runtime,
+        attempt=attempt,
         slurm_partition=partition("cpu"),
     params:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
-        reference=relabelling(
-            setting("reference", exclude={"isolated_atoms"}), otherwise=None
-        ),
+        reference=untracked(relabelling(setting("reference"), otherwise=None)),
+        method=relabelling(reference_physics, otherwise=None),
         labels=relabelling(
-            setting("labels", exclude={"max_energy_spread_ev_per_atom"}),
+            setting(
+                "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
+            ),
             otherwise=None,
         ),
+        work=untracked(work_folder),
         sources=SOURCES,
         store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
         version=VERSIONS["labels"],
@@ -103,6 +116,36 @@ rule label_database:
         "{wildcards.campaign}: reading database {wildcards.database}"
     script:
         "../scripts/label_database.py"
+
+
+rule born_charges:
+    """Born charges and dielectric tensor of one crystal, as phonopy's BORN file."""
+    input:
+        "results/{campaign}/relaxed/{structure}.extxyz",
+    output:
+        ensure("results/{campaign}/labels/born/{structure}.BORN", non_empty=True),
+    log:
+        "results/{campaign}/logs/labels/born/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/born/{structure}.tsv"
+    retries: 2
+    conda:
+        ENVIRONMENT
+    threads: of_one_run(otherwise=1)
+    resources:
+        mem_mb=label_memory(side_by_side=False),
+        runtime=label_runtime,
+        attempt=attempt,
+        slurm_partition=partition("cpu"),
+    params:
+        reference=untracked(setting("reference")),
+        method=reference_physics,
+        work=untracked(work_folder),
+        version=VERSIONS["labels"],
+    message:
+        "{wildcards.campaign}: Born charges of {wildcards.structure}"
+    script:
+        "../scripts/born_charges.py"
 
 
 rule gather_labels:
@@ -124,7 +167,8 @@ rule gather_labels:
     params:
         labels=setting(
             "labels",
-            exclude={"batches_per_structure", "max_force_sum_ev_per_angstrom"},
+            exclude=LABEL_EFFORT
+            | {"batches_per_structure", "max_force_sum_ev_per_angstrom"},
         ),
         version=VERSIONS["labels"],
     message:

@@ -15,7 +15,7 @@ rule read_structure:
     params:
         structure=setting("structures/{structure}", exclude={"role", "born"}),
         reference=untracked(setting("reference")),
-        recorded=if_recorded(setting("reference", exclude={"source": {"url"}})),
+        recorded=if_recorded(reference_physics),
         sources=SOURCES,
         version=VERSIONS["structures"],
     message:
@@ -36,17 +36,19 @@ rule relax_structure:
         "results/{campaign}/logs/relaxed/{structure}.log",
     benchmark:
         "results/{campaign}/logs/relaxed/{structure}.tsv"
+    retries: 2
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: of_one_run(otherwise=1)
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=60,
+        mem_mb=label_memory(side_by_side=False),
+        runtime=label_runtime,
+        attempt=attempt,
         slurm_partition=partition("cpu"),
     params:
-        reference=setting(
-            "reference", exclude={"isolated_atoms", "source", "level_of_theory"}
-        ),
+        reference=untracked(setting("reference")),
+        method=if_relaxed(reference_physics),
+        work=untracked(work_folder),
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude={"reference", "on_change"}),
         relax=is_relaxed,

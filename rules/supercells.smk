@@ -21,7 +21,7 @@ rule make_supercells:
         supercells=unless_recorded(cells_made),
         structure=setting("structures/{structure}", exclude={"role", "born"}),
         reference=untracked(setting("reference")),
-        recorded=if_recorded(setting("reference", exclude={"source": {"url"}})),
+        recorded=if_recorded(reference_physics),
         seed=unless_recorded(setting("seed")),
         sources=SOURCES,
         version=VERSIONS["supercells"],

@@ -3,26 +3,39 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
     from phonsmith.extxyz import write_frames
     from phonsmith.files import write_json
-    from phonsmith.labels import LabelStore, label_cells, reference_method, unlabelled
+    from phonsmith.labels import (
+        Allocation,
+        LabelStore,
+        ask_for_more,
+        label_cells,
+        reference_method,
+        unlabelled,
+    )
     from phonsmith.labels.recorded import load_database
     from phonsmith.settings import Database, Labels
 
     name = snakemake.wildcards.database
     database = Database.model_validate(snakemake.params.database)
     parts = load_database(name, database, snakemake.config["mirrors"], snakemake.params.sources)
+    allocation = Allocation(
+        snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
+    )
     failures = []
     for part, frames in parts.items():
         labels, failed = frames, []
         if database.relabel:
             labels, failed = label_cells(
                 unlabelled(one for one in frames if one.info["kind"] != "isolated_atom"),
-                reference_method(snakemake.params.reference),
+                reference_method(snakemake.params.reference, allocation=allocation),
                 Labels.model_validate(snakemake.params.labels),
                 LabelStore(snakemake.params.store),
                 snakemake.threads,
             )
+            ask_for_more(failed, allocation.attempt)
         failures += [{"part": part, **failure.as_dict()} for failure in failed]
         write_frames(snakemake.output[part], labels)
     write_json(snakemake.output.failures, failures)

@@ -7,7 +7,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels import unlabelled
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.phonons import save_phonons
-    from phonsmith.settings import RecordedReference, Structure, Supercells
+    from phonsmith.references import RecordedReference
+    from phonsmith.settings import Structure, Supercells
     from phonsmith.supercells import make_supercells
 
     structure = Structure.model_validate(snakemake.params.structure)

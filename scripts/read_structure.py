@@ -6,7 +6,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import write_frames
     from phonsmith.labels.displacements import crystal_of
     from phonsmith.labels.recorded import load_recorded
-    from phonsmith.settings import RecordedReference, Structure
+    from phonsmith.references import RecordedReference
+    from phonsmith.settings import Structure
     from phonsmith.structures import read_structure
 
     structure = Structure.model_validate(snakemake.params.structure)

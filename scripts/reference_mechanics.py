@@ -5,7 +5,7 @@ from phonsmith.jobs import job
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames
     from phonsmith.mechanics import MechanicsResult, mechanics
-    from phonsmith.settings import CalculatorReference
+    from phonsmith.references import CalculatorReference
 
     reference = CalculatorReference.model_validate(snakemake.params.reference)
     (crystal,) = read_frames(snakemake.input[0])

@@ -3,9 +3,11 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import write_json
-    from phonsmith.labels import reference_method
+    from phonsmith.labels import Allocation, reference_method
     from phonsmith.relaxation import crystal_as_given, reference_crystal
     from phonsmith.settings import Relaxation
     from phonsmith.structures import symmetrized
@@ -14,7 +16,13 @@ with job(snakemake.threads, snakemake.log[0]):
     relaxation = Relaxation.model_validate(snakemake.params.relaxation)
     (crystal,) = read_frames(snakemake.input[0])
     if snakemake.params.relax:
-        method = reference_method(snakemake.params.reference)
+        method = reference_method(
+            snakemake.params.reference,
+            structure=snakemake.wildcards.structure,
+            allocation=Allocation(
+                snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
+            ),
+        )
         crystal, verdict = reference_crystal(name, crystal, method, relaxation)
     else:
         crystal, verdict = crystal_as_given(crystal, relaxation)

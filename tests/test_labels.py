@@ -25,15 +25,8 @@ from phonsmith.labels import (
     unlabelled,
 )
 from phonsmith.labels.recorded import load_database, load_recorded, read_recorded
-from phonsmith.settings import (
-    CalculatorReference,
-    Database,
-    Labels,
-    PotentialSource,
-    RecordedReference,
-    Relaxation,
-    Source,
-)
+from phonsmith.references import CalculatorReference, RecordedReference
+from phonsmith.settings import Database, Labels, PotentialSource, Relaxation, Source
 from phonsmith.sources import sha256_of
 
 SETTINGS = Labels()
@@ -271,7 +264,7 @@ def test_a_reader_sees_whole_labels_while_others_write_and_are_killed(tmp_path: 
 def test_parallel_equals_serial(tmp_path: Path) -> None:
     serial, none = label_cells(cells(4), reference_method(SW), SETTINGS)
     store = LabelStore(tmp_path)
-    parallel, _ = label_cells(cells(4), reference_method(SW), SETTINGS, store, processes=2)
+    parallel, _ = label_cells(cells(4), reference_method(SW), SETTINGS, store, cores=2)
     again, _ = label_cells(cells(4), reference_method(SW), SETTINGS, store)
     assert none == []
     assert [label.info["index"] for label in parallel] == [0, 1, 2, 3]
@@ -297,6 +290,7 @@ class Interrupted:
     """A method that is interrupted at its third cell."""
 
     name = "interrupted"
+    cores = 1
     done = 0
 
     def __init__(self) -> None:
@@ -747,7 +741,9 @@ def test_a_recorded_method_labels_its_own_cells_only(shared_data: Path, tmp_path
     stranger.rattle(0.01, seed=0)
     beyond = asked[0].copy()
     beyond.info["index"] = 111
-    method = reference_method(reference, "phono3py_disp.yaml", mirrors, tmp_path)
+    method = reference_method(
+        reference, recorded="phono3py_disp.yaml", mirrors=mirrors, cache=tmp_path
+    )
     labels, failures = label_cells([*asked, stranger, beyond], method, SETTINGS)
     for label, frame in zip(labels, recorded.frames[::40], strict=True):
         assert np.allclose(label.arrays[FORCES], frame.arrays[FORCES])

@@ -17,14 +17,8 @@ from phonsmith.labels import label_cells, labelled, reference_method, unlabelled
 from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.recorded import load_recorded, read_recorded
 from phonsmith.phonons import coverage, load_displacements, reference_phonons, save_phonons
-from phonsmith.settings import (
-    Displaced,
-    Labels,
-    PotentialSource,
-    Rattled,
-    RecordedReference,
-    Source,
-)
+from phonsmith.references import RecordedReference
+from phonsmith.settings import Displaced, Labels, PotentialSource, Rattled, Source
 from phonsmith.sources import sha256_of
 from phonsmith.structures import space_group
 from phonsmith.supercells import displaced_cells, make_phonopy, rattled_cells, to_ase
@@ -108,7 +102,9 @@ def test_vasp_runs_of_tin_give_its_phonons(
     save_phonons(tmp_path / "tin.yaml", read.phonon)
     write_frames(tmp_path / "cells.extxyz", unlabelled(read.frames))
     cells = read_frames(tmp_path / "cells.extxyz")
-    method = reference_method(reference, recorded, [shared_data], tmp_path, crystal)
+    method = reference_method(
+        reference, recorded=recorded, mirrors=[shared_data], cache=tmp_path, crystal=crystal
+    )
     labels, failures = label_cells(cells, method, Labels())
     assert failures == []
     phonon = reference_phonons(load_displacements(tmp_path / "tin.yaml"), labels)

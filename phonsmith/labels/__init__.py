@@ -6,14 +6,23 @@ is there, and the record of what failed and why.
 """
 
 from phonsmith.labels.checks import LabelFailed, check_label, gather, labelled, unlabelled
-from phonsmith.labels.methods import Failure, ReferenceMethod, label_cells, reference_method
+from phonsmith.labels.methods import (
+    Allocation,
+    Failure,
+    ReferenceMethod,
+    ask_for_more,
+    label_cells,
+    reference_method,
+)
 from phonsmith.labels.store import LabelStore
 
 __all__ = [
+    "Allocation",
     "Failure",
     "LabelFailed",
     "LabelStore",
     "ReferenceMethod",
+    "ask_for_more",
     "check_label",
     "gather",
     "label_cells",

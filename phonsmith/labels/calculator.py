@@ -1,6 +1,8 @@
 """Labels from an ASE calculator."""
 
 import json
+import time
+from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,9 @@ from phonsmith.calculators import evaluate_one, known_elements, make_calculator,
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY
 from phonsmith.labels.checks import LabelFailed, labelled
-from phonsmith.settings import CalculatorReference, Relaxation
+from phonsmith.labels.provenance import Provenance, settings_name
+from phonsmith.references import CalculatorReference
+from phonsmith.settings import Relaxation
 from phonsmith.sources import sha256_of
 from phonsmith.stages import VERSIONS
 
@@ -31,6 +35,8 @@ _PACKAGES = {
 class CalculatorMethod:
     """A reference method that is an ASE calculator; built when the first label is asked for."""
 
+    cores = 1
+
     def __init__(self, reference: CalculatorReference) -> None:
         self.reference = reference
         self.source = reference.potential
@@ -46,6 +52,10 @@ class CalculatorMethod:
         if self._calculator is None:
             self._calculator = make_calculator(self.source)
         return self._calculator
+
+    @cached_property
+    def _settings(self) -> str:
+        return settings_name(self.fingerprint())
 
     def fingerprint(self) -> str:
         """Calculator, arguments, checksum of the model, and versions, as canonical JSON."""
@@ -63,13 +73,23 @@ class CalculatorMethod:
     def label(self, cell: Atoms) -> Atoms:
         """Energy, forces, and stress where the calculator has it, of one cell."""
         calculator = self.calculator
+        start = time.monotonic()
         try:
             result = evaluate_one(cell, calculator)
         except PhonsmithError:
             raise
         except Exception as error:  # calculators raise anything
             raise LabelFailed(f"calculator '{self.name}' fails: {one_line(error)}") from error
-        return labelled(cell, self.name, result.energy, result.forces, result.stress)
+        code, _, version = (_package_version(self.source.calculator) or self.name).partition(" ")
+        provenance = Provenance(
+            code=code,
+            code_version=version or "unknown",
+            settings=self._settings,
+            wall_time_s=time.monotonic() - start,
+        )
+        return labelled(
+            cell, self.name, result.energy, result.forces, result.stress, provenance=provenance
+        )
 
     def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
         """Relax with :func:`phonsmith.relaxation.relax`."""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from ase import Atoms
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.provenance import KEYS, Provenance
 from phonsmith.settings import Labels
 
 SAME_CELL_ANGSTROM = 1e-5
@@ -17,7 +18,17 @@ SAME_CELL_ANGSTROM = 1e-5
 
 
 class LabelFailed(Exception):  # noqa: N818 - the word of the design
-    """A cell could not be labelled; the text is the reason in words."""
+    """A cell could not be labelled; the text is the reason in words.
+
+    ``wants`` is what another try of the whole job may bring: more "memory" or "time", or "".
+    """
+
+    def __init__(self, reason: str, wants: str = "") -> None:
+        super().__init__(reason)
+        self.wants = wants
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (str(self), self.wants)
 
 
 def labelled(  # what the REF_ keys are is said in phonsmith.extxyz
@@ -26,6 +37,8 @@ def labelled(  # what the REF_ keys are is said in phonsmith.extxyz
     energy: float | None,
     forces: ArrayLike,
     stress: ArrayLike | None = None,
+    *,
+    provenance: Provenance | None = None,
 ) -> Atoms:
     """Copy of a cell with a label.
 
@@ -41,15 +54,17 @@ def labelled(  # what the REF_ keys are is said in phonsmith.extxyz
     label.arrays[FORCES] = np.array(forces, dtype=float)
     if stress is not None:
         label.info[STRESS] = np.array(stress, dtype=float)
+    if provenance is not None:
+        provenance.write(label)
     return label
 
 
 def unlabelled(frames: Iterable[Atoms]) -> list[Atoms]:
-    """Copies of labelled cells without energy, forces, stress and method; names stay."""
+    """Copies of labelled cells without label, method and provenance; names stay."""
     cells = []
     for frame in frames:
         cell = frame.copy()
-        for key in (ENERGY, STRESS, "method"):
+        for key in (ENERGY, STRESS, "method", *KEYS):
             cell.info.pop(key, None)
         cell.arrays.pop(FORCES, None)
         cells.append(cell)

@@ -13,8 +13,16 @@ from phonsmith.calculators import one_line
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import LabelFailed, check_label, identity, labelled
+from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.store import LabelStore
-from phonsmith.settings import CalculatorReference, Labels, RecordedReference, Reference, Relaxation
+from phonsmith.references import (
+    CalculatorReference,
+    EspressoReference,
+    RecordedReference,
+    Reference,
+    VaspReference,
+)
+from phonsmith.settings import Labels, Relaxation
 from phonsmith.workers import each
 
 if TYPE_CHECKING:
@@ -26,6 +34,9 @@ class ReferenceMethod(Protocol):
 
     name: str
     """The level of theory, as it stands in the labels' info."""
+
+    cores: int
+    """Cores that one label keeps busy."""
 
     def fingerprint(self) -> str:
         """All that a label depends on beside the cell: method, settings, versions; one line."""
@@ -43,6 +54,25 @@ class ReferenceMethod(Protocol):
         """Elements the method knows; None where it cannot tell."""
 
 
+class PolarMethod(Protocol):
+    """A reference method that also gives what the non-analytical correction needs."""
+
+    def born(self, crystal: Atoms) -> str:
+        """phonopy's BORN file of the crystal, for its primitive cell; raises PhonsmithError."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What a job has for running a code: cores, a folder for its runs, and which try it is.
+
+    Memory and time limits of a run grow with ``attempt``, as the resources of the job do.
+    """
+
+    cores: int = 1
+    work: Path = Path("work")
+    attempt: int = 1
+
+
 @dataclass(frozen=True)
 class Failure:
     """A cell that has no label, and why."""
@@ -52,35 +82,49 @@ class Failure:
     generation: int
     index: int
     reason: str
+    wants: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON and tables."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "wants"}
 
 
 def reference_method(
-    reference: CalculatorReference | RecordedReference | dict[str, Any],
+    reference: Reference | dict[str, Any],
+    *,
     recorded: str | list[str] | None = None,
     mirrors: Sequence[str | Path] = (),
     cache: str | Path = "sources",
     crystal: str | None = None,
+    structure: str | None = None,
+    allocation: Allocation | None = None,
 ) -> ReferenceMethod:
     """The reference method of a campaign.
 
-    The others matter for recorded data only: ``recorded``, the files of the crystal in its data
-    set; ``mirrors`` and ``cache``, where the data set is looked for and kept; ``crystal``, the file
-    of the crystal itself, where the data set does not hold it.
+    Some matter for recorded data only: ``recorded``, the files of the crystal in its data set;
+    ``mirrors`` and ``cache``, where the data set is looked for and kept; ``crystal``, the file of
+    the crystal itself, where the data set does not hold it. Others for DFT codes only:
+    ``structure``, the id of the crystal, which may have settings of its own, and ``allocation``.
     """
-    if isinstance(reference, dict):
-        reference = TypeAdapter(Reference).validate_python(reference)
-    if isinstance(reference, RecordedReference):
-        from phonsmith.labels.recorded import RecordedMethod
+    checked: Reference = TypeAdapter(Reference).validate_python(reference)
+    allocation = allocation or Allocation()
+    match checked:
+        case RecordedReference():
+            from phonsmith.labels.recorded import RecordedMethod
 
-        return RecordedMethod(reference, recorded, mirrors, cache, crystal)
-    assert isinstance(reference, CalculatorReference)
-    from phonsmith.labels.calculator import CalculatorMethod
+            return RecordedMethod(checked, recorded, mirrors, cache, crystal)
+        case CalculatorReference():
+            from phonsmith.labels.calculator import CalculatorMethod
 
-    return CalculatorMethod(reference)
+            return CalculatorMethod(checked)
+        case EspressoReference():
+            from phonsmith.labels.espresso import EspressoMethod
+
+            return EspressoMethod(checked, structure, allocation)
+        case VaspReference():
+            from phonsmith.labels.vasp import VaspMethod
+
+            return VaspMethod(checked, structure, allocation)
 
 
 def label_cells(
@@ -88,12 +132,13 @@ def label_cells(
     method: ReferenceMethod,
     settings: Labels,
     store: LabelStore | None = None,
-    processes: int = 1,
+    cores: int = 1,
 ) -> tuple[list[Atoms], list[Failure]]:
     """Label cells; those in the store are taken from there, new labels go in one by one.
 
     Labels come in the order of the cells and carry the info of the cells as they are now. A cell
-    that fails is recorded and does not stop the others.
+    that fails is recorded and does not stop the others. As many cells are labelled side by side as
+    the method's cores fit into ``cores``.
 
     Raises
     ------
@@ -112,7 +157,10 @@ def label_cells(
     print(f"{len(cells)} cells: {len(outcomes)} labels are in the store", flush=True)
 
     plain = [_plain(cells[index]) for index in missing]
-    for position, outcome in each(partial(_labeller, method), plain, processes):
+    if store and missing:
+        store.describe(fingerprint)
+    side_by_side = max(1, cores // method.cores)
+    for position, outcome in each(partial(_labeller, method), plain, side_by_side):
         index = missing[position]
         if isinstance(outcome, PhonsmithError):
             raise outcome
@@ -125,6 +173,27 @@ def label_cells(
             store.put(keys[index], accepted)
         print(f"{len(outcomes)} of {len(cells)} cells done", flush=True)
     return _sorted_out(cells, outcomes)
+
+
+TRIES = 3
+"""How often a job may be tried: the rules' ``retries`` and one."""
+
+
+def ask_for_more(failures: Sequence[Failure], attempt: int) -> None:
+    """End the job where another try, with more memory or time, may label what failed.
+
+    Raises
+    ------
+    PhonsmithError
+        A run was short of memory or time, and this is not the last try. Labels are in the store.
+    """
+    for wanted in ("memory", "time"):
+        short = sum(failure.wants == wanted for failure in failures)
+        if short and attempt < TRIES:
+            raise PhonsmithError(
+                f"{short} of these cells ran out of {wanted}; the next try has more of it, and "
+                "what is labelled stays"
+            )
 
 
 def _labeller(method: ReferenceMethod) -> Callable[[Atoms], Atoms]:
@@ -157,7 +226,14 @@ def _accept(
     except LabelFailed as failed:
         return failed
     info, name = label.info, str(label.info.get("method", method.name))
-    return labelled(cell, name, info.get(ENERGY), label.arrays[FORCES], info.get(STRESS))
+    return labelled(
+        cell,
+        name,
+        info.get(ENERGY),
+        label.arrays[FORCES],
+        info.get(STRESS),
+        provenance=Provenance.of(label),
+    )
 
 
 def _as_failed(error: Exception) -> LabelFailed:
@@ -171,7 +247,7 @@ def _sorted_out(
     for index, cell in enumerate(cells):
         outcome = outcomes[index]
         if isinstance(outcome, LabelFailed):
-            failures.append(Failure(**identity(cell), reason=str(outcome)))
+            failures.append(Failure(**identity(cell), reason=str(outcome), wants=outcome.wants))
         else:
             labels.append(outcome)
     return labels, failures

@@ -13,11 +13,13 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import SAME_CELL_ANGSTROM, LabelFailed, check_label, labelled
 from phonsmith.labels.displacements import arranged, crystal_of
+from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.readers import Recorded
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
-from phonsmith.settings import Database, Labels, RecordedReference, Relaxation, Source
+from phonsmith.references import RecordedReference
+from phonsmith.settings import Database, Labels, Relaxation, Source
 from phonsmith.sources import locate
 from phonsmith.stages import VERSIONS
 
@@ -201,6 +203,8 @@ class RecordedMethod:
     cell. What is not in the record cannot be labelled.
     """
 
+    cores = 1
+
     def __init__(
         self,
         reference: RecordedReference,
@@ -251,7 +255,14 @@ class RecordedMethod:
         ):
             raise LabelFailed(f"cell {index} of the recorded data is another one")
         info = frame.info
-        return labelled(cell, self.name, info.get(ENERGY), frame.arrays[FORCES], info.get(STRESS))
+        return labelled(
+            cell,
+            self.name,
+            info.get(ENERGY),
+            frame.arrays[FORCES],
+            info.get(STRESS),
+            provenance=Provenance.of(frame),
+        )
 
     def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
         """Refused: the crystal of a record is the one its authors relaxed."""

@@ -1,15 +1,18 @@
 """The label store: every label is kept from the moment it is there, under what it depends on."""
 
 import hashlib
+import json
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.files import replacing
+from phonsmith.files import replacing, write_json
 from phonsmith.labels.checks import labelled
+from phonsmith.labels.provenance import Provenance, settings_name
 
 
 class LabelStore:
@@ -41,14 +44,16 @@ class LabelStore:
                 cell = Atoms(
                     data["numbers"], positions=data["positions"], cell=data["cell"], pbc=data["pbc"]
                 )
+                made = json.loads(str(data["provenance"])) if "provenance" in data else None
                 return labelled(
                     cell,
                     str(data["method"]),
                     float(data["energy"]) if "energy" in data else None,
                     data["forces"],
                     data.get("stress"),
+                    provenance=Provenance(**made) if made else None,
                 )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (TypeError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
     def put(self, key: str, label: Atoms) -> None:
@@ -65,8 +70,16 @@ class LabelStore:
             content["energy"] = np.asarray(label.info[ENERGY])
         if STRESS in label.info:
             content["stress"] = np.asarray(label.info[STRESS])
+        if made := Provenance.of(label):
+            content["provenance"] = np.asarray(json.dumps(asdict(made)))
         with replacing(self._path(key)) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **content)
+
+    def describe(self, fingerprint: str) -> None:
+        """Keep the settings that a fingerprint stands for, under the name that labels carry."""
+        path = self.folder / "settings" / f"{settings_name(fingerprint)}.json"
+        if not path.exists():
+            write_json(path, json.loads(fingerprint))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"

@@ -1,0 +1,21 @@
+"""Born charges and dielectric tensor of one crystal by the reference method."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.extxyz import read_frames
+    from phonsmith.files import replacing
+    from phonsmith.labels import Allocation, reference_method
+
+    method = reference_method(
+        snakemake.params.reference,
+        structure=snakemake.wildcards.structure,
+        allocation=Allocation(
+            snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
+        ),
+    )
+    (crystal,) = read_frames(snakemake.input[0])
+    with replacing(snakemake.output[0]) as temporary:
+        temporary.write_text(method.born(crystal), encoding="utf-8")
