@@ -147,6 +147,31 @@ rule draw_phonon_vs_force:
         "../scripts/draw_phonon_vs_force.py"
 
 
+rule draw_database_errors:
+    """Errors of the trained fits on the test cells of existing databases."""
+    input:
+        of_every_trained_fit(
+            "results/{campaign}/fits/{fit}/gen{generation}/predictions.csv.gz"
+        ),
+    output:
+        "results/{campaign}/figures/database_errors.{format}",
+    log:
+        "results/{campaign}/logs/figures/database_errors.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fits=lambda wildcards: campaign(wildcards.campaign).trained,
+        databases=tested_databases,
+        labels=fit_labels,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing errors on the databases ({wildcards.format})"
+    script:
+        "../scripts/draw_database_errors.py"
+
+
 rule report:
     """Everything about a campaign on one page."""
     input:
@@ -159,6 +184,11 @@ rule report:
         phonon_vs_force=lambda wildcards: (
             f"results/{wildcards.campaign}/figures/phonon_vs_force.svg"
             if campaign(wildcards.campaign).trained
+            else []
+        ),
+        database_errors=lambda wildcards: (
+            f"results/{wildcards.campaign}/figures/database_errors.svg"
+            if tested_databases(wildcards)
             else []
         ),
         parity=lambda wildcards: expand(

@@ -15,6 +15,7 @@ with job(snakemake.threads, snakemake.log[0]):
         by_structure=Path(inputs.by_structure),
         sweeps=dict(zip(campaign.figures.rmse_against, map(Path, inputs.sweeps), strict=True)),
         phonon_vs_force=Path(inputs.phonon_vs_force) if inputs.phonon_vs_force else None,
+        database_errors=Path(inputs.database_errors) if inputs.database_errors else None,
         parity={Path(path).stem: Path(path).with_suffix("") for path in inputs.parity},
         bands={Path(path).name: Path(path) for path in inputs.bands},
     )

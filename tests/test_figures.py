@@ -14,6 +14,7 @@ from phonsmith.benchmarks import Benchmark, CellResult, cell_result, compare_spe
 from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.figures.bands import BandsCaption, bands_of_benchmark, draw_bands
 from phonsmith.figures.cautions import cautions
+from phonsmith.figures.database import draw_database_errors
 from phonsmith.figures.parity import draw_parity
 from phonsmith.figures.report import FigureFiles, render_report, settings_in_words
 from phonsmith.figures.report_tables import Tables
@@ -32,7 +33,7 @@ from phonsmith.figures.style import (
     special_point,
     thz,
 )
-from phonsmith.fits.errors import errors_of
+from phonsmith.fits.errors import PREDICTION_COLUMNS, errors_of
 from phonsmith.spectra import Spectrum
 from phonsmith.tables import rmse_table
 
@@ -562,6 +563,7 @@ def files(tmp_path) -> FigureFiles:
         by_structure=folder / "rmse_by_structure.svg",
         sweeps={},
         phonon_vs_force=None,
+        database_errors=None,
         parity={"gap": folder / "parity" / "gap"},
         bands={"gap": folder / "bands" / "gap"},
     )
@@ -623,12 +625,33 @@ def test_a_campaign_of_existing_potentials_has_a_report(tmp_path, files):
     rmse = table({key: value for key, value in RMSE.items() if key[0] == "sw"}, in_sample=())
     given = tables(rmse, failures=0)
     given = Tables(rmse, given.structures.assign(reason=""), given.labels, given.fits)
-    bare = FigureFiles(files.by_structure, {}, None, {}, {})
+    bare = FigureFiles(files.by_structure, {}, None, None, {}, {})
     page = render_report("a", only, given, bare, tmp_path)
     assert "1 existing potential." in page
     assert "In-sample" not in page
     assert "failed" not in page
     assert 'id="bands"' not in page
+
+
+def test_database_errors_are_those_of_the_test_cells_of_the_database():
+    rows = [
+        ("test", "old", "recorded", 0, "force", 0.0, 0.003),
+        ("test", "old", "recorded", 0, "force", 0.0, -0.004),
+        ("train", "old", "recorded", 1, "force", 0.0, 9.0),
+        ("test", "mp-149", "recorded", 2, "force", 0.0, 9.0),
+        ("test", "old", "rattled", 3, "force", 0.0, 9.0),
+    ]
+    table = pd.DataFrame(rows, columns=PREDICTION_COLUMNS)
+    worse = table.assign(prediction=2 * table["prediction"])
+    figure = draw_database_errors({"gap": table, "mace": worse}, ["old"], LOOKS)
+    (axes,) = figure.axes
+    words = [text.get_text() for text in axes.texts]
+    rmse = 1e3 * np.sqrt((0.003**2 + 0.004**2) / 2)
+    assert words == ["RMSE (meV/Å)", f"{rmse:#.3g}", f"{2 * rmse:#.3g}"]
+    first, second = (line.get_xydata() for line in axes.lines)
+    assert first[1:].tolist() == pytest.approx(np.array([[3, 50], [4, 100]]))
+    assert second[-1].tolist() == pytest.approx([8, 100])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GAP", "MACE"]
 
 
 def test_all_well_gives_no_cautions():

@@ -58,6 +58,8 @@ class FigureFiles:
         RMSE against a setting, SVG, by the name of the figure.
     phonon_vs_force
         Phonon against force RMSE, SVG.
+    database_errors
+        Errors on existing databases, SVG.
     parity
         By fit, the path without the ending of its format.
     bands
@@ -67,6 +69,7 @@ class FigureFiles:
     by_structure: Path
     sweeps: Mapping[str, Path]
     phonon_vs_force: Path | None
+    database_errors: Path | None
     parity: Mapping[str, Path]
     bands: Mapping[str, Path]
 
@@ -199,6 +202,14 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
                 figures.phonon_vs_force,
                 "Mean phonon RMSE against the force RMSE of each trained fit; the area of a circle "
                 "grows with the number of sparse points.",
+            )
+        )
+    if figures.database_errors is not None:
+        found.append(
+            _embedded(
+                figures.database_errors,
+                "Share of the test values of the existing database whose error is below the number "
+                "on the axis, for each trained fit.",
             )
         )
     return found

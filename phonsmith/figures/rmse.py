@@ -162,12 +162,13 @@ def _log_rmse_axis(panels: Sequence[Axes], values: pd.Series) -> None:
     for axes in panels:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.35, high * (2.0 if values.isna().any() else 1.35))
-        _plain_log(axes, "y")
+        plain_log(axes, "y")
         axes.grid(axis="y", which="major")
         axes.set_ylabel("Phonon RMSE (THz)")
 
 
-def _plain_log(axes: Axes, which: str) -> None:
+def plain_log(axes: Axes, which: str) -> None:
+    """Plain numbers on a logarithmic axis, 1, 2 and 5 in each decade where there is room."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
     decades = np.log10(high / low)
@@ -354,8 +355,8 @@ def draw_phonon_vs_force(
         for axes in panels:
             axes.margins(0.15)
             _widen(axes)
-            _plain_log(axes, "x")
-            _plain_log(axes, "y")
+            plain_log(axes, "x")
+            plain_log(axes, "y")
         _legend_of_fits(panels[-1], shown, sparse_points, sizes, incomplete)
     return figure
 
