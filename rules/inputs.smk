@@ -363,6 +363,13 @@ def sparse_points(wildcards):
     }
 
 
+def tested_databases(wildcards):
+    """Existing databases with cells to test on, where some fit is trained."""
+    settings = campaign(wildcards.campaign)
+    found = settings.datasets.databases.items()
+    return [name for name, one in found if one.test_files and settings.trained]
+
+
 def other_formats(wildcards):
     """Figures that the page does not hold itself, but the campaign asks for."""
     settings = campaign(wildcards.campaign)
@@ -370,6 +377,7 @@ def other_formats(wildcards):
     stems += [f"rmse_against_{figure}" for figure in settings.figures.rmse_against]
     stems += ["phonon_vs_force"] if settings.trained else []
     stems += [f"parity/{fit}" for fit in settings.trained]
+    stems += ["database_errors"] if tested_databases(wildcards) else []
     return expand(
         "results/{campaign}/figures/{stem}.{format}",
         campaign=wildcards.campaign,
