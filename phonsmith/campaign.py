@@ -57,6 +57,11 @@ class Campaign(Model):
     @property
     def benchmarked(self) -> list[str]:
         """Ids of the crystals whose phonons are compared."""
+        return [name for name, one in self.structures.items() if one.role != "test"]
+
+    @property
+    def learnt(self) -> list[str]:
+        """Ids of the crystals that fits may learn from."""
         return [name for name, one in self.structures.items() if one.role == "train"]
 
     @property
@@ -84,8 +89,10 @@ class Campaign(Model):
                     f"fits.{name}.learn_from: this campaign has no such cells; it has "
                     f"{', '.join(sorted(self._taught))}"
                 )
-        if not self.benchmarked:
+        if self.trained and not self.learnt:
             raise ValueError("structures: at least one needs `role: train`")
+        if not self.benchmarked:
+            raise ValueError("structures: at least one needs `role: train` or `role: benchmark`")
         self._check_datasets()
         self._check_figures()
         if self.benchmarks.mechanics and self.recorded:
@@ -106,10 +113,10 @@ class Campaign(Model):
         for name in [] if constraints.structures == "all" else constraints.structures:
             if name not in self.structures:
                 raise ValueError(f"datasets.constraints.structures: no structure '{name}'")
-            if self.structures[name].role == "test":
+            if name not in self.learnt:
                 raise ValueError(
-                    f"datasets.constraints.structures: '{name}' has `role: test`, no fit may "
-                    "learn from it"
+                    f"datasets.constraints.structures: '{name}' has `role: "
+                    f"{self.structures[name].role}`, no fit may learn from it"
                 )
         if not self.recorded and not self.relaxation.reference:
             raise ValueError(

@@ -136,10 +136,11 @@ class Structure(Model):
         "phono3py_disp.yaml beside its FORCES_FC3, which hold the crystal; or a file or folder, or "
         "a list of them, with labelled cells of the crystal: extxyz, vasprun.xml or OUTCAR.",
     )
-    role: Literal["train", "test"] = Field(
+    role: Literal["train", "benchmark", "test"] = Field(
         "train",
-        description="`test`: its labelled cells only measure errors, no fit ever learns from them, "
-        "and it has no phonon benchmark.",
+        description="`train`: fits learn from it, and its phonons are compared. `benchmark`: no fit "
+        "ever learns from it, its phonons are compared: out of sample. `test`: its labelled cells "
+        "only measure errors of energies, forces and stresses.",
     )
     born: str | None = Field(
         None,

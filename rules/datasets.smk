@@ -4,8 +4,8 @@
 rule make_dataset:
     """Training and test set of one generation, and the energy zero of its fits."""
     input:
-        train_structures=labelled("train"),
-        test_structures=labelled("test"),
+        train_structures=labelled(learnt),
+        test_structures=labelled(held_out),
         pristine=pristine_crystals,
         database_train=databases("train"),
         database_test=databases("test"),
@@ -34,7 +34,8 @@ rule make_dataset:
         kinds=unless_recorded(
             lambda wildcards: sorted(look_up(wildcards, "supercells/kinds"))
         ),
-        held_out=held_out,
+        # beside the inputs, since all of them count as one set for Snakemake
+        held_out=lambda wildcards: held_out(campaign(wildcards.campaign)),
         seed=setting("seed"),
         version=VERSIONS["datasets"],
     message:

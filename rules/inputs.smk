@@ -147,25 +147,28 @@ def batches(suffix):
 # --- datasets ------------------------------------------------------------------------------
 
 
-def labelled(role):
-    """A function for input: labels of the structures with this role, up to the generation."""
+def labelled(names_of):
+    """A function for input: labels of the structures that ``names_of`` a campaign gives."""
 
     def of(wildcards):
-        structures = campaign(wildcards.campaign).structures
         return expand(
             "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
             campaign=wildcards.campaign,
             generation=range(int(wildcards.generation) + 1),
-            structure=[name for name, one in structures.items() if one.role == role],
+            structure=names_of(campaign(wildcards.campaign)),
         )
 
     return of
 
 
-def held_out(wildcards):
-    """The structures that only test. A param, since all inputs count as one set for Snakemake."""
-    structures = campaign(wildcards.campaign).structures
-    return sorted(name for name, one in structures.items() if one.role == "test")
+def learnt(settings):
+    """The structures that fits may learn from."""
+    return settings.learnt
+
+
+def held_out(settings):
+    """The structures that no fit learns from."""
+    return sorted(set(settings.structures) - set(settings.learnt))
 
 
 def pristine_crystals(wildcards):
@@ -174,7 +177,7 @@ def pristine_crystals(wildcards):
     if constraints is None:
         return []
     names = (
-        settings.benchmarked
+        settings.learnt
         if constraints.structures == "all"
         else constraints.structures
     )
@@ -280,7 +283,8 @@ def in_sample(wildcards):
     settings = campaign(wildcards.campaign)
     fit = fit_of(wildcards)
     labelled = settings.recorded is not None or "displaced" in settings.supercells.kinds
-    return fit.kind != "existing" and "displaced" in fit.learn_from and labelled
+    taught = wildcards.structure in settings.learnt and fit.kind != "existing"
+    return taught and "displaced" in fit.learn_from and labelled
 
 
 def mechanics_of(pattern):

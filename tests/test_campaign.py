@@ -92,6 +92,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "datasets/test_fraction", 1.0, ["datasets.test_fraction", "less than 1"]),
         (GOOD, "datasets/constraints", {"structures": ["mp-1"]}, ["constraints", "mp-1"]),
         (GOOD, "datasets/constraints", {"structures": ["t"]}, ["constraints", "role: test"]),
+        (RECORDED, "structures/mp-149/role", "benchmark", ["role: train"]),
         (GOOD, "relaxation", {"reference": False}, ["datasets.constraints", "relaxed"]),
         (GOOD, "structures/all", {"file": "a"}, ["structures.all", "taken"]),
         (GOOD, "fits/gap/learn_from", ["recorded"], ["fits.gap.learn_from", "displaced"]),

@@ -231,6 +231,11 @@ NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batc
             {"reference_phonons"},
         ),
         (
+            {"structures": {**TINY["structures"], "mp-165": {**MP_165, "role": "benchmark"}}},
+            {"make_dataset", "fit", "benchmark"},
+            {"reference_phonons"},
+        ),
+        (
             {"structures": {**TINY["structures"], "mp-165": {**MP_165, "born": "BORN"}}},
             {"reference_phonons", "fit_phonons"},
             {"make_dataset", "fit"},
@@ -256,7 +261,7 @@ NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batc
             {"reference_phonons", "make_dataset", "fit", "fit_phonons"},
         ),
     ],
-    ids=["role", "born", "cells", "kinds", "isolated atoms", "on_change"],
+    ids=["role test", "role benchmark", "born", "cells", "kinds", "isolated atoms", "on_change"],
 )
 def test_a_changed_setting_redoes_what_reads_it(finished, changes, redone, kept):
     (finished.folder / "BORN").touch()
@@ -510,10 +515,11 @@ def recorded_campaign(shared_data: Path) -> dict:
     def sha256(name: str) -> str:
         return hashlib.sha256((shared_data / "si-castep" / name).read_bytes()).hexdigest()
 
-    files = ("22_phonopy.yaml", "34_phonopy.yaml", "8_phonopy.yaml")
+    files = ("22_phonopy.yaml", "24_phonopy.yaml", "34_phonopy.yaml", "8_phonopy.yaml")
     return {
         "structures": {
             "mp-149": {"recorded": "22_phonopy.yaml"},
+            "mp-165": {"recorded": "24_phonopy.yaml", "role": "benchmark"},
             "mp-999200": {"recorded": "34_phonopy.yaml"},
             "unstable-8": {"recorded": "8_phonopy.yaml", "role": "test"},
         },
@@ -549,10 +555,14 @@ def test_recorded_forces_make_a_force_only_potential(tmp_path, repository, share
     assert gamma.max() == pytest.approx(15.11, abs=0.01)
     assert sorted(x.round(2))[::2] == pytest.approx([4.42, 12.02, 13.35], abs=0.02)
     table = pd.read_csv(folder / "tables/rmse.csv")
-    assert set(table.structure) == {"mp-149", "mp-999200"}
+    in_sample = dict(zip(table.structure, table.in_sample, strict=True))
+    assert in_sample == {"mp-149": True, "mp-165": False, "mp-999200": True}
+    assert table.rmse_thz.notna().all()
     assert (table[table.cell == "relaxed"].volume_error_percent.abs() < 3).all()
     summary = pd.read_csv(folder / "datasets/gen0/summary.csv")
-    assert set(summary[summary.structure == "unstable-8"].set) == {"test"}
+    tested = {"mp-165", "unstable-8"}
+    assert set(summary[summary.structure.isin(tested)].set) == {"test"}
+    assert set(summary[summary.set == "test"].structure) == tested
     assert summary.energies.sum() == 0
     assert set(summary[summary.stresses > 0].kind) == {"constraint"}
     potential = json.loads((folder / "fits/gap/gen0/potential.json").read_text())
