@@ -48,7 +48,7 @@ def make_calculator(source: PotentialSource) -> BaseCalculator:
     PhonsmithError
         The model file is missing, has another checksum, or the calculator cannot be built.
     """
-    _check_model(source)
+    check_model(source)
     build = _BUILDERS.get(source.calculator, _imported)
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
@@ -98,7 +98,8 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _check_model(source: PotentialSource) -> None:
+def check_model(source: PotentialSource) -> None:
+    """Raise PhonsmithError where the model file is missing or has another checksum."""
     if source.model is None:
         return
     path = Path(source.model)

@@ -70,17 +70,12 @@ def _check_elements(campaign: Campaign, elements: dict[str, set[str]]) -> None:
 
 
 def _check_model(potential: PotentialSource, where: str) -> None:
-    if potential.model is not None and not Path(potential.model).is_file():
-        raise PhonsmithError(f"{where}.model: no file {potential.model}")
-    if potential.model is not None and potential.sha256 is not None:
-        from phonsmith.sources import sha256_of
+    from phonsmith.calculators import check_model
 
-        found = sha256_of(Path(potential.model))
-        if found != potential.sha256:
-            raise PhonsmithError(
-                f"{where}.sha256: {potential.model} has {found}, not {potential.sha256}; "
-                "get the right file or correct the checksum"
-            )
+    try:
+        check_model(potential)
+    except PhonsmithError as error:
+        raise PhonsmithError(f"{where}.model: {error}") from None
 
 
 def _check_sources(campaign: Campaign, mirrors: Sequence[Path]) -> None:

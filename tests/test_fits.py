@@ -611,7 +611,7 @@ def test_errors_are_those_put_in(silicon, tmp_path):
         )
         for atoms, shift in zip(frames, shifts, strict=True)
     ]
-    table = errors.error_table(frames, results, "test")
+    table = errors.errors_of(errors.predictions(frames, results, "test"))
     everything = table[(table["kind"] == "all") & (table["structure"] == "all")]
     rows = everything.set_index("quantity")
     for quantity, scale, count in (("energy", 1, 3), ("force", 0.1, 72), ("stress", 0.01, 18)):
@@ -633,7 +633,7 @@ def test_a_potential_has_no_error_against_itself(silicon):
 def test_constraint_cells_and_missing_labels_do_not_count(displaced):
     frames = [displaced, *constraint_frames({"dia": bulk("Si")}, ConstraintCells())]
     results = evaluate(frames, SW)
-    table = errors.error_table(frames, results, "train")
+    table = errors.errors_of(errors.predictions(frames, results, "train"))
     assert "energy" not in set(table["quantity"])
     assert set(table[table["kind"] == "all"]["quantity"]) == {"force"}
     assert set(table[table["kind"] == "constraint"]["quantity"]) == {"force", "stress"}

@@ -475,7 +475,7 @@ def test_two_campaigns_live_in_one_plan(tmp_path, repository):
                     "old": {"kind": "existing", "potential": {"calculator": "gap", "model": "a"}}
                 }
             },
-            ["fits.old.potential.model", "no file a"],
+            ["fits.old.potential.model", "a: no such model file"],
         ),
     ],
 )

@@ -90,13 +90,6 @@ def _six(stress: np.ndarray) -> np.ndarray:
     return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 
-def error_table(
-    frames: Sequence[Atoms], evaluations: Sequence["Evaluation"], set_name: str
-) -> pd.DataFrame:
-    """Errors by kind and structure; see :func:`errors_of`."""
-    return errors_of(predictions(frames, evaluations, set_name))
-
-
 def errors_of(table: pd.DataFrame) -> pd.DataFrame:
     """Root mean square, mean absolute and largest error of a table of :func:`predictions`.
 
