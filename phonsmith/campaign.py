@@ -4,11 +4,12 @@ The models here, in :mod:`phonsmith.settings` and in :mod:`phonsmith.recipes` ar
 of settings: the JSON schema in ``config/`` and the settings page of the docs are made from them.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.recipes import Fit
@@ -25,6 +26,7 @@ from phonsmith.settings import (
     Structure,
     Supercells,
 )
+from phonsmith.sweeps import Sweep
 
 RESERVED_FIT_NAMES = {"reference"}
 RESERVED_STRUCTURE_NAMES = {"all"}
@@ -44,7 +46,12 @@ class Campaign(Model):
     supercells: Supercells = Supercells()
     labels: Labels = Labels()
     datasets: Datasets = Datasets()
-    fits: dict[Name, Fit] = Field(min_length=1, description="The potentials, by name.")
+    recipes: dict[Name, Fit] = Field(
+        default_factory=dict, alias="fits", description="The potentials, by name."
+    )
+    sweeps: dict[Name, Sweep] = Field(
+        default_factory=dict, description="Further potentials: recipes over lists of settings."
+    )
     phonons: Phonons = Phonons()
     benchmarks: Benchmarks = Benchmarks()
     figures: Figures = Figures()
@@ -64,10 +71,31 @@ class Campaign(Model):
         """Ids of the crystals that fits may learn from."""
         return [name for name, one in self.structures.items() if one.role == "train"]
 
+    @cached_property
+    def fits(self) -> dict[str, Fit]:
+        """All potentials by name, those of the sweeps behind the others."""
+        fits: dict[str, Fit] = dict(self.recipes)
+        for name, sweep in self.sweeps.items():
+            fits |= sweep.fits(name)
+        return fits
+
     @property
     def trained(self) -> list[str]:
         """Names of the fits that are trained on labels."""
         return [name for name, fit in self.fits.items() if fit.kind != "existing"]
+
+    def as_written(self) -> dict[str, Any]:
+        """What differs from the defaults, as in the file, without the resources of fits."""
+        resources = {"resources": True}
+        return self.model_dump(
+            mode="json",
+            exclude_defaults=True,
+            by_alias=True,
+            exclude={
+                "recipes": {"__all__": resources},
+                "sweeps": {"__all__": {"recipe": resources}},
+            },
+        )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -81,6 +109,7 @@ class Campaign(Model):
                 )
         for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
             raise ValueError(f"structures.{name}: this name is taken; choose another")
+        self._check_sweeps()
         for name in RESERVED_FIT_NAMES & self.fits.keys():
             raise ValueError(f"fits.{name}: this name is taken; choose another")
         for name, fit in self.fits.items():
@@ -94,10 +123,22 @@ class Campaign(Model):
         if not self.benchmarked:
             raise ValueError("structures: at least one needs `role: train` or `role: benchmark`")
         self._check_datasets()
-        self._check_figures()
         if self.benchmarks.mechanics and self.recorded:
             raise ValueError("benchmarks.mechanics: recorded data cannot be strained; set false")
         return self
+
+    def _check_sweeps(self) -> None:
+        taken = set(self.recipes)
+        for name, sweep in self.sweeps.items():
+            try:
+                fits = sweep.fits(name).keys()
+            except ValueError as error:
+                raise ValueError(f"sweeps.{name}.{error}") from None
+            if taken & fits:
+                raise ValueError(f"sweeps.{name}: there is a fit {min(taken & fits)} already")
+            taken |= fits
+        if not taken:
+            raise ValueError("fits: give at least one, here or in `sweeps`")
 
     @property
     def _taught(self) -> set[str]:
@@ -153,17 +194,6 @@ class Campaign(Model):
                     "`datasets.allow_mixed_levels_of_theory: true` if you want the mixture"
                 )
 
-    def _check_figures(self) -> None:
-        for figure, sweep in self.figures.rmse_against.items():
-            for name in sweep.fits:
-                if name not in self.fits:
-                    raise ValueError(f"figures.rmse_against.{figure}.fits: no fit '{name}'")
-                if not isinstance(setting_of(self.fits[name], sweep.setting), (int, float)):
-                    raise ValueError(
-                        f"figures.rmse_against.{figure}: fit '{name}' has no number at "
-                        f"'{sweep.setting}'"
-                    )
-
     @property
     def level_of_theory(self) -> str:
         """What the labels are: code and functional, or the name of the calculator."""
@@ -196,14 +226,6 @@ def _check_recorded(name: str, structure: Structure, reference: RecordedReferenc
 def _covers(files: dict[str, str], wanted: str) -> bool:
     """Whether ``wanted`` is one of the files or a folder that holds some of them."""
     return wanted in files or any(name.startswith(wanted.rstrip("/") + "/") for name in files)
-
-
-def setting_of(fit: BaseModel, dotted: str) -> Any:
-    """The value at a dotted key of a fit, or None where the fit has no such key."""
-    value: Any = fit
-    for part in dotted.split("."):
-        value = getattr(value, part, None)
-    return value
 
 
 # --- reading ---------------------------------------------------------------------------------

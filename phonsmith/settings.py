@@ -372,14 +372,6 @@ class Benchmarks(Model):
     )
 
 
-class Sweep(Model):
-    """A figure: RMSE against one setting of the fits."""
-
-    setting: str = Field(description="Dotted key in the fit, e.g. `force_proportional.factor`.")
-    fits: list[Name] = Field(min_length=2, description="Fits to show.")
-    axis_label: str | None = Field(None, description="Label of the axis; default: the key.")
-
-
 class Figures(Model):
     """What is drawn, and how."""
 
@@ -387,6 +379,3 @@ class Figures(Model):
         ["svg", "png"], min_length=1, description="File formats."
     )
     dpi: PositiveInt = Field(200, description="Resolution of PNG.")
-    rmse_against: dict[Name, Sweep] = Field(
-        default_factory=dict, description="Figures of RMSE against a swept setting."
-    )

@@ -1,8 +1,8 @@
 """Tidy tables made of many benchmarks, and their rendering for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,6 +99,37 @@ def mechanics_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
                 rows.append(keys | row | {"fit_value": found[quantity][1]})
     columns = [*_KEYS, "quantity", "unit", "reference_value", "fit_value", "reason"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def sweeps_table(
+    rmse: "pd.DataFrame", sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> "pd.DataFrame":
+    """The RMSE of swept fits beside the swept settings, one row per fit, setting, structure, cell.
+
+    Columns: campaign, sweep, fit, generation, setting, value, structure, cell, rmse_thz,
+    volume_error_percent.
+
+    Parameters
+    ----------
+    rmse
+        See :func:`rmse_table`.
+    sweeps
+        The settings of each fit of each sweep: sweep → fit → dotted key → value.
+    """
+    import pandas as pd
+
+    settings = pd.DataFrame(
+        [
+            (sweep, fit, setting, value)
+            for sweep, fits in sweeps.items()
+            for fit, values in fits.items()
+            for setting, value in values.items()
+        ],
+        columns=["sweep", "fit", "setting", "value"],
+    )
+    columns = ["campaign", "sweep", "fit", "generation", "setting", "value", "structure", "cell"]
+    merged = settings.merge(rmse, on="fit", how="inner")
+    return merged[[*columns, "rmse_thz", "volume_error_percent"]]
 
 
 def to_markdown(table: "pd.DataFrame") -> str:

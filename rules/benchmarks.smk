@@ -108,6 +108,27 @@ rule rmse_table:
         "../scripts/rmse_table.py"
 
 
+rule sweeps_table:
+    """The same for the fits of sweeps, beside the swept settings."""
+    input:
+        "results/{campaign}/tables/rmse.csv",
+    output:
+        "results/{campaign}/tables/sweeps.csv",
+    log:
+        "results/{campaign}/logs/tables/sweeps.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        sweeps=lambda wildcards: {
+            name: sweep.combinations(name)
+            for name, sweep in campaign(wildcards.campaign).sweeps.items()
+        },
+        version=VERSIONS["benchmarks"],
+    script:
+        "../scripts/sweeps_table.py"
+
+
 rule errors_table:
     """Errors of all trained fits on their training and test sets."""
     input:

@@ -15,7 +15,7 @@ os.environ.update(
     )
 )
 
-from phonsmith.campaign import Campaign, load_campaign, setting_of
+from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.checks import check_inputs
 from phonsmith.errors import PhonsmithError
 from phonsmith.site import load_site
@@ -27,7 +27,7 @@ wildcard_constraints:
     structure=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     database=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     fit=r"(?!reference/)[A-Za-z0-9][A-Za-z0-9._-]*",
-    figure=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    sweep=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     generation=r"\d+",
     batch=r"\d+",
     cell=r"relaxed|reference",
@@ -162,6 +162,7 @@ def targets_of(name):
         "fits.csv",
     ]
     tables += ["errors.csv"] if settings.trained else []
+    tables += ["sweeps.csv"] if settings.sweeps else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
     return [f"results/{name}/tables/{table}" for table in tables] + [
         f"results/{name}/report.html"

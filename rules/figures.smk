@@ -80,20 +80,19 @@ rule draw_sweep:
     input:
         "results/{campaign}/tables/rmse.csv",
     output:
-        "results/{campaign}/figures/rmse_against_{figure}.{format}",
+        "results/{campaign}/figures/sweep_{sweep}.{format}",
     log:
-        "results/{campaign}/logs/figures/rmse_against_{figure}.{format}.log",
+        "results/{campaign}/logs/figures/sweep_{sweep}.{format}.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        values=swept,
-        axis_label=lambda wildcards: sweep_of(wildcards).axis_label
-        or sweep_of(wildcards).setting,
+        swept=lambda wildcards: sweep_of(wildcards).combinations(wildcards.sweep),
+        axis_label=lambda wildcards: sweep_of(wildcards).label,
         dpi=dpi,
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing RMSE against {wildcards.figure} ({wildcards.format})"
+        "{wildcards.campaign}: drawing sweep {wildcards.sweep} ({wildcards.format})"
     script:
         "../scripts/draw_sweep.py"
 
@@ -177,9 +176,9 @@ rule report:
     input:
         by_structure="results/{campaign}/figures/rmse_by_structure.svg",
         sweeps=lambda wildcards: expand(
-            "results/{campaign}/figures/rmse_against_{figure}.svg",
+            "results/{campaign}/figures/sweep_{sweep}.svg",
             campaign=wildcards.campaign,
-            figure=campaign(wildcards.campaign).figures.rmse_against,
+            sweep=campaign(wildcards.campaign).sweeps,
         ),
         phonon_vs_force=lambda wildcards: (
             f"results/{wildcards.campaign}/figures/phonon_vs_force.svg"
@@ -224,11 +223,7 @@ rule report:
     conda:
         ENVIRONMENT
     params:
-        campaign=lambda wildcards: campaign(wildcards.campaign).model_dump(
-            mode="json",
-            exclude_defaults=True,
-            exclude={"fits": {"__all__": {"resources"}}},
-        ),
+        campaign=lambda wildcards: campaign(wildcards.campaign).as_written(),
         version=VERSIONS["figures"],
     message:
         "{wildcards.campaign}: writing the report"

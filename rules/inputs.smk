@@ -177,9 +177,7 @@ def pristine_crystals(wildcards):
     if constraints is None:
         return []
     names = (
-        settings.learnt
-        if constraints.structures == "all"
-        else constraints.structures
+        settings.learnt if constraints.structures == "all" else constraints.structures
     )
     return [f"results/{wildcards.campaign}/relaxed/{name}.extxyz" for name in names]
 
@@ -348,15 +346,8 @@ def first_cell(wildcards):
     return campaign(wildcards.campaign).phonons.cells[0]
 
 
-def swept(wildcards):
-    """The setting's value in each fit of a sweep."""
-    settings = campaign(wildcards.campaign)
-    sweep = sweep_of(wildcards)
-    return {fit: setting_of(settings.fits[fit], sweep.setting) for fit in sweep.fits}
-
-
 def sweep_of(wildcards):
-    return look_up(wildcards, "figures/rmse_against/{figure}")
+    return look_up(wildcards, "sweeps/{sweep}")
 
 
 def sparse_points(wildcards):
@@ -378,7 +369,7 @@ def other_formats(wildcards):
     """Figures that the page does not hold itself, but the campaign asks for."""
     settings = campaign(wildcards.campaign)
     stems = ["rmse_by_structure"]
-    stems += [f"rmse_against_{figure}" for figure in settings.figures.rmse_against]
+    stems += [f"sweep_{sweep}" for sweep in settings.sweeps]
     stems += ["phonon_vs_force"] if settings.trained else []
     stems += [f"parity/{fit}" for fit in settings.trained]
     stems += ["database_errors"] if tested_databases(wildcards) else []

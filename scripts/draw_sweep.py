@@ -8,6 +8,6 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.tables import read_rmse_table
 
     figure = draw_rmse_against(
-        read_rmse_table(snakemake.input[0]), snakemake.params.values, snakemake.params.axis_label
+        read_rmse_table(snakemake.input[0]), snakemake.params.swept, snakemake.params.axis_label
     )
     save_figure(figure, snakemake.output[0], snakemake.params.dpi)

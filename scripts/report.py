@@ -13,7 +13,7 @@ with job(snakemake.threads, snakemake.log[0]):
     campaign = Campaign.model_validate(snakemake.params.campaign)
     figures = FigureFiles(
         by_structure=Path(inputs.by_structure),
-        sweeps=dict(zip(campaign.figures.rmse_against, map(Path, inputs.sweeps), strict=True)),
+        sweeps=dict(zip(campaign.sweeps, map(Path, inputs.sweeps), strict=True)),
         phonon_vs_force=Path(inputs.phonon_vs_force) if inputs.phonon_vs_force else None,
         database_errors=Path(inputs.database_errors) if inputs.database_errors else None,
         parity={Path(path).stem: Path(path).with_suffix("") for path in inputs.parity},

@@ -33,6 +33,7 @@ from phonsmith.tables import (
     read_rmse_table,
     rmse_table,
     special_point_table,
+    sweeps_table,
     to_markdown,
 )
 
@@ -250,6 +251,19 @@ def test_empty_tables():
     assert tuple(rmse_table([]).columns) == RMSE_COLUMNS
     assert special_point_table([]).empty
     assert mechanics_table([]).empty
+
+
+def test_sweeps_table_sets_settings_beside_rmse(benchmarks):
+    rmse = rmse_table(benchmarks)
+    fit = rmse["fit"].iloc[0]
+    swept = {fit: {"soap.n_sparse": 10, "kind": "gap"}, "absent": {"soap.n_sparse": 20}}
+    table = sweeps_table(rmse, {"s": swept})
+    rows = rmse[rmse["fit"] == fit]
+    assert len(table) == 2 * len(rows)
+    points = table[table["setting"] == "soap.n_sparse"]
+    assert set(points["value"]) == {10}
+    assert points["rmse_thz"].tolist() == pytest.approx(rows["rmse_thz"].tolist(), nan_ok=True)
+    assert set(table["sweep"]) == {"s"}
 
 
 def test_special_point_table(benchmarks, reference):

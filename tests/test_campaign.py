@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from phonsmith import schema
-from phonsmith.campaign import load_campaign, setting_of
+from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.errors import PhonsmithError
 
 GOOD = {
@@ -99,7 +100,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "fits/gap/learn_from", ["constraint"], ["fits.gap.learn_from"]),
         (GOOD, "fits/mace/stage_two_start_epoch", 100, ["fits.mace", "stage_two", "max_epochs"]),
         (GOOD, "phonons/cells", ["relaxed", "relaxed"], ["phonons", "twice"]),
-        (GOOD, "fits", {}, ["fits", "at least 1"]),
+        (GOOD, "fits", {}, ["fits", "at least one"]),
         (GOOD, "fits/reference", {"kind": "gap"}, ["fits.reference", "taken"]),
         (GOOD, "fits/gap/kind", "nequip", ["fits.gap", "nequip"]),
         (GOOD, "fits/gap/sigma/force", 1, ["fits.gap.sigma.force", "unknown key"]),
@@ -113,9 +114,27 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "figures/formats", ["gif"], ["figures.formats", "gif", "svg"]),
         (
             GOOD,
-            "figures/rmse_against",
-            {"f": {"setting": "soap.n_sparse", "fits": ["gap", "mace"]}},
-            ["figures.rmse_against.f", "mace", "soap.n_sparse"],
+            "sweeps",
+            {"s": {"recipe": {"kind": "gap"}, "settings": {"soap.n_sparse": [0]}}},
+            ["sweeps.s", "n_sparse = 0", "greater than 0"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {"s": {"recipe": {"kind": "gap"}, "settings": {"soap.nsparse": [5]}}},
+            ["sweeps.s", "soap.nsparse", "not permitted"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {"s": {"recipe": {"kind": "gap"}, "settings": {"seed": [1, 1]}}},
+            ["sweeps.s", "seed", "twice"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {"gap": {"recipe": {"kind": "gap"}, "settings": {}}},
+            ["sweeps.gap.settings", "at least 1"],
         ),
         (RECORDED, "structures/mp-149/recorded", "b.yaml", ["b.yaml", "source.files"]),
         (RECORDED, "structures/mp-149/recorded", "../b.yaml", ["recorded", ".."]),
@@ -187,13 +206,6 @@ def test_shipped_campaigns_are_valid(repository):
         assert load_campaign(file).description
 
 
-def test_setting_of_a_fit(tmp_path):
-    fit = load_campaign(write(tmp_path, GOOD)).fits["gap"]
-    assert setting_of(fit, "soap.n_sparse") == 1000
-    assert setting_of(fit, "force_proportional.factor") is None
-    assert setting_of(fit, "nothing.here") is None
-
-
 def test_schema_and_settings_page_are_those_of_the_models(repository):
     assert (repository / schema.SCHEMA).read_text() == schema.schema(), "run `make schema`"
     assert (repository / schema.PAGE).read_text() == schema.page(), "run `make schema`"
@@ -212,3 +224,24 @@ def test_every_setting_is_explained():
     assert len(table) > 100
     assert json.loads(schema.schema())["title"] == "Campaign"
     assert unexplained == []
+
+
+def test_a_sweep_is_a_fit_for_every_combination():
+    sweep = {
+        "recipe": {"kind": "gap", "label": "GAP", "soap": {"l_max": 4}},
+        "settings": {"force_proportional.factor": [0.1, 1e-4], "soap.n_sparse": [50, 100]},
+    }
+    campaign = Campaign.model_validate({**GOOD, "sweeps": {"f": sweep}})
+    names = ["f-0.1-50", "f-0.1-100", "f-0.0001-50", "f-0.0001-100"]
+    assert list(campaign.fits) == [*GOOD["fits"], *names]
+    fit = campaign.fits["f-0.0001-100"]
+    assert (fit.force_proportional.factor, fit.soap.n_sparse, fit.soap.l_max) == (1e-4, 100, 4)
+    assert fit.label == "GAP, factor = 0.0001, n_sparse = 100"
+    again = Campaign.model_validate(campaign.model_dump(mode="json", by_alias=True))
+    assert again.fits == campaign.fits
+
+
+def test_a_sweep_must_not_hide_a_fit():
+    sweep = {"recipe": {"kind": "gap"}, "settings": {"seed": [1]}}
+    with pytest.raises(ValidationError, match="there is a fit s-1 already"):
+        Campaign.model_validate({**GOOD, "fits": {"s-1": {"kind": "gap"}}, "sweeps": {"s": sweep}})

@@ -55,7 +55,7 @@ class FigureFiles:
     by_structure
         RMSE against structure, SVG.
     sweeps
-        RMSE against a setting, SVG, by the name of the figure.
+        RMSE against a setting, SVG, by the name of the sweep.
     phonon_vs_force
         Phonon against force RMSE, SVG.
     database_errors
@@ -162,11 +162,9 @@ def _summary(campaign: Campaign) -> str:
 
 def settings_in_words(campaign: Campaign) -> str:
     """The settings that differ from the defaults, as in a campaign file; checksums left out."""
-    settings = campaign.model_dump(
-        mode="json", exclude_defaults=True, exclude={"description": True, "figures": True}
-    )
-    for fit in settings["fits"].values():
-        fit.pop("resources", None)
+    settings = campaign.as_written()
+    for key in ("description", "figures"):
+        settings.pop(key, None)
     _shorten(settings)
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
     return str(text)
@@ -193,8 +191,7 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
         )
     ]
     for name, path in figures.sweeps.items():
-        sweep = campaign.figures.rmse_against[name]
-        words = sweep.axis_label or sweep.setting
+        words = campaign.sweeps[name].label
         found.append(_embedded(path, f"Phonon RMSE against {words} ({name})."))
     if figures.phonon_vs_force is not None:
         found.append(

@@ -12,13 +12,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+)
 
 from phonsmith.figures.style import (
     BLACK,
     CELLS,
+    COLOURS,
     DOUBLE_COLUMN_INCH,
     GREY,
+    MARKERS,
     SINGLE_COLUMN_INCH,
     Look,
     style,
@@ -191,19 +199,29 @@ def _note(figure: Figure, table: pd.DataFrame) -> None:
 # --- against a setting -----------------------------------------------------------------------
 
 
-def draw_rmse_against(table: pd.DataFrame, values: Mapping[str, float], axis_label: str) -> Figure:
-    """RMSE against one setting of the fits: a thin line per structure, a thick one for the mean.
+def draw_rmse_against(
+    table: pd.DataFrame, swept: Mapping[str, Mapping[str, Any]], axis_label: str
+) -> Figure:
+    """RMSE against one setting of the fits.
+
+    With one setting: a thin line per structure, a thick one for the mean. With several, the first
+    is the axis, and there is one line, a mean, for each combination of the others.
 
     Parameters
     ----------
-    values
-        The setting's value for each fit to show. The axis is logarithmic where positive values
-        span a factor of ten or more.
+    swept
+        The settings of each fit to show, by name, in the same order for all. Values that are no
+        numbers stand at equal distances; the axis is logarithmic where positive numbers span a
+        factor of ten or more.
     axis_label
-        The setting in words, with its unit.
+        The first setting in words, with its unit.
     """
-    table = table[table["fit"].isin(values)]
+    table = table[table["fit"].isin(swept)]
     cells = _in_order(table["cell"])
+    axis = _SweptAxis.of([next(iter(settings.values())) for settings in swept.values()])
+    places = {fit: axis.place(next(iter(settings.values()))) for fit, settings in swept.items()}
+    series = {fit: _other_settings(settings) for fit, settings in swept.items()}
+    names = list(dict.fromkeys(series.values()))
     with style():
         width = SINGLE_COLUMN_INCH if len(cells) == 1 else DOUBLE_COLUMN_INCH
         figure = Figure(figsize=(width, 2.7), layout="constrained")
@@ -211,75 +229,105 @@ def draw_rmse_against(table: pd.DataFrame, values: Mapping[str, float], axis_lab
         _log_rmse_axis(panels, table["rmse_thz"])
         for axes, cell in zip(panels, cells, strict=True):
             part = table[table["cell"] == cell]
-            rmse = part.assign(value=part["fit"].map(values)).pivot_table(
-                index="value", columns="structure", values="rmse_thz", dropna=False
-            )
-            _draw_sweep(axes, rmse)
+            for number, name in enumerate(names):
+                fits = [fit for fit in swept if series[fit] == name]
+                rmse = part[part["fit"].isin(fits)]
+                rmse = rmse.assign(value=rmse["fit"].map(places)).pivot_table(
+                    index="value", columns="structure", values="rmse_thz", dropna=False
+                )
+                if len(names) == 1:
+                    _draw_structures(axes, rmse)
+                _draw_mean(axes, rmse, _series_colour(number, len(names)), MARKERS[number % 8])
             axes.set_title(CELLS[cell])
             axes.set_xlabel(axis_label)
             axes.label_outer()
-        _sweep_axis(panels, sorted(set(values.values())))
-        _sweep_legend(figure, bool(table["rmse_thz"].isna().any()), columns=2 * len(cells))
+        axis.put_on(panels)
+        incomplete = bool(table["rmse_thz"].isna().any())
+        _sweep_legend(figure, names, incomplete, columns=2 * len(cells))
     return figure
+
+
+def _other_settings(settings: Mapping[str, Any]) -> str:
+    """All but the first, in words; empty where there is one only."""
+    _, *others = settings.items()
+    return ", ".join(f"{key.split('.')[-1]} = {_short(value)}" for key, value in others)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class _SweptAxis(NamedTuple):
+    """Where the values of the swept setting stand on the axis."""
+
+    values: list[Any]
+    numeric: bool
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> "_SweptAxis":
+        distinct = list(dict.fromkeys(values))
+        numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct)
+        return cls(sorted(distinct) if numeric else distinct, numeric)
+
+    def place(self, value: Any) -> float:
+        return float(value) if self.numeric else float(self.values.index(value))
+
+    def put_on(self, panels: Sequence[Axes]) -> None:
+        places = [self.place(value) for value in self.values]
+        logarithmic = self.numeric and places[0] > 0 and places[-1] >= 10 * places[0]
+        for axes in panels:
+            if logarithmic:
+                axes.set_xscale("log")
+            axes.xaxis.set_major_locator(FixedLocator(places))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_major_formatter(FixedFormatter([_short(v) for v in self.values]))
 
 
 _THIN = "#9A9A9A"
 _THICK = "#0072B2"
 
 
-def _draw_sweep(axes: Axes, rmse: pd.DataFrame) -> None:
+def _series_colour(number: int, count: int) -> str:
+    return _THICK if count == 1 else COLOURS[number % len(COLOURS)]
+
+
+def _draw_structures(axes: Axes, rmse: pd.DataFrame) -> None:
     """``rmse``: values of the setting × structures."""
     x = rmse.index.to_numpy(dtype=float)
     for structure in rmse:
         y = rmse[structure].to_numpy(dtype=float)
         axes.plot(x, np.maximum(y, SMALLEST_THZ), color=_THIN, lw=0.6, marker=".", ms=2.5)
-    complete = rmse.notna().all(axis=1)
-    axes.plot(
-        x,
-        np.maximum(rmse.mean(axis=1), SMALLEST_THZ),
-        color=_THICK,
-        lw=1.8,
-        marker="o",
-        ms=4,
-        label="mean",
-    )
-    if not complete.all():
+
+
+def _draw_mean(axes: Axes, rmse: pd.DataFrame, colour: str, marker: str) -> None:
+    mean = np.maximum(rmse.mean(axis=1), SMALLEST_THZ)
+    x = rmse.index.to_numpy(dtype=float)
+    axes.plot(x, mean, color=colour, lw=1.8, marker=marker, ms=4)
+    part = mean[~rmse.notna().all(axis=1)]
+    if len(part):
         # a mean over fewer structures is not comparable: hollow
-        part = rmse[~complete].mean(axis=1)
-        axes.plot(
-            part.index.to_numpy(dtype=float),
-            part,
-            ls="none",
-            marker="o",
-            ms=4,
-            mfc="white",
-            mec=_THICK,
-            zorder=3,
-        )
-        _draw_crosses(axes, part.index.to_numpy(dtype=float), BLACK)
+        there = part.index.to_numpy(dtype=float)
+        axes.plot(there, part, ls="none", marker=marker, ms=4, mfc="white", mec=colour, zorder=3)
+        _draw_crosses(axes, there, BLACK if colour == _THICK else colour)
 
 
-def _sweep_legend(figure: Figure, incomplete: bool, columns: int) -> None:
-    handles = [
-        _handle("one structure", color=_THIN, lw=0.6, marker=".", ms=2.5),
-        _handle("mean", color=_THICK, lw=1.8, marker="o", ms=4),
-    ]
+def _sweep_legend(figure: Figure, series: Sequence[str], incomplete: bool, columns: int) -> None:
+    if len(series) == 1:
+        handles = [
+            _handle("one structure", color=_THIN, lw=0.6, marker=".", ms=2.5),
+            _handle("mean", color=_THICK, lw=1.8, marker="o", ms=4),
+        ]
+    else:
+        handles = [
+            _handle(name, color=_series_colour(i, len(series)), lw=1.8, marker=MARKERS[i % 8], ms=4)
+            for i, name in enumerate(series)
+        ]
     if incomplete:
         handles += [
-            _handle("mean of fewer structures", marker="o", ms=4, mfc="white", mec=_THICK, lw=0),
+            _handle("mean of fewer structures", marker="o", ms=4, mfc="white", mec=GREY, lw=0),
             _handle("some structure without RMSE", marker="x", ms=4, color=BLACK, lw=0),
         ]
     figure.legend(handles=handles, loc="outside upper right", ncols=min(columns, len(handles)))
-
-
-def _sweep_axis(panels: Sequence[Axes], values: Sequence[float]) -> None:
-    logarithmic = values[0] > 0 and values[-1] >= 10 * values[0]
-    for axes in panels:
-        if logarithmic:
-            axes.set_xscale("log")
-        axes.xaxis.set_major_locator(FixedLocator(values))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 # --- against the errors of forces --------------------------------------------------------------
