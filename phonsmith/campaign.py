@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.recipes import Fit
+from phonsmith.recipes import ExistingFit, Fit
 from phonsmith.references import RecordedReference, Reference
 from phonsmith.settings import (
     Benchmarks,
@@ -73,11 +73,20 @@ class Campaign(Model):
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
-        """All potentials by name, those of the sweeps behind the others."""
-        fits: dict[str, Fit] = dict(self.recipes)
+        """All potentials by name: those of `fits` and of the sweeps, with their repeats."""
+        return {name: fit for repeats in self._repeats.values() for name, fit in repeats.items()}
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Names of all potentials by the first of their repeats."""
+        return {name: list(repeats) for name, repeats in self._repeats.items()}
+
+    @cached_property
+    def _repeats(self) -> dict[str, dict[str, Fit]]:
+        recipes: dict[str, Fit] = dict(self.recipes)
         for name, sweep in self.sweeps.items():
-            fits |= sweep.fits(name)
-        return fits
+            recipes |= sweep.fits(name)
+        return {name: repeats_of(name, fit) for name, fit in recipes.items()}
 
     @property
     def trained(self) -> list[str]:
@@ -109,7 +118,7 @@ class Campaign(Model):
                 )
         for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
             raise ValueError(f"structures.{name}: this name is taken; choose another")
-        self._check_sweeps()
+        self._check_fit_names()
         for name in RESERVED_FIT_NAMES & self.fits.keys():
             raise ValueError(f"fits.{name}: this name is taken; choose another")
         for name, fit in self.fits.items():
@@ -127,13 +136,19 @@ class Campaign(Model):
             raise ValueError("benchmarks.mechanics: recorded data cannot be strained; set false")
         return self
 
-    def _check_sweeps(self) -> None:
-        taken = set(self.recipes)
+    def _check_fit_names(self) -> None:
+        taken: set[str] = set()
+        for name, fit in self.recipes.items():
+            repeats = repeats_of(name, fit).keys()
+            if taken & repeats:
+                raise ValueError(f"fits.{name}.repeats: there is a fit {min(taken & repeats)}")
+            taken |= repeats
         for name, sweep in self.sweeps.items():
             try:
-                fits = sweep.fits(name).keys()
+                recipes = sweep.fits(name)
             except ValueError as error:
                 raise ValueError(f"sweeps.{name}.{error}") from None
+            fits = {one for key, fit in recipes.items() for one in repeats_of(key, fit)}
             if taken & fits:
                 raise ValueError(f"sweeps.{name}: there is a fit {min(taken & fits)} already")
             taken |= fits
@@ -198,6 +213,21 @@ class Campaign(Model):
     def level_of_theory(self) -> str:
         """What the labels are: code and functional, or the name of the calculator."""
         return self.reference.level_of_theory
+
+
+def repeats_of(name: str, fit: Fit) -> dict[str, Fit]:
+    """The fit itself and its repeats, by name, each with a seed of its own."""
+    if isinstance(fit, ExistingFit):
+        return {name: fit}
+    repeats: dict[str, Fit] = {name: fit.model_copy(update={"repeats": 1})}
+    for number in range(2, fit.repeats + 1):
+        changes = {
+            "repeats": 1,
+            "seed": fit.seed + number - 1,
+            "label": f"{fit.label or name}, repeat {number}",
+        }
+        repeats[f"{name}-r{number}"] = fit.model_copy(update=changes)
+    return repeats
 
 
 def _check_recorded(name: str, structure: Structure, reference: RecordedReference) -> None:

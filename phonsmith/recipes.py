@@ -37,6 +37,17 @@ class FitBase(Model):
     )
 
 
+class TrainedFit(FitBase):
+    """What all kinds of fits share that learn from labels."""
+
+    seed: NonNegativeInt = Field(0, description="Random seed.")
+    repeats: PositiveInt = Field(
+        1,
+        description="Fits of this recipe with seeds of their own (seed, seed + 1, …): error bars, "
+        "committees. The others are named after the first, `NAME-r2`, `NAME-r3`, …",
+    )
+
+
 class TwoBody(Model):
     """GAP's pair descriptor (distance_2b)."""
 
@@ -110,7 +121,7 @@ class ForceProportional(Model):
     kinds: list[Kind] = Field(["displaced"], min_length=1, description="Cells it applies to.")
 
 
-class GapFit(FitBase):
+class GapFit(TrainedFit):
     """Gaussian approximation potential, fitted with gap_fit."""
 
     kind: Literal["gap"] = Field(description="Which kind of fit this is.")
@@ -130,7 +141,6 @@ class GapFit(FitBase):
         "and would else count for little beside one that has twenty.",
     )
     sparse_jitter: PositiveFloat = Field(1e-8, description="gap_fit's sparse_jitter.")
-    seed: NonNegativeInt = Field(0, description="Random seed of gap_fit's choices.")
     extra_arguments: dict[str, str | int | float] = Field(
         default_factory=dict, description="Any further `keyword=value` of gap_fit."
     )
@@ -154,7 +164,7 @@ class MaceWeights(Model):
     )
 
 
-class MaceFit(FitBase):
+class MaceFit(TrainedFit):
     """MACE, trained from scratch."""
 
     kind: Literal["mace"] = Field(description="Which kind of fit this is.")
@@ -182,7 +192,6 @@ class MaceFit(FitBase):
     valid_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="Share of the training cells that steers the training; never test cells."
     )
-    seed: NonNegativeInt = Field(0, description="Random seed.")
     dtype: Literal["float32", "float64"] = Field("float64", description="Precision of training.")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="`auto` takes a GPU where there is one."

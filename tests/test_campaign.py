@@ -245,3 +245,14 @@ def test_a_sweep_must_not_hide_a_fit():
     sweep = {"recipe": {"kind": "gap"}, "settings": {"seed": [1]}}
     with pytest.raises(ValidationError, match="there is a fit s-1 already"):
         Campaign.model_validate({**GOOD, "fits": {"s-1": {"kind": "gap"}}, "sweeps": {"s": sweep}})
+
+
+def test_repeats_are_fits_with_seeds_of_their_own():
+    fits = {"gap": {"kind": "gap", "seed": 3, "repeats": 3}, "old": GOOD["fits"]["mace"]}
+    campaign = Campaign.model_validate({**GOOD, "fits": fits})
+    assert campaign.groups == {"gap": ["gap", "gap-r2", "gap-r3"], "old": ["old"]}
+    assert [campaign.fits[name].seed for name in campaign.groups["gap"]] == [3, 4, 5]
+    once = Campaign.model_validate({**GOOD, "fits": {**fits, "gap": {**fits["gap"], "repeats": 1}}})
+    assert once.fits["gap"] == campaign.fits["gap"]  # nothing to fit again
+    with pytest.raises(ValidationError, match="there is a fit gap-r2"):
+        Campaign.model_validate({**GOOD, "fits": {"gap-r2": {"kind": "gap"}, **fits}})
