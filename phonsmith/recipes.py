@@ -41,6 +41,11 @@ class TrainedFit(FitBase):
     """What all kinds of fits share that learn from labels."""
 
     seed: NonNegativeInt = Field(0, description="Random seed.")
+    training_cells: PositiveInt | None = Field(
+        None,
+        description="Learn from so many of the training cells only, chosen by the seed; a larger "
+        "number takes the same ones and more. Isolated atoms and constraints do not count.",
+    )
     repeats: PositiveInt = Field(
         1,
         description="Fits of this recipe with seeds of their own (seed, seed + 1, …): error bars, "

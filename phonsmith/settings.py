@@ -138,9 +138,9 @@ class Structure(Model):
     )
     role: Literal["train", "benchmark", "test"] = Field(
         "train",
-        description="`train`: fits learn from it, and its phonons are compared. `benchmark`: no fit "
-        "ever learns from it, its phonons are compared: out of sample. `test`: its labelled cells "
-        "only measure errors of energies, forces and stresses.",
+        description="`train`: fits learn from it, and its phonons are compared. `benchmark`: no "
+        "fit ever learns from it, its phonons are compared: out of sample. `test`: its labelled "
+        "cells only measure errors of energies, forces and stresses.",
     )
     born: str | None = Field(
         None,
@@ -369,6 +369,54 @@ class Benchmarks(Model):
         False,
         description="Also compare equation of state and elastic constants; needs a reference that "
         "is a calculator.",
+    )
+
+
+# --- the loop -------------------------------------------------------------------------------
+
+
+class Goal(Model):
+    """When a potential is good enough."""
+
+    rmse_thz: PositiveFloat = Field(description="Largest phonon RMSE of a structure.")
+    structures_percent: Annotated[float, Field(gt=0, le=100)] = Field(
+        100.0, description="Share of the structures that have to meet the criteria."
+    )
+    cell: CellChoice = Field("relaxed", description="Cell of the phonons that count.")
+    no_false_imaginary: bool = Field(
+        True, description="No imaginary modes where the reference has none."
+    )
+    max_volume_error_percent: PositiveFloat | None = Field(
+        1.0, description="Largest error of the relaxed volume; null: any."
+    )
+    max_force_rmse_ev_per_angstrom: PositiveFloat | None = Field(
+        None, description="Largest RMSE of force components on the test set, anharmonic cells too."
+    )
+    harmonic_only: bool = Field(
+        False,
+        description="Stop on harmonic phonons alone. Has to be said, since potentials with good "
+        "phonons can be far off in anharmonic properties such as the thermal conductivity.",
+    )
+
+    @model_validator(mode="after")
+    def _more_than_harmonic(self) -> Self:
+        if self.max_force_rmse_ev_per_angstrom is None and not self.harmonic_only:
+            raise ValueError(
+                "these criteria are harmonic only; add max_force_rmse_ev_per_angstrom, or say "
+                "`harmonic_only: true`"
+            )
+        return self
+
+
+class Loop(Model):
+    """Generations: new cells until the goal is met."""
+
+    goal: Goal
+    max_generations: Annotated[int, Field(ge=1, le=100)] = Field(
+        5, description="Generations in all, the first included."
+    )
+    cells_per_structure: PositiveInt = Field(
+        5, description="New rattled cells of each structure that does not meet the goal."
     )
 
 

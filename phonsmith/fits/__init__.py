@@ -9,11 +9,12 @@ from ase import Atoms
 from pydantic import TypeAdapter
 
 from phonsmith.calculators import Potential, make_calculator
-from phonsmith.datasets import Baseline
+from phonsmith.datasets import ALWAYS_TRAIN, Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit
+from phonsmith.seeds import seed_for
 
 __all__ = [
     "TargetCounts",
@@ -69,17 +70,39 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
 
 
 def learnable(frames: Sequence[Atoms], fit: GapFit | MaceFit, has_energies: bool) -> list[Atoms]:
-    """Copies of the frames that ``fit`` learns from; isolated atoms where energies count."""
+    """Copies of the frames that ``fit`` learns from; isolated atoms where energies count.
+
+    Raises
+    ------
+    PhonsmithError
+        There are none, or fewer than the fit's ``training_cells``.
+    """
     wanted = set(fit.learn_from) | ({"isolated_atom"} if has_energies else set())
     chosen = [atoms.copy() for atoms in frames if atoms.info.get("kind", "recorded") in wanted]
     if not has_energies:
         for atoms in chosen:
             atoms.info.pop(ENERGY, None)
-    if not any(atoms.info.get("kind") not in ("isolated_atom", "constraint") for atoms in chosen):
+    cells = [one for one in chosen if one.info.get("kind") not in ALWAYS_TRAIN]
+    if not cells:
         raise PhonsmithError(
             f"learn_from: no labelled cell of kind {', '.join(fit.learn_from)} in the training set"
         )
-    return chosen
+    if fit.training_cells is None:
+        return chosen
+    if fit.training_cells > len(cells):
+        raise PhonsmithError(
+            f"training_cells: {fit.training_cells} are wanted, the training set has {len(cells)}"
+        )
+    cells.sort(key=lambda one: _lot(one, fit.seed))
+    kept = {id(one) for one in cells[: fit.training_cells]}
+    return [one for one in chosen if id(one) in kept or one.info.get("kind") in ALWAYS_TRAIN]
+
+
+def _lot(cell: Atoms, seed: int) -> int:
+    """A number for drawing lots that depends on the cell alone, not on the others."""
+    info = cell.info
+    name = f"training cells/{info.get('structure', '')}/{info.get('kind', '')}"
+    return seed_for(seed, name, int(info.get("generation", 0)), int(info.get("index", -1)))
 
 
 def recipe(settings: dict[str, Any]) -> GapFit | MaceFit | ExistingFit:

@@ -1,0 +1,244 @@
+"""The loop: whether the potentials of a generation are good enough, and what is asked for next."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+
+from phonsmith.benchmarks import Record
+from phonsmith.files import read_json, write_json
+from phonsmith.settings import Goal, Loop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class StructureVerdict(Record):
+    """One structure of one recipe; numbers are means over its repeats.
+
+    ``noise_thz`` is the standard deviation of the RMSE over the repeats, None for a single fit.
+    ``reason`` says what is not good enough, and is empty where all is.
+    """
+
+    structure: str
+    rmse_thz: float | None
+    noise_thz: float | None
+    volume_error_percent: float | None
+    false_imaginary: bool
+    reason: str
+
+    @property
+    def meets(self) -> bool:
+        """Whether the structure meets all criteria."""
+        return not self.reason
+
+
+class FitVerdict(Record):
+    """One recipe with its repeats, against the goal.
+
+    ``change_thz`` is the change of the mean RMSE since the last generation, ``significant`` whether
+    it is larger than the noise of both; None where one cannot tell.
+    """
+
+    fit: str
+    repeats: list[str]
+    structures: list[StructureVerdict]
+    mean_rmse_thz: float | None
+    noise_thz: float | None
+    force_rmse_ev_per_angstrom: float | None
+    change_thz: float | None
+    significant: bool | None
+    reasons: list[str]
+
+    @property
+    def meets(self) -> bool:
+        """Whether the recipe meets the goal."""
+        return not self.reasons
+
+    @property
+    def share_percent(self) -> float:
+        """Share of the structures that meet the criteria."""
+        return 100 * float(np.mean([one.meets for one in self.structures]))
+
+
+class GenerationVerdict(Record):
+    """What one generation has come to: the file ``generations/gen{g}.json``.
+
+    ``stop`` is "goal" or "max_generations", or None where the loop goes on; then ``next_cells``
+    says how many new cells of which structures the next generation labels. ``labels`` counts the
+    labels so far.
+    """
+
+    campaign: str
+    generation: int
+    stop: Literal["goal", "max_generations"] | None
+    best: str
+    fits: list[FitVerdict]
+    labels: dict[str, int]
+    next_cells: dict[str, int]
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        return cls.model_validate(read_json(path))
+
+
+def judge(
+    campaign: str,
+    generation: int,
+    loop: Loop,
+    *,
+    rmse: "pd.DataFrame",
+    groups: Mapping[str, Sequence[str]],
+    learnt: Sequence[str],
+    labels: Mapping[str, int],
+    force_rmse: Mapping[str, float] | None = None,
+    before: GenerationVerdict | None = None,
+) -> GenerationVerdict:
+    """The verdict on one generation.
+
+    Parameters
+    ----------
+    rmse
+        Table of this generation, see :func:`phonsmith.tables.rmse_table`.
+    groups
+        Fits by the first of their repeats.
+    learnt
+        Structures that new cells may be made of.
+    labels
+        Number of labels of each structure up to this generation.
+    force_rmse
+        Force RMSE on the test set (eV/Å) of each fit, where the goal asks for it.
+    before
+        The verdict on the generation before.
+    """
+    rows = rmse[rmse["cell"] == loop.goal.cell]
+    earlier = {one.fit: one for one in before.fits} if before else {}
+    fits = [
+        _judge_fit(
+            name, repeats, rows, loop.goal, force_rmse=force_rmse or {}, before=earlier.get(name)
+        )
+        for name, repeats in groups.items()
+    ]
+    best = max(fits, key=_rank)
+    stop: Literal["goal", "max_generations"] | None = None
+    if best.meets:
+        stop = "goal"
+    elif generation + 1 >= loop.max_generations:
+        stop = "max_generations"
+    failing = {one.structure for one in best.structures if not one.meets}
+    wanted = [name for name in learnt if name in failing] or list(learnt)
+    return GenerationVerdict(
+        campaign=campaign,
+        generation=generation,
+        stop=stop,
+        best=best.fit,
+        fits=fits,
+        labels=dict(labels),
+        next_cells={} if stop else dict.fromkeys(wanted, loop.cells_per_structure),
+    )
+
+
+def _rank(fit: FitVerdict) -> tuple[bool, float, float]:
+    mean = np.inf if fit.mean_rmse_thz is None else fit.mean_rmse_thz
+    return fit.meets, fit.share_percent, -mean
+
+
+def _judge_fit(
+    name: str,
+    repeats: Sequence[str],
+    rmse: "pd.DataFrame",
+    goal: Goal,
+    *,
+    force_rmse: Mapping[str, float],
+    before: FitVerdict | None,
+) -> FitVerdict:
+    rows = rmse[rmse["fit"].isin(repeats)]
+    structures = [
+        _judge_structure(str(structure), part, goal)
+        for structure, part in rows.groupby("structure", sort=False)
+    ]
+    # the mean over structures of each repeat, then over repeats
+    complete = rows.groupby("fit")["rmse_thz"].mean() if rows["rmse_thz"].notna().all() else None
+    mean = None if complete is None else float(complete.mean())
+    noise = None if complete is None else _spread(complete.to_numpy(dtype=float))
+    forces = [force_rmse[one] for one in repeats if one in force_rmse]
+    force = float(np.mean(forces)) if forces else None
+    change, significant = _change(mean, noise, before)
+    return FitVerdict(
+        fit=name,
+        repeats=list(repeats),
+        structures=structures,
+        mean_rmse_thz=mean,
+        noise_thz=noise,
+        force_rmse_ev_per_angstrom=force,
+        change_thz=change,
+        significant=significant,
+        reasons=_shortcomings(structures, force, goal),
+    )
+
+
+def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> StructureVerdict:
+    """``rows``: one for each repeat."""
+    lost = [str(reason) for reason in rows.loc[rows["rmse_thz"].isna(), "reason"]]
+    values = rows["rmse_thz"].to_numpy(dtype=float)
+    rmse = None if lost else float(values.mean())
+    errors = rows["volume_error_percent"].dropna().to_numpy(dtype=float)
+    volume = float(errors[np.abs(errors).argmax()]) if len(errors) else None
+    imaginary = bool(rows["false_imaginary"].fillna(False).any())
+    reasons = lost[:1]
+    if rmse is not None and rmse > goal.rmse_thz:
+        reasons.append(f"RMSE {rmse:.3f} THz above {goal.rmse_thz:g} THz")
+    limit = goal.max_volume_error_percent
+    if limit is not None and volume is not None and abs(volume) > limit:
+        reasons.append(f"volume error {volume:+.2f} % beyond {limit:g} %")
+    if imaginary and goal.no_false_imaginary:
+        reasons.append("imaginary modes that the reference has not")
+    return StructureVerdict(
+        structure=structure,
+        rmse_thz=rmse,
+        noise_thz=None if lost else _spread(values),
+        volume_error_percent=volume,
+        false_imaginary=imaginary,
+        reason="; ".join(reasons),
+    )
+
+
+def _shortcomings(
+    structures: Sequence[StructureVerdict], force_rmse: float | None, goal: Goal
+) -> list[str]:
+    reasons = []
+    met = 100 * float(np.mean([one.meets for one in structures]))
+    if met < goal.structures_percent:
+        failing = ", ".join(one.structure for one in structures if not one.meets)
+        reasons.append(
+            f"{met:.0f} % of the structures meet the criteria, {goal.structures_percent:g} % are "
+            f"asked for; not {failing}"
+        )
+    limit = goal.max_force_rmse_ev_per_angstrom
+    if limit is not None and (force_rmse is None or force_rmse > limit):
+        found = "unknown" if force_rmse is None else f"{force_rmse:.3g} eV/Å"
+        reasons.append(f"force RMSE on the test set is {found}, {limit:g} eV/Å is asked for")
+    return reasons
+
+
+def _spread(values: np.ndarray) -> float | None:
+    """Standard deviation over repeats; None for one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _change(
+    mean: float | None, noise: float | None, before: FitVerdict | None
+) -> tuple[float | None, bool | None]:
+    """Change of the mean RMSE, and whether it is larger than the noise of both."""
+    if before is None or mean is None or before.mean_rmse_thz is None:
+        return None, None
+    change = mean - before.mean_rmse_thz
+    if noise is None or before.noise_thz is None:
+        return change, None
+    return change, abs(change) > float(np.hypot(noise, before.noise_thz))

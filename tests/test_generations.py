@@ -1,0 +1,113 @@
+"""The loop: verdicts on generations."""
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from phonsmith.generations import GenerationVerdict, judge
+from phonsmith.settings import Goal, Loop
+
+COLUMNS = ["fit", "structure", "cell", "rmse_thz", "volume_error_percent", "false_imaginary"]
+
+
+def table(*rows):
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame["reason"] = frame["rmse_thz"].isna().map({True: "symmetry lost", False: ""})
+    return frame.astype({"rmse_thz": float, "false_imaginary": "boolean"})
+
+
+def loop(goal=None, **changes):
+    goal = Goal(**{"rmse_thz": 0.1, "harmonic_only": True, **(goal or {})})
+    return Loop(**{"goal": goal, "max_generations": 3, "cells_per_structure": 4, **changes})
+
+
+def verdict(rows, generation=0, rules=None, **more):
+    fits = dict.fromkeys(row[0] for row in rows)
+    given = {"groups": {fit: [fit] for fit in fits}, "learnt": ["a", "b"], "labels": {"a": 6}}
+    return judge("c", generation, rules or loop(), rmse=table(*rows), **{**given, **more})
+
+
+GOOD = [("gap", "a", "relaxed", 0.05, 0.2, False), ("gap", "b", "relaxed", 0.09, -0.3, False)]
+
+
+def test_a_fit_that_meets_the_goal_ends_the_loop():
+    found = verdict([*GOOD, ("gap", "a", "reference", 9.0, 0.0, True)])
+    assert (found.stop, found.best, found.next_cells) == ("goal", "gap", {})
+    assert found.fits[0].mean_rmse_thz == pytest.approx(0.07)
+    assert found.fits[0].structures[1].volume_error_percent == -0.3
+    assert found.labels == {"a": 6}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (("gap", "b", "relaxed", 0.11, 0.0, False), "RMSE 0.110 THz above 0.1 THz"),
+        (("gap", "b", "relaxed", 0.05, -1.5, False), "volume error -1.50 % beyond 1 %"),
+        (("gap", "b", "relaxed", 0.05, 0.0, True), "imaginary modes that the reference has not"),
+        (("gap", "b", "relaxed", None, None, None), "symmetry lost"),
+    ],
+)
+def test_a_failing_structure_gets_new_cells(row, words):
+    found = verdict([GOOD[0], row])
+    assert found.stop is None
+    assert found.next_cells == {"b": 4}
+    first, second = found.fits[0].structures
+    assert first.meets
+    assert second.reason == words
+    assert "not b" in found.fits[0].reasons[0]
+    assert verdict([GOOD[0], row], generation=2).stop == "max_generations"
+
+
+def test_a_share_of_the_structures_may_do():
+    rows = [GOOD[0], ("gap", "b", "relaxed", 0.5, 0.0, False)]
+    assert verdict(rows, rules=loop({"structures_percent": 50})).stop == "goal"
+    assert verdict(rows, rules=loop({"structures_percent": 51})).stop is None
+
+
+def test_forces_on_the_test_set_can_keep_the_loop_going():
+    rules = loop({"harmonic_only": False, "max_force_rmse_ev_per_angstrom": 0.05})
+    found = verdict(GOOD, rules=rules, force_rmse={"gap": 0.06})
+    assert found.stop is None
+    assert "force RMSE on the test set is 0.06 eV/Å" in found.fits[0].reasons[0]
+    assert found.next_cells == {"a": 4, "b": 4}  # no structure is to blame: all get new cells
+    assert verdict(GOOD, rules=rules, force_rmse={"gap": 0.04}).stop == "goal"
+    assert verdict(GOOD, rules=rules).stop is None
+
+
+def test_new_cells_are_those_of_the_best_fit_and_of_structures_to_learn_from():
+    rows = [
+        ("bad", "a", "relaxed", 0.9, 0.0, False),
+        ("bad", "b", "relaxed", 0.9, 0.0, False),
+        ("good", "a", "relaxed", 0.05, 0.0, False),
+        ("good", "b", "relaxed", 0.2, 0.0, False),
+    ]
+    assert (verdict(rows).best, verdict(rows).next_cells) == ("good", {"b": 4})
+    assert verdict(rows, learnt=["a"]).next_cells == {"a": 4}
+
+
+def test_repeats_give_noise_and_say_what_is_significant():
+    def rows(*values):
+        return [(f"gap-r{i}", "a", "relaxed", value, 0.0, False) for i, value in enumerate(values)]
+
+    groups = {"groups": {"gap": ["gap-r0", "gap-r1"]}, "learnt": ["a"]}
+    first = verdict(rows(0.30, 0.40), **groups)
+    (fit,) = first.fits
+    assert fit.mean_rmse_thz == pytest.approx(0.35)
+    assert fit.noise_thz == pytest.approx(0.1 / 2**0.5)
+    assert (fit.change_thz, fit.significant) == (None, None)
+    little = verdict(rows(0.30, 0.36), generation=1, before=first, **groups).fits[0]
+    assert little.change_thz == pytest.approx(-0.02)
+    assert little.significant is False
+    much = verdict(rows(0.11, 0.12), generation=1, before=first, **groups).fits[0]
+    assert much.significant is True
+
+
+def test_a_verdict_comes_back_from_its_file(tmp_path):
+    found = verdict([GOOD[0], ("gap", "b", "relaxed", None, None, None)])
+    found.save(tmp_path / "gen0.json")
+    assert GenerationVerdict.load(tmp_path / "gen0.json") == found
+
+
+def test_stopping_on_phonons_alone_has_to_be_said():
+    with pytest.raises(ValidationError, match="harmonic_only: true"):
+        Goal(rmse_thz=0.1)
