@@ -3,12 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: help demo test test-all lint format schema lock clean
+.PHONY: help demo test test-all test-dft quantum-espresso pseudopotentials lint format schema lock clean
 
 help:
 	@echo "make demo      run the demo campaign (about ten minutes on two cores)"
 	@echo "make test      run the tests"
-	@echo "make test-all  run the tests with the slow ones"
+	@echo "make test-all  run the tests with the slow ones, without those of DFT codes"
+	@echo "make test-dft  run the tests with Quantum ESPRESSO (fifteen minutes on two cores)"
+	@echo "make pseudopotentials   make the pseudopotentials of si-qe-small"
 	@echo "make lint      check style, types, workflow"
 	@echo "make clean     remove .venv; results stay"
 	@echo "make schema    write the JSON schema, the settings page and envs/ from their sources"
@@ -27,10 +29,31 @@ demo: .venv/.ready
 	@$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config 'campaigns=["si-demo"]'
 
 test: .venv/.ready
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow and not dft"
 
 test-all: .venv/.ready
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not dft"
+
+test-dft: .venv/.ready quantum-espresso
+	@$(BIN)/python -m pytest -m dft tests/dft
+
+# name OpenBLAS: with the reference BLAS pw.x takes twice the time
+QE_PACKAGES := quantum-espresso quantum-espresso-data openmpi-bin libopenblas0-pthread
+quantum-espresso:
+	@command -v pw.x >/dev/null && command -v ld1.x >/dev/null && command -v mpirun >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $(QE_PACKAGES) >/dev/null; \
+	else echo "pw.x, ld1.x and mpirun are needed; install Quantum ESPRESSO (Debian: $(QE_PACKAGES))" >&2; exit 1; fi
+
+# PBEsol from the recipe in the PBE file that Debian's quantum-espresso-data brings
+PSEUDO_FROM ?= /usr/share/espresso/pseudo
+PSEUDO_TO := config/pseudopotentials
+pseudopotentials: $(PSEUDO_TO)/Si.pbesol-nl-rrkjus_psl.1.0.0.UPF
+
+$(PSEUDO_TO)/Si.pbesol-nl-rrkjus_psl.1.0.0.UPF: | .venv/.ready
+	@$(BIN)/python -m phonsmith.labels.pseudopotentials PBEsol \
+	  $(PSEUDO_FROM)/Si.pbe-nl-rrkjus_psl.1.0.0.UPF $(PSEUDO_TO)
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

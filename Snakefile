@@ -17,7 +17,9 @@ include: "rules/datasets.smk"
 include: "rules/fits.smk"
 include: "rules/phonons.smk"
 include: "rules/benchmarks.smk"
+include: "rules/generations.smk"
 include: "rules/figures.smk"
+include: "rules/plan.smk"
 
 
 rule all:

@@ -168,21 +168,23 @@ def _with_dtype(dtype: str, build: Callable[[], BaseCalculator]) -> BaseCalculat
 
     MACE sets torch's default for the whole process, and relies on it later; CHGNet breaks then.
     """
+    with torch_dtype(dtype):
+        calculator = build()
+    calculator.calculate = torch_dtype(dtype)(calculator.calculate)
+    return calculator
+
+
+@contextlib.contextmanager
+def torch_dtype(dtype: str) -> Iterator[None]:
+    """torch's default precision ("float32" or "float64") while the body runs."""
     import torch
 
-    @contextlib.contextmanager
-    def default_dtype() -> Iterator[None]:
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(getattr(torch, dtype))
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(before)
-
-    with default_dtype():
-        calculator = build()
-    calculator.calculate = default_dtype()(calculator.calculate)
-    return calculator
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _imported(source: PotentialSource) -> BaseCalculator:

@@ -19,6 +19,7 @@ from phonsmith.settings import (
     Datasets,
     Figures,
     Labels,
+    Loop,
     Model,
     Name,
     Phonons,
@@ -40,7 +41,14 @@ class Campaign(Model):
 
     description: str = Field("", description="One line for tables and reports.")
     seed: NonNegativeInt = Field(0, description="Seed of every random choice.")
-    structures: dict[Name, Structure] = Field(min_length=1, description="The crystals, by id.")
+    structures_from: str | list[str] = Field(
+        default_factory=list,
+        description="Files with further `structures`, as the choice of candidates writes them; "
+        "relative to the project. An entry in `structures` goes before one of the same id there.",
+    )
+    structures: dict[Name, Structure] = Field(
+        default_factory=dict, description="The crystals, by id."
+    )
     reference: Reference
     relaxation: Relaxation = Relaxation()
     supercells: Supercells = Supercells()
@@ -54,6 +62,7 @@ class Campaign(Model):
     )
     phonons: Phonons = Phonons()
     benchmarks: Benchmarks = Benchmarks()
+    loop: Loop | None = Field(None, description="Generations until a goal is met; without it, one.")
     figures: Figures = Figures()
 
     @property
@@ -89,6 +98,18 @@ class Campaign(Model):
         return {name: repeats_of(name, fit) for name, fit in recipes.items()}
 
     @property
+    def judges(self) -> list[str]:
+        """The fits that help to choose the cells of the next generation."""
+        if self.loop is None:
+            return []
+        repeats = self.groups[self.loop.judges or self.trained[0]]
+        selection = self.loop.selection
+        if selection.method == "committee":
+            return repeats
+        features = selection.method == "farthest" and selection.descriptor == "mace"
+        return repeats[:1] if selection.dynamics or features else []
+
+    @property
     def trained(self) -> list[str]:
         """Names of the fits that are trained on labels."""
         return [name for name, fit in self.fits.items() if fit.kind != "existing"]
@@ -108,6 +129,8 @@ class Campaign(Model):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if not self.structures:
+            raise ValueError("structures: give at least one, here or in `structures_from`")
         for name, structure in self.structures.items():
             if self.recorded:
                 _check_recorded(name, structure, self.recorded)
@@ -119,6 +142,7 @@ class Campaign(Model):
         for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
             raise ValueError(f"structures.{name}: this name is taken; choose another")
         self._check_fit_names()
+        self._check_loop()
         for name in RESERVED_FIT_NAMES & self.fits.keys():
             raise ValueError(f"fits.{name}: this name is taken; choose another")
         for name, fit in self.fits.items():
@@ -135,6 +159,28 @@ class Campaign(Model):
         if self.benchmarks.mechanics and self.recorded:
             raise ValueError("benchmarks.mechanics: recorded data cannot be strained; set false")
         return self
+
+    def _check_loop(self) -> None:
+        if self.loop is None:
+            return
+        if self.recorded:
+            raise ValueError("loop: recorded data cannot label new cells")
+        if "rattled" not in self.supercells.kinds:
+            raise ValueError("loop: new cells are rattled ones; supercells.kinds lacks `rattled`")
+        if not self.trained:
+            raise ValueError("loop: no fit learns from new cells")
+        judges = self.loop.judges or self.trained[0]
+        if judges not in self.groups or judges not in self.trained:
+            raise ValueError(f"loop.judges: there is no trained fit '{judges}'")
+        if self.loop.selection.method == "committee" and len(self.groups[judges]) < 2:
+            raise ValueError(
+                f"loop.selection: a committee needs `repeats: 2` or more of '{judges}'"
+            )
+        if self.loop.goal.cell not in self.phonons.cells:
+            raise ValueError(
+                f"loop.goal.cell: phonons.cells has no '{self.loop.goal.cell}', it has "
+                f"{', '.join(self.phonons.cells)}"
+            )
 
     def _check_fit_names(self) -> None:
         taken: set[str] = set()
@@ -286,7 +332,7 @@ _StrictLoader.add_constructor(
 
 
 def load_campaign(path: str | Path) -> Campaign:
-    """Read and check one campaign file.
+    """Read and check one campaign file, and the lists of structures it names.
 
     Raises
     ------
@@ -294,25 +340,51 @@ def load_campaign(path: str | Path) -> Campaign:
         One line: the file, the key's path, what was found and what is allowed.
     """
     path = Path(path)
+    settings = _load_yaml(path, "campaign file")
+    try:
+        lists = _paths(settings.get("structures_from"))
+        found = {name: one for file in lists for name, one in _structures_in(file).items()}
+        own = settings.get("structures") or {}
+        if found and isinstance(own, dict):
+            settings["structures"] = found | own
+        return Campaign.model_validate(settings)
+    except PhonsmithError as error:
+        raise PhonsmithError(f"{path}: structures_from: {error}") from None
+    except ValidationError as error:
+        raise PhonsmithError(f"{path}: {in_words(error)}") from None
+
+
+def _paths(given: Any) -> list[str]:
+    """The files of ``structures_from``; what is none is left to the validation."""
+    paths = [given] if isinstance(given, str) else given
+    return [one for one in paths if isinstance(one, str)] if isinstance(paths, list) else []
+
+
+def _structures_in(file: str) -> dict[str, Any]:
+    content = _load_yaml(Path(file), "list of structures")
+    structures = content.get("structures")
+    if set(content) != {"structures"} or not isinstance(structures, dict):
+        raise PhonsmithError(f"{file}: has to hold `structures`, a mapping of ids, and no more")
+    return structures
+
+
+def _load_yaml(path: Path, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise PhonsmithError(f"{path}: no such campaign file") from None
+        raise PhonsmithError(f"{path}: no such {what}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PhonsmithError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     try:
-        settings = yaml.load(text, Loader=_StrictLoader)
+        content = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
         problem = getattr(error, "problem", None) or "not valid YAML"
         raise PhonsmithError(f"{path}:{line} {problem}") from None
-    if not isinstance(settings, dict):
+    if not isinstance(content, dict):
         raise PhonsmithError(f"{path}: has to be a mapping of keys to values")
-    try:
-        return Campaign.model_validate(settings)
-    except ValidationError as error:
-        raise PhonsmithError(f"{path}: {in_words(error)}") from None
+    return content
 
 
 def in_words(error: ValidationError) -> str:

@@ -292,6 +292,16 @@ def constraint_frames(crystals: Mapping[str, Atoms], settings: ConstraintCells) 
     return frames
 
 
+def without_crystals(settings: Datasets, names: Collection[str]) -> Datasets:
+    """The same settings with no pseudo-observations of these crystals."""
+    constraints = settings.constraints
+    if constraints is None or constraints.structures == "all":
+        return settings
+    kept = [name for name in constraints.structures if name not in names]
+    changed = constraints.model_copy(update={"structures": kept})
+    return settings.model_copy(update={"constraints": changed})
+
+
 # --- energy zero -------------------------------------------------------------------------------
 
 
@@ -300,7 +310,7 @@ class Baseline:
     """Energies of single atoms (eV) that a fit subtracts, and where they come from."""
 
     e0s: dict[str, float]
-    origin: Literal["isolated_atoms", "least_squares", "forces_only"]
+    origin: Literal["isolated_atoms", "least_squares", "forces_only", "estimated", "foundation"]
 
     @property
     def has_energies(self) -> bool:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from phonsmith.benchmarks import Record
+from phonsmith.datasets import ALWAYS_TRAIN
 from phonsmith.files import read_json, write_json
 from phonsmith.settings import Goal, Loop
 
 if TYPE_CHECKING:
     import pandas as pd
+    from ase import Atoms
 
 
 class StructureVerdict(Record):
@@ -78,6 +80,22 @@ class GenerationVerdict(Record):
     labels: dict[str, int]
     next_cells: dict[str, int]
 
+    def in_words(self) -> str:
+        """What was found, a line for each recipe, and what follows from it."""
+        total = sum(self.labels.values())
+        lines = [f"{self.campaign}, generation {self.generation}: {total} labels"]
+        for one in self.fits:
+            mean = "no mean RMSE" if one.mean_rmse_thz is None else f"mean {one.mean_rmse_thz:.3f}"
+            noise = "" if one.noise_thz is None else f" ± {one.noise_thz:.3f}"
+            verdict = "meets the goal" if one.meets else "; ".join(one.reasons)
+            lines.append(f"  {one.fit}: {mean}{noise} THz; {verdict}")
+        if self.stop:
+            lines.append(f"  the loop ends with {self.best}: {STOP_IN_WORDS[self.stop]}")
+        else:
+            cells = ", ".join(f"{number} of {name}" for name, number in self.next_cells.items())
+            lines.append(f"  generation {self.generation + 1} asks for new cells: {cells}")
+        return "\n".join(lines)
+
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
         write_json(path, self.model_dump(mode="json"))
@@ -86,6 +104,9 @@ class GenerationVerdict(Record):
     def load(cls, path: str | Path) -> Self:
         """Read what :meth:`save` wrote."""
         return cls.model_validate(read_json(path))
+
+
+STOP_IN_WORDS = {"goal": "the goal is met", "max_generations": "no generations are left"}
 
 
 def judge(
@@ -242,3 +263,75 @@ def _change(
     if noise is None or before.noise_thz is None:
         return change, None
     return change, abs(change) > float(np.hypot(noise, before.noise_thz))
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def test_set_force_rmse(errors: Mapping[str, "pd.DataFrame"]) -> dict[str, float]:
+    """RMSE of force components (eV/Å) on the test set, from the errors of each fit.
+
+    Fits without test cells are left out. See :func:`phonsmith.fits.errors.errors_of`.
+    """
+    found = {}
+    for fit, table in errors.items():
+        rows = table.query(
+            "set == 'test' and kind == 'all' and structure == 'all' and quantity == 'force'"
+        )
+        if len(rows):
+            found[fit] = float(rows["rmse"].iloc[0])
+    return found
+
+
+def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
+    """One row per generation, recipe and structure.
+
+    Columns: campaign, generation, labels (so far, of all structures), fit, structure, rmse_thz
+    (mean of the repeats), noise_thz, volume_error_percent, false_imaginary, meets, reason,
+    fit_meets, stop.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "campaign": verdict.campaign,
+                "generation": verdict.generation,
+                "labels": sum(verdict.labels.values()),
+                "fit": fit.fit,
+                "structure": one.structure,
+                **one.model_dump(exclude={"structure", "reason"}),
+                "meets": one.meets,
+                "reason": one.reason,
+                "fit_meets": fit.meets,
+                "stop": verdict.stop,
+            }
+            for verdict in verdicts
+            for fit in verdict.fits
+            for one in fit.structures
+        ]
+    )
+
+
+def data_per_generation(train: Sequence["Atoms"], test: Sequence["Atoms"]) -> "pd.DataFrame":
+    """Cells of the final data set up to each generation (SI of Ertural et al. 2025, table 4).
+
+    Columns: generation, train, test (numbers of labelled cells of this generation and all before;
+    isolated atoms and constraints are not counted), share_of_final_training_set_percent.
+    """
+    import pandas as pd
+
+    def count(frames: Sequence["Atoms"], generation: int) -> int:
+        return sum(
+            one.info.get("kind") not in ALWAYS_TRAIN
+            and int(one.info.get("generation", 0)) <= generation
+            for one in frames
+        )
+
+    last = max((int(one.info.get("generation", 0)) for one in (*train, *test)), default=0)
+    rows = [
+        {"generation": g, "train": count(train, g), "test": count(test, g)} for g in range(last + 1)
+    ]
+    table = pd.DataFrame(rows)
+    share = 100 * table["train"] / max(1, int(table["train"].iloc[-1]))
+    return table.assign(share_of_final_training_set_percent=share)

@@ -64,7 +64,7 @@ def reference_phonons(
     Raises
     ------
     MissingLabels
-        A displaced cell has no label.
+        A displaced cell has no label, or the crystal was left out.
     PhonsmithError
         There are no displaced cells, or force constants do not follow from them (:func:`coverage`);
         a displaced cell differs from its label; or the BORN file cannot be read.
@@ -74,6 +74,10 @@ def reference_phonons(
     found = {int(one.info["index"]): one for one in of_kinds(labels, ["displaced"])}
     frames = [found[index] for index in range(len(cells)) if index in found]
     name = str(frames[0].info.get("structure", "")) if frames else ""
+    if not cells and not labels:
+        raise MissingLabels(
+            f"phonons {phonon.unitcell.formula}: the crystal is left out, it has no supercells"
+        )
     if not cells:
         raise PhonsmithError(
             f"phonons {phonon.unitcell.formula}: no recorded cell is an undistorted supercell of "

@@ -1,10 +1,14 @@
 """Reference methods: one typed model for each, with units in the names."""
 
-from typing import Annotated, Any, ClassVar, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from phonsmith.settings import Model, PotentialSource, Source
+from phonsmith.settings import Model, Name, PotentialSource, Source
+
+IncarValue = bool | int | float | str | list[int | float | str]
+"""A value of an INCAR key, as YAML has it."""
 
 
 class ReferenceBase(Model):
@@ -95,10 +99,122 @@ class DftReference(ReferenceBase):
     )
 
 
+class EspressoPseudopotentials(Model):
+    """Which pseudopotential file belongs to which element."""
+
+    folder: str = Field(min_length=1, description="Folder of the UPF files, as seen by the jobs.")
+    files: dict[str, str] | None = Field(None, min_length=1, description="File of each element.")
+    family: Literal["SSSP", "PseudoDojo"] | None = Field(
+        None,
+        description="Instead of `files`, where the folder holds a whole release of a family and "
+        "nothing else: SSSP goes by the family's table SSSP*.json in the folder and compares "
+        "MD5 sums; PseudoDojo takes the one UPF file whose name begins with the element.",
+    )
+    allow_other_functional: bool = Field(
+        False,
+        description="Use files made for another functional with the one of the reference (pw.x's "
+        "input_dft), as people use SSSP with PBEsol; false refuses them.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.files is None) == (self.family is None):
+            raise ValueError("give either `files` or `family`")
+        return self
+
+
 class EspressoReference(DftReference):
     """Labels from Quantum ESPRESSO's pw.x."""
 
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {
+        **DftReference.NOT_PHYSICS,
+        "isolated_atom_edges_angstrom": True,
+        "pools": True,
+        "reuse_density": True,
+        "pseudopotentials": {"folder": True},
+    }
+
     method: Literal["espresso"] = Field(description="Which reference method this is.")
+    pseudopotentials: EspressoPseudopotentials
+    ecutwfc_ry: PositiveFloat = Field(description="Cutoff of the wavefunctions in Ry.")
+    ecutrho_ry: PositiveFloat | None = Field(
+        None,
+        description="Cutoff of the density in Ry; by default 4 times that of the wavefunctions "
+        "with norm-conserving pseudopotentials, 8 times with ultrasoft ones and PAW.",
+    )
+    shifted_mesh: bool = Field(
+        False, description="Shift the mesh of k-points by half a step along all vectors."
+    )
+    occupations: Literal["smearing", "fixed"] = Field(
+        "smearing",
+        description="`smearing` is right for metals and, as narrow as it is by default, for "
+        "insulators too. `fixed` is faster (fewer bands) and for sure insulators only.",
+    )
+    smearing: Literal["gaussian", "methfessel-paxton", "marzari-vanderbilt", "fermi-dirac"] = Field(
+        "gaussian", description="Kind of smearing."
+    )
+    degauss_ry: PositiveFloat = Field(
+        0.0037, description="Width of the smearing in Ry; 0.0037 is 0.05 eV, VASP's SIGMA here."
+    )
+    conv_thr_ry: Annotated[float, Field(gt=0, le=1e-7)] = Field(
+        1e-11,
+        description="The SCF has converged when the error of the cell's energy is estimated below "
+        "this, in Ry. Phonons need it tight, since the error of forces goes with its root: about "
+        "1e-5 eV/Å at 1e-11, 3e-4 at 1e-8 (eight silicon atoms).",
+    )
+    mixing_beta: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.7, description="Share of the new density in the next one; less for difficult cells."
+    )
+    electron_maxstep: PositiveInt = Field(100, description="SCF steps at most.")
+    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    starting_magnetization: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
+        default_factory=dict,
+        description="With magnetism, at the start, by element: spin polarisation of the valence "
+        "electrons, -1 to 1; elements not named have none.",
+    )
+    pools: PositiveInt = Field(
+        1, description="Groups of cores that share the k-points of one run (pw.x -nk)."
+    )
+    command: str | None = Field(
+        None,
+        description="Command of pw.x, `{cores}` standing for their number; by default `pw.x` on "
+        "one core and `mpirun -np {cores} pw.x` on more. ph.x is called in the same way.",
+    )
+    reuse_density: bool = Field(
+        False,
+        description="Start the SCF from the density of the last cell with the same atoms, instead "
+        "of from overlapping free atoms.",
+    )
+    isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        (10.0, 10.5, 11.0),
+        description="Edges of the box of an isolated atom; different ones, so that partly filled "
+        "shells find their state.",
+    )
+    input_data: dict[Literal["control", "system", "electrons"], dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Further keys of pw.x by namelist, e.g. `{system: {vdw_corr: dft-d3}}`.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ecutrho_ry is not None and self.ecutrho_ry < 4 * self.ecutwfc_ry:
+            raise ValueError("ecutrho_ry has to be at least four times ecutwfc_ry")
+        if self.starting_magnetization and not self.magnetism:
+            raise ValueError("starting_magnetization needs magnetism: true")
+        if self.magnetism and not any(self.starting_magnetization.values()):
+            raise ValueError("magnetism needs starting_magnetization, or it stays at zero")
+        if self.magnetism and self.occupations == "fixed":
+            raise ValueError("magnetism needs occupations: smearing")
+        if self.cores % self.pools:
+            raise ValueError("cores has to be a multiple of pools")
+        if self.command is not None and not re.search(r"(^|[\s/])pw\.x(\s|$)", self.command):
+            raise ValueError("command has to run pw.x, e.g. `mpirun -np {cores} pw.x`")
+        if self.command is not None and self.cores > 1 and "{cores}" not in self.command:
+            raise ValueError("command has to say where the number of `{cores}` goes")
+        for section, keys in self.input_data.items():
+            for key in keys:
+                _check_further_key(section, key)
+        return self
 
     @property
     def level_of_theory(self) -> str:
@@ -106,15 +222,191 @@ class EspressoReference(DftReference):
         return f"Quantum ESPRESSO {self.functional}"
 
 
+_REFUSED_KEYS = {
+    "scf_must_converge": "labels have to converge",
+    "calculation": "phonsmith sets it",
+    "tprnfor": "phonsmith sets it",
+    "tstress": "phonsmith sets it",
+    "outdir": "phonsmith sets it",
+    "prefix": "phonsmith sets it",
+    "wfcdir": "phonsmith sets it",
+    "verbosity": "phonsmith sets it",
+    "disk_io": "phonsmith sets it",
+    "restart_mode": "phonsmith sets it",
+    "max_seconds": "use time_limit_minutes",
+    "pseudo_dir": "use pseudopotentials.folder",
+    "input_dft": "use functional",
+    "ecutwfc": "use ecutwfc_ry",
+    "ecutrho": "use ecutrho_ry",
+    "occupations": "use occupations",
+    "smearing": "use smearing",
+    "degauss": "use degauss_ry",
+    "nspin": "use magnetism",
+    "starting_magnetization": "use starting_magnetization",
+    "tot_charge": "phonsmith labels neutral cells",
+    "ibrav": "phonsmith sets it",
+    "celldm": "phonsmith sets it",
+    "nat": "phonsmith sets it",
+    "ntyp": "phonsmith sets it",
+    "conv_thr": "use conv_thr_ry",
+    "mixing_beta": "use mixing_beta",
+    "electron_maxstep": "use electron_maxstep",
+    "startingpot": "use reuse_density",
+    "startingwfc": "use reuse_density",
+}
+"""Keys of pw.x that a campaign cannot set by ``input_data``, and why."""
+
+
+def _check_further_key(section: str, key: str) -> None:
+    name = key.lower().partition("(")[0]
+    if name in _REFUSED_KEYS:
+        raise ValueError(f"input_data.{section}.{key}: not here; {_REFUSED_KEYS[name]}")
+
+
 class VaspReference(DftReference):
     """Labels from VASP, run under custodian."""
 
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {**DftReference.NOT_PHYSICS, "command_gamma": True}
+
     method: Literal["vasp"] = Field(description="Which reference method this is.")
+    potcars: dict[str, str] = Field(
+        min_length=1,
+        description="POTCAR of each element, e.g. `{Sn: Sn_d}`, in the folder that pymatgen's "
+        "setting PMG_VASP_PSP_DIR names.",
+    )
+    potcar_family: str | None = Field(
+        None,
+        pattern=r"^(PBE|LDA)(_5[24](_W_HASH)?|_64)?$",
+        description="Release of the POTCARs, by pymatgen's name; by default PBE_54, and LDA_54 "
+        "with the functional LDA.",
+    )
+    encut_ev: PositiveFloat = Field(
+        700.0, description="Cutoff of the plane waves in eV (ENCUT), the same for all cells."
+    )
+    ediff_ev: Annotated[float, Field(gt=0, le=1e-5)] = Field(
+        1e-7,
+        description="The SCF has converged when the energy of the cell changes by less than this, "
+        "in eV (EDIFF).",
+    )
+    ismear: Literal[-1, 0, 1, 2] = Field(
+        0,
+        description="Smearing (ISMEAR): 0 Gaussian, -1 Fermi-Dirac, 1 and 2 Methfessel-Paxton "
+        "(metals only).",
+    )
+    sigma_ev: PositiveFloat = Field(0.05, description="Width of the smearing in eV (SIGMA).")
+    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    magmom: dict[str, float] = Field(
+        default_factory=dict,
+        description="With magnetism, at the start, by element: moment of an atom in Bohr "
+        "magnetons (MAGMOM); elements not named have none.",
+    )
+    volume: Literal["relaxed", "fixed"] = Field(
+        "relaxed",
+        description="Whether relaxation changes the volume (ISIF 3) or only the shape of the cell "
+        "(ISIF 4), for crystals wanted at chosen volumes.",
+    )
+    command: str | None = Field(
+        None,
+        description="Command of VASP, `{cores}` standing for their number; by default `vasp_std` "
+        "on one core and `mpirun -np {cores} vasp_std` on more.",
+    )
+    command_gamma: str | None = Field(
+        None,
+        description="Command for cells that have the Γ point alone, e.g. `mpirun -np {cores} "
+        "vasp_gam`: same results, in half the time. By default `command`.",
+    )
+    isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        (14.0, 15.0, 16.0),
+        description="Edges of the box of an isolated atom; different ones, so that partly filled "
+        "shells find their state.",
+    )
+    incar: dict[str, IncarValue] = Field(
+        default_factory=dict,
+        description="Further INCAR keys for all runs, e.g. `{IVDW: 12, NCORE: 4}`. Keys that share "
+        "out the work (NCORE, NPAR, KPAR, ...) do not make labels stale.",
+    )
+    incar_by_structure: dict[Name, dict[str, IncarValue]] = Field(
+        default_factory=dict,
+        description="INCAR keys for the cells of single structures, before `incar`; here ISMEAR, "
+        "SIGMA and KSPACING may be set too.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.potcar_family and (self.potcar_family[:3] == "LDA") != (self.functional == "LDA"):
+            raise ValueError(
+                f"potcar_family {self.potcar_family} is not made for {self.functional}; PBE and "
+                "PBEsol need POTCARs of PBE, LDA those of LDA"
+            )
+        if self.magnetism != any(self.magmom.values()):
+            raise ValueError("magnetism: true and magmom go together; without moments it stays 0")
+        if self.cores > 1:
+            for key in ("command", "command_gamma"):
+                command = getattr(self, key)
+                if command is not None and "{cores}" not in command:
+                    raise ValueError(f"{key} has to say where the number of `{{cores}}` goes")
+        _check_incar(self.incar, "incar", _REFUSED_TAGS)
+        for name, tags in self.incar_by_structure.items():
+            refused = {k: v for k, v in _REFUSED_TAGS.items() if k not in _TAGS_OF_STRUCTURES}
+            _check_incar(tags, f"incar_by_structure.{name}", refused)
+        return self
 
     @property
     def level_of_theory(self) -> str:
         """What the labels are, as tables and figures name it."""
         return f"VASP {self.functional}"
+
+    @property
+    def family(self) -> str:
+        """The release of the POTCARs."""
+        return self.potcar_family or ("LDA_54" if self.functional == "LDA" else "PBE_54")
+
+    def physics(self) -> dict[str, Any]:
+        """The settings that labels depend on, as plain JSON."""
+        settings = super().physics()
+        settings["incar"] = without_shares(settings["incar"])
+        by_structure = settings["incar_by_structure"]
+        settings["incar_by_structure"] = {
+            name: without_shares(tags) for name, tags in by_structure.items()
+        }
+        return settings
+
+
+def without_shares(tags: dict[str, Any]) -> dict[str, Any]:
+    """INCAR keys without those that share out the work among cores."""
+    return {key: value for key, value in tags.items() if key.upper() not in _SHARES}
+
+
+_SHARES = frozenset(("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE", "LSCALAPACK", "NCSHMEM"))
+_TAGS_OF_STRUCTURES = frozenset(("ISMEAR", "SIGMA", "KSPACING"))
+_SET_BY_PHONSMITH = (
+    *("SYSTEM", "NSW", "IBRION", "ISIF", "ISTART", "ICHARG", "LWAVE", "LCHARG", "NWRITE"),
+    *("LEPSILON", "LCALCEPS", "KGAMMA"),
+)
+_REFUSED_TAGS = {
+    **dict.fromkeys(_SET_BY_PHONSMITH, "phonsmith sets it"),
+    **dict.fromkeys(("GGA", "METAGGA", "LHFCALC", "LIBXC1", "LIBXC2"), "use functional"),
+    **dict.fromkeys(("ISPIN", "MAGMOM", "NUPDOWN"), "use magnetism and magmom"),
+    **dict.fromkeys(("LNONCOLLINEAR", "LSORBIT"), "phonsmith labels collinear states"),
+    "ENCUT": "use encut_ev",
+    "EDIFF": "use ediff_ev",
+    "EDIFFG": "use relaxation.fmax_ev_per_angstrom",
+    "ISMEAR": "use ismear, or incar_by_structure",
+    "SIGMA": "use sigma_ev, or incar_by_structure",
+    "KSPACING": "use kspacing_per_angstrom, or incar_by_structure",
+    "NELECT": "phonsmith labels neutral cells",
+}
+"""INCAR keys that a campaign cannot set by ``incar``, and why."""
+
+
+def _check_incar(tags: dict[str, Any], where: str, refused: dict[str, str]) -> None:
+    names = [tag.strip().upper() for tag in tags]
+    for tag, name in zip(tags, names, strict=True):
+        if names.count(name) > 1:
+            raise ValueError(f"{where}: {name} is given twice")
+        reason = refused.get(name) or (name.startswith("ML_") and "labels are DFT")
+        if reason:
+            raise ValueError(f"{where}.{tag}: not here; {reason}")
 
 
 Reference = Annotated[

@@ -45,20 +45,38 @@ def reference_crystal(
     Raises
     ------
     PhonsmithError
-        It does not relax, or changes and the campaign wants to stop then.
+        It does not relax, or changes and the campaign wants to stop then. Where the campaign
+        leaves such crystals out, the verdict tells.
     """
-    atoms, verdict = _judged(crystal, method.relax(crystal, settings), settings)
-    if not verdict.converged:
+    from phonsmith.labels.checks import LabelFailed
+
+    leave_out = settings.on_change == "leave_out"
+    try:
+        result = method.relax(crystal, settings)
+    except (LabelFailed, UnusablePotential) as error:
+        wants_more = isinstance(error, LabelFailed) and error.wants
+        if not leave_out or wants_more:  # another try may have more of it
+            raise
+        return crystal, _not_relaxed(crystal, str(error), settings)
+    atoms, verdict = _judged(crystal, result, settings)
+    if not verdict.converged and not leave_out:
         raise PhonsmithError(
             f"structure {structure}: {verdict.reason}; raise relaxation.max_steps or "
-            "relaxation.fmax_ev_per_angstrom, or leave the structure out"
+            "relaxation.fmax_ev_per_angstrom, or set relaxation.on_change: leave_out"
         )
     if verdict.reason and settings.on_change == "stop":
         raise PhonsmithError(
-            f"structure {structure}: {verdict.reason} when relaxed by {method.name}; leave it "
-            "out, or set relaxation.on_change: report to go on with what it became"
+            f"structure {structure}: {verdict.reason} when relaxed by {method.name}; set "
+            "relaxation.on_change: leave_out to go on without it, or report to go on with what it "
+            "became"
         )
     return atoms, verdict
+
+
+def _not_relaxed(crystal: Atoms, reason: str, settings: Relaxation) -> "Verdict":
+    """The verdict on a crystal that the reference method cannot even compute."""
+    result = RelaxationResult(crystal, False, 0, math.inf, None)
+    return replace(compare(crystal, result, settings), reason=reason)
 
 
 def _judged(
@@ -185,6 +203,11 @@ class Verdict:
     volume_change_percent: float
     reason: str
 
+    @property
+    def lost(self) -> bool:
+        """Whether this is no longer the crystal: another structure, or never at rest."""
+        return not (self.converged and self.same_structure)
+
     def model_dump(self) -> dict[str, Any]:
         """The verdict as plain values for JSON."""
         return asdict(self)
@@ -193,6 +216,17 @@ class Verdict:
     def load(cls, path: str | Path) -> Self:
         """Read a verdict from JSON."""
         return cls(**read_json(path))
+
+
+def left_out(verdict: str | Path | None) -> str:
+    """Why a crystal is left out, empty where it is not; from the file of its verdict.
+
+    Campaigns that leave no crystal out give no file.
+    """
+    if not verdict:
+        return ""
+    found = Verdict.load(verdict)
+    return f"left out: {found.reason}" if found.lost else ""
 
 
 def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Verdict:

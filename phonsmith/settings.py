@@ -121,6 +121,28 @@ class PotentialSource(Model):
 # --- crystals -------------------------------------------------------------------------------
 
 
+class OptimadeEntry(Model):
+    """One entry of a database that speaks OPTIMADE."""
+
+    provider: Name | None = Field(
+        None,
+        description="Name of the database as pymatgen knows it, e.g. `oqmd`, `alexandria.pbe`.",
+    )
+    base_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#\s]+$",
+        description="Instead of `provider`: the address of any OPTIMADE database, with or without "
+        "the version (`/v1`) behind.",
+    )
+    id: str = Field(min_length=1, max_length=200, description="Id of the entry.")
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.provider is None) == (self.base_url is None):
+            raise ValueError("give either `provider` or `base_url`")
+        return self
+
+
 class Structure(Model):
     """One crystal of a campaign."""
 
@@ -129,6 +151,15 @@ class Structure(Model):
         description="Crystal file (POSCAR, CIF or extxyz), relative to the project. Recorded "
         "cells of the formats `extxyz`, `vasprun` and `outcar` need it too: at their volume and in "
         "their orientation.",
+    )
+    materials_project: str | None = Field(
+        None,
+        pattern=r"^(mp|mvc)-[0-9a-z]+$",
+        description="Id of the crystal in the Materials Project, e.g. `mp-149`, instead of `file`. "
+        "It is fetched once, with the key in MP_API_KEY, into `config/structures/fetched/`.",
+    )
+    optimade: OptimadeEntry | None = Field(
+        None, description="Entry of a database that speaks OPTIMADE, instead of `file`; likewise."
     )
     recorded: RelativePaths | None = Field(
         None,
@@ -150,8 +181,14 @@ class Structure(Model):
 
     @model_validator(mode="after")
     def _some_origin(self) -> Self:
-        if self.file is None and self.recorded is None:
-            raise ValueError("give `file`, `recorded`, or both")
+        from_database = [key for key in ("materials_project", "optimade") if getattr(self, key)]
+        others = [key for key in ("file", "recorded") if getattr(self, key)]
+        if not from_database and not others:
+            raise ValueError("give `file`, `materials_project`, `optimade` or `recorded`")
+        if len(from_database) + bool(others) > 1:
+            raise ValueError(
+                f"{' and '.join(from_database + others)} exclude each other: give one origin"
+            )
         return self
 
 
@@ -173,10 +210,12 @@ class Relaxation(Model):
     ltol: PositiveFloat = Field(0.1, description="StructureMatcher: fractional length tolerance.")
     stol: PositiveFloat = Field(0.1, description="StructureMatcher: site tolerance.")
     angle_tol_degree: PositiveFloat = Field(3.0, description="StructureMatcher: angle tolerance.")
-    on_change: Literal["stop", "report"] = Field(
+    on_change: Literal["stop", "report", "leave_out"] = Field(
         "report",
         description="What to do where the reference method turns a crystal into another one or "
-        "changes its space group.",
+        "changes its space group. `report` goes on with what it became. `leave_out` makes no "
+        "supercells of a crystal that became another one (by StructureMatcher) or does not "
+        "converge, and goes on with the others; a changed space group alone is reported.",
     )
 
 
@@ -408,6 +447,70 @@ class Goal(Model):
         return self
 
 
+class Dynamics(Model):
+    """Short molecular dynamics with the current fit, at constant volume; limits end bad runs."""
+
+    runs: PositiveInt = Field(
+        2,
+        description="Runs per structure and generation, each from a rattled cell of its own; run i "
+        "takes volume factor i modulo their number.",
+    )
+    temperature_kelvin: PositiveFloat = Field(300.0, description="Temperature of the thermostat.")
+    timestep_fs: PositiveFloat = Field(1.0, description="Time step.")
+    relaxation_time_fs: PositiveFloat = Field(
+        100.0, description="Time constant of the (Langevin) thermostat."
+    )
+    equilibration_steps: NonNegativeInt = Field(200, description="Steps before the snapshots.")
+    snapshots: PositiveInt = Field(10, description="Snapshots of each run.")
+    steps_between_snapshots: PositiveInt = Field(50, description="Steps to the next snapshot.")
+    max_temperature_factor: Annotated[float, Field(gt=1)] = Field(
+        3.0, description="A run ends where it gets hotter than this times its temperature."
+    )
+    max_force_ev_per_angstrom: PositiveFloat = Field(
+        20.0, description="A run ends where the force on an atom is larger."
+    )
+    min_distance_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.65,
+        description="A run ends where two atoms come closer than this fraction of the shortest "
+        "distance in its first cell.",
+    )
+    max_displacement_fraction: PositiveFloat = Field(
+        0.5,
+        description="A run ends where an atom has gone further than this fraction of the shortest "
+        "distance in its first cell: it has left its site.",
+    )
+
+
+class SoapDescriptor(Model):
+    """SOAP vectors that tell atomic environments apart."""
+
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
+    n_max: PositiveInt = Field(8, description="Radial functions.")
+    l_max: NonNegativeInt = Field(6, description="Largest angular momentum.")
+
+
+class Selection(Model):
+    """How the cells that a later generation labels are chosen from candidates without labels."""
+
+    method: Literal["random", "farthest", "committee"] = Field(
+        "random",
+        description="`random`; `farthest`: cells whose atomic environments are farthest from the "
+        "labelled ones; `committee`: cells on whose forces several fits disagree (a recipe with "
+        "`repeats`), far from each other.",
+    )
+    pool_size: PositiveInt = Field(
+        40, description="Rattled candidates per structure and generation."
+    )
+    descriptor: Literal["soap", "mace"] = Field(
+        "soap", description="What tells environments apart: SOAP, or the features of a MACE fit."
+    )
+    soap: SoapDescriptor = SoapDescriptor()
+    dynamics: Dynamics | None = Field(
+        None, description="Also take snapshots of molecular dynamics as candidates."
+    )
+
+
 class Loop(Model):
     """Generations: new cells until the goal is met."""
 
@@ -416,7 +519,13 @@ class Loop(Model):
         5, description="Generations in all, the first included."
     )
     cells_per_structure: PositiveInt = Field(
-        5, description="New rattled cells of each structure that does not meet the goal."
+        5, description="New cells of each structure that does not meet the goal."
+    )
+    selection: Selection = Selection()
+    judges: Name | None = Field(
+        None,
+        description="Recipe whose fits of the last generation are the committee, run the molecular "
+        "dynamics and give the features of the selection; default: the first that is trained.",
     )
 
 

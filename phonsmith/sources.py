@@ -1,7 +1,8 @@
 """Files of public data sets: from a mirror folder, the cache, or the web; always checksummed."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +55,14 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
     return cached
 
 
+def at_hand(source: Source, mirrors: Sequence[str | Path], cache: str | Path) -> bool:
+    """Whether every file of a data set is in a mirror or in the cache."""
+    return all(
+        find_in_mirrors(source, file, mirrors) or (Path(cache) / source.name / file).is_file()
+        for file in source.files
+    )
+
+
 def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) -> Path | None:
     """``{mirror}/{source.name}/{file}`` of the first mirror that has it; None if none has.
 
@@ -92,16 +101,28 @@ def _download(url: str, target: Path, expected: str) -> None:
 
 def _fetch(url: str, stream: BinaryIO) -> str:
     digest = hashlib.sha256()
-    remedy = "check address and network, or put the file into a mirror folder"
+    with opened(url, "check address and network, or put the file into a mirror folder") as answer:
+        while chunk := answer.read(CHUNK):
+            digest.update(chunk)
+            stream.write(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def opened(url: str, remedy: str) -> Iterator[BinaryIO]:
+    """The answer to a request for ``url``; faults of the body's reading are those of the request.
+
+    Raises
+    ------
+    PhonsmithError
+        One line with what went wrong and the ``remedy``.
+    """
     try:
         request = Request(url, headers={"User-Agent": "phonsmith"})
         with urlopen(request, timeout=TIMEOUT_S) as answer:
-            while chunk := answer.read(CHUNK):
-                digest.update(chunk)
-                stream.write(chunk)
+            yield answer
     except HTTPError as error:
         raise PhonsmithError(f"{url}: {error.code} {error.reason}; {remedy}") from None
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise PhonsmithError(f"{url}: cannot be fetched ({reason}); {remedy}") from None
-    return digest.hexdigest()

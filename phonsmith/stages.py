@@ -13,5 +13,7 @@ VERSIONS = {
     "errors": 1,
     "phonons": 1,
     "benchmarks": 1,
+    "generations": 1,
     "figures": 1,
+    "plan": 1,
 }

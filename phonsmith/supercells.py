@@ -307,6 +307,11 @@ def make_supercells(
     return phonon, frames
 
 
+def no_supercells(crystal: Atoms) -> tuple[Phonopy, list[Atoms]]:
+    """The same of a crystal that is left out: phonopy without displacements, and no cells."""
+    return make_phonopy(crystal, np.eye(3, dtype=int), primitive_matrix="P"), []
+
+
 def _named(cell: Atoms, **info: Any) -> Atoms:
     cell.info = info
     return cell

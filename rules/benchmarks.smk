@@ -7,6 +7,7 @@ rule benchmark:
         reference="results/{campaign}/phonons/reference/reference/{structure}.npz",
         spectra=spectra("npz"),
         verdicts=spectra("json"),
+        verdict=verdict_if_left_out,
         mechanics_reference=mechanics_of(
             "results/{campaign}/benchmarks/reference/mechanics/{structure}.json"
         ),
@@ -36,6 +37,7 @@ rule reference_mechanics:
     """Equation of state and elastic constants by the reference method."""
     input:
         "results/{campaign}/relaxed/{structure}.extxyz",
+        verdict=verdict_if_left_out,
         model=reference_model,
     output:
         "results/{campaign}/benchmarks/reference/mechanics/{structure}.json",
@@ -61,6 +63,7 @@ rule fit_mechanics:
     """Equation of state and elastic constants by a fit."""
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
+        verdict=verdict_if_left_out,
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
     output:

@@ -1,7 +1,9 @@
 """What every rules file uses: the campaigns, slices of their settings, and the targets."""
 
 import functools
+import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -17,7 +19,9 @@ os.environ.update(
 
 from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.checks import check_inputs
+from phonsmith.crystals import FETCHED, fetched_path
 from phonsmith.errors import PhonsmithError
+from phonsmith.recipes import REPLAY_SETS
 from phonsmith.site import load_site
 from phonsmith.stages import VERSIONS
 
@@ -51,6 +55,17 @@ except PhonsmithError as error:
     stop(error)
 
 
+MADE = re.compile(
+    r"(?P<folder>results/[^/]+/fits/[^/]+/gen\d+/model)/[^/]+"
+    r"|results/[^/]+/datasets/gen\d+/train\.extxyz"
+)
+
+
+def is_made(file):
+    """Whether a file that a campaign names is one that this pipeline makes."""
+    return MADE.fullmatch(file) is not None
+
+
 @functools.cache
 def campaign(name):
     """The campaign of this name, read once and checked with the files it names."""
@@ -58,7 +73,8 @@ def campaign(name):
     try:
         settings = load_campaign(path)
         if workflow.is_main_process:
-            check_inputs(settings, path, [Path(one) for one in config["mirrors"]])
+            mirrors = [Path(one) for one in config["mirrors"]]
+            check_inputs(settings, path, mirrors, made=is_made)
     except PhonsmithError as error:
         stop(error)
     return settings
@@ -141,8 +157,19 @@ def attempt(wildcards, attempt):
 
 
 def accepted_generation(name):
-    """The generation whose fits are used downstream: 0, as campaigns have no loop yet."""
-    return 0
+    """The generation whose fits are used downstream: the one with which the loop ends.
+
+    The only place that asks the checkpoint: where a verdict is missing, Snakemake makes it first
+    and asks again.
+    """
+    if campaign(name).loop is None:
+        return 0
+    for generation in range(campaign(name).loop.max_generations):
+        verdict = checkpoints.judge_generation.get(campaign=name, generation=generation)
+        with open(verdict.output[0], encoding="utf-8") as stream:
+            if json.load(stream)["stop"]:
+                return generation
+    stop(f"campaign {name}: the loop has no end; delete results/{name}/generations")
 
 
 def fit_of(wildcards):
@@ -162,6 +189,7 @@ def targets_of(name):
         "fits.csv",
     ]
     tables += ["errors.csv"] if settings.trained else []
+    tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
     return [f"results/{name}/tables/{table}" for table in tables] + [

@@ -7,6 +7,7 @@ rule make_dataset:
         train_structures=labelled(learnt),
         test_structures=labelled(held_out),
         pristine=pristine_crystals,
+        verdicts=verdicts_on_pristine,
         database_train=databases("train"),
         database_test=databases("test"),
         isolated_atoms=isolated_atoms,

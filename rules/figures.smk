@@ -171,6 +171,28 @@ rule draw_database_errors:
         "../scripts/draw_database_errors.py"
 
 
+rule draw_generations:
+    """Phonon RMSE against the number of labels, generation by generation."""
+    input:
+        "results/{campaign}/tables/generations.csv",
+    output:
+        "results/{campaign}/figures/generations.{format}",
+    log:
+        "results/{campaign}/logs/figures/generations.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        labels=fit_labels,
+        goal=setting("loop/goal/rmse_thz"),
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing RMSE against labels ({wildcards.format})"
+    script:
+        "../scripts/draw_generations.py"
+
+
 rule report:
     """Everything about a campaign on one page."""
     input:
@@ -190,6 +212,8 @@ rule report:
             if tested_databases(wildcards)
             else []
         ),
+        generations=of_loop("results/{campaign}/figures/generations.svg"),
+        generations_table=of_loop("results/{campaign}/tables/generations.csv"),
         parity=lambda wildcards: expand(
             "results/{campaign}/figures/parity/{fit}.svg",
             campaign=wildcards.campaign,

@@ -1,6 +1,30 @@
 """Machine-learned potentials: trained, or taken as they are, and their errors on the data."""
 
 
+rule find_foundation:
+    """Where a foundation model is, downloaded if it has to be, and its checksum.
+
+    A rule of its own, so that a missing file is told before any label, and so that the download
+    happens where the workflow runs: nodes of a cluster often have no network.
+    """
+    input:
+        foundation_files,
+    output:
+        "results/{campaign}/fits/{fit}/foundation.json",
+    log:
+        "results/{campaign}/logs/fits/{fit}/foundation.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        foundation=setting("fits/{fit}/foundation"),
+        version=VERSIONS["fits"],
+    message:
+        "{wildcards.campaign}: finding the foundation model of {wildcards.fit}"
+    script:
+        "../scripts/find_foundation.py"
+
+
 rule fit:
     """Train one potential.
 

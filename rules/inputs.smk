@@ -3,8 +3,27 @@
 # --- structures ----------------------------------------------------------------------------
 
 
+NOT_OF_CELLS = {"role", "born", "materials_project", "optimade"}
+"""Keys of a structure that no supercell or label depends on, other than by the crystal."""
+
+
 def crystal_file(wildcards):
-    return look_up(wildcards, "structures/{structure}").file or []
+    """The crystal's file: given, or fetched from a database."""
+    structure = look_up(wildcards, "structures/{structure}")
+    fetched = fetched_path(structure)
+    return structure.file or (str(fetched) if fetched else [])
+
+
+def recorded_files(wildcards):
+    """The record that the files of the crystal in the data set are here, if it is recorded."""
+    recorded = campaign(wildcards.campaign).recorded
+    return "results/{campaign}/sources/{structure}.json" if recorded else []
+
+
+def verdict_if_left_out(wildcards):
+    """The verdict on the crystal, in campaigns that leave out those that are lost."""
+    leaving = look_up(wildcards, "relaxation/on_change") == "leave_out"
+    return "results/{campaign}/relaxed/{structure}.json" if leaving else []
 
 
 def is_relaxed(wildcards):
@@ -52,14 +71,26 @@ def cells_made(wildcards):
 LABEL_EFFORT = {"side_by_side", "runtime_minutes"}  # keys that no label depends on
 
 
+def file_of(path):
+    """The file itself; of a model of some campaign's fit the folder, which is what a rule makes."""
+    made = MADE.fullmatch(path)
+    return made["folder"] if made and made["folder"] else path
+
+
 def model_of(potential):
     """The model file of a potential, if it has one."""
-    return [potential.model] if potential.model else []
+    return [file_of(potential.model)] if potential.model else []
 
 
 def reference_model(wildcards):
-    reference = campaign(wildcards.campaign).reference
-    return model_of(reference.potential) if reference.method == "calculator" else []
+    """The files that the reference method computes with: a model, or pseudopotentials."""
+    reference = reference_of(wildcards)
+    if reference.method == "calculator":
+        return model_of(reference.potential)
+    if reference.method == "espresso" and reference.pseudopotentials.files:
+        source = reference.pseudopotentials
+        return [f"{source.folder}/{name}" for name in source.files.values()]
+    return []
 
 
 def is_dft(wildcards):
@@ -182,6 +213,13 @@ def pristine_crystals(wildcards):
     return [f"results/{wildcards.campaign}/relaxed/{name}.extxyz" for name in names]
 
 
+def verdicts_on_pristine(wildcards):
+    """The verdicts on the pristine crystals, in campaigns that leave out those that are lost."""
+    leaving = look_up(wildcards, "relaxation/on_change") == "leave_out"
+    crystals = pristine_crystals(wildcards) if leaving else []
+    return [path.removesuffix(".extxyz") + ".json" for path in crystals]
+
+
 def databases(part):
     """A function for input: the ``train`` or ``test`` part of every database."""
 
@@ -216,7 +254,21 @@ def training_data(wildcards):
     if fit.kind == "existing":
         return {"existing": model_of(fit.potential)}
     folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
-    return {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
+    files = {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
+    if getattr(fit, "foundation", None):
+        files["foundation"] = "results/{campaign}/fits/{fit}/foundation.json".format(
+            **wildcards
+        )
+    return files
+
+
+def foundation_files(wildcards):
+    """The files of a foundation model and of its replay data that are here or made here."""
+    foundation = fit_of(wildcards).foundation
+    files = [foundation.file] if foundation.file else []
+    if foundation.replay and foundation.replay.file not in REPLAY_SETS:
+        files.append(foundation.replay.file)
+    return [file_of(file) for file in files]
 
 
 def on_gpu(wildcards):
@@ -326,6 +378,93 @@ def of_every_trained_fit(pattern):
     return of
 
 
+# --- generations ---------------------------------------------------------------------------
+
+
+def benchmarks_of_generation(wildcards):
+    """Every trained fit of this generation on every structure."""
+    return expand(
+        BENCHMARK,
+        fit=campaign(wildcards.campaign).trained,
+        structure=campaign(wildcards.campaign).benchmarked,
+        **wildcards,
+    )
+
+
+def of_loop(pattern):
+    """A function for input: ``pattern`` where the campaign has a loop."""
+    return lambda wildcards: (
+        pattern.format(**wildcards) if campaign(wildcards.campaign).loop else []
+    )
+
+
+def fits_with_errors(wildcards):
+    """The fits whose force errors the goal asks for."""
+    settings = campaign(wildcards.campaign)
+    asked = settings.loop.goal.max_force_rmse_ev_per_angstrom is not None
+    return settings.trained if asked else []
+
+
+def errors_of_generation(wildcards):
+    return expand(
+        "results/{campaign}/fits/{fit}/gen{generation}/errors.csv",
+        fit=fits_with_errors(wildcards),
+        **wildcards,
+    )
+
+
+def labels_before(generation_of):
+    """A function for input: labels of all generations before the one that ``generation_of`` gives."""
+
+    def of(wildcards):
+        one = getattr(wildcards, "structure", None)
+        return expand(
+            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
+            campaign=wildcards.campaign,
+            generation=range(generation_of(wildcards)),
+            structure=one or campaign(wildcards.campaign).structures,
+        )
+
+    return of
+
+
+def this_generation(wildcards):
+    return int(wildcards.generation)
+
+
+def next_generation(wildcards):
+    return int(wildcards.generation) + 1
+
+
+def verdict_before(wildcards):
+    """The verdict on the generation before, if there is one."""
+    generation = this_generation(wildcards) - 1
+    path = f"results/{wildcards.campaign}/generations/gen{generation}.json"
+    return [path] if generation >= 0 else []
+
+
+def of_judges(file):
+    """A function for input: this file of the last generation's fits that help to choose cells."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/fits/{fit}/gen{generation}/" + file,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).judges,
+            generation=this_generation(wildcards) - 1,
+        )
+
+    return of
+
+
+def trained_groups(wildcards):
+    """The fits that are trained, by the first of their repeats."""
+    settings = campaign(wildcards.campaign)
+    return {
+        name: one for name, one in settings.groups.items() if name in settings.trained
+    }
+
+
 # --- figures -------------------------------------------------------------------------------
 
 
@@ -372,6 +511,7 @@ def other_formats(wildcards):
     stems += [f"sweep_{sweep}" for sweep in settings.sweeps]
     stems += ["phonon_vs_force"] if settings.trained else []
     stems += [f"parity/{fit}" for fit in settings.trained]
+    stems += ["generations"] if settings.loop else []
     stems += ["database_errors"] if tested_databases(wildcards) else []
     return expand(
         "results/{campaign}/figures/{stem}.{format}",
@@ -379,3 +519,144 @@ def other_formats(wildcards):
         stem=stems,
         format=[one for one in settings.figures.formats if one != "svg"],
     )
+
+
+# --- the plan ------------------------------------------------------------------------------
+
+
+def verdict_on(name, generation):
+    """The verdict on a generation as plain data, if it is there; the loop is not asked for one."""
+    path = Path(f"results/{name}/generations/gen{generation}.json")
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def planned_generations(wildcards):
+    """The generations that are known to come: the first, and those that verdicts have asked for."""
+    generation = 0
+    if campaign(wildcards.campaign).loop is not None:
+        while (verdict := verdict_on(wildcards.campaign, generation)) and not verdict["stop"]:
+            generation += 1
+    return list(range(generation + 1))
+
+
+def cells_asked_for(wildcards):
+    """How many cells of each structure the verdict before has asked for."""
+    verdict = verdict_on(wildcards.campaign, int(wildcards.generation) - 1)
+    return verdict["next_cells"] if verdict else {}
+
+
+def there(wildcards, pattern):
+    """Of the files of each structure those that exist: path, and when it was made."""
+    found = {}
+    for structure in campaign(wildcards.campaign).structures:
+        path = pattern.format(structure=structure, **wildcards)
+        if os.path.exists(path):
+            found[structure] = [path, os.path.getmtime(path)]
+    return found
+
+
+def relaxed_crystals(wildcards):
+    """The relaxed crystals that exist."""
+    return there(wildcards, "results/{campaign}/relaxed/{structure}.extxyz")
+
+
+def verdicts_if_left_out(wildcards):
+    """The verdicts on crystals that exist, in campaigns that leave out those that are lost."""
+    if look_up(wildcards, "relaxation/on_change") != "leave_out":
+        return {}
+    return there(wildcards, "results/{campaign}/relaxed/{structure}.json")
+
+
+def chosen_cells(wildcards):
+    """The cells of a later generation, where they were chosen already."""
+    if wildcards.generation == "0":
+        return {}
+    return there(
+        wildcards, "results/{campaign}/supercells/gen{generation}/{structure}.extxyz"
+    )
+
+
+def of_planned(pattern):
+    """A function for input: ``pattern`` for every generation of the plan."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            generation=planned_generations(wildcards),
+        )
+
+    return of
+
+
+def crystals_read(wildcards):
+    """The crystals as read from their files, in the order of the campaign."""
+    return expand(
+        "results/{campaign}/structures/{structure}.extxyz",
+        campaign=wildcards.campaign,
+        structure=campaign(wildcards.campaign).structures,
+    )
+
+
+def cores_for_structures(wildcards):
+    """A function for threads: a core for each structure, as far as there are."""
+    return min(workflow.cores or 1, len(campaign(wildcards.campaign).structures))
+
+
+def setting_of_structures(wildcards):
+    """What crystals are, without what is done with them."""
+    return {
+        name: one.model_dump(mode="json", exclude=NOT_OF_CELLS)
+        for name, one in campaign(wildcards.campaign).structures.items()
+    }
+
+
+def planned_settings(wildcards):
+    """All settings that a plan goes by."""
+    return campaign(wildcards.campaign).model_dump(
+        mode="json", by_alias=True, exclude={"description", "figures"}
+    )
+
+
+def done_already(wildcards):
+    """What of the plan exists, as phonsmith.plan.made names it."""
+    name, settings = wildcards.campaign, campaign(wildcards.campaign)
+    crystals, fits = list(settings.structures), list(settings.fits)
+    generations, cells = planned_generations(wildcards), settings.phonons.cells
+    files = {("isolated atoms",): "labels/isolated_atoms.extxyz"}
+    for one in crystals:
+        files["relaxation", one] = f"relaxed/{one}.extxyz"
+        files["Born charges", one] = f"labels/born/{one}.BORN"
+    for one in settings.datasets.databases:
+        files["database", one] = f"labels/databases/{one}/train.extxyz"
+    for g in generations:
+        for one in crystals:
+            files["labels", g, one] = f"labels/gen{g}/{one}.extxyz"
+        for fit in fits:
+            files["fit", g, fit] = f"fits/{fit}/gen{g}/potential.json"
+            files["fit errors", g, fit] = f"fits/{fit}/gen{g}/errors.csv"
+            for one in crystals:
+                files["mechanics", g, fit, one] = (
+                    f"benchmarks/{fit}/gen{g}/mechanics/{one}.json"
+                )
+                for cell in cells:
+                    files["phonons", g, fit, cell, one] = (
+                        f"phonons/{fit}/gen{g}/{cell}/{one}.json"
+                    )
+    return [
+        "/".join(map(str, key))
+        for key, path in files.items()
+        if os.path.exists(f"results/{name}/{path}")
+    ]
+
+
+def labels_in_store(wildcards):
+    """How many labels the campaign has in its store."""
+    store = Path(LABEL_STORE.format(campaign=wildcards.campaign))
+    return sum(1 for _ in store.glob("??/*.npz"))
+
+
+def memory_limit(wildcards):
+    """Memory that all jobs together may use on this machine, in MB; None on a cluster."""
+    limit = workflow.global_resources.get("mem_mb")
+    return None if limit is None else limit.value

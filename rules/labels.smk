@@ -9,6 +9,7 @@ rule label_batch:
     """
     input:
         "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
+        recorded=recorded_files,
         model=reference_model,
     output:
         labels="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.extxyz",
@@ -32,7 +33,7 @@ rule label_batch:
         labels=setting(
             "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
         ),
-        structure=setting("structures/{structure}", exclude={"role", "born"}),
+        structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         sources=SOURCES,
         work=untracked(work_folder),
         store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
@@ -76,9 +77,29 @@ rule label_isolated_atoms:
         "../scripts/label_isolated_atoms.py"
 
 
+rule fetch_database:
+    """Bring the files of an existing data set here: where Snakemake runs, which has a network."""
+    output:
+        "results/{campaign}/sources/databases/{database}.json",
+    log:
+        "results/{campaign}/logs/sources/databases/{database}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        database=untracked(setting("datasets/databases/{database}")),
+        recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
+        sources=SOURCES,
+    message:
+        "{wildcards.campaign}: fetching database {wildcards.database}"
+    script:
+        "../scripts/fetch_recorded.py"
+
+
 rule label_database:
     """An existing data set, with its own labels or labelled anew by the reference method."""
     input:
+        recorded="results/{campaign}/sources/databases/{database}.json",
         model=relabelling(reference_model, otherwise=[]),
     output:
         train="results/{campaign}/labels/databases/{database}/train.extxyz",
@@ -122,8 +143,9 @@ rule born_charges:
     """Born charges and dielectric tensor of one crystal, as phonopy's BORN file."""
     input:
         "results/{campaign}/relaxed/{structure}.extxyz",
+        verdict=verdict_if_left_out,
     output:
-        ensure("results/{campaign}/labels/born/{structure}.BORN", non_empty=True),
+        "results/{campaign}/labels/born/{structure}.BORN",
     log:
         "results/{campaign}/logs/labels/born/{structure}.log",
     benchmark:
@@ -154,10 +176,7 @@ rule gather_labels:
         labels=batches("extxyz"),
         failures=batches("json"),
     output:
-        labels=ensure(
-            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
-            non_empty=True,
-        ),
+        labels="results/{campaign}/labels/gen{generation}/{structure}.extxyz",
         failures="results/{campaign}/labels/gen{generation}/{structure}.failures.json",
     log:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.log",

@@ -1,10 +1,52 @@
 """Crystals: read, checked, and relaxed with the reference method."""
 
 
+rule fetch_crystal:
+    """Fetch one crystal from its database, once; where Snakemake runs, which has a network.
+
+    The file is kept and may be committed. It depends on nothing: delete it to fetch it again.
+    """
+    output:
+        ensure(FETCHED + "/{origin}/{entry}.extxyz", non_empty=True),
+    log:
+        SOURCES + "/logs/crystals/{origin}/{entry}.log",
+    wildcard_constraints:
+        origin=r"[^/]+",
+        entry=r"[^/]+",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    message:
+        "fetching crystal {wildcards.entry} of {wildcards.origin}"
+    script:
+        "../scripts/fetch_crystal.py"
+
+
+rule fetch_recorded:
+    """Bring the files of one crystal in the recorded data set here, likewise."""
+    output:
+        "results/{campaign}/sources/{structure}.json",
+    log:
+        "results/{campaign}/logs/sources/{structure}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
+        reference=untracked(setting("reference")),
+        recorded=if_recorded(reference_physics),
+        sources=SOURCES,
+    message:
+        "{wildcards.campaign}: fetching the recorded data of {wildcards.structure}"
+    script:
+        "../scripts/fetch_recorded.py"
+
+
 rule read_structure:
-    """Read one crystal from its file or from the recorded data set."""
+    """Read one crystal from its file, a database, or the recorded data set."""
     input:
-        crystal_file,
+        crystal=crystal_file,
+        recorded=recorded_files,
     output:
         ensure("results/{campaign}/structures/{structure}.extxyz", non_empty=True),
     log:
@@ -13,7 +55,7 @@ rule read_structure:
     conda:
         ENVIRONMENT
     params:
-        structure=setting("structures/{structure}", exclude={"role", "born"}),
+        structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         reference=untracked(setting("reference")),
         recorded=if_recorded(reference_physics),
         sources=SOURCES,

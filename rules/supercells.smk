@@ -4,12 +4,14 @@
 rule make_supercells:
     """The supercells of one crystal, and phonopy's file of its displacements."""
     input:
-        "results/{campaign}/relaxed/{structure}.extxyz",
+        crystal="results/{campaign}/relaxed/{structure}.extxyz",
+        recorded=recorded_files,
+        verdict=verdict_if_left_out,
     output:
-        cells="results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
-        displacements="results/{campaign}/supercells/gen{generation}/{structure}.yaml",
+        cells="results/{campaign}/supercells/gen0/{structure}.extxyz",
+        displacements="results/{campaign}/supercells/gen0/{structure}.yaml",
     log:
-        "results/{campaign}/logs/supercells/gen{generation}/{structure}.log",
+        "results/{campaign}/logs/supercells/gen0/{structure}.log",
     conda:
         ENVIRONMENT
     threads: 1
@@ -19,7 +21,7 @@ rule make_supercells:
         slurm_partition=partition("cpu"),
     params:
         supercells=unless_recorded(cells_made),
-        structure=setting("structures/{structure}", exclude={"role", "born"}),
+        structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         reference=untracked(setting("reference")),
         recorded=if_recorded(reference_physics),
         seed=unless_recorded(setting("seed")),

@@ -3,14 +3,22 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from dataclasses import replace
+
     from phonsmith.benchmarks import Benchmark, benchmark_cell
     from phonsmith.phonons import Spectrum
-    from phonsmith.relaxation import Verdict
+    from phonsmith.relaxation import Verdict, left_out
     from phonsmith.settings import Benchmarks
 
     inputs, wildcards = snakemake.input, snakemake.wildcards
     tolerance = Benchmarks.model_validate(snakemake.params.benchmarks).imaginary_tolerance_thz
     reference = Spectrum.load_if_any(inputs.reference)
+    why = left_out(inputs.get("verdict"))
+
+    def verdict_of(path):
+        verdict = Verdict.load(path)
+        return replace(verdict, reason=why) if why else verdict
+
     cells = zip(snakemake.params.cells, inputs.spectra, inputs.verdicts, strict=True)
     benchmark = Benchmark(
         campaign=wildcards.campaign,
@@ -21,7 +29,7 @@ with job(snakemake.threads, snakemake.log[0]):
         in_sample=snakemake.params.in_sample,
         imaginary_tolerance_thz=tolerance,
         cells=tuple(
-            benchmark_cell(cell, reference, npz, Verdict.load(verdict), tolerance)
+            benchmark_cell(cell, reference, npz, verdict_of(verdict), tolerance)
             for cell, npz, verdict in cells
         ),
     )

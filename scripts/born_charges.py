@@ -8,7 +8,9 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames
     from phonsmith.files import replacing
     from phonsmith.labels import Allocation, reference_method
+    from phonsmith.relaxation import left_out
 
+    why = left_out(snakemake.input.get("verdict"))
     method = reference_method(
         snakemake.params.reference,
         structure=snakemake.wildcards.structure,
@@ -18,4 +20,4 @@ with job(snakemake.threads, snakemake.log[0]):
     )
     (crystal,) = read_frames(snakemake.input[0])
     with replacing(snakemake.output[0]) as temporary:
-        temporary.write_text(method.born(crystal), encoding="utf-8")
+        temporary.write_text("" if why else method.born(crystal), encoding="utf-8")

@@ -14,16 +14,16 @@ with job(snakemake.threads, snakemake.log[0]):
         label_cells,
         reference_method,
     )
-    from phonsmith.settings import Labels, Structure
+    from phonsmith.settings import Labels
 
-    structure = Structure.model_validate(snakemake.params.structure)
+    structure = snakemake.params.structure
     settings = Labels.model_validate(snakemake.params.labels)
     method = reference_method(
         snakemake.params.reference,
-        recorded=structure.recorded,
+        recorded=structure["recorded"],
         mirrors=snakemake.config["mirrors"],
         cache=snakemake.params.sources,
-        crystal=structure.file,
+        crystal=structure["file"],
         structure=snakemake.wildcards.structure,
         allocation=Allocation(
             snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt

@@ -8,30 +8,34 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.phonons import save_phonons
     from phonsmith.references import RecordedReference
-    from phonsmith.settings import Structure, Supercells
-    from phonsmith.supercells import make_supercells
+    from phonsmith.relaxation import left_out
+    from phonsmith.settings import Supercells
+    from phonsmith.supercells import make_supercells, no_supercells
 
-    structure = Structure.model_validate(snakemake.params.structure)
-    if structure.recorded:
+    structure = snakemake.params.structure
+    (crystal,) = read_frames(snakemake.input.crystal)
+    if why := left_out(snakemake.input.get("verdict")):
+        print(f"no supercells: {why}")
+        phonon, cells = no_supercells(crystal)
+    elif structure["recorded"]:
         reference = RecordedReference.model_validate(snakemake.params.reference)
         recorded = load_recorded(
             reference,
-            structure.recorded,
+            structure["recorded"],
             snakemake.config["mirrors"],
             snakemake.params.sources,
             snakemake.wildcards.structure,
-            crystal=structure.file,
+            crystal=structure["file"],
         )
         phonon = recorded.phonon
         cells = unlabelled(recorded.frames)
     else:
-        (crystal,) = read_frames(snakemake.input[0])
         phonon, cells = make_supercells(
             snakemake.wildcards.structure,
             crystal,
             Supercells.model_validate(snakemake.params.supercells),
             snakemake.params.seed,
-            int(snakemake.wildcards.generation),
+            generation=0,
         )
     write_frames(snakemake.output.cells, cells)
     save_phonons(snakemake.output.displacements, phonon)

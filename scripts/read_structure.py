@@ -1,4 +1,4 @@
-"""One crystal, from its file or from the recorded data set."""
+"""One crystal, from its file, a database, or the recorded data set."""
 
 from phonsmith.jobs import job
 
@@ -7,18 +7,17 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.displacements import crystal_of
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.references import RecordedReference
-    from phonsmith.settings import Structure
     from phonsmith.structures import read_structure
 
-    structure = Structure.model_validate(snakemake.params.structure)
-    if structure.recorded and structure.file:
-        crystal = crystal_of(structure.file)
-    elif structure.recorded:
+    structure = snakemake.params.structure
+    if structure["recorded"] and structure["file"]:
+        crystal = crystal_of(structure["file"])
+    elif structure["recorded"]:
         reference = RecordedReference.model_validate(snakemake.params.reference)
         crystal = load_recorded(
-            reference, structure.recorded, snakemake.config["mirrors"], snakemake.params.sources
+            reference, structure["recorded"], snakemake.config["mirrors"], snakemake.params.sources
         ).crystal
     else:
-        crystal = read_structure(structure.file)
+        crystal = read_structure(snakemake.input.crystal)
     crystal.info["structure"] = snakemake.wildcards.structure
     write_frames(snakemake.output[0], [crystal])

@@ -16,6 +16,7 @@ with job(snakemake.threads, snakemake.log[0]):
         sweeps=dict(zip(campaign.sweeps, map(Path, inputs.sweeps), strict=True)),
         phonon_vs_force=Path(inputs.phonon_vs_force) if inputs.phonon_vs_force else None,
         database_errors=Path(inputs.database_errors) if inputs.database_errors else None,
+        generations=Path(inputs.generations) if inputs.generations else None,
         parity={Path(path).stem: Path(path).with_suffix("") for path in inputs.parity},
         bands={Path(path).name: Path(path) for path in inputs.bands},
     )
@@ -26,6 +27,7 @@ with job(snakemake.threads, snakemake.log[0]):
         fits=inputs.fits,
         errors=inputs.errors or None,
         mechanics=inputs.mechanics or None,
+        generations=inputs.generations_table or None,
     )
     page = render_report(
         snakemake.wildcards.campaign, campaign, tables, figures, folder=target.parent

@@ -582,6 +582,7 @@ def files(tmp_path) -> FigureFiles:
         sweeps={},
         phonon_vs_force=None,
         database_errors=None,
+        generations=None,
         parity={"gap": folder / "parity" / "gap"},
         bands={"gap": folder / "bands" / "gap"},
     )
@@ -643,7 +644,7 @@ def test_a_campaign_of_existing_potentials_has_a_report(tmp_path, files):
     rmse = table({key: value for key, value in RMSE.items() if key[0] == "sw"}, in_sample=())
     given = tables(rmse, failures=0)
     given = Tables(rmse, given.structures.assign(reason=""), given.labels, given.fits)
-    bare = FigureFiles(files.by_structure, {}, None, None, {}, {})
+    bare = FigureFiles(files.by_structure, {}, None, None, None, {}, {})
     page = render_report("a", only, given, bare, tmp_path)
     assert "1 existing potential." in page
     assert "In-sample" not in page

@@ -17,11 +17,11 @@ from ase.io import read
 
 from phonsmith import fits
 from phonsmith.calculators import Evaluation, evaluate
+from phonsmith.child import run_child
 from phonsmith.datasets import Baseline, constraint_frames, isolated_energies
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 from phonsmith.fits import errors, gap, mace
-from phonsmith.fits.child import run_child
 from phonsmith.fits.sparse import plan_sparse_points
 from phonsmith.fits.validation import validation_split
 from phonsmith.recipes import ForceProportional, GapFit, MaceFit, MaceWeights, Sigma, Soap, TwoBody
@@ -378,6 +378,22 @@ def test_learn_from_chooses_kinds(silicon, displaced):
     assert all(ENERGY in a.info for a in silicon)
     with pytest.raises(PhonsmithError, match="no labelled cell of kind displaced"):
         fits.learnable(silicon, fit, True)
+
+
+def test_fewer_training_cells_are_among_more(silicon):
+    atom = Atoms("Si", cell=[20] * 3, pbc=True, info={"kind": "isolated_atom", "index": 0})
+
+    def learnt(number, seed=0):
+        fit = gap_fit(training_cells=number, seed=seed)
+        frames = fits.learnable([*silicon, atom], fit, True)
+        assert sum(one.info["kind"] == "isolated_atom" for one in frames) == 1
+        return {one.info["index"] for one in frames if one.info["kind"] != "isolated_atom"}
+
+    assert len(learnt(4)) == 4
+    assert learnt(4) < learnt(7)
+    assert learnt(4, seed=1) != learnt(4)
+    with pytest.raises(PhonsmithError, match="training_cells: 500 are wanted"):
+        learnt(500)
 
 
 # --- MACE ----------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from phonsmith.figures.report_tables import (
     counted,
     errors_table,
     fits_table,
+    generations_table,
     label_of,
     marks_in_words,
     means_table,
@@ -60,6 +61,8 @@ class FigureFiles:
         Phonon against force RMSE, SVG.
     database_errors
         Errors on existing databases, SVG.
+    generations
+        Phonon RMSE against the number of labels, SVG.
     parity
         By fit, the path without the ending of its format.
     bands
@@ -70,6 +73,7 @@ class FigureFiles:
     sweeps: Mapping[str, Path]
     phonon_vs_force: Path | None
     database_errors: Path | None
+    generations: Path | None
     parity: Mapping[str, Path]
     bands: Mapping[str, Path]
 
@@ -112,6 +116,7 @@ def render_report(
         marks=marks_in_words(tables.rmse),
         structures=structures_table(campaign, tables.structures),
         labels=plain_table(tables.labels, "Labels and failures") if len(tables.labels) else None,
+        generations=generations_table(campaign, tables.generations),
         fits=fits_table(campaign, tables.fits),
         errors=errors_table(campaign, tables.errors),
         mechanics=mechanics_table(campaign, tables.mechanics),
@@ -199,6 +204,14 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
                 figures.phonon_vs_force,
                 "Mean phonon RMSE against the force RMSE of each trained fit; the area of a circle "
                 "grows with the number of sparse points.",
+            )
+        )
+    if figures.generations is not None:
+        found.append(
+            _embedded(
+                figures.generations,
+                "Mean phonon RMSE against the number of labels, generation by generation; bars are "
+                "the spread of repeats.",
             )
         )
     if figures.database_errors is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 from phonsmith.campaign import Campaign
 from phonsmith.figures.rmse import Mean, mean_rmse
 from phonsmith.figures.style import CELLS
+from phonsmith.generations import STOP_IN_WORDS
 from phonsmith.settings import CellChoice
 from phonsmith.tables import read_rmse_table
 
@@ -34,6 +35,8 @@ class Tables:
         See :func:`phonsmith.fits.errors.errors_of`, with a column ``fit``.
     mechanics
         See :func:`phonsmith.tables.mechanics_table`.
+    generations
+        See :func:`phonsmith.generations.generations_table`.
     """
 
     rmse: pd.DataFrame
@@ -42,6 +45,7 @@ class Tables:
     fits: pd.DataFrame
     errors: pd.DataFrame | None = None
     mechanics: pd.DataFrame | None = None
+    generations: pd.DataFrame | None = None
 
     @classmethod
     def read(
@@ -53,6 +57,7 @@ class Tables:
         fits: str | Path,
         errors: str | Path | None = None,
         mechanics: str | Path | None = None,
+        generations: str | Path | None = None,
     ) -> Self:
         """Read the CSV files of the tables."""
         names = {"structure": str, "fit": str}
@@ -62,6 +67,7 @@ class Tables:
             labels=pd.read_csv(labels, dtype=names),
             fits=pd.read_csv(fits, dtype=names),
             errors=None if errors is None else pd.read_csv(errors, dtype=names),
+            generations=None if generations is None else pd.read_csv(generations, dtype=names),
             mechanics=None if mechanics is None else pd.read_csv(mechanics, dtype=names),
         )
 
@@ -273,6 +279,31 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table:
         rows.append(row)
     titles = ["Fit", "Kind", "SOAP sparse points", *(_FIT_COLUMNS[name][0] for name in columns)]
     return _table(titles, rows, "Training: cost and number of observations", text_columns=2)
+
+
+def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | None:
+    """Each recipe in each generation, and why the loop ended; None without a loop."""
+    if table is None:
+        return None
+    rows = []
+    for (generation, fit), part in table.groupby(["generation", "fit"], sort=False):
+        failing = part.loc[~part["meets"], "structure"].astype(str).tolist()
+        noise = part["noise_thz"].mean()
+        spread = "" if pd.isna(noise) else f" ± {noise:.3f}"
+        mean = part["rmse_thz"].mean()
+        rows.append(
+            [
+                str(generation),
+                label_of(campaign, str(fit)),
+                str(part["labels"].iloc[0]),
+                _DASH if pd.isna(mean) else f"{mean:.3f}{spread}",
+                ", ".join(failing) or "none",
+            ]
+        )
+    stop = STOP_IN_WORDS[str(table["stop"].dropna().iloc[-1])]
+    titles = ["Generation", "Fit", "Labels so far", "Mean RMSE (THz)", "Not good enough"]
+    caption = f"The loop ended with generation {table['generation'].max()}: {stop}"
+    return _table(titles, rows, caption, text_columns=2)
 
 
 _ERROR_COLUMNS = {

@@ -300,7 +300,7 @@ def _draw_structures(axes: Axes, rmse: pd.DataFrame) -> None:
 
 
 def _draw_mean(axes: Axes, rmse: pd.DataFrame, colour: str, marker: str) -> None:
-    mean = np.maximum(rmse.mean(axis=1), SMALLEST_THZ)
+    mean = rmse.mean(axis=1).clip(lower=SMALLEST_THZ)
     x = rmse.index.to_numpy(dtype=float)
     axes.plot(x, mean, color=colour, lw=1.8, marker=marker, ms=4)
     part = mean[~rmse.notna().all(axis=1)]

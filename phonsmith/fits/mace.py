@@ -1,4 +1,4 @@
-"""MACE potentials from scratch, trained with MACE's own program."""
+"""MACE potentials from scratch and from foundation models, trained with MACE's own program."""
 
 import hashlib
 import re
@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,20 +15,44 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 import phonsmith
+from phonsmith.child import Finished, run_child
 from phonsmith.datasets import Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
-from phonsmith.fits.child import Finished, run_child
+from phonsmith.fits import foundation
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.fits.validation import validation_split
-from phonsmith.recipes import MaceFit
+from phonsmith.recipes import ARCHITECTURE, REPLAY_SETS, Foundation, MaceFit
 
 MODEL = "mace.model"
 TRAIN_FILE, VALID_FILE = "train.xyz", "valid.xyz"
+REPLAY_FILES = ("replay-train.xyz", "replay-valid.xyz")
+FOUNDATION_FILE = "foundation.pt"
+HEAD, REPLAY_HEAD = "Default", "pt_head"
+"""MACE's names of the readout of the new labels and of the one of the replay data."""
 STATE_FILE = "training.sha256"
 NAME = "fit"
 
 _CONTENTS = re.compile(r"Total (Training|Validation) set \[(.*)\]")
+_HEAD = re.compile(r"= +Processing head (\w+) +=")
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What one head of a MACE learns from and is steered by."""
+
+    learning: list[Atoms]
+    validation: list[Atoms]
+
+
+@dataclass(frozen=True)
+class _FineTuning:
+    """The foundation of a fine-tuning, as it lies in the work folder."""
+
+    settings: Foundation
+    sha256: str
+    head: str
+    replay: _Cells = field(default_factory=lambda: _Cells([], []))
 
 
 def train(
@@ -56,7 +81,10 @@ def train(
     write_frames(work / TRAIN_FILE, [mace_frame(atoms) for atoms in learning])
     write_frames(work / VALID_FILE, [mace_frame(atoms) for atoms in validation])
     device = _device(fit)
-    arguments = train_arguments(fit, learning, validation, baseline, device)
+    tuning = None
+    if fit.foundation is not None:
+        tuning, baseline = _begin(fit, fit.foundation, cells, baseline, work, device, threads)
+    arguments = train_arguments(fit, learning, validation, baseline, device, tuning)
     restarted = _ready_to_restart(work, arguments)
     command = [sys.executable, "-m", "phonsmith.fits.mace_child", *arguments]
     library = str(Path(phonsmith.__file__).resolve().parents[1])
@@ -66,9 +94,14 @@ def train(
         raise PhonsmithError(
             f"mace_run_train failed ({finished.ending}): {failure_reason(finished)}"
         )
-    _compare_contents(finished.lines, {"Training": learning, "Validation": validation})
+    sets = {(HEAD, "Training"): learning, (HEAD, "Validation"): validation}
+    if tuning and tuning.replay.learning:
+        sets[REPLAY_HEAD, "Training"] = tuning.replay.learning
+        sets[REPLAY_HEAD, "Validation"] = tuning.replay.validation
+    _compare_contents(finished.lines, sets)
     shutil.copyfile(trained, folder / MODEL)
     _clean(work)
+    (work / FOUNDATION_FILE).unlink(missing_ok=True)
     return TrainingRecord(
         model=MODEL,
         wall_time_s=finished.wall_time_s,
@@ -85,8 +118,50 @@ def train(
             "validation_cells": len(validation),
             "validation_cells_also_train": overlap,
             "epochs": _last_epoch(finished.lines),
+            **_account(tuning),
         },
     )
+
+
+def _begin(  # noqa: PLR0917
+    fit: MaceFit,
+    settings: Foundation,
+    cells: Sequence[Atoms],
+    baseline: Baseline,
+    work: Path,
+    device: str,
+    threads: int,
+) -> tuple[_FineTuning, Baseline]:
+    """Put foundation and replay data into ``work``; the energy zero that belongs to them."""
+    path = work / FOUNDATION_FILE
+    sha256 = foundation.copy_to(path, settings)
+    known = foundation.knowledge(path, settings)
+    foundation.check_elements(known, cells, settings)
+    baseline = foundation.energy_zero(settings, known, path, cells, baseline, device, threads)
+    for name in REPLAY_FILES:
+        (work / name).unlink(missing_ok=True)
+    replay = _Cells([], [])
+    if settings.replay and (chosen := foundation.replay_cells(settings.replay, known, fit.seed)):
+        replay = _Cells(*validation_split(chosen, fit.valid_fraction, fit.seed)[:2])
+        for name, part in zip(REPLAY_FILES, (replay.learning, replay.validation), strict=True):
+            frames = [mace_frame(atoms) for atoms in part]
+            for frame in frames:
+                frame.info["config_weight"] = settings.replay.weight
+            write_frames(work / name, frames)
+    if not settings.keep_elements:  # MACE takes no energies of atoms that are in no cell
+        there = {symbol for atoms in (*cells, *replay.learning) for symbol in atoms.symbols}
+        e0s = {element: e0 for element, e0 in baseline.e0s.items() if element in there}
+        baseline = Baseline(e0s, baseline.origin)
+    return _FineTuning(settings, sha256, known.head, replay), baseline
+
+
+def _account(tuning: _FineTuning | None) -> dict[str, object]:
+    if tuning is None:
+        return {}
+    return {
+        "foundation_sha256": tuning.sha256,
+        "replay_cells": len(tuning.replay.learning) + len(tuning.replay.validation),
+    }
 
 
 def _check(fit: MaceFit) -> None:
@@ -125,16 +200,18 @@ def mace_frame(atoms: Atoms) -> Atoms:
     return frame
 
 
-def train_arguments(
+def train_arguments(  # noqa: PLR0917
     fit: MaceFit,
     learning: Sequence[Atoms],
     validation: Sequence[Atoms],
     baseline: Baseline,
     device: str,
+    tuning: _FineTuning | None = None,
 ) -> list[str]:
     """Arguments of ``mace_run_train``; ``extra_arguments`` have the last word."""
-    energies = any(ENERGY in atoms.info for atoms in learning)
-    stresses = any(STRESS in atoms.info for atoms in learning) and fit.weights.stress > 0
+    labelled = [*learning, *(tuning.replay.learning if tuning else [])]
+    energies = any(ENERGY in atoms.info for atoms in labelled)
+    stresses = any(STRESS in atoms.info for atoms in labelled) and fit.weights.stress > 0
     e0s = {atomic_numbers[element]: e0 for element, e0 in baseline.e0s.items()}
     settings: dict[str, str | int | float | bool] = {
         "name": NAME,
@@ -145,11 +222,7 @@ def train_arguments(
         "energy_key": ENERGY,
         "forces_key": FORCES,
         "stress_key": STRESS,
-        "num_channels": fit.num_channels,
-        "max_L": fit.max_l,
-        "num_interactions": fit.num_interactions,
-        "correlation": fit.correlation,
-        "r_max": fit.cutoff_angstrom,
+        **(_of_foundation(tuning) if tuning else _architecture(fit)),
         "loss": "stress" if stresses else "weighted",
         "energy_weight": fit.weights.energy if energies else 0.0,
         "forces_weight": fit.weights.forces,
@@ -182,6 +255,40 @@ def train_arguments(
         }
     settings |= fit.extra_arguments
     return _as_options(settings)
+
+
+def _architecture(fit: MaceFit) -> dict[str, int | float]:
+    options = ("num_channels", "max_L", "num_interactions", "correlation", "r_max")
+    return {option: getattr(fit, key) for option, key in zip(options, ARCHITECTURE, strict=True)}
+
+
+def _of_foundation(tuning: _FineTuning) -> dict[str, str | int | float | bool]:
+    settings, replay = tuning.settings, tuning.settings.replay
+    options: dict[str, str | int | float | bool] = {
+        "foundation_model": FOUNDATION_FILE,
+        "foundation_head": tuning.head,
+        "foundation_model_elements": settings.keep_elements,
+        "multiheads_finetuning": settings.method == "multihead",
+        "freeze": settings.frozen_layers,
+        "scaling": "no_scaling",  # the foundation has its own
+    }
+    if settings.lora:
+        options |= {
+            "lora": True,
+            "lora_rank": settings.lora.rank,
+            "lora_alpha": settings.lora.alpha,
+        }
+    if replay:
+        options["force_mh_ft_lr"] = True  # else MACE takes a learning rate and an EMA of its own
+        if replay.file in REPLAY_SETS:
+            options |= {
+                "pt_train_file": replay.file,
+                "num_samples_pt": replay.cells,
+                "weight_pt_head": replay.weight,
+            }
+        else:
+            options |= dict(zip(("pt_train_file", "pt_valid_file"), REPLAY_FILES, strict=True))
+    return options
 
 
 FLAGS = frozenset(
@@ -225,8 +332,9 @@ def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
     Returns whether there is one to go on from.
     """
     digest = hashlib.sha256(shlex.join(arguments).encode())
-    for file in (TRAIN_FILE, VALID_FILE):
-        digest.update((work / file).read_bytes())
+    for file in (TRAIN_FILE, VALID_FILE, FOUNDATION_FILE, *REPLAY_FILES):
+        if (work / file).exists():
+            digest.update((work / file).read_bytes())
     digest.update(version("mace-torch").encode())
     state = work / STATE_FILE
     if not state.exists() or state.read_text(encoding="utf-8") != digest.hexdigest():
@@ -256,27 +364,32 @@ def _counts(frames: Sequence[Atoms], fit: MaceFit) -> TargetCounts:
     )
 
 
-def _compare_contents(lines: Sequence[str], sets: Mapping[str, Sequence[Atoms]]) -> None:
-    """Check the numbers of labels that MACE has loaded against its input.
+def _compare_contents(
+    lines: Sequence[str], sets: Mapping[tuple[str, str], Sequence[Atoms]]
+) -> None:
+    """Check the numbers of labels that MACE has loaded, by head and set, against its input.
 
     Raises
     ------
     PhonsmithError
         They differ, or MACE does not tell.
     """
-    found: dict[str, dict[str, int]] = {}
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    head = HEAD
     for line in lines:
-        if match := _CONTENTS.search(line):
+        if match := _HEAD.search(line):
+            head = match[1]
+        elif match := _CONTENTS.search(line):
             pairs = re.findall(r"(\w+): (\d+)", match[2])
-            found[match[1]] = {name: int(number) for name, number in pairs}
-    for name, frames in sets.items():
+            found[head, match[1]] = {name: int(number) for name, number in pairs}
+    for (head, name), frames in sets.items():
         wanted = {
             "energy": sum(ENERGY in atoms.info for atoms in frames),
             "forces": sum(FORCES in atoms.arrays for atoms in frames),
             "stress": sum(STRESS in atoms.info for atoms in frames),
         }
         for what, number in wanted.items():
-            loaded = found.get(name, {}).get(what)
+            loaded = found.get((head, name), {}).get(what)
             if loaded != number:
                 raise PhonsmithError(
                     f"MACE loaded {loaded if loaded is not None else 'no'} {what} labels in its "

@@ -6,9 +6,17 @@ would start from the beginning. Here the next one is whole before the last one g
 It also says "Stopping optimization" where its patience is at an end, but goes on to the last epoch
 unless the training is distributed. Here that message ends the training loop; the rest of MACE's
 own program (loading the best checkpoint, saving the model) follows as usual.
+
+A fine-tuning whose elements are all those of its foundation gets the foundation's energies of
+single atoms, whatever was asked for: they are among the numbers copied at the end. Here they stay.
+
+It compiles every model for LAMMPS as well, which takes longer than a small training. Not here.
+
+A model of a multihead fine-tuning comes out with the head of the new labels alone.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +53,45 @@ def save_before_deleting(
         Path(last).unlink(missing_ok=True)
 
 
+def keeping_e0s(load: Callable[..., Any]) -> Callable[..., Any]:
+    """``load_foundations_elements`` of MACE, which keeps the energies of single atoms."""
+
+    def loaded(model: Any, *args: Any, **kwargs: Any) -> Any:
+        e0s = model.atomic_energies_fn.atomic_energies.clone()
+        model = load(model, *args, **kwargs)
+        model.atomic_energies_fn.atomic_energies.copy_(e0s)
+        return model
+
+    return loaded
+
+
+def one_head(path: Path, head: str = "Default") -> None:
+    """Keep one head of a model file that has several."""
+    import torch
+    from mace.tools.scripts_utils import remove_pt_head
+
+    model = torch.load(path, map_location="cpu", weights_only=False)
+    if len(getattr(model, "heads", [])) > 1:
+        dtype = torch.get_default_dtype()
+        torch.set_default_dtype(next(model.parameters()).dtype)
+        try:
+            model = remove_pt_head(model, head)
+        finally:
+            torch.set_default_dtype(dtype)
+        with replacing(path) as half:
+            torch.save(model, half)
+
+
 def main() -> None:
     """Train as the command line of ``mace_run_train`` says."""
     from mace import tools
     from mace.cli import run_train
+    from mace.tools import model_script_utils
 
     tools.CheckpointIO.save = save_before_deleting
+    model_script_utils.load_foundations_elements = keeping_e0s(
+        model_script_utils.load_foundations_elements
+    )
     whole_loop = tools.train
 
     def train(*args: Any, **kwargs: Any) -> None:
@@ -64,7 +105,10 @@ def main() -> None:
             logging.getLogger().removeHandler(handler)
 
     tools.train = train
+    run_train.jit = None  # it passes over all that goes wrong there
     run_train.main()
+    for path in Path().glob("*.model"):
+        one_head(path)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ from ase.calculators.calculator import BaseCalculator
 
 from phonsmith.calculators import evaluate_one, known_elements, make_calculator, one_line
 from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY
-from phonsmith.labels.checks import LabelFailed, labelled
+from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.references import CalculatorReference
 from phonsmith.settings import Relaxation
@@ -115,19 +114,7 @@ class CalculatorMethod:
                 f"calculator '{self.name}' fails on an isolated {element} atom: {one_line(error)}; "
                 "set reference.isolated_atoms: false"
             ) from error
-        box.info.update(
-            {
-                ENERGY: energy,
-                "structure": element,
-                "kind": "isolated_atom",
-                "config_type": "IsolatedAtom",
-                "generation": 0,
-                "index": 0,
-                "seed": -1,
-                "method": self.name,
-            }
-        )
-        return box
+        return labelled_alone(box, self.name, energy)
 
     def elements(self) -> frozenset[str] | None:
         """Elements the calculator knows; None where it does not tell."""

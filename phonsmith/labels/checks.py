@@ -59,6 +59,26 @@ def labelled(  # what the REF_ keys are is said in phonsmith.extxyz
     return label
 
 
+def labelled_alone(
+    box: Atoms, method: str, energy: float, provenance: Provenance | None = None
+) -> Atoms:
+    """Copy of a box with one atom, as the energy zero of its element; ``energy`` in eV."""
+    label = box.copy()
+    label.info = {
+        ENERGY: float(energy),
+        "structure": str(box.symbols[0]),
+        "kind": "isolated_atom",
+        "config_type": "IsolatedAtom",
+        "generation": 0,
+        "index": 0,
+        "seed": -1,
+        "method": method,
+    }
+    if provenance is not None:
+        provenance.write(label)
+    return label
+
+
 def unlabelled(frames: Iterable[Atoms]) -> list[Atoms]:
     """Copies of labelled cells without label, method and provenance; names stay."""
     cells = []
@@ -81,7 +101,7 @@ def check_label(label: Atoms, cell: Atoms, settings: Labels) -> None:
     LabelFailed
         The reason in words.
     """
-    _check_same(label, cell)
+    check_same(label, cell)
     if FORCES not in label.arrays:
         raise LabelFailed("has no forces")
     forces = np.asarray(label.arrays[FORCES], dtype=float)
@@ -98,7 +118,14 @@ def check_label(label: Atoms, cell: Atoms, settings: Labels) -> None:
         )
 
 
-def _check_same(label: Atoms, cell: Atoms) -> None:
+def check_same(label: Atoms, cell: Atoms) -> None:
+    """Whether elements, order, lattice and positions of a result are those of the cell.
+
+    Raises
+    ------
+    LabelFailed
+        The difference in words.
+    """
     if len(label) != len(cell):
         raise LabelFailed(f"has {len(label)} atoms where the cell has {len(cell)}")
     if not np.array_equal(label.numbers, cell.numbers):

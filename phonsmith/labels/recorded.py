@@ -121,16 +121,39 @@ def load_recorded(
         File of the crystal, for formats that do not hold it: the cells are then told apart and put
         in order as in :func:`phonsmith.labels.displacements.arranged`.
     """
-    wanted = [recorded] if isinstance(recorded, str) else list(recorded)
-    source, format = reference.source, reference.format
-    paths = [path for one in wanted for path in _located(source, one, format, mirrors, cache)]
-    read = _read_all(paths, format, structure or wanted[0], reference.level_of_theory)
+    paths = fetch_recorded(reference, recorded, mirrors, cache)
+    first = recorded if isinstance(recorded, str) else recorded[0]
+    read = _read_all(paths, reference.format, structure or first, reference.level_of_theory)
     if crystal is not None:
         read.crystal = crystal_of(crystal)
         read.frames, read.phonon = arranged(read.frames, read.crystal)
         for index, frame in enumerate(read.frames):
             frame.info["index"] = index
     return read
+
+
+def fetch_recorded(
+    reference: RecordedReference,
+    recorded: str | Sequence[str],
+    mirrors: Sequence[str | Path],
+    cache: str | Path,
+) -> list[Path]:
+    """The files with the recorded data of one crystal, fetched where they are not here."""
+    wanted = [recorded] if isinstance(recorded, str) else recorded
+    source, format = reference.source, reference.format
+    return [path for one in wanted for path in _located(source, one, format, mirrors, cache)]
+
+
+def fetch_database(
+    database: Database, mirrors: Sequence[str | Path], cache: str | Path
+) -> list[Path]:
+    """The files of an existing data set, likewise."""
+    source, format = database.source, database.format
+    return [
+        path
+        for file in (*database.train_files, *database.test_files)
+        for path in _located(source, file, format, mirrors, cache)
+    ]
 
 
 def load_database(

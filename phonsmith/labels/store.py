@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.files import replacing, write_json
+from phonsmith.files import read_json, replacing, write_json
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.provenance import Provenance, settings_name
 
@@ -80,6 +80,15 @@ class LabelStore:
         path = self.folder / "settings" / f"{settings_name(fingerprint)}.json"
         if not path.exists():
             write_json(path, json.loads(fingerprint))
+
+    def latest_fingerprint(self) -> str | None:
+        """The fingerprint that was described last; None where none was."""
+        paths = sorted(
+            (self.folder / "settings").glob("*.json"), key=lambda one: one.stat().st_mtime
+        )
+        if not paths:
+            return None
+        return json.dumps(read_json(paths[-1]), sort_keys=True, separators=(",", ":"))
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"

@@ -8,7 +8,9 @@ derivatives the forces are. A single atom in a large box becomes an isolated ato
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -26,6 +28,9 @@ LARGE_BOX_ANGSTROM = 9.0
 
 LARGEST_STRAIN = 0.01
 """Relaxations that changed the lattice more used plane waves that no longer suit the last cell."""
+
+ROUNDING_EV = 2e-8
+"""eV. Energies of electronic steps stand in vasprun.xml with eight digits."""
 
 
 def read_vasprun(path: Path) -> Recorded:
@@ -59,17 +64,45 @@ def _read(path: Path, pattern: str, reader: Callable[[Path], list[Atoms]]) -> Re
 # --- vasprun.xml --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class VaspRun:
+    """A run that ended by itself and converged; ``frames`` are its labelled cells.
+
+    ``scf_steps`` and ``ionic_steps`` count electronic steps of the last cell, and cells.
+    """
+
+    frames: list[Atoms]
+    version: str
+    scf_steps: int
+    ionic_steps: int
+
+
 def _vasprun(file: Path) -> list[Atoms]:
+    return read_run(file).frames
+
+
+def read_run(file: Path, largest_strain: float = LARGEST_STRAIN) -> VaspRun:
+    """A vasprun.xml, with all that makes it fit for labels checked.
+
+    The lattice may change by ``largest_strain`` during the run.
+
+    Raises
+    ------
+    LabelFailed
+        It is damaged, unfinished or unconverged, or not of DFT.
+    """
     from pymatgen.io.vasp import Vasprun
 
     try:
-        run = Vasprun(
-            file,
-            parse_dos=False,
-            parse_eigen=False,
-            parse_potcar_file=False,
-            parse_projected_eigen=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is refused below
+            run = Vasprun(
+                file,
+                parse_dos=False,
+                parse_eigen=False,
+                parse_potcar_file=False,
+                parse_projected_eigen=False,
+            )
     except Exception as error:  # lxml, pymatgen and the unpackers raise many kinds
         raise LabelFailed(f"is not a complete vasprun.xml ({_short(error)})") from error
     steps = run.ionic_steps
@@ -83,13 +116,15 @@ def _vasprun(file: Path) -> list[Atoms]:
     limit = parameters["NELM"]
     if any(len(step["electronic_steps"]) >= limit for step in used):
         raise LabelFailed(f"the electronic loop did not converge within NELM = {limit} steps")
-    if not run.converged_electronic:
+    if not run.converged_electronic or not all(_settled(step, parameters) for step in used):
         raise LabelFailed("the electronic loop did not converge")
     if not dynamics and not run.converged_ionic:
         raise LabelFailed(f"the relaxation did not converge within NSW = {parameters['NSW']} steps")
     if any("forces" not in step for step in used):
         raise LabelFailed("a step holds no forces")
-    _check_strain(steps[0]["structure"].lattice.matrix, used[-1]["structure"].lattice.matrix)
+    _check_strain(
+        steps[0]["structure"].lattice.matrix, used[-1]["structure"].lattice.matrix, largest_strain
+    )
     frames = []
     for step in used:
         structure = step["structure"]
@@ -101,7 +136,19 @@ def _vasprun(file: Path) -> list[Atoms]:
         )
         stress = np.array(step["stress"]) if step.get("stress") is not None else None
         frames.append(_frame(cell, step["e_fr_energy"], np.array(step["forces"]), stress))
-    return frames
+    return VaspRun(
+        frames=frames,
+        version=str(run.vasp_version),
+        scf_steps=len(used[-1]["electronic_steps"]),
+        ionic_steps=len(steps),
+    )
+
+
+def _settled(step: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Whether the last electronic step changed the energy by no more than EDIFF."""
+    energies = [one["e_fr_energy"] for one in step["electronic_steps"] if "e_fr_energy" in one]
+    change = abs(energies[-1] - energies[-2]) if len(energies) > 1 else 0.0
+    return bool(change <= parameters["EDIFF"] + ROUNDING_EV)
 
 
 def _frame(
@@ -115,9 +162,9 @@ def _frame(
     return frame
 
 
-def _check_strain(first: NDArray[np.float64], last: NDArray[np.float64]) -> None:
+def _check_strain(first: NDArray[np.float64], last: NDArray[np.float64], largest: float) -> None:
     strain = float(np.abs(np.linalg.solve(first, last) - np.eye(3)).max())
-    if strain > LARGEST_STRAIN:
+    if strain > largest:
         raise LabelFailed(
             f"its lattice changed by {100 * strain:.1f} % during the run, with the plane waves of "
             "the first cell; give a static run of the last one"
@@ -131,29 +178,47 @@ def _short(error: Exception) -> str:
 # --- OUTCAR --------------------------------------------------------------------------------------
 
 
-def _outcar(file: Path) -> list[Atoms]:
+def checked_outcar(file: Path) -> str:
+    """The text of an OUTCAR that VASP finished, its electronic and ionic loops converged.
+
+    Raises
+    ------
+    LabelFailed
+        It did not, or the file cannot be read.
+    """
     from monty.io import zopen
 
     try:
         with zopen(file, "rt", encoding="utf-8", errors="replace") as stream:
-            text = stream.read()
+            text = str(stream.read())
     except (OSError, EOFError) as error:
         raise LabelFailed(f"cannot be read ({_short(error)})") from error
     if "General timing and accounting" not in text:
         raise LabelFailed("is not a complete OUTCAR (VASP did not come to its end)")
-    dynamics = _number(text, "IBRION") == 0 and _number(text, "NSW") > 1
-    relaxed = _number(text, "IBRION") in (1, 2, 3) and _number(text, "NSW") > 1
-    _check_loops(text, every=dynamics)
-    if relaxed and "reached required accuracy" not in text:
+    _check_loops(text, every=_of_dynamics(text))
+    if (
+        _number(text, "IBRION") in (1, 2, 3)
+        and _number(text, "NSW") > 1
+        and "reached required accuracy" not in text
+    ):
         raise LabelFailed(
             f"the relaxation did not converge within NSW = {_number(text, 'NSW')} steps"
         )
+    return text
+
+
+def _of_dynamics(text: str) -> bool:
+    return _number(text, "IBRION") == 0 and _number(text, "NSW") > 1
+
+
+def _outcar(file: Path) -> list[Atoms]:
+    dynamics = _of_dynamics(checked_outcar(file))
     try:
         steps = read(file, index=":", format="vasp-out")
     except Exception as error:  # ASE raises many kinds for broken files
         raise LabelFailed(f"cannot be understood ({_short(error)})") from error
     used = steps if dynamics else steps[-1:]
-    _check_strain(steps[0].cell[:], used[-1].cell[:])
+    _check_strain(steps[0].cell[:], used[-1].cell[:], LARGEST_STRAIN)
     frames = []
     for step in used:
         results = step.calc.results

@@ -1,0 +1,503 @@
+"""How many labels each way of selecting cells needs, against cells taken at random.
+
+The loop of a campaign in small: silicon allotropes labelled by the Stillinger-Weber potential,
+one GAP a generation, its phonons against the reference's and its forces on hot cells. All methods
+start from the same labels and choose from the same candidates: rattled cells and snapshots of
+molecular dynamics with the fit of generation 0.
+
+    python benchmarks/selection.py results/benchmark-selection
+
+writes ``selection.csv`` (every fit), ``ratios.csv`` and ``selection.md`` (labels needed, relative
+to random), and a figure. A run that was interrupted goes on with the seeds that are missing.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from phonsmith.jobs import limit_threads
+
+limit_threads(1)
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+from ase import Atoms  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from phonsmith import fits  # noqa: E402
+from phonsmith.benchmarks import compare_spectra  # noqa: E402
+from phonsmith.calculators import evaluate, evaluate_one, make_calculator  # noqa: E402
+from phonsmith.datasets import Baseline  # noqa: E402
+from phonsmith.extxyz import ENERGY, FORCES, STRESS  # noqa: E402
+from phonsmith.figures.style import (  # noqa: E402
+    DOUBLE_COLUMN_INCH,
+    Look,
+    looks,
+    save_figure,
+    style,
+)
+from phonsmith.files import replacing  # noqa: E402
+from phonsmith.phonons import (  # noqa: E402
+    Spectrum,
+    band_path,
+    phonons_in_cell,
+    potential_phonons,
+    spectrum,
+)
+from phonsmith.pool import candidate_pool, run_dynamics  # noqa: E402
+from phonsmith.recipes import GapFit, Sigma, Soap  # noqa: E402
+from phonsmith.relaxation import relaxed_crystal  # noqa: E402
+from phonsmith.seeds import seed_for  # noqa: E402
+from phonsmith.selection import select  # noqa: E402
+from phonsmith.settings import (  # noqa: E402
+    Displaced,
+    Dynamics,
+    Phonons,
+    PotentialSource,
+    Rattled,
+    Relaxation,
+    Selection,
+    SoapDescriptor,
+    Supercells,
+)
+from phonsmith.structures import read_structure  # noqa: E402
+from phonsmith.supercells import (  # noqa: E402
+    make_phonopy,
+    rattled_cells,
+    supercell_matrix,
+    to_ase,
+)
+from phonsmith.workers import each  # noqa: E402
+
+CRYSTALS = Path(__file__).parents[1] / "config/structures/silicon"
+STRUCTURES = ("mp-149", "mp-999200", "mp-1072544")
+REFERENCE = PotentialSource(calculator="stillinger-weber")
+SUPERCELLS = Supercells(
+    kinds=["rattled"],
+    min_length_angstrom=5.0,
+    min_atoms=12,
+    max_atoms=24,
+    rattled=Rattled(std_angstrom=0.05),
+)
+GAP = GapFit(
+    kind="gap",
+    learn_from=["rattled"],
+    sigma=Sigma(energy_ev_per_atom=1e-4, force_ev_per_angstrom=1e-3, virial_ev_per_atom=1e-3),
+    soap=Soap(n_sparse=300, n_max=6, l_max=4, cutoff_angstrom=4.0, atom_sigma_angstrom=0.4),
+)
+DYNAMICS = Dynamics(
+    runs=2,
+    temperature_kelvin=600,
+    timestep_fs=2,
+    equilibration_steps=60,
+    snapshots=5,
+    steps_between_snapshots=10,
+)
+SOAP = SoapDescriptor(cutoff_angstrom=4.0, atom_sigma_angstrom=0.4)
+PHONONS = Phonons(points_per_segment=11, mesh_length_angstrom=20)
+COMMITTEE = 4
+SHARE = 0.75
+"""Of the labels, what each further fit of the committee learns from: the same labels alone would
+make nearly the same GAP from another seed."""
+
+METHODS = {
+    "random": "random",
+    "farthest": "farthest points (SOAP)",
+    "committee": "committee of 4 GAPs",
+    "farthest-all": "farthest points, all structures together",
+    "committee-all": "committee, all structures together",
+}
+MEASURES = {
+    "phonon_rmse_thz": "phonon RMSE / THz",
+    "force_rmse_ev_per_angstrom": "force RMSE, hot cells / (eV/Å)",
+}
+
+
+# --- the reference ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A crystal with its reference phonons."""
+
+    name: str
+    atoms: Atoms
+    phonon: Any
+    path: Any
+    spectrum: Spectrum
+
+
+def make_crystal(name: str) -> Crystal:
+    """The crystal as the reference relaxes it, and its phonons."""
+    atoms, verdict = relaxed_crystal(
+        read_structure(CRYSTALS / f"{name}.vasp"), make_calculator(REFERENCE), Relaxation()
+    )
+    assert not verdict.reason, verdict.reason
+    matrix = supercell_matrix(atoms, SUPERCELLS)
+    primitive = make_phonopy(atoms, matrix).primitive_matrix
+    phonon = potential_phonons(atoms, matrix, Displaced(), REFERENCE, primitive_matrix=primitive)
+    path = band_path(to_ase(phonon.primitive), PHONONS)
+    return Crystal(name, atoms, phonon, path, spectrum(phonon, path))
+
+
+def labelled(cells: Sequence[Atoms]) -> list[Atoms]:
+    """The cells with energy, forces and stress of the reference."""
+    calculator = make_calculator(REFERENCE)
+    frames = []
+    for cell in cells:
+        label = evaluate_one(cell, calculator)
+        frame = cell.copy()
+        frame.info |= {ENERGY: label.energy, STRESS: label.stress}
+        frame.set_array(FORCES, label.forces)
+        frames.append(frame)
+    return frames
+
+
+def hot_cells(crystal: Crystal) -> list[Atoms]:
+    """Test cells of one structure that no method chooses from, the same for all seeds.
+
+    Five rattled with 1.5 times the standard deviation, and five snapshots of the reference at 600 K.
+    """
+    matrix = supercell_matrix(crystal.atoms, SUPERCELLS)
+    seeds = [seed_for(2**31, f"{crystal.name}/test", 0, i) for i in range(6)]
+    hot = SUPERCELLS.rattled.model_copy(
+        update={"std_angstrom": 1.5 * SUPERCELLS.rattled.std_angstrom, "min_distance_fraction": 0.6}
+    )
+    cells = rattled_cells(crystal.atoms, matrix, hot, seeds[:5])
+    dynamics = DYNAMICS.model_copy(update={"equilibration_steps": 150})
+    for number, start in enumerate(
+        rattled_cells(crystal.atoms, matrix, SUPERCELLS.rattled, seeds[5:], first_index=1)
+    ):
+        run = run_dynamics(start, make_calculator(REFERENCE), dynamics, seeds[5 + number])
+        assert not run.reason, run.reason
+        cells += run.snapshots
+    return labelled(cells)
+
+
+# --- one seed --------------------------------------------------------------------------------
+
+
+def fit_gap(frames: Sequence[Atoms], folder: Path, seed: int) -> PotentialSource:
+    """A GAP of the frames; its model lies in ``folder``."""
+    folder.mkdir(parents=True)
+    recipe = GAP.model_copy(update={"seed": seed})
+    baseline = Baseline({"Si": 0.0}, "isolated_atoms")
+    fits.train(recipe, frames, baseline, folder, folder / "work", threads=1)
+    return PotentialSource(calculator="gap", model=str(folder / "gap.xml"))
+
+
+def committee(
+    frames: Sequence[Atoms], first: PotentialSource, folder: Path, seed: int
+) -> list[PotentialSource]:
+    """The fit itself and others that learn from parts of its labels."""
+    members = [first]
+    size = max(1, int(SHARE * len(frames)))
+    for number in range(1, COMMITTEE):
+        random = np.random.default_rng(seed_for(seed, "committee", len(frames), number))
+        part = sorted(random.permutation(len(frames))[:size])
+        members.append(fit_gap([frames[i] for i in part], folder / str(number), seed + number))
+    return members
+
+
+def phonon_errors(fit: PotentialSource, crystals: Sequence[Crystal]) -> dict[str, float]:
+    """Phonon RMSE of each crystal in THz, in the reference's cell; NaN without usable forces."""
+    errors = {}
+    for one in crystals:
+        phonon, verdict = phonons_in_cell("reference", one.phonon, fit, Displaced(), Relaxation())
+        errors[one.name] = (
+            float("nan")
+            if verdict.reason
+            else compare_spectra(one.spectrum, spectrum(phonon, one.path), 0.1).rmse_thz
+        )
+    return errors
+
+
+def force_error(fit: PotentialSource, test: Sequence[Atoms]) -> float:
+    """RMSE of force components, eV/Å."""
+    found = evaluate(test, fit)
+    differences = [a.forces - b.arrays[FORCES] for a, b in zip(found, test, strict=True)]
+    return float(np.sqrt(np.mean(np.concatenate(differences) ** 2)))
+
+
+def run_seed(
+    *, generations: int, start: int, add: int, pool_size: int, methods: Sequence[str], work: Path
+) -> Callable[[int], list[dict[str, Any]]]:
+    """A function that runs all methods with one seed; the reference is prepared here."""
+    crystals = [make_crystal(name) for name in STRUCTURES]
+    test = [cell for one in crystals for cell in hot_cells(one)]
+    return partial(
+        _run_seed,
+        crystals=crystals,
+        test=test,
+        generations=generations,
+        start=start,
+        add=add,
+        pool_size=pool_size,
+        methods=methods,
+        work=work,
+    )
+
+
+def _run_seed(
+    seed: int,
+    *,
+    crystals: Sequence[Crystal],
+    test: Sequence[Atoms],
+    generations: int,
+    start: int,
+    add: int,
+    pool_size: int,
+    methods: Sequence[str],
+    work: Path,
+) -> list[dict[str, Any]]:
+    settings = Selection(pool_size=start)
+    first = labelled(
+        [
+            cell
+            for one in crystals
+            for cell in candidate_pool(
+                one.name, one.atoms, SUPERCELLS, settings, campaign_seed=seed, generation=0
+            ).cells
+        ]
+    )
+    first_fit = fit_gap(first, work / f"{seed}/0", seed)
+    settings = Selection(pool_size=pool_size, dynamics=DYNAMICS, soap=SOAP)
+    pools = [
+        candidate_pool(
+            one.name,
+            one.atoms,
+            SUPERCELLS,
+            settings,
+            campaign_seed=seed,
+            generation=1,
+            potential=first_fit,
+        )
+        for one in crystals
+    ]
+    for pool in pools:
+        for reason in pool.stopped:
+            print(f"seed {seed}: {reason}", flush=True)
+    rows = []
+    for method in methods:
+        frames, fit = list(first), first_fit
+        groups = [list(pool.cells) for pool in pools]
+        began = time.process_time()
+        for generation in range(generations):
+            folder = work / f"{seed}/{method}/{generation}"
+            if generation:
+                fit = fit_gap(frames, folder, seed)
+            errors = phonon_errors(fit, crystals)
+            rows.append(
+                {
+                    "method": method,
+                    "seed": seed,
+                    "generation": generation,
+                    "labels": len(frames),
+                    "phonon_rmse_thz": float(np.mean(list(errors.values()))),
+                    "force_rmse_ev_per_angstrom": force_error(fit, test),
+                    **{f"phonon_rmse_thz {name}": value for name, value in errors.items()},
+                    "dynamics_share": float(
+                        np.mean([one.info["origin"] == "dynamics" for one in frames])
+                    ),
+                }
+            )
+            print(
+                f"seed {seed} {method} generation {generation}: {len(frames)} labels, "
+                f"{rows[-1]['phonon_rmse_thz']:.4f} THz, "
+                f"{rows[-1]['force_rmse_ev_per_angstrom']:.4f} eV/Å "
+                f"({time.process_time() - began:.0f} s)",
+                flush=True,
+            )
+            if generation + 1 == generations:
+                break
+            kind, _, together = method.partition("-")
+            if together:
+                groups = [[cell for group in groups for cell in group]]
+            members = committee(frames, fit, folder, seed) if kind == "committee" else []
+            new = []
+            for group in groups:
+                chosen = select(
+                    group,
+                    frames,
+                    add * len(crystals) // len(groups),
+                    settings.model_copy(update={"method": kind}),
+                    seed=seed_for(seed, f"choice/{group[0].info['structure']}", generation, 0),
+                    committee=members,
+                )
+                new += [group[i] for i in chosen]
+                group[:] = [cell for i, cell in enumerate(group) if i not in chosen]
+            frames = [*frames, *labelled(new)]
+    return rows
+
+
+# --- what it comes to ------------------------------------------------------------------------
+
+
+def labels_needed(rows: pd.DataFrame, measure: str, target: float) -> float:
+    """Labels at which one run first gets down to ``target``; NaN where it never does.
+
+    Between two generations: straight lines in the logarithm of the error.
+    """
+    errors = rows[measure].to_numpy(dtype=float)
+    labels = rows["labels"].to_numpy(dtype=float)
+    for i, error in enumerate(errors):
+        if error <= target:
+            if i == 0 or not np.isfinite(errors[i - 1]):
+                return float(labels[i])
+            share = np.log(errors[i - 1] / target) / np.log(errors[i - 1] / error)
+            return float(labels[i - 1] + share * (labels[i] - labels[i - 1]))
+    return float("nan")
+
+
+def ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """Labels needed by each method over those of ``random`` with the same seed.
+
+    The targets are the errors that random, in the mean over the seeds, has at a half, three
+    quarters and all of its labels. Columns: measure, target, method, mean ratio and its standard
+    deviation over the seeds that reach the target, and how many do.
+    """
+    rows = []
+    for measure in MEASURES:
+        random = table[table["method"] == "random"]
+        mean = np.exp(np.log(random[measure]).groupby(random["generation"]).mean())
+        last = int(mean.index.max())
+        for target in sorted({float(mean.iloc[i]) for i in (last // 2, 3 * last // 4, last)})[::-1]:
+            runs = {
+                key: labels_needed(part.sort_values("generation"), measure, target)
+                for key, part in table.groupby(["method", "seed"])
+            }
+            for method in [m for m in METHODS if m in set(table["method"])]:
+                seeds = sorted(seed for m, seed in runs if m == method)
+                own = np.array([runs[method, seed] for seed in seeds])
+                others = np.array([runs["random", seed] for seed in seeds])
+                both = np.isfinite(own) & np.isfinite(others)
+                quotients = own[both] / others[both]
+                rows.append(
+                    {
+                        "measure": measure,
+                        "target": target,
+                        "method": method,
+                        "labels": float(np.mean(own[both])) if both.any() else np.nan,
+                        "ratio": float(np.mean(quotients)) if both.any() else np.nan,
+                        "spread": float(np.std(quotients, ddof=1)) if both.sum() > 1 else np.nan,
+                        "seeds_reached": int(np.isfinite(own).sum()),
+                        "seeds_compared": int(both.sum()),
+                        "seeds": len(seeds),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def markdown(found: pd.DataFrame) -> str:
+    """The ratios as a table for people."""
+    lines = [
+        "| error | target | selection | labels | labels over random's | seeds that get there |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found.itertuples():
+        spread = "" if np.isnan(row.spread) else f" ± {row.spread:.2f}"
+        ratio = "–" if np.isnan(row.ratio) else f"{row.ratio:.2f}{spread}"
+        labels = "–" if np.isnan(row.labels) else f"{row.labels:.1f}"
+        lines.append(
+            f"| {MEASURES[row.measure]} | {row.target:.3g} | {METHODS[row.method]} | {labels} | "
+            f"{ratio} | {row.seeds_reached} of {row.seeds} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Errors against labels: geometric mean over the seeds, with their standard deviation."""
+    shown = [method for method in METHODS if method in set(table["method"])]
+    styles: dict[str, Look] = looks({method: METHODS[method] for method in shown})
+    with style():
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 2.7), layout="constrained")
+        panels = figure.subplots(1, len(MEASURES), squeeze=False)[0]
+        for axes, (measure, label) in zip(panels, MEASURES.items(), strict=True):
+            for method in shown:
+                look = styles[method]
+                part = table[table["method"] == method]
+                groups = np.log(part.set_index("labels")[measure]).groupby(level=0)
+                mean, spread = groups.mean(), groups.std(ddof=1).fillna(0.0)
+                axes.fill_between(
+                    mean.index,
+                    np.exp(mean - spread),
+                    np.exp(mean + spread),
+                    color=look.colour,
+                    alpha=0.15,
+                    lw=0,
+                )
+                axes.plot(
+                    mean.index,
+                    np.exp(mean),
+                    color=look.colour,
+                    marker=look.marker,
+                    ms=3,
+                    label=look.wrapped(26),
+                )
+            axes.set_yscale("log")
+            axes.set_xlabel("labelled cells")
+            axes.set_ylabel(label)
+            axes.grid(visible=True, which="both", axis="y")
+        panels[-1].legend(loc="upper right")
+        figure.get_layout_engine().set(wspace=0.05)  # type: ignore[union-attr]
+    return figure
+
+
+def write_results(table: pd.DataFrame, folder: Path) -> None:
+    """Tables and figure of all seeds so far."""
+    table = table.sort_values(["method", "seed", "generation"])
+    found = ratios(table)
+    for name, one in (("selection.csv", table), ("ratios.csv", found)):
+        with replacing(folder / name) as temporary:
+            one.to_csv(temporary, index=False)
+    text = markdown(found)
+    with replacing(folder / "selection.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    figure = draw(table)
+    for suffix in ("svg", "png"):
+        save_figure(figure, folder / f"selection.{suffix}", dpi=200)
+    print(text)
+
+
+def main() -> None:
+    """Run the seeds that are missing in the folder, then write tables and figure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="receives the results")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--generations", type=int, default=8)
+    parser.add_argument("--start", type=int, default=1, help="cells per structure at the start")
+    parser.add_argument("--add", type=int, default=1, help="cells per structure and generation")
+    parser.add_argument("--pool-size", type=int, default=20, help="rattled cells per structure")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--processes", type=int, default=2)
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    files = {seed: chosen.folder / f"seed-{seed}.csv" for seed in range(chosen.seeds)}
+    missing = [seed for seed, file in files.items() if not file.exists()]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as work:
+        setup = partial(
+            run_seed,
+            generations=chosen.generations,
+            start=chosen.start,
+            add=chosen.add,
+            pool_size=chosen.pool_size,
+            methods=chosen.methods,
+            work=Path(work),
+        )
+        for index, outcome in each(setup, missing, chosen.processes):
+            if isinstance(outcome, Exception):
+                raise outcome
+            with replacing(files[missing[index]]) as temporary:
+                pd.DataFrame(outcome).to_csv(temporary, index=False)
+    write_results(pd.concat([pd.read_csv(file) for file in files.values()]), chosen.folder)
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Labels from Quantum ESPRESSO."""

@@ -1,0 +1,210 @@
+"""Quantum ESPRESSO as a reference method."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.data import atomic_numbers, ground_state_magnetic_moments
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
+from phonsmith.labels.espresso.born import born_text
+from phonsmith.labels.espresso.density import LastDensity
+from phonsmith.labels.espresso.inputs import (
+    Subject,
+    atom_namelists,
+    born_namelists,
+    k_points,
+    namelists,
+)
+from phonsmith.labels.espresso.remedies import Start
+from phonsmith.labels.espresso.running import Run, Runner
+from phonsmith.labels.kpoints import mesh
+from phonsmith.labels.provenance import Provenance, settings_name
+from phonsmith.labels.pseudopotentials import checksums, pseudopotentials_of
+from phonsmith.labels.runs import run_folder
+from phonsmith.references import EspressoReference
+from phonsmith.settings import Relaxation
+from phonsmith.stages import VERSIONS
+
+if TYPE_CHECKING:
+    from phonsmith.labels.methods import Allocation
+    from phonsmith.relaxation import RelaxationResult
+
+KEEP = ("*.pwi", "*.pwo", "*.phi", "*.pho", "CRASH")
+"""Files of a failed run that stay."""
+
+
+class EspressoMethod:
+    """Labels by pw.x. The energy of a label is the free energy, which forces are derivatives of."""
+
+    def __init__(
+        self, reference: EspressoReference, structure: str | None, allocation: "Allocation"
+    ) -> None:
+        self.reference = reference
+        self.structure = structure
+        self.allocation = allocation
+        self.name = reference.level_of_theory
+        self.cores = min(reference.cores, allocation.cores)
+        self.runner = Runner(
+            reference, self.cores, 60 * reference.time_limit_minutes * allocation.attempt
+        )
+        self._density = LastDensity()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_density": LastDensity()}
+
+    @cached_property
+    def version(self) -> str:
+        """Version of pw.x."""
+        return self.runner.version()
+
+    def fingerprint(self) -> str:
+        """Settings, checksums of the pseudopotentials, and version of pw.x, as canonical JSON."""
+        settings = self.reference.physics()
+        del settings["pseudopotentials"]  # names do not matter, contents do
+        content = {
+            **settings,
+            "pseudopotential_files": checksums(self.reference.pseudopotentials),
+            "code_version": self.version,
+            "version": VERSIONS["labels"],
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def _settings(self) -> str:
+        return settings_name(self.fingerprint())
+
+    def elements(self) -> frozenset[str] | None:
+        """Elements with a pseudopotential."""
+        return frozenset(checksums(self.reference.pseudopotentials))
+
+    # --- labels --------------------------------------------------------------------------------
+
+    def label(self, cell: Atoms) -> Atoms:
+        """Energy, forces and stress of one cell; what fails is tried again with remedies."""
+        started = time.monotonic()
+        reference = self.reference
+        potentials = self._potentials(cell)
+        start = Start(
+            namelists(reference, potentials),
+            reference.pools,
+            from_density=reference.reuse_density and self._density.suits(cell),
+        )
+        with run_folder(self.allocation.work, KEEP) as folder:
+            subject = Subject(cell, potentials, k_points(reference, cell))
+            run = self.runner.converge(subject, start, folder, self._density)
+            if reference.reuse_density:
+                self._density.keep(cell, run.save)
+        result = run.result
+        made = self._provenance(run, time.monotonic() - started)
+        return labelled(
+            cell, self.name, result.energy, result.forces, result.stress, provenance=made
+        )
+
+    def _potentials(self, cell: Atoms) -> Any:
+        settings = self.reference.pseudopotentials
+        return pseudopotentials_of(settings, self.reference.functional, cell.symbols)
+
+    def _provenance(self, run: Run, wall_time_s: float) -> Provenance:
+        return Provenance(
+            code="Quantum ESPRESSO",
+            code_version=run.result.version,
+            settings=self._settings,
+            wall_time_s=wall_time_s,
+            cores=self.cores,
+            scf_steps=run.result.scf_steps,
+            memory_mb=run.finished.peak_memory_mb * self.cores,
+            remedies=run.remedies_in_words,
+        )
+
+    # --- crystals and atoms --------------------------------------------------------------------
+
+    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+        """Relax with :func:`phonsmith.relaxation.relax`, every step a static run of its own.
+
+        Each step has plane waves made for its cell, so that the stress at the end is that of a
+        fresh run. pw.x finds the symmetry of the atoms by itself and uses it to save k-points;
+        forces and stress have that symmetry anyway, none is imposed that the atoms do not have.
+        """
+        from phonsmith.relaxation import relax
+
+        return relax(atoms, Espresso(self), settings)
+
+    def isolated_atom(self, element: str) -> Atoms | None:
+        """The atom in a box, in the spin state of its ground state (Hund's rules).
+
+        The box has three different edges, so that partly filled shells find their state.
+        """
+        if not self.reference.isolated_atoms:
+            return None
+        started = time.monotonic()
+        edges = np.array(self.reference.isolated_atom_edges_angstrom)
+        box = Atoms(element, positions=[edges / 2], cell=edges, pbc=True)
+        potentials = self._potentials(box)
+        moment = float(ground_state_magnetic_moments[atomic_numbers[element]])
+        start = Start(atom_namelists(self.reference, potentials[element], moment))
+        what = f"the isolated {element} atom"
+        with _told(what), run_folder(self.allocation.work, KEEP) as folder:
+            run = self.runner.converge(Subject(box, potentials, None), start, folder)
+        made = self._provenance(run, time.monotonic() - started)
+        return labelled_alone(box, self.name, run.result.energy, made)
+
+    def born(self, crystal: Atoms) -> str:
+        """Born charges and dielectric tensor by pw.x and ph.x, as phonopy's BORN file.
+
+        Raises
+        ------
+        PhonsmithError
+            A run fails, or the crystal is no insulator.
+        """
+        potentials = self._potentials(crystal)
+        start = Start(born_namelists(self.reference, potentials), self.reference.pools)
+        subject = Subject(crystal, potentials, mesh(crystal, self.reference.kspacing_per_angstrom))
+        with _told("the run for Born charges"), run_folder(self.allocation.work, KEEP) as folder:
+            run = self.runner.converge(subject, start, folder)
+            place = run.save.parents[1]
+            return born_text(self.runner.ph(place), crystal)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What fails for good, not for one cell of many, is an error."""
+    try:
+        yield
+    except LabelFailed as failed:
+        raise PhonsmithError(f"Quantum ESPRESSO: {what} fails: {failed}") from None
+
+
+class Espresso(Calculator):  # type: ignore[misc]
+    """pw.x as an ASE calculator for relaxations: every evaluation is a label."""
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def __init__(self, method: EspressoMethod) -> None:
+        super().__init__()
+        self.method = method
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = None,
+        system_changes: Any = all_changes,
+    ) -> None:
+        """Label the atoms."""
+        super().calculate(atoms, properties, system_changes)
+        label = self.method.label(self.atoms)
+        stress = label.info[STRESS]
+        print(f"{label.info[ENERGY]:.6f} eV, {label.info['wall_time_s']:.1f} s", flush=True)
+        self.results = {
+            "energy": label.info[ENERGY],
+            "forces": label.arrays[FORCES],
+            "stress": stress.flat[[0, 4, 8, 5, 2, 1]],
+        }

@@ -1,0 +1,181 @@
+"""Running pw.x for one cell: in a folder, with a time limit, judged, and with remedies."""
+
+import re
+import shlex
+import tempfile
+from dataclasses import dataclass, replace
+from math import gcd
+from pathlib import Path
+
+from phonsmith.child import Finished, run_child
+from phonsmith.errors import PhonsmithError
+from phonsmith.labels.checks import check_same
+from phonsmith.labels.espresso.density import LastDensity
+from phonsmith.labels.espresso.inputs import (
+    INPUT,
+    OUTPUT,
+    PREFIX,
+    SCRATCH,
+    Subject,
+    ph_input,
+    write_input,
+)
+from phonsmith.labels.espresso.remedies import Remedy, Start, next_remedy
+from phonsmith.labels.readers.pw import PwResult, RunFailed, read_pw, reason_in
+from phonsmith.labels.runs import MPI_ENVIRONMENT
+from phonsmith.references import EspressoReference
+
+PH_OUTPUT = "espresso.pho"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A converged run, its folder, and what had to be changed to get it."""
+
+    result: PwResult
+    finished: Finished
+    save: Path
+    remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def remedies_in_words(self) -> str | None:
+        """What was changed, or None."""
+        return "; ".join(remedy.words for remedy in self.remedies) or None
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs pw.x on ``cores`` cores; a run ends after ``time_limit_s``."""
+
+    reference: EspressoReference
+    cores: int
+    time_limit_s: float
+
+    def command(self, program: str = "pw.x") -> list[str]:
+        """The command of pw.x, or of another program of Quantum ESPRESSO in its place."""
+        template = self.reference.command or (
+            "pw.x" if self.cores == 1 else "mpirun -np {cores} pw.x"
+        )
+        words = shlex.split(template.replace("{cores}", str(self.cores)))
+        return [re.sub(r"(^|/)pw\.x$", rf"\g<1>{program}", word) for word in words]
+
+    def version(self) -> str:
+        """Version of pw.x.
+
+        Raises
+        ------
+        PhonsmithError
+            pw.x cannot be run.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder) / OUTPUT
+            finished = run_child(
+                self.command(), Path(folder), 1, MPI_ENVIRONMENT, output=output, time_limit_s=60
+            )
+            text = output.read_text(errors="replace")
+        found = re.search(r"Program PWSCF\s+v\.(\S+)", text)
+        if found is None:
+            hint = " ".join(text.split())[:200]
+            raise PhonsmithError(
+                f"'{shlex.join(self.command())}' {finished.ending}{': ' if hint else ''}{hint}; "
+                "install Quantum ESPRESSO or set reference.command"
+            )
+        return found[1]
+
+    def converge(
+        self, subject: Subject, start: Start, folder: Path, density: LastDensity | None = None
+    ) -> Run:
+        """Run pw.x; after a failure again with the next remedy for it, as long as there is one.
+
+        Raises
+        ------
+        RunFailed
+            The last failure, and what was tried.
+        """
+        start = replace(start, pools=gcd(start.pools, self.cores))
+        tried: list[Remedy] = []
+        while True:
+            place = folder / f"try{len(tried)}"
+            try:
+                place.mkdir()
+                if start.from_density and density is not None:
+                    density.put(place / SCRATCH / f"{PREFIX}.save")
+                return replace(self._run(subject, start, place), remedies=tuple(tried))
+            except OSError as error:
+                raise RunFailed("disk", f"{place} cannot be written: {error.strerror}") from None
+            except RunFailed as failed:
+                remedy = next_remedy(failed.kind, tried, start)
+                if remedy is None:
+                    words = "; ".join(one.words for one in tried)
+                    after = f", also with {words}" if tried else ""
+                    raise RunFailed(failed.kind, f"{failed}{after}") from None
+                print(f"{failed}: trying {remedy.words}", flush=True)
+                tried.append(remedy)
+                start = remedy.change(start)
+
+    def _run(self, subject: Subject, start: Start, folder: Path) -> Run:
+        settings = start.settings
+        if start.from_density:
+            # a good density must not be accepted with wavefunctions that are not
+            accurate = {"startingpot": "file", "diago_thr_init": settings["electrons"]["conv_thr"]}
+            settings = start.changed({"electrons": accurate}).settings
+        write_input(folder, subject, self.reference, settings)
+        finished = self.execute([*self.command(), "-nk", str(start.pools), "-in", INPUT], folder)
+        text = judged(finished, folder / OUTPUT, self.time_limit_s)
+        save = folder / SCRATCH / f"{PREFIX}.save"
+        xml = save / "data-file-schema.xml"
+        result = read_pw(text, xml, settings["electrons"]["conv_thr"])
+        check_same(result.atoms, subject.cell)
+        return Run(result, finished, save)
+
+    def ph(self, folder: Path) -> str:
+        """The output of ph.x for Born charges, after a run of pw.x in the folder."""
+        (folder / "espresso.phi").write_text(ph_input())
+        finished = self.execute([*self.command("ph.x"), "-in", "espresso.phi"], folder, PH_OUTPUT)
+        text = judged(finished, folder / PH_OUTPUT, self.time_limit_s)
+        if "JOB DONE" not in text:
+            raise RunFailed("incomplete", "ph.x did not come to its end")
+        return text
+
+    def execute(self, command: list[str], folder: Path, output: str = OUTPUT) -> Finished:
+        """Run one program in a folder, its output going to a file there."""
+        finished = run_child(
+            command,
+            folder,
+            1,
+            MPI_ENVIRONMENT,
+            output=folder / output,
+            time_limit_s=self.time_limit_s,
+        )
+        if finished.cannot_start:
+            raise PhonsmithError(
+                f"'{shlex.join(command)}' {finished.ending}; install Quantum ESPRESSO or set "
+                "reference.command"
+            )
+        return finished
+
+
+def judged(finished: Finished, output: Path, time_limit_s: float) -> str:
+    """The output of a program that ended with exit status 0.
+
+    Raises
+    ------
+    RunFailed
+        It did not: why, as far as its end and its output tell.
+    """
+    text = output.read_text(errors="replace")
+    crash = output.with_name("CRASH")
+    if crash.exists():
+        text += crash.read_text(errors="replace")
+    if finished.timed_out:
+        raise RunFailed("time", f"out of time: ended after {time_limit_s / 60:.3g} minutes")
+    if finished.returncode == 0:
+        return text
+    if reason := reason_in(text):
+        raise reason
+    if finished.signal == "SIGXFSZ":
+        raise RunFailed("disk", "a file became larger than the system allows")
+    if finished.signal == "SIGKILL" or "signal 9" in text:
+        raise RunFailed("killed", f"killed: {finished.ending}")
+    last = " ".join(text.split())[-160:]
+    raise RunFailed("crashed", f"pw.x crashed: {finished.ending}{', ' if last else ''}{last}")

@@ -1,0 +1,240 @@
+"""What a run of pw.x gave: a converged result, or the reason why there is none.
+
+pw.x says "JOB DONE" also when the SCF did not converge or time ran out, and its text output has
+merged columns where forces are large. So a result is taken only from a run that ended with exit
+status 0, and numbers come from its XML file in full precision.
+"""
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from ase import Atoms
+from ase.units import Bohr, Hartree
+from numpy.typing import NDArray
+
+from phonsmith.labels.checks import LabelFailed
+
+Kind = Literal[
+    "not converged",
+    "diagonalisation",
+    "time",
+    "memory",
+    "killed",
+    "crashed",
+    "disk",
+    "pools",
+    "pseudopotential",
+    "input",
+    "incomplete",
+]
+"""Kinds of failure; remedies go by them."""
+
+WANTS: dict[str, str] = {"time": "time", "memory": "memory", "killed": "memory"}
+
+
+class RunFailed(LabelFailed):
+    """A run of pw.x that gives no label: the reason in words, and its kind."""
+
+    def __init__(self, kind: Kind, reason: str) -> None:
+        super().__init__(reason, WANTS.get(kind, ""))
+        self.kind: Kind = kind
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Kind, str]]:
+        return type(self), (self.kind, str(self))
+
+
+@dataclass(frozen=True)
+class PwResult:
+    """A converged run. ``energy`` in eV is the one that pw.x marks with "!".
+
+    With smearing that is the free energy E - TS, whose derivatives forces (eV/Å) and stress
+    (eV/Å³, ASE's sign) are.
+    """
+
+    atoms: Atoms
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+    scf_steps: int
+    scf_accuracy_ry: float
+    total_magnetization: float
+    version: str
+
+
+# --- success -----------------------------------------------------------------------------------
+
+
+def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
+    """The result of a static run that ended with exit status 0.
+
+    ``text`` is its output and ``xml`` its data-file-schema.xml.
+
+    Raises
+    ------
+    RunFailed
+        The run is not complete, not converged to ``conv_thr_ry``, or lacks something.
+    """
+    if "JOB DONE" not in text:
+        raise reason_in(text) or RunFailed("incomplete", "pw.x did not come to its end")
+    if "convergence has been achieved" not in text:
+        raise reason_in(text) or RunFailed("not converged", "the SCF did not converge")
+    estimates = re.findall(r"estimated scf accuracy\s+<\s+(\S+)\s+Ry", text)
+    accuracy = float(estimates[-1]) if estimates else math.inf
+    # two digits are printed
+    if not accuracy <= conv_thr_ry * 1.05:
+        raise RunFailed(
+            "not converged",
+            f"the SCF stopped at an accuracy of {accuracy:.1e} Ry, {conv_thr_ry:.1e} is asked for",
+        )
+    try:
+        root = ET.parse(xml).getroot()
+    except FileNotFoundError:
+        raise RunFailed("incomplete", "pw.x left no XML file") from None
+    except ET.ParseError as error:
+        raise RunFailed("incomplete", f"the XML file of pw.x is damaged ({error})") from None
+    try:
+        result = _from_xml(root)
+    except RunFailed as failed:
+        raise reason_in(text) or failed from None
+    if _text(root, "output/convergence_info/scf_conv/convergence_achieved") == "false":
+        raise RunFailed("not converged", "the SCF did not converge, says the XML file")
+    if result.scf_accuracy_ry > conv_thr_ry * 1.05:
+        raise RunFailed(
+            "not converged",
+            f"the SCF stopped at {result.scf_accuracy_ry:.1e} Ry, {conv_thr_ry:.1e} is asked for",
+        )
+    return result
+
+
+def _from_xml(root: ET.Element) -> PwResult:
+    creator = root.find("general_info/creator")
+    version = creator.get("VERSION", "") if creator is not None else ""
+    if not version:
+        raise RunFailed("incomplete", "the XML file does not tell the version of pw.x")
+    atoms = _atoms(root)
+    forces = _matrix(root, "output/forces", "forces", (len(atoms), 3)) * Hartree / Bohr
+    # positive under compression, so minus ASE's
+    stress = -_matrix(root, "output/stress", "stress", (3, 3)) * Hartree / Bohr**3
+    magnetization = root.find("output/magnetization/total")
+    return PwResult(
+        atoms=atoms,
+        energy=_number(root, "output/total_energy/etot") * Hartree,
+        forces=forces,
+        stress=(stress + stress.T) / 2,
+        scf_steps=int(_number(root, "output/convergence_info/scf_conv/n_scf_steps")),
+        scf_accuracy_ry=2 * _number(root, "output/convergence_info/scf_conv/scf_error"),
+        total_magnetization=float(magnetization.text or 0) if magnetization is not None else 0.0,
+        version=version.strip(),
+    )
+
+
+def _atoms(root: ET.Element) -> Atoms:
+    structure = root.find("output/atomic_structure")
+    if structure is None:
+        raise RunFailed("incomplete", "the XML file holds no atoms")
+    names = [str(atom.get("name")) for atom in structure.iter("atom")]
+    positions = [_floats(atom) for atom in structure.iter("atom")]
+    cell = [_floats(structure.find(f"cell/a{i}")) for i in (1, 2, 3)]
+    symbols = [re.match(r"[A-Z][a-z]?", name) for name in names]
+    return Atoms(
+        [found[0] if found else "X" for found in symbols],
+        positions=np.array(positions) * Bohr,
+        cell=np.array(cell) * Bohr,
+        pbc=True,
+    )
+
+
+def _matrix(root: ET.Element, path: str, what: str, shape: tuple[int, int]) -> NDArray[np.float64]:
+    values = np.array(_floats(root.find(path)))
+    if values.size != shape[0] * shape[1]:
+        raise RunFailed("incomplete", f"has no {what} (or not for {shape[0]} rows)")
+    if not np.isfinite(values).all():
+        raise RunFailed("incomplete", f"its {what} are not finite")
+    return values.reshape(shape)
+
+
+def _floats(element: ET.Element | None) -> list[float]:
+    try:
+        return [float(word) for word in (element.text or "").split()] if element is not None else []
+    except ValueError:
+        return [math.nan]
+
+
+def _number(root: ET.Element, path: str) -> float:
+    values = _floats(root.find(path))
+    if len(values) != 1 or not math.isfinite(values[0]):
+        raise RunFailed("incomplete", f"the XML file has no {path.rpartition('/')[2]}")
+    return values[0]
+
+
+def _text(root: ET.Element, path: str) -> str:
+    return (root.findtext(path) or "").strip().lower()
+
+
+# --- failure -----------------------------------------------------------------------------------
+
+_SIGNS: tuple[tuple[Kind, str, str], ...] = (
+    ("disk", "the disk is full", r"no space left|disk quota exceeded|file too large|SIGXFSZ"),
+    (
+        "memory",
+        "out of memory",
+        r"cannot allocate memory|allocation would exceed memory|error allocating|out of memory|"
+        r"insufficient virtual memory|insufficient memory|oom.kill|could not allocate|bad_alloc",
+    ),
+    ("time", "out of time", r"maximum cpu time exceeded"),
+    ("not converged", "the SCF did not converge", r"convergence NOT achieved"),
+    (
+        "pools",
+        "more pools than k-points",
+        r"some nodes have no k-points|some processors have no k-points|no plane waves found",
+    ),
+    (
+        "diagonalisation",
+        "the diagonalisation failed",
+        r"cholesky|S matrix not positive definite|too many bands are not converged|"
+        r"problems computing|eigenvectors failed to converge|routine +[cr]diaghg",
+    ),
+    (
+        "pseudopotential",
+        "a pseudopotential cannot be used",
+        r"routine +(readpp|read_upf\w*|upf_\w+|read_pseudo\w*|check_order)|"
+        r"pseudopotential file .* not found|xml\w* (parse )?error",
+    ),
+    (
+        "input",
+        "atoms lie on top of each other",
+        r"atoms +#?\s*\d+ and +#?\s*\d+ +overlap|atoms overlap",
+    ),
+    ("input", "pw.x refuses the input", r"routine +(read_namelists|read_cards|iosys|checkallsym)"),
+)
+"""Kind of failure, its words, and the signs of it in the output; the first one that fits counts."""
+
+
+def reason_in(text: str) -> RunFailed | None:
+    """The failure that the output of pw.x speaks of, if any."""
+    for kind, words, pattern in _SIGNS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return RunFailed(kind, words + _detail(kind, text))
+    if error := _error_box(text):
+        return RunFailed("crashed", f"pw.x stopped: {error}")
+    return None
+
+
+def _detail(kind: Kind, text: str) -> str:
+    if kind == "not converged":
+        steps = re.search(r"convergence NOT achieved after\s+(\d+)", text)
+        left = re.findall(r"estimated scf accuracy\s+<\s+(\S+)\s+Ry", text)
+        return (f" in {steps[1]} steps" if steps else "") + (f" (at {left[-1]} Ry)" if left else "")
+    box = _error_box(text)
+    return f" ({box})" if box else ""
+
+
+def _error_box(text: str) -> str:
+    """The words in pw.x's box of per cent signs."""
+    found = re.search(r"Error in routine\s+(\S+)\s*\(\s*-?\d+\s*\):\s*\n\s*(.*?)\s*\n", text)
+    return f"{found[1]}: {found[2]}" if found else ""

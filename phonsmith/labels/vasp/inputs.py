@@ -1,0 +1,160 @@
+"""Input files of VASP, written by pymatgen.
+
+k-points come from KSPACING in the INCAR with KGAMMA = .TRUE., and there is never a KPOINTS file:
+VASP then makes the mesh by its own rule, which :func:`phonsmith.labels.kpoints.mesh` follows, and
+the remedies of custodian that exchange a mesh for a shifted or an odd one do not apply.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, ground_state_magnetic_moments
+from numpy.typing import NDArray
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.labels.kpoints import mesh
+from phonsmith.labels.potcars import PotcarFile
+from phonsmith.references import VaspReference
+from phonsmith.settings import Relaxation
+
+Tags = dict[str, Any]
+"""INCAR keys and their values."""
+
+_GGA = {"PBEsol": {"GGA": "PS"}, "PBE": {"GGA": "PE"}, "LDA": {}}
+
+GAMMA_ALONE = 10.0
+"""1/Å. A KSPACING that leaves the Γ point alone in any cell."""
+
+
+def static_tags(reference: VaspReference, structure: str | None) -> Tags:
+    """INCAR of a label: one point of the energy surface, without symmetry.
+
+    ``structure`` is the id of the crystal, which may have keys of its own. ISIF 2 has the stress
+    computed. MAGMOM depends on the cell and is added by :func:`write_inputs`.
+    """
+    tags: Tags = {
+        "PREC": "Accurate",
+        "ENCUT": reference.encut_ev,
+        "EDIFF": reference.ediff_ev,
+        **_GGA[reference.functional],
+        "ISMEAR": reference.ismear,
+        "SIGMA": reference.sigma_ev,
+        "KSPACING": reference.kspacing_per_angstrom,
+        "KGAMMA": True,
+        "ISPIN": 2 if reference.magnetism else 1,
+        "LASPH": True,  # aspherical terms inside the PAW spheres
+        "LREAL": False,
+        "ISYM": 0,
+        "ALGO": "Normal",
+        "NELM": 200,
+        "IBRION": -1,
+        "NSW": 0,
+        "ISIF": 2,
+        "LWAVE": False,
+        "LCHARG": False,
+    }
+    own = reference.incar_by_structure.get(structure or "", {})
+    for further in (reference.incar, own):
+        tags.update({key.strip().upper(): value for key, value in further.items()})
+    return tags
+
+
+def relaxation_tags(reference: VaspReference, structure: str | None, settings: Relaxation) -> Tags:
+    """INCAR of a relaxation by conjugate gradients until the forces are small (EDIFFG < 0)."""
+    return {
+        **static_tags(reference, structure),
+        "IBRION": 2,
+        "NSW": settings.max_steps,
+        "ISIF": 3 if reference.volume == "relaxed" else 4,
+        "EDIFFG": -settings.fmax_ev_per_angstrom,
+    }
+
+
+def isolated_atom_tags(reference: VaspReference, element: str) -> Tags:
+    """INCAR of an atom in a box: Γ alone, spin-polarised, starting from Hund's rules."""
+    moment = float(ground_state_magnetic_moments[atomic_numbers[element]])
+    return {
+        **static_tags(reference, None),
+        "ISMEAR": 0,
+        "KSPACING": GAMMA_ALONE,
+        "ISPIN": 2,
+        "MAGMOM": [moment],
+    }
+
+
+def born_tags(reference: VaspReference, structure: str | None) -> Tags:
+    """INCAR of Born charges and dielectric tensor by perturbation theory (LEPSILON).
+
+    Symmetry, which spares most k-points here, is left to VASP; LEPSILON does not go with NCORE.
+    """
+    tags = {**static_tags(reference, structure), "LEPSILON": True}
+    for unsuited in ("ISYM", "NCORE", "NPAR"):
+        tags.pop(unsuited, None)
+    return tags
+
+
+def check_spelling(reference: VaspReference) -> None:
+    """Refuse INCAR keys that look like slips of the pen: VASP passes over keys it does not know.
+
+    Keys that pymatgen does not know and that resemble none are let through, VASP may be newer.
+
+    Raises
+    ------
+    PhonsmithError
+        The key, and the one that may be meant.
+    """
+    from pymatgen.io.vasp import Incar
+
+    by_structure = reference.incar_by_structure.items()
+    places = {"incar": reference.incar} | {f"incar_by_structure.{k}": v for k, v in by_structure}
+    for where, tags in places.items():
+        for tag in tags:
+            name = tag.strip().upper()
+            close = get_close_matches(name, Incar.INCAR_PARAMS, n=1, cutoff=0.75)
+            if name not in Incar.INCAR_PARAMS and close:
+                raise PhonsmithError(f"{where}.{tag}: no key of VASP; is {close[0]} meant?")
+
+
+def in_vasp_order(cell: Atoms) -> NDArray[np.intp]:
+    """Indices that bring atoms of one element together, elements by first appearance."""
+    symbols = list(cell.symbols)
+    rank = {symbol: position for position, symbol in enumerate(dict.fromkeys(symbols))}
+    return np.argsort([rank[symbol] for symbol in symbols], kind="stable")
+
+
+def write_inputs(
+    folder: Path,
+    cell: Atoms,
+    tags: Tags,
+    potcars: Mapping[str, PotcarFile],
+    moments: Mapping[str, float] | None = None,
+) -> None:
+    """INCAR, POSCAR and POTCAR of a cell, its atoms in :func:`in_vasp_order`.
+
+    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms.
+    """
+    from pymatgen.io.ase import AseAtomsAdaptor
+    from pymatgen.io.vasp import Incar, Poscar
+
+    sorted_cell = Atoms(cell.numbers, positions=cell.positions, cell=cell.cell[:], pbc=True)[
+        in_vasp_order(cell)
+    ]
+    if moments is not None:
+        tags = {**tags, "MAGMOM": [moments.get(symbol, 0.0) for symbol in sorted_cell.symbols]}
+    Incar(tags).write_file(folder / "INCAR")
+    structure = AseAtomsAdaptor.get_structure(sorted_cell)
+    Poscar(structure, comment=cell.get_chemical_formula()).write_file(
+        folder / "POSCAR", significant_figures=16
+    )
+    elements = dict.fromkeys(sorted_cell.symbols)
+    content = "".join(potcars[element].content.rstrip("\n") + "\n" for element in elements)
+    (folder / "POTCAR").write_text(content, encoding="utf-8")
+
+
+def gamma_alone(cell: Atoms, tags: Tags) -> bool:
+    """Whether the mesh of a cell is the Γ point alone."""
+    return mesh(cell, tags["KSPACING"]) == (1, 1, 1)

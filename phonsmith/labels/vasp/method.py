@@ -1,0 +1,322 @@
+"""VASP as a reference method."""
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.checks import (
+    LabelFailed,
+    check_label,
+    check_same,
+    labelled,
+    labelled_alone,
+)
+from phonsmith.labels.potcars import PotcarFile, potcars_of
+from phonsmith.labels.provenance import Provenance, settings_name
+from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun
+from phonsmith.labels.runs import run_folder
+from phonsmith.labels.vasp.inputs import (
+    Tags,
+    born_tags,
+    gamma_alone,
+    in_vasp_order,
+    isolated_atom_tags,
+    relaxation_tags,
+    static_tags,
+    write_inputs,
+)
+from phonsmith.labels.vasp.running import KEEP, Attempt, accepted, run_vasp
+from phonsmith.references import VaspReference, without_shares
+from phonsmith.settings import Labels, Relaxation
+from phonsmith.stages import VERSIONS
+
+if TYPE_CHECKING:
+    from phonsmith.labels.methods import Allocation
+    from phonsmith.relaxation import RelaxationResult
+
+LARGEST_CHARGE_SUM = 0.5
+"""Elementary charges. Born charges of a crystal sum to zero; more than this is no insulator."""
+
+
+class VaspMethod:
+    """Labels by VASP.
+
+    The energy of a label is VASP's free energy (TOTEN, e_fr_energy), the one whose derivatives the
+    forces are; the "energy(sigma->0)" that VASP prints last is an extrapolation beside it.
+    """
+
+    def __init__(
+        self, reference: VaspReference, structure: str | None, allocation: "Allocation"
+    ) -> None:
+        self.reference = reference
+        self.structure = structure
+        self.allocation = allocation
+        self.name = reference.level_of_theory
+        self.cores = min(reference.cores, allocation.cores)
+        self._limit_s = 60 * reference.time_limit_minutes * allocation.attempt
+
+    def fingerprint(self) -> str:
+        """The INCAR of labels, and title and checksum of every POTCAR, as canonical JSON."""
+        reference = self.reference
+        files = self._potcars(reference.potcars)
+        content = {
+            "method": "vasp",
+            "functional": reference.functional,
+            "incar": without_shares(static_tags(reference, self.structure)),
+            "magmom": reference.magmom,
+            "potcars": {
+                element: {"title": file.title, "sha256": file.sha256}
+                for element, file in files.items()
+            },
+            "version": VERSIONS["labels"],
+        }
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def _settings(self) -> str:
+        return settings_name(self.fingerprint())
+
+    def elements(self) -> frozenset[str] | None:
+        """Elements with a POTCAR."""
+        return frozenset(self.reference.potcars)
+
+    # --- labels ----------------------------------------------------------------------------------
+
+    def label(self, cell: Atoms) -> Atoms:
+        """Free energy, forces and stress of one cell, its atoms in their own order."""
+        with run_folder(self.allocation.work, KEEP) as folder:
+            done = self._run(folder, cell, static_tags(self.reference, self.structure))
+            frame = done.frame
+            if STRESS not in frame.info:
+                raise LabelFailed("vasprun.xml: holds no stress")
+            check_same(frame, cell)
+        return labelled(
+            cell,
+            self.name,
+            frame.info[ENERGY],
+            frame.arrays[FORCES],
+            frame.info[STRESS],
+            provenance=self._provenance(done),
+        )
+
+    def _run(
+        self,
+        folder: Path,
+        cell: Atoms,
+        tags: Tags,
+        *,
+        relaxation: bool = False,
+        largest_strain: float = LARGEST_STRAIN,
+    ) -> "_Done":
+        started = time.monotonic()
+        attempt = self._attempt(folder, cell, tags, relaxation=relaxation)
+        run, outcar = accepted(folder, largest_strain)
+        return _Done(
+            run=run,
+            frame=_in_own_order(run.frames[-1], cell),
+            attempt=attempt,
+            wall_time_s=time.monotonic() - started,
+            memory_mb=_memory_mb(outcar, self.cores),
+        )
+
+    def _attempt(
+        self, folder: Path, cell: Atoms, tags: Tags, *, relaxation: bool = False
+    ) -> Attempt:
+        reference = self.reference
+        moments = reference.magmom if reference.magnetism and "MAGMOM" not in tags else None
+        try:
+            write_inputs(folder, cell, tags, self._potcars(cell.symbols), moments)
+        except OSError as error:
+            raise LabelFailed(f"inputs cannot be written ({error.strerror})") from error
+        command = reference.command or (
+            "vasp_std" if self.cores == 1 else "mpirun -np {cores} vasp_std"
+        )
+        if reference.command_gamma and gamma_alone(cell, tags):
+            command = reference.command_gamma
+        try:
+            return run_vasp(folder, command, self.cores, self._limit_s, relaxation=relaxation)
+        finally:
+            (folder / "POTCAR").unlink(missing_ok=True)
+
+    def _potcars(self, elements: Any) -> dict[str, PotcarFile]:
+        try:
+            return potcars_of(self.reference, elements)
+        except PhonsmithError as error:
+            raise PhonsmithError(f"reference.{error}") from None
+
+    def _provenance(self, done: "_Done") -> Provenance:
+        return Provenance(
+            code="VASP",
+            code_version=done.run.version,
+            settings=self._settings,
+            wall_time_s=done.wall_time_s,
+            cores=self.cores,
+            scf_steps=done.run.scf_steps,
+            memory_mb=done.memory_mb,
+            remedies=done.attempt.remedies,
+        )
+
+    # --- crystals and atoms ------------------------------------------------------------------
+
+    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+        """Relax cell and positions with VASP's conjugate gradients, twice.
+
+        Plane waves are made for the first cell of a run; the second run starts from the last cell
+        of the first with fresh ones, and its last cell counts. VASP ends a relaxation when all
+        forces, and with ISIF 3 the stress, are below EDIFFG.
+
+        Raises
+        ------
+        PhonsmithError
+            One of the runs fails or does not converge, or the second still strains the lattice.
+        """
+        from phonsmith.relaxation import RelaxationResult
+
+        tags = relaxation_tags(self.reference, self.structure, settings)
+        steps, last = 0, atoms
+        with _told("the relaxation"), run_folder(self.allocation.work, KEEP) as folder:
+            for name, strain in (("first", math.inf), ("second", LARGEST_STRAIN)):
+                place = folder / name
+                place.mkdir()
+                done = self._run(place, last, tags, relaxation=True, largest_strain=strain)
+                steps += done.run.ionic_steps
+                last = _unwrapped(done.frame, last)
+                print(f"{name} relaxation: {done.run.ionic_steps} steps", flush=True)
+        return RelaxationResult(
+            atoms=Atoms(last.numbers, positions=last.positions, cell=last.cell[:], pbc=True),
+            converged=True,
+            steps=steps,
+            fmax_ev_per_angstrom=self._largest_force(done.frame),
+            energy_ev=float(done.frame.info[ENERGY]),
+        )
+
+    def _largest_force(self, frame: Atoms) -> float:
+        """Largest force left, the stress's included as ASE's cell filter scales it, in eV/Å."""
+        stress = frame.info[STRESS]
+        if self.reference.volume == "fixed":
+            stress = stress - np.trace(stress) / 3 * np.eye(3)
+        on_cell = np.linalg.norm(stress, axis=1).max() * frame.get_volume() / len(frame)
+        return float(max(np.linalg.norm(frame.arrays[FORCES], axis=1).max(), on_cell))
+
+    def isolated_atom(self, element: str) -> Atoms | None:
+        """The atom in a box, spin-polarised, from the moment of its ground state on (Hund)."""
+        if not self.reference.isolated_atoms:
+            return None
+        edges = np.array(self.reference.isolated_atom_edges_angstrom)
+        box = Atoms(element, positions=[edges / 2], cell=edges, pbc=True)
+        with (
+            _told(f"the isolated {element} atom"),
+            run_folder(self.allocation.work, KEEP) as folder,
+        ):
+            done = self._run(folder, box, isolated_atom_tags(self.reference, element))
+            check_label(done.frame, box, Labels())
+        energy = done.frame.info[ENERGY]
+        return labelled_alone(box, self.name, energy, self._provenance(done))
+
+    def born(self, crystal: Atoms) -> str:
+        """Born charges and dielectric tensor (LEPSILON) as phonopy's BORN file.
+
+        Raises
+        ------
+        PhonsmithError
+            The run fails, or the crystal is no insulator.
+        """
+        with _told("the run for Born charges"), run_folder(self.allocation.work, KEEP) as folder:
+            self._attempt(folder, crystal, born_tags(self.reference, self.structure))
+            return born_text(folder / "vasprun.xml", crystal)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """An accepted run; ``frame`` is its last cell, atoms in the order of the cell asked for."""
+
+    run: VaspRun
+    frame: Atoms
+    attempt: Attempt
+    wall_time_s: float
+    memory_mb: float | None
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What fails for good, not for one cell of many, is an error."""
+    try:
+        yield
+    except LabelFailed as failed:
+        raise PhonsmithError(f"VASP: {what} fails: {failed}") from None
+
+
+def _in_own_order(frame: Atoms, cell: Atoms) -> Atoms:
+    """What VASP computed in its order of atoms, in the order of the cell."""
+    if len(frame) != len(cell):
+        raise LabelFailed(f"has {len(frame)} atoms where the cell has {len(cell)}")
+    return frame[np.argsort(in_vasp_order(cell))]
+
+
+def _unwrapped(atoms: Atoms, before: Atoms) -> Atoms:
+    """Atoms shifted by lattice vectors to where they were before; VASP puts them into the cell."""
+    fractional = atoms.get_scaled_positions(wrap=False)
+    shifts = np.rint(before.get_scaled_positions(wrap=False) - fractional)
+    moved = atoms.copy()
+    moved.set_scaled_positions(fractional + shifts)
+    return moved
+
+
+def _memory_mb(outcar: str, cores: int) -> float | None:
+    """Memory of all ranks, from that of the first: OUTCAR tells no more."""
+    found = re.search(r"Maximum memory used \(kb\):\s*([\d.]+)", outcar)
+    return float(found[1]) * 1024 / 1e6 * cores if found else None
+
+
+def born_text(vasprun: Path, crystal: Atoms) -> str:
+    """phonopy's BORN file from a vasprun.xml with LEPSILON.
+
+    Raises
+    ------
+    LabelFailed
+        The file is not complete, holds no tensors, or they are not those of an insulator.
+    """
+    from phonopy.file_IO import get_BORN_lines
+    from phonopy.interface.vasp import VasprunxmlExpat
+
+    from phonsmith.supercells import make_phonopy
+
+    try:
+        with vasprun.open("rb") as stream:
+            parsed = VasprunxmlExpat(stream)
+            parsed.parse()
+        charges, epsilon = np.array(parsed.born), np.array(parsed.epsilon)
+    except Exception as error:  # phonopy and expat raise many kinds
+        raise LabelFailed(f"vasprun.xml: is not complete ({error})") from error
+    if charges.shape != (len(crystal), 3, 3) or epsilon.shape != (3, 3):
+        raise LabelFailed("vasprun.xml: holds no Born charges and dielectric tensor")
+    if not (np.isfinite(charges).all() and np.isfinite(epsilon).all()):
+        raise LabelFailed("vasprun.xml: Born charges or dielectric tensor are not finite")
+    excess = float(np.abs(charges.sum(axis=0)).max())
+    if excess > LARGEST_CHARGE_SUM or np.linalg.eigvalsh((epsilon + epsilon.T) / 2).min() < 1:
+        raise LabelFailed(
+            f"Born charges sum to {excess:.2g} e, or the dielectric tensor is below 1: more "
+            "k-points are needed, or the crystal is no insulator; set born_charges: false for it"
+        )
+    phonon = make_phonopy(crystal, np.eye(3, dtype=int))
+    own_order = np.argsort(in_vasp_order(crystal))
+    lines = get_BORN_lines(
+        phonon.unitcell,
+        charges[own_order],
+        epsilon,
+        primitive_matrix=phonon.primitive_matrix,
+        supercell_matrix=np.eye(3, dtype=int),
+    )
+    return "\n".join(lines) + "\n"

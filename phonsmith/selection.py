@@ -1,0 +1,229 @@
+"""Which of many candidates to label: those that tell a fit most that it does not know yet.
+
+A cell is taken as the set of its atomic environments. How far it is from the labelled cells is the
+mean over its atoms of the distance to the nearest labelled environment of the same element: the
+largest instead would follow single odd atoms, and cells with all atoms moved have no others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from phonsmith.calculators import evaluate, make_calculator, torch_dtype
+from phonsmith.errors import PhonsmithError, UnusablePotential
+from phonsmith.settings import PotentialSource, Selection, SoapDescriptor
+
+Floats = NDArray[np.float64]
+
+_BLOCK = 4_000_000  # numbers in a block of distances: 32 MB
+
+
+def select(
+    pool: Sequence[Atoms],
+    labelled: Sequence[Atoms],
+    count: int,
+    settings: Selection,
+    *,
+    seed: int,
+    mace: PotentialSource | None = None,
+    committee: Sequence[PotentialSource] = (),
+    processes: int = 1,
+) -> list[int]:
+    """Indices of the candidates to label, in the order of choice.
+
+    Parameters
+    ----------
+    pool
+        The candidates; see :func:`phonsmith.pool.candidate_pool`.
+    labelled
+        Cells that have labels, or will have; isolated atoms among them are passed over.
+    count
+        How many to choose.
+    settings
+        Method and descriptor.
+    seed
+        Of the method ``random``; the others have no random choice. Equal candidates: the first.
+    mace
+        The fit whose features are the descriptor ``mace``.
+    committee
+        Fits that judge the candidates, at least two; for the method ``committee``.
+    processes
+        Candidates that a fit judges at a time.
+
+    Raises
+    ------
+    PhonsmithError
+        The pool is empty or too small, or the method lacks its potentials.
+    UnusablePotential
+        A fit of the committee gives no forces on a candidate.
+    """
+    _check(pool, count, settings, mace, committee)
+    if settings.method == "random":
+        chosen = np.random.default_rng(seed).permutation(len(pool))[:count]
+        return [int(one) for one in chosen]
+    cells = [one for one in labelled if one.info.get("kind") != "isolated_atom"]
+    vectors = environments([*pool, *cells], settings, mace)
+    weights = None
+    if settings.method == "committee":
+        weights = disagreement(pool, committee, processes)
+    return farthest(vectors[: len(pool)], vectors[len(pool) :], count, weights)
+
+
+def _check(
+    pool: Sequence[Atoms],
+    count: int,
+    settings: Selection,
+    mace: PotentialSource | None,
+    committee: Sequence[PotentialSource],
+) -> None:
+    if not pool:
+        raise PhonsmithError("selection: there are no candidates; raise selection.pool_size")
+    if not 0 < count <= len(pool):
+        raise PhonsmithError(
+            f"selection: {count} cells cannot be chosen from {len(pool)} candidates; "
+            "raise selection.pool_size"
+        )
+    if settings.method == "committee" and len(committee) < 2:
+        raise PhonsmithError(
+            f"selection.method: committee needs two fits at least and has {len(committee)}; "
+            "set `repeats` of the fit to 2 or more"
+        )
+    if (
+        settings.method != "random"
+        and settings.descriptor == "mace"
+        and (mace is None or mace.calculator != "mace")
+    ):
+        raise PhonsmithError(
+            "selection.descriptor: mace needs a fit of kind mace; add one or use soap"
+        )
+
+
+# --- farthest points ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Atomic environments of one cell: atomic numbers (n,) and a vector for each atom (n, d)."""
+
+    numbers: NDArray[np.int64]
+    vectors: Floats
+
+
+def farthest(
+    candidates: Sequence[Environments],
+    known: Sequence[Environments],
+    count: int,
+    weights: ArrayLike | None = None,
+) -> list[int]:
+    """Greedy choice of the candidate farthest from all that is known; then that is known too.
+
+    The distance of a cell (module text) is multiplied by its weight. An environment of an element
+    of which none is known is farther than any other. Of equal candidates the first is taken.
+    """
+    factors = np.ones(len(candidates)) if weights is None else np.asarray(weights, dtype=float)
+    owner = np.repeat(np.arange(len(candidates)), [len(one.numbers) for one in candidates])
+    numbers = np.concatenate([one.numbers for one in candidates])
+    vectors = np.concatenate([one.vectors for one in candidates])
+    sizes = np.bincount(owner, minlength=len(candidates))
+    # no two vectors are farther apart than twice the length of the longest
+    nearest = np.full(len(numbers), 2.0 * np.linalg.norm(vectors, axis=1).max(initial=0.5))
+    for one in known:
+        _approach(nearest, numbers, vectors, one)
+    chosen: list[int] = []
+    while len(chosen) < count:
+        score = factors * np.bincount(owner, nearest, minlength=len(candidates)) / sizes
+        score[chosen] = -np.inf
+        best = int(np.argmax(score))
+        chosen.append(best)
+        _approach(nearest, numbers, vectors, candidates[best])
+    return chosen
+
+
+def _approach(
+    nearest: Floats, numbers: NDArray[np.int64], vectors: Floats, one: Environments
+) -> None:
+    """Lower the distances in ``nearest`` where an environment of ``one`` is nearer."""
+    for number in np.unique(one.numbers):
+        mine = np.flatnonzero(numbers == number)
+        others = one.vectors[one.numbers == number]
+        squares = (others**2).sum(axis=1)
+        step = max(1, _BLOCK // len(others))
+        for block in (mine[i : i + step] for i in range(0, len(mine), step)):
+            part = vectors[block]
+            distances = (part**2).sum(axis=1)[:, None] + squares - 2 * part @ others.T
+            closest = np.sqrt(np.maximum(distances.min(axis=1), 0.0))
+            nearest[block] = np.minimum(nearest[block], closest)
+
+
+# --- descriptors -------------------------------------------------------------------------------
+
+
+def environments(
+    cells: Sequence[Atoms], settings: Selection, mace: PotentialSource | None = None
+) -> list[Environments]:
+    """The atomic environments of every cell in the descriptor of ``settings``."""
+    if settings.descriptor == "mace":
+        assert mace is not None
+        return _mace_environments(cells, mace)
+    return soap_environments(cells, settings.soap)
+
+
+def soap_environments(cells: Sequence[Atoms], soap: SoapDescriptor) -> list[Environments]:
+    """SOAP vectors of length one, as GAP's kernel takes them (quippy)."""
+    from quippy.descriptors import Descriptor
+
+    numbers = sorted({int(number) for cell in cells for number in cell.numbers})
+    kinds = "{" + " ".join(str(number) for number in numbers) + "}"
+    descriptor = Descriptor(
+        f"soap cutoff={soap.cutoff_angstrom} atom_sigma={soap.atom_sigma_angstrom} "
+        f"n_max={soap.n_max} l_max={soap.l_max} cutoff_transition_width=1.0 "
+        f"n_species={len(numbers)} species_Z={kinds} n_Z={len(numbers)} Z={kinds}"
+    )
+    result = []
+    for cell in cells:
+        bare = Atoms(cell.numbers, positions=cell.positions, cell=cell.cell, pbc=cell.pbc)
+        found = descriptor.calc(bare)
+        centres = np.asarray(found["ci"]).ravel() - 1
+        vectors = np.empty_like(found["data"])
+        vectors[centres] = found["data"]
+        result.append(Environments(np.asarray(cell.numbers, dtype=np.int64), vectors))
+    return result
+
+
+def _mace_environments(cells: Sequence[Atoms], mace: PotentialSource) -> list[Environments]:
+    """Invariant node features of all layers of a MACE."""
+    calculator = make_calculator(mace)
+    (dtype,) = {str(one.dtype) for one in calculator.models[0].parameters()}
+    with torch_dtype(dtype.removeprefix("torch.")):
+        return [
+            Environments(
+                np.asarray(cell.numbers, dtype=np.int64),
+                np.asarray(calculator.get_descriptors(cell), dtype=float),
+            )
+            for cell in cells
+        ]
+
+
+# --- committee ---------------------------------------------------------------------------------
+
+
+def disagreement(
+    cells: Sequence[Atoms], committee: Sequence[PotentialSource], processes: int = 1
+) -> Floats:
+    """How much several fits disagree on the forces of each cell, eV/Å, shape (cells,).
+
+    Root of the mean over the atoms of the squared standard deviation of their force vector.
+    """
+    forces = [[one.forces for one in evaluate(cells, fit, processes)] for fit in committee]
+    spreads = []
+    for number, several in enumerate(zip(*forces, strict=True)):
+        variance = np.var(several, axis=0, ddof=1).sum(axis=1)
+        if not np.isfinite(variance).all():
+            raise UnusablePotential(
+                f"selection: a fit of the committee gives no forces on candidate {number}"
+            )
+        spreads.append(float(np.sqrt(variance.mean())))
+    return np.array(spreads)

@@ -1,0 +1,99 @@
+"""The loop: verdicts on generations, and the cells that the next generation adds."""
+
+
+checkpoint judge_generation:
+    """Whether a potential of this generation meets the goal, and what is asked for next."""
+    input:
+        benchmarks=benchmarks_of_generation,
+        errors=errors_of_generation,
+        labels=labels_before(next_generation),
+        before=verdict_before,
+    output:
+        "results/{campaign}/generations/gen{generation}.json",
+    log:
+        "results/{campaign}/logs/generations/gen{generation}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        loop=setting("loop", exclude={"selection", "judges"}),
+        groups=trained_groups,
+        fits=fits_with_errors,
+        learnt=lambda wildcards: campaign(wildcards.campaign).learnt,
+        version=VERSIONS["generations"],
+    message:
+        "{wildcards.campaign}: judging generation {wildcards.generation}"
+    script:
+        "../scripts/judge_generation.py"
+
+
+rule add_supercells:
+    input:
+        crystal="results/{campaign}/relaxed/{structure}.extxyz",
+        potentials=of_judges("potential.json"),
+        models=of_judges("model"),
+        labels=labels_before(this_generation),
+        verdict=ancient(verdict_before),
+        crystal_verdict=verdict_if_left_out,
+    output:
+        "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
+    log:
+        "results/{campaign}/logs/supercells/gen{generation}/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/supercells/gen{generation}/{structure}.tsv"
+    """The cells that a later generation labels of one crystal; none where it meets the goal.
+
+    The verdict that asked for them is no reason to make them anew: another goal later on must not
+    relabel and refit what is there.
+    """
+    wildcard_constraints:
+        generation=r"[1-9]\d*",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=120,
+        slurm_partition=partition("cpu"),
+    params:
+        supercells=cells_made,
+        selection=setting("loop/selection"),
+        seed=setting("seed"),
+        version=VERSIONS["supercells"],
+    message:
+        "{wildcards.campaign}: choosing cells of {wildcards.structure}, "
+        "generation {wildcards.generation}"
+    script:
+        "../scripts/add_supercells.py"
+
+
+rule generations_table:
+    """The verdicts of all generations, and what each has added to the data."""
+    input:
+        verdicts=lambda wildcards: expand(
+            "results/{campaign}/generations/gen{generation}.json",
+            campaign=wildcards.campaign,
+            generation=range(accepted_generation(wildcards.campaign) + 1),
+        ),
+        train=lambda wildcards: expand(
+            "results/{campaign}/datasets/gen{generation}/train.extxyz",
+            campaign=wildcards.campaign,
+            generation=accepted_generation(wildcards.campaign),
+        ),
+        test=lambda wildcards: expand(
+            "results/{campaign}/datasets/gen{generation}/test.extxyz",
+            campaign=wildcards.campaign,
+            generation=accepted_generation(wildcards.campaign),
+        ),
+    output:
+        generations="results/{campaign}/tables/generations.csv",
+        data="results/{campaign}/tables/data_per_generation.csv",
+    log:
+        "results/{campaign}/logs/tables/generations.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        version=VERSIONS["generations"],
+    script:
+        "../scripts/generations_table.py"

@@ -1,0 +1,81 @@
+"""The plan: what the campaigns will compute and what it costs, before anything expensive runs."""
+
+
+rule plan:
+    """Print the plans of the campaigns of config.yaml: `snakemake plan`.
+
+    Without outputs, so that it always runs.
+    """
+    input:
+        lambda wildcards: [f"results/{name}/plan.md" for name in config["campaigns"]],
+    localrule: True
+    conda:
+        ENVIRONMENT
+    message:
+        "the plan:"
+    script:
+        "../scripts/print_plan.py"
+
+
+rule plan_cells:
+    """The supercells of all crystals as they would be made now, and why some have none."""
+    input:
+        crystals=crystals_read,
+    output:
+        cells="results/{campaign}/plan/gen{generation}.extxyz",
+        verdicts="results/{campaign}/plan/gen{generation}.json",
+    log:
+        "results/{campaign}/logs/plan/gen{generation}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: cores_for_structures
+    params:
+        # beside the inputs, since a plan relaxes nothing
+        relaxed=relaxed_crystals,
+        verdicts=verdicts_if_left_out,
+        asked=cells_asked_for,
+        chosen=chosen_cells,
+        supercells=unless_recorded(cells_made),
+        structures=setting_of_structures,
+        reference=untracked(setting("reference")),
+        recorded=if_recorded(reference_physics),
+        seed=unless_recorded(setting("seed")),
+        sources=SOURCES,
+        version=VERSIONS["supercells"],
+    message:
+        "{wildcards.campaign}: counting supercells"
+    script:
+        "../scripts/plan_cells.py"
+
+
+rule plan_campaign:
+    """Cells, core hours and memory of labels, fits and phonons: done, and left to do."""
+    input:
+        crystals=crystals_read,
+        cells=of_planned("results/{campaign}/plan/gen{generation}.extxyz"),
+        verdicts=of_planned("results/{campaign}/plan/gen{generation}.json"),
+    output:
+        markdown="results/{campaign}/plan.md",
+        csv="results/{campaign}/plan.csv",
+    log:
+        "results/{campaign}/logs/plan/plan.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        campaign=planned_settings,
+        generations=planned_generations,
+        relaxed=relaxed_crystals,
+        done=done_already,
+        labels=labels_in_store,
+        partitions=lambda wildcards: config["partitions"],
+        memory_limit_mb=memory_limit,
+        sources=SOURCES,
+        work=untracked(work_folder),
+        store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
+        version=VERSIONS["plan"],
+    message:
+        "{wildcards.campaign}: working out the plan"
+    script:
+        "../scripts/plan.py"

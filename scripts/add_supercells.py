@@ -1,0 +1,43 @@
+"""The cells that a later generation labels of one crystal, chosen from candidates."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.calculators import load_potential
+    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.generations import GenerationVerdict
+    from phonsmith.pool import candidate_pool
+    from phonsmith.seeds import seed_for
+    from phonsmith.selection import select
+    from phonsmith.settings import Selection, Supercells
+
+    inputs, params = snakemake.input, snakemake.params
+    structure, generation = snakemake.wildcards.structure, int(snakemake.wildcards.generation)
+    count = GenerationVerdict.load(inputs.verdict[0]).next_cells.get(structure, 0)
+    cells = []
+    if count:
+        (crystal,) = read_frames(inputs.crystal)
+        selection = Selection.model_validate(params.selection)
+        fits = [load_potential(path).source for path in inputs.potentials]
+        pool = candidate_pool(
+            structure,
+            crystal,
+            Supercells.model_validate(params.supercells),
+            selection,
+            campaign_seed=params.seed,
+            generation=generation,
+            potential=fits[0] if fits else None,
+        )
+        print(*pool.stopped, sep="\n")
+        chosen = select(
+            pool.cells,
+            [frame for path in inputs.labels for frame in read_frames(path)],
+            count,
+            selection,
+            seed=seed_for(params.seed, f"{structure}/selection", generation, 0),
+            mace=fits[0] if fits else None,
+            committee=fits,
+            processes=snakemake.threads,
+        )
+        cells = [pool.cells[index] for index in sorted(chosen)]
+    write_frames(snakemake.output[0], cells)

@@ -1,0 +1,72 @@
+"""The plan of one campaign."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.campaign import Campaign
+    from phonsmith.extxyz import read_frames
+    from phonsmith.files import read_json, replacing
+    from phonsmith.labels import Allocation, LabelStore, reference_method, unlabelled
+    from phonsmith.labels.recorded import load_database
+    from phonsmith.plan import Cells, Site, finished_labels, made, make_plan
+    from phonsmith.plan_text import to_markdown
+    from phonsmith.sources import at_hand
+
+    params = snakemake.params
+    campaign = Campaign.model_validate(params.campaign)
+    store, done = LabelStore(params.store), set(params.done)
+    mirrors = snakemake.config["mirrors"]
+
+    def method(structure):
+        """The reference method, to look up what it has labelled."""
+        return reference_method(
+            campaign.reference,
+            structure=structure,
+            allocation=Allocation(work=Path(params.work)),
+        )
+
+    def labels_of(cells, structure):
+        if campaign.recorded:
+            return [None] * len(cells)
+        return finished_labels(cells, store, method(structure))
+
+    crystals = {}
+    for structure, path in zip(campaign.structures, snakemake.input.crystals, strict=True):
+        (crystals[structure],) = read_frames(params.relaxed.get(structure, [path])[0])
+    planned = {}
+    for g, path, verdicts in zip(
+        params.generations, snakemake.input.cells, snakemake.input.verdicts, strict=True
+    ):
+        frames = read_frames(path)
+        for structure, verdict in read_json(verdicts).items():
+            cells = [cell for cell in frames if cell.info["structure"] == structure]
+            labels = labels_of(cells, structure)
+            planned[g, structure] = Cells(
+                cells, labels, made("labels", g, structure) in done, **verdict
+            )
+    databases = {}
+    for name, database in campaign.datasets.databases.items():
+        databases[name] = None
+        if at_hand(database.source, mirrors, params.sources):
+            databases[name] = {}
+            for part, frames in load_database(name, database, mirrors, params.sources).items():
+                cells = unlabelled(
+                    frame for frame in frames if frame.info["kind"] != "isolated_atom"
+                )
+                labels = labels_of(cells, None) if database.relabel else [None] * len(cells)
+                databases[name][part] = Cells(cells, labels, made("database", name) in done)
+    plan = make_plan(
+        snakemake.wildcards.campaign,
+        campaign,
+        crystals,
+        planned,
+        databases=databases,
+        done=done,
+        site=Site(**params.partitions, memory_limit_mb=params.memory_limit_mb),
+    )
+    with replacing(snakemake.output.markdown) as path:
+        path.write_text(to_markdown(plan), encoding="utf-8")
+    with replacing(snakemake.output.csv) as path:
+        plan.table().to_csv(path, index=False)

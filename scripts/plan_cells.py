@@ -1,0 +1,45 @@
+"""The supercells of all crystals as they would be made now, or why there are none."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.files import write_json
+    from phonsmith.plan import Request, cells_to_come
+    from phonsmith.workers import each
+
+    params = snakemake.params
+    requests = []
+    for (structure, settings), path in zip(
+        params.structures.items(), snakemake.input.crystals, strict=True
+    ):
+        (crystal,) = read_frames(params.relaxed.get(structure, [path])[0])
+        requests.append(
+            Request(
+                structure=structure,
+                settings=settings,
+                crystal=crystal,
+                generation=int(snakemake.wildcards.generation),
+                supercells=params.supercells,
+                seed=params.seed,
+                reference=params.reference,
+                mirrors=snakemake.config["mirrors"],
+                sources=params.sources,
+                count=params.asked.get(structure, 0),
+                chosen=params.chosen.get(structure, [None])[0],
+                verdict=params.verdicts.get(structure, [None])[0],
+            )
+        )
+    found = [([], "")] * len(requests)
+    for index, outcome in each(cells_to_come, requests, snakemake.threads):
+        if isinstance(outcome, Exception):
+            raise outcome
+        found[index] = outcome
+    write_frames(snakemake.output.cells, [cell for cells, _ in found for cell in cells])
+    write_json(
+        snakemake.output.verdicts,
+        {
+            request.structure: {"problem": problem, "relaxed": request.structure in params.relaxed}
+            for request, (_, problem) in zip(requests, found, strict=True)
+        },
+    )

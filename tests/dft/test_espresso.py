@@ -1,0 +1,477 @@
+"""Real runs of pw.x and ph.x.
+
+Truths: lattice constant and optical mode of silicon in PBEsol by other calculations (all-electron
+a = 5.43 Å; phonondb 15.29 THz), finite differences of energies, published Born charges of MgO,
+and failures that were made on purpose.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.units import GPa, _amu, _e
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels import Allocation, LabelFailed, reference_method
+from phonsmith.labels.espresso import running
+from phonsmith.labels.espresso.inputs import Subject, k_points, merged, namelists
+from phonsmith.labels.espresso.method import EspressoMethod
+from phonsmith.labels.espresso.remedies import Start
+from phonsmith.labels.pseudopotentials import read_upf
+from phonsmith.settings import Relaxation
+
+from .conftest import DEBIAN
+
+pytestmark = pytest.mark.dft
+
+SILICON = "Si.pbesol-nl-rrkjus_psl.1.0.0.UPF"
+
+
+def method(pseudo: Path, work: Path, cores=1, structure=None, **changes) -> EspressoMethod:
+    settings = {
+        "method": "espresso",
+        "pseudopotentials": {"folder": str(pseudo), "files": {"Si": SILICON}},
+        "ecutwfc_ry": 30,
+        "ecutrho_ry": 180,
+        "kspacing_per_angstrom": 0.7,
+        "occupations": "fixed",
+        "cores": cores,
+    }
+    allocation = Allocation(cores, work)
+    return reference_method(settings | changes, structure=structure, allocation=allocation)
+
+
+def rattled(a=5.43, seed=1) -> Atoms:
+    cell = bulk("Si", a=a)
+    cell.positions += np.random.default_rng(seed).normal(scale=0.03, size=(2, 3))
+    return cell
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def test_pseudopotential_is_made_for_the_functional(pseudo):
+    made = read_upf(pseudo / SILICON)
+    assert (made.element, made.functional, made.valence) == ("Si", "PBEsol", 4.0)
+
+
+def test_lattice_constant_and_optical_mode(pseudo, tmp_path):
+    """5.43 Å in PBEsol (VASP, phonondb), and 15.29 THz there in a converged supercell."""
+    silicon = method(pseudo, tmp_path, kspacing_per_angstrom=0.335, ecutrho_ry=240)  # 6 x 6 x 6
+    relaxed = silicon.relax(bulk("Si", a=5.40), Relaxation())
+    a = 2 * relaxed.atoms.cell[0, 1]
+    assert relaxed.converged
+    assert a == pytest.approx(5.432, abs=0.003)
+    pull = []
+    for sign in (1, -1):
+        cell = relaxed.atoms.copy()
+        cell.positions[0, 0] += sign * 0.01
+        pull.append(sign * silicon.label(cell).arrays[FORCES][0, 0])
+    stiffness = -np.mean(pull) / 0.01  # eV/Å²
+    # of the two atoms' relative motion: the reduced mass is half an atom's
+    omega = np.sqrt(2 * stiffness * _e * 1e20 / (28.0855 * _amu))
+    print(f"a = {a:.4f} Å, optical mode {omega / 2e12 / np.pi:.3f} THz")
+    assert omega / 2e12 / np.pi == pytest.approx(15.28, abs=0.06)
+
+
+@pytest.mark.parametrize("smeared", [False, True])
+def test_forces_are_derivatives_of_the_energy(pseudo, tmp_path, smeared):
+    """With smearing the energy is the free energy: without its -TS the difference is 10 x larger."""
+    changes = {"occupations": "smearing", "degauss_ry": 0.1} if smeared else {}
+    silicon = method(pseudo, tmp_path, conv_thr_ry=1e-13, **changes)
+    cell = rattled()
+    here = silicon.label(cell)
+    assert here.arrays[FORCES].sum(axis=0) == pytest.approx(0, abs=1e-3)
+    step, energies, entropies = 0.02, [], []
+    for sign in (1, -1):
+        moved = cell.copy()
+        moved.positions[0, 1] += sign * step
+        energies.append(silicon.label(moved).info[ENERGY])
+        entropies.append(entropy_term(silicon, moved, tmp_path))
+    slope = -(energies[0] - energies[1]) / 2 / step
+    without = slope + (entropies[0] - entropies[1]) / 2 / step
+    force = here.arrays[FORCES][0, 1]
+    print(f"force {force:.5f}, of the free energy {slope:.5f}, of E alone {without:.5f} eV/Å")
+    assert slope == pytest.approx(force, abs=0.004)
+    if smeared:
+        assert abs(without - force) > 10 * abs(slope - force)
+
+
+def entropy_term(silicon: EspressoMethod, cell: Atoms, work: Path) -> float:
+    """-TS in eV, which pw.x prints with smearing."""
+    with pytest.MonkeyPatch.context() as patch:
+        texts = []
+        plain = running.judged
+        patch.setattr(running, "judged", lambda *a: texts.append(plain(*a)) or texts[-1])
+        silicon.label(cell)
+    for line in texts[0].splitlines():
+        if "smearing contrib." in line:
+            return float(line.split("=")[1].split()[0]) * 13.605693
+    return 0.0
+
+
+def test_stress_is_the_derivative_of_the_energy(pseudo, tmp_path):
+    """Under pressure, beside which the finite basis matters little."""
+    silicon = method(pseudo, tmp_path, ecutwfc_ry=44, ecutrho_ry=264)
+    cell = bulk("Si", a=5.15)
+    stress = silicon.label(cell).info[STRESS]
+    energies = []
+    for strain in (0.01, -0.01):
+        energies.append(silicon.label(bulk("Si", a=5.15 * (1 + strain))).info[ENERGY])
+    slope = (energies[0] - energies[1]) / 0.02 / 3 / cell.get_volume()
+    pressures = -np.trace(stress) / 3 / GPa, -slope / GPa
+    print(f"pressure {pressures[0]:.2f} GPa, of the energies {pressures[1]:.2f} GPa")
+    assert pressures[0] > 15
+    assert pressures[0] == pytest.approx(pressures[1], rel=0.03)
+
+
+def test_isolated_atom_has_its_spin(pseudo, tmp_path, monkeypatch):
+    """Spin polarisation of the silicon atom is worth 0.7 to 0.8 eV in GGA."""
+    import phonsmith.labels.espresso.method as module
+
+    edges = (7.0, 7.4, 7.8)
+    silicon = method(pseudo, tmp_path, isolated_atom_edges_angstrom=edges)
+    atom = silicon.isolated_atom("Si")
+    assert atom.info["config_type"] == "IsolatedAtom"
+    monkeypatch.setattr(module, "ground_state_magnetic_moments", np.zeros(100))
+    unpolarised = silicon.isolated_atom("Si").info[ENERGY]
+    gain = unpolarised - atom.info[ENERGY]
+    # the crystal is bound by 5.0 eV an atom in PBEsol (experiment 4.7)
+    crystal = method(pseudo, tmp_path, kspacing_per_angstrom=0.4).label(bulk("Si", a=5.43))
+    bound = atom.info[ENERGY] - crystal.info[ENERGY] / 2
+    print(f"spin {gain:.3f} eV, cohesive energy {bound:.2f} eV")
+    assert 0.6 < gain < 0.9
+    assert 4.6 < bound < 5.4
+    assert method(pseudo, tmp_path, isolated_atoms=False).isolated_atom("Si") is None
+
+
+def test_born_charges_of_an_insulator(tmp_path):
+    """MgO: 1.97 e and 3.1 (PBEsol, phonondb: 1.96, 3.14); here LDA and few k-points."""
+    files = {"Mg": "Mg.pz-n-vbc.UPF", "O": "O.pz-rrkjus.UPF"}
+    oxide = method(
+        DEBIAN,
+        tmp_path,
+        functional="LDA",
+        pseudopotentials={"folder": str(DEBIAN), "files": files},
+        occupations="smearing",
+    )
+    lines = oxide.born(bulk("MgO", "rocksalt", a=4.21)).splitlines()
+    epsilon, magnesium, oxygen = (np.fromstring(line, sep=" ") for line in lines[1:])
+    print(f"epsilon {epsilon[0]:.3f}, Z* {magnesium[0]:.3f}")
+    np.testing.assert_allclose(epsilon.reshape(3, 3), epsilon[0] * np.eye(3), atol=1e-6)
+    assert epsilon[0] == pytest.approx(3.14, abs=0.15)
+    assert magnesium[0] == pytest.approx(1.96, abs=0.08)
+    np.testing.assert_allclose(magnesium + oxygen, 0, atol=1e-6)
+
+
+def test_born_charges_of_silicon_vanish(pseudo, tmp_path):
+    """The dielectric constant is 12 to 13 in GGA with many k-points, more with few."""
+    silicon = method(pseudo, tmp_path, kspacing_per_angstrom=0.26)
+    lines = silicon.born(bulk("Si", a=5.43)).splitlines()
+    epsilon, charge = (np.fromstring(line, sep=" ") for line in lines[1:3])
+    print(f"epsilon {epsilon[0]:.2f}, Z* {charge[0]:.1e}")
+    assert 12 < epsilon[0] < 14.5
+    np.testing.assert_allclose(charge, 0, atol=1e-6)
+
+
+def test_metals_have_no_born_charges(pseudo, tmp_path):
+    dense = bulk("Si", "fcc", a=3.9)
+    with pytest.raises(PhonsmithError, match="Born charges"):
+        method(pseudo, tmp_path).born(dense)
+
+
+def test_labels_do_not_depend_on_the_density_they_start_from(pseudo, tmp_path):
+    fresh = method(pseudo, tmp_path).label(rattled(seed=2))
+    silicon = method(pseudo, tmp_path, reuse_density=True)
+    for seed in (1, 2):
+        last = silicon.label(rattled(seed=seed))
+    again = silicon.label(rattled(seed=2))
+    for label in (last, again):
+        assert label.info[ENERGY] == pytest.approx(fresh.info[ENERGY], abs=1e-8)
+        np.testing.assert_allclose(label.arrays[FORCES], fresh.arrays[FORCES], atol=1e-4)
+        np.testing.assert_allclose(label.info[STRESS], fresh.info[STRESS], atol=1e-6)
+    assert again.info["scf_steps"] < fresh.info["scf_steps"]
+
+
+# --- bad runs and good runs ------------------------------------------------------------------------
+
+
+def run_once(silicon: EspressoMethod, cell: Atoms, work: Path, changes=None):
+    """One run without remedies."""
+    potentials = silicon._potentials(cell)
+    settings = merged(namelists(silicon.reference, potentials), changes or {})
+    work.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "next_remedy", lambda *_: None)
+        subject = Subject(cell, potentials, k_points(silicon.reference, cell))
+        return silicon.runner.converge(subject, Start(settings), work)
+
+
+def later(number: int, name: str, work: Path) -> threading.Thread:
+    """Send a signal to the program of that name that runs below ``work``, once it computes."""
+
+    def send() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            outputs = list(work.rglob("*.pwo"))
+            if any("iteration #" in one.read_text() for one in outputs):
+                break
+            time.sleep(0.02)
+        for pid in subprocess.run(
+            ["pgrep", "-x", name], capture_output=True, text=True, check=False
+        ).stdout.split():
+            if Path(f"/proc/{pid}/cwd").resolve().is_relative_to(work):
+                os.kill(int(pid), number)
+                return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def ranks_below(work: Path) -> list[str]:
+    found = subprocess.run(["pgrep", "-x", "pw.x"], capture_output=True, text=True, check=False)
+    return [
+        pid
+        for pid in found.stdout.split()
+        if Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/cwd").resolve().is_relative_to(work)
+    ]
+
+
+def long_running() -> Atoms:
+    return bulk("Si", a=5.43, cubic=True)
+
+
+def bad_runs(pseudo: Path, place: Path):
+    """Name, words of the reason, and how to run it."""
+    cell = rattled()
+    plain = method(pseudo, place)
+    yield (
+        "electron_maxstep = 2",
+        "did not converge in 2 steps",
+        lambda work: run_once(plain, cell, work, {"electrons": {"electron_maxstep": 2}}),
+    )
+    yield (
+        "scf_must_converge = .false.",
+        "1.0e-11 is asked for",
+        lambda work: run_once(
+            plain, cell, work, {"electrons": {"electron_maxstep": 3, "scf_must_converge": False}}
+        ),
+    )
+    yield (
+        "max_seconds",
+        "out of time",
+        lambda work: run_once(plain, long_running(), work, {"control": {"max_seconds": 1.0}}),
+    )
+    yield (
+        "without forces",
+        "no forces",
+        lambda work: run_once(plain, cell, work, {"control": {"tprnfor": False}}),
+    )
+    yield (
+        "coincident atoms",
+        "overlap|on top",
+        lambda work: run_once(
+            plain, Atoms("Si2", positions=[[0, 0, 0], [0, 0, 5e-7]], cell=[4, 4, 4], pbc=True), work
+        ),
+    )
+    yield (
+        "time limit",
+        "out of time",
+        lambda work: run_once(method(pseudo, place, time_limit_minutes=0.02), long_running(), work),
+    )
+    yield (
+        "truncated pseudopotential",
+        "cut off|pseudopotential",
+        lambda work: truncated(pseudo, work),
+    )
+    yield "SIGKILL of pw.x", "killed", lambda work: killed(plain, "pw.x", work)
+    parallel = method(
+        pseudo, place, cores=2, command="mpirun --oversubscribe -np {cores} pw.x", pools=2
+    )
+    yield "SIGKILL of a rank", "killed", lambda work: killed(parallel, "pw.x", work)
+    yield "SIGKILL of mpirun", "killed", lambda work: killed(parallel, "mpirun", work)
+    yield "SIGTERM of pw.x", "SIGTERM", lambda work: killed(plain, "pw.x", work, signal.SIGTERM)
+    yield (
+        "memory limit",
+        "out of memory|crashed",
+        lambda work: run_once(
+            method(pseudo, place, command="prlimit --as=400000000 pw.x"),
+            bulk("Si", a=5.43).repeat(3),
+            work,
+        ),
+    )
+    yield (
+        "file size limit",
+        "disk|larger than",
+        lambda work: run_once(
+            method(pseudo, place, command="prlimit --fsize=100000 pw.x"), cell, work
+        ),
+    )
+    yield "full disk", "disk", lambda work: on_a_full_disk(plain, cell, work)
+
+
+def truncated(pseudo: Path, work: Path):
+    folder = work / "pseudo"
+    folder.mkdir(parents=True)
+    text = (pseudo / SILICON).read_text()
+    (folder / SILICON).write_text(text[: len(text) // 2])
+    return method(folder, work).label(rattled())
+
+
+def killed(silicon: EspressoMethod, name: str, work: Path, number=signal.SIGKILL):
+    thread = later(number, name, work)
+    try:
+        return run_once(silicon, long_running(), work)
+    finally:
+        thread.join()
+        assert not ranks_below(work), "ranks go on after the run was given up"
+
+
+def on_a_full_disk(silicon: EspressoMethod, cell: Atoms, work: Path):
+    """On a file system of 400 kB where we may mount one."""
+    disk = work / "disk"
+    disk.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", disk], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        raise LabelFailed("disk: no right to mount one here")
+    try:
+        return run_once(silicon, cell, disk / "runs")
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def good_runs(pseudo: Path, place: Path):
+    """Name, and a method with a cell that it has to label."""
+    yield "fixed", method(pseudo, place), rattled()
+    yield "smearing", method(pseudo, place, occupations="smearing"), rattled()
+    yield "Γ alone", method(pseudo, place, kspacing_per_angstrom=3.0), rattled()
+    yield "shifted mesh", method(pseudo, place, shifted_mesh=True), rattled()
+    yield "displaced", method(pseudo, place), displaced()
+    yield "pristine", method(pseudo, place), bulk("Si", a=5.43)
+    yield "large forces", method(pseudo, place), close_atoms()
+    yield "strained", method(pseudo, place), strained()
+    yield "eight atoms", method(pseudo, place, kspacing_per_angstrom=1.2), long_running()
+    yield "metal", method(pseudo, place, occupations="smearing"), bulk("Si", "fcc", a=3.9)
+    yield (
+        "magnetic start",
+        method(
+            pseudo,
+            place,
+            occupations="smearing",
+            magnetism=True,
+            starting_magnetization={"Si": 0.1},
+        ),
+        rattled(),
+    )
+    other = {
+        "folder": str(DEBIAN),
+        "files": {"Si": "Si.pbe-nl-rrkjus_psl.1.0.0.UPF"},
+        "allow_other_functional": True,
+    }
+    yield "input_dft", method(pseudo, place, pseudopotentials=other), rattled()
+    mpi = {"cores": 2, "command": "mpirun --oversubscribe -np {cores} pw.x"}
+    yield "two ranks", method(pseudo, place, **mpi), rattled()
+    yield "two pools", method(pseudo, place, pools=2, **mpi), rattled()
+    yield "wrapped atoms", method(pseudo, place), shifted()
+
+
+def displaced() -> Atoms:
+    cell = bulk("Si", a=5.43)
+    cell.positions[0, 0] += 0.01
+    return cell
+
+
+def close_atoms() -> Atoms:
+    """Atoms 1.2 Å apart: forces of tens of eV/Å."""
+    cell = bulk("Si", a=5.43)
+    cell.positions[1] *= 0.5
+    return cell
+
+
+def strained() -> Atoms:
+    cell = bulk("Si", a=5.43)
+    strain = np.array([[1.02, 0.03, 0], [0, 0.98, 0.01], [0.02, 0, 1.01]])
+    cell.set_cell(cell.cell[:] @ strain, scale_atoms=True)
+    return cell
+
+
+def shifted() -> Atoms:
+    cell = rattled()
+    cell.positions += 2 * cell.cell[0] - cell.cell[1]
+    return cell
+
+
+def test_no_bad_run_is_accepted(pseudo, tmp_path):
+    accepted, reasons = [], {}
+    for number, (name, words, run) in enumerate(bad_runs(pseudo, tmp_path)):
+        try:
+            run(tmp_path / f"bad{number}")
+            accepted.append(name)
+        except (LabelFailed, PhonsmithError) as failed:
+            reasons[name] = (words, str(failed))
+            print(f"{name}: {failed}")
+    print(f"bad runs: {len(reasons) + len(accepted)} offered, {len(accepted)} accepted")
+    assert accepted == []
+    import re
+
+    vague = {
+        name: reason
+        for name, (words, reason) in reasons.items()
+        if not re.search(words, reason, re.IGNORECASE)
+    }
+    assert vague == {}
+
+
+def test_no_good_run_is_refused(pseudo, tmp_path):
+    refused, labels = [], {}
+    for name, silicon, cell in good_runs(pseudo, tmp_path):
+        try:
+            labels[name] = silicon.label(cell)
+        except (LabelFailed, PhonsmithError) as failed:
+            refused.append(f"{name}: {failed}")
+    print(f"good runs: {len(refused) + len(labels)} offered, {len(refused)} refused")
+    assert refused == []
+    fixed = labels["fixed"]
+    for name in ("two ranks", "two pools", "wrapped atoms", "magnetic start", "smearing"):
+        np.testing.assert_allclose(labels[name].arrays[FORCES], fixed.arrays[FORCES], atol=2e-3)
+    np.testing.assert_allclose(labels["pristine"].arrays[FORCES], 0, atol=1e-6)
+    assert np.abs(labels["large forces"].arrays[FORCES]).max() > 20
+    for label in labels.values():
+        assert label.info["code"] == "Quantum ESPRESSO"
+        assert label.info["code_version"][0] in "678"
+        assert "remedies" not in label.info
+        assert label.info["scf_steps"] > 3
+        assert 20 < label.info["memory_mb"] < 1000
+    assert not list((tmp_path / "failed").glob("*")) if (tmp_path / "failed").exists() else True
+    assert not list(tmp_path.glob("run-*"))
+
+
+def test_remedies_mend_a_run_that_did_not_converge(pseudo, tmp_path, capfd):
+    cell = rattled()
+    plain = method(pseudo, tmp_path).label(cell)
+    mended = method(pseudo, tmp_path, electron_maxstep=2).label(cell)
+    assert mended.info["remedies"] == "mixing_beta 0.3 and 200 SCF steps"
+    assert "did not converge in 2 steps" in capfd.readouterr().out
+    assert mended.info[ENERGY] == pytest.approx(plain.info[ENERGY], abs=1e-8)
+    np.testing.assert_allclose(mended.arrays[FORCES], plain.arrays[FORCES], atol=1e-4)
+
+
+def test_failed_runs_leave_their_texts_and_ask_for_time(pseudo, tmp_path):
+    impatient = method(pseudo, tmp_path, time_limit_minutes=0.02)
+    with pytest.raises(LabelFailed, match=r"out of time.*\(see (.*)\)") as caught:
+        impatient.label(long_running())
+    assert caught.value.wants == "time"
+    left = {path.name for path in (tmp_path / "failed").rglob("*") if path.is_file()}
+    assert left == {"espresso.pwi", "espresso.pwo"}
+    assert not list(tmp_path.glob("run-*"))

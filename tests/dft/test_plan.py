@@ -1,0 +1,120 @@
+"""The plan's estimate against real runs of pw.x: sizes as printed, time and memory within a factor."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from phonsmith.costs import electronic_size, label_cost
+from phonsmith.labels.espresso.inputs import (
+    INPUT,
+    Subject,
+    k_points,
+    namelists,
+    write_input,
+)
+from phonsmith.labels.pseudopotentials import pseudopotentials_of
+from phonsmith.references import EspressoReference
+
+pytestmark = pytest.mark.dft
+
+FACTOR = 2.0
+"""How far time may be from the estimate on another machine, or on this one when it is busy."""
+
+DEBIAN = Path("/usr/share/espresso/pseudo")  # the package quantum-espresso-data
+FILES = {"Si": "Si.pbe-nl-rrkjus_psl.1.0.0.UPF", "O": "O.pbe-rrkjus.UPF"}
+
+
+def displaced() -> Atoms:
+    atoms = bulk("Si", a=5.43)
+    atoms.positions[0] += [0, 0.01 / 2**0.5, 0.01 / 2**0.5]
+    return atoms
+
+
+def rattled(atoms: Atoms) -> Atoms:
+    atoms.positions += np.random.default_rng(2).normal(scale=0.03, size=atoms.positions.shape)
+    return atoms
+
+
+def cristobalite() -> Atoms:
+    """The ideal cubic structure, which is no fit to the model: 24 atoms, two elements, few k."""
+    silicon = bulk("Si", cubic=True, a=7.16)
+    bonds = [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
+    oxygen = [at + 7.16 / 8 * np.array(bond) for at in silicon.positions[::2] for bond in bonds]
+    return silicon + Atoms("O" * len(oxygen), positions=oxygen)
+
+
+CELLS = {
+    "Si2 displaced, smearing": (displaced(), {"kspacing_per_angstrom": 0.35}),
+    "Si8 rattled, fixed": (
+        rattled(bulk("Si", cubic=True, a=5.43)),
+        {"kspacing_per_angstrom": 0.45, "occupations": "fixed"},
+    ),
+    "Si16 rattled, Γ alone": (
+        rattled(bulk("Si", a=5.43).repeat(2)),
+        {"kspacing_per_angstrom": 1.1},
+    ),
+    "Si8O16 rattled": (rattled(cristobalite()), {"kspacing_per_angstrom": 0.5}),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_estimate_of_a_label(name, tmp_path):
+    cell, settings = CELLS[name]
+    reference = EspressoReference.model_validate(
+        {
+            "method": "espresso",
+            "functional": "PBE",
+            "pseudopotentials": {"folder": str(DEBIAN), "files": FILES},
+            "ecutwfc_ry": 25,
+            **settings,
+        }
+    )
+    size = electronic_size(cell, reference)
+    estimate = label_cost(cell, reference, size)
+    text, seconds, memory = run(cell, reference, tmp_path)
+
+    def printed(pattern: str) -> float:
+        return float(re.search(pattern, text)[1])
+
+    assert size.electrons == printed(r"number of electrons *= *([\d.]+)")
+    assert size.kpoints == printed(r"number of k points= *(\d+)")
+    assert size.bands == printed(r"number of Kohn-Sham states= *(\d+)")
+    waves = np.mean([int(number) for number in re.findall(r"\( *(\d+) PWs\)", text)])
+    assert size.plane_waves == pytest.approx(waves, rel=0.03)
+    density = printed(r"Dense +grid: *(\d+) G-vectors") / (1 if size.kpoints > 1 else 0.5)
+    assert size.density_waves == pytest.approx(density, rel=0.03)
+    steps = len(re.findall(r"iteration # *\d+ ", text))
+    print(
+        f"\n{name}: {size.kpoints} k-points, {steps} SCF steps, {seconds:.1f} s of computing and "
+        f"{memory:.0f} MB; the estimate is {estimate.core_seconds / seconds:.2f} and "
+        f"{estimate.memory_mb / memory:.2f} times that"
+    )
+    assert 1 / FACTOR < estimate.core_seconds / seconds < FACTOR
+    assert 1 / FACTOR < estimate.memory_mb / memory < FACTOR
+
+
+def run(cell: Atoms, reference: EspressoReference, folder: Path) -> tuple[str, float, float]:
+    """Output, core seconds and peak memory (MB) of pw.x with the input of a label."""
+    potentials = pseudopotentials_of(reference.pseudopotentials, "PBE", cell.symbols)
+    settings = namelists(reference, potentials)
+    settings["control"]["verbosity"] = "high"  # to print the plane waves
+    subject = Subject(cell, potentials, k_points(reference, cell))
+    write_input(folder, subject, reference, settings)
+    output = folder / "out.txt"
+    with output.open("w") as stream:
+        process = subprocess.Popen(
+            ["pw.x", "-in", INPUT],
+            cwd=folder,
+            stdout=stream,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    text = output.read_text()
+    assert status == 0 and "convergence has been achieved" in text, text[-2000:]
+    return text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024e-6

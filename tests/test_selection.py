@@ -1,0 +1,441 @@
+"""Candidates for labels, and the choice among them."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk
+from ase.calculators.calculator import Calculator, all_changes
+from ase.geometry import get_distances
+from scipy.spatial.distance import cdist
+
+from phonsmith.calculators import evaluate
+from phonsmith.errors import PhonsmithError, UnusablePotential
+from phonsmith.pool import Pool, candidate_pool, run_dynamics
+from phonsmith.selection import (
+    Environments,
+    disagreement,
+    environments,
+    farthest,
+    select,
+    soap_environments,
+)
+from phonsmith.settings import (
+    Dynamics,
+    PotentialSource,
+    Rattled,
+    Selection,
+    SoapDescriptor,
+    Supercells,
+)
+from phonsmith.supercells import make_supercells, rattled_cells
+
+DIAMOND = bulk("Si", "diamond", a=5.431)
+SMALL = Supercells(min_length_angstrom=5.0, min_atoms=8, max_atoms=16)
+SILICON = PotentialSource(calculator="stillinger-weber")
+SHORT = Dynamics(runs=2, equilibration_steps=4, snapshots=3, steps_between_snapshots=2)
+
+
+def rattled(std: float, count: int, first_seed: int = 0, factor: float = 1.0) -> list[Atoms]:
+    settings = Rattled(std_angstrom=std, volume_factors=[factor], max_angle_strain_degree=0)
+    seeds = range(first_seed, first_seed + count)
+    return rattled_cells(DIAMOND, 2 * np.eye(3, dtype=int), settings, seeds)
+
+
+def same(one: Atoms, other: Atoms) -> bool:
+    return bool(
+        np.array_equal(one.positions, other.positions) and np.array_equal(one.cell, other.cell)
+    )
+
+
+# --- candidates ----------------------------------------------------------------------------------
+
+
+def pool_of(generation: int, dynamics: Dynamics | None = SHORT, seed: int = 3) -> Pool:
+    selection = Selection(pool_size=5, dynamics=dynamics)
+    return candidate_pool(
+        "mp-149",
+        DIAMOND,
+        SMALL,
+        selection,
+        campaign_seed=seed,
+        generation=generation,
+        potential=SILICON,
+    )
+
+
+def test_candidates_are_the_cells_of_the_campaign() -> None:
+    """What `random` labels of one generation is what the campaign would have made of it."""
+    wanted = SMALL.model_copy(update={"rattled": Rattled(count=3)})
+    _, cells = make_supercells("mp-149", DIAMOND, wanted, 3, 2)
+    found = pool_of(2).cells
+    assert all(same(one, other) for one, other in zip(cells, found[:3], strict=True))
+    for one, other in zip(cells, found[:3], strict=True):
+        assert other.info == {**one.info, "origin": "rattled"}
+
+
+def test_no_cell_comes_twice_in_any_generation() -> None:
+    pools = [pool_of(generation) for generation in range(3)]
+    cells = [cell for pool in pools for cell in pool.cells]
+    assert len(cells) == 3 * (5 + 2 * 3)
+    for i, one in enumerate(cells):
+        assert not any(np.allclose(one.positions, other.positions) for other in cells[:i])
+    names = [(one.info["generation"], one.info["index"]) for one in cells]
+    assert len(set(names)) == len(cells)
+    # displaced cells have the first indices of generation 0
+    assert min(one.info["index"] for one in pools[0].cells) == 1
+    assert {one.info["kind"] for one in cells} == {"rattled"}
+
+
+def test_candidates_depend_on_seed_and_generation_alone() -> None:
+    first, again, other = pool_of(1), pool_of(1), pool_of(1, seed=4)
+    assert all(same(a, b) for a, b in zip(first.cells, again.cells, strict=True))
+    assert not any(same(a, b) for a, b in zip(first.cells, other.cells, strict=True))
+    without = pool_of(1, dynamics=None)
+    assert all(same(a, b) for a, b in zip(without.cells, first.cells[:5], strict=True))
+    copy = pickle.loads(pickle.dumps(first))
+    assert all(same(a, b) for a, b in zip(first.cells, copy.cells, strict=True))
+
+
+def test_dynamics_without_a_fit_is_refused() -> None:
+    with pytest.raises(PhonsmithError, match=r"mp-149: selection\.dynamics needs the fit"):
+        candidate_pool(
+            "mp-149", DIAMOND, SMALL, Selection(dynamics=SHORT), campaign_seed=0, generation=1
+        )
+
+
+# --- molecular dynamics --------------------------------------------------------------------------
+
+
+class Einstein(Calculator):
+    """Atoms bound to their sites by springs (eV/Å²), up to where the potential has a hole."""
+
+    implemented_properties = ("energy", "forces")
+
+    def __init__(self, sites: Atoms, spring: float, reach: float = np.inf, **hole: Any) -> None:
+        super().__init__()
+        self.sites, self.spring, self.reach, self.hole = sites.positions, spring, reach, hole
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):  # type: ignore[no-untyped-def]
+        super().calculate(atoms, properties, system_changes)
+        moves = atoms.positions - self.sites
+        forces = -self.spring * moves
+        fallen = np.linalg.norm(moves, axis=1) > self.reach
+        if fallen.any():
+            if "error" in self.hole:
+                raise self.hole["error"]
+            forces[fallen] = self.hole["push"] * moves[fallen]
+        self.results = {"energy": self.spring * (moves**2).sum() / 2, "forces": forces}
+
+
+def crystal() -> Atoms:
+    return bulk("Si", "diamond", a=5.431, cubic=True).repeat(2)
+
+
+def test_dynamics_samples_the_canonical_distribution() -> None:
+    """Equipartition: <x²> = kT/k of every spring, whatever the time step of this integrator."""
+    atoms, spring = crystal(), 5.0
+    settings = Dynamics(
+        temperature_kelvin=300,
+        timestep_fs=4,
+        relaxation_time_fs=40,
+        equilibration_steps=100,
+        snapshots=50,
+        steps_between_snapshots=15,
+    )
+    run = run_dynamics(atoms, Einstein(atoms, spring), settings, seed=0)
+    assert (run.reason, run.steps, len(run.snapshots)) == ("", 850, 50)
+    squares = np.mean([(one.positions - atoms.positions) ** 2 for one in run.snapshots])
+    # 50 · 192 numbers, partly correlated: about 2 %
+    assert squares == pytest.approx(units.kB * 300 / spring, rel=0.06)
+
+
+LOOSE = {
+    "max_temperature_factor": 1e9,
+    "max_force_ev_per_angstrom": 1e9,
+    "max_displacement_fraction": 1e3,
+    "min_distance_fraction": 1e-6,
+}
+
+
+@pytest.mark.parametrize(
+    ("limit", "push", "reason"),
+    [
+        ({"max_force_ev_per_angstrom": 10.0}, 100.0, "a force of"),
+        ({"max_temperature_factor": 3.0}, 100.0, "a temperature of"),
+        ({"max_displacement_fraction": 0.5}, 100.0, "from its site"),
+        ({"min_distance_fraction": 0.65}, 100.0, "apart"),
+        ({}, np.nan, "a force of nan"),
+    ],
+)
+def test_a_run_that_explodes_is_ended(limit: dict[str, float], push: float, reason: str) -> None:
+    """Springs turn into repulsion beyond 0.4 Å, which a few of 64 hot atoms reach in time."""
+    atoms = crystal()
+    settings = Dynamics(
+        temperature_kelvin=600,
+        timestep_fs=1,
+        equilibration_steps=0,
+        snapshots=200,
+        steps_between_snapshots=5,
+        **{**LOOSE, **limit},
+    )
+    run = run_dynamics(atoms, Einstein(atoms, 1.5, reach=0.4, push=push), settings, seed=1)
+    assert reason in run.reason
+    assert 0 < run.steps < 1000
+    assert 0 < len(run.snapshots) == (run.steps - 1) // 5
+    for one in run.snapshots:
+        moves = one.positions - atoms.positions
+        assert np.linalg.norm(moves - moves.mean(axis=0), axis=1).max() < 0.5 * 2.36
+        assert (
+            get_distances(one.positions, cell=one.cell, pbc=True)[1][np.triu_indices(64, 1)].min()
+            > 0.5 * 2.35
+        )
+    again = run_dynamics(atoms, Einstein(atoms, 1.5, reach=0.4, push=push), settings, seed=1)
+    assert again.reason == run.reason
+
+
+def test_a_calculator_that_fails_ends_the_run() -> None:
+    atoms = crystal()
+    settings = Dynamics(temperature_kelvin=600, equilibration_steps=0, steps_between_snapshots=5)
+    settings = settings.model_copy(update={"snapshots": 100})
+    broken = Einstein(atoms, 1.5, reach=0.4, error=RuntimeError("neighbours\nlost"))
+    run = run_dynamics(atoms, broken, settings, seed=1)
+    assert "the potential fails after" in run.reason
+    assert run.reason.endswith("RuntimeError: neighbours")
+    assert run.snapshots
+
+
+def test_a_pool_keeps_what_came_before_and_says_why() -> None:
+    strict = SHORT.model_copy(update={"max_force_ev_per_angstrom": 1e-6})
+    pool = pool_of(1, strict)
+    assert len(pool.cells) == 5
+    assert [line.split(": ")[0] for line in pool.stopped] == [
+        "mp-149, generation 1, run 0",
+        "mp-149, generation 1, run 1",
+    ]
+    assert "a force of" in pool.stopped[0]
+
+
+# --- farthest points -----------------------------------------------------------------------------
+
+
+def points(*values: float, number: int = 14) -> Environments:
+    vectors = np.array(values, dtype=float).reshape(-1, 1)
+    return Environments(np.full(len(values), number), vectors)
+
+
+def test_farthest_points_on_a_line() -> None:
+    candidates = [points(x) for x in (0.1, 1, 6, 9, 10)]
+    # 10 is farthest from 0, then 6 (4 from 10, 6 from 0), then 9 and 1 (both at distance 1)
+    assert farthest(candidates, [points(0)], 5) == [4, 2, 1, 3, 0]
+    assert farthest(candidates, [points(0), points(10)], 2) == [2, 1]
+    assert farthest(candidates, [points(0)], 2, weights=[0, 1, 0, 1, 0]) == [3, 1]
+
+
+def test_a_cell_is_as_far_as_its_atoms_on_average() -> None:
+    odd, strained = points(0, 0, 0, 7), points(2, 2, 2, 2)
+    assert farthest([odd, strained], [points(0)], 2) == [1, 0]
+
+
+def test_elements_are_compared_with_their_own() -> None:
+    known = [points(0, number=14), points(5, number=50)]
+    near, far = points(5.1, number=50), points(3, number=14)
+    assert farthest([near, far], known, 1) == [1]
+    unknown = points(0, number=32)
+    assert farthest([near, far, unknown], known, 1) == [2]
+
+
+def brute_force(candidates: list[Environments], known: list[Environments], count: int) -> list[int]:
+    """The greedy choice by its definition, everything anew for each step."""
+    chosen: list[int] = []
+    for _ in range(count):
+        labelled = known + [candidates[i] for i in chosen]
+        scores = []
+        for i, one in enumerate(candidates):
+            distances = [
+                min(
+                    np.linalg.norm(vector - other)
+                    for cell in labelled
+                    for n, other in zip(cell.numbers, cell.vectors, strict=True)
+                    if n == number
+                )
+                for number, vector in zip(one.numbers, one.vectors, strict=True)
+            ]
+            scores.append(-1.0 if i in chosen else np.mean(distances))
+        chosen.append(int(np.argmax(scores)))
+    return chosen
+
+
+@pytest.mark.parametrize("block", [3, 4_000_000])
+def test_greedy_choice_equals_brute_force(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phonsmith.selection._BLOCK", block)
+    random = np.random.default_rng(5)
+
+    def cell() -> Environments:
+        numbers = np.array([14, 50, *random.choice([14, 50], size=random.integers(0, 4))])
+        return Environments(numbers, random.normal(size=(len(numbers), 3)))
+
+    for _ in range(5):
+        candidates, known = [cell() for _ in range(12)], [cell() for _ in range(3)]
+        assert farthest(candidates, known, 6) == brute_force(candidates, known, 6)
+
+
+def test_cells_unlike_the_labelled_ones_come_first() -> None:
+    labelled = rattled(0.01, 4)
+    pool = [*rattled(0.01, 3, 10), labelled[0], *rattled(0.01, 1, 20, factor=1.08)]
+    settings = Selection(method="farthest")
+    assert select(pool, labelled, 1, settings, seed=0) == [4]
+    assert select(pool, labelled, 5, settings, seed=0)[-1] == 3  # has its label already
+    lone = Atoms("Si", cell=[20] * 3, pbc=True, info={"kind": "isolated_atom"})
+    assert select(pool, [*labelled, lone], 5, settings, seed=0) == select(
+        pool, labelled, 5, settings, seed=9
+    )
+
+
+def test_soap_knows_neither_order_nor_orientation_of_atoms() -> None:
+    cell = bulk("NaCl", "rocksalt", a=5.6).repeat(2)
+    cell.rattle(0.1, seed=1)
+    order = np.random.default_rng(0).permutation(len(cell))
+    turned = cell[order]
+    turned.rotate(37, (1, 2, 3), rotate_cell=True)
+    turned.translate([0.3, 0.2, 0.1])
+    turned.wrap()
+    one, other = soap_environments([cell, turned], SoapDescriptor())
+    assert len(cell) == 16
+    np.testing.assert_allclose(np.linalg.norm(one.vectors, axis=1), 1, atol=1e-9)
+    np.testing.assert_allclose(one.vectors[order], other.vectors, atol=1e-7)
+    np.testing.assert_array_equal(one.numbers[order], other.numbers)
+    distances = cdist(one.vectors, one.vectors) + 10 * np.eye(len(cell))
+    assert distances.min() > 1e-3
+
+
+def test_mace_tells_environments_by_its_own_features(tmp_path: Any) -> None:
+    torch = pytest.importorskip("torch")
+    model = tmp_path / "tiny.model"
+    torch.save(_tiny_mace(), model)
+    source = PotentialSource(calculator="mace", model=str(model))
+    settings = Selection(method="farthest", descriptor="mace")
+    labelled = rattled(0.01, 2)
+    pool = [*rattled(0.01, 3, 10), *rattled(0.01, 1, 20, factor=1.08)]
+    before = torch.get_default_dtype()
+    (one,) = environments(pool[:1], settings, source)
+    assert torch.get_default_dtype() == before
+    assert one.vectors.shape == (len(pool[0]), 8)  # two layers of four channels
+    turned = pool[0].copy()
+    turned.rotate(37, (1, 2, 3), rotate_cell=True)
+    (other,) = environments([turned], settings, source)
+    np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-9)
+    assert select(pool, labelled, 1, settings, seed=0, mace=source) == [3]
+
+
+def _tiny_mace() -> Any:
+    """An untrained MACE of four channels: its features are random, but features of MACE."""
+    import torch
+    from mace import modules  # before e3nn, whose files it lets torch load
+
+    o3 = modules.blocks.o3
+
+    before = torch.get_default_dtype()
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        return modules.ScaleShiftMACE(
+            r_max=4.0,
+            num_bessel=4,
+            num_polynomial_cutoff=5,
+            max_ell=2,
+            interaction_cls=modules.RealAgnosticResidualInteractionBlock,
+            interaction_cls_first=modules.RealAgnosticResidualInteractionBlock,
+            num_interactions=2,
+            num_elements=1,
+            hidden_irreps=o3.Irreps("4x0e"),
+            MLP_irreps=o3.Irreps("4x0e"),
+            atomic_energies=np.array([0.0]),
+            avg_num_neighbors=10,
+            atomic_numbers=[14],
+            correlation=2,
+            gate=torch.nn.functional.silu,
+            atomic_inter_scale=1.0,
+            atomic_inter_shift=0.0,
+        )
+    finally:
+        torch.set_default_dtype(before)
+
+
+# --- committee -----------------------------------------------------------------------------------
+
+
+def stronger(factor: float) -> PotentialSource:
+    """Stillinger-Weber silicon with all energies and forces multiplied."""
+    epsilon = 2.1683 * factor
+    return PotentialSource(calculator="stillinger-weber", arguments={"epsilon": epsilon})
+
+
+def test_disagreement_is_the_standard_deviation_of_forces() -> None:
+    cells = rattled(0.03, 3)
+    fits = [stronger(1.0), stronger(1.1), stronger(1.3)]
+    forces = [one.forces for one in evaluate(cells, fits[0])]
+    sizes = [np.sqrt((one**2).sum(axis=1).mean()) for one in forces]
+    spread = np.std([1.0, 1.1, 1.3], ddof=1)
+    np.testing.assert_allclose(disagreement(cells, fits), spread * np.array(sizes), rtol=1e-6)
+
+
+def test_the_committee_takes_what_it_disagrees_on_and_no_copies_of_it() -> None:
+    """Fits that differ by a factor disagree where forces are large."""
+    (hot,) = rattled(0.06, 1, 30)
+    (warm,) = rattled(0.04, 1, 31)
+    pool = [*rattled(0.005, 3, 20), hot, hot.copy(), warm]
+    settings = Selection(method="committee")
+    chosen = select(pool, rattled(0.01, 2), 3, settings, seed=0, committee=[SILICON, stronger(1.2)])
+    assert chosen[:2] == [3, 5]
+    assert 4 not in chosen
+
+
+class NoForces(Calculator):
+    """A fit whose forces are no numbers."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):  # type: ignore[no-untyped-def]
+        super().calculate(atoms, properties, system_changes)
+        self.results = {"energy": 0.0, "forces": np.full((len(atoms), 3), np.nan)}
+
+
+def test_a_fit_without_forces_cannot_judge() -> None:
+    broken = PotentialSource(calculator=f"{__name__}:NoForces")
+    with pytest.raises(UnusablePotential, match="no forces on candidate 0"):
+        disagreement(rattled(0.01, 1), [SILICON, broken])
+
+
+# --- the choice ----------------------------------------------------------------------------------
+
+
+def test_random_choice_follows_its_seed() -> None:
+    pool = rattled(0.01, 1) * 30
+    choices = [select(pool, [], 10, Selection(), seed=seed) for seed in (0, 0, 1)]
+    assert choices[0] == choices[1] != choices[2]
+    assert len(set(choices[0])) == 10
+    counts = np.bincount(
+        [i for seed in range(300) for i in select(pool, [], 10, Selection(), seed=seed)]
+    )
+    # each candidate 100 times on average, with a standard deviation of 8
+    assert counts.min() > 60
+    assert counts.max() < 140
+
+
+@pytest.mark.parametrize(
+    ("pool", "count", "settings", "message"),
+    [
+        ([], 1, {}, "there are no candidates; raise selection.pool_size"),
+        ([DIAMOND], 2, {}, "2 cells cannot be chosen from 1 candidates"),
+        ([DIAMOND], 1, {"method": "committee"}, "needs two fits at least and has 0"),
+        ([DIAMOND], 1, {"method": "farthest", "descriptor": "mace"}, "needs a fit of kind mace"),
+    ],
+)
+def test_errors_say_what_to_do(
+    pool: list[Atoms], count: int, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PhonsmithError, match=message):
+        select(pool, [], count, Selection(**settings), seed=0)
