@@ -100,7 +100,7 @@ DYNAMICS = Dynamics(
 )
 SOAP = SoapDescriptor(cutoff_angstrom=4.0, atom_sigma_angstrom=0.4)
 PHONONS = Phonons(points_per_segment=11, mesh_length_angstrom=20)
-COMMITTEE = 4
+COMMITTEE = 3
 SHARE = 0.75
 """Of the labels, what each further fit of the committee learns from: the same labels alone would
 make nearly the same GAP from another seed."""
@@ -108,7 +108,7 @@ make nearly the same GAP from another seed."""
 METHODS = {
     "random": "random",
     "farthest": "farthest points (SOAP)",
-    "committee": "committee of 4 GAPs",
+    "committee": "committee of 3 GAPs",
     "farthest-all": "farthest points, all structures together",
     "committee-all": "committee, all structures together",
 }
@@ -161,7 +161,8 @@ def labelled(cells: Sequence[Atoms]) -> list[Atoms]:
 def hot_cells(crystal: Crystal) -> list[Atoms]:
     """Test cells of one structure that no method chooses from, the same for all seeds.
 
-    Five rattled with 1.5 times the standard deviation, and five snapshots of the reference at 600 K.
+    Five rattled with 1.5 times the standard deviation, and five snapshots of the reference's own
+    dynamics.
     """
     matrix = supercell_matrix(crystal.atoms, SUPERCELLS)
     seeds = [seed_for(2**31, f"{crystal.name}/test", 0, i) for i in range(6)]
@@ -469,10 +470,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="receives the results")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--generations", type=int, default=8)
+    parser.add_argument("--generations", type=int, default=7)
     parser.add_argument("--start", type=int, default=1, help="cells per structure at the start")
     parser.add_argument("--add", type=int, default=1, help="cells per structure and generation")
-    parser.add_argument("--pool-size", type=int, default=20, help="rattled cells per structure")
+    parser.add_argument("--pool-size", type=int, default=16, help="rattled cells per structure")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args()

@@ -110,7 +110,7 @@ def _espresso_size(cell: Atoms, reference: EspressoReference) -> ElectronicSize:
     waves = plane_waves(cell, ecutwfc) / (1 if divisions else 2)
     bands = math.ceil(electrons / 2 - 1e-9)
     if reference.occupations == "smearing":  # pw.x's setup.f90
-        bands = max(math.ceil(1.2 * electrons / 2 - 1e-9), bands + 4)
+        bands = max(round(1.2 * electrons / 2), bands + 4)
     return ElectronicSize(
         len(cell),
         electrons,

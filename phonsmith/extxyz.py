@@ -10,6 +10,7 @@ Keys of a frame (``atoms.info`` unless said otherwise):
 ``generation``   the generation that asked for the cell
 ``index``        number of the cell within its structure and generation
 ``seed``         random seed of a rattled cell; -1 where no random number went in
+``origin``       of a candidate that was chosen later: rattled, or dynamics for a snapshot of it
 ``method``       the reference method that gave the label
 
 A label that was computed here also says what made it; the keys are those of

@@ -37,7 +37,7 @@ from phonsmith.fits import learnable
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.recorded import load_recorded
-from phonsmith.recipes import ExistingFit, Fit, MaceFit
+from phonsmith.recipes import ExistingFit, Fit, MaceFit, takes_gpu
 from phonsmith.references import CalculatorReference, DftReference, RecordedReference
 from phonsmith.relaxation import left_out
 from phonsmith.settings import Structure, Supercells
@@ -114,6 +114,8 @@ class Plan:
     experience: Experience
     as_read: list[str] = field(default_factory=list)
     """Structures whose crystals are not relaxed yet."""
+    further: str = ""
+    """What the loop may add, in words."""
 
     def table(self) -> "pd.DataFrame":
         """One row for each task, with the campaign in front."""
@@ -322,6 +324,17 @@ class _Planner:
             warnings=list(dict.fromkeys(self.warnings)),
             experience=self.experience,
             as_read=[one for one in self.crystals if relaxable and one in as_read],
+            further=self._further(),
+        )
+
+    def _further(self) -> str:
+        loop, known = self.campaign.loop, len(self.generations)
+        if loop is None or known >= loop.max_generations:
+            return ""
+        return (
+            f"The loop may add up to {loop.max_generations - known} further generations of at most "
+            f"{loop.cells_per_structure} cells of each structure, each with all fits anew; they "
+            "are counted when a verdict asks for them."
         )
 
     # --- the reference method --------------------------------------------------------------------
@@ -646,7 +659,7 @@ class _Planner:
             core_hours=hours,
             core_hours_left=hours if left else 0.0,
             memory_mb=None,
-            partition=self.site.gpu if _on_gpu(fit) else self.site.cpu,
+            partition=self.site.gpu if takes_gpu(fit) else self.site.cpu,
         )
 
     def _has_stresses(self) -> bool:
@@ -726,7 +739,7 @@ class _Planner:
                 f"= {resources.memory_mb}; raise it"
             )
         minutes = 60 * (task.hours_per_run or 0.0)
-        if minutes > resources.runtime_minutes and not _on_gpu(fit):
+        if minutes > resources.runtime_minutes and not takes_gpu(fit):
             self.warnings.append(
                 f"fit {task.fit}: may take {minutes:.0f} minutes, more than "
                 f"resources.runtime_minutes = {resources.runtime_minutes}; raise it"
@@ -755,14 +768,6 @@ def _not_at_hand(database: str, partition: str) -> Task:
         memory_mb=None,
         partition=partition,
     )
-
-
-def _on_gpu(fit: Fit) -> bool:
-    """Whether the fit's jobs go to the partition with GPUs, as rules/inputs.smk has it."""
-    if isinstance(fit, ExistingFit):
-        device = fit.potential.arguments.get("device")
-        return fit.potential.calculator == "mace" and device != "cpu"
-    return isinstance(fit, MaceFit) and fit.device != "cpu"
 
 
 def _largest(values: Iterable[float | None]) -> float | None:

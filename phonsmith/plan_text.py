@@ -7,7 +7,8 @@ from phonsmith.plan import Experience, Plan, Task
 
 WIDTH = 120
 """Characters of a terminal that every line fits into."""
-_WORDS = {"fit", "structure", "kind", "what", "for", "cell", "partition"}
+_NAMES = {"fit", "structure", "partition"}
+_WORDS = _NAMES | {"kind", "what", "for", "cell"}
 _LABELS = ("label", "database")
 _CRYSTALS = ("relaxation", "isolated atom", "Born charges")
 _GROUPS = {
@@ -116,11 +117,15 @@ _EFFORT: tuple[Column, ...] = (
 
 
 def _section(title: str, tasks: Sequence[Task], columns: Sequence[Column]) -> list[str]:
-    """Heading and table; nothing without tasks, and no column that is empty throughout."""
+    """Heading and table; nothing without tasks, and no column that says nothing."""
     if not tasks:
         return []
     filled = [(name, [text(task) for task in tasks]) for name, text in columns]
-    shown = [(name, cells) for name, cells in filled if set(cells) - {"", "–"}]
+    shown = [
+        (name, cells)
+        for name, cells in filled
+        if set(cells) - {"", "–"} and (name != "gen" or set(cells) != {"0"})
+    ]
     rows = [list(row) for row in zip(*(cells for _, cells in shown), strict=True)]
     return [f"## {title}", _table([name for name, _ in shown], rows)]
 
@@ -130,7 +135,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
     for longest in (80, 40, 32, 24, 20, 16, 12, 8):
         short = [
             [
-                _cut(cell, longest) if name in _WORDS else cell
+                _cut(cell, longest) if name in _NAMES else cell
                 for name, cell in zip(header, row, strict=True)
             ]
             for row in rows
@@ -217,6 +222,8 @@ def _notes(plan: Plan) -> list[str]:
             f"{len(plan.as_read)} of the crystals are not relaxed yet: cells, k-points and sizes "
             "are those of the crystals as read and may change a little."
         )
+    if plan.further:
+        notes.append(plan.further)
     notes.append(_experience(plan.experience))
     notes.append(
         "`each` is the time of the largest run on its cores, `core time` that of all runs times "

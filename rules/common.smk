@@ -19,9 +19,9 @@ os.environ.update(
 
 from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.checks import check_inputs
-from phonsmith.crystals import FETCHED, fetched_path
+from phonsmith.crystals import fetched_path
 from phonsmith.errors import PhonsmithError
-from phonsmith.recipes import REPLAY_SETS
+from phonsmith.recipes import REPLAY_SETS, takes_gpu
 from phonsmith.site import load_site
 from phonsmith.stages import VERSIONS
 

@@ -28,6 +28,11 @@ checkpoint judge_generation:
 
 
 rule add_supercells:
+    """The cells that a later generation labels of one crystal; none where it meets the goal.
+
+    The verdict that asked for them is no reason to make them anew: another goal later on must not
+    relabel and refit what is there.
+    """
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
         potentials=of_judges("potential.json"),
@@ -41,11 +46,6 @@ rule add_supercells:
         "results/{campaign}/logs/supercells/gen{generation}/{structure}.log",
     benchmark:
         "results/{campaign}/logs/supercells/gen{generation}/{structure}.tsv"
-    """The cells that a later generation labels of one crystal; none where it meets the goal.
-
-    The verdict that asked for them is no reason to make them anew: another goal later on must not
-    relabel and refit what is there.
-    """
     wildcard_constraints:
         generation=r"[1-9]\d*",
     conda:

@@ -273,11 +273,7 @@ def foundation_files(wildcards):
 
 def on_gpu(wildcards):
     """Whether the fit is a MACE that takes a GPU where it finds one."""
-    fit = fit_of(wildcards)
-    if fit.kind == "existing":
-        device = fit.potential.arguments.get("device")
-        return fit.potential.calculator == "mace" and device != "cpu"
-    return fit.kind == "mace" and fit.device != "cpu"
+    return takes_gpu(fit_of(wildcards))
 
 
 def gpus(wildcards):
@@ -448,10 +444,11 @@ def of_judges(file):
 
     def of(wildcards):
         return expand(
-            "results/{campaign}/fits/{fit}/gen{generation}/" + file,
+            "results/{campaign}/fits/{fit}/gen{generation}/{file}",
             campaign=wildcards.campaign,
             fit=campaign(wildcards.campaign).judges,
             generation=this_generation(wildcards) - 1,
+            file=file,
         )
 
     return of
@@ -534,7 +531,9 @@ def planned_generations(wildcards):
     """The generations that are known to come: the first, and those that verdicts have asked for."""
     generation = 0
     if campaign(wildcards.campaign).loop is not None:
-        while (verdict := verdict_on(wildcards.campaign, generation)) and not verdict["stop"]:
+        while (verdict := verdict_on(wildcards.campaign, generation)) and not verdict[
+            "stop"
+        ]:
             generation += 1
     return list(range(generation + 1))
 

@@ -8,6 +8,8 @@ rule plan:
     """
     input:
         lambda wildcards: [f"results/{name}/plan.md" for name in config["campaigns"]],
+    log:
+        "results/.logs/plan.log",
     localrule: True
     conda:
         ENVIRONMENT

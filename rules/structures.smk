@@ -7,9 +7,9 @@ rule fetch_crystal:
     The file is kept and may be committed. It depends on nothing: delete it to fetch it again.
     """
     output:
-        ensure(FETCHED + "/{origin}/{entry}.extxyz", non_empty=True),
+        ensure("config/structures/fetched/{origin}/{entry}.extxyz", non_empty=True),
     log:
-        SOURCES + "/logs/crystals/{origin}/{entry}.log",
+        "results/.logs/crystals/{origin}/{entry}.log",
     wildcard_constraints:
         origin=r"[^/]+",
         entry=r"[^/]+",

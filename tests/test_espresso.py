@@ -566,6 +566,8 @@ def test_child_takes_leftovers_along_when_it_ends(tmp_path):
 def test_child_ends_with_its_parent(tmp_path, number):
     mark = f"3{os.getpid()}{int(number)}"
     program = (
+        # where tests run in the background, a shell has made them deaf to interrupts
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from pathlib import Path; from phonsmith.child import run_child; "
         f"run_child(['bash', '-c', {SEVERAL.format(mark=mark)!r}], Path('.'), 1)"
     )

@@ -438,6 +438,10 @@ def test_a_later_generation_adds_cells_and_fits(crystals):
     fits = table[table.stage == "fit"].set_index("generation")
     assert fits.core_hours_left[0] == 0 < fits.core_hours_left[1]
     assert fits.atoms[1] > fits.atoms[0]
+    goal = {"rmse_thz": 0.1, "harmonic_only": True}
+    looping = campaign_of(loop={"goal": goal, "max_generations": 4, "cells_per_structure": 7})
+    text = to_markdown(make_plan("tiny", looping, crystals, cells))
+    assert "up to 2 further generations of at most 7" in text
 
 
 def test_an_unknown_calculator_has_no_cost_but_a_plan(crystals):

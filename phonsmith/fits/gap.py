@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from phonsmith.child import Finished, run_child
 from phonsmith.datasets import FORCE_SIGMA, VIRIAL_SIGMA, Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.child import Finished, run_child
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.fits.sparse import SparsePlan, plan_sparse_points, special_name
 from phonsmith.recipes import ForceProportional, GapFit, Sigma

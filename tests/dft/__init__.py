@@ -1,0 +1,1 @@
+"""Tests with real DFT codes (make test-dft)."""

@@ -6,6 +6,7 @@ and failures that were made on purpose.
 """
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -84,7 +85,7 @@ def test_lattice_constant_and_optical_mode(pseudo, tmp_path):
 
 @pytest.mark.parametrize("smeared", [False, True])
 def test_forces_are_derivatives_of_the_energy(pseudo, tmp_path, smeared):
-    """With smearing the energy is the free energy: without its -TS the difference is 10 x larger."""
+    """With smearing the energy is the free energy: without -TS it differs ten times more."""
     changes = {"occupations": "smearing", "degauss_ry": 0.1} if smeared else {}
     silicon = method(pseudo, tmp_path, conv_thr_ry=1e-13, **changes)
     cell = rattled()
@@ -120,7 +121,7 @@ def entropy_term(silicon: EspressoMethod, cell: Atoms, work: Path) -> float:
 
 def test_stress_is_the_derivative_of_the_energy(pseudo, tmp_path):
     """Under pressure, beside which the finite basis matters little."""
-    silicon = method(pseudo, tmp_path, ecutwfc_ry=44, ecutrho_ry=264)
+    silicon = method(pseudo, tmp_path, ecutwfc_ry=44, ecutrho_ry=264, kspacing_per_angstrom=0.75)
     cell = bulk("Si", a=5.15)
     stress = silicon.label(cell).info[STRESS]
     energies = []
@@ -173,12 +174,12 @@ def test_born_charges_of_an_insulator(tmp_path):
 
 
 def test_born_charges_of_silicon_vanish(pseudo, tmp_path):
-    """The dielectric constant is 12 to 13 in GGA with many k-points, more with few."""
-    silicon = method(pseudo, tmp_path, kspacing_per_angstrom=0.26)
+    """The dielectric constant is 12 to 13 in GGA; a shifted mesh gets there with few k-points."""
+    silicon = method(pseudo, tmp_path, kspacing_per_angstrom=0.335, shifted_mesh=True)
     lines = silicon.born(bulk("Si", a=5.43)).splitlines()
     epsilon, charge = (np.fromstring(line, sep=" ") for line in lines[1:3])
     print(f"epsilon {epsilon[0]:.2f}, Z* {charge[0]:.1e}")
-    assert 12 < epsilon[0] < 14.5
+    assert 12 < epsilon[0] < 13.5
     np.testing.assert_allclose(charge, 0, atol=1e-6)
 
 
@@ -201,7 +202,7 @@ def test_labels_do_not_depend_on_the_density_they_start_from(pseudo, tmp_path):
     assert again.info["scf_steps"] < fresh.info["scf_steps"]
 
 
-# --- bad runs and good runs ------------------------------------------------------------------------
+# --- bad runs and good runs ----------------------------------------------------------------------
 
 
 def run_once(silicon: EspressoMethod, cell: Atoms, work: Path, changes=None):
@@ -225,25 +226,25 @@ def later(number: int, name: str, work: Path) -> threading.Thread:
             if any("iteration #" in one.read_text() for one in outputs):
                 break
             time.sleep(0.02)
-        for pid in subprocess.run(
-            ["pgrep", "-x", name], capture_output=True, text=True, check=False
-        ).stdout.split():
-            if Path(f"/proc/{pid}/cwd").resolve().is_relative_to(work):
-                os.kill(int(pid), number)
-                return
+        for pid in below(work, name)[:1]:
+            os.kill(pid, number)
 
     thread = threading.Thread(target=send)
     thread.start()
     return thread
 
 
-def ranks_below(work: Path) -> list[str]:
-    found = subprocess.run(["pgrep", "-x", "pw.x"], capture_output=True, text=True, check=False)
-    return [
-        pid
-        for pid in found.stdout.split()
-        if Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/cwd").resolve().is_relative_to(work)
-    ]
+def below(work: Path, name: str) -> list[int]:
+    """Processes of that name in the folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            same = (entry / "comm").read_text().strip() == name
+            if same and (entry / "cwd").readlink().is_relative_to(work):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has just ended
+    return found
 
 
 def long_running() -> Atoms:
@@ -302,10 +303,10 @@ def bad_runs(pseudo: Path, place: Path):
     yield "SIGTERM of pw.x", "SIGTERM", lambda work: killed(plain, "pw.x", work, signal.SIGTERM)
     yield (
         "memory limit",
-        "out of memory|crashed",
+        "out of memory",
         lambda work: run_once(
-            method(pseudo, place, command="prlimit --as=400000000 pw.x"),
-            bulk("Si", a=5.43).repeat(3),
+            method(pseudo, place, ecutwfc_ry=400, ecutrho_ry=1600, **limited("--as=800000000")),
+            long_running(),
             work,
         ),
     )
@@ -313,10 +314,17 @@ def bad_runs(pseudo: Path, place: Path):
         "file size limit",
         "disk|larger than",
         lambda work: run_once(
-            method(pseudo, place, command="prlimit --fsize=100000 pw.x"), cell, work
+            method(pseudo, place, ecutwfc_ry=90, ecutrho_ry=2000, **limited("--fsize=8000000")),
+            long_running(),
+            work,
+            {"electrons": {"conv_thr": 1e-5}},
         ),
     )
     yield "full disk", "disk", lambda work: on_a_full_disk(plain, cell, work)
+
+
+def limited(limit: str) -> dict:
+    return {"command": f"prlimit {limit} pw.x", "kspacing_per_angstrom": 3.0}
 
 
 def truncated(pseudo: Path, work: Path):
@@ -333,15 +341,15 @@ def killed(silicon: EspressoMethod, name: str, work: Path, number=signal.SIGKILL
         return run_once(silicon, long_running(), work)
     finally:
         thread.join()
-        assert not ranks_below(work), "ranks go on after the run was given up"
+        assert not below(work, "pw.x"), "ranks go on after the run was given up"
 
 
 def on_a_full_disk(silicon: EspressoMethod, cell: Atoms, work: Path):
-    """On a file system of 400 kB where we may mount one."""
+    """On a file system of 1.4 MB where we may mount one."""
     disk = work / "disk"
     disk.mkdir(parents=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", disk], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1400k", "none", disk], capture_output=True, check=False
     )
     if mounted.returncode != 0:
         raise LabelFailed("disk: no right to mount one here")
@@ -423,8 +431,6 @@ def test_no_bad_run_is_accepted(pseudo, tmp_path):
             print(f"{name}: {failed}")
     print(f"bad runs: {len(reasons) + len(accepted)} offered, {len(accepted)} accepted")
     assert accepted == []
-    import re
-
     vague = {
         name: reason
         for name, (words, reason) in reasons.items()

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from math import gcd
@@ -26,6 +27,9 @@ from phonsmith.labels.runs import MPI_ENVIRONMENT
 from phonsmith.references import EspressoReference
 
 PH_OUTPUT = "espresso.pho"
+
+SPACE_LEFT_BYTES = 1_000_000
+"""A disk with less than this is full: no output of pw.x is smaller in all its parts."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,8 @@ class Runner:
                 return replace(self._run(subject, start, place), remedies=tuple(tried))
             except OSError as error:
                 raise RunFailed("disk", f"{place} cannot be written: {error.strerror}") from None
-            except RunFailed as failed:
+            except RunFailed as told:
+                failed = _on_full_disk(place) or told
                 remedy = next_remedy(failed.kind, tried, start)
                 if remedy is None:
                     words = "; ".join(one.words for one in tried)
@@ -153,6 +158,13 @@ class Runner:
                 "reference.command"
             )
         return finished
+
+
+def _on_full_disk(folder: Path) -> RunFailed | None:
+    """pw.x may end with exit status 0 and half of its output where the disk is full."""
+    if shutil.disk_usage(folder).free < SPACE_LEFT_BYTES:
+        return RunFailed("disk", f"the disk of {folder.parents[1]} is full")
+    return None
 
 
 def judged(finished: Finished, output: Path, time_limit_s: float) -> str:
