@@ -501,4 +501,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # processes that are started below know functions by the name of their module
+    import selection
+
+    selection.main()

@@ -143,6 +143,12 @@ class Campaign(Model):
             raise ValueError(f"structures.{name}: this name is taken; choose another")
         self._check_fit_names()
         self._check_loop()
+        limit = getattr(self.reference, "time_limit_minutes", 0)
+        if self.labels.runtime_minutes <= limit:
+            raise ValueError(
+                f"labels.runtime_minutes: {self.labels.runtime_minutes} has to be more than "
+                f"reference.time_limit_minutes, {limit:g}: a job outlives its runs"
+            )
         for name in RESERVED_FIT_NAMES & self.fits.keys():
             raise ValueError(f"fits.{name}: this name is taken; choose another")
         for name, fit in self.fits.items():

@@ -8,7 +8,9 @@ import numpy as np
 
 from phonsmith.benchmarks import Record
 from phonsmith.datasets import ALWAYS_TRAIN
+from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_json, write_json
+from phonsmith.relaxation import LEFT_OUT
 from phonsmith.settings import Goal, Loop
 
 if TYPE_CHECKING:
@@ -138,7 +140,10 @@ def judge(
     before
         The verdict on the generation before.
     """
-    rows = rmse[rmse["cell"] == loop.goal.cell]
+    rows = rmse[(rmse["cell"] == loop.goal.cell) & ~rmse["reason"].str.startswith(LEFT_OUT)]
+    lost = set(rmse["structure"]) - set(rows["structure"])
+    if rows.empty:
+        raise PhonsmithError(f"{campaign}: all crystals are left out, nothing is to be judged")
     earlier = {one.fit: one for one in before.fits} if before else {}
     fits = [
         _judge_fit(
@@ -153,7 +158,8 @@ def judge(
     elif generation + 1 >= loop.max_generations:
         stop = "max_generations"
     failing = {one.structure for one in best.structures if not one.meets}
-    wanted = [name for name in learnt if name in failing] or list(learnt)
+    there = [name for name in learnt if name not in lost]
+    wanted = [name for name in there if name in failing] or there
     return GenerationVerdict(
         campaign=campaign,
         generation=generation,

@@ -21,6 +21,10 @@ class ReferenceBase(Model):
         """The settings that labels depend on, as plain JSON."""
         return self.model_dump(mode="json", exclude=self.NOT_PHYSICS)
 
+    def physics_of(self, structure: str | None) -> dict[str, Any]:
+        """Those that labels of one crystal depend on, or of none (isolated atoms)."""
+        return self.physics()
+
 
 class CalculatorReference(ReferenceBase):
     """Labels from any ASE calculator."""
@@ -243,7 +247,10 @@ _REFUSED_KEYS = {
     "degauss": "use degauss_ry",
     "nspin": "use magnetism",
     "starting_magnetization": "use starting_magnetization",
+    "tot_magnetization": "use magnetism and starting_magnetization",
     "tot_charge": "phonsmith labels neutral cells",
+    "noncolin": "phonsmith labels collinear states",
+    "lspinorb": "phonsmith labels collinear states",
     "ibrav": "phonsmith sets it",
     "celldm": "phonsmith sets it",
     "nat": "phonsmith sets it",
@@ -257,16 +264,25 @@ _REFUSED_KEYS = {
 """Keys of pw.x that a campaign cannot set by ``input_data``, and why."""
 
 
+_BY_SPECIES = "values of single species go by their order, which differs from cell to cell"
+
+
 def _check_further_key(section: str, key: str) -> None:
     name = key.lower().partition("(")[0]
     if name in _REFUSED_KEYS:
         raise ValueError(f"input_data.{section}.{key}: not here; {_REFUSED_KEYS[name]}")
+    if "(" in key:
+        raise ValueError(f"input_data.{section}.{key}: not here; {_BY_SPECIES}")
 
 
 class VaspReference(DftReference):
     """Labels from VASP, run under custodian."""
 
-    NOT_PHYSICS: ClassVar[dict[str, Any]] = {**DftReference.NOT_PHYSICS, "command_gamma": True}
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {
+        **DftReference.NOT_PHYSICS,
+        "isolated_atom_edges_angstrom": True,
+        "command_gamma": True,
+    }
 
     method: Literal["vasp"] = Field(description="Which reference method this is.")
     potcars: dict[str, str] = Field(
@@ -371,6 +387,12 @@ class VaspReference(DftReference):
         }
         return settings
 
+    def physics_of(self, structure: str | None) -> dict[str, Any]:
+        """Those that labels of one crystal depend on, or of none (isolated atoms)."""
+        settings = self.physics()
+        by_structure = settings["incar_by_structure"]
+        return {**settings, "incar_by_structure": by_structure.get(structure, {})}
+
 
 def without_shares(tags: dict[str, Any]) -> dict[str, Any]:
     """INCAR keys without those that share out the work among cores."""
@@ -395,6 +417,7 @@ _REFUSED_TAGS = {
     "SIGMA": "use sigma_ev, or incar_by_structure",
     "KSPACING": "use kspacing_per_angstrom, or incar_by_structure",
     "NELECT": "phonsmith labels neutral cells",
+    **dict.fromkeys(("LDAU", "LDAUL", "LDAUU", "LDAUJ"), _BY_SPECIES),
 }
 """INCAR keys that a campaign cannot set by ``incar``, and why."""
 

@@ -56,7 +56,7 @@ def reference_crystal(
     except (LabelFailed, UnusablePotential) as error:
         wants_more = isinstance(error, LabelFailed) and error.wants
         if not leave_out or wants_more:  # another try may have more of it
-            raise
+            raise PhonsmithError(f"structure {structure}: {error}") from error
         return crystal, _not_relaxed(crystal, str(error), settings)
     atoms, verdict = _judged(crystal, result, settings)
     if not verdict.converged and not leave_out:
@@ -130,7 +130,11 @@ def relax(atoms: Atoms, calculator: Any, settings: Relaxation) -> RelaxationResu
     ------
     PhonsmithError
         The calculator offers no stress.
+    LabelFailed
+        A DFT code fails on the first cell, or runs short of memory or time.
     """
+    from phonsmith.labels.checks import LabelFailed
+
     moving = plain(atoms)
     moving.calc = calculator
     filtered = FrechetCellFilter(moving, exp_cell_factor=1.0)
@@ -153,6 +157,12 @@ def relax(atoms: Atoms, calculator: Any, settings: Relaxation) -> RelaxationResu
         raise PhonsmithError(
             f"{type(calculator).__name__}: gives no stress, which relaxation of the cell needs"
         ) from None
+    except PhonsmithError:  # nothing that another geometry would mend
+        raise
+    except LabelFailed as failed:
+        if failed.wants or not math.isfinite(fmax):
+            raise
+        print(f"relaxation stopped after {steps} steps: {failed}")
     except Exception as error:  # calculators fail in their own ways on broken geometries
         if not math.isfinite(fmax):  # not even the start can be computed
             raise UnusablePotential(
@@ -218,6 +228,10 @@ class Verdict:
         return cls(**read_json(path))
 
 
+LEFT_OUT = "left out: "
+"""How the reasons of crystals begin that a campaign goes on without."""
+
+
 def left_out(verdict: str | Path | None) -> str:
     """Why a crystal is left out, empty where it is not; from the file of its verdict.
 
@@ -226,7 +240,7 @@ def left_out(verdict: str | Path | None) -> str:
     if not verdict:
         return ""
     found = Verdict.load(verdict)
-    return f"left out: {found.reason}" if found.lost else ""
+    return f"{LEFT_OUT}{found.reason}" if found.lost else ""
 
 
 def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Verdict:

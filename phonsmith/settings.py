@@ -295,7 +295,7 @@ class Labels(Model):
         1, description="Runs of a DFT code at the same time in one job; each has its own cores."
     )
     runtime_minutes: PositiveInt = Field(
-        240, description="Time limit of a job on a cluster; a second try gets twice as much."
+        480, description="Time limit of a job on a cluster; a second try gets twice as much."
     )
     max_force_sum_ev_per_angstrom: PositiveFloat = Field(
         0.05, description="Forces of a cell must sum to zero within this, per component."

@@ -33,8 +33,13 @@ def is_relaxed(wildcards):
 
 
 def reference_physics(wildcards):
-    """The settings of the reference method that labels depend on."""
-    return reference_of(wildcards).physics()
+    """The settings of the reference method that labels depend on, of the crystal if there is one."""
+    return reference_of(wildcards).physics_of(getattr(wildcards, "structure", None))
+
+
+def isolated_atom_box(wildcards):
+    """The box of isolated atoms, where it is a setting."""
+    return getattr(reference_of(wildcards), "isolated_atom_edges_angstrom", None)
 
 
 def if_relaxed(value_of):

@@ -69,6 +69,7 @@ rule label_isolated_atoms:
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
+        box=isolated_atom_box,
         work=untracked(work_folder),
         version=VERSIONS["labels"],
     message:

@@ -199,6 +199,7 @@ def test_density_cutoff_goes_by_the_kind_of_pseudopotential(pseudo):
         ({"input_data": {"electrons": {"scf_must_converge": False}}}, "labels have to converge"),
         ({"input_data": {"system": {"ECUTWFC": 50}}}, "use ecutwfc_ry"),
         ({"input_data": {"system": {"starting_magnetization(1)": 1}}}, "starting_magnetization"),
+        ({"input_data": {"system": {"Hubbard_U(1)": 3.0}}}, "go by their order"),
         ({"input_data": {"control": {"max_seconds": 3}}}, "use time_limit_minutes"),
         ({"ecutrho_ry": 100}, "four times"),
         ({"conv_thr_ry": 1e-6}, "conv_thr_ry"),
@@ -217,7 +218,7 @@ def test_settings_that_cannot_work_are_refused(pseudo, changes, words):
 
 
 def test_misspelt_keys_are_refused(pseudo):
-    check_spelling(reference(pseudo, input_data={"system": {"Hubbard_U(1)": 3.0}}))
+    check_spelling(reference(pseudo, input_data={"system": {"Lda_Plus_U": True}}))
     with pytest.raises(PhonsmithError, match=r"input_data\.system\.vdwcorr: is no key of pw\.x"):
         check_spelling(reference(pseudo, input_data={"system": {"vdwcorr": "d3"}}))
     with pytest.raises(PhonsmithError, match=r"input_data\.control\.vdw_corr"):
@@ -568,7 +569,9 @@ def test_child_ends_with_its_parent(tmp_path, number):
     program = (
         # where tests run in the background, a shell has made them deaf to interrupts
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from pathlib import Path; from phonsmith.child import run_child; "
+        "import signal; from pathlib import Path; from phonsmith.child import run_child; "
+        # a job of a script in the background is born deaf to it
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"run_child(['bash', '-c', {SEVERAL.format(mark=mark)!r}], Path('.'), 1)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
@@ -577,7 +580,10 @@ def test_child_ends_with_its_parent(tmp_path, number):
         time.sleep(0.1)
     assert len(alive(f"^sleep {mark}")) == 3
     parent.send_signal(number)
-    parent.wait(timeout=20)
+    try:
+        parent.wait(timeout=20)
+    finally:
+        parent.kill()
     assert gone(f"^sleep {mark}")
 
 

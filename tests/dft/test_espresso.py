@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -21,13 +22,19 @@ from ase.units import GPa, _amu, _e
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels import Allocation, LabelFailed, reference_method
+from phonsmith.labels import (
+    Allocation,
+    LabelFailed,
+    LabelStore,
+    label_cells,
+    reference_method,
+)
 from phonsmith.labels.espresso import running
 from phonsmith.labels.espresso.inputs import Subject, k_points, merged, namelists
 from phonsmith.labels.espresso.method import EspressoMethod
 from phonsmith.labels.espresso.remedies import Start
 from phonsmith.labels.pseudopotentials import read_upf
-from phonsmith.settings import Relaxation
+from phonsmith.settings import Labels, Relaxation
 
 from .conftest import DEBIAN
 
@@ -481,3 +488,47 @@ def test_failed_runs_leave_their_texts_and_ask_for_time(pseudo, tmp_path):
     left = {path.name for path in (tmp_path / "failed").rglob("*") if path.is_file()}
     assert left == {"espresso.pwi", "espresso.pwo"}
     assert not list(tmp_path.glob("run-*"))
+
+
+PARENT = """
+from pathlib import Path
+from ase.build import bulk
+from phonsmith.labels import Allocation, reference_method
+settings = {settings!r}
+method = reference_method(settings, allocation=Allocation(2, Path({work!r})))
+method.label(bulk("Si", a=5.43, cubic=True))
+"""
+
+
+def test_ranks_end_with_a_killed_phonsmith(pseudo, tmp_path):
+    settings = method(
+        pseudo, tmp_path, cores=2, command="mpirun --oversubscribe -np {cores} pw.x"
+    ).reference.model_dump(mode="json")
+    program = PARENT.format(settings=settings, work=str(tmp_path))
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    wait_for(lambda: len(below(tmp_path, "pw.x")) == 2)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not below(tmp_path, "pw.x") and not below(tmp_path, "mpirun"))
+
+
+def wait_for(condition) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_cells_are_labelled_side_by_side(pseudo, tmp_path):
+    silicon = method(pseudo, tmp_path / "work")
+    cells = [rattled(seed=seed) for seed in range(3)]
+    store = LabelStore(tmp_path / "store")
+    labels, failures = label_cells(cells, silicon, Labels(), store, cores=2)
+    assert (len(labels), failures) == (3, [])
+    (settings,) = (tmp_path / "store/settings").glob("*.json")
+    assert {label.info["settings"] for label in labels} == {settings.stem}
+    assert "pseudopotential_files" in settings.read_text()
+    started = time.monotonic()
+    label_cells(cells, silicon, Labels(), store, cores=2)
+    assert time.monotonic() - started < 1  # all from the store
+    assert not list((tmp_path / "work").glob("*"))

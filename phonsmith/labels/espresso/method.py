@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,8 @@ class EspressoMethod:
             subject = Subject(cell, potentials, k_points(reference, cell))
             run = self.runner.converge(subject, start, folder, self._density)
             if reference.reuse_density:
-                self._density.keep(cell, run.save)
+                with suppress(OSError):  # a full disk must not cost the label
+                    self._density.keep(cell, run.save)
         result = run.result
         made = self._provenance(run, time.monotonic() - started)
         return labelled(

@@ -179,14 +179,14 @@ class VaspMethod:
 
         Raises
         ------
-        PhonsmithError
+        LabelFailed
             One of the runs fails or does not converge, or the second still strains the lattice.
         """
         from phonsmith.relaxation import RelaxationResult
 
         tags = relaxation_tags(self.reference, self.structure, settings)
         steps, last = 0, atoms
-        with _told("the relaxation"), run_folder(self.allocation.work, KEEP) as folder:
+        with run_folder(self.allocation.work, KEEP) as folder:
             for name, strain in (("first", math.inf), ("second", LARGEST_STRAIN)):
                 place = folder / name
                 place.mkdir()
