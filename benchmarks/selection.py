@@ -28,6 +28,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from ase import Atoms  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from scipy.stats import spearmanr  # noqa: E402
 
 from phonsmith import fits  # noqa: E402
 from phonsmith.benchmarks import compare_spectra  # noqa: E402
@@ -41,7 +42,7 @@ from phonsmith.figures.style import (  # noqa: E402
     save_figure,
     style,
 )
-from phonsmith.files import replacing  # noqa: E402
+from phonsmith.files import read_json, replacing, write_json  # noqa: E402
 from phonsmith.phonons import (  # noqa: E402
     Spectrum,
     band_path,
@@ -53,7 +54,12 @@ from phonsmith.pool import candidate_pool, run_dynamics  # noqa: E402
 from phonsmith.recipes import GapFit, Sigma, Soap  # noqa: E402
 from phonsmith.relaxation import relaxed_crystal  # noqa: E402
 from phonsmith.seeds import seed_for  # noqa: E402
-from phonsmith.selection import select  # noqa: E402
+from phonsmith.selection import (  # noqa: E402
+    disagreement,
+    distances,
+    environments,
+    select,
+)
 from phonsmith.settings import (  # noqa: E402
     Displaced,
     Dynamics,
@@ -225,6 +231,38 @@ def force_error(fit: PotentialSource, test: Sequence[Atoms]) -> float:
     return float(np.sqrt(np.mean(np.concatenate(differences) ** 2)))
 
 
+def first_labels(crystals: Sequence[Crystal], count: int, seed: int) -> list[Atoms]:
+    """Labels of generation 0: ``count`` rattled cells of each structure."""
+    settings = Selection(pool_size=count)
+    pools = [
+        candidate_pool(one.name, one.atoms, SUPERCELLS, settings, campaign_seed=seed, generation=0)
+        for one in crystals
+    ]
+    return labelled([cell for pool in pools for cell in pool.cells])
+
+
+def candidates(
+    crystals: Sequence[Crystal], settings: Selection, fit: PotentialSource, seed: int
+) -> list[list[Atoms]]:
+    """The candidates of each structure, the same for all methods and generations."""
+    pools = [
+        candidate_pool(
+            one.name,
+            one.atoms,
+            SUPERCELLS,
+            settings,
+            campaign_seed=seed,
+            generation=1,
+            potential=fit,
+        )
+        for one in crystals
+    ]
+    for pool in pools:
+        for reason in pool.stopped:
+            print(f"seed {seed}: {reason}", flush=True)
+    return [pool.cells for pool in pools]
+
+
 def run_seed(
     *, generations: int, start: int, add: int, pool_size: int, methods: Sequence[str], work: Path
 ) -> Callable[[int], list[dict[str, Any]]]:
@@ -256,37 +294,14 @@ def _run_seed(
     methods: Sequence[str],
     work: Path,
 ) -> list[dict[str, Any]]:
-    settings = Selection(pool_size=start)
-    first = labelled(
-        [
-            cell
-            for one in crystals
-            for cell in candidate_pool(
-                one.name, one.atoms, SUPERCELLS, settings, campaign_seed=seed, generation=0
-            ).cells
-        ]
-    )
+    first = first_labels(crystals, start, seed)
     first_fit = fit_gap(first, work / f"{seed}/0", seed)
     settings = Selection(pool_size=pool_size, dynamics=DYNAMICS, soap=SOAP)
-    pools = [
-        candidate_pool(
-            one.name,
-            one.atoms,
-            SUPERCELLS,
-            settings,
-            campaign_seed=seed,
-            generation=1,
-            potential=first_fit,
-        )
-        for one in crystals
-    ]
-    for pool in pools:
-        for reason in pool.stopped:
-            print(f"seed {seed}: {reason}", flush=True)
+    pools = candidates(crystals, settings, first_fit, seed)
     rows = []
     for method in methods:
         frames, fit = list(first), first_fit
-        groups = [list(pool.cells) for pool in pools]
+        groups = [list(pool) for pool in pools]
         began = time.process_time()
         for generation in range(generations):
             folder = work / f"{seed}/{method}/{generation}"
@@ -333,6 +348,59 @@ def _run_seed(
                 new += [group[i] for i in chosen]
                 group[:] = [cell for i, cell in enumerate(group) if i not in chosen]
             frames = [*frames, *labelled(new)]
+    return rows
+
+
+# --- why -------------------------------------------------------------------------------------
+
+
+def explain(*, labels: int, pool_size: int, work: Path) -> Callable[[int], list[dict[str, Any]]]:
+    """A function that says, for one seed, what the scores of candidates have to do with errors."""
+    crystals = [make_crystal(name) for name in STRUCTURES]
+    return partial(_explain, crystals=crystals, labels=labels, pool_size=pool_size, work=work)
+
+
+def _explain(
+    seed: int, *, crystals: Sequence[Crystal], labels: int, pool_size: int, work: Path
+) -> list[dict[str, Any]]:
+    """One row for each structure and for all together, after ``labels`` cells of each.
+
+    ``share`` is the RMS force error of the candidates that a score would take first (as many as
+    there are labels of each structure) over that of all candidates; 1 is no better than random.
+    ``best_share`` is the same had the errors been known.
+    """
+    frames = first_labels(crystals, labels, seed)
+    fit = fit_gap(frames, work / f"explain/{seed}", seed)
+    settings = Selection(pool_size=pool_size, dynamics=DYNAMICS, soap=SOAP)
+    cells = [cell for pool in candidates(crystals, settings, fit, seed) for cell in pool]
+    found, truth = evaluate(cells, fit), labelled(cells)
+    differences = [a.forces - b.arrays[FORCES] for a, b in zip(found, truth, strict=True)]
+    errors = np.array([np.sqrt(np.mean(one**2)) for one in differences])
+    members = committee(frames, fit, work / f"explain/{seed}", seed)
+    vectors = environments([*cells, *frames], settings)
+    scores = {
+        "distance": distances(vectors[: len(cells)], vectors[len(cells) :]),
+        "disagreement": disagreement(cells, members),
+    }
+    names = np.array([cell.info["structure"] for cell in cells])
+    rows = []
+    for name in [*STRUCTURES, "all"]:
+        here = np.flatnonzero((names == name) | (name == "all"))
+        for score, values in scores.items():
+            first = here[np.argsort(-values[here])[:labels]]
+            best = here[np.argsort(-errors[here])[:labels]]
+            whole = np.sqrt(np.mean(errors[here] ** 2))
+            rows.append(
+                {
+                    "seed": seed,
+                    "structure": name,
+                    "score": score,
+                    "rank_correlation": float(spearmanr(values[here], errors[here]).statistic),
+                    "share": float(np.sqrt(np.mean(errors[first] ** 2)) / whole),
+                    "best_share": float(np.sqrt(np.mean(errors[best] ** 2)) / whole),
+                    "force_rmse_ev_per_angstrom": float(whole),
+                }
+            )
     return rows
 
 
@@ -465,6 +533,24 @@ def write_results(table: pd.DataFrame, folder: Path) -> None:
     print(text)
 
 
+def all_seeds(
+    setup: Callable[[], Callable[[int], list[dict[str, Any]]]],
+    seeds: int,
+    folder: Path,
+    name: str,
+    processes: int,
+) -> pd.DataFrame:
+    """Rows of all seeds; those that have a file in ``folder`` are not run again."""
+    files = {seed: folder / f"{name}-{seed}.csv" for seed in range(seeds)}
+    missing = [seed for seed, file in files.items() if not file.exists()]
+    for index, outcome in each(setup, missing, processes):
+        if isinstance(outcome, Exception):
+            raise outcome
+        with replacing(files[missing[index]]) as temporary:
+            pd.DataFrame(outcome).to_csv(temporary, index=False)
+    return pd.concat([pd.read_csv(file) for file in files.values()])
+
+
 def main() -> None:
     """Run the seeds that are missing in the folder, then write tables and figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -477,26 +563,37 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args()
-    chosen.folder.mkdir(parents=True, exist_ok=True)
-    files = {seed: chosen.folder / f"seed-{seed}.csv" for seed in range(chosen.seeds)}
-    missing = [seed for seed, file in files.items() if not file.exists()]
+    settings = {
+        key: getattr(chosen, key) for key in ("generations", "start", "add", "pool_size", "methods")
+    }
+    record = chosen.folder / "settings.json"
+    if record.exists() and read_json(record) != settings:
+        parser.error(f"{chosen.folder} holds results of other settings; give another folder")
+    write_json(record, settings)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as work:
-        setup = partial(
+        common = {"pool_size": chosen.pool_size, "work": Path(work)}
+        runs = partial(
             run_seed,
             generations=chosen.generations,
             start=chosen.start,
             add=chosen.add,
-            pool_size=chosen.pool_size,
             methods=chosen.methods,
-            work=Path(work),
+            **common,
         )
-        for index, outcome in each(setup, missing, chosen.processes):
-            if isinstance(outcome, Exception):
-                raise outcome
-            with replacing(files[missing[index]]) as temporary:
-                pd.DataFrame(outcome).to_csv(temporary, index=False)
-    write_results(pd.concat([pd.read_csv(file) for file in files.values()]), chosen.folder)
+        table = all_seeds(runs, chosen.seeds, chosen.folder, "seed", chosen.processes)
+        reasons = all_seeds(
+            partial(explain, labels=3, **common),
+            chosen.seeds,
+            chosen.folder,
+            "explain",
+            chosen.processes,
+        )
+    write_results(table, chosen.folder)
+    with replacing(chosen.folder / "explain.csv") as temporary:
+        reasons.to_csv(temporary, index=False)
+    columns = ["rank_correlation", "share", "best_share"]
+    print(reasons.groupby(["score", "structure"])[columns].agg(["mean", "std"]).round(2))
     print(f"{time.monotonic() - began:.0f} s")
 
 

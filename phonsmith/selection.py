@@ -112,6 +112,17 @@ class Environments:
     vectors: Floats
 
 
+def distances(candidates: Sequence[Environments], known: Sequence[Environments]) -> Floats:
+    """Distance of each candidate from all that is known (module text), shape (candidates,).
+
+    An environment of an element of which none is known is farther than any other.
+    """
+    pool = _Pool.of(candidates)
+    for one in known:
+        pool.learn(one)
+    return pool.distances()
+
+
 def farthest(
     candidates: Sequence[Environments],
     known: Sequence[Environments],
@@ -120,42 +131,58 @@ def farthest(
 ) -> list[int]:
     """Greedy choice of the candidate farthest from all that is known; then that is known too.
 
-    The distance of a cell (module text) is multiplied by its weight. An environment of an element
-    of which none is known is farther than any other. Of equal candidates the first is taken.
+    Distances are multiplied by the ``weights`` of the candidates. Of equal ones the first is taken.
     """
     factors = np.ones(len(candidates)) if weights is None else np.asarray(weights, dtype=float)
-    owner = np.repeat(np.arange(len(candidates)), [len(one.numbers) for one in candidates])
-    numbers = np.concatenate([one.numbers for one in candidates])
-    vectors = np.concatenate([one.vectors for one in candidates])
-    sizes = np.bincount(owner, minlength=len(candidates))
-    # no two vectors are farther apart than twice the length of the longest
-    nearest = np.full(len(numbers), 2.0 * np.linalg.norm(vectors, axis=1).max(initial=0.5))
+    pool = _Pool.of(candidates)
     for one in known:
-        _approach(nearest, numbers, vectors, one)
+        pool.learn(one)
     chosen: list[int] = []
     while len(chosen) < count:
-        score = factors * np.bincount(owner, nearest, minlength=len(candidates)) / sizes
+        score = factors * pool.distances()
         score[chosen] = -np.inf
-        best = int(np.argmax(score))
-        chosen.append(best)
-        _approach(nearest, numbers, vectors, candidates[best])
+        chosen.append(int(np.argmax(score)))
+        pool.learn(candidates[chosen[-1]])
     return chosen
 
 
-def _approach(
-    nearest: Floats, numbers: NDArray[np.int64], vectors: Floats, one: Environments
-) -> None:
-    """Lower the distances in ``nearest`` where an environment of ``one`` is nearer."""
-    for number in np.unique(one.numbers):
-        mine = np.flatnonzero(numbers == number)
-        others = one.vectors[one.numbers == number]
-        squares = (others**2).sum(axis=1)
-        step = max(1, _BLOCK // len(others))
-        for block in (mine[i : i + step] for i in range(0, len(mine), step)):
-            part = vectors[block]
-            distances = (part**2).sum(axis=1)[:, None] + squares - 2 * part @ others.T
-            closest = np.sqrt(np.maximum(distances.min(axis=1), 0.0))
-            nearest[block] = np.minimum(nearest[block], closest)
+@dataclass(frozen=True)
+class _Pool:
+    """All environments of the candidates in one, and how far each is from a known one."""
+
+    owner: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    vectors: Floats
+    nearest: Floats
+
+    @classmethod
+    def of(cls, cells: Sequence[Environments]) -> "_Pool":
+        vectors = np.concatenate([one.vectors for one in cells])
+        # no two vectors are farther apart than twice the length of the longest
+        farther = 2.0 * np.linalg.norm(vectors, axis=1).max(initial=0.5)
+        return cls(
+            np.repeat(np.arange(len(cells)), [len(one.numbers) for one in cells]),
+            np.concatenate([one.numbers for one in cells]),
+            vectors,
+            np.full(len(vectors), farther),
+        )
+
+    def distances(self) -> Floats:
+        """Mean over the atoms of each cell."""
+        return np.asarray(np.bincount(self.owner, self.nearest) / np.bincount(self.owner))
+
+    def learn(self, cell: Environments) -> None:
+        """Lower the distances where an environment of ``cell`` is nearer."""
+        for number in np.unique(cell.numbers):
+            mine = np.flatnonzero(self.numbers == number)
+            others = cell.vectors[cell.numbers == number]
+            squares = (others**2).sum(axis=1)
+            step = max(1, _BLOCK // len(others))
+            for block in (mine[i : i + step] for i in range(0, len(mine), step)):
+                part = self.vectors[block]
+                apart = (part**2).sum(axis=1)[:, None] + squares - 2 * part @ others.T
+                closest = np.sqrt(np.maximum(apart.min(axis=1), 0.0))
+                self.nearest[block] = np.minimum(self.nearest[block], closest)
 
 
 # --- descriptors -------------------------------------------------------------------------------

@@ -57,7 +57,6 @@ rule label_isolated_atoms:
         "results/{campaign}/labels/isolated_atoms.extxyz",
     log:
         "results/{campaign}/logs/labels/isolated_atoms.log",
-    retries: 2
     conda:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)
@@ -151,7 +150,6 @@ rule born_charges:
         "results/{campaign}/logs/labels/born/{structure}.log",
     benchmark:
         "results/{campaign}/logs/labels/born/{structure}.tsv"
-    retries: 2
     conda:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)

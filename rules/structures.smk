@@ -78,7 +78,6 @@ rule relax_structure:
         "results/{campaign}/logs/relaxed/{structure}.log",
     benchmark:
         "results/{campaign}/logs/relaxed/{structure}.tsv"
-    retries: 2
     conda:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)

@@ -729,7 +729,7 @@ def test_what_the_reference_cannot_relax_is_lost(outcome: Any, reason: str) -> N
         reference_crystal("si", silicon(), Failing(outcome), Relaxation())  # type: ignore[arg-type]
 
 
-def test_a_run_short_of_memory_is_tried_again_rather_than_left_out() -> None:
+def test_a_run_short_of_memory_fails_its_job_rather_than_leaving_the_crystal_out() -> None:
     short = Failing(LabelFailed("killed for memory", wants="memory"))
-    with pytest.raises(LabelFailed):
+    with pytest.raises(PhonsmithError, match="structure si: killed for memory"):
         reference_crystal("si", silicon(), short, Relaxation(on_change="leave_out"))  # type: ignore[arg-type]
