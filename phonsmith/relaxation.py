@@ -17,6 +17,7 @@ from ase.filters import FrechetCellFilter
 from ase.neighborlist import neighbor_list
 from ase.optimize import CellAwareBFGS
 from ase.units import GPa
+from numpy.typing import NDArray
 
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import read_json
@@ -106,7 +107,8 @@ class RelaxationResult:
     """Where a relaxation ended.
 
     ``fmax_ev_per_angstrom`` is the largest force left, the cell's included as ASE's filter
-    scales it (stress times volume per atom); ``energy_ev`` is that of the cell.
+    scales it (unbalanced stress times volume per atom); ``energy_ev`` is that of the cell, without
+    the work of a pressure.
     """
 
     atoms: Atoms
@@ -116,8 +118,22 @@ class RelaxationResult:
     energy_ev: float | None
 
 
-def relax(atoms: Atoms, calculator: Any, settings: Relaxation) -> RelaxationResult:
-    """Relax cell and positions together, without imposed symmetry.
+@dataclass(frozen=True)
+class Load:
+    """What acts on the cell while a crystal relaxes: a hydrostatic pressure, or a fixed volume."""
+
+    pressure_gpa: float = 0.0
+    fixed_volume: bool = False
+
+
+FREE = Load()
+"""No pressure."""
+
+
+def relax(
+    atoms: Atoms, calculator: Any, settings: Relaxation, load: Load = FREE
+) -> RelaxationResult:
+    """Relax cell and positions together under a load, without imposed symmetry.
 
     A quasi-Newton method whose first Hessian knows the stiffness of bonds and cell: a half to a
     third of the steps of ASE's BFGS on silicon allotropes. Converged means that every force, and
@@ -137,14 +153,19 @@ def relax(atoms: Atoms, calculator: Any, settings: Relaxation) -> RelaxationResu
 
     moving = plain(atoms)
     moving.calc = calculator
-    filtered = FrechetCellFilter(moving, exp_cell_factor=1.0)
+    filtered = FrechetCellFilter(
+        moving,
+        exp_cell_factor=1.0,
+        constant_volume=load.fixed_volume,
+        scalar_pressure=load.pressure_gpa * GPa,
+    )
     sane, fmax, energy, steps, converged = plain(atoms), math.inf, None, 0, False
     try:
         optimizer = CellAwareBFGS(
             filtered, logfile=None, maxstep=0.1, alpha=_BOND_STIFFNESS, bulk_modulus=_BULK_MODULUS
         )
         while True:
-            now = _largest_force(moving)
+            now = _largest_force(moving, load)
             if not math.isfinite(now) or _went_astray(moving, atoms):
                 break
             sane, fmax, energy = plain(moving), now, _energy(moving)
@@ -173,11 +194,19 @@ def relax(atoms: Atoms, calculator: Any, settings: Relaxation) -> RelaxationResu
     return RelaxationResult(sane, converged, steps, fmax, energy)
 
 
-def _largest_force(atoms: Atoms) -> float:
-    """Largest force on an atom or, in eV/Å by ASE's scale, of the stress on the cell."""
+def _largest_force(atoms: Atoms, load: Load) -> float:
+    """Largest force on an atom or, in eV/Å by ASE's scale, of the unbalanced stress on the cell."""
     forces = np.linalg.norm(atoms.get_forces(), axis=1)
-    stress = np.linalg.norm(atoms.get_stress(voigt=False), axis=1)
+    unbalanced = unbalanced_stress(atoms.get_stress(voigt=False), load)
+    stress = np.linalg.norm(unbalanced, axis=1)
     return float(max(forces.max(), stress.max() * atoms.get_volume() / len(atoms)))
+
+
+def unbalanced_stress(stress: NDArray[np.float64], load: Load) -> NDArray[np.float64]:
+    """What of a stress (3, 3; eV/Å³, tension positive) the load does not balance."""
+    if load.fixed_volume:
+        return np.asarray(stress - np.trace(stress) / 3 * np.eye(3))
+    return np.asarray(stress + load.pressure_gpa * GPa * np.eye(3))
 
 
 def _energy(atoms: Atoms) -> float | None:

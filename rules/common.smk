@@ -31,6 +31,7 @@ wildcard_constraints:
     structure=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     database=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     fit=r"(?!reference/)[A-Za-z0-9][A-Za-z0-9._-]*",
+    method=r"reference|[A-Za-z0-9][A-Za-z0-9._-]*/gen\d+",
     sweep=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     generation=r"\d+",
     batch=r"\d+",
@@ -175,6 +176,13 @@ def accepted_generation(name):
 def fit_of(wildcards):
     """The recipe of the fit."""
     return look_up(wildcards, "fits/{fit}")
+
+
+def methods_of(name):
+    """What applications compute with: the reference, where it computes, and every accepted fit."""
+    settings = campaign(name)
+    fits = [f"{fit}/gen{accepted_generation(name)}" for fit in settings.fits]
+    return fits if settings.recorded else ["reference", *fits]
 
 
 def targets_of(name):

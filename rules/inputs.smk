@@ -281,10 +281,14 @@ def on_gpu(wildcards):
     return takes_gpu(fit_of(wildcards))
 
 
+def has_gpus():
+    """Whether jobs may ask for GPUs: on a cluster, and on a single machine that has one."""
+    return workflow.non_local_exec_or_dryrun or shutil.which("nvidia-smi") is not None
+
+
 def gpus(wildcards):
     """GPUs of a job; none on a single machine without any, where it runs on cores."""
-    there = workflow.non_local_exec_or_dryrun or shutil.which("nvidia-smi") is not None
-    return 1 if there and on_gpu(wildcards) else 0
+    return 1 if has_gpus() and on_gpu(wildcards) else 0
 
 
 def fit_partition(wildcards):
@@ -521,6 +525,43 @@ def other_formats(wildcards):
         stem=stems,
         format=[one for one in settings.figures.formats if one != "svg"],
     )
+
+
+# --- applications --------------------------------------------------------------------------
+
+
+def is_reference(wildcards):
+    """Whether an application computes with the reference method: else with a fit."""
+    return wildcards.method == "reference"
+
+
+def method_files(wildcards):
+    """The files of what an application computes with, for ``unpack``."""
+    if is_reference(wildcards):
+        return {"model": reference_model(wildcards)}
+    folder = "results/{campaign}/fits/{method}".format(**wildcards)
+    return {"potential": f"{folder}/potential.json", "model": f"{folder}/model"}
+
+
+def method_on_gpu(wildcards):
+    """Whether an application computes with a MACE fit that takes a GPU where it finds one."""
+    if is_reference(wildcards):
+        return False
+    fit = wildcards.method.partition("/")[0]
+    return takes_gpu(campaign(wildcards.campaign).fits[fit])
+
+
+def method_partition(wildcards):
+    return partition("gpu" if method_on_gpu(wildcards) else "cpu")
+
+
+def method_gpus(wildcards):
+    return 1 if has_gpus() and method_on_gpu(wildcards) else 0
+
+
+def method_physics(wildcards):
+    """What results of the reference method depend on; fits are told apart by their files."""
+    return reference_physics(wildcards) if is_reference(wildcards) else None
 
 
 # --- the plan ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
 from ase.io import write
+from ase.units import GPa
 from matscipy.calculators.manybody import Manybody
 from matscipy.calculators.manybody.explicit_forms import StillingerWeber
 from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
@@ -17,7 +18,7 @@ from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
 )
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.relaxation import RelaxationResult, compare, relax
+from phonsmith.relaxation import Load, RelaxationResult, compare, relax
 from phonsmith.settings import Relaxation
 from phonsmith.structures import check_structure, read_structure, space_group, symmetrized
 
@@ -183,6 +184,25 @@ def test_relaxation_leaves_its_input_and_repeats_itself(silicon: Path) -> None:
     forces.calc = stress.calc = stillinger_weber()
     assert np.linalg.norm(forces.get_forces(), axis=1).max() < 1e-4
     assert np.abs(stress.get_stress()).max() * stress.get_volume() / 8 < 1e-4
+
+
+def test_relaxation_under_pressure_follows_the_energy_of_volumes(silicon: Path) -> None:
+    """p = -dE/dV; BC8 has a free coordinate, so that positions have to follow."""
+    start = read_structure(silicon / "mp-168.vasp")
+    pressed = relax(start, stillinger_weber(), SETTINGS, Load(pressure_gpa=5.0))
+    assert pressed.converged
+    assert pressed.fmax_ev_per_angstrom < 1e-4
+    energies, volumes = [], []
+    for factor in (0.999, 1.001):
+        cell = pressed.atoms.copy()
+        cell.set_cell(cell.cell[:] * factor ** (1 / 3), scale_atoms=True)
+        held = relax(cell, stillinger_weber(), SETTINGS, Load(fixed_volume=True))
+        assert held.converged
+        assert held.atoms.get_volume() == pytest.approx(cell.get_volume(), rel=1e-9)
+        energies.append(held.energy_ev)
+        volumes.append(cell.get_volume())
+    slope = -(energies[1] - energies[0]) / (volumes[1] - volumes[0]) / GPa
+    assert slope == pytest.approx(5.0, rel=2e-3)
 
 
 def test_relaxation_that_runs_out_of_steps(silicon: Path) -> None:

@@ -47,6 +47,7 @@ from phonsmith.labels.vasp.inputs import (
 from phonsmith.labels.vasp.method import _in_own_order, born_text
 from phonsmith.labels.vasp.running import Attempt, accepted, changed_physics
 from phonsmith.references import VaspReference
+from phonsmith.relaxation import FREE, Load
 from phonsmith.settings import Labels, Relaxation
 from phonsmith.sources import sha256_of
 from phonsmith.structures import read_structure
@@ -153,10 +154,12 @@ def test_other_runs_differ_from_labels_where_they_have_to(tmp_path: Path) -> Non
         return {k: tags.get(k) for k in {*tags, *label} if tags.get(k) != label.get(k)}
 
     settings = Relaxation(fmax_ev_per_angstrom=2e-4, max_steps=60)
-    relaxed = difference(relaxation_tags(reference, None, settings))
+    relaxed = difference(relaxation_tags(reference, None, settings, FREE))
     assert relaxed == {"IBRION": 2, "NSW": 60, "ISIF": 3, "EDIFFG": -2e-4}
-    fixed = relaxation_tags(vasp(volume="fixed"), None, settings)
-    assert fixed["ISIF"] == 4
+    fixed = difference(relaxation_tags(reference, None, settings, Load(fixed_volume=True)))
+    assert fixed == relaxed | {"ISIF": 4}
+    pressed = difference(relaxation_tags(reference, None, settings, Load(pressure_gpa=2.5)))
+    assert pressed == relaxed | {"PSTRESS": 25.0}  # kbar
     atom = difference(isolated_atom_tags(reference, "Sn"))
     assert atom == {"ISPIN": 2, "MAGMOM": [2.0], "KSPACING": 10.0}
     assert mesh(Atoms("Sn", cell=[14, 15, 16]), atom["KSPACING"]) == (1, 1, 1)

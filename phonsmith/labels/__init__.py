@@ -11,6 +11,7 @@ from phonsmith.labels.methods import (
     Failure,
     ReferenceMethod,
     ask_for_more,
+    fitted_method,
     label_cells,
     reference_method,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "ReferenceMethod",
     "ask_for_more",
     "check_label",
+    "fitted_method",
     "gather",
     "label_cells",
     "labelled",

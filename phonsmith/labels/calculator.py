@@ -4,7 +4,7 @@ import json
 import time
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
@@ -14,12 +14,10 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.references import CalculatorReference
+from phonsmith.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.settings import Relaxation
 from phonsmith.sources import sha256_of
 from phonsmith.stages import VERSIONS
-
-if TYPE_CHECKING:
-    from phonsmith.relaxation import RelaxationResult
 
 BOX_ANGSTROM = 20.0
 
@@ -90,11 +88,9 @@ class CalculatorMethod:
             cell, self.name, result.energy, result.forces, result.stress, provenance=provenance
         )
 
-    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
         """Relax with :func:`phonsmith.relaxation.relax`."""
-        from phonsmith.relaxation import relax
-
-        return relax(atoms, self.calculator, settings)
+        return relax(atoms, self.calculator, settings, load)
 
     def isolated_atom(self, element: str) -> Atoms | None:
         """The atom in a 20 Å box; None where switched off, and for CHGNet.

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ase import Atoms
 from pydantic import TypeAdapter
 
-from phonsmith.calculators import one_line
+from phonsmith.calculators import Potential, one_line
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import LabelFailed, check_label, identity, labelled
@@ -22,11 +22,9 @@ from phonsmith.references import (
     Reference,
     VaspReference,
 )
+from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Labels, Relaxation
 from phonsmith.workers import each
-
-if TYPE_CHECKING:
-    from phonsmith.relaxation import RelaxationResult
 
 
 class ReferenceMethod(Protocol):
@@ -44,8 +42,8 @@ class ReferenceMethod(Protocol):
     def label(self, cell: Atoms) -> Atoms:
         """Copy of the cell with REF_ keys; raises LabelFailed with the reason."""
 
-    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
-        """Relax cell and positions, without imposed symmetry."""
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
+        """Relax cell and positions under a load, without imposed symmetry."""
 
     def isolated_atom(self, element: str) -> Atoms | None:
         """The atom alone in a box, with REF_energy; None where the method does not offer it."""
@@ -125,6 +123,13 @@ def reference_method(
             from phonsmith.labels.vasp import VaspMethod
 
             return VaspMethod(checked, structure, allocation)
+
+
+def fitted_method(potential: Potential) -> ReferenceMethod:
+    """A fitted potential in the role of a reference method: it labels and relaxes likewise."""
+    from phonsmith.labels.calculator import CalculatorMethod
+
+    return CalculatorMethod(CalculatorReference(method="calculator", potential=potential.source))
 
 
 def label_cells(

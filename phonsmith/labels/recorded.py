@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -19,12 +18,10 @@ from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
 from phonsmith.references import RecordedReference
+from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Database, Labels, Relaxation, Source
 from phonsmith.sources import locate
 from phonsmith.stages import VERSIONS
-
-if TYPE_CHECKING:
-    from phonsmith.relaxation import RelaxationResult
 
 __all__ = ["Recorded", "RecordedMethod", "load_database", "load_recorded", "read_recorded"]
 
@@ -287,7 +284,7 @@ class RecordedMethod:
             provenance=Provenance.of(frame),
         )
 
-    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
         """Refused: the crystal of a record is the one its authors relaxed."""
         raise PhonsmithError(
             f"reference method '{self.name}' is recorded data and cannot relax crystals"

@@ -31,6 +31,7 @@ from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.pseudopotentials import checksums, pseudopotentials_of
 from phonsmith.labels.runs import run_folder
 from phonsmith.references import EspressoReference
+from phonsmith.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.settings import Relaxation
 from phonsmith.stages import VERSIONS
 
@@ -128,16 +129,14 @@ class EspressoMethod:
 
     # --- crystals and atoms --------------------------------------------------------------------
 
-    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
         """Relax with :func:`phonsmith.relaxation.relax`, every step a static run of its own.
 
         Each step has plane waves made for its cell, so that the stress at the end is that of a
         fresh run. pw.x finds the symmetry of the atoms by itself and uses it to save k-points;
         forces and stress have that symmetry anyway, none is imposed that the atoms do not have.
         """
-        from phonsmith.relaxation import relax
-
-        return relax(atoms, Espresso(self), settings)
+        return relax(atoms, Espresso(self), settings, load)
 
     def isolated_atom(self, element: str) -> Atoms | None:
         """The atom in a box, in the spin state of its ground state (Hund's rules).

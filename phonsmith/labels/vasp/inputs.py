@@ -19,6 +19,7 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.potcars import PotcarFile
 from phonsmith.references import VaspReference
+from phonsmith.relaxation import Load
 from phonsmith.settings import Relaxation
 
 Tags = dict[str, Any]
@@ -63,15 +64,20 @@ def static_tags(reference: VaspReference, structure: str | None) -> Tags:
     return tags
 
 
-def relaxation_tags(reference: VaspReference, structure: str | None, settings: Relaxation) -> Tags:
+def relaxation_tags(
+    reference: VaspReference, structure: str | None, settings: Relaxation, load: Load
+) -> Tags:
     """INCAR of a relaxation by conjugate gradients until the forces are small (EDIFFG < 0)."""
-    return {
+    tags: Tags = {
         **static_tags(reference, structure),
         "IBRION": 2,
         "NSW": settings.max_steps,
-        "ISIF": 3 if reference.volume == "relaxed" else 4,
+        "ISIF": 4 if load.fixed_volume else 3,
         "EDIFFG": -settings.fmax_ev_per_angstrom,
     }
+    if load.pressure_gpa:
+        tags["PSTRESS"] = 10 * load.pressure_gpa  # kbar
+    return tags
 
 
 def isolated_atom_tags(reference: VaspReference, element: str) -> Tags:

@@ -39,6 +39,7 @@ from phonsmith.labels.vasp.inputs import (
 )
 from phonsmith.labels.vasp.running import KEEP, Attempt, accepted, run_vasp
 from phonsmith.references import VaspReference, without_shares
+from phonsmith.relaxation import FREE, Load, RelaxationResult, unbalanced_stress
 from phonsmith.settings import Labels, Relaxation
 from phonsmith.stages import VERSIONS
 
@@ -170,7 +171,7 @@ class VaspMethod:
 
     # --- crystals and atoms ------------------------------------------------------------------
 
-    def relax(self, atoms: Atoms, settings: Relaxation) -> "RelaxationResult":
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
         """Relax cell and positions with VASP's conjugate gradients, twice.
 
         Plane waves are made for the first cell of a run; the second run starts from the last cell
@@ -182,9 +183,9 @@ class VaspMethod:
         LabelFailed
             One of the runs fails or does not converge, or the second still strains the lattice.
         """
-        from phonsmith.relaxation import RelaxationResult
-
-        tags = relaxation_tags(self.reference, self.structure, settings)
+        if self.reference.volume == "fixed":
+            load = Load(fixed_volume=True)
+        tags = relaxation_tags(self.reference, self.structure, settings, load)
         steps, last = 0, atoms
         with run_folder(self.allocation.work, KEEP) as folder:
             for name, strain in (("first", math.inf), ("second", LARGEST_STRAIN)):
@@ -198,17 +199,9 @@ class VaspMethod:
             atoms=Atoms(last.numbers, positions=last.positions, cell=last.cell[:], pbc=True),
             converged=True,
             steps=steps,
-            fmax_ev_per_angstrom=self._largest_force(done.frame),
+            fmax_ev_per_angstrom=_largest_force(done.frame, load),
             energy_ev=float(done.frame.info[ENERGY]),
         )
-
-    def _largest_force(self, frame: Atoms) -> float:
-        """Largest force left, the stress's included as ASE's cell filter scales it, in eV/Å."""
-        stress = frame.info[STRESS]
-        if self.reference.volume == "fixed":
-            stress = stress - np.trace(stress) / 3 * np.eye(3)
-        on_cell = np.linalg.norm(stress, axis=1).max() * frame.get_volume() / len(frame)
-        return float(max(np.linalg.norm(frame.arrays[FORCES], axis=1).max(), on_cell))
 
     def isolated_atom(self, element: str) -> Atoms | None:
         """The atom in a box, spin-polarised, from the moment of its ground state on (Hund)."""
@@ -320,3 +313,10 @@ def born_text(vasprun: Path, crystal: Atoms) -> str:
         supercell_matrix=np.eye(3, dtype=int),
     )
     return "\n".join(lines) + "\n"
+
+
+def _largest_force(frame: Atoms, load: Load) -> float:
+    """Largest force left, the stress's included as ASE's cell filter scales it, in eV/Å."""
+    stress = np.linalg.norm(unbalanced_stress(frame.info[STRESS], load), axis=1)
+    forces = np.linalg.norm(frame.arrays[FORCES], axis=1)
+    return float(max(forces.max(), stress.max() * frame.get_volume() / len(frame)))
