@@ -80,6 +80,11 @@ class Campaign(Model):
         """Ids of the crystals that fits may learn from."""
         return [name for name, one in self.structures.items() if one.role == "train"]
 
+    @property
+    def at_rest(self) -> list[str]:
+        """Those of them that are at the volume of no pressure."""
+        return [name for name in self.benchmarked if self.structures[name].scaled is None]
+
     @cached_property
     def fits(self) -> dict[str, Fit]:
         """All potentials by name: those of `fits` and of the sweeps, with their repeats."""
@@ -139,6 +144,7 @@ class Campaign(Model):
                     f"structures.{name}.recorded needs `reference: method: recorded`; "
                     "give a crystal `file` alone instead"
                 )
+        self._check_scaled()
         for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
             raise ValueError(f"structures.{name}: this name is taken; choose another")
         self._check_fit_names()
@@ -165,6 +171,19 @@ class Campaign(Model):
         if self.benchmarks.mechanics and self.recorded:
             raise ValueError("benchmarks.mechanics: recorded data cannot be strained; set false")
         return self
+
+    def _check_scaled(self) -> None:
+        for name, structure in self.structures.items():
+            if structure.scaled is None:
+                continue
+            if self.recorded:
+                raise ValueError(f"structures.{name}.scaled: recorded crystals are as they are")
+            of = self.structures.get(structure.scaled.of)
+            if of is None or of.scaled:
+                raise ValueError(
+                    f"structures.{name}.scaled.of: '{structure.scaled.of}' is no crystal of this "
+                    "campaign with an origin of its own"
+                )
 
     def _check_loop(self) -> None:
         if self.loop is None:
@@ -225,6 +244,11 @@ class Campaign(Model):
                 raise ValueError(
                     f"datasets.constraints.structures: '{name}' has `role: "
                     f"{self.structures[name].role}`, no fit may learn from it"
+                )
+            if self.structures[name].scaled:
+                raise ValueError(
+                    f"datasets.constraints.structures: '{name}' is held at its volume, its stress "
+                    "is not zero"
                 )
         if not self.recorded and not self.relaxation.reference:
             raise ValueError(

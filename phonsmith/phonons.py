@@ -295,15 +295,18 @@ def phonons_in_cell(
     displacement: Displaced,
     relaxation: Relaxation,
     *,
+    fixed_volume: bool = False,
     processes: int = 1,
 ) -> tuple["Phonopy", "Verdict"]:
     """Phonons of a potential in the reference's cell or in the one it relaxes to.
+
+    ``fixed_volume`` holds the volume of the reference while it relaxes.
 
     Where relaxation fails or makes another crystal, or the potential gives no usable forces, the
     verdict has the reason in words and the phonons come without forces: nothing to compare.
     """
     from phonsmith.calculators import make_calculator
-    from phonsmith.relaxation import crystal_as_given, relaxed_crystal
+    from phonsmith.relaxation import Load, crystal_as_given, relaxed_crystal
     from phonsmith.supercells import to_ase
 
     atoms, verdict = crystal_as_given(to_ase(reference.unitcell), relaxation)
@@ -312,7 +315,8 @@ def phonons_in_cell(
         return _without_forces(atoms, reference), replace(verdict, reason=reason)
     try:
         if cell == "relaxed":
-            atoms, verdict = relaxed_crystal(atoms, make_calculator(source), relaxation)
+            load = Load(fixed_volume=fixed_volume)
+            atoms, verdict = relaxed_crystal(atoms, make_calculator(source), relaxation, load)
         if not verdict.reason:
             return fit_phonons(atoms, reference, displacement, source, processes), verdict
     except UnusablePotential as error:

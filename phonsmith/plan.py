@@ -615,7 +615,7 @@ class _Planner:
                 finished = made("phonons", generation, name, cell, structure) in self.done
                 sizes = [len(crystal)] * steps + displaced
                 tasks.append(task("phonons", structure, cell, sizes, finished))
-            if campaign.benchmarks.mechanics:
+            if campaign.benchmarks.mechanics and structure in campaign.at_rest:
                 finished = made("mechanics", generation, name, structure) in self.done
                 sizes = [len(crystal)] * EOS_AND_ELASTIC_RUNS
                 tasks.append(task("mechanics", structure, "", sizes, finished))

@@ -31,15 +31,31 @@ _BOND_STIFFNESS = 30.0  # eV/Å², of the size of a covalent crystal's optical m
 _BULK_MODULUS = 100 * GPa  # of the size of a semiconductor's
 
 
+@dataclass(frozen=True)
+class Load:
+    """What acts on the cell while a crystal relaxes: a hydrostatic pressure, or a fixed volume."""
+
+    pressure_gpa: float = 0.0
+    fixed_volume: bool = False
+
+
+FREE = Load()
+"""No pressure."""
+
+
 def relaxed_crystal(
-    crystal: Atoms, calculator: Any, settings: Relaxation
+    crystal: Atoms, calculator: Any, settings: Relaxation, load: Load = FREE
 ) -> tuple[Atoms, "Verdict"]:
     """The crystal as a calculator relaxes it, with exact symmetry where it kept it."""
-    return _judged(crystal, relax(crystal, calculator, settings), settings)
+    return _judged(crystal, relax(crystal, calculator, settings, load), settings)
 
 
 def reference_crystal(
-    structure: str, crystal: Atoms, method: "ReferenceMethod", settings: Relaxation
+    structure: str,
+    crystal: Atoms,
+    method: "ReferenceMethod",
+    settings: Relaxation,
+    load: Load = FREE,
 ) -> tuple[Atoms, "Verdict"]:
     """The crystal as the reference method relaxes it; ``structure`` is its name in messages.
 
@@ -53,7 +69,7 @@ def reference_crystal(
 
     leave_out = settings.on_change == "leave_out"
     try:
-        result = method.relax(crystal, settings)
+        result = method.relax(crystal, settings, load)
     except (LabelFailed, UnusablePotential) as error:
         wants_more = isinstance(error, LabelFailed) and error.wants
         if not leave_out or wants_more:  # another try may have more of it
@@ -116,18 +132,6 @@ class RelaxationResult:
     steps: int
     fmax_ev_per_angstrom: float
     energy_ev: float | None
-
-
-@dataclass(frozen=True)
-class Load:
-    """What acts on the cell while a crystal relaxes: a hydrostatic pressure, or a fixed volume."""
-
-    pressure_gpa: float = 0.0
-    fixed_volume: bool = False
-
-
-FREE = Load()
-"""No pressure."""
 
 
 def relax(

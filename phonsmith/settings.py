@@ -143,6 +143,15 @@ class OptimadeEntry(Model):
         return self
 
 
+class Scaled(Model):
+    """A crystal of the campaign at another volume."""
+
+    of: Name = Field(description="Id of the crystal, which is relaxed first.")
+    linear: float = Field(
+        gt=0.7, lt=1.4, description="Factor of its lattice vectors; the volume's is the cube."
+    )
+
+
 class Structure(Model):
     """One crystal of a campaign."""
 
@@ -160,6 +169,12 @@ class Structure(Model):
     )
     optimade: OptimadeEntry | None = Field(
         None, description="Entry of a database that speaks OPTIMADE, instead of `file`; likewise."
+    )
+    scaled: Scaled | None = Field(
+        None,
+        description="Another crystal of the campaign at another volume, instead of `file`. Positions "
+        "and shape of the cell are relaxed, by the reference method and by every fit; the volume "
+        "is held.",
     )
     recorded: RelativePaths | None = Field(
         None,
@@ -181,13 +196,14 @@ class Structure(Model):
 
     @model_validator(mode="after")
     def _some_origin(self) -> Self:
-        from_database = [key for key in ("materials_project", "optimade") if getattr(self, key)]
+        keys = ("materials_project", "optimade", "scaled")
+        elsewhere = [key for key in keys if getattr(self, key)]
         others = [key for key in ("file", "recorded") if getattr(self, key)]
-        if not from_database and not others:
-            raise ValueError("give `file`, `materials_project`, `optimade` or `recorded`")
-        if len(from_database) + bool(others) > 1:
+        if not elsewhere and not others:
+            raise ValueError("give `file`, `materials_project`, `optimade`, `scaled` or `recorded`")
+        if len(elsewhere) + bool(others) > 1:
             raise ValueError(
-                f"{' and '.join(from_database + others)} exclude each other: give one origin"
+                f"{' and '.join(elsewhere + others)} exclude each other: give one origin"
             )
         return self
 

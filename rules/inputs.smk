@@ -7,9 +7,16 @@ NOT_OF_CELLS = {"role", "born", "materials_project", "optimade"}
 """Keys of a structure that no supercell or label depends on, other than by the crystal."""
 
 
+def is_scaled(wildcards):
+    """Whether the crystal is held at its volume."""
+    return look_up(wildcards, "structures/{structure}").scaled is not None
+
+
 def crystal_file(wildcards):
-    """The crystal's file: given, or fetched from a database."""
+    """The crystal's file: given, fetched from a database, or that of the one it is scaled from."""
     structure = look_up(wildcards, "structures/{structure}")
+    if structure.scaled:
+        return f"results/{wildcards.campaign}/relaxed/{structure.scaled.of}.extxyz"
     fetched = fetched_path(structure)
     return structure.file or (str(fetched) if fetched else [])
 
@@ -212,9 +219,10 @@ def pristine_crystals(wildcards):
     constraints = settings.datasets.constraints
     if constraints is None:
         return []
-    names = (
-        settings.learnt if constraints.structures == "all" else constraints.structures
-    )
+    if constraints.structures == "all":
+        names = [name for name in settings.learnt if name in settings.at_rest]
+    else:
+        names = constraints.structures
     return [f"results/{wildcards.campaign}/relaxed/{name}.extxyz" for name in names]
 
 
@@ -346,7 +354,10 @@ def mechanics_of(pattern):
     """A function for input: ``pattern`` where equation of state and elastic constants are asked for."""
 
     def of(wildcards):
-        wanted = campaign(wildcards.campaign).benchmarks.mechanics
+        settings = campaign(wildcards.campaign)
+        wanted = (
+            settings.benchmarks.mechanics and wildcards.structure in settings.at_rest
+        )
         return pattern.format(**wildcards) if wanted else []
 
     return of
@@ -635,12 +646,16 @@ def of_planned(pattern):
 
 
 def crystals_read(wildcards):
-    """The crystals as read from their files, in the order of the campaign."""
-    return expand(
-        "results/{campaign}/structures/{structure}.extxyz",
-        campaign=wildcards.campaign,
-        structure=campaign(wildcards.campaign).structures,
-    )
+    """The crystals as read from their files, in the order of the campaign.
+
+    In place of a scaled one that from which it will be, of the same size.
+    """
+    structures = campaign(wildcards.campaign).structures.items()
+    return [
+        f"results/{wildcards.campaign}/structures/"
+        f"{one.scaled.of if one.scaled else name}.extxyz"
+        for name, one in structures
+    ]
 
 
 def cores_for_structures(wildcards):

@@ -56,6 +56,7 @@ rule fit_phonons:
         phonons=setting("phonons", exclude={"cells"}),
         displaced=setting("supercells/displaced"),
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        fixed_volume=is_scaled,
         version=VERSIONS["phonons"],
     message:
         "{wildcards.campaign}: phonons of {wildcards.structure} with {wildcards.fit}, "

@@ -93,6 +93,7 @@ rule relax_structure:
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude={"reference", "on_change"}),
         relax=is_relaxed,
+        fixed_volume=is_scaled,
         version=VERSIONS["structures"],
     message:
         "{wildcards.campaign}: relaxing {wildcards.structure} with the reference method"

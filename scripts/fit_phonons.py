@@ -18,6 +18,7 @@ with job(snakemake.threads, snakemake.log[0]):
         load_potential(snakemake.input.potential).source,
         Displaced.model_validate(snakemake.params.displaced),
         Relaxation.model_validate(snakemake.params.relaxation),
+        fixed_volume=snakemake.params.fixed_volume,
         processes=snakemake.threads,
     )
     save_phonons(snakemake.output.phonons, phonon)

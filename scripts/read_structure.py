@@ -1,9 +1,9 @@
-"""One crystal, from its file, a database, or the recorded data set."""
+"""One crystal, from its file, a database, the recorded data set, or another one of the campaign."""
 
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import write_frames
+    from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.labels.displacements import crystal_of
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.references import RecordedReference
@@ -17,6 +17,9 @@ with job(snakemake.threads, snakemake.log[0]):
         crystal = load_recorded(
             reference, structure["recorded"], snakemake.config["mirrors"], snakemake.params.sources
         ).crystal
+    elif structure["scaled"]:
+        (crystal,) = read_frames(snakemake.input.crystal)
+        crystal.set_cell(structure["scaled"]["linear"] * crystal.cell[:], scale_atoms=True)
     else:
         crystal = read_structure(snakemake.input.crystal)
     crystal.info["structure"] = snakemake.wildcards.structure

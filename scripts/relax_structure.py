@@ -8,7 +8,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import write_json
     from phonsmith.labels import Allocation, reference_method
-    from phonsmith.relaxation import crystal_as_given, reference_crystal
+    from phonsmith.relaxation import Load, crystal_as_given, reference_crystal
     from phonsmith.settings import Relaxation
     from phonsmith.structures import symmetrized
 
@@ -23,7 +23,8 @@ with job(snakemake.threads, snakemake.log[0]):
                 snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
             ),
         )
-        crystal, verdict = reference_crystal(name, crystal, method, relaxation)
+        load = Load(fixed_volume=snakemake.params.fixed_volume)
+        crystal, verdict = reference_crystal(name, crystal, method, relaxation, load)
     else:
         crystal, verdict = crystal_as_given(crystal, relaxation)
         if snakemake.params.reference["method"] != "recorded":
