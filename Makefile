@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: help demo test test-all test-dft quantum-espresso pseudopotentials lint format schema lock clean
+.PHONY: help demo test test-all test-dft test-slurm quantum-espresso slurm pseudopotentials lint format schema lock clean
 
 help:
 	@echo "make demo      run the demo campaign (about ten minutes on two cores)"
 	@echo "make test      run the tests"
-	@echo "make test-all  run the tests with the slow ones, without those of DFT codes"
+	@echo "make test-all  run the tests with the slow ones, without those of DFT codes and clusters"
 	@echo "make test-dft  run the tests with Quantum ESPRESSO (fifteen minutes on two cores)"
+	@echo "make test-slurm  run the tests with a SLURM of its own (as root; seven minutes on two cores)"
 	@echo "make pseudopotentials   make the pseudopotentials of si-qe-small"
 	@echo "make lint      check style, types, workflow"
 	@echo "make clean     remove .venv; results stay"
@@ -29,13 +30,27 @@ demo: .venv/.ready
 	@$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config 'campaigns=["si-demo"]'
 
 test: .venv/.ready
-	@$(BIN)/python -m pytest -m "not slow and not dft"
+	@$(BIN)/python -m pytest -m "not slow and not dft and not slurm"
 
 test-all: .venv/.ready
-	@$(BIN)/python -m pytest -m "not dft"
+	@$(BIN)/python -m pytest -m "not dft and not slurm"
 
 test-dft: .venv/.ready quantum-espresso
 	@$(BIN)/python -m pytest -m dft tests/dft
+
+test-slurm: .venv/.ready slurm
+	@$(BIN)/python -m pytest -m slurm tests/slurm
+
+# the packages would start their services; the tests start daemons of their own, and end them
+slurm:
+	@command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  policy=/usr/sbin/policy-rc.d; made=; \
+	  [ -e $$policy ] || { made=$$policy; printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; \
+	  failed=$$?; rm -f $$made; exit $$failed; \
+	else echo "a SLURM is needed, and root (Debian: slurm-wlm, munge)" >&2; exit 1; fi
 
 # name OpenBLAS: with the reference BLAS pw.x takes twice the time
 QE_PACKAGES := quantum-espresso quantum-espresso-data openmpi-bin libopenblas0-pthread

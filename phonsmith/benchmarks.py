@@ -155,7 +155,8 @@ class Benchmark(Record):
         except FileNotFoundError:
             raise PhonsmithError(f"{path}: no such file") from None
         except ValueError as error:
-            raise PhonsmithError(f"{path}: not a benchmark of phonsmith ({error})") from error
+            reason = " ".join(str(error).split())[:200]
+            raise PhonsmithError(f"{path}: not a benchmark of phonsmith ({reason})") from error
 
 
 # --- one comparison --------------------------------------------------------------------------

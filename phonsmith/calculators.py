@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from ase import Atoms
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import write_json
+from phonsmith.pickles import require_known
 from phonsmith.settings import Model, PotentialSource
 from phonsmith.sources import sha256_of
 from phonsmith.workers import each
@@ -99,13 +101,18 @@ def one_line(error: BaseException) -> str:
 
 
 def check_model(source: PotentialSource) -> None:
-    """Raise PhonsmithError where the model file is missing or has another checksum."""
+    """Raise PhonsmithError where the model file is missing, another one, or nobody answers for it.
+
+    See :func:`phonsmith.pickles.require_known`.
+    """
     if source.model is None:
         return
     path = Path(source.model)
     if not path.is_file():
         raise PhonsmithError(f"{path}: no such model file (`model` of '{source.calculator}')")
-    if source.sha256 is not None and (found := sha256_of(path)) != source.sha256:
+    if source.pickled:
+        require_known(path, source.sha256, source.trust)
+    elif source.sha256 is not None and (found := sha256_of(path)) != source.sha256:
         raise PhonsmithError(
             f"{path}: checksum differs: SHA-256 is {found} but the campaign states "
             f"{source.sha256}; replace the file or correct `sha256`"
@@ -144,10 +151,26 @@ def _gap(source: PotentialSource) -> BaseCalculator:
 
     # QUIP stops the whole process, without an exception, for a file it cannot read
     assert source.model is not None
-    if "<GAP_params" not in _beginning(Path(source.model), 4096):
-        raise PhonsmithError(f"{source.model}: not a GAP (no <GAP_params>); give gap_fit's xml")
+    _check_gap(Path(source.model))
     arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
     return QuippyPotential(**arguments)
+
+
+def _check_gap(path: Path) -> None:
+    """Whether a GAP is whole, with the files that belong to it."""
+    if "<GAP_params" not in _beginning(path, 4096):
+        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give gap_fit's xml")
+    try:
+        for _, element in ElementTree.iterparse(path):
+            beside = element.get("sparseX_filename")
+            if beside and not path.with_name(beside).is_file():
+                raise PhonsmithError(
+                    f"{path.with_name(beside)}: no such file, which belongs to {path.name}; copy "
+                    "all files of the GAP"
+                )
+            element.clear()
+    except ElementTree.ParseError as error:
+        raise PhonsmithError(f"{path}: cut off or damaged ({error}); get the file again") from None
 
 
 def _mace(source: PotentialSource) -> BaseCalculator:
@@ -199,7 +222,10 @@ def _imported(source: PotentialSource) -> BaseCalculator:
     arguments = dict(source.arguments)
     if source.model is not None:
         arguments.setdefault("model", source.model)
-    return calculator(**arguments)
+    made = calculator(**arguments)
+    if not isinstance(made, BaseCalculator):
+        raise PhonsmithError(f"calculator '{source.calculator}' is no ASE calculator")
+    return made
 
 
 _BUILDERS: dict[str, Callable[[PotentialSource], BaseCalculator]] = {
@@ -373,13 +399,21 @@ def load_potential(path: str | Path) -> Potential:
     return potential.model_copy(update={"source": source})
 
 
-def require_energies(potential: Potential, purpose: str) -> None:
-    """Raise PhonsmithError where the potential learnt from forces alone.
+def without_energies(potential: Potential, purpose: str) -> str:
+    """Why the potential cannot serve a purpose that needs energies; empty where it can.
 
-    Its energies hold an unknown constant for each crystal and must not be compared.
+    One that learnt from forces alone has an unknown constant for each crystal in its energies,
+    which must not be compared.
     """
-    if not potential.has_energies:
-        raise PhonsmithError(
-            f"fit '{potential.fit}' learnt from forces only, and {purpose} needs energies; "
-            "use labels with energies for it"
-        )
+    if potential.has_energies:
+        return ""
+    return (
+        f"fit '{potential.fit}' learnt from forces only, and {purpose} needs energies; "
+        "use labels with energies for it"
+    )
+
+
+def require_energies(potential: Potential, purpose: str) -> None:
+    """Raise PhonsmithError where the potential has no energies (:func:`without_energies`)."""
+    if why := without_energies(potential, purpose):
+        raise PhonsmithError(why)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import yaml
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
+from phonsmith.applications import Conductivity, Thermodynamics, Transition
 from phonsmith.errors import PhonsmithError
 from phonsmith.recipes import ExistingFit, Fit
 from phonsmith.references import RecordedReference, Reference
@@ -62,6 +63,15 @@ class Campaign(Model):
     )
     phonons: Phonons = Phonons()
     benchmarks: Benchmarks = Benchmarks()
+    thermodynamics: Thermodynamics | None = Field(
+        None, description="Equations of state and free energies; without it, none."
+    )
+    transitions: dict[Name, Transition] = Field(
+        default_factory=dict, description="Phase transitions, by name."
+    )
+    conductivity: Conductivity | None = Field(
+        None, description="Lattice thermal conductivity; without it, none."
+    )
     loop: Loop | None = Field(None, description="Generations until a goal is met; without it, one.")
     figures: Figures = Figures()
 
@@ -70,17 +80,17 @@ class Campaign(Model):
         """The recorded reference, or none where labels are computed."""
         return self.reference if isinstance(self.reference, RecordedReference) else None
 
-    @property
+    @cached_property
     def benchmarked(self) -> list[str]:
         """Ids of the crystals whose phonons are compared."""
         return [name for name, one in self.structures.items() if one.role != "test"]
 
-    @property
+    @cached_property
     def learnt(self) -> list[str]:
         """Ids of the crystals that fits may learn from."""
         return [name for name, one in self.structures.items() if one.role == "train"]
 
-    @property
+    @cached_property
     def at_rest(self) -> list[str]:
         """Those of them that are at the volume of no pressure."""
         return [name for name in self.benchmarked if self.structures[name].scaled is None]
@@ -90,7 +100,7 @@ class Campaign(Model):
         """All potentials by name: those of `fits` and of the sweeps, with their repeats."""
         return {name: fit for repeats in self._repeats.values() for name, fit in repeats.items()}
 
-    @property
+    @cached_property
     def groups(self) -> dict[str, list[str]]:
         """Names of all potentials by the first of their repeats."""
         return {name: list(repeats) for name, repeats in self._repeats.items()}
@@ -114,7 +124,7 @@ class Campaign(Model):
         features = selection.method == "farthest" and selection.descriptor == "mace"
         return repeats[:1] if selection.dynamics or features else []
 
-    @property
+    @cached_property
     def trained(self) -> list[str]:
         """Names of the fits that are trained on labels."""
         return [name for name, fit in self.fits.items() if fit.kind != "existing"]
@@ -150,7 +160,7 @@ class Campaign(Model):
         self._check_fit_names()
         self._check_loop()
         limit = getattr(self.reference, "time_limit_minutes", 0)
-        if self.labels.runtime_minutes <= limit:
+        if self.labels.runtime_minutes is not None and self.labels.runtime_minutes <= limit:
             raise ValueError(
                 f"labels.runtime_minutes: {self.labels.runtime_minutes} has to be more than "
                 f"reference.time_limit_minutes, {limit:g}: a job outlives its runs"
@@ -168,6 +178,9 @@ class Campaign(Model):
         if not self.benchmarked:
             raise ValueError("structures: at least one needs `role: train` or `role: benchmark`")
         self._check_datasets()
+        self._check_thermodynamics()
+        self._check_transitions()
+        self._check_conductivity()
         if self.benchmarks.mechanics and self.recorded:
             raise ValueError("benchmarks.mechanics: recorded data cannot be strained; set false")
         return self
@@ -184,6 +197,81 @@ class Campaign(Model):
                     f"structures.{name}.scaled.of: '{structure.scaled.of}' is no crystal of this "
                     "campaign with an origin of its own"
                 )
+
+    @property
+    def warmed(self) -> list[str]:
+        """Ids of the crystals whose thermodynamics is computed."""
+        if self.thermodynamics is None:
+            return []
+        wanted = self.thermodynamics.structures
+        return self.at_rest if wanted == "all" else wanted
+
+    def _check_thermodynamics(self) -> None:
+        for name in self.warmed:
+            if name not in self.at_rest:
+                raise ValueError(
+                    f"thermodynamics.structures: '{name}' is no crystal at its own volume whose "
+                    "phonons are compared"
+                )
+
+    def _check_transitions(self) -> None:
+        for name, one in self.transitions.items():
+            for structure in one.structures:
+                if structure not in self.at_rest:
+                    raise ValueError(
+                        f"transitions.{name}.structures: '{structure}' is no crystal at its own "
+                        "volume whose phonons are compared"
+                    )
+            if problem := self._without_thermodynamics(one):
+                raise ValueError(f"transitions.{name}.{problem}")
+            if one.driven_by == "pressure" and getattr(self.reference, "volume", "") == "fixed":
+                raise ValueError(
+                    f"transitions.{name}: relaxation under pressure needs reference.volume: relaxed"
+                )
+
+    def _without_thermodynamics(self, one: Transition) -> str:
+        """What a transition needs of the thermodynamics and does not find, or nothing."""
+        thermal = self.thermodynamics
+        if one.driven_by == "pressure" and not one.temperatures_kelvin:
+            return ""
+        if thermal is None:
+            return "driven_by: needs `thermodynamics`, which this campaign has not"
+        for structure in one.structures:
+            if structure not in self.warmed:
+                return f"structures: '{structure}' is none of thermodynamics.structures"
+        if one.driven_by == "temperature":
+            known = thermal.pressures_gpa if thermal.quasi_harmonic else [0.0]
+            if one.pressure_gpa not in known:
+                told = ", ".join(f"{pressure:g}" for pressure in known)
+                return f"pressure_gpa: {one.pressure_gpa:g} is none of thermodynamics' ({told})"
+            return ""
+        if not thermal.quasi_harmonic or len(thermal.pressures_gpa) < 2:
+            return "temperatures_kelvin: needs quasi-harmonic thermodynamics at several pressures"
+        for kelvin in one.temperatures_kelvin:
+            steps = kelvin / thermal.temperature_step_kelvin
+            if kelvin > thermal.max_temperature_kelvin or abs(steps - round(steps)) > 1e-6:
+                return f"temperatures_kelvin: {kelvin:g} is none of thermodynamics' temperatures"
+        return ""
+
+    @property
+    def conducting(self) -> list[str]:
+        """Ids of the crystals whose thermal conductivity is computed."""
+        if self.conductivity is None:
+            return []
+        wanted = self.conductivity.structures
+        return self.benchmarked if wanted == "all" else wanted
+
+    def _check_conductivity(self) -> None:
+        if self.conductivity is None:
+            return
+        for name in self.conducting:
+            if name not in self.benchmarked:
+                raise ValueError(
+                    f"conductivity.structures: '{name}' is no crystal whose phonons are compared"
+                )
+        for one in self.conductivity.published:
+            if one.structure not in self.conducting:
+                raise ValueError(f"conductivity.published: there is no κ of '{one.structure}' here")
 
     def _check_loop(self) -> None:
         if self.loop is None:
@@ -370,7 +458,7 @@ def load_campaign(path: str | Path) -> Campaign:
         One line: the file, the key's path, what was found and what is allowed.
     """
     path = Path(path)
-    settings = _load_yaml(path, "campaign file")
+    settings = load_yaml(path, "campaign file")
     try:
         lists = _paths(settings.get("structures_from"))
         found = {name: one for file in lists for name, one in _structures_in(file).items()}
@@ -391,14 +479,14 @@ def _paths(given: Any) -> list[str]:
 
 
 def _structures_in(file: str) -> dict[str, Any]:
-    content = _load_yaml(Path(file), "list of structures")
+    content = load_yaml(Path(file), "list of structures")
     structures = content.get("structures")
     if set(content) != {"structures"} or not isinstance(structures, dict):
         raise PhonsmithError(f"{file}: has to hold `structures`, a mapping of ids, and no more")
     return structures
 
 
-def _load_yaml(path: Path, what: str) -> dict[str, Any]:
+def load_yaml(path: Path, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -410,8 +498,10 @@ def _load_yaml(path: Path, what: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise PhonsmithError(f"{path}:{line} {problem}") from None
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+        raise PhonsmithError(f"{path}:{line} {problem or 'not valid YAML'}") from None
+    except (ValueError, TypeError, RecursionError) as error:  # e.g. a date in month 13
+        raise PhonsmithError(f"{path}: not valid YAML ({error})") from None
     if not isinstance(content, dict):
         raise PhonsmithError(f"{path}: has to be a mapping of keys to values")
     return content

@@ -143,17 +143,16 @@ def _check_model(potential: PotentialSource, where: str, made: Made) -> None:
 
 
 def _check_foundation(foundation: Foundation, where: str, made: Made) -> None:
-    from phonsmith.sources import sha256_of
+    from phonsmith.pickles import require_known
 
     model = foundation.file
     if model and not made(model):
         if not Path(model).is_file():
             raise PhonsmithError(f"{where}.model: {model}: no such model file; put it there")
-        if foundation.sha256 and (found := sha256_of(model)) != foundation.sha256:
-            raise PhonsmithError(
-                f"{where}.sha256: {model}: checksum differs: SHA-256 is {found}; replace the file "
-                "or correct the checksum"
-            )
+        try:
+            require_known(Path(model), foundation.sha256, foundation.trust)
+        except PhonsmithError as error:
+            raise PhonsmithError(f"{where}.sha256: {error}") from None
     replay = foundation.replay.file if foundation.replay else None
     if replay and replay not in REPLAY_SETS and not made(replay) and not Path(replay).is_file():
         raise PhonsmithError(f"{where}.replay.file: {replay}: no such file")

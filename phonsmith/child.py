@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from phonsmith import guard
+from phonsmith.errors import PhonsmithError, TryAgain
 from phonsmith.jobs import THREAD_VARIABLES
 
 
@@ -34,15 +35,8 @@ class Finished:
 
     @property
     def signal(self) -> str:
-        """Name of the signal that ended it, or "".
-
-        A launcher (mpirun, a shell) tells the signal of its child as 128 plus its number.
-        """
-        number = -self.returncode if self.returncode < 0 else self.returncode - 128
-        try:
-            return signal.Signals(number).name
-        except ValueError:
-            return ""
+        """Name of the signal that ended it, or ""."""
+        return signal_name(self.returncode)
 
     @property
     def ending(self) -> str:
@@ -55,6 +49,27 @@ class Finished:
             hint = " (out of memory?)" if self.signal == "SIGKILL" else ""
             return f"ended by {self.signal}{hint} at {self.peak_memory_mb:.0f} MB"
         return f"exit status {self.returncode}"
+
+
+def signal_name(returncode: int) -> str:
+    """Name of the signal behind an exit status, or "".
+
+    Python tells a signal as minus its number; a launcher (mpirun, a shell) tells that of its child
+    as 128 plus its number.
+    """
+    number = -returncode if returncode < 0 else returncode - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return ""
+
+
+def failure(program: str, finished: Finished, reason: str) -> PhonsmithError:
+    """The error of a program that has failed; what a signal ended may succeed in another try."""
+    text = f"{program} failed ({finished.ending}): {reason}"
+    if finished.signal == "SIGKILL" or "out of memory" in reason.lower():
+        return TryAgain(text, "memory")
+    return TryAgain(text) if finished.signal == "SIGTERM" else PhonsmithError(text)
 
 
 def run_child(

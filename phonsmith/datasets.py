@@ -13,7 +13,7 @@ from ase import Atoms
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, of_kinds
-from phonsmith.files import read_json, write_json
+from phonsmith.files import read_as, write_json
 from phonsmith.labels.provenance import without_provenance
 from phonsmith.seeds import seed_for
 from phonsmith.settings import ConstraintCells, Datasets
@@ -324,7 +324,7 @@ class Baseline:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what :meth:`save` wrote."""
-        return cls(**read_json(path))
+        return read_as(path, "an energy zero", lambda content: cls(**content))
 
 
 def isolated_energies(frames: Sequence[Atoms]) -> Baseline:

@@ -17,12 +17,15 @@ A label that was computed here also says what made it; the keys are those of
 :class:`phonsmith.labels.provenance.Provenance`.
 """
 
+import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.io import read, write
+from ase.io.extxyz import escape, key_val_str_to_dict
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import replacing
@@ -51,17 +54,44 @@ def read_frames(path: str | Path) -> list[Atoms]:
         frames: list[Atoms] = read(path, index=":", format="extxyz")
     except Exception as error:  # ASE raises many kinds for broken files
         raise PhonsmithError(f"{path}: not a readable extxyz file ({error})") from error
-    for atoms in frames:
-        if STRESS in atoms.info:
-            atoms.info[STRESS] = np.asarray(atoms.info[STRESS], dtype=float).reshape(3, 3)
+    for number, atoms in enumerate(frames):
+        try:
+            _as_numbers(atoms)
+        except (TypeError, ValueError) as error:
+            raise PhonsmithError(
+                f"{path}: frame {number} holds no numbers where a label has them ({error})"
+            ) from None
     return frames
+
+
+def _as_numbers(atoms: Atoms) -> None:
+    """Energy, forces and stress as numbers of the right shape; raises where they are not."""
+    if ENERGY in atoms.info:
+        atoms.info[ENERGY] = float(atoms.info[ENERGY])
+    if STRESS in atoms.info:
+        atoms.info[STRESS] = np.asarray(atoms.info[STRESS], dtype=float).reshape(3, 3)
+    if FORCES in atoms.arrays:
+        forces = np.asarray(atoms.arrays[FORCES], dtype=float)
+        atoms.arrays[FORCES] = forces.reshape(len(atoms), 3)
+
+
+def count_frames(path: str | Path) -> int:
+    """Number of frames of an extxyz file, without reading them."""
+    count = 0
+    with Path(path).open(encoding="utf-8") as stream:
+        while line := stream.readline().strip():
+            for _ in range(int(line) + 1):
+                stream.readline()
+            count += 1
+    return count
 
 
 def write_frames(path: str | Path, frames: Iterable[Atoms]) -> None:
     """Write frames as extxyz: first to a temporary file beside ``path``, then renamed.
 
     Matrices in ``info`` are written as plain numbers, since gap_fit passes over the JSON text
-    that ASE would write for them. Calculators are not written. No frames give an empty file.
+    that ASE would write for them; texts that would come back as something else (``T``, ``1e5``)
+    as JSON. Calculators are not written. No frames give an empty file.
     """
     plain = [_plain(atoms) for atoms in frames]
     with replacing(path) as temporary:
@@ -76,7 +106,22 @@ def _plain(atoms: Atoms) -> Atoms:
             copy.info[key] = value.ravel()
         elif isinstance(value, str) and not value:
             del copy.info[key]  # an empty text would swallow the next key on reading
+        elif isinstance(value, str):
+            copy.info[key] = _as_written(value)
     return copy
+
+
+@lru_cache(maxsize=10_000)
+def _as_written(text: str) -> str:
+    """A text as ASE has to be given it, so that it reads the same again."""
+    try:
+        found = key_val_str_to_dict(f"text={escape(text)} next=1")
+    except ValueError:  # it begins like ASE's JSON
+        found = {}
+    same = isinstance(found.get("text"), str) and found["text"] == text and "next" in found
+    if same and text.isprintable():
+        return text
+    return f"_JSON {json.dumps(text)}".replace("\\", "\\\\")
 
 
 def of_kinds(frames: Sequence[Atoms], kinds: Iterable[str]) -> list[Atoms]:

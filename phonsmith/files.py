@@ -3,12 +3,14 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from phonsmith.errors import PhonsmithError
+
+Made = TypeVar("Made")
 
 
 @contextmanager
@@ -48,5 +50,21 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PhonsmithError(f"{path}: no such file") from None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PhonsmithError(f"{path}: not valid JSON ({error}); delete it and run again") from None
+
+
+def read_as(path: str | Path, what: str, build: Callable[[Any], Made]) -> Made:
+    """What ``build`` makes of a JSON file that this project has written; ``what`` says it in words.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing, not JSON, or holds something else.
+    """
+    content = read_json(path)
+    try:
+        return build(content)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise PhonsmithError(f"{path}: not {what} ({reason}); delete it and run again") from None

@@ -9,7 +9,7 @@ import numpy as np
 from phonsmith.benchmarks import Record
 from phonsmith.datasets import ALWAYS_TRAIN
 from phonsmith.errors import PhonsmithError
-from phonsmith.files import read_json, write_json
+from phonsmith.files import read_as, write_json
 from phonsmith.relaxation import LEFT_OUT
 from phonsmith.settings import Goal, Loop
 
@@ -105,7 +105,7 @@ class GenerationVerdict(Record):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what :meth:`save` wrote."""
-        return cls.model_validate(read_json(path))
+        return read_as(path, "a verdict on a generation", cls.model_validate)
 
 
 STOP_IN_WORDS = {"goal": "the goal is met", "max_generations": "no generations are left"}

@@ -1,13 +1,15 @@
 """What every job does around its work: threads, log, and errors in one line."""
 
+import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from phonsmith.errors import PhonsmithError
+from phonsmith import tries
+from phonsmith.errors import PhonsmithError, without_secrets
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -15,6 +17,7 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    "RAYON_NUM_THREADS",
 )
 
 
@@ -27,13 +30,16 @@ def limit_threads(threads: int) -> None:
 
 
 @contextmanager
-def job(threads: int, log: str | Path) -> Iterator[None]:
+def job(threads: int, log: str | Path) -> Iterator[Callable[[str], None]]:
     """Run the body as a job: output to ``log``, a failure as one line on the terminal.
+
+    The body gets a function that tells people a line on the terminal.
 
     Everything that is printed, also by compiled code and child processes, goes to the log. A
     :class:`PhonsmithError` ends the process with exit status 1 and its text; any other error
-    likewise with a pointer to the log, where the traceback stands. Import numerical
-    libraries inside the body, since the number of threads is set here.
+    likewise with a pointer to the log, where the traceback stands. What cannot succeed is not
+    tried again (:mod:`phonsmith.tries`). Import numerical libraries inside the body, since the
+    number of threads is set here.
     """
     limit_threads(threads)
     log = Path(log)
@@ -45,19 +51,38 @@ def job(threads: int, log: str | Path) -> Iterator[None]:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
         try:
-            yield
-        except PhonsmithError as error:
-            _say(terminal, f"phonsmith: {error}")
-            print(f"phonsmith: {error}", file=sys.stderr)
-            sys.exit(1)
+            tries.begin(log)
+            yield lambda line: _say(terminal, f"phonsmith: {line}")
+            tries.succeeded(log)
         except Exception as error:
-            traceback.print_exc()
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            _say(terminal, f"phonsmith: {type(error).__name__}: {reason} (see {log})")
-            sys.exit(1)
+            _end(terminal, log, error)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with suppress(OSError):  # the disk of the log may be full
+                sys.stdout.flush()
+                sys.stderr.flush()
+
+
+def _end(terminal: int, log: Path, error: Exception) -> None:
+    """Tell an error: to people, for the next try, and in the log as far as that can be written."""
+    foreign = not isinstance(error, PhonsmithError)
+    text = _in_words(error)
+    _say(terminal, f"phonsmith: {text} (see {log})" if foreign else f"phonsmith: {text}")
+    with suppress(OSError):
+        tries.failed(log, error)
+        if foreign:
+            sys.stderr.write(without_secrets(traceback.format_exc()))
+        print(f"phonsmith: {text}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, PhonsmithError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = f" (writing {error.filename})" if error.filename else ""
+        return f"the disk is full{place}: make room and start again, what is finished stays"
+    reason = str(error).splitlines()[0] if str(error) else "no reason given"
+    return without_secrets(f"{type(error).__name__}: {reason}")
 
 
 def _say(terminal: int, line: str) -> None:

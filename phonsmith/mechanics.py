@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from phonsmith.equations_of_state import EquationOfState, fit_equation_of_state
 from phonsmith.errors import UnusablePotential
-from phonsmith.files import read_json, write_json
+from phonsmith.files import read_as, write_json
 from phonsmith.settings import PotentialSource, Relaxation
 
 if TYPE_CHECKING:
@@ -25,17 +26,6 @@ STRAINS = (-0.005, 0.005)
 """Strains of each of the six kinds for the elastic constants."""
 IONS_FMAX = 1e-4
 IONS_MAX_STEPS = 500
-
-
-class EquationOfState(BaseModel):
-    """Birch–Murnaghan parameters of one crystal."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    volume_angstrom3_per_atom: float
-    energy_ev_per_atom: float
-    bulk_modulus_gpa: float
-    bulk_modulus_derivative: float
 
 
 class Mechanics(BaseModel):
@@ -100,7 +90,7 @@ class MechanicsResult(BaseModel):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what :meth:`save` wrote."""
-        return cls.model_validate(read_json(path))
+        return read_as(path, "a mechanics record", cls.model_validate)
 
 
 def mechanics_of_fit(
@@ -124,43 +114,28 @@ def mechanics_of_fit(
 
 
 def equation_of_state(atoms: "Atoms", source: "PotentialSource | Calculator") -> EquationOfState:
-    """Birch–Murnaghan equation of state (ASE's), the cell scaled in its shape, ions relaxed.
+    """Birch–Murnaghan equation of state, the cell scaled in its shape, ions relaxed.
 
     Raises
     ------
     UnusablePotential
         Ions do not relax, or the energy has no minimum within the range of volumes.
     """
-    from ase import units
-    from ase.eos import EquationOfState as AseEquationOfState
-
     calculator = _calculator(source)
-    factors = np.linspace(1 - EOS_RANGE, 1 + EOS_RANGE, EOS_POINTS)
     cells = []
-    for factor in factors:
+    for factor in np.linspace(1 - EOS_RANGE, 1 + EOS_RANGE, EOS_POINTS):
         cell = atoms.copy()
         cell.set_cell(atoms.cell.array * factor ** (1 / 3), scale_atoms=True)
         cells.append(_relax_ions(cell, calculator))
     volumes = np.array([cell.get_volume() for cell in cells]) / len(atoms)
     energies = np.array([cell.get_potential_energy() for cell in cells]) / len(atoms)
-    fit = AseEquationOfState(volumes, energies, eos="birchmurnaghan")
     try:
-        volume, energy, bulk = fit.fit(warn=False)
-    except (RuntimeError, ValueError) as error:
+        return fit_equation_of_state(volumes, energies)
+    except UnusablePotential as error:
         raise UnusablePotential(
-            f"equation of state of {atoms.get_chemical_formula()}: no fit ({error})"
+            f"equation of state of {atoms.get_chemical_formula()}: {error}; relax the crystal with "
+            "this potential first"
         ) from error
-    if not (volumes[0] < volume < volumes[-1] and bulk > 0):
-        raise UnusablePotential(
-            f"equation of state of {atoms.get_chemical_formula()}: no minimum of the energy within "
-            f"{100 * EOS_RANGE:.0f} % of the volume; relax the crystal with this potential first"
-        )
-    return EquationOfState(
-        volume_angstrom3_per_atom=float(volume),
-        energy_ev_per_atom=float(energy),
-        bulk_modulus_gpa=float(bulk / units.GPa),
-        bulk_modulus_derivative=float(fit.eos_parameters[2]),
-    )
 
 
 def elastic_constants(

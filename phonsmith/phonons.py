@@ -6,7 +6,7 @@ these fractional coordinates, with the reference's supercell matrix, primitive m
 non-analytical correction (:func:`fit_phonons`), whatever its own relaxed cell looks like.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -233,15 +233,26 @@ def potential_phonons(
     PhonsmithError
         The crystal lacks the translations of ``primitive_matrix``, or a force is not a number.
     """
+    from phonsmith.calculators import evaluate
+    from phonsmith.supercells import displaced_cells
+
+    phonon = _bare(atoms, np.asarray(matrix).T, primitive_matrix)
+    cells = displaced_cells(phonon, displacement)
+    if nac is not None:
+        phonon.nac_params = nac
+    return _with_forces(phonon, [one.forces for one in evaluate(cells, source, processes)])
+
+
+def _bare(atoms: "Atoms", matrix: ArrayLike, primitive_matrix: ArrayLike | str) -> "Phonopy":
+    """A crystal with supercell and primitive cell, as phonopy has their matrices."""
     from phonopy import Phonopy
 
-    from phonsmith.calculators import evaluate
-    from phonsmith.supercells import SYMPREC, displaced_cells, to_phonopy
+    from phonsmith.supercells import SYMPREC, to_phonopy
 
     try:
-        phonon = Phonopy(
+        return Phonopy(
             to_phonopy(atoms),
-            supercell_matrix=np.asarray(matrix).T,
+            supercell_matrix=matrix,
             primitive_matrix=primitive_matrix,
             symprec=SYMPREC,
         )
@@ -250,10 +261,31 @@ def potential_phonons(
             f"phonons of {atoms.get_chemical_formula()}: phonopy cannot make primitive cell and "
             f"supercell ({error}); was the crystal symmetrised after its relaxation?"
         ) from error
+
+
+def phonons_like(
+    template: "Phonopy",
+    atoms: "Atoms",
+    displacement: Displaced,
+    forces_of: "Callable[[list[Atoms]], Sequence[ArrayLike]]",
+) -> "Phonopy":
+    """Phonons of a crystal in another cell, under the conditions of others.
+
+    Supercell, primitive cell, masses and non-analytical correction are those of ``template``;
+    ``forces_of`` gives the forces (atoms, 3; eV/Å) of displaced cells.
+
+    Raises
+    ------
+    UnusablePotential
+        The crystal lacks the translations of the primitive cell, or a force is not a number.
+    """
+    from phonsmith.supercells import displaced_cells
+
+    phonon = _bare(atoms, template.supercell_matrix, template.primitive_matrix)
     cells = displaced_cells(phonon, displacement)
-    if nac is not None:
-        phonon.nac_params = nac
-    return _with_forces(phonon, [one.forces for one in evaluate(cells, source, processes)])
+    phonon.nac_params = template.nac_params
+    phonon.masses = template.masses
+    return _with_forces(phonon, forces_of(cells))
 
 
 def fit_phonons(

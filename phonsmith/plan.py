@@ -37,16 +37,21 @@ from phonsmith.fits import learnable
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.recorded import load_recorded
+from phonsmith.needs import MEMORY_FACTOR
 from phonsmith.recipes import ExistingFit, Fit, MaceFit, takes_gpu
 from phonsmith.references import CalculatorReference, DftReference, RecordedReference
 from phonsmith.relaxation import left_out
-from phonsmith.settings import Structure, Supercells
+from phonsmith.settings import Supercells
 from phonsmith.supercells import make_supercells
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phonsmith.labels import LabelStore, ReferenceMethod
+
+GOOD_JOB_MINUTES = 120.0
+LONG_JOB_MINUTES = 480.0
+"""How long a labelling job on a cluster should take: much longer than it takes to start."""
 
 JOB_MEMORY_MB = 500
 """What a labelling job needs beside the runs of its code (rules/inputs.smk)."""
@@ -162,22 +167,29 @@ def made(stage: str, *names: object) -> str:
 
 
 def finished_labels(
-    cells: Sequence[Atoms], store: "LabelStore", method: "ReferenceMethod"
+    cells: Sequence[Atoms], store: "LabelStore", method: "ReferenceMethod", known: Mapping[str, Any]
 ) -> list[Atoms | None]:
     """The labels of the cells that the store has.
 
-    Where the code cannot be run here, so that its version is not known, the settings of the latest
-    labels count as the present ones.
+    Where the code cannot be run here, so that its version is not known, the latest labels with the
+    ``known`` settings count as the present ones.
     """
     from phonsmith.labels import LabelStore
 
-    try:
-        fingerprint: str | None = method.fingerprint() if store.folder.is_dir() else None
-    except PhonsmithError:
-        fingerprint = store.latest_fingerprint()
-    if fingerprint is None:
+    if not store.folder.is_dir():
         return [None] * len(cells)
-    return [store.get(LabelStore.key(cell, fingerprint)) for cell in cells]
+    prints: dict[frozenset[str], str | None] = {}
+    labels = []
+    for cell in cells:
+        elements = frozenset(cell.symbols)
+        if elements not in prints:
+            try:
+                prints[elements] = method.fingerprint(elements)
+            except PhonsmithError:
+                prints[elements] = store.latest_fingerprint(elements, known)
+        fingerprint = prints[elements]
+        labels.append(store.get(LabelStore.key(cell, fingerprint)) if fingerprint else None)
+    return labels
 
 
 # --- cells to come -------------------------------------------------------------------------------
@@ -224,16 +236,16 @@ def _cells_or_reason(request: Request) -> tuple[list[Atoms], str]:
 def _cells(request: Request) -> list[Atoms]:
     if request.chosen:
         return read_frames(request.chosen)
-    structure = Structure.model_validate(request.settings)
-    if structure.recorded:
+    structure = request.settings  # without its origin in a database
+    if structure["recorded"]:
         reference = RecordedReference.model_validate(request.reference)
         recorded = load_recorded(
             reference,
-            structure.recorded,
+            structure["recorded"],
             request.mirrors,
             request.sources,
             request.structure,
-            crystal=structure.file,
+            crystal=structure["file"],
         )
         return unlabelled(recorded.frames)
     settings = Supercells.model_validate(request.supercells)
@@ -695,7 +707,7 @@ class _Planner:
             return
         what = " ".join(filter(None, [task.stage, task.structure, task.kind]))
         limit = reference.memory_mb
-        if task.memory_mb is not None and task.memory_mb > limit:
+        if limit is not None and task.memory_mb is not None and task.memory_mb > limit:
             self.warnings.append(
                 f"{what}: a run may take {task.memory_mb:.0f} MB, more than reference.memory_mb = "
                 f"{limit}; raise it, or lower supercells.max_atoms"
@@ -715,20 +727,37 @@ class _Planner:
         reference, labels = self.campaign.reference, self.campaign.labels
         if not isinstance(reference, DftReference):
             return
-        memory = JOB_MEMORY_MB + labels.side_by_side * reference.memory_mb
+        each = max((MEMORY_FACTOR * (task.memory_mb or 0.0) for task in tasks), default=0.0)
+        memory = JOB_MEMORY_MB + labels.side_by_side * (reference.memory_mb or each)
         limit = self.site.memory_limit_mb
         if limit is not None and memory > limit:
             self.warnings.append(
-                f"labels: a job asks for {memory:.0f} MB (labels.side_by_side times "
-                f"reference.memory_mb), more than the {limit:.0f} MB of this machine's profile"
+                f"labels: a job asks for {memory:.0f} MB (labels.side_by_side times the memory of "
+                f"a run), more than the {limit:.0f} MB of this machine's profile"
             )
         hours = sum(task.core_hours_left or 0.0 for task in tasks) / reference.cores
         minutes = 60 * hours / labels.batches_per_structure / labels.side_by_side
-        if minutes > labels.runtime_minutes:
+        if labels.runtime_minutes is None:
+            self._advise_batches(structure, minutes)
+        elif minutes > labels.runtime_minutes:
             self.warnings.append(
                 f"label {structure}: a job may take {minutes:.0f} minutes, more than "
                 f"labels.runtime_minutes = {labels.runtime_minutes}; raise it or "
                 "labels.batches_per_structure (what is labelled when the time is over stays)"
+            )
+
+    def _advise_batches(self, structure: str, minutes: float) -> None:
+        """A job of many hours waits long in a queue, and does one after the other."""
+        batches = self.campaign.labels.batches_per_structure
+        cells = max(
+            len(group.cells) for (_, name), group in self.cells.items() if name == structure
+        )
+        better = min(cells, math.ceil(batches * minutes / GOOD_JOB_MINUTES))
+        if minutes > LONG_JOB_MINUTES and better > batches:
+            self.warnings.append(
+                f"label {structure}: {batches} {'job' if batches == 1 else 'jobs'} of "
+                f"{minutes / 60:.0f} hours; on a cluster labels.batches_per_structure: {better} "
+                "spreads the cells over more nodes"
             )
 
     def _check_fit(self, task: Task, fit: Any) -> None:

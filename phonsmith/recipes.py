@@ -158,7 +158,29 @@ class GapFit(TrainedFit):
     def _has_descriptor(self) -> Self:
         if self.two_body is None and self.three_body is None and self.soap is None:
             raise ValueError("a GAP needs at least one of two_body, three_body and soap")
+        _refuse_places(self.extra_arguments, _GAP_PLACES)
         return self
+
+
+def _refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:
+    """Where a training program writes, and what it loads, is for phonsmith to say."""
+    for key, value in arguments.items():
+        if key in ours:
+            raise ValueError(f"extra_arguments.{key}: not here; phonsmith sets it")
+        if ".." in str(value) or str(value).startswith(("/", "~")):
+            raise ValueError(f"extra_arguments.{key}: must not name a place elsewhere: {value!r}")
+
+
+_GAP_PLACES = frozenset(
+    ("at_file", "gp_file", "config_file", "do_copy_at_file", "sparse_separate_file")
+)
+_MACE_PLACES = frozenset(
+    (
+        *("name", "config", "train_file", "valid_file", "test_file", "test_dir", "work_dir"),
+        *("log_dir", "model_dir", "checkpoints_dir", "results_dir", "downloads_dir"),
+        *("foundation_model", "pt_train_file", "pt_valid_file", "statistics_file"),
+    )
+)
 
 
 class MaceWeights(Model):
@@ -217,10 +239,15 @@ class Foundation(Model):
         description="A name that mace knows and downloads on first use (`medium-0b3`, "
         "`medium-mpa-0`, `medium-omat-0`, `mh-1`, …), a path, the fit of another campaign "
         "(`results/NAME/fits/FIT/gen0/model/mace.model`, which is then made first), or an address "
-        "with `sha256`. Loading a model file runs code in it: take files of people you trust.",
+        "with `sha256`. A path needs `sha256` or `trust`: loading a model file runs code in it.",
     )
     sha256: Sha256 | None = Field(
         None, description="Checksum of the model file; compared before the file is loaded."
+    )
+    trust: bool = Field(
+        False,
+        description="Load a path without `sha256`; fits of this pipeline are known, and for a name "
+        "you trust mace's address.",
     )
     head: str | None = Field(None, description="Which head to start from, where it has several.")
     method: Literal["naive", "multihead"] = Field(
@@ -256,6 +283,8 @@ class Foundation(Model):
                 f"({', '.join(sorted(FOUNDATIONS))}), no path of a file (with / or .model) and no "
                 "address"
             )
+        if re.match(r"https?://[^/]*@", self.model):
+            raise ValueError("no user or password in an address: it would be on record everywhere")
         if self.is_address and self.sha256 is None:
             raise ValueError("an address needs `sha256`: loading a model file runs code in it")
         if (self.method == "multihead") != (self.replay is not None):
@@ -265,6 +294,14 @@ class Foundation(Model):
         if self.lora and self.frozen_layers:
             raise ValueError("lora freezes all weights itself; drop frozen_layers")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_trust(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No result depends on `trust: false`, the default: leave it out."""
+        content: dict[str, Any] = dump(self)
+        if not self.trust:
+            content.pop("trust", None)
+        return content
 
     @property
     def is_address(self) -> bool:
@@ -376,6 +413,7 @@ class MaceFit(TrainedFit):
             raise ValueError(
                 f"stage_two_start_epoch {start} is not before max_epochs {self.max_epochs}"
             )
+        _refuse_places(self.extra_arguments, _MACE_PLACES)
         return self
 
 

@@ -29,6 +29,8 @@ class ReferenceBase(Model):
 class CalculatorReference(ReferenceBase):
     """Labels from any ASE calculator."""
 
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {"isolated_atoms": True, "potential": {"trust": True}}
+
     method: Literal["calculator"] = Field(description="Which reference method this is.")
     potential: PotentialSource = Field(description="The calculator.")
     isolated_atoms: bool = Field(
@@ -95,8 +97,10 @@ class DftReference(ReferenceBase):
         description="Cores (MPI ranks) of one run. One core a run is fastest for small cells, "
         "with as many runs side by side as memory allows (labels.side_by_side).",
     )
-    memory_mb: PositiveInt = Field(
-        2000, description="Memory of one run in MB; more is asked for where it was not enough."
+    memory_mb: PositiveInt | None = Field(
+        None,
+        description="Memory of one run in MB, more of it where it was not enough. By default from "
+        "the cost model, as the plan has it, or 2000 where that cannot tell.",
     )
     time_limit_minutes: PositiveFloat = Field(
         240.0, description="A run that takes longer is ended and counts as out of time."

@@ -20,7 +20,7 @@ from ase.units import GPa
 from numpy.typing import NDArray
 
 from phonsmith.errors import PhonsmithError, UnusablePotential
-from phonsmith.files import read_json
+from phonsmith.files import read_as
 from phonsmith.settings import Relaxation
 from phonsmith.structures import SHORTEST_DISTANCE, plain, space_group, symmetrized
 
@@ -64,6 +64,8 @@ def reference_crystal(
     PhonsmithError
         It does not relax, or changes and the campaign wants to stop then. Where the campaign
         leaves such crystals out, the verdict tells.
+    TryAgain
+        The code was short of memory or time.
     """
     from phonsmith.labels.checks import LabelFailed
 
@@ -71,8 +73,9 @@ def reference_crystal(
     try:
         result = method.relax(crystal, settings, load)
     except (LabelFailed, UnusablePotential) as error:
-        wants_more = isinstance(error, LabelFailed) and error.wants
-        if not leave_out or wants_more:  # another try may have more of it
+        if isinstance(error, LabelFailed) and error.wants:
+            raise error.for_good(f"structure {structure}") from error
+        if not leave_out:
             raise PhonsmithError(f"structure {structure}: {error}") from error
         return crystal, _not_relaxed(crystal, str(error), settings)
     atoms, verdict = _judged(crystal, result, settings)
@@ -258,7 +261,7 @@ class Verdict:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a verdict from JSON."""
-        return cls(**read_json(path))
+        return read_as(path, "a verdict on a crystal", lambda content: cls(**content))
 
 
 LEFT_OUT = "left out: "

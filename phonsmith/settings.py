@@ -16,7 +16,9 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     StringConstraints,
+    model_serializer,
     model_validator,
 )
 
@@ -75,7 +77,7 @@ class Source(Model):
     name: Name = Field(description="Name of the data set; its folder in every mirror.")
     url: str | None = Field(
         None,
-        pattern=r"^https?://",
+        pattern=r"^https?://[^@/\s]+(/\S*)?$",
         description="Address of the folder with the files; without it only mirrors are tried.",
     )
     files: dict[RelativePath, Sha256] = Field(
@@ -99,6 +101,11 @@ class PotentialSource(Model):
     sha256: Sha256 | None = Field(
         None, description="Checksum of `model`; compared before the file is loaded."
     )
+    trust: bool = Field(
+        False,
+        description="Load `model` without `sha256`. All but those of `gap` can hold code that runs "
+        "when they are loaded; models that this pipeline trained are known.",
+    )
     elements: list[str] | None = Field(
         None, description="Elements it knows; needed only where the calculator does not tell."
     )
@@ -117,6 +124,19 @@ class PotentialSource(Model):
             raise ValueError(f"calculator '{self.calculator}' brings its own model: drop `model`")
         return self
 
+    @property
+    def pickled(self) -> bool:
+        """Whether loading the model file may run code in it."""
+        return self.model is not None and self.calculator != "gap"
+
+    @model_serializer(mode="wrap")
+    def _without_trust(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No result depends on `trust: false`, the default: leave it out."""
+        content: dict[str, Any] = dump(self)
+        if not self.trust:
+            content.pop("trust", None)
+        return content
+
 
 # --- crystals -------------------------------------------------------------------------------
 
@@ -130,7 +150,7 @@ class OptimadeEntry(Model):
     )
     base_url: str | None = Field(
         None,
-        pattern=r"^https?://[^?#\s]+$",
+        pattern=r"^https?://[^@/?#\s]+(/[^?#\s]*)?$",
         description="Instead of `provider`: the address of any OPTIMADE database, with or without "
         "the version (`/v1`) behind.",
     )
@@ -310,8 +330,15 @@ class Labels(Model):
     side_by_side: PositiveInt = Field(
         1, description="Runs of a DFT code at the same time in one job; each has its own cores."
     )
-    runtime_minutes: PositiveInt = Field(
-        480, description="Time limit of a job on a cluster; a second try gets twice as much."
+    runtime_minutes: PositiveInt | None = Field(
+        None,
+        description="Time limit of a job on a cluster, more of it after running out of time. By "
+        "default from the cost model, as the plan has it, or 480 where that cannot tell.",
+    )
+    min_label_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.95,
+        description="The campaign goes on without labels that failed while at least this share of "
+        "a generation's cells has one, and stops with a summary otherwise.",
     )
     max_force_sum_ev_per_angstrom: PositiveFloat = Field(
         0.05, description="Forces of a cell must sum to zero within this, per component."

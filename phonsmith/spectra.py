@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -125,12 +126,12 @@ class Spectrum:
         try:
             with np.load(Path(path), allow_pickle=False) as stored:
                 fields: dict[str, Any] = {key: stored[key] for key in _FIELDS}
+            fields["volume_angstrom3"] = float(fields["volume_angstrom3"])
+            fields["natom"] = int(fields["natom"])
         except FileNotFoundError:
             raise PhonsmithError(f"{path}: no such file") from None
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
             raise PhonsmithError(f"{path}: not a spectrum of phonsmith ({error})") from error
-        fields["volume_angstrom3"] = float(fields["volume_angstrom3"])
-        fields["natom"] = int(fields["natom"])
         return cls(**fields)
 
     @classmethod

@@ -57,6 +57,8 @@ def read_structure(path: str | Path) -> Atoms:
     if len(frames) != 1:
         raise PhonsmithError(f"{path}: holds {len(frames)} crystals, has to hold exactly one")
     crystal = frames[0]
+    if _format(path) == "vasp":
+        _refuse_half_a_poscar(path, len(crystal))
     _refuse_partial_occupancy(crystal, str(path))
     atoms = Atoms(crystal.numbers, positions=crystal.positions, cell=crystal.cell[:], pbc=True)
     check_structure(atoms, str(path))
@@ -72,6 +74,17 @@ def _format(path: Path) -> str:
         raise PhonsmithError(
             f"{path}: unknown kind of structure file; use POSCAR or {', '.join(_FORMATS)}"
         ) from None
+
+
+def _refuse_half_a_poscar(path: Path, atoms: int) -> None:
+    """ASE takes a line of one number, where a file is cut off, for three of them."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    start = next((i for i, line in enumerate(lines) if i > 5 and line.strip()[:1] in "dDcCkK"), 0)
+    for line in lines[start + 1 : start + 1 + atoms]:
+        if len(line.split()) < 3:
+            raise PhonsmithError(
+                f"{path}: cut off, has an atom without three coordinates; get the file again"
+            )
 
 
 def _refuse_partial_occupancy(crystal: Atoms, where: str) -> None:

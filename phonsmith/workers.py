@@ -9,13 +9,13 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import PhonsmithError, TryAgain
 from phonsmith.jobs import THREAD_VARIABLES
 
 Item = TypeVar("Item")
@@ -37,8 +37,10 @@ def each(
 
     Raises
     ------
-    PhonsmithError
-        A process died. Exceptions of the function are not raised but yielded.
+    TryAgain
+        A process died. Exceptions of the function are not raised but yielded. After a
+        PhonsmithError among them, which the next item would only meet again, no item is begun any
+        more; those in progress are finished and yielded.
     """
     processes = min(processes, len(items))
     if processes <= 1:
@@ -50,19 +52,30 @@ def each(
     try:
         with _single_threaded(), _without_main():
             futures = {pool.submit(_work, item): index for index, item in enumerate(items)}
+        waiting = set(futures)
         for future in as_completed(futures):
-            try:
-                outcome = future.result()
-            except BrokenProcessPool:
-                raise PhonsmithError(
-                    "a worker process died, as happens when memory runs out; "
-                    "use fewer threads for this job or a machine with more memory"
-                ) from None
-            except Exception as error:
-                outcome = error
+            waiting.remove(future)
+            outcome = _outcome(future)
             yield futures[future], outcome
+            if isinstance(outcome, PhonsmithError):
+                break
+        for future in as_completed([one for one in waiting if not one.cancel()]):
+            yield futures[future], _outcome(future)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _outcome(future: Future[Result]) -> Result | Exception:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise TryAgain(
+            "a worker process died, as happens when memory runs out; "
+            "use fewer threads for this job or a machine with more memory",
+            "memory",
+        ) from None
+    except Exception as error:
+        return error
 
 
 def _here(
@@ -77,6 +90,8 @@ def _here(
         except Exception as error:
             outcome = error
         yield index, outcome
+        if isinstance(outcome, PhonsmithError):
+            return
 
 
 # --- in the worker processes ------------------------------------------------------------------

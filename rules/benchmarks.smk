@@ -43,13 +43,15 @@ rule reference_mechanics:
         "results/{campaign}/benchmarks/reference/mechanics/{structure}.json",
     log:
         "results/{campaign}/logs/benchmarks/reference/mechanics/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/benchmarks/reference/mechanics/{structure}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=120,
-        slurm_partition=partition("cpu"),
+        **runs_on("cpu"),
+        mem_mb=memory_mb(2000),
+        runtime=minutes(120),
     params:
         reference=setting("reference", exclude={"isolated_atoms"}),
         version=VERSIONS["benchmarks"],
@@ -70,14 +72,15 @@ rule fit_mechanics:
         "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json",
     log:
         "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=120,
-        slurm_partition=fit_partition,
-        gpu=gpus,
+        **runs_on(on_gpu),
+        mem_mb=memory_mb(3000),
+        runtime=minutes(120),
     params:
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         version=VERSIONS["benchmarks"],

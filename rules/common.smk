@@ -2,12 +2,16 @@
 
 import functools
 import json
+import math
 import os
 import re
 import shutil
 import sys
 import time
+import uuid
 from pathlib import Path
+
+from snakemake.io import apply_wildcards
 
 # the library beside this workflow, for this process and for the scripts of the jobs
 sys.path.insert(0, workflow.basedir)
@@ -22,26 +26,28 @@ from phonsmith.checks import check_inputs
 from phonsmith.crystals import fetched_path
 from phonsmith.errors import PhonsmithError
 from phonsmith.recipes import REPLAY_SETS, takes_gpu
-from phonsmith.site import load_site
+from phonsmith.site import load_config, load_site
 from phonsmith.stages import VERSIONS
+from phonsmith.tries import RUN_VARIABLE, TRIES, growth
 
 
 wildcard_constraints:
     campaign=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     structure=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    transition=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     database=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     fit=r"(?!reference/)[A-Za-z0-9][A-Za-z0-9._-]*",
     method=r"reference|[A-Za-z0-9][A-Za-z0-9._-]*/gen\d+",
     sweep=r"[A-Za-z0-9][A-Za-z0-9._-]*",
     generation=r"\d+",
     batch=r"\d+",
+    index=r"\d+",
     cell=r"relaxed|reference",
 
 
 ENVIRONMENT = "../envs/phonsmith.yaml"
 STARTED = time.time()
 SOURCES = "results/.sources"
-LABEL_STORE = "results/{campaign}/labels/store"
 
 
 def stop(message):
@@ -51,9 +57,20 @@ def stop(message):
 
 
 try:
-    config.update(load_site(config).model_dump())  # checked, and with its defaults
+    config.update(load_config(config).model_dump())  # checked, and with its defaults
+    SITE = load_site("config/site.yaml")
 except PhonsmithError as error:
     stop(error)
+
+if workflow.is_main_process:
+    # what failed for good is not tried again by the same run; jobs inherit the variable
+    os.environ[RUN_VARIABLE] = str(uuid.uuid4())
+elif workflow.remote_exec:
+    try:
+        os.environ.update(SITE.environment())
+    except PhonsmithError as error:
+        stop(error)
+RETRIES = TRIES - 1 if workflow.is_main_process else 0  # a job on a node tries once
 
 
 MADE = re.compile(
@@ -124,25 +141,77 @@ def untracked(value_of):
     return of
 
 
+def has_gpus():
+    """Whether jobs may ask for GPUs: on a cluster, and on a single machine that has one."""
+    return workflow.non_local_exec_or_dryrun or shutil.which("nvidia-smi") is not None
+
+
+def runs_on(place):
+    """Resources that say where a job runs: "cpu", or "gpu" where ``place`` of its wildcards holds.
+
+    On a cluster partition, account and the like as the site file has them; and the number of GPUs.
+    """
+
+    def kind_of(wildcards):
+        return "gpu" if place != "cpu" and place(wildcards) else "cpu"
+
+    def wish(name):
+        return lambda wildcards: SITE.wishes(kind_of(wildcards))[name]
+
+    def gpus(wildcards):
+        return int(
+            kind_of(wildcards) == "gpu"
+            and has_gpus()
+            and not (workflow.non_local_exec_or_dryrun and SITE.gpu.gres)
+        )
+
+    wishes = {name: wish(name) for name in SITE.wishes("gpu")}
+    return {**wishes, **({} if place == "cpu" else {"gpu": gpus})}
+
+
 def partition(kind):
     """The site's SLURM partition for ``cpu`` or ``gpu`` jobs."""
-    return config["partitions"][kind]
+    return SITE.wishes(kind)["slurm_partition"]
 
 
 def share_of_cores(jobs_of):
     """A function for threads: a fair share of all cores, ``jobs_of`` giving the number of jobs."""
 
     def of(wildcards):
-        return max(1, min(16, workflow.cores // max(1, jobs_of(wildcards))))
+        return max(1, min(SITE.max_cores, workflow.cores // max(1, jobs_of(wildcards))))
 
     return of
 
 
-def memory_mb(job, process):
-    """A function for resources: memory of a job and of each of its processes, more when it failed."""
+def grown(amount, what, wildcards, rulename, attempt):
+    """Memory in MB or time in minutes of a job: more where a try before was short of it.
 
-    def of(wildcards, attempt, threads):
-        return attempt * (job + process * threads)
+    Never more than the site has.
+    """
+    if attempt > 1:
+        pattern = workflow.get_rule(rulename).log[0]
+        log = apply_wildcards(pattern, dict(wildcards.items()))
+        amount *= growth(log, what)
+    most = SITE.max_memory_mb if what == "memory" else SITE.max_minutes
+    return min(math.ceil(amount), most or math.inf)
+
+
+def memory_mb(job, process=0):
+    """A function for resources: memory of a job and of each of its processes, more when short."""
+
+    def of(wildcards, rulename, attempt, threads):
+        amount = job(wildcards) if callable(job) else job
+        return grown(amount + process * threads, "memory", wildcards, rulename, attempt)
+
+    return of
+
+
+def minutes(job):
+    """A function for resources: time limit of a job, more when it was too short."""
+
+    def of(wildcards, rulename, attempt):
+        amount = job(wildcards) if callable(job) else job
+        return grown(amount, "time", wildcards, rulename, attempt)
 
     return of
 
@@ -185,6 +254,75 @@ def methods_of(name):
     return fits if settings.recorded else ["reference", *fits]
 
 
+ABOUT = {
+    "temperature": "free energies relative to the first crystal.",
+    "pressure": "enthalpies relative to the first crystal.",
+}
+
+
+def application_tables(name):
+    """Tables of the applications of a campaign that its report prints: [file, caption]."""
+    settings, tables = campaign(name), []
+    if settings.thermodynamics:
+        tables += [
+            ["thermodynamics_overview.csv", "Thermodynamics"],
+            ["equations_of_state.csv", "Equations of state"],
+        ]
+    if settings.transitions:
+        tables += [["transitions_overview.csv", "Phase transitions"]]
+    if settings.conductivity:
+        tables += [
+            ["conductivity_overview.csv", "Thermal conductivity in W/mK"],
+            ["kappa_errors.csv", "Thermal conductivity of fits against the reference"],
+            ["kappa_convergence.csv", "Convergence of the conductivity with the mesh"],
+            ["third_order_labels.csv", "Labels for third-order force constants"],
+        ]
+    return tables
+
+
+def application_figures(name):
+    """Figures of the applications of a campaign for its report: [path without ending, caption]."""
+    settings, figures = campaign(name), []
+    if settings.thermodynamics:
+        figures += [
+            [
+                "equations_of_state",
+                "Energy against volume, from the minimum of each method.",
+            ]
+        ]
+    if settings.thermodynamics and settings.thermodynamics.quasi_harmonic:
+        figures += [
+            [
+                "thermal_expansion",
+                "Volume and thermal expansion of the volume, quasi-harmonic, at the pressure "
+                "nearest to zero.",
+            ]
+        ]
+    for one, transition in settings.transitions.items():
+        figures += [[f"transitions/{one}", f"{one}: {ABOUT[transition.driven_by]}"]]
+        if settings.loop and transition.all_generations:
+            figures += [
+                [
+                    f"transitions/{one}.generations",
+                    f"{one}: the transition against the generation of the fits, mean and standard "
+                    "deviation over repeats.",
+                ]
+            ]
+    for one in settings.conducting:
+        figures += [
+            [
+                f"conductivity/{one}",
+                f"{one}: thermal conductivity against temperature.",
+            ],
+            [
+                f"conductivity/{one}.cumulative",
+                f"{one}: conductivity of all modes below a frequency and a mean free path; "
+                "relaxation-time approximation for the paths.",
+            ],
+        ]
+    return figures
+
+
 def targets_of(name):
     """All that a finished campaign consists of."""
     settings = campaign(name)
@@ -200,6 +338,10 @@ def targets_of(name):
     tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
+    tables += ["thermodynamics.csv"] if settings.thermodynamics else []
+    tables += ["transitions.csv"] if settings.transitions else []
+    tables += ["conductivity.csv"] if settings.conductivity else []
+    tables += [table for table, _ in application_tables(name)]
     return [f"results/{name}/tables/{table}" for table in tables] + [
         f"results/{name}/report.html"
     ]

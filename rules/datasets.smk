@@ -11,6 +11,7 @@ rule make_dataset:
         database_train=databases("train"),
         database_test=databases("test"),
         isolated_atoms=isolated_atoms,
+        enough_labels=ancient("results/{campaign}/labels/gen{generation}.json"),
     output:
         train=ensure(
             "results/{campaign}/datasets/gen{generation}/train.extxyz", non_empty=True
@@ -25,9 +26,9 @@ rule make_dataset:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=30,
-        slurm_partition=partition("cpu"),
+        **runs_on("cpu"),
+        mem_mb=memory_mb(4000),
+        runtime=minutes(30),
     params:
         datasets=setting(
             "datasets", exclude={"databases", "allow_mixed_levels_of_theory"}

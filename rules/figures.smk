@@ -220,6 +220,14 @@ rule report:
             fit=campaign(wildcards.campaign).trained,
         ),
         other_formats=other_formats,
+        application_tables=lambda wildcards: [
+            f"results/{wildcards.campaign}/tables/{file}"
+            for file, _ in application_tables(wildcards.campaign)
+        ],
+        application_figures=lambda wildcards: [
+            f"results/{wildcards.campaign}/figures/{stem}.svg"
+            for stem, _ in application_figures(wildcards.campaign)
+        ],
         bands=lambda wildcards: expand(
             "results/{campaign}/figures/bands/{fit}",
             campaign=wildcards.campaign,
@@ -248,6 +256,8 @@ rule report:
         ENVIRONMENT
     params:
         campaign=lambda wildcards: campaign(wildcards.campaign).as_written(),
+        application_tables=lambda wildcards: application_tables(wildcards.campaign),
+        application_figures=lambda wildcards: application_figures(wildcards.campaign),
         version=VERSIONS["figures"],
     message:
         "{wildcards.campaign}: writing the report"

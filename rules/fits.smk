@@ -45,11 +45,9 @@ rule fit:
         ENVIRONMENT
     threads: lambda wildcards: fit_of(wildcards).resources.threads
     resources:
-        mem_mb=lambda wildcards, attempt: fit_of(wildcards).resources.memory_mb
-        * attempt,
-        runtime=lambda wildcards: fit_of(wildcards).resources.runtime_minutes,
-        slurm_partition=fit_partition,
-        gpu=gpus,
+        **runs_on(on_gpu),
+        mem_mb=memory_mb(lambda wildcards: fit_of(wildcards).resources.memory_mb),
+        runtime=minutes(lambda wildcards: fit_of(wildcards).resources.runtime_minutes),
     params:
         fit=recipe,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
@@ -79,10 +77,9 @@ rule fit_errors:
         ENVIRONMENT
     threads: share_of_cores(trained_fits)
     resources:
+        **runs_on(on_gpu),
         mem_mb=memory_mb(2000, 2000),
-        runtime=60,
-        slurm_partition=fit_partition,
-        gpu=gpus,
+        runtime=minutes(60),
     params:
         version=VERSIONS["errors"],
     message:

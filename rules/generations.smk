@@ -52,9 +52,9 @@ rule add_supercells:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=120,
-        slurm_partition=partition("cpu"),
+        **runs_on("cpu"),
+        mem_mb=memory_mb(4000),
+        runtime=minutes(120),
     params:
         supercells=cells_made,
         selection=setting("loop/selection"),

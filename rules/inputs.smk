@@ -80,7 +80,11 @@ def cells_made(wildcards):
 
 # --- labels --------------------------------------------------------------------------------
 
-LABEL_EFFORT = {"side_by_side", "runtime_minutes"}  # keys that no label depends on
+LABEL_EFFORT = {
+    "side_by_side",
+    "runtime_minutes",
+    "min_label_fraction",
+}  # keys that no label depends on
 
 
 def file_of(path):
@@ -106,13 +110,19 @@ def reference_model(wildcards):
 
 
 def is_dft(wildcards):
-    """Whether the reference method runs a DFT code."""
-    return reference_of(wildcards).method in ("espresso", "vasp")
+    """Whether the reference method runs a DFT code, in jobs that do not compute with a fit."""
+    by_fit = getattr(wildcards, "method", "reference") != "reference"
+    return not by_fit and reference_of(wildcards).method in ("espresso", "vasp")
 
 
 def work_folder(wildcards):
     """Where the DFT codes of a campaign run."""
-    return config["scratch"] or f"results/{wildcards.campaign}/labels/work"
+    return SITE.scratch or f"results/{wildcards.campaign}/labels/work"
+
+
+def label_store(wildcards):
+    """Where finished labels are: with the campaign, or where campaigns share them."""
+    return config["label_store"] or f"results/{wildcards.campaign}/labels/store"
 
 
 def of_one_run(otherwise):
@@ -134,22 +144,82 @@ def label_threads(jobs_of):
     return of
 
 
+UNKNOWN_NEED = (
+    2000,
+    480,
+)  # MB of a run and minutes of a job, until the cells are known
+
+
+@functools.cache
+def need(rulename, name, structure, files, modified):
+    """What the cost model says that a DFT job needs: MB of a run, and minutes.
+
+    ``modified`` is when the cells in ``files`` were made.
+    """
+    from phonsmith import needs
+    from phonsmith.extxyz import read_frames
+
+    reference, labels = campaign(name).reference, campaign(name).labels
+    cells = [cell for file in files for cell in read_frames(file)]
+    try:
+        if structure is None:
+            elements = {symbol for cell in cells for symbol in cell.symbols}
+            found = needs.need_of_atoms(elements, reference)
+        elif rulename in ("label_batch", "label_third_order"):
+            found = needs.need_of_labels(
+                cells,
+                reference,
+                structure,
+                batches=labels.batches_per_structure,
+                side_by_side=labels.side_by_side,
+            )
+        else:
+            found = needs.need_of_crystal(cells[0], reference, structure)
+    except PhonsmithError:  # pseudopotentials may be seen by the nodes alone
+        return UNKNOWN_NEED
+    return found.memory_mb, found.minutes
+
+
+def expected(wildcards, input, rulename):
+    """The same for a job; a guess in a dry run, and where the cells are not there yet."""
+    structure = getattr(wildcards, "structure", None)
+    files = tuple(input.get("crystals", input[:1]))
+    known = rulename in WITH_COSTS and all(map(os.path.exists, files))
+    if workflow.dryrun or not workflow.is_main_process or not known:
+        return UNKNOWN_NEED
+    modified = tuple(map(os.path.getmtime, files))
+    return need(rulename, wildcards.campaign, structure, files, modified)
+
+
+WITH_COSTS = {
+    "relax_structure",
+    "label_batch",
+    "label_third_order",
+    "label_isolated_atoms",
+    "born_charges",
+}
+
+
 def label_memory(side_by_side):
     """A function for resources: memory of a labelling job, more when it was not enough."""
 
-    def of(wildcards, attempt, threads):
+    def of(wildcards, input, rulename, attempt, threads):
         if not is_dft(wildcards):
-            return memory_mb(500, 1500)(wildcards, attempt, threads)
+            return memory_mb(500, 1500)(wildcards, rulename, attempt, threads)
         settings = campaign(wildcards.campaign)
         runs = settings.labels.side_by_side if side_by_side else 1
-        return 500 + attempt * runs * settings.reference.memory_mb
+        each = settings.reference.memory_mb or expected(wildcards, input, rulename)[0]
+        return 500 + grown(runs * each, "memory", wildcards, rulename, attempt)
 
     return of
 
 
-def label_runtime(wildcards, attempt):
+def label_runtime(wildcards, input, rulename, attempt):
     """A function for resources: minutes of a labelling job, more when they were not enough."""
-    return attempt * campaign(wildcards.campaign).labels.runtime_minutes
+    given = campaign(wildcards.campaign).labels.runtime_minutes
+    known = is_dft(wildcards) and not given
+    amount = expected(wildcards, input, rulename)[1] if known else given
+    return grown(amount or UNKNOWN_NEED[1], "time", wildcards, rulename, attempt)
 
 
 def relabelling(value_of, otherwise):
@@ -185,6 +255,48 @@ def batches(suffix):
         )
 
     return of
+
+
+def cells_tried_again(wildcards):
+    """The labels of failed cells that somebody has tried again one by one, as far as there are."""
+    folder = Path(
+        "results/{campaign}/labels/gen{generation}/cells/{structure}".format(
+            **wildcards
+        )
+    )
+    return sorted(str(path) for path in folder.glob("*.extxyz"))
+
+
+def command_for_one_cell(wildcards):
+    """How to label one failed cell again, with places for its structure, generation and index."""
+    return (
+        "snakemake --profile profiles/local --force results/"
+        + wildcards.campaign
+        + "/labels/gen{generation}/cells/{structure}/{index}.extxyz"
+    )
+
+
+def labels_of_generation(suffix):
+    """A function for input: a file of the labels of every structure."""
+    return lambda wildcards: expand(
+        "results/{campaign}/labels/gen{generation}/{structure}.{suffix}",
+        structure=campaign(wildcards.campaign).structures,
+        suffix=suffix,
+        **wildcards,
+    )
+
+
+def failures_so_far():
+    """The records of failures of each campaign that config.yaml names."""
+    patterns = ["gen*/*.failures.json", "databases/*/failures.json"]
+    return {
+        name: [
+            str(path)
+            for pattern in patterns
+            for path in sorted(Path(f"results/{name}/labels").glob(pattern))
+        ]
+        for name in config["campaigns"]
+    }
 
 
 # --- datasets ------------------------------------------------------------------------------
@@ -287,20 +399,6 @@ def foundation_files(wildcards):
 def on_gpu(wildcards):
     """Whether the fit is a MACE that takes a GPU where it finds one."""
     return takes_gpu(fit_of(wildcards))
-
-
-def has_gpus():
-    """Whether jobs may ask for GPUs: on a cluster, and on a single machine that has one."""
-    return workflow.non_local_exec_or_dryrun or shutil.which("nvidia-smi") is not None
-
-
-def gpus(wildcards):
-    """GPUs of a job; none on a single machine without any, where it runs on cores."""
-    return 1 if has_gpus() and on_gpu(wildcards) else 0
-
-
-def fit_partition(wildcards):
-    return partition("gpu" if on_gpu(wildcards) else "cpu")
 
 
 def trained_fits(wildcards):
@@ -530,6 +628,7 @@ def other_formats(wildcards):
     stems += [f"parity/{fit}" for fit in settings.trained]
     stems += ["generations"] if settings.loop else []
     stems += ["database_errors"] if tested_databases(wildcards) else []
+    stems += [stem for stem, _ in application_figures(wildcards.campaign)]
     return expand(
         "results/{campaign}/figures/{stem}.{format}",
         campaign=wildcards.campaign,
@@ -562,17 +661,226 @@ def method_on_gpu(wildcards):
     return takes_gpu(campaign(wildcards.campaign).fits[fit])
 
 
-def method_partition(wildcards):
-    return partition("gpu" if method_on_gpu(wildcards) else "cpu")
-
-
-def method_gpus(wildcards):
-    return 1 if has_gpus() and method_on_gpu(wildcards) else 0
+method_partition = runs_on(method_on_gpu)["slurm_partition"]
+method_gpus = runs_on(method_on_gpu)["gpu"]
 
 
 def method_physics(wildcards):
     """What results of the reference method depend on; fits are told apart by their files."""
     return reference_physics(wildcards) if is_reference(wildcards) else None
+
+
+# --- thermal conductivity ------------------------------------------------------------------
+
+CONDUCTIVITY = "results/{campaign}/conductivity/{method}/{structure}/{file}"
+CONDUCTIVITY_EFFORT = {"memory_mb", "runtime_minutes"}
+
+
+def conductivity_effort(key):
+    """A function for resources: memory in MB or time in minutes, as the campaign says."""
+    return lambda wildcards: getattr(campaign(wildcards.campaign).conductivity, key)
+
+
+def conductivity_methods(name):
+    """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
+    settings = campaign(name)
+    known = settings.recorded and settings.recorded.format == "phono3py"
+    return (["reference"] if known else []) + methods_of(name)
+
+
+def conductivity_jobs(wildcards):
+    """About how many jobs compute conductivities at the same time."""
+    settings = campaign(wildcards.campaign)
+    return len(settings.conducting) * (1 + len(settings.fits))
+
+
+def method_phonons(wildcards):
+    """The harmonic phonons of the method, and for a fit whether the crystal is still the same."""
+    folder = "results/{campaign}/phonons/{method}/".format(**wildcards)
+    cell = "reference" if is_reference(wildcards) else first_cell(wildcards)
+    stem = f"{folder}{cell}/{wildcards.structure}"
+    files = {"phonons": f"{stem}.yaml"}
+    return files if is_reference(wildcards) else {**files, "verdict": f"{stem}.json"}
+
+
+def recorded_of_method(wildcards):
+    """The record that third-order data are here, for the reference of recorded data."""
+    return recorded_files(wildcards) if is_reference(wildcards) else []
+
+
+def record_of_method(wildcards):
+    """The name of the recorded data of the crystal, for the reference of recorded data."""
+    return (
+        look_up(wildcards, "structures/{structure}/recorded")
+        if is_reference(wildcards)
+        else None
+    )
+
+
+def third_order_batches(suffix):
+    """A function for input: the labelled batches of third-order cells, or their failures."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/conductivity/{method}/{structure}/batches/{batch}.{suffix}",
+            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
+            suffix=suffix,
+            **wildcards,
+        )
+
+    return of
+
+
+def conductivity_of_mesh(wildcards):
+    """The settings of a conductivity, and as ``converging`` the mesh where it is another one."""
+    settings = campaign(wildcards.campaign).conductivity
+    keys = CONDUCTIVITY_EFFORT | {
+        "structures",
+        "convergence",
+        "published",
+        "directions",
+    }
+    number = int(wildcards.mesh)
+    return {
+        "settings": settings.model_dump(
+            mode="json", exclude=keys | {"third_order", "mesh_of"}
+        ),
+        "converging": settings.convergence[number - 1] if number else None,
+        "mesh_of": settings.mesh_of,
+    }
+
+
+def conductivities(file):
+    """A function for input: this file of every crystal and method."""
+
+    def of(wildcards):
+        return expand(
+            CONDUCTIVITY,
+            campaign=wildcards.campaign,
+            method=conductivity_methods(wildcards.campaign),
+            structure=getattr(wildcards, "structure", None)
+            or campaign(wildcards.campaign).conducting,
+            file=file,
+        )
+
+    return of
+
+
+def conductivities_of_meshes(wildcards):
+    """The results on the meshes of the table of convergence."""
+    meshes = campaign(wildcards.campaign).conductivity.convergence
+    return [
+        path
+        for number in range(1, len(meshes) + 1)
+        for path in conductivities(f"kappa{number}.json")(wildcards)
+    ]
+
+
+def method_threads(jobs_of):
+    """A function for threads: those of labelling by a DFT code, or a share of all cores."""
+
+    def of(wildcards):
+        by_code = is_reference(wildcards) and is_dft(wildcards)
+        return (label_threads if by_code else share_of_cores)(jobs_of)(wildcards)
+
+    return of
+
+
+def method_memory(wildcards, input, rulename, attempt, threads):
+    """A function for resources: memory for labelling by the method, more when it was not enough."""
+    if is_reference(wildcards):
+        return label_memory(side_by_side=True)(
+            wildcards, input, rulename, attempt, threads
+        )
+    return memory_mb(1000, 2000)(wildcards, rulename, attempt, threads)
+
+
+# --- thermodynamics ------------------------------------------------------------------------
+
+
+def thermodynamics_jobs(wildcards):
+    """How many jobs compute thermodynamics."""
+    name = wildcards.campaign
+    return len(campaign(name).warmed) * (1 + len(campaign(name).fits))
+
+
+def thermodynamics_of_all(wildcards):
+    """The thermodynamics of every structure by every method."""
+    return expand(
+        "results/{campaign}/thermodynamics/{method}/{structure}.json",
+        campaign=wildcards.campaign,
+        method=methods_of(wildcards.campaign),
+        structure=campaign(wildcards.campaign).warmed,
+    )
+
+
+# --- phase transitions ---------------------------------------------------------------------
+
+
+def transition_of(wildcards):
+    """The settings of the transition."""
+    return look_up(wildcards, "transitions/{transition}")
+
+
+def is_pressed(wildcards):
+    """Whether pressure drives the transition."""
+    return transition_of(wildcards).driven_by == "pressure"
+
+
+def published_transitions(transition):
+    """Published values of a transition as plain data."""
+    return [one.model_dump(mode="json") for one in transition.published]
+
+
+def cores_of_one_relaxation(wildcards):
+    """Threads of relaxations one after the other: the cores of a run of a DFT code, else one."""
+    return of_one_run(otherwise=1)(wildcards) if is_reference(wildcards) else 1
+
+
+def enthalpies_of_transition(wildcards):
+    """The enthalpies of the crystals of a transition by the method, where pressure drives it."""
+    if not is_pressed(wildcards):
+        return []
+    return expand(
+        "results/{campaign}/transitions/{method}/{transition}/{structure}.json",
+        structure=transition_of(wildcards).structures,
+        **wildcards,
+    )
+
+
+def thermodynamics_of_transition(wildcards):
+    """The thermodynamics of its crystals by the method, where free energies are compared."""
+    transition = transition_of(wildcards)
+    if is_pressed(wildcards) and not transition.temperatures_kelvin:
+        return []
+    return expand(
+        "results/{campaign}/thermodynamics/{method}/{structure}.json",
+        structure=transition.structures,
+        **wildcards,
+    )
+
+
+def transition_methods(name, transition):
+    """What gives a transition: methods of applications, and fits of generations before."""
+    settings, methods = campaign(name), methods_of(name)
+    if settings.loop and settings.transitions[transition].all_generations:
+        methods += [
+            f"{fit}/gen{generation}"
+            for generation in range(accepted_generation(name))
+            for fit in settings.trained
+        ]
+    return methods
+
+
+def transition_results(wildcards):
+    """The results of one transition, or of all of them, by all methods."""
+    name = wildcards.campaign
+    one = getattr(wildcards, "transition", None)
+    return [
+        f"results/{name}/transitions/{method}/{transition}.json"
+        for transition in ([one] if one else campaign(name).transitions)
+        for method in transition_methods(name, transition)
+    ]
 
 
 # --- the plan ------------------------------------------------------------------------------
@@ -711,9 +1019,8 @@ def done_already(wildcards):
 
 
 def labels_in_store(wildcards):
-    """How many labels the campaign has in its store."""
-    store = Path(LABEL_STORE.format(campaign=wildcards.campaign))
-    return sum(1 for _ in store.glob("??/*.npz"))
+    """How many labels there are in the campaign's store."""
+    return sum(1 for _ in Path(label_store(wildcards)).glob("??/*.npz"))
 
 
 def memory_limit(wildcards):

@@ -18,15 +18,15 @@ rule label_batch:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.log",
     benchmark:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.tsv"
-    retries: 2
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: label_threads(label_batches)
     resources:
+        **runs_on("cpu"),
         mem_mb=label_memory(side_by_side=True),
         runtime=label_runtime,
         attempt=attempt,
-        slurm_partition=partition("cpu"),
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
@@ -36,12 +36,24 @@ rule label_batch:
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         sources=SOURCES,
         work=untracked(work_folder),
-        store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
+        store=untracked(label_store),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: labelling {wildcards.structure}, batch {wildcards.batch}"
     script:
         "../scripts/label_batch.py"
+
+
+use rule label_batch as label_cell with:
+    # a failed cell once more, alone, when its user asks for it: `snakemake failures` says how
+    output:
+        labels="results/{campaign}/labels/gen{generation}/cells/{structure}/{index}.extxyz",
+    log:
+        "results/{campaign}/logs/labels/gen{generation}/{structure}.cell{index}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/gen{generation}/{structure}.cell{index}.tsv"
+    message:
+        "{wildcards.campaign}: labelling cell {wildcards.index} of {wildcards.structure} again"
 
 
 rule label_isolated_atoms:
@@ -57,19 +69,22 @@ rule label_isolated_atoms:
         "results/{campaign}/labels/isolated_atoms.extxyz",
     log:
         "results/{campaign}/logs/labels/isolated_atoms.log",
+    benchmark:
+        "results/{campaign}/logs/labels/isolated_atoms.tsv"
     conda:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
+        **runs_on("cpu"),
         mem_mb=label_memory(side_by_side=False),
         runtime=label_runtime,
         attempt=attempt,
-        slurm_partition=partition("cpu"),
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
         box=isolated_atom_box,
         work=untracked(work_folder),
+        store=untracked(label_store),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: labelling isolated atoms"
@@ -109,15 +124,15 @@ rule label_database:
         "results/{campaign}/logs/labels/databases/{database}.log",
     benchmark:
         "results/{campaign}/logs/labels/databases/{database}.tsv"
-    retries: 2
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: relabelling(label_threads(relabelled), otherwise=1)
     resources:
+        **runs_on("cpu"),
         mem_mb=label_memory(side_by_side=True),
         runtime=label_runtime,
         attempt=attempt,
-        slurm_partition=partition("cpu"),
     params:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
@@ -131,7 +146,8 @@ rule label_database:
         ),
         work=untracked(work_folder),
         sources=SOURCES,
-        store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
+        store=untracked(label_store),
+        fraction=untracked(setting("labels/min_label_fraction")),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: reading database {wildcards.database}"
@@ -154,10 +170,10 @@ rule born_charges:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
+        **runs_on("cpu"),
         mem_mb=label_memory(side_by_side=False),
         runtime=label_runtime,
         attempt=attempt,
-        slurm_partition=partition("cpu"),
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
@@ -174,6 +190,7 @@ rule gather_labels:
     input:
         labels=batches("extxyz"),
         failures=batches("json"),
+        again=cells_tried_again,
     output:
         labels="results/{campaign}/labels/gen{generation}/{structure}.extxyz",
         failures="results/{campaign}/labels/gen{generation}/{structure}.failures.json",
@@ -188,11 +205,54 @@ rule gather_labels:
             exclude=LABEL_EFFORT
             | {"batches_per_structure", "max_force_sum_ev_per_angstrom"},
         ),
+        again=untracked(command_for_one_cell),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: gathering the labels of {wildcards.structure}"
     script:
         "../scripts/gather_labels.py"
+
+
+rule enough_labels:
+    """Whether enough cells of a generation are labelled to go on without those that failed.
+
+    Those who wait for it take it as ancient: a new count alone makes nothing stale.
+    """
+    input:
+        labels=labels_of_generation("extxyz"),
+        failures=labels_of_generation("failures.json"),
+    output:
+        "results/{campaign}/labels/gen{generation}.json",
+    log:
+        "results/{campaign}/logs/labels/gen{generation}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fraction=setting("labels/min_label_fraction"),
+        version=VERSIONS["labels"],
+    message:
+        "{wildcards.campaign}: counting the labels of generation {wildcards.generation}"
+    script:
+        "../scripts/enough_labels.py"
+
+
+rule failures:
+    """Print what failed in the campaigns of config.yaml so far: `snakemake failures`.
+
+    Without inputs, since it labels nothing, and without outputs, so that it always runs.
+    """
+    log:
+        "results/.logs/failures.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        failures=lambda wildcards: failures_so_far(),
+    message:
+        "labels that failed:"
+    script:
+        "../scripts/print_failures.py"
 
 
 rule labels_table:
@@ -209,6 +269,13 @@ rule labels_table:
             campaign=wildcards.campaign,
             generation=range(accepted_generation(wildcards.campaign) + 1),
             structure=campaign(wildcards.campaign).structures,
+        ),
+        enough=ancient(
+            lambda wildcards: expand(
+                "results/{campaign}/labels/gen{generation}.json",
+                campaign=wildcards.campaign,
+                generation=range(accepted_generation(wildcards.campaign) + 1),
+            )
         ),
     output:
         "results/{campaign}/tables/labels.csv",

@@ -18,9 +18,9 @@ rule reference_phonons:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=60,
-        slurm_partition=partition("cpu"),
+        **runs_on("cpu"),
+        mem_mb=memory_mb(2000),
+        runtime=minutes(60),
     params:
         phonons=setting("phonons", exclude={"cells"}),
         version=VERSIONS["phonons"],
@@ -48,10 +48,9 @@ rule fit_phonons:
         ENVIRONMENT
     threads: share_of_cores(phonons_of_fits)
     resources:
+        **runs_on(on_gpu),
         mem_mb=memory_mb(1000, 2000),
-        runtime=120,
-        slurm_partition=fit_partition,
-        gpu=gpus,
+        runtime=minutes(120),
     params:
         phonons=setting("phonons", exclude={"cells"}),
         displaced=setting("supercells/displaced"),

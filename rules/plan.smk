@@ -71,11 +71,13 @@ rule plan_campaign:
         relaxed=relaxed_crystals,
         done=done_already,
         labels=labels_in_store,
-        partitions=lambda wildcards: config["partitions"],
+        partitions={
+            kind: SITE.wishes(kind)["slurm_partition"] for kind in ("cpu", "gpu")
+        },
         memory_limit_mb=memory_limit,
         sources=SOURCES,
         work=untracked(work_folder),
-        store=lambda wildcards: LABEL_STORE.format(campaign=wildcards.campaign),
+        store=untracked(label_store),
         version=VERSIONS["plan"],
     message:
         "{wildcards.campaign}: working out the plan"

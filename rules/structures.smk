@@ -82,10 +82,10 @@ rule relax_structure:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
+        **runs_on("cpu"),
         mem_mb=label_memory(side_by_side=False),
         runtime=label_runtime,
         attempt=attempt,
-        slurm_partition=partition("cpu"),
     params:
         reference=untracked(setting("reference")),
         method=if_relaxed(reference_physics),

@@ -12,13 +12,12 @@ rule make_supercells:
         displacements="results/{campaign}/supercells/gen0/{structure}.yaml",
     log:
         "results/{campaign}/logs/supercells/gen0/{structure}.log",
+    localrule: True  # seconds; a job on a cluster would take longer to start
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=30,
-        slurm_partition=partition("cpu"),
+        mem_mb=2000,
     params:
         supercells=unless_recorded(cells_made),
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),

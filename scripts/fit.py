@@ -11,6 +11,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files import write_json
     from phonsmith.fits import existing_potential, recipe, train
     from phonsmith.settings import PotentialSource
+    from phonsmith.sources import sha256_of
 
     name, params, output = snakemake.wildcards.fit, snakemake.params, snakemake.output
     folder = Path(output.model)
@@ -26,7 +27,11 @@ with job(snakemake.threads, snakemake.log[0]):
         record = train(fit, frames, baseline, folder, work, snakemake.threads)
         record.save(output.record)
         potential = Potential(
-            source=PotentialSource(calculator=fit.kind, model=str(folder / record.model)),
+            source=PotentialSource(
+                calculator=fit.kind,
+                model=str(folder / record.model),
+                sha256=sha256_of(folder / record.model),
+            ),
             has_energies=baseline.has_energies,
             level_of_theory=params.level_of_theory,
             fit=name,

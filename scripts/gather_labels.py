@@ -1,17 +1,21 @@
-"""The labels of one structure from its batches."""
+"""The labels of one structure from its batches, and those of failed cells tried again."""
 
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import read_json, write_json
-    from phonsmith.labels import gather
+    from phonsmith.labels import gather, taken_up
     from phonsmith.settings import Labels
 
     labels, failures = gather(
-        [frame for path in snakemake.input.labels for frame in read_frames(path)],
-        [failure for path in snakemake.input.failures for failure in read_json(path)],
+        *taken_up(
+            [frame for path in snakemake.input.labels for frame in read_frames(path)],
+            [failure for path in snakemake.input.failures for failure in read_json(path)],
+            [frame for path in snakemake.input.again for frame in read_frames(path)],
+        ),
         Labels.model_validate(snakemake.params.labels),
     )
+    again = [{**one, "again": snakemake.params.again.format(**one)} for one in failures]
     write_frames(snakemake.output.labels, labels)
-    write_json(snakemake.output.failures, failures)
+    write_json(snakemake.output.failures, again)

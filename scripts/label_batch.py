@@ -2,7 +2,7 @@
 
 from phonsmith.jobs import job
 
-with job(snakemake.threads, snakemake.log[0]):
+with job(snakemake.threads, snakemake.log[0]) as tell:
     from pathlib import Path
 
     from phonsmith.extxyz import read_frames, write_frames
@@ -30,10 +30,25 @@ with job(snakemake.threads, snakemake.log[0]):
         ),
     )
     cells = read_frames(snakemake.input[0])
-    batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+    alone = snakemake.wildcards.get("index")
+    if alone is None:
+        batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+    else:
+        batch = [cell for cell in cells if cell.info["index"] == int(alone)]
     labels, failures = label_cells(
-        batch, method, settings, LabelStore(snakemake.params.store), snakemake.threads
+        batch,
+        method,
+        settings,
+        LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
+        snakemake.threads,
     )
     ask_for_more(failures, snakemake.resources.attempt)
     write_frames(snakemake.output.labels, labels)
-    write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])
+    if alone is None:
+        write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])
+    elif failures:
+        tell(f"cell {alone} of {snakemake.wildcards.structure} fails again: {failures[0].reason}")
+    elif not labels:
+        tell(f"{snakemake.wildcards.structure} has no cell {alone}")
+    else:
+        tell(f"cell {alone} of {snakemake.wildcards.structure} is labelled; the next run takes it")

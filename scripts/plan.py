@@ -3,6 +3,7 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from collections import defaultdict
     from pathlib import Path
 
     from phonsmith.campaign import Campaign
@@ -30,7 +31,8 @@ with job(snakemake.threads, snakemake.log[0]):
     def labels_of(cells, structure):
         if campaign.recorded:
             return [None] * len(cells)
-        return finished_labels(cells, store, method(structure))
+        known = campaign.reference.physics_of(structure)
+        return finished_labels(cells, store, method(structure), known)
 
     crystals = {}
     for structure, path in zip(campaign.structures, snakemake.input.crystals, strict=True):
@@ -39,9 +41,11 @@ with job(snakemake.threads, snakemake.log[0]):
     for g, path, verdicts in zip(
         params.generations, snakemake.input.cells, snakemake.input.verdicts, strict=True
     ):
-        frames = read_frames(path)
+        frames = defaultdict(list)
+        for cell in read_frames(path):
+            frames[cell.info["structure"]].append(cell)
         for structure, verdict in read_json(verdicts).items():
-            cells = [cell for cell in frames if cell.info["structure"] == structure]
+            cells = frames[structure]
             labels = labels_of(cells, structure)
             planned[g, structure] = Cells(
                 cells, labels, made("labels", g, structure) in done, **verdict
@@ -51,9 +55,9 @@ with job(snakemake.threads, snakemake.log[0]):
         databases[name] = None
         if at_hand(database.source, mirrors, params.sources):
             databases[name] = {}
-            for part, frames in load_database(name, database, mirrors, params.sources).items():
+            for part, read in load_database(name, database, mirrors, params.sources).items():
                 cells = unlabelled(
-                    frame for frame in frames if frame.info["kind"] != "isolated_atom"
+                    frame for frame in read.frames if frame.info["kind"] != "isolated_atom"
                 )
                 labels = labels_of(cells, None) if database.relabel else [None] * len(cells)
                 databases[name][part] = Cells(cells, labels, made("database", name) in done)

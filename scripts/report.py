@@ -19,6 +19,12 @@ with job(snakemake.threads, snakemake.log[0]):
         generations=Path(inputs.generations) if inputs.generations else None,
         parity={Path(path).stem: Path(path).with_suffix("") for path in inputs.parity},
         bands={Path(path).name: Path(path) for path in inputs.bands},
+        applications=[
+            (Path(path), caption)
+            for path, (_, caption) in zip(
+                inputs.application_figures, snakemake.params.application_figures, strict=True
+            )
+        ],
     )
     tables = Tables.read(
         rmse=inputs.rmse,
@@ -28,6 +34,12 @@ with job(snakemake.threads, snakemake.log[0]):
         errors=inputs.errors or None,
         mechanics=inputs.mechanics or None,
         generations=inputs.generations_table or None,
+        applications=[
+            (path, caption)
+            for path, (_, caption) in zip(
+                inputs.application_tables, snakemake.params.application_tables, strict=True
+            )
+        ],
     )
     page = render_report(
         snakemake.wildcards.campaign, campaign, tables, figures, folder=target.parent

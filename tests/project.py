@@ -36,6 +36,10 @@ class Project:
         """Replace config.yaml."""
         (self.folder / "config/config.yaml").write_text(yaml.safe_dump(site))
 
+    def place_it(self, **cluster: object) -> None:
+        """Write site.yaml."""
+        (self.folder / "config/site.yaml").write_text(yaml.safe_dump(cluster))
+
     def write(self, name: str, settings: dict) -> None:
         text = yaml.safe_dump(settings)
         (self.folder / f"config/campaigns/{name}.yaml").write_text(text)

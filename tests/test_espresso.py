@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -242,16 +243,16 @@ def test_fingerprint_holds_version_and_checksums(pseudo, tmp_path):
     program.chmod(0o755)
     here = Allocation(1, tmp_path)
     make = lambda: reference_method(reference(pseudo, command=str(program)), allocation=here)  # noqa: E731
-    first = json.loads(make().fingerprint())
+    first = json.loads(make().fingerprint(["Si"]))
     assert first["code_version"] == "9.8.7"
     assert first["pseudopotential_files"]["Si"] == read_upf(pseudo / "Si.pbesol.UPF").sha256
     path = pseudo / "Si.pbesol.UPF"
     path.write_text(path.read_text() + "\n")
     read_upf.cache_clear()
-    assert json.loads(make().fingerprint()) != first
+    assert json.loads(make().fingerprint(["Si"])) != first
     missing = reference_method(reference(pseudo, command="/nowhere/pw.x"), allocation=here)
     with pytest.raises(PhonsmithError, match=r"/nowhere/pw\.x.* install Quantum ESPRESSO"):
-        missing.fingerprint()
+        missing.fingerprint(["Si"])
 
 
 # --- inputs --------------------------------------------------------------------------------------
@@ -361,6 +362,10 @@ def test_born_charges_need_fixed_occupations(pseudo):
     system = born_namelists(reference(pseudo), potentials)["system"]
     assert system["occupations"] == "fixed"
     assert not {"smearing", "degauss"} & set(system)
+    smearing = next(one for one in LADDER if "smearing" in one.words)
+    start = Start(born_namelists(reference(pseudo), potentials))
+    assert smearing.suits(start)
+    assert not smearing.suits(replace(start, insulator=True))  # ph.x would refuse it
 
 
 # --- recorded outputs ----------------------------------------------------------------------------

@@ -100,12 +100,12 @@ def train(fit, frames, root):
 
 def tune(model, frames, root, **changes):
     settings = {key: changes.pop(key) for key in changes.keys() & Foundation.model_fields.keys()}
-    fit = MaceFit(**{**TUNED, **changes, "foundation": {"model": str(model), **settings}})
+    fit = MaceFit(**{**TUNED, **changes, "foundation": {"model": str(model), "trust": True, **settings}})
     return train(fit, frames, root)
 
 
 def source(model, **arguments):
-    return PotentialSource(calculator="mace", model=str(model), arguments=arguments)
+    return PotentialSource(calculator="mace", model=str(model), arguments=arguments, trust=True)
 
 
 def force_error(model, frames):
@@ -280,7 +280,7 @@ def test_kinds_of_energy_zero(pretrained, few):
 def test_a_file_with_another_checksum_is_never_loaded(few, tmp_path, monkeypatch):
     trap = tmp_path / "trap.model"
     trap.write_bytes(f'cos\nsystem\n(S"touch {tmp_path}/sprung"\ntR.'.encode())
-    with pytest.raises(PhonsmithError, match=r"checksum differs.*not loaded"):
+    with pytest.raises(PhonsmithError, match=r"not loaded.*checksum differs"):
         tune(trap, few, tmp_path, sha256="0" * 64)
     assert not (tmp_path / "sprung").exists()
     # the trap is a real one: with its own checksum it is loaded, and its code runs
@@ -418,6 +418,9 @@ def test_files_are_checked_before_any_job_unless_the_pipeline_makes_them(tmp_pat
     check_inputs(load_campaign(path), path, [], made=lambda file: file == "a/b.model")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.model").write_text("x")
+    with pytest.raises(PhonsmithError, match=r"b\.model: not loaded.*sha256.*trust"):
+        check_inputs(load_campaign(path), path, [])
+    path = campaign_file(tmp_path, {"foundation": {"model": "a/b.model", "trust": True}})
     check_inputs(load_campaign(path), path, [])
     path = campaign_file(tmp_path, {"foundation": {"model": "a/b.model", "sha256": "0" * 64}})
     with pytest.raises(PhonsmithError, match=r"fits\.tuned\.foundation\.sha256: a/b\.model"):

@@ -90,7 +90,7 @@ def gap_of(folder):
 
 
 def mace_of(folder):
-    return PotentialSource(calculator="mace", model=str(folder / "mace.model"))
+    return PotentialSource(calculator="mace", model=str(folder / "mace.model"), trust=True)
 
 
 def train(fit, frames, root, has_energies=True):

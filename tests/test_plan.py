@@ -227,7 +227,7 @@ def test_the_cost_of_a_gap_agrees_with_a_real_one(shared_data, repository, monke
     monkeypatch.chdir(repository)
     campaign = load_campaign("config/campaigns/si-extend.yaml")
     database = campaign.datasets.databases["mlearn"]
-    cells = load_database("mlearn", database, [shared_data], "nowhere")["train"]
+    cells = load_database("mlearn", database, [shared_data], "nowhere")["train"].frames
     assert sum(len(cell) for cell in cells) == 13233
     cost = fit_cost(campaign.fits["gap-database"], cells, stresses=True)
     assert cost.memory_mb == pytest.approx(6380, rel=0.15)
@@ -312,7 +312,7 @@ def test_what_is_done_is_not_left(crystals):
     assert (table[table.done == 0].core_hours_left > 0).all()
 
 
-def not_here() -> str:
+def not_here(elements) -> str:
     raise PhonsmithError("pw.x: not found")
 
 
@@ -321,7 +321,7 @@ def test_finished_labels_correct_the_estimate(crystals, tmp_path, monkeypatch):
     store, method = LabelStore(tmp_path), reference_method(campaign.reference)
     _, some = make_supercells("mp-165", crystals["mp-165"], campaign.supercells, campaign.seed, 0)
     labels, _ = label_cells(some[:4], method, Labels(), store)
-    cells = cells_of(campaign, crystals, lambda cells: finished_labels(cells, store, method))
+    cells = cells_of(campaign, crystals, lambda cells: finished_labels(cells, store, method, {}))
     plan = make_plan("tiny", campaign, crystals, cells)
     experience = plan.experience
     assert experience.labels == 4
@@ -342,7 +342,9 @@ def test_finished_labels_correct_the_estimate(crystals, tmp_path, monkeypatch):
     assert one.core_hours == pytest.approx(5 * model * experience.ratio / 3600)
     # a code that cannot be run here
     monkeypatch.setattr(method, "fingerprint", not_here)
-    found = finished_labels(some, store, method)
+    known = campaign.reference.physics()
+    store.describe('{"method":"vasp"}')  # by a campaign that shares the store
+    found = finished_labels(some, store, method, known)
     assert [label is not None for label in found] == [True] * 4 + [False] * 3
     # labelling is over: what has no label has failed, and nothing is left
     over = {name: Cells(group.cells, group.labels, gathered=True) for name, group in cells.items()}

@@ -448,9 +448,9 @@ def test_a_folder_of_a_source_is_read_by_its_list(shared_data: Path, tmp_path: P
         test_files=[files[1]],
     )
     parts = load_database("tin", database, [shared_data], tmp_path)
-    assert [len(parts[part]) for part in ("train", "test")] == [1, 1]
-    assert [parts[part][0].info["index"] for part in ("train", "test")] == [0, 1]
-    assert parts["test"][0].info["structure"] == "tin"
+    assert [len(parts[part].frames) for part in ("train", "test")] == [1, 1]
+    assert [parts[part].frames[0].info["index"] for part in ("train", "test")] == [0, 1]
+    assert parts["test"].frames[0].info["structure"] == "tin"
     with pytest.raises(PhonsmithError, match="no outcar file among"):
         load_recorded(
             reference.model_copy(update={"format": "outcar"}), runs[0], [shared_data], tmp_path

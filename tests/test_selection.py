@@ -315,7 +315,7 @@ def test_mace_tells_environments_by_its_own_features(tmp_path: Any) -> None:
     torch = pytest.importorskip("torch")
     model = tmp_path / "tiny.model"
     torch.save(_tiny_mace(), model)
-    source = PotentialSource(calculator="mace", model=str(model))
+    source = PotentialSource(calculator="mace", model=str(model), trust=True)
     settings = Selection(method="farthest", descriptor="mace")
     labelled = rattled(0.01, 2)
     pool = [*rattled(0.01, 3, 10), *rattled(0.01, 1, 20, factor=1.08)]

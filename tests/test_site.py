@@ -1,28 +1,33 @@
+"""What runs (config.yaml) and where (site.yaml)."""
+
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.site import load_site
+from phonsmith.site import Site, load_config, load_site
 
 
-def test_everything_but_the_campaigns_has_a_default():
-    site = load_site({"campaigns": ["si-demo"]})
-    assert site.mirrors == []
-    assert site.partitions.model_dump() == {"cpu": "cpu", "gpu": "gpu"}
-    assert load_site({"campaigns": ["si-demo"], "mirrors": None}).mirrors == []
+def test_everything_but_the_campaigns_has_a_default(tmp_path):
+    config = load_config({"campaigns": ["si-demo"]})
+    assert config.mirrors == []
+    assert load_config({"campaigns": ["si-demo"], "mirrors": None}).mirrors == []
+    site = load_site(tmp_path / "site.yaml")  # there is none
+    assert site.wishes("cpu")["slurm_partition"] == "cpu"
+    assert site.wishes("gpu")["slurm_partition"] == "gpu"
 
 
 def test_the_home_folder_is_found(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
-    site = load_site({"campaigns": ["si-demo"], "mirrors": ["~/data", "../data"]})
-    assert site.mirrors == ["/home/somebody/data", str(Path("../data"))]
+    config = load_config({"campaigns": ["si-demo"], "mirrors": ["~/data", "../data"]})
+    assert config.mirrors == ["/home/somebody/data", str(Path("../data"))]
 
 
 def test_what_is_checked_once_is_the_same_checked_again():
-    site = load_site({"campaigns": ["si-demo"], "mirrors": ["~/data"]})
-    assert load_site(site.model_dump()) == site
+    config = load_config({"campaigns": ["si-demo"], "mirrors": ["~/data"]})
+    assert load_config(config.model_dump()) == config
 
 
 @pytest.mark.parametrize(
@@ -34,12 +39,68 @@ def test_what_is_checked_once_is_the_same_checked_again():
         ({"campaigns": ["../si-demo"]}, "campaigns.0: a name has letters"),
         ({"campaigns": ["a"], "mirror": []}, "mirror: unknown key"),
         ({"campaigns": ["a"], "mirrors": [3]}, "mirrors.0: .*string"),
-        ({"campaigns": ["a"], "partitions": {"cpus": "x"}}, "partitions.cpus: unknown key"),
-        ({"campaigns": ["a"], "partitions": {"gpu": ""}}, "partitions.gpu: .*at least 1"),
+        ({"campaigns": ["a"], "partitions": {"cpu": "x"}}, "partitions: unknown key"),
     ],
 )
 def test_a_fault_is_named_with_file_and_key(config, words):
     with pytest.raises(PhonsmithError, match=r"config/config\.yaml: ") as caught:
-        load_site(config)
+        load_config(config)
     assert re.search(words, str(caught.value))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cpu: {partitions: x}", "cpu.partition: is missing"),
+        ("cpu: {partition: ''}", "cpu.partition: .*pattern"),
+        ("cpu: {partition: 'a; rm -r x'}", "cpu.partition: .*pattern"),
+        ("gpu: {partition: g, gres: 'a100:1'}", "gpu.gres: .*pattern"),
+        ("cpu: {partition: c, gres: 'gpu:1'}", "cpu.gres: unknown key"),
+        ("cpu: {partition: c, constraint: '$(id)'}", "cpu.constraint: .*pattern"),
+        ("max_minutes: 0", "max_minutes: .*greater than 0"),
+        ("setup: module load qe", "setup: .*list"),
+        ("- cpu", "has to be a mapping"),
+    ],
+)
+def test_a_fault_in_the_site_file_likewise(tmp_path, text, words):
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    with pytest.raises(PhonsmithError, match=r"site\.yaml: ") as caught:
+        load_site(path)
+    assert re.search(words, str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_example_is_a_site_with_all_lines_taken_in(repository, tmp_path):
+    """As it is, and with every line that stands behind a # alone."""
+    example = (repository / "config/site.example.yaml").read_text()
+    path = tmp_path / "site.yaml"
+    path.write_text(example)
+    assert load_site(path) == Site()
+    text = re.sub(r"^( *)# (?=\w+:( |$)|  - )", r"\1", example, flags=re.MULTILINE)
+    path.write_text(text)
+    site = load_site(path)
+    assert set(yaml.safe_load(path.read_text())) == set(Site.model_fields)
+    assert all(site.wishes("gpu").values())
+    assert site.setup and site.scratch and site.max_minutes and site.max_memory_mb
+
+
+def test_the_setup_runs_once_in_a_job_and_leaves_an_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    ran = tmp_path / "ran"
+    site = Site(setup=[f"echo x >> {ran}", "export A='x y' B=$SLURM_JOB_ID", "unset HOME"])
+    left = site.environment()
+    assert (left["A"], left["B"]) == ("x y", "7")
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    assert site.environment() == {}
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    assert site.environment()["B"] == "8"
+    assert ran.read_text() == "x\nx\n"
+
+
+def test_a_line_of_the_setup_that_fails_is_said(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with pytest.raises(PhonsmithError, match=r"setup: a line fails on .*exit status 1"):
+        Site(setup=["false", "true"]).environment()

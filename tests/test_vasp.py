@@ -209,12 +209,12 @@ def test_potcars_are_found_and_told_by_title_and_hash(potcar_folder: Path) -> No
     assert (file.title, file.valence, file.enmax_ev) == (TITEL, 14.0, 241.083)
     assert valence_electrons(reference, ["Sn", "Sn"]) == {"Sn": 14.0}
     method = VaspMethod(reference, None, Allocation())
-    content = json.loads(method.fingerprint())
+    content = json.loads(method.fingerprint(["Sn"]))
     assert content["potcars"] == {"Sn": {"title": TITEL, "sha256": file.sha256}}
-    assert SECRET not in method.fingerprint() + repr(file)
+    assert SECRET not in method.fingerprint(["Sn"]) + repr(file)
     write_potcar(potcar_folder, "Sn", valence=4.0)
     other = VaspMethod(vasp(potcars={"Sn": "Sn"}), None, Allocation())
-    assert other.fingerprint() != method.fingerprint()
+    assert other.fingerprint(["Sn"]) != method.fingerprint(["Sn"])
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict, words: str) -> No
 def test_sharing_out_the_work_leaves_labels_valid() -> None:
     def both(structure: str, **settings: object) -> tuple[str, dict]:
         reference = vasp(**settings)
-        return VaspMethod(reference, structure, Allocation()).fingerprint(), reference.physics()
+        return VaspMethod(reference, structure, Allocation()).fingerprint(["Sn"]), reference.physics()
 
     plain = both("a")
     assert both("a", incar={"NCORE": 4, "KPAR": 2}, cores=8, time_limit_minutes=1) == plain

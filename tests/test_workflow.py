@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -204,7 +205,7 @@ def test_a_replaced_model_file_is_noticed(finished, tmp_path, repository):
 
 
 def test_jobs_ask_a_cluster_for_what_they_need(tmp_path, repository):
-    mace = {"calculator": "mace", "model": "own.model"}
+    mace = {"calculator": "mace", "model": "own.model", "trust": True}
     fits = {
         "gap": TINY["fits"]["gap"],
         "mace": {"kind": "mace"},
@@ -214,9 +215,18 @@ def test_jobs_ask_a_cluster_for_what_they_need(tmp_path, repository):
     }
     project = Project(tmp_path, repository, tiny={**TINY, "fits": fits})
     (tmp_path / "own.model").touch()
-    project.configure(campaigns=["tiny"], partitions={"cpu": "small", "gpu": "large"})
+    project.place_it(
+        cpu={"partition": "small", "account": "one"},
+        gpu={"partition": "large", "account": "two", "qos": "short", "constraint": "a100"},
+        max_minutes=45,
+    )
     jobs = [job for job in project.planned_jobs("slurm") if "slurm_partition" in job]
     for job in jobs:
+        assert int(job["runtime"]) <= 45
+        large = job["slurm_partition"] == "large"
+        asked = {key: job.get(key) for key in ("slurm_account", "qos", "constraint")}
+        wanted = ("two", "short", "a100") if large else ("one", None, None)
+        assert tuple(asked.values()) == wanted, job
         if job["rule"] in ("fit", "fit_phonons", "fit_errors"):
             on_gpu = job["fit"] in ("mace", "own")
             assert job["gpu"] == ("1" if on_gpu else "0"), job
@@ -224,9 +234,27 @@ def test_jobs_ask_a_cluster_for_what_they_need(tmp_path, repository):
     assert {job["fit"] for job in jobs if job["rule"] == "fit_phonons"} == set(fits)
     labels = [job for job in jobs if job["rule"] == "label_batch"]
     assert {job["slurm_partition"] for job in labels} == {"small"}
-    assert {job["threads"] for job in labels} == {"16"}  # of 64 cores, 4 jobs
+    assert {job["threads"] for job in labels} == {"16"}  # of 128 cores, 4 jobs
     phonons = [job for job in jobs if job["rule"] == "fit_phonons"]
-    assert {job["threads"] for job in phonons} == {"3"}  # of 64 cores, 20 jobs
+    assert {job["threads"] for job in phonons} == {"6"}  # of 128 cores, 20 jobs
+
+
+def test_gpus_of_a_kind_are_asked_for_as_the_cluster_wants_it(tmp_path, repository):
+    project = Project(tmp_path, repository, tiny={**TINY, "fits": {"mace": {"kind": "mace"}}})
+    project.place_it(gpu={"partition": "gpu", "gres": "gpu:a100:1"}, max_cores=4)
+    jobs = [job for job in project.planned_jobs("slurm") if job["rule"] == "fit"]
+    assert [(job["gres"], job["gpu"]) for job in jobs] == [("gpu:a100:1", "0")]
+
+
+def test_every_job_of_a_cluster_has_its_place_memory_and_time(repository):
+    """What is not sent to the cluster is local, on purpose."""
+    rules = "".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
+    blocks = re.findall(r"^(?:rule|checkpoint) (\w+):\n((?:    .*\n|\n)+)", rules, re.MULTILINE)
+    assert len(blocks) > 20
+    for name, block in blocks:
+        if "localrule: True" not in block:
+            for word in ("**runs_on(", "mem_mb=", "runtime=", "threads:", "log:"):
+                assert word in block, (name, word)
 
 
 @pytest.mark.parametrize(
@@ -252,10 +280,16 @@ def test_an_unknown_name_in_a_target_is_said_in_one_line(tmp_path, repository, t
         ({"campaigns": []}, ["campaigns", "at least 1"]),
     ],
 )
-def test_a_faulty_site_file_is_said_in_one_line(tmp_path, repository, site, words):
+def test_a_faulty_config_file_is_said_in_one_line(tmp_path, repository, site, words):
     project = Project(tmp_path, repository, tiny=TINY)
     project.configure(**site)
     project.refuses(["config/config.yaml", *words], "--dry-run")
+
+
+def test_a_faulty_site_file_is_said_in_one_line(tmp_path, repository):
+    project = Project(tmp_path, repository, tiny=TINY)
+    project.place_it(cpu={"partition": "a; b"})
+    project.refuses(["config/site.yaml", "cpu.partition"], "--dry-run")
 
 
 def test_a_faulty_campaign_stops_no_other_one(tmp_path, repository):

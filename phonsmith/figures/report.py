@@ -7,7 +7,7 @@ fits are links to files beside it. The same results give the same page, byte for
 import base64
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -67,6 +67,8 @@ class FigureFiles:
         By fit, the path without the ending of its format.
     bands
         By fit, the folder with one figure for each structure.
+    applications
+        Figures of the applications, SVG, with captions.
     """
 
     by_structure: Path
@@ -76,6 +78,7 @@ class FigureFiles:
     generations: Path | None
     parity: Mapping[str, Path]
     bands: Mapping[str, Path]
+    applications: Sequence[tuple[Path, str]] = ()
 
 
 def render_report(
@@ -121,6 +124,10 @@ def render_report(
         errors=errors_table(campaign, tables.errors),
         mechanics=mechanics_table(campaign, tables.mechanics),
         figures=_whole_figures(campaign, figures),
+        applications=[_embedded(path, caption) for path, caption in figures.applications],
+        application_tables=[
+            plain_table(table, caption) for table, caption in tables.applications if len(table)
+        ],
         parity=[
             _thumbnail(path, label_of(campaign, fit), folder)
             for fit, path in figures.parity.items()

@@ -37,6 +37,8 @@ class Tables:
         See :func:`phonsmith.tables.mechanics_table`.
     generations
         See :func:`phonsmith.generations.generations_table`.
+    applications
+        Tables of the applications, as they are, with captions.
     """
 
     rmse: pd.DataFrame
@@ -46,6 +48,7 @@ class Tables:
     errors: pd.DataFrame | None = None
     mechanics: pd.DataFrame | None = None
     generations: pd.DataFrame | None = None
+    applications: Sequence[tuple[pd.DataFrame, str]] = ()
 
     @classmethod
     def read(
@@ -58,6 +61,7 @@ class Tables:
         errors: str | Path | None = None,
         mechanics: str | Path | None = None,
         generations: str | Path | None = None,
+        applications: Sequence[tuple[str | Path, str]] = (),
     ) -> Self:
         """Read the CSV files of the tables."""
         names = {"structure": str, "fit": str}
@@ -69,6 +73,7 @@ class Tables:
             errors=None if errors is None else pd.read_csv(errors, dtype=names),
             generations=None if generations is None else pd.read_csv(generations, dtype=names),
             mechanics=None if mechanics is None else pd.read_csv(mechanics, dtype=names),
+            applications=[(pd.read_csv(path), caption) for path, caption in applications],
         )
 
 

@@ -17,6 +17,7 @@ from phonsmith.calculators import evaluate, one_line
 from phonsmith.datasets import Baseline, isolated_energies
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, read_frames
+from phonsmith.pickles import require_known
 from phonsmith.recipes import REPLAY_SETS, Foundation, Replay
 from phonsmith.settings import PotentialSource, Source
 from phonsmith.sources import locate, sha256_of
@@ -40,7 +41,10 @@ def find(foundation: Foundation) -> Path:
     path = _by_name(foundation.model) if foundation.file is None else Path(foundation.file)
     if not path.is_file():
         raise PhonsmithError(f"foundation: {path}: no such model file; put it there")
-    _compare(path, foundation)
+    if foundation.file is None:
+        _compare(path, foundation)
+    else:
+        require_known(path, foundation.sha256, foundation.trust)
     return path
 
 
@@ -188,7 +192,9 @@ def energy_zero(  # noqa: PLR0917
     if foundation.e0s == "average":
         return Baseline({**known.e0s, **isolated_energies(with_energy).e0s}, "least_squares")
     arguments = {"head": known.head, "device": device}
-    source = PotentialSource(calculator="mace", model=str(path), arguments=arguments)
+    source = PotentialSource(  # the copy that was compared when it was made
+        calculator="mace", model=str(path), arguments=arguments, trust=True
+    )
     missing = [atoms.copy() for atoms in with_energy]
     for atoms, one in zip(missing, evaluate(with_energy, source, threads), strict=True):
         atoms.info[ENERGY] = float(atoms.info[ENERGY]) - one.energy

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from phonsmith.child import Finished, run_child
+from phonsmith.child import Finished, failure, run_child
 from phonsmith.datasets import FORCE_SIGMA, VIRIAL_SIGMA, Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
@@ -73,7 +73,7 @@ def train(
     print("sparse points: " + (_in_words(plan) or "two- and three-body only"), flush=True)
     finished = run_child([str(gap_fit_program()), *arguments], work, threads)
     if finished.returncode != 0 or not (work / MODEL).exists():
-        raise PhonsmithError(f"gap_fit failed ({finished.ending}): {failure_reason(finished)}")
+        raise failure("gap_fit", finished, failure_reason(finished))
     counts = expected_counts(frames)
     compare_counts(finished.lines, counts, _atom_sigmas(frames, fit))
     _collect(work, folder, hashlib.sha256((text + shlex.join(arguments)).encode()).hexdigest())

@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 import phonsmith
-from phonsmith.child import Finished, run_child
+from phonsmith.child import Finished, failure, run_child
 from phonsmith.datasets import Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
@@ -91,9 +91,7 @@ def train(
     finished = run_child(command, work, threads, {"PYTHONPATH": library})
     trained = work / ("fit_stagetwo.model" if fit.stage_two_start_epoch else "fit.model")
     if finished.returncode != 0 or not trained.exists():
-        raise PhonsmithError(
-            f"mace_run_train failed ({finished.ending}): {failure_reason(finished)}"
-        )
+        raise failure("mace_run_train", finished, failure_reason(finished))
     sets = {(HEAD, "Training"): learning, (HEAD, "Validation"): validation}
     if tuning and tuning.replay.learning:
         sets[REPLAY_HEAD, "Training"] = tuning.replay.learning

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from phonsmith.files import read_json, write_json
+from phonsmith.files import read_as, write_json
 
 
 class TargetCounts(BaseModel):
@@ -48,5 +48,8 @@ class TrainingRecord(BaseModel):
     @classmethod
     def load(cls, path: str | Path) -> Self | None:
         """Read what :meth:`save` wrote; None of a potential that was not trained."""
-        content = read_json(path)
-        return None if content is None else cls.model_validate(content)
+        return read_as(
+            path,
+            "a record of a training",
+            lambda content: None if content is None else cls.model_validate(content),
+        )

@@ -12,9 +12,12 @@ from phonsmith.labels.methods import (
     ReferenceMethod,
     ask_for_more,
     fitted_method,
+    isolated_atoms,
     label_cells,
     reference_method,
+    reference_or_fit,
 )
+from phonsmith.labels.quarantine import require_labels, taken_up
 from phonsmith.labels.store import LabelStore
 
 __all__ = [
@@ -27,8 +30,12 @@ __all__ = [
     "check_label",
     "fitted_method",
     "gather",
+    "isolated_atoms",
     "label_cells",
     "labelled",
     "reference_method",
+    "reference_or_fit",
+    "require_labels",
+    "taken_up",
     "unlabelled",
 ]

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from functools import cached_property
 from importlib import metadata
 from typing import Any
@@ -13,6 +14,7 @@ from phonsmith.calculators import evaluate_one, known_elements, make_calculator,
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
+from phonsmith.labels.runs import end_of_traceback
 from phonsmith.references import CalculatorReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.settings import Relaxation
@@ -52,10 +54,17 @@ class CalculatorMethod:
 
     @cached_property
     def _settings(self) -> str:
-        return settings_name(self.fingerprint())
+        return settings_name(self._fingerprint)
 
-    def fingerprint(self) -> str:
-        """Calculator, arguments, checksum of the model, and versions, as canonical JSON."""
+    def fingerprint(self, elements: Iterable[str] = ()) -> str:
+        """Calculator, arguments, checksum of the model, and versions, as canonical JSON.
+
+        The same for all elements.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         source = self.source
         content = {
             "method": "calculator",
@@ -76,7 +85,9 @@ class CalculatorMethod:
         except PhonsmithError:
             raise
         except Exception as error:  # calculators raise anything
-            raise LabelFailed(f"calculator '{self.name}' fails: {one_line(error)}") from error
+            raise LabelFailed(
+                f"calculator '{self.name}' fails: {one_line(error)}", output=end_of_traceback()
+            ) from error
         code, _, version = (_package_version(self.source.calculator) or self.name).partition(" ")
         provenance = Provenance(
             code=code,

@@ -1,14 +1,14 @@
 """What a label must fulfil, alone and beside the other labels of its structure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import PhonsmithError, TryAgain
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.provenance import KEYS, Provenance
 from phonsmith.settings import Labels
@@ -21,14 +21,21 @@ class LabelFailed(Exception):  # noqa: N818 - the word of the design
     """A cell could not be labelled; the text is the reason in words.
 
     ``wants`` is what another try of the whole job may bring: more "memory" or "time", or "".
+    ``output`` holds the last lines of what the code has said.
     """
 
-    def __init__(self, reason: str, wants: str = "") -> None:
+    def __init__(self, reason: str, wants: str = "", output: str = "") -> None:
         super().__init__(reason)
         self.wants = wants
+        self.output = output
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
-        return type(self), (str(self), self.wants)
+    def for_good(self, what: str) -> PhonsmithError:
+        """The error that ends a job, unless another try has what was wanted."""
+        text = f"{what}: {self}"
+        return TryAgain(text, self.wants) if self.wants else PhonsmithError(text)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, ...]]:
+        return type(self), (str(self), self.wants, self.output)
 
 
 def labelled(  # what the REF_ keys are is said in phonsmith.extxyz
@@ -149,18 +156,13 @@ def _check_numbers(what: str, values: NDArray[np.float64], shape: tuple[int, ...
 
 
 def gather(
-    labels: Sequence[Atoms], failures: Sequence[dict[str, Any]], settings: Labels
-) -> tuple[list[Atoms], list[dict[str, Any]]]:
+    labels: Sequence[Atoms], failures: Sequence[Mapping[str, Any]], settings: Labels
+) -> tuple[list[Atoms], list[Mapping[str, Any]]]:
     """Labels from all batches in the order of their cells, and everything that failed.
 
     Labels whose energy per atom lies further than ``max_energy_spread_ev_per_atom`` from the
     median of their structure become failures: a sign of another electronic state or a wrecked run.
     Isolated atoms, far above crystals by nature, always stay.
-
-    Raises
-    ------
-    PhonsmithError
-        No label is left: the first reason is told.
     """
     kept = []
     lost = list(failures)
@@ -178,12 +180,6 @@ def gather(
                 f"labels.max_energy_spread_ev_per_atom = {limit:g}"
             )
             lost.append({**identity(label), "reason": reason})
-    if not kept and lost:
-        first = lost[0]
-        raise PhonsmithError(
-            f"structure {first['structure']}: none of {len(lost)} cells could be labelled; "
-            f"first reason (cell {first['index']}): {first['reason']}"
-        )
     return kept, lost
 
 

@@ -1,16 +1,16 @@
 """What every reference method offers, and labelling many cells with one."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from ase import Atoms
 from pydantic import TypeAdapter
 
-from phonsmith.calculators import Potential, one_line
-from phonsmith.errors import PhonsmithError
+from phonsmith.calculators import Potential, load_potential, one_line
+from phonsmith.errors import PhonsmithError, TryAgain
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import LabelFailed, check_label, identity, labelled
 from phonsmith.labels.provenance import Provenance
@@ -24,6 +24,7 @@ from phonsmith.references import (
 )
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Labels, Relaxation
+from phonsmith.tries import SHORT, TRIES
 from phonsmith.workers import each
 
 
@@ -36,8 +37,12 @@ class ReferenceMethod(Protocol):
     cores: int
     """Cores that one label keeps busy."""
 
-    def fingerprint(self) -> str:
-        """All that a label depends on beside the cell: method, settings, versions; one line."""
+    def fingerprint(self, elements: Iterable[str]) -> str:
+        """All that a label of these elements depends on beside the cell, as canonical JSON.
+
+        Method, settings, versions, and the pseudopotentials of these elements alone: another
+        element in the campaign must not make labels stale.
+        """
 
     def label(self, cell: Atoms) -> Atoms:
         """Copy of the cell with REF_ keys; raises LabelFailed with the reason."""
@@ -81,6 +86,8 @@ class Failure:
     index: int
     reason: str
     wants: str = ""
+    output: str = ""
+    """Last lines of what the code has said."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON and tables."""
@@ -132,6 +139,19 @@ def fitted_method(potential: Potential) -> ReferenceMethod:
     return CalculatorMethod(CalculatorReference(method="calculator", potential=potential.source))
 
 
+def reference_or_fit(
+    reference: Reference | dict[str, Any],
+    potential: str | Path | None,
+    *,
+    structure: str,
+    allocation: Allocation,
+) -> ReferenceMethod:
+    """The fit whose ``potential.json`` is given, without one the reference method."""
+    if potential:
+        return fitted_method(load_potential(potential))
+    return reference_method(reference, structure=structure, allocation=allocation)
+
+
 def label_cells(
     cells: Sequence[Atoms],
     method: ReferenceMethod,
@@ -143,32 +163,40 @@ def label_cells(
 
     Labels come in the order of the cells and carry the info of the cells as they are now. A cell
     that fails is recorded and does not stop the others. As many cells are labelled side by side as
-    the method's cores fit into ``cores``.
+    the method's cores fit into ``cores``. Campaigns that share a store take the same cells in
+    different orders, so that those that run at the same time share the work.
 
     Raises
     ------
     PhonsmithError
-        The method cannot work at all: model missing, unknown element, worker process killed.
+        The method cannot work at all: model missing, unknown element, worker process killed. What
+        was labelled side by side is in the store.
     """
     _check_elements(method, cells)
-    fingerprint = method.fingerprint()
-    keys = [LabelStore.key(cell, fingerprint) for cell in cells]
+    fingerprint_of = cache(method.fingerprint)
+    fingerprints = [fingerprint_of(frozenset(cell.symbols)) for cell in cells]
+    keys = [LabelStore.key(cell, one) for cell, one in zip(cells, fingerprints, strict=True)]
     found = [store.get(key) if store else None for key in keys]
     missing = [index for index, label in enumerate(found) if label is None]
+    if store:
+        missing.sort(key=lambda index: store.turn(keys[index]))
     outcomes: dict[int, Atoms | LabelFailed] = {}
     for index, label in enumerate(found):
         if label is not None:
             outcomes[index] = _accept(label, cells[index], method, settings)
     print(f"{len(cells)} cells: {len(outcomes)} labels are in the store", flush=True)
 
-    plain = [_plain(cells[index]) for index in missing]
-    if store and missing:
-        store.describe(fingerprint)
+    asked = [(keys[index], _plain(cells[index])) for index in missing]
+    if store:
+        for fingerprint in {fingerprints[index] for index in missing}:
+            store.describe(fingerprint)
     side_by_side = max(1, cores // method.cores)
-    for position, outcome in each(partial(_labeller, method), plain, side_by_side):
+    unable: PhonsmithError | None = None
+    for position, outcome in each(partial(_labeller, method, store), asked, side_by_side):
         index = missing[position]
         if isinstance(outcome, PhonsmithError):
-            raise outcome
+            unable = unable or outcome
+            continue
         if isinstance(outcome, Exception):
             outcomes[index] = _as_failed(outcome)
         else:
@@ -177,11 +205,33 @@ def label_cells(
         if store and isinstance(accepted, Atoms):
             store.put(keys[index], accepted)
         print(f"{len(outcomes)} of {len(cells)} cells done", flush=True)
+    if unable:
+        raise unable
     return _sorted_out(cells, outcomes)
 
 
-TRIES = 3
-"""How often a job may be tried: the rules' ``retries`` and one."""
+def isolated_atoms(
+    elements: Iterable[str],
+    method: ReferenceMethod,
+    store: LabelStore,
+    box: Sequence[float] | None = None,
+) -> list[Atoms]:
+    """The isolated atoms of elements, those that the method offers; kept in the store one by one.
+
+    ``box`` holds the edges of their cell in Å, where these are a setting.
+    """
+    found = []
+    for element in elements:
+        alone = Atoms(element, cell=box or [0.0] * 3)
+        fingerprint = method.fingerprint([element])
+        key = LabelStore.key(alone, f"{fingerprint} isolated atom")
+        atom = store.get_alone(key)
+        if atom is None and (atom := method.isolated_atom(element)) is not None:
+            store.describe(fingerprint)
+            store.put_alone(key, atom)
+        if atom is not None:
+            found.append(atom)
+    return found
 
 
 def ask_for_more(failures: Sequence[Failure], attempt: int) -> None:
@@ -189,20 +239,30 @@ def ask_for_more(failures: Sequence[Failure], attempt: int) -> None:
 
     Raises
     ------
-    PhonsmithError
+    TryAgain
         A run was short of memory or time, and this is not the last try. Labels are in the store.
     """
-    for wanted in ("memory", "time"):
+    for wanted in SHORT:
         short = sum(failure.wants == wanted for failure in failures)
         if short and attempt < TRIES:
-            raise PhonsmithError(
+            raise TryAgain(
                 f"{short} of these cells ran out of {wanted}; the next try has more of it, and "
-                "what is labelled stays"
+                "what is labelled stays",
+                wanted,
             )
 
 
-def _labeller(method: ReferenceMethod) -> Callable[[Atoms], Atoms]:
-    return method.label
+def _labeller(
+    method: ReferenceMethod, store: LabelStore | None
+) -> Callable[[tuple[str, Atoms]], Atoms]:
+    """The label of a cell with its key; from the store where another job has been faster."""
+
+    def label(asked: tuple[str, Atoms]) -> Atoms:
+        key, cell = asked
+        found = store.get(key) if store else None
+        return method.label(cell) if found is None else found
+
+    return label
 
 
 def _plain(cell: Atoms) -> Atoms:
@@ -252,7 +312,8 @@ def _sorted_out(
     for index, cell in enumerate(cells):
         outcome = outcomes[index]
         if isinstance(outcome, LabelFailed):
-            failures.append(Failure(**identity(cell), reason=str(outcome), wants=outcome.wants))
+            failure = Failure(**identity(cell), reason=str(outcome))
+            failures.append(replace(failure, wants=outcome.wants, output=outcome.output))
         else:
             labels.append(outcome)
     return labels, failures

@@ -1,7 +1,7 @@
 """Labels that exist already: other people's data sets and one's own earlier calculations."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,7 @@ from phonsmith.labels.readers import Recorded
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
+from phonsmith.labels.units import mismatch
 from phonsmith.references import RecordedReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Database, Labels, Relaxation, Source
@@ -72,6 +73,8 @@ def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recor
         reason = recorded.refused[0] if recorded.refused else f"{path}: holds no labelled cell"
         more = f" (and {len(recorded.refused) - 1} more)" if len(recorded.refused) > 1 else ""
         raise PhonsmithError(reason + more)
+    if mixed := mismatch(recorded.frames):
+        raise PhonsmithError(f"{path}: {mixed}")
     for index, frame in enumerate(recorded.frames):
         frame.info.setdefault("kind", "recorded")
         frame.info.update(
@@ -155,16 +158,17 @@ def fetch_database(
 
 def load_database(
     name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
-) -> dict[str, list[Atoms]]:
+) -> dict[str, Recorded]:
     """Frames of an existing data set: ``train`` and ``test``, indices running through both."""
-    parts: dict[str, list[Atoms]] = {"train": [], "test": []}
+    parts = {"train": Recorded([]), "test": Recorded([])}
     count = 0
     for part, files in (("train", database.train_files), ("test", database.test_files)):
         for file in files:
             paths = _located(database.source, file, database.format, mirrors, cache)
             read = _read_all(paths, database.format, name, database.level_of_theory)
-            parts[part] += read.frames
-        for frame in parts[part]:
+            parts[part].frames += read.frames
+            parts[part].refused += read.refused
+        for frame in parts[part].frames:
             frame.info["index"] = count
             count += 1
     return parts
@@ -208,6 +212,7 @@ def _read_all(paths: Sequence[Path], format: str, structure: str, method: str) -
         frames=[frame for part in parts for frame in part.frames],
         crystal=parts[0].crystal if len(parts) == 1 else None,
         phonon=parts[0].phonon if len(parts) == 1 else None,
+        third=parts[0].third if len(parts) == 1 else None,
         refused=[line for part in parts for line in part.refused],
     )
     return _named(merged, paths[0], structure, method)
@@ -249,7 +254,7 @@ class RecordedMethod:
             self.reference, self.recorded, self.mirrors, self.cache, crystal=self.crystal
         ).frames
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, elements: Iterable[str] = ()) -> str:
         """Checksums of the data set and what is read of it, as canonical JSON."""
         content = {
             "method": "recorded",

@@ -1,36 +1,107 @@
 """Folders in which codes run."""
 
+import fcntl
 import os
 import shutil
+import socket
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from phonsmith.labels.checks import LabelFailed
 
 MPI_ENVIRONMENT = {"OMPI_MCA_hwloc_base_binding_policy": "none"}
 """Several runs side by side would else be bound to the same cores, each counting from the first."""
 
+LAST_LINES, LAST_CHARACTERS = 20, 4000
+"""How much of a code's output stays in the record of a failure."""
+
+
+class OwnFolder:
+    """A fresh folder that belongs to this process, and goes with :meth:`remove`.
+
+    What processes of this machine left that were killed is removed before. A folder is theirs as
+    long as they hold a lock on a file in it, which the system releases when they die; those of
+    other machines on the same file system are left alone, since locks may not reach so far.
+    """
+
+    def __init__(self, place: Path, prefix: str) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        prefix = f"{prefix}-{socket.gethostname()}-"
+        for stale in place.glob(f"{prefix}*"):
+            _remove_if_left(stale)
+        made = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
+        self._lock: IO[bytes] | None = (made / LOCK).open("wb")
+        with suppress(OSError):  # a file system without locks: then nobody can take this one
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # locked before anybody can take it for a left one
+        self.path = made.rename(place / f"{prefix}{made.name.removeprefix('.new-')}")
+
+    def remove(self) -> None:
+        """Remove the folder; what cannot be removed stays for the next process."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+
+LOCK = ".lock"
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a folder whose process is gone."""
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return
+
 
 @contextmanager
-def run_folder(work: Path, keep: Sequence[str]) -> Iterator[Path]:
+def run_folder(work: Path, keep: Sequence[str], said: Sequence[str] = ()) -> Iterator[Path]:
     """A fresh folder below ``work`` for the runs of one label; removed afterwards.
 
     After a :class:`LabelFailed` the files whose names match ``keep`` (inputs and text outputs, no
-    wavefunctions or densities) stay in ``work``/failed, and the reason names the place.
-    Environment variables in ``work`` are filled in.
+    wavefunctions or densities) stay in ``work``/failed, and the reason names the place; the last
+    lines of the newest file that matches ``said`` go along. Environment variables in ``work`` are
+    filled in.
     """
     place = Path(os.path.expandvars(work)).absolute()
-    place.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="run-", dir=place))
+    own = OwnFolder(place, "run")
+    folder = own.path
     try:
         yield folder
     except LabelFailed as failed:
+        output = failed.output or last_lines(folder, said)
         kept = _keep(folder, place / "failed" / folder.name.removeprefix("run-"), keep)
-        raise LabelFailed(f"{failed}{f' (see {kept})' if kept else ''}", failed.wants) from None
+        reason = f"{failed}{f' (see {kept})' if kept else ''}"
+        raise LabelFailed(reason, failed.wants, output) from None
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        own.remove()
+
+
+def last_lines(folder: Path, said: Sequence[str]) -> str:
+    """The end of the newest file below the folder with something in it that matches."""
+    found = [
+        path
+        for path in folder.rglob("*")
+        if any(path.match(pattern) for pattern in said) and path.is_file() and path.stat().st_size
+    ]
+    if not found:
+        return ""
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+    text = newest.read_text(encoding="utf-8", errors="replace")[-LAST_CHARACTERS:]
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-LAST_LINES:])
+
+
+def end_of_traceback() -> str:
+    """The last lines of the traceback of the exception in hand."""
+    return "\n".join(traceback.format_exc().splitlines()[-LAST_LINES:])
 
 
 def _keep(folder: Path, target: Path, keep: Sequence[str]) -> Path | None:

@@ -3,27 +3,35 @@
 import hashlib
 import json
 import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files import read_json, replacing, write_json
-from phonsmith.labels.checks import labelled
+from phonsmith.labels.checks import labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
 
 
 class LabelStore:
     """Labels in files named by a hash of the cell and of the method's fingerprint.
 
-    Numbers are kept in full precision. Several processes may use one folder: files appear whole,
-    by renaming, and a broken file counts as absent.
+    Numbers are kept in full precision. Several processes and campaigns may use one folder, also on
+    a network file system and without locks: files appear whole, by renaming, the first label under
+    a key stays, and a broken file counts as absent. ``user`` is the name of the campaign that asks.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, user: str = "") -> None:
         self.folder = Path(folder)
+        self.user = user
+
+    def turn(self, key: str) -> str:
+        """Sorts keys into an order of the user's own, always the same."""
+        return hashlib.sha256(f"{self.user} {key}".encode()).hexdigest()
 
     @staticmethod
     def key(cell: Atoms, fingerprint: str) -> str:
@@ -57,7 +65,9 @@ class LabelStore:
             return None
 
     def put(self, key: str, label: Atoms) -> None:
-        """Keep a label under a key; one that is there already is replaced."""
+        """Keep a label under a key, other than where a sound one is already."""
+        if self.get(key) is not None:
+            return
         content = {
             "numbers": label.numbers,
             "positions": label.positions,
@@ -75,20 +85,50 @@ class LabelStore:
         with replacing(self._path(key)) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **content)
 
+    def get_alone(self, key: str) -> Atoms | None:
+        """The isolated atom under a key, as :func:`labelled_alone` makes it; None if absent."""
+        found = self.get(key)
+        if found is None or len(found) != 1 or ENERGY not in found.info:
+            return None
+        box = Atoms(found.numbers, positions=found.positions, cell=found.cell[:], pbc=found.pbc)
+        method, energy = str(found.info.get("method", "")), float(found.info[ENERGY])
+        return labelled_alone(box, method, energy, Provenance.of(found))
+
+    def put_alone(self, key: str, atom: Atoms) -> None:
+        """Keep an isolated atom under a key."""
+        label = atom.copy()
+        label.arrays[FORCES] = np.zeros((1, 3))  # by symmetry
+        self.put(key, label)
+
     def describe(self, fingerprint: str) -> None:
         """Keep the settings that a fingerprint stands for, under the name that labels carry."""
         path = self.folder / "settings" / f"{settings_name(fingerprint)}.json"
         if not path.exists():
             write_json(path, json.loads(fingerprint))
 
-    def latest_fingerprint(self) -> str | None:
-        """The fingerprint that was described last; None where none was."""
-        paths = sorted(
-            (self.folder / "settings").glob("*.json"), key=lambda one: one.stat().st_mtime
-        )
-        if not paths:
-            return None
-        return json.dumps(read_json(paths[-1]), sort_keys=True, separators=(",", ":"))
+    def latest_fingerprint(self, elements: Iterable[str], known: Mapping[str, Any]) -> str | None:
+        """The fingerprint that was described last for these elements; None where none was.
+
+        It has no other values than those of ``known``: a store may hold labels by many methods.
+        """
+        paths = (self.folder / "settings").glob("*.json")
+        wanted = sorted(set(elements))
+        for path in sorted(paths, key=lambda one: one.stat().st_mtime, reverse=True):
+            content = read_json(path)
+            if content.get("elements", wanted) == wanted and _agree(content, known):
+                return json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return None
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"
+
+
+def _agree(described: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether what both tell is the same; what is told by element, of the described elements."""
+    for key in described.keys() & known.keys():
+        one, other = described[key], known[key]
+        if isinstance(one, dict) and isinstance(other, dict):
+            other = {name: other.get(name) for name in one}
+        if one != other:
+            return False
+    return True

@@ -1,10 +1,12 @@
 """The density of the last label, from which the next one may start."""
 
 import shutil
-import tempfile
+import weakref
 from pathlib import Path
 
 from ase import Atoms
+
+from phonsmith.labels.runs import LOCK, OwnFolder
 
 _FILES = ("charge-density*", "paw.*", "occup.*", "ekin-density*")
 """What pw.x reads with ``startingpot = 'file'``: density, and what belongs to it for PAW and +U."""
@@ -14,16 +16,17 @@ class LastDensity:
     """Keeps the files of one density for cells of the same atoms in the same order."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: OwnFolder | None = None
         self._atoms = ""
 
     def keep(self, cell: Atoms, save: Path) -> None:
         """Take the density out of pw.x's save folder."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="density-", dir=save.parents[3])
-        kept = Path(self._folder.name)
+            self._folder = OwnFolder(save.parents[3], "density")
+            weakref.finalize(self, self._folder.remove)
+        kept = self._folder.path
         self._atoms = ""
-        for old in kept.iterdir():
+        for old in self._files():
             old.unlink()
         for pattern in _FILES:
             for path in save.glob(pattern):
@@ -38,8 +41,12 @@ class LastDensity:
         """Copy the density into a new save folder."""
         assert self._folder is not None
         save.mkdir(parents=True, exist_ok=True)
-        for path in Path(self._folder.name).iterdir():
+        for path in self._files():
             shutil.copyfile(path, save / path.name)
+
+    def _files(self) -> list[Path]:
+        assert self._folder is not None
+        return [path for path in self._folder.path.iterdir() if path.name != LOCK]
 
 
 def _atoms(cell: Atoms) -> str:

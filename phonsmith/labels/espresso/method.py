@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.data import atomic_numbers, ground_state_magnetic_moments
 
-from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.born import born_file
 from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
-from phonsmith.labels.espresso.born import born_text
+from phonsmith.labels.espresso.born import tensors
 from phonsmith.labels.espresso.density import LastDensity
 from phonsmith.labels.espresso.inputs import (
     Subject,
@@ -37,10 +37,11 @@ from phonsmith.stages import VERSIONS
 
 if TYPE_CHECKING:
     from phonsmith.labels.methods import Allocation
-    from phonsmith.relaxation import RelaxationResult
 
 KEEP = ("*.pwi", "*.pwo", "*.phi", "*.pho", "CRASH")
 """Files of a failed run that stay."""
+SAID = ("*.pwo", "*.pho", "CRASH")
+"""Those in which the programs say what is wrong."""
 
 
 class EspressoMethod:
@@ -67,21 +68,25 @@ class EspressoMethod:
         """Version of pw.x."""
         return self.runner.version()
 
-    def fingerprint(self) -> str:
-        """Settings, checksums of the pseudopotentials, and version of pw.x, as canonical JSON."""
+    def fingerprint(self, elements: Iterable[str]) -> str:
+        """Settings, checksums of the pseudopotentials, and version of pw.x, as canonical JSON.
+
+        Pseudopotentials and magnetisation of these elements only.
+        """
+        wanted = sorted(set(elements))
         settings = self.reference.physics()
         del settings["pseudopotentials"]  # names do not matter, contents do
+        magnetization = settings["starting_magnetization"]
+        files = checksums(self.reference.pseudopotentials)
         content = {
             **settings,
-            "pseudopotential_files": checksums(self.reference.pseudopotentials),
+            "elements": wanted,
+            "starting_magnetization": {e: m for e, m in magnetization.items() if e in wanted},
+            "pseudopotential_files": {e: one for e, one in files.items() if e in wanted},
             "code_version": self.version,
             "version": VERSIONS["labels"],
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
-
-    @cached_property
-    def _settings(self) -> str:
-        return settings_name(self.fingerprint())
 
     def elements(self) -> frozenset[str] | None:
         """Elements with a pseudopotential."""
@@ -99,7 +104,7 @@ class EspressoMethod:
             reference.pools,
             from_density=reference.reuse_density and self._density.suits(cell),
         )
-        with run_folder(self.allocation.work, KEEP) as folder:
+        with run_folder(self.allocation.work, KEEP, SAID) as folder:
             subject = Subject(cell, potentials, k_points(reference, cell))
             run = self.runner.converge(subject, start, folder, self._density)
             if reference.reuse_density:
@@ -119,7 +124,7 @@ class EspressoMethod:
         return Provenance(
             code="Quantum ESPRESSO",
             code_version=run.result.version,
-            settings=self._settings,
+            settings=settings_name(self.fingerprint(run.result.atoms.symbols)),
             wall_time_s=wall_time_s,
             cores=self.cores,
             scf_steps=run.result.scf_steps,
@@ -152,7 +157,7 @@ class EspressoMethod:
         moment = float(ground_state_magnetic_moments[atomic_numbers[element]])
         start = Start(atom_namelists(self.reference, potentials[element], moment))
         what = f"the isolated {element} atom"
-        with _told(what), run_folder(self.allocation.work, KEEP) as folder:
+        with _told(what), run_folder(self.allocation.work, KEEP, SAID) as folder:
             run = self.runner.converge(Subject(box, potentials, None), start, folder)
         made = self._provenance(run, time.monotonic() - started)
         return labelled_alone(box, self.name, run.result.energy, made)
@@ -166,12 +171,17 @@ class EspressoMethod:
             A run fails, or the crystal is no insulator.
         """
         potentials = self._potentials(crystal)
-        start = Start(born_namelists(self.reference, potentials), self.reference.pools)
+        settings = born_namelists(self.reference, potentials)
+        start = Start(settings, self.reference.pools, insulator=True)
         subject = Subject(crystal, potentials, mesh(crystal, self.reference.kspacing_per_angstrom))
-        with _told("the run for Born charges"), run_folder(self.allocation.work, KEEP) as folder:
+        with (
+            _told("the run for Born charges"),
+            run_folder(self.allocation.work, KEEP, SAID) as folder,
+        ):
             run = self.runner.converge(subject, start, folder)
             place = run.save.parents[1]
-            return born_text(self.runner.ph(place), crystal)
+            epsilon, charges = tensors(self.runner.ph(place), len(crystal))
+            return born_file(crystal, charges, epsilon)
 
 
 @contextmanager
@@ -180,7 +190,7 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except LabelFailed as failed:
-        raise PhonsmithError(f"Quantum ESPRESSO: {what} fails: {failed}") from None
+        raise failed.for_good(f"Quantum ESPRESSO: {what} fails") from None
 
 
 class Espresso(Calculator):  # type: ignore[misc]

@@ -10,11 +10,15 @@ from phonsmith.labels.readers.pw import Kind
 
 @dataclass(frozen=True)
 class Start:
-    """How a run starts: its namelists, its pools, and whether from an earlier density."""
+    """How a run starts: its namelists, its pools, and whether from an earlier density.
+
+    ``insulator`` says that occupations have to stay fixed, as ph.x wants them for Born charges.
+    """
 
     settings: Namelists
     pools: int = 1
     from_density: bool = False
+    insulator: bool = False
 
     def changed(self, changes: Namelists) -> "Start":
         """The same with other keys in the namelists."""
@@ -70,7 +74,9 @@ LADDER: tuple[Remedy, ...] = (
         ("not converged",),
         "gaussian smearing of 0.001 Ry for fixed occupations",
         lambda start: start.changed({"system": _NARROW}),
-        suits=lambda start: start.settings["system"]["occupations"] == "fixed",
+        suits=lambda start: (
+            start.settings["system"]["occupations"] == "fixed" and not start.insulator
+        ),
     ),
     Remedy(
         ("not converged", "diagonalisation"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ase import Atoms
 
 if TYPE_CHECKING:
+    from phono3py import Phono3py
     from phonopy import Phonopy
 
 
@@ -15,7 +16,8 @@ class Recorded:
 
     ``frames`` are labelled cells (see :mod:`phonsmith.extxyz`); ``crystal`` is the unit cell and
     ``phonon`` holds supercell, displacements and forces, where the format has them. The first
-    frames are the displaced cells of ``phonon``, in its order. ``refused`` says in one line each
+    frames are the displaced cells of ``phonon``, in its order; ``third`` has displacements and forces
+    of third order. ``refused`` says in one line each
     what was left out, and why.
     """
 
@@ -23,3 +25,4 @@ class Recorded:
     crystal: Atoms | None = None
     phonon: "Phonopy | None" = None
     refused: list[str] = field(default_factory=list)
+    third: "Phono3py | None" = None

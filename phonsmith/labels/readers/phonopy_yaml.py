@@ -85,7 +85,9 @@ def read_phono3py(path: Path) -> Recorded:
     else:
         phonon = _phonopy(yaml, yaml.supercell_matrix, path)
         phonon.dataset = _second_order(dataset)
-    return Recorded(frames=frames, crystal=_atoms(phonon.unitcell), phonon=phonon)
+    if yaml.nac_params is not None:
+        third.nac_params = yaml.nac_params
+    return Recorded(frames=frames, crystal=_atoms(phonon.unitcell), phonon=phonon, third=third)
 
 
 def _read_yaml(reader: Any, path: Path) -> Any:

@@ -4,10 +4,9 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from ase import Atoms
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.born import born_file
 from phonsmith.labels.checks import (
     LabelFailed,
     check_label,
@@ -37,7 +37,7 @@ from phonsmith.labels.vasp.inputs import (
     static_tags,
     write_inputs,
 )
-from phonsmith.labels.vasp.running import KEEP, Attempt, accepted, run_vasp
+from phonsmith.labels.vasp.running import KEEP, SAID, Attempt, accepted, run_vasp
 from phonsmith.references import VaspReference, without_shares
 from phonsmith.relaxation import FREE, Load, RelaxationResult, unbalanced_stress
 from phonsmith.settings import Labels, Relaxation
@@ -45,10 +45,6 @@ from phonsmith.stages import VERSIONS
 
 if TYPE_CHECKING:
     from phonsmith.labels.methods import Allocation
-    from phonsmith.relaxation import RelaxationResult
-
-LARGEST_CHARGE_SUM = 0.5
-"""Elementary charges. Born charges of a crystal sum to zero; more than this is no insulator."""
 
 
 class VaspMethod:
@@ -68,15 +64,20 @@ class VaspMethod:
         self.cores = min(reference.cores, allocation.cores)
         self._limit_s = 60 * reference.time_limit_minutes * allocation.attempt
 
-    def fingerprint(self) -> str:
-        """The INCAR of labels, and title and checksum of every POTCAR, as canonical JSON."""
+    def fingerprint(self, elements: Iterable[str]) -> str:
+        """The INCAR of labels, and title and checksum of the POTCARs, as canonical JSON.
+
+        POTCARs and moments of these elements only.
+        """
         reference = self.reference
-        files = self._potcars(reference.potcars)
+        wanted = sorted(set(elements))
+        files = self._potcars(wanted)
         content = {
             "method": "vasp",
             "functional": reference.functional,
             "incar": without_shares(static_tags(reference, self.structure)),
-            "magmom": reference.magmom,
+            "elements": wanted,
+            "magmom": {e: moment for e, moment in reference.magmom.items() if e in wanted},
             "potcars": {
                 element: {"title": file.title, "sha256": file.sha256}
                 for element, file in files.items()
@@ -84,10 +85,6 @@ class VaspMethod:
             "version": VERSIONS["labels"],
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
-
-    @cached_property
-    def _settings(self) -> str:
-        return settings_name(self.fingerprint())
 
     def elements(self) -> frozenset[str] | None:
         """Elements with a POTCAR."""
@@ -97,7 +94,7 @@ class VaspMethod:
 
     def label(self, cell: Atoms) -> Atoms:
         """Free energy, forces and stress of one cell, its atoms in their own order."""
-        with run_folder(self.allocation.work, KEEP) as folder:
+        with run_folder(self.allocation.work, KEEP, SAID) as folder:
             done = self._run(folder, cell, static_tags(self.reference, self.structure))
             frame = done.frame
             if STRESS not in frame.info:
@@ -161,7 +158,7 @@ class VaspMethod:
         return Provenance(
             code="VASP",
             code_version=done.run.version,
-            settings=self._settings,
+            settings=settings_name(self.fingerprint(done.frame.symbols)),
             wall_time_s=done.wall_time_s,
             cores=self.cores,
             scf_steps=done.run.scf_steps,
@@ -187,7 +184,7 @@ class VaspMethod:
             load = Load(fixed_volume=True)
         tags = relaxation_tags(self.reference, self.structure, settings, load)
         steps, last = 0, atoms
-        with run_folder(self.allocation.work, KEEP) as folder:
+        with run_folder(self.allocation.work, KEEP, SAID) as folder:
             for name, strain in (("first", math.inf), ("second", LARGEST_STRAIN)):
                 place = folder / name
                 place.mkdir()
@@ -211,7 +208,7 @@ class VaspMethod:
         box = Atoms(element, positions=[edges / 2], cell=edges, pbc=True)
         with (
             _told(f"the isolated {element} atom"),
-            run_folder(self.allocation.work, KEEP) as folder,
+            run_folder(self.allocation.work, KEEP, SAID) as folder,
         ):
             done = self._run(folder, box, isolated_atom_tags(self.reference, element))
             check_label(done.frame, box, Labels())
@@ -226,7 +223,10 @@ class VaspMethod:
         PhonsmithError
             The run fails, or the crystal is no insulator.
         """
-        with _told("the run for Born charges"), run_folder(self.allocation.work, KEEP) as folder:
+        with (
+            _told("the run for Born charges"),
+            run_folder(self.allocation.work, KEEP, SAID) as folder,
+        ):
             self._attempt(folder, crystal, born_tags(self.reference, self.structure))
             return born_text(folder / "vasprun.xml", crystal)
 
@@ -248,7 +248,7 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except LabelFailed as failed:
-        raise PhonsmithError(f"VASP: {what} fails: {failed}") from None
+        raise failed.for_good(f"VASP: {what} fails") from None
 
 
 def _in_own_order(frame: Atoms, cell: Atoms) -> Atoms:
@@ -281,10 +281,7 @@ def born_text(vasprun: Path, crystal: Atoms) -> str:
     LabelFailed
         The file is not complete, holds no tensors, or they are not those of an insulator.
     """
-    from phonopy.file_IO import get_BORN_lines
     from phonopy.interface.vasp import VasprunxmlExpat
-
-    from phonsmith.supercells import make_phonopy
 
     try:
         with vasprun.open("rb") as stream:
@@ -295,24 +292,7 @@ def born_text(vasprun: Path, crystal: Atoms) -> str:
         raise LabelFailed(f"vasprun.xml: is not complete ({error})") from error
     if charges.shape != (len(crystal), 3, 3) or epsilon.shape != (3, 3):
         raise LabelFailed("vasprun.xml: holds no Born charges and dielectric tensor")
-    if not (np.isfinite(charges).all() and np.isfinite(epsilon).all()):
-        raise LabelFailed("vasprun.xml: Born charges or dielectric tensor are not finite")
-    excess = float(np.abs(charges.sum(axis=0)).max())
-    if excess > LARGEST_CHARGE_SUM or np.linalg.eigvalsh((epsilon + epsilon.T) / 2).min() < 1:
-        raise LabelFailed(
-            f"Born charges sum to {excess:.2g} e, or the dielectric tensor is below 1: more "
-            "k-points are needed, or the crystal is no insulator; set born_charges: false for it"
-        )
-    phonon = make_phonopy(crystal, np.eye(3, dtype=int))
-    own_order = np.argsort(in_vasp_order(crystal))
-    lines = get_BORN_lines(
-        phonon.unitcell,
-        charges[own_order],
-        epsilon,
-        primitive_matrix=phonon.primitive_matrix,
-        supercell_matrix=np.eye(3, dtype=int),
-    )
-    return "\n".join(lines) + "\n"
+    return born_file(crystal, charges[np.argsort(in_vasp_order(crystal))], epsilon)
 
 
 def _largest_force(frame: Atoms, load: Load) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import phonsmith
-from phonsmith.child import Finished, run_child
+from phonsmith.child import Finished, run_child, signal_name
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels.checks import LabelFailed
 from phonsmith.labels.readers.vasp import (
@@ -29,6 +29,9 @@ KEEP = (
     *("custodian.json", CUSTODIAN_LOG, OUTCOME, "error.*.tar.gz"),
 )
 """Files of a failed run that stay; the POTCAR does not."""
+
+SAID = ("vasp.out", "std_err.txt", CUSTODIAN_LOG)
+"""Those in which VASP and custodian say what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,8 @@ def _judge(folder: Path, attempt: Attempt, words: list[str]) -> None:
             raise LabelFailed(reason + after, wants)
     if attempt.returncode in (-9, 137):
         raise LabelFailed(f"killed by SIGKILL, as happens when memory runs out{after}", "memory")
-    if attempt.returncode < 0 or attempt.returncode > 128:
-        number = abs(attempt.returncode) % 128
-        raise LabelFailed(f"VASP was ended by signal {number}{after}")
+    if name := signal_name(attempt.returncode):
+        raise LabelFailed(f"VASP was ended by {name}{after}")
     errors = ", ".join(attempt.corrections[-1]["errors"]) if attempt.corrections else ""
     if errors == "Unconverged":
         raise LabelFailed(f"VASP did not converge{after}")

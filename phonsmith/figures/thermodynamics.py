@@ -1,0 +1,138 @@
+"""Figures of thermodynamics: equations of state, and volume and expansion against temperature."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from phonsmith.figures.style import (
+    BLACK,
+    DOUBLE_COLUMN_INCH,
+    GREY,
+    SINGLE_COLUMN_INCH,
+    Look,
+    looks,
+    style,
+)
+from phonsmith.thermodynamics import Result, at_lowest_pressure
+
+COLUMNS = 3
+PANEL_HEIGHT_INCH = 2.1
+Panels: TypeAlias = NDArray[Any]
+"""Axes, (panels, rows of each)."""
+REFERENCE = Look("reference", BLACK, "o")
+
+
+def look_of(method: str, fits: Mapping[str, Look]) -> Look:
+    """The look of a method: black for the reference, that of the fit else."""
+    return REFERENCE if method == "reference" else fits[method.partition("/")[0]]
+
+
+def by_structure(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """The results that there are, by structure, in the order given."""
+    found: dict[str, list[Result]] = {}
+    for one in results:
+        found.setdefault(one.structure, []).append(one)
+    return found
+
+
+def draw_equations_of_state(results: Sequence[Result], labels: Mapping[str, str]) -> Figure:
+    """Energy against volume, one panel for each structure; energies from each method's minimum.
+
+    Crosses are volumes with imaginary modes.
+    """
+    with style():
+        panels, fits = by_structure(results), looks(labels)
+        figure, axes = grid(len(panels), 1)
+        for (structure, ones), panel in zip(panels.items(), axes[:, 0], strict=False):
+            for one in ones:
+                look, state = look_of(one.method, fits), one.equation_of_state("vinet")
+                if state is None:
+                    continue
+                volumes = np.array([v.volume_angstrom3_per_atom for v in one.volumes])
+                energies = np.array([v.energy_ev_per_atom for v in one.volumes])
+                unstable = np.array([bool(v.imaginary_share) for v in one.volumes])
+                line = np.linspace(volumes.min(), volumes.max(), 200)
+                rest = state.energy_ev_per_atom
+                panel.plot(line, 1000 * (state.energy(line) - rest), color=look.colour)
+                for chosen, marker in ((~unstable, look.marker), (unstable, "x")):
+                    panel.plot(
+                        volumes[chosen],
+                        1000 * (energies[chosen] - rest),
+                        color=look.colour,
+                        marker=marker,
+                        ms=3,
+                        ls="none",
+                    )
+                panel.plot([], [], color=look.colour, marker=look.marker, ms=3, label=look.label)
+            _lacking(panel, ones)
+            panel.set_title(structure)
+            panel.set_xlabel("Volume (Å³ per atom)")
+            panel.set_ylabel("Energy (meV per atom)")
+        legend_of(figure, axes)
+    return figure
+
+
+def draw_thermal_expansion(results: Sequence[Result], labels: Mapping[str, str]) -> Figure:
+    """Volume, and its thermal expansion, against temperature at the lowest pressure given."""
+    with style():
+        panels, fits = by_structure(results), looks(labels)
+        figure, axes = grid(len(panels), 2)
+        for (structure, ones), (above, below) in zip(panels.items(), axes, strict=False):
+            for one in ones:
+                found = at_lowest_pressure(one)
+                if found is None:
+                    continue
+                look = look_of(one.method, fits)
+                line = {"color": look.colour, "label": look.label}
+                above.plot(found.temperature_k, found.volume_angstrom3_per_atom, **line)
+                # the first and the last are one-sided differences
+                expansion = 1e6 * np.array(found.thermal_expansion_per_k)
+                below.plot(found.temperature_k, expansion, **line)
+            _lacking(above, [one for one in ones if at_lowest_pressure(one) is None])
+            above.set_title(structure)
+            above.set_ylabel("Volume (Å³ per atom)")
+            below.set_ylabel("Expansion of volume (10⁻⁶/K)")
+            below.set_xlabel("Temperature (K)")
+            below.axhline(0, color=GREY, lw=0.5)
+        legend_of(figure, axes)
+    return figure
+
+
+def grid(panels: int, rows_each: int) -> tuple[Figure, Panels]:
+    """A figure with so many panels side by side, ``rows_each`` below each other: (panels, rows)."""
+    columns = min(COLUMNS, panels)
+    bands = math.ceil(panels / columns)
+    width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH
+    height = PANEL_HEIGHT_INCH * bands * rows_each + 0.3
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = np.asarray(figure.subplots(bands * rows_each, columns, squeeze=False), dtype=object)
+    # (band, row, column) → (band, column, row)
+    axes = axes.reshape(bands, rows_each, columns).transpose(0, 2, 1).reshape(-1, rows_each)
+    for unused in axes[panels:].flat:
+        unused.set_axis_off()
+    return figure, axes
+
+
+def legend_of(figure: Figure, axes: Panels) -> None:
+    """One legend above all panels, every label once."""
+    found: dict[str, Any] = {}
+    for panel in axes.flat:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        columns = min(len(found), 4)
+        figure.legend(found.values(), found.keys(), loc="outside upper left", ncols=columns)
+
+
+def _lacking(panel: Axes, ones: Sequence[Result]) -> None:
+    """Say which methods have no result here."""
+    names = [one.method.partition("/")[0] for one in ones if one.reason or not one.volumes]
+    if names:
+        text = "no result: " + ", ".join(key for key, _ in groupby(names))
+        panel.text(0.03, 0.03, text, transform=panel.transAxes, fontsize=6, color=GREY)

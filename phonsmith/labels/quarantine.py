@@ -1,0 +1,83 @@
+"""Labels that failed: on record, counted, and told."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ase import Atoms
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.labels.checks import identity
+
+Record = Mapping[str, Any]
+"""A failure as :meth:`phonsmith.labels.methods.Failure.as_dict` gives it."""
+
+
+def taken_up(
+    labels: Sequence[Atoms], failures: Sequence[Record], again: Sequence[Atoms]
+) -> tuple[list[Atoms], list[Record]]:
+    """Labels and failures, with the labels of failed cells that were tried ``again`` by themselves.
+
+    What is labelled already stays as it is.
+    """
+    there = {_name(identity(label)) for label in labels}
+    new = {_name(identity(label)): label for label in again}
+    added = [label for name, label in new.items() if name not in there]
+    return [*labels, *added], [one for one in failures if _name(one) not in new]
+
+
+def _name(one: Record) -> tuple[Any, ...]:
+    return one["structure"], one["generation"], one["index"]
+
+
+def require_labels(labelled: int, failures: Sequence[Record], fraction: float, what: str) -> None:
+    """Stop where too many labels are missing for the rest to be worth going on with.
+
+    Raises
+    ------
+    PhonsmithError
+        Fewer than ``fraction`` of the cells are labelled: how many failed, of which structures,
+        and the most frequent reasons.
+    """
+    asked = labelled + len(failures)
+    if not failures or labelled >= fraction * asked:
+        return
+    where = Counter(str(one["structure"]) for one in failures)
+    reasons = Counter(_short(one["reason"]) for one in failures)
+    raise PhonsmithError(
+        f"{what}: {labelled} of {asked} cells are labelled, {100 * labelled / asked:.3g} % where "
+        f"labels.min_label_fraction asks for {100 * fraction:g} %; "
+        f"failed: {_counted(where)}; reasons: {_counted(reasons)}; the target `failures` of "
+        "snakemake lists them all and how to try each again, or lower labels.min_label_fraction"
+    )
+
+
+def _short(reason: str) -> str:
+    """A reason without what differs from cell to cell: the place of the files that stay."""
+    return " ".join(str(reason).split(" (see ")[0].split())[:160]
+
+
+def _counted(numbers: Counter[str]) -> str:
+    most = numbers.most_common(3)
+    more = [f"{len(numbers) - len(most)} more"] if len(numbers) > len(most) else []
+    return ", ".join([*(f"{name} ({count})" for name, count in most), *more])
+
+
+def in_words(failures: Iterable[Record]) -> str:
+    """The list of failures for people: each with its reason, last lines, and how to try it again.
+
+    Lines of a code's output stand indented below.
+    """
+    blocks = []
+    for one in failures:
+        part = f", {one['part']} set" if one.get("part") else ""
+        cell = f"cell {one['index']}" if one["index"] >= 0 else "a cell"
+        lines = [
+            f"{one['structure']}, generation {one['generation']}, {one['kind']} {cell}{part}",
+            f"  {' '.join(str(one['reason']).split())}",
+            *(f"    | {line}" for line in str(one.get("output", "")).splitlines()),
+        ]
+        if one.get("again"):
+            lines.append(f"  again, alone: {one['again']}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)

@@ -1,0 +1,81 @@
+"""What jobs of a DFT code ask a cluster for: from the cost model, where the cells are known.
+
+The model may be wrong by a factor of two (:mod:`phonsmith.costs`), so that jobs ask for more than
+it says: a short request starts earlier, but one that is too short costs a second try.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ase import Atoms
+
+from phonsmith.costs import (
+    BORN_RUNS,
+    RELAXATION_STEPS,
+    Cost,
+    ElectronicSize,
+    electronic_size,
+    isolated_atom_size,
+    plane_wave_cost,
+)
+from phonsmith.references import DftReference
+
+MEMORY_FACTOR = 1.5
+TIME_FACTOR = 3.0
+JOB_MINUTES = 10.0
+"""Beside the runs: starting, loading libraries, a slow file system."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Memory of one run in MB, and minutes of the whole job."""
+
+    memory_mb: int
+    minutes: int
+
+
+def need_of_labels(
+    cells: Sequence[Atoms],
+    reference: DftReference,
+    structure: str,
+    *,
+    batches: int = 1,
+    side_by_side: int = 1,
+) -> Need:
+    """What one of so many jobs needs that label these cells, some side by side.
+
+    Cells of the same kind and number of atoms cost the same: one of each is looked at.
+    """
+    kinds = {(cell.info.get("kind"), len(cell)): cell for cell in cells}
+    sizes = [electronic_size(cell, reference, structure) for cell in kinds.values()]
+    rounds = math.ceil(math.ceil(len(cells) / batches) / side_by_side)
+    return _need([_cost(one, reference) for one in sizes], rounds, reference)
+
+
+def need_of_crystal(crystal: Atoms, reference: DftReference, structure: str) -> Need:
+    """What a relaxation or Born charges of a crystal need."""
+    runs = max(RELAXATION_STEPS, BORN_RUNS)
+    size = electronic_size(crystal, reference, structure)
+    return _need([_cost(size, reference)], runs, reference)
+
+
+def need_of_atoms(elements: Iterable[str], reference: DftReference) -> Need:
+    """What isolated atoms need, one after the other."""
+    elements = sorted(set(elements))
+    costs = [_cost(isolated_atom_size(one, reference), reference) for one in elements]
+    return _need(costs, len(elements), reference)
+
+
+def _cost(size: ElectronicSize, reference: DftReference) -> Cost:
+    return plane_wave_cost(reference).run(size, reference.cores)
+
+
+def _need(costs: Sequence[Cost], rounds: int, reference: DftReference) -> Need:
+    """So many rounds of the longest run, on the cores that a run has."""
+    memory = max((cost.memory_mb or 0.0 for cost in costs), default=0.0)
+    longest = max((cost.core_seconds or 0.0 for cost in costs), default=0.0) / reference.cores
+    return Need(
+        memory_mb=math.ceil(MEMORY_FACTOR * memory / 100) * 100,
+        minutes=math.ceil(JOB_MINUTES + TIME_FACTOR * rounds * longest / 60),
+    )

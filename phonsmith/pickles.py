@@ -1,0 +1,49 @@
+"""Pickled models: loading one runs whatever code it holds, so that only known ones are loaded."""
+
+from pathlib import Path
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.files import read_json
+from phonsmith.sources import sha256_of
+
+RECORD = "potential.json"
+"""Beside the folder of a trained model; tells its checksum."""
+
+
+def require_known(path: Path, sha256: str | None, trust: bool) -> None:
+    """Refuse a model file that nobody answers for; call it before the file is loaded.
+
+    Known is a file with the checksum that is stated (``sha256``) or that was put on record when
+    this pipeline trained it; with ``trust``, any.
+
+    Raises
+    ------
+    PhonsmithError
+        The checksum is not known, or another one.
+    """
+    expected = sha256 or on_record(path)
+    if trust and sha256 is None:
+        return
+    found = sha256_of(path)
+    if expected is None:
+        raise PhonsmithError(
+            f"{path}: not loaded, since a model file can hold code that runs when it is loaded; if "
+            f"you know where it is from, say `sha256: {found}` or `trust: true` beside it"
+        )
+    if found != expected:
+        raise PhonsmithError(
+            f"{path}: not loaded, its checksum differs: SHA-256 is {found}, expected was "
+            f"{expected}; replace the file or correct `sha256`"
+        )
+
+
+def on_record(path: Path) -> str | None:
+    """The checksum that a model of this pipeline had when it was trained; None of others."""
+    record = path.parent.parent / RECORD
+    try:
+        source = read_json(record)["source"]
+        if (record.parent / source["model"]).resolve() == path.resolve():
+            return str(source["sha256"]) if source["sha256"] else None
+    except (PhonsmithError, OSError, KeyError, TypeError):
+        pass
+    return None

@@ -1,0 +1,538 @@
+"""Thermodynamics of a crystal by one method, be it the reference or a fit.
+
+The crystal is relaxed at several volumes around its own minimum, with the volume held, and has its
+phonons at each of them. From these come the equation of state without vibrations, the harmonic free
+energy at the minimum, and the quasi-harmonic Gibbs energy at pressures (phonopy's ``run_qha``).
+
+Everything is per atom; ``atoms_per_formula_unit`` takes it to formula units. Free energies of
+vibrations hold the zero-point energy. Energies of different methods have different zeros: compare
+structures within one method, never methods.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from ase.units import GPa, kJ, mol
+from numpy.typing import NDArray
+from pydantic import Field
+
+from phonsmith.applications import Thermodynamics
+from phonsmith.benchmarks import Record
+from phonsmith.equations_of_state import (
+    FORMS,
+    EquationOfState,
+    fit_equation_of_state,
+)
+from phonsmith.errors import MissingLabels, UnusablePotential
+from phonsmith.files import read_json, write_json
+from phonsmith.labels.checks import LabelFailed
+from phonsmith.relaxation import Load, compare
+from phonsmith.settings import Displaced, Labels, Relaxation
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from phonopy import Phonopy
+
+    from phonsmith.labels import LabelStore, ReferenceMethod
+
+_KJ_PER_MOL = kJ / mol  # in eV
+
+LEAST_VOLUMES = 5
+"""What an equation of state and phonopy's polynomials of fourth degree need."""
+STEPS_OF_WIDENING = 2
+"""Volumes that are added at an end where the volume at equilibrium is not bracketed."""
+
+
+# --- what comes out -------------------------------------------------------------------------
+
+
+class VolumePoint(Record):
+    """One volume: energy without vibrations, and how stable its phonons are.
+
+    ``imaginary_share`` is the share of modes below minus the tolerance. ``reason`` says why a
+    volume is not used, and is empty where it is.
+    """
+
+    volume_angstrom3_per_atom: float
+    energy_ev_per_atom: float
+    minimum_frequency_thz: float | None = None
+    imaginary_share: float | None = None
+    reason: str = ""
+
+
+class Harmonic(Record):
+    """Vibrations at the minimum of the energy; one number for each temperature.
+
+    Without the imaginary modes, whose share is stated.
+    """
+
+    volume_angstrom3_per_atom: float
+    energy_ev_per_atom: float
+    minimum_frequency_thz: float
+    imaginary_share: float
+    temperature_k: list[float]
+    free_energy_ev_per_atom: list[float]
+    """Of the vibrations alone."""
+    entropy_j_per_mol_k: list[float]
+    """Per mole of atoms, as the heat capacity."""
+    heat_capacity_v_j_per_mol_k: list[float]
+
+
+class QuasiHarmonic(Record):
+    """Equilibrium at one pressure; one number for each temperature up to the last bracketed one."""
+
+    pressure_gpa: float
+    temperature_k: list[float]
+    gibbs_ev_per_atom: list[float]
+    """E + F(vibrations) + pV."""
+    volume_angstrom3_per_atom: list[float]
+    thermal_expansion_per_k: list[float]
+    """Of the volume; that of lengths of a cubic crystal is a third."""
+    bulk_modulus_gpa: list[float]
+    """Isothermal."""
+    entropy_j_per_mol_k: list[float]
+    heat_capacity_p_j_per_mol_k: list[float]
+    heat_capacity_v_j_per_mol_k: list[float]
+    grueneisen: list[float]
+
+
+class Result(Record):
+    """Thermodynamics of one structure by one method, or the reason why there is none."""
+
+    structure: str
+    method: str
+    formula: str
+    atoms_per_formula_unit: int
+    reason: str = ""
+    notes: list[str] = Field(default_factory=list)
+    volumes: list[VolumePoint] = Field(default_factory=list)
+    equations_of_state: list[EquationOfState] = Field(default_factory=list)
+    harmonic: Harmonic | None = None
+    quasi_harmonic: list[QuasiHarmonic] = Field(default_factory=list)
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON."""
+        write_json(path, self.model_dump())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        return cls.model_validate(read_json(path))
+
+    def equation_of_state(self, form: str) -> EquationOfState | None:
+        """The equation of state of this form, if it could be fitted."""
+        return next((one for one in self.equations_of_state if one.form == form), None)
+
+
+# --- how it is computed ---------------------------------------------------------------------
+
+
+@dataclass
+class Crystal:
+    """A crystal and what computes it: the method, its supercell, and where labels are kept.
+
+    ``template`` has supercell, primitive cell, masses and non-analytical correction of the
+    reference phonons.
+    """
+
+    structure: str
+    atoms: "Atoms"
+    template: "Phonopy"
+    method: "ReferenceMethod"
+    relaxation: Relaxation
+    displaced: Displaced
+    labels: Labels
+    store: "LabelStore | None" = None
+    cores: int = 1
+
+    def at_rest(self) -> "Atoms":
+        """The crystal as the method relaxes it without pressure.
+
+        Raises
+        ------
+        UnusablePotential
+            It does not relax, or becomes another crystal.
+        """
+        return self._relaxed(self.atoms, Load())[0]
+
+    def at_volume(self, atoms: "Atoms", volume: float) -> tuple["Atoms", float]:
+        """The crystal relaxed at a volume of its cell (Å³), and its energy (eV).
+
+        Raises
+        ------
+        UnusablePotential
+            It does not relax, or becomes another crystal.
+        """
+        scaled = atoms.copy()
+        scaled.set_cell(atoms.cell[:] * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
+        return self._relaxed(scaled, Load(fixed_volume=True))
+
+    def _relaxed(self, atoms: "Atoms", load: Load) -> tuple["Atoms", float]:
+        from phonsmith.structures import symmetrized
+
+        try:
+            found = self.method.relax(atoms, self.relaxation, load)
+        except LabelFailed as failed:
+            if failed.wants:
+                raise
+            raise UnusablePotential(f"{self.structure}: {failed}") from failed
+        verdict = compare(atoms, found, self.relaxation)
+        if verdict.reason:
+            raise UnusablePotential(f"{self.structure}: {verdict.reason}")
+        if found.energy_ev is None:
+            raise UnusablePotential(f"{self.structure}: the method gives no energy")
+        return symmetrized(found.atoms, self.relaxation.symprec_angstrom), found.energy_ev
+
+    def phonons(self, atoms: "Atoms") -> "Phonopy":
+        """Phonons of the crystal in a cell, under the conditions of the template.
+
+        Raises
+        ------
+        MissingLabels
+            A displaced cell could not be labelled.
+        """
+        from phonsmith.labels import label_cells
+        from phonsmith.phonons import phonons_like
+
+        def forces(cells: Sequence["Atoms"]) -> list[NDArray[np.float64]]:
+            from phonsmith.extxyz import FORCES
+
+            named = [
+                _named(cell, self.structure, index, len(self.template.supercell))
+                for index, cell in enumerate(cells)
+            ]
+            frames, failures = label_cells(named, self.method, self.labels, self.store, self.cores)
+            if failures:
+                raise MissingLabels(f"{self.structure}: {failures[0].reason}")
+            return [frame.arrays[FORCES] for frame in frames]
+
+        return phonons_like(self.template, atoms, self.displaced, forces)
+
+
+def _named(cell: "Atoms", structure: str, index: int, atoms: int) -> "Atoms":
+    cell.info = {"structure": structure, "kind": "displaced", "generation": 0, "index": index}
+    return cell
+
+
+@dataclass
+class _Point:
+    """A volume of the cell (Å³) with its crystal, energy (eV per cell) and phonons."""
+
+    volume: float
+    atoms: "Atoms"
+    energy: float
+    phonon: Any = None
+    minimum: float | None = None
+    share: float | None = None
+    reason: str = ""
+
+
+@dataclass
+class _Curve:
+    """Points in the order of their volumes, widened at either end on demand."""
+
+    crystal: Crystal
+    settings: Thermodynamics
+    tolerance_thz: float
+    mesh: Sequence[int]
+    points: list[_Point] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rest: float = 0.0
+
+    @property
+    def used(self) -> list[_Point]:
+        return [one for one in self.points if not one.reason]
+
+    def begin(self) -> None:
+        """The crystal at rest, and the first volumes around it."""
+        atoms = self.crystal.at_rest()
+        self.rest = atoms.get_volume()
+        low, high = (percent / 100 for percent in self.settings.first_volumes_percent)
+        factors = np.linspace(1 + low, 1 + high, self.settings.volumes)
+        self.step = float(factors[1] - factors[0])
+        near = int(np.argmin(np.abs(factors - 1)))
+        for index in [*range(near, len(factors)), *range(near - 1, -1, -1)]:
+            neighbour = self._nearest(factors[index] * self.rest, atoms)
+            self._add(factors[index] * self.rest, neighbour)
+
+    def _nearest(self, volume: float, otherwise: "Atoms") -> "Atoms":
+        if not self.used:
+            return otherwise
+        return min(self.used, key=lambda one: abs(one.volume - volume)).atoms
+
+    def widen(self, upwards: bool) -> bool:
+        """Add volumes at one end; whether one of them can be used."""
+        end = self.points[-1 if upwards else 0].volume / self.rest
+        added = False
+        for number in range(1, STEPS_OF_WIDENING + 1):
+            factor = end + (number if upwards else -number) * self.step
+            if abs(factor - 1) > self.settings.largest_volume_change_percent / 100 + 1e-9:
+                break
+            point = self._add(factor * self.rest, self._nearest(factor * self.rest, None))
+            added = added or not point.reason
+        return added
+
+    def _add(self, volume: float, start: Any) -> _Point:
+        try:
+            atoms, energy = self.crystal.at_volume(start, volume)
+            point = _Point(volume, atoms, energy)
+            if self.settings.quasi_harmonic:
+                self._vibrate(point)
+        except (UnusablePotential, MissingLabels) as error:
+            point = _Point(volume, start, float("nan"), reason=str(error))
+        self.points.append(point)
+        self.points.sort(key=lambda one: one.volume)
+        return point
+
+    def _vibrate(self, point: _Point) -> None:
+        point.phonon = self.crystal.phonons(point.atoms)
+        point.minimum, point.share = stability(point.phonon, self.mesh, self.tolerance_thz)
+        if point.share and self.settings.imaginary != "report":
+            point.reason = (
+                f"{100 * point.share:.2g} % of its modes are imaginary, down to "
+                f"{point.minimum:.2f} THz"
+            )
+
+
+def thermodynamics(
+    crystal: Crystal, settings: Thermodynamics, *, method: str, tolerance_thz: float
+) -> Result:
+    """Equation of state, harmonic and quasi-harmonic free energies of a crystal by one method.
+
+    Volumes are added until the volume at equilibrium at the highest temperature and at all
+    pressures lies between the outermost ones, or until the largest change of volume is reached:
+    then the notes say up to which temperature it does.
+    """
+    empty = no_result(crystal.structure, method, crystal.atoms, "")
+    mesh = odd_mesh(crystal.template, settings.mesh_length_angstrom)
+    curve = _Curve(crystal, settings, tolerance_thz, mesh)
+    try:
+        curve.begin()
+        if settings.imaginary == "stop":
+            _require_stable(curve)
+        harmonic = _harmonic(crystal, curve, settings)
+        quasi_harmonic = _quasi_harmonic(curve, settings) if settings.quasi_harmonic else []
+        if not settings.quasi_harmonic:
+            _bracket_rest(curve)
+    except (UnusablePotential, MissingLabels) as error:
+        return empty.model_copy(update={"reason": str(error), "volumes": _volumes(curve)})
+    states = []
+    for form in FORMS:
+        try:
+            states.append(_equation_of_state(curve.points, form))
+        except UnusablePotential as error:
+            curve.notes.append(f"{form}: {error}")
+    return empty.model_copy(
+        update={
+            "notes": curve.notes,
+            "volumes": _volumes(curve),
+            "equations_of_state": states,
+            "harmonic": harmonic,
+            "quasi_harmonic": quasi_harmonic,
+        }
+    )
+
+
+def no_result(structure: str, method: str, atoms: "Atoms", reason: str) -> Result:
+    """What stands for a structure without results: the reason why."""
+    formula, count = formula_unit(atoms)
+    return Result(
+        structure=structure,
+        method=method,
+        formula=formula,
+        atoms_per_formula_unit=count,
+        reason=reason,
+    )
+
+
+def formula_unit(atoms: "Atoms") -> tuple[str, int]:
+    """Reduced formula of a crystal, and how many atoms it has."""
+    formula, units = atoms.symbols.formula.reduce()
+    return f"{formula:metal}", len(atoms) // units
+
+
+def odd_mesh(phonon: "Phonopy", length_angstrom: float) -> list[int]:
+    """Odd numbers of q points, for a length that stands for a density: Γ is one of them."""
+    from phonopy.phonon.grid import length2mesh
+
+    numbers = length2mesh(length_angstrom, phonon.primitive.cell)
+    return [int(number) | 1 for number in numbers]
+
+
+def stability(phonon: "Phonopy", mesh: Sequence[int], tolerance_thz: float) -> tuple[float, float]:
+    """Lowest frequency on a mesh (THz), and the share of modes below minus the tolerance."""
+    found = phonon.run_mesh(mesh)
+    weights = np.asarray(found.weights, dtype=float)[:, None]
+    imaginary = found.frequencies < -tolerance_thz
+    share = float((imaginary * weights).sum() / (weights.sum() * imaginary.shape[1]))
+    return float(found.frequencies.min()), share
+
+
+def _volumes(curve: _Curve) -> list[VolumePoint]:
+    atoms = len(curve.crystal.atoms)
+    return [
+        VolumePoint(
+            volume_angstrom3_per_atom=one.volume / atoms,
+            energy_ev_per_atom=one.energy / atoms,
+            minimum_frequency_thz=one.minimum,
+            imaginary_share=one.share,
+            reason=one.reason,
+        )
+        for one in curve.points
+        if np.isfinite(one.energy)
+    ]
+
+
+def _equation_of_state(points: Sequence[_Point], form: Any) -> EquationOfState:
+    good = [one for one in points if np.isfinite(one.energy)]
+    atoms = len(good[0].atoms) if good else 1
+    return fit_equation_of_state(
+        [one.volume / atoms for one in good], [one.energy / atoms for one in good], form
+    )
+
+
+def _require_stable(curve: _Curve) -> None:
+    for one in curve.points:
+        if one.share:
+            raise UnusablePotential(
+                f"imaginary modes at {one.volume / len(one.atoms):.3f} Å³ per atom: {one.reason}"
+            )
+
+
+def _bracket_rest(curve: _Curve) -> None:
+    """Widen until the minimum of the energy is bracketed."""
+    while True:
+        good = [one for one in curve.points if np.isfinite(one.energy)]
+        lowest = min(good, key=lambda one: one.energy)
+        if good[0] is not lowest is not good[-1]:
+            return
+        if not curve.widen(upwards=lowest is good[-1]):
+            return
+
+
+# --- vibrations -----------------------------------------------------------------------------
+
+
+def _temperatures(settings: Thermodynamics) -> NDArray[np.float64]:
+    step = settings.temperature_step_kelvin
+    return np.asarray(np.arange(0, settings.max_temperature_kelvin + 1e-6 * step, step))
+
+
+def _harmonic(crystal: Crystal, curve: _Curve, settings: Thermodynamics) -> Harmonic:
+    """Vibrations in the cell at rest."""
+    start = curve._nearest(curve.rest, None)
+    if start is None:
+        raise UnusablePotential(curve.points[0].reason)
+    atoms, energy = crystal.at_volume(start, curve.rest)
+    phonon = crystal.phonons(atoms)
+    minimum, share = stability(phonon, curve.mesh, curve.tolerance_thz)
+    temperatures = _temperatures(settings)
+    found = phonon.run_thermal_properties(temperatures=temperatures, exclude_gamma_acoustic=True)
+    per_atom = 1 / len(phonon.primitive)
+    return Harmonic(
+        volume_angstrom3_per_atom=curve.rest / len(atoms),
+        energy_ev_per_atom=energy / len(atoms),
+        minimum_frequency_thz=minimum,
+        imaginary_share=share,
+        temperature_k=temperatures.tolist(),
+        free_energy_ev_per_atom=_list(found.free_energy * _KJ_PER_MOL * per_atom),
+        entropy_j_per_mol_k=_list(found.entropy * per_atom),
+        heat_capacity_v_j_per_mol_k=_list(found.heat_capacity * per_atom),
+    )
+
+
+def _quasi_harmonic(curve: _Curve, settings: Thermodynamics) -> list[QuasiHarmonic]:
+    """Equilibrium at all pressures; widens the volumes until all are bracketed."""
+    while True:
+        found = [_at_pressure(curve, settings, pressure) for pressure in settings.pressures_gpa]
+        low, high = (curve.used[end].volume for end in (0, -1))
+        atoms = len(curve.crystal.atoms)
+        above = any(np.any(volumes * atoms >= high) for volumes, _ in found)
+        below = any(np.any(volumes * atoms <= low) for volumes, _ in found)
+        wider = (above and curve.widen(upwards=True)) or (below and curve.widen(upwards=False))
+        if not wider:
+            break
+    results = []
+    for pressure, (volumes, make) in zip(settings.pressures_gpa, found, strict=True):
+        inside = (volumes * atoms > low) & (volumes * atoms < high)
+        last = int(np.argmin(inside)) if not inside.all() else len(inside)
+        if last < len(inside):
+            curve.notes.append(
+                f"{pressure:g} GPa: the volume at equilibrium is bracketed up to "
+                f"{_temperatures(settings)[last - 1]:g} K only"
+                if last
+                else f"{pressure:g} GPa: the volume at equilibrium is not bracketed"
+            )
+        if last:
+            results.append(make(last))
+    return results
+
+
+def _at_pressure(
+    curve: _Curve, settings: Thermodynamics, pressure: float
+) -> tuple[NDArray[np.float64], Any]:
+    """Volumes at equilibrium (Å³ per atom), and a function that gives the first so many results."""
+    from phonopy import run_qha
+
+    points = curve.used
+    if len(points) < LEAST_VOLUMES:
+        reasons = [one.reason for one in curve.points if one.reason]
+        raise UnusablePotential(
+            f"{len(points)} volumes are left, {LEAST_VOLUMES} are needed"
+            + (f": {reasons[0]}" if reasons else "")
+        )
+    temperatures = _temperatures(settings)
+    step = temperatures[1] - temperatures[0]
+    atoms = len(points[0].phonon.primitive)
+    per_cell = len(points[0].atoms) / atoms
+    try:
+        found = run_qha(
+            [one.phonon for one in points],
+            # the derivatives take one temperature more
+            [*temperatures, temperatures[-1] + step],
+            [one.energy / per_cell for one in points],
+            mesh=curve.mesh,
+            pressure=pressure,
+            eos=settings.equation_of_state.replace("-", "_"),
+            exclude_gamma_acoustic=True,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UnusablePotential(f"quasi-harmonic approximation: {error}") from error
+    cv = [0.0] + [
+        float(np.polyval(coefficients, volume))
+        for coefficients, volume in zip(
+            found.heat_capacity_P.volume_cv_parameters, found.equilibrium_volumes[1:], strict=True
+        )
+    ]
+    in_joule = 1000 / _KJ_PER_MOL / atoms
+
+    def first(count: int) -> QuasiHarmonic:
+        def part(values: Any, factor: float = 1.0) -> list[float]:
+            return _list(np.asarray(values)[:count] * factor)
+
+        return QuasiHarmonic(
+            pressure_gpa=pressure,
+            temperature_k=part(found.temperatures),
+            gibbs_ev_per_atom=part(found.gibbs_free_energies, 1 / atoms),
+            volume_angstrom3_per_atom=part(found.equilibrium_volumes, 1 / atoms),
+            thermal_expansion_per_k=part(found.thermal_expansion),
+            bulk_modulus_gpa=part(found.bulk_moduli, 1 / GPa),
+            entropy_j_per_mol_k=part(found.entropy_temperature, in_joule),
+            heat_capacity_p_j_per_mol_k=part(found.heat_capacity_P.heat_capacities, in_joule),
+            heat_capacity_v_j_per_mol_k=part(cv, in_joule),
+            grueneisen=part(found.gruneisen_parameters),
+        )
+
+    return np.asarray(found.equilibrium_volumes) / atoms, first
+
+
+def _list(values: Any) -> list[float]:
+    return [float(value) for value in np.asarray(values)]
+
+
+def at_lowest_pressure(one: Result) -> QuasiHarmonic | None:
+    """The equilibrium at the pressure nearest to zero, if there is any."""
+    return min(one.quasi_harmonic, key=lambda part: abs(part.pressure_gpa), default=None)

@@ -1,0 +1,310 @@
+"""Third-order force constants by phono3py: which cells are labelled, and what follows from them.
+
+Everything is computed under the conditions of the harmonic phonons of the same method
+(:mod:`phonsmith.phonons`): same crystal, primitive cell, masses and non-analytical correction.
+Second-order force constants are taken from there, since they know a larger supercell. Third-order
+ones come from a supercell of their own, in one of two ways:
+
+displacements
+    One atom displaced, or two, as many cells as symmetry asks for (A. Togo, L. Chaput, I. Tanaka,
+    Phys. Rev. B 91, 094306 (2015)).
+fit
+    Few cells with all atoms displaced in random directions, and a fit by symfc (A. Seko, A. Togo,
+    Phys. Rev. B 110, 214302 (2024)).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from phonsmith.applications import ThirdOrder
+from phonsmith.errors import MissingLabels, PhonsmithError, UnusablePotential
+from phonsmith.extxyz import FORCES
+from phonsmith.files import replacing
+from phonsmith.settings import Supercells
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from phono3py import Phono3py
+    from phonopy import Phonopy
+
+SAFETY = 4
+"""Equations for each unknown in a fit, phono3py's default."""
+
+
+def new_phono3py(
+    phonon: "Phonopy", matrix: Any, mesh_of: Literal["primitive", "unit"] = "primitive"
+) -> "Phono3py":
+    """phono3py on the crystal of harmonic phonons, without displacements.
+
+    ``matrix`` (3, 3) is that of the third-order supercell, phonopy's convention (vectors in
+    columns). With ``mesh_of`` "unit" the unit cell takes the place of the primitive cell.
+    """
+    from phono3py import Phono3py
+
+    third = Phono3py(
+        phonon.unitcell,
+        supercell_matrix=np.asarray(matrix),
+        primitive_matrix=phonon.primitive_matrix if mesh_of == "primitive" else "P",
+        phonon_supercell_matrix=phonon.supercell_matrix,
+        symprec=phonon.symmetry.tolerance,
+    )
+    if phonon.nac_params is not None:
+        third.nac_params = _nac(phonon, third)
+    return third
+
+
+def _nac(phonon: "Phonopy", third: "Phono3py") -> dict[str, Any]:
+    """The correction's parameters, with Born charges for the atoms of phono3py's primitive cell."""
+    primitive, supercell = phonon.primitive, third.supercell
+    of_unit = [primitive.p2p_map[primitive.s2p_map[i]] for i in phonon.supercell.u2s_map]
+    atoms = [supercell.u2u_map[supercell.s2u_map[i]] for i in third.primitive.p2s_map]
+    born = np.asarray(phonon.nac_params["born"])
+    return {**phonon.nac_params, "born": born[np.array(of_unit)[atoms]]}
+
+
+# --- cells -----------------------------------------------------------------------------------
+
+
+def supercell_of(phonon: "Phonopy", settings: ThirdOrder) -> Any:
+    """Matrix of the third-order supercell within the limits of size; phonopy's convention."""
+    from phonsmith.supercells import supercell_matrix, to_ase
+
+    limits = Supercells(
+        min_length_angstrom=settings.min_length_angstrom,
+        min_atoms=settings.min_atoms,
+        max_atoms=settings.max_atoms,
+    )
+    try:
+        return supercell_matrix(to_ase(phonon.unitcell), limits).T
+    except PhonsmithError as error:
+        text = str(error).replace("supercells.", "conductivity.third_order.")
+        raise PhonsmithError(f"third-order force constants: {text}") from None
+
+
+def displaced(
+    phonon: "Phonopy",
+    settings: ThirdOrder,
+    seed: int,
+    mesh_of: Literal["primitive", "unit"] = "primitive",
+) -> "Phono3py":
+    """phono3py with the displacements that third-order force constants follow from.
+
+    ``seed`` is that of the random directions of a fit.
+    """
+    third = new_phono3py(phonon, supercell_of(phonon, settings), mesh_of)
+    if settings.way == "displacements":
+        third.generate_displacements(
+            distance=settings.distance_angstrom,
+            cutoff_pair_distance=settings.pair_cutoff_angstrom,
+        )
+    else:
+        third.generate_displacements(
+            distance=settings.distance_angstrom,
+            number_of_snapshots=settings.random_cells or cells_of_fit(third, settings),
+            random_seed=seed,
+        )
+    return third
+
+
+def cells_of(third: "Phono3py") -> list["Atoms"]:
+    """The displaced cells to label, in phono3py's order, without pairs beyond the cutoff.
+
+    Each has its place in that order as ``info["index"]``.
+    """
+    from phonsmith.supercells import to_ase
+
+    cells = []
+    for index, cell in enumerate(third.supercells_with_displacements):
+        if cell is not None:
+            frame = to_ase(cell)
+            frame.info["index"] = index
+            cells.append(frame)
+    return cells
+
+
+def cells_of_fit(third: "Phono3py", settings: ThirdOrder) -> int:
+    """Cells for a fit: :data:`SAFETY` times the least number with as many equations as unknowns."""
+    from phonopy.interface.symfc import SymfcFCSolver
+
+    cutoff = settings.pair_cutoff_angstrom
+    options = None if cutoff is None else {"cutoff": {3: cutoff}}
+    solver = SymfcFCSolver(third.supercell, symmetry=third.symmetry, options=options)
+    return SAFETY * int(np.ceil(solver.estimate_numbers_of_supercells(orders=[3])[3]))
+
+
+def labels_of_each_way(
+    phonon: "Phonopy", third: "Phono3py", settings: ThirdOrder
+) -> dict[str, int]:
+    """How many labels each way asks for, for this supercell and cutoff."""
+    pairs = new_phono3py(phonon, third.supercell_matrix)
+    pairs.generate_displacements(
+        distance=settings.distance_angstrom, cutoff_pair_distance=settings.pair_cutoff_angstrom
+    )
+    return {
+        "displacements": len(cells_of(pairs)),
+        "fit": settings.random_cells or cells_of_fit(third, settings),
+    }
+
+
+def cells_to_label(
+    structure: str,
+    phonon: "Phonopy",
+    settings: ThirdOrder,
+    seed: int,
+    *,
+    mesh_of: Literal["primitive", "unit"] = "primitive",
+    recorded: "Phono3py | None" = None,
+    reason: str = "",
+) -> tuple["Phono3py", list["Atoms"], dict[str, Any]]:
+    """The displacements, the cells to label, and a record of them as plain data.
+
+    Parameters
+    ----------
+    phonon
+        Harmonic phonons of the method for the crystal.
+    recorded
+        phono3py with the displacements and forces of recorded data: there is nothing to label.
+    reason
+        Why there is nothing to compute, if so.
+    """
+    if not reason and phonon.force_constants is None:
+        reason = "there are no harmonic phonons of this crystal"
+    if reason:
+        third = new_phono3py(phonon, np.eye(3, dtype=int), mesh_of)
+        third.dataset = {"natom": len(third.supercell), "first_atoms": []}
+        ways: dict[str, int | None] = {"displacements": None, "fit": None}
+    elif recorded is not None:
+        third = new_phono3py(phonon, recorded.supercell_matrix, mesh_of)
+        third.dataset = recorded.dataset
+        ways = {**labels_of_each_way(phonon, third, settings)}
+    else:
+        third = displaced(phonon, settings, seed, mesh_of)
+        ways = {**labels_of_each_way(phonon, third, settings)}
+    cells = cells_of(third)
+    record = {
+        "structure": structure,
+        "way": settings.way if recorded is None else _way_of(third),
+        "recorded": recorded is not None,
+        "supercell_atoms": len(third.supercell),
+        "labels": len(cells),
+        "labels_displacements": ways["displacements"],
+        "labels_fit": ways["fit"],
+        "reason": reason,
+    }
+    for cell in cells:
+        cell.info.update(structure=structure, kind="displaced", generation=0, seed=-1)
+    return third, [] if recorded is not None else cells, record
+
+
+def _way_of(third: "Phono3py") -> str:
+    return "displacements" if "first_atoms" in third.dataset else "fit"
+
+
+def save_displacements(path: str | Path, third: "Phono3py") -> None:
+    """Write phono3py's YAML with displacements, and forces where there are any."""
+    with replacing(path) as temporary:
+        third.save(temporary)
+
+
+# --- force constants ---------------------------------------------------------------------------
+
+
+def with_forces(third: "Phono3py", labels: Sequence["Atoms"]) -> "Phono3py":
+    """phono3py with the forces of labelled cells (``info["index"]``) in its data set.
+
+    Pairs beyond the cutoff have no cell and get no forces. A fit does without cells that failed,
+    as long as the others suffice.
+
+    Raises
+    ------
+    MissingLabels
+        A displaced cell has no label, or too few for a fit have one.
+    UnusablePotential
+        A force is not a number.
+    """
+    found = {int(one.info["index"]): one.arrays[FORCES] for one in labels}
+    if not all(np.isfinite(one).all() for one in found.values()):
+        raise UnusablePotential("a force on a displaced cell is not a number")
+    wanted = [cell.info["index"] for cell in cells_of(third)]
+    missing = [index for index in wanted if index not in found]
+    dataset = third.dataset
+    if "first_atoms" not in dataset:
+        if len(found) * SAFETY < len(wanted) * (SAFETY - 1):
+            raise MissingLabels(f"{len(missing)} of {len(wanted)} displaced cells have no label")
+        moves = np.array([dataset["displacements"][index] for index in sorted(found)])
+        forces = np.array([found[index] for index in sorted(found)])
+        third.dataset = {"displacements": moves, "forces": forces}
+        return third
+    if missing:
+        raise MissingLabels(f"{len(missing)} of {len(wanted)} displaced cells have no label")
+    pairs = [pair for first in dataset["first_atoms"] for pair in first["second_atoms"]]
+    nothing = np.zeros((len(third.supercell), 3))
+    for index, one in enumerate([*dataset["first_atoms"], *pairs]):
+        one["forces"] = found.get(index, nothing)
+    return third
+
+
+def produce(third: "Phono3py", phonon: "Phonopy", settings: ThirdOrder) -> "Phono3py":
+    """Third-order force constants from the forces, second-order ones from harmonic phonons.
+
+    Permutation symmetry and sum rules are imposed, as phono3py does by default.
+    """
+    from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+
+    random = "first_atoms" not in third.dataset
+    cutoff = settings.pair_cutoff_angstrom
+    third.produce_fc3(
+        fc_calculator="symfc" if random else None,
+        fc_calculator_options=f"|cutoff={cutoff:g}" if random and cutoff else None,
+    )
+    if not random:
+        third.symmetrize_fc3()
+    third.fc2 = compact_fc_to_full_fc(phonon.primitive, phonon.force_constants)
+    return third
+
+
+def save_third_order(third: "Phono3py", yaml: str | Path, fc3: str | Path, fc2: str | Path) -> None:
+    """Write what phono3py and :func:`load_third_order` read: YAML with forces, force constants."""
+    from phono3py.file_IO import write_fc2_to_hdf5, write_fc3_to_hdf5
+
+    save_displacements(yaml, third)
+    with replacing(fc3) as temporary:
+        write_fc3_to_hdf5(
+            third.fc3,
+            fc3_nonzero_indices=third.fc3_nonzero_indices,
+            filename=str(temporary),
+            p2s_map=third.primitive.p2s_map,
+            fc3_cutoff=third.fc3_cutoff,
+        )
+    with replacing(fc2) as temporary:
+        write_fc2_to_hdf5(third.fc2, filename=str(temporary))
+
+
+def load_displacements(path: str | Path) -> "Phono3py":
+    """phono3py from its YAML: displacements, forces where it has them, no force constants."""
+    import phono3py
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return phono3py.load(
+            path, produce_fc=False, is_nac="born_effective_charge:" in text, log_level=0
+        )
+    except Exception as error:  # phono3py and yaml raise many kinds for a broken file
+        raise PhonsmithError(f"{path}: not a phono3py YAML file ({error})") from error
+
+
+def load_third_order(yaml: str | Path, fc3: str | Path, fc2: str | Path) -> "Phono3py":
+    """phono3py with force constants of both orders, as :func:`save_third_order` wrote them."""
+    from phono3py.file_IO import read_fc2_from_hdf5, read_fc3_from_hdf5
+
+    third = load_displacements(yaml)
+    found = read_fc3_from_hdf5(fc3, p2s_map=third.primitive.p2s_map)
+    if isinstance(found, dict):
+        third.fc3_nonzero_indices = found["fc3_nonzero_indices"]
+        found = found["fc3"]
+    third.fc3 = found
+    third.fc2 = read_fc2_from_hdf5(fc2)
+    return third

@@ -1,0 +1,766 @@
+"""Phase transitions: where one crystal takes over from another, with temperature or with pressure.
+
+Energies are per atom throughout; ``atoms_per_formula_unit`` takes them to formula units. Crystals
+are compared within one method only, since energies of different methods have different zeros.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from ase.units import GPa, kJ, mol
+from numpy.typing import NDArray
+from pydantic import Field
+
+from phonsmith.applications import PressureTransition, TemperatureTransition
+from phonsmith.benchmarks import Record
+from phonsmith.equations_of_state import FORMS, EquationOfState, fit_equation_of_state
+from phonsmith.errors import PhonsmithError, UnusablePotential
+from phonsmith.files import read_json, write_json
+from phonsmith.relaxation import Load, compare
+from phonsmith.settings import Relaxation
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from ase import Atoms
+
+    from phonsmith.labels import ReferenceMethod
+    from phonsmith.thermodynamics import Result as ThermodynamicsResult
+
+Floats = NDArray[np.float64]
+Approximation = Literal["harmonic", "quasi-harmonic", "enthalpy", "equation-of-state"]
+
+NONE_IN_RANGE = "none in range"
+_JOULE_PER_MOL = kJ / mol / 1000
+"""1 J/mol in eV per particle."""
+BEYOND = 0.04
+"""Volumes for the equation of state reach this much beyond those of the relaxed crystals."""
+
+
+# --- where curves cross -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Energy of a crystal (eV/atom) against temperature (K) or pressure (GPa).
+
+    ``slopes`` are its derivatives where they are known: minus the entropy, or the volume.
+    """
+
+    x: Floats
+    energy: Floats
+    slopes: Floats | None = None
+
+    def minus(self, other: "Curve") -> "Curve":
+        """The difference at the abscissas that both have."""
+        x, mine, theirs = np.intersect1d(self.x, other.x, return_indices=True)
+        slopes = (
+            self.slopes[mine] - other.slopes[theirs]
+            if self.slopes is not None and other.slopes is not None
+            else None
+        )
+        return Curve(x, self.energy[mine] - other.energy[theirs], slopes)
+
+
+class Crossing(Record):
+    """A change of sign between two neighbouring points ``low`` and ``high``.
+
+    ``slope_mev_per_atom`` is that of the difference, per kelvin or GPa; ``falling``: the difference
+    goes from above zero to below. ``stable``: no further crystal is lower there.
+    """
+
+    value: float
+    low: float
+    high: float
+    slope_mev_per_atom: float
+    falling: bool
+    stable: bool = True
+
+
+def crossings(difference: Curve) -> list[Crossing]:
+    """Where a difference of energies changes its sign, from left to right.
+
+    Between the points the curve is a cubic one: Hermite's where slopes are known, otherwise that of
+    Fritsch and Butland (PCHIP), which does not swing over. A curve that touches zero and turns back
+    does not cross, nor one that begins or ends at zero.
+    """
+    from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
+    from scipy.optimize import brentq
+
+    x, y = difference.x, difference.energy
+    away = np.flatnonzero(y != 0.0)
+    changes = [(left, right) for left, right in itertools.pairwise(away) if y[left] * y[right] < 0]
+    if not changes:
+        return []
+    if difference.slopes is not None:
+        curve = CubicHermiteSpline(x, y, difference.slopes)
+    else:
+        curve = PchipInterpolator(x, y)
+    found = []
+    for left, right in changes:
+        root = float(brentq(curve, x[left], x[right], xtol=1e-9 * max(1.0, abs(x[right]))))
+        found.append(
+            Crossing(
+                value=root,
+                low=float(x[left]),
+                high=float(x[right]),
+                slope_mev_per_atom=1000 * float(curve(root, 1)),
+                falling=bool(y[left] > 0),
+            )
+        )
+    return found
+
+
+class Comparison(Record):
+    """Two crystals in one approximation: ``second`` minus ``first``, meV/atom.
+
+    ``x`` is in kelvin or GPa as the transition is driven. The answer in words is "none in range"
+    where there is no crossing, with what is lower there; ``reason`` says why crystals could not be
+    compared at all.
+    """
+
+    first: str
+    second: str
+    approximation: Approximation
+    pressure_gpa: float | None = None
+    temperature_k: float | None = None
+    static_mev_per_atom: float | None = None
+    """Difference of the energies at rest, without vibrations."""
+    x: list[float] = Field(default_factory=list)
+    difference_mev_per_atom: list[float] = Field(default_factory=list)
+    crossings: list[Crossing] = Field(default_factory=list)
+    answer: str = ""
+    reason: str = ""
+    notes: list[str] = Field(default_factory=list)
+
+
+def comparisons(
+    curves: Mapping[str, Curve], unit: Literal["K", "GPa"], empty: Comparison
+) -> list[Comparison]:
+    """All pairs of crystals in the order given; ``empty`` holds what the comparisons share."""
+    found = []
+    for first, second in itertools.combinations(curves, 2):
+        difference = curves[second].minus(curves[first])
+        others = [curve for name, curve in curves.items() if name not in (first, second)]
+        places = [
+            one.model_copy(update={"stable": _lowest(one.value, curves[first], others)})
+            for one in crossings(difference)
+        ]
+        found.append(
+            empty.model_copy(
+                update={
+                    "first": first,
+                    "second": second,
+                    "x": difference.x.tolist(),
+                    "difference_mev_per_atom": (1000 * difference.energy).tolist(),
+                    "crossings": places,
+                    "answer": _answer(first, second, difference, places, unit),
+                    "reason": "" if len(difference.x) > 1 else "no common points to compare",
+                }
+            )
+        )
+    return found
+
+
+def _lowest(x: float, curve: Curve, others: Sequence[Curve]) -> bool:
+    """Whether no other curve is lower at ``x``; those that end before are not asked."""
+    here = np.interp(x, curve.x, curve.energy)
+    inside = (one for one in others if one.x.min() <= x <= one.x.max())
+    return all(here <= np.interp(x, one.x, one.energy) for one in inside)
+
+
+def _answer(
+    first: str, second: str, difference: Curve, places: Sequence[Crossing], unit: str
+) -> str:
+    if len(difference.x) < 2:
+        return ""
+    if places:
+        return "; ".join(
+            f"{one.value:.4g} {unit} ({one.low:g} to {one.high:g}), "
+            + " → ".join((first, second) if one.falling else (second, first))
+            for one in places
+        )
+    lower = second if difference.energy.sum() < 0 else first
+    gaps = 1000 * np.abs(difference.energy)
+    return (
+        f"{NONE_IN_RANGE} from {difference.x[0]:g} to {difference.x[-1]:g} {unit}: {lower} is "
+        f"lower by {gaps.min():.3g} to {gaps.max():.3g} meV/atom"
+    )
+
+
+# --- enthalpies ---------------------------------------------------------------------------------
+
+
+class PressurePoint(Record):
+    """A crystal relaxed at a pressure, or at a fixed volume where ``pressure_gpa`` is None."""
+
+    pressure_gpa: float | None
+    volume_angstrom3_per_atom: float | None = None
+    energy_ev_per_atom: float | None = None
+    """Without pV."""
+    reason: str = ""
+
+    @property
+    def enthalpy(self) -> float:
+        """E + pV in eV/atom, of a point with a pressure and without a reason."""
+        assert self.pressure_gpa is not None
+        assert self.energy_ev_per_atom is not None and self.volume_angstrom3_per_atom is not None
+        return self.energy_ev_per_atom + self.pressure_gpa * GPa * self.volume_angstrom3_per_atom
+
+
+class Enthalpies(Record):
+    """Enthalpy of one crystal by one method, twice: relaxed at pressures, and at volumes.
+
+    ``difference_mev_per_atom`` is the largest one between both.
+    """
+
+    structure: str
+    method: str
+    formula: str
+    atoms_per_formula_unit: int
+    reason: str = ""
+    notes: list[str] = Field(default_factory=list)
+    relaxed: list[PressurePoint] = Field(default_factory=list)
+    at_volumes: list[PressurePoint] = Field(default_factory=list)
+    equation_of_state: EquationOfState | None = None
+    difference_mev_per_atom: float | None = None
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON."""
+        write_json(path, self.model_dump())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        return cls.model_validate(read_json(path))
+
+    @property
+    def used(self) -> list[PressurePoint]:
+        """Pressures at which the crystal stayed itself."""
+        return [one for one in self.relaxed if not one.reason]
+
+    @property
+    def at_rest(self) -> float | None:
+        """Energy without pressure (eV/atom), where that is among the pressures."""
+        found = [one.energy_ev_per_atom for one in self.used if one.pressure_gpa == 0]
+        return found[0] if found else None
+
+    def curve(self) -> Curve:
+        """H(p) from the relaxations at pressure; its slope is the volume, eV/GPa."""
+        return Curve(
+            np.array([one.pressure_gpa for one in self.used], dtype=float),
+            np.array([one.enthalpy for one in self.used]),
+            np.array([one.volume_angstrom3_per_atom for one in self.used], dtype=float) * GPa,
+        )
+
+    def curve_of_state(self) -> Curve | None:
+        """H(p) from the equation of state at the same pressures."""
+        return _by_state(self.equation_of_state, self.used) if self.equation_of_state else None
+
+
+def _by_state(state: EquationOfState, points: Sequence[PressurePoint]) -> Curve:
+    pressures = [one.pressure_gpa for one in points if one.pressure_gpa is not None]
+    found = [state.at_pressure(pressure) for pressure in pressures]
+    volumes, enthalpies = np.array(found, dtype=float).reshape(-1, 2).T
+    return Curve(np.array(pressures, dtype=float), enthalpies, volumes * GPa)
+
+
+def enthalpies(
+    structure: str,
+    atoms: "Atoms",
+    method: "ReferenceMethod",
+    settings: PressureTransition,
+    relaxation: Relaxation,
+    *,
+    name: str,
+) -> Enthalpies:
+    """H(p) of a crystal by a method, which ``name`` stands for.
+
+    The crystal climbs the pressures, each relaxation starting from the one before. Where it becomes
+    another crystal that pressure is left out and the next one starts from the last crystal that
+    was kept: a crystal of high pressures need not exist without. Beside that it is relaxed at
+    volumes from those pressures' range, whose energies give an equation of state.
+
+    Raises
+    ------
+    TryAgain
+        A DFT code was short of memory or time.
+    """
+    from phonsmith.structures import symmetrized
+    from phonsmith.thermodynamics import formula_unit
+
+    formula, count = formula_unit(atoms)
+    empty = Enthalpies(
+        structure=structure, method=name, formula=formula, atoms_per_formula_unit=count
+    )
+    given = symmetrized(atoms, relaxation.symprec_angstrom)
+    kept: list[Atoms] = []
+    points = []
+    for pressure in settings.pressures_gpa:
+        load = Load(pressure_gpa=pressure)
+        point, found = _relaxed(given, kept[-1] if kept else given, method, relaxation, load)
+        print(f"{structure}: {pressure:g} GPa {point.reason or 'relaxed'}", flush=True)
+        points.append(point)
+        kept += [found] if found is not None else []
+    if not kept:
+        return empty.model_copy(
+            update={"relaxed": points, "reason": f"at no pressure: {points[0].reason}"}
+        )
+    at_volumes = _at_volumes(given, kept, method, settings, relaxation)
+    notes = [f"{one.pressure_gpa:g} GPa: {one.reason}" for one in points if one.reason]
+    found = empty.model_copy(update={"relaxed": points, "at_volumes": at_volumes})
+    state, problem = _state(at_volumes)
+    if state is not None:
+        try:
+            curve = _by_state(state, found.used)
+        except UnusablePotential as error:
+            state, problem = None, str(error)
+    if state is None:
+        return found.model_copy(update={"notes": [*notes, f"no equation of state: {problem}"]})
+    difference = 1000 * float(np.abs(curve.energy - found.curve().energy).max())
+    if difference > settings.tolerance_mev_per_atom:
+        notes.append(
+            f"enthalpies of relaxations and of the equation of state differ by up to "
+            f"{difference:.1f} meV/atom, {settings.tolerance_mev_per_atom:g} are tolerated"
+        )
+    return found.model_copy(
+        update={"notes": notes, "equation_of_state": state, "difference_mev_per_atom": difference}
+    )
+
+
+def _relaxed(
+    given: "Atoms", start: "Atoms", method: "ReferenceMethod", relaxation: Relaxation, load: Load
+) -> tuple[PressurePoint, "Atoms | None"]:
+    """The crystal under a load, freed of noise; None where it is no longer the one given."""
+    from phonsmith.labels.checks import LabelFailed
+    from phonsmith.structures import symmetrized
+
+    pressure = None if load.fixed_volume else load.pressure_gpa
+    try:
+        found = method.relax(start, relaxation, load)
+    except (LabelFailed, UnusablePotential) as error:
+        if isinstance(error, LabelFailed) and error.wants:
+            raise error.for_good("relaxation under pressure") from error
+        return PressurePoint(pressure_gpa=pressure, reason=str(error)), None
+    # type and shape count; the volume is the pressure's
+    verdict = compare(_at_volume(given, found.atoms.get_volume()), found, relaxation)
+    reason = verdict.reason
+    if not reason and found.energy_ev is None:
+        reason = "the method gives no energy"
+    if reason:
+        return PressurePoint(pressure_gpa=pressure, reason=reason), None
+    try:
+        crystal = symmetrized(found.atoms, relaxation.symprec_angstrom)
+    except PhonsmithError as error:
+        return PressurePoint(pressure_gpa=pressure, reason=str(error)), None
+    assert found.energy_ev is not None
+    return (
+        PressurePoint(
+            pressure_gpa=pressure,
+            volume_angstrom3_per_atom=found.atoms.get_volume() / len(given),
+            energy_ev_per_atom=found.energy_ev / len(given),
+        ),
+        crystal,
+    )
+
+
+def _at_volume(atoms: "Atoms", volume: float) -> "Atoms":
+    scaled = atoms.copy()
+    scaled.set_cell(atoms.cell[:] * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
+    return scaled
+
+
+def _at_volumes(
+    given: "Atoms",
+    kept: Sequence["Atoms"],
+    method: "ReferenceMethod",
+    settings: PressureTransition,
+    relaxation: Relaxation,
+) -> list[PressurePoint]:
+    """Energies at volumes from a little below to a little above those at the pressures."""
+    volumes = [one.get_volume() for one in kept]
+    wanted = np.linspace((1 - BEYOND) * min(volumes), (1 + BEYOND) * max(volumes), settings.volumes)
+    points = []
+    for volume in wanted:
+        nearest = kept[int(np.argmin(np.abs(np.array(volumes) - volume)))]
+        start = _at_volume(nearest, volume)
+        points.append(_relaxed(given, start, method, relaxation, Load(fixed_volume=True))[0])
+    return points
+
+
+def _state(points: Sequence[PressurePoint]) -> tuple[EquationOfState | None, str]:
+    """The equation of state that leaves less, or why there is none."""
+    good = [one for one in points if not one.reason]
+    volumes = [one.volume_angstrom3_per_atom or 0.0 for one in good]
+    energies = [one.energy_ev_per_atom or 0.0 for one in good]
+    states, problem = [], ""
+    for form in FORMS:
+        try:
+            states.append(fit_equation_of_state(volumes, energies, form))
+        except UnusablePotential as error:
+            problem = str(error)
+    if not states:
+        return None, problem
+    return min(states, key=lambda one: one.residual_mev_per_atom), ""
+
+
+# --- the transition by one method ------------------------------------------------------------
+
+
+class Result(Record):
+    """A transition by one method: all pairs of its crystals in all approximations."""
+
+    transition: str
+    driven_by: Literal["temperature", "pressure"]
+    method: str
+    formula: str
+    atoms_per_formula_unit: int
+    comparisons: list[Comparison] = Field(default_factory=list)
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Crystals that could not be compared, and why."""
+
+    @property
+    def unit(self) -> Literal["K", "GPa"]:
+        """Of the transition."""
+        return UNITS[self.driven_by]
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON."""
+        write_json(path, self.model_dump())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        return cls.model_validate(read_json(path))
+
+    def of_goal(self, first: str, second: str) -> tuple[Comparison | None, str]:
+        """The comparison that counts, the harmonic or the relaxed one, or why there is none."""
+        for one in self.comparisons:
+            if (one.first, one.second) == (first, second) and one.temperature_k is None:
+                return one, one.reason
+        why = [
+            f"{name}: {self.left_out[name]}" for name in (first, second) if name in self.left_out
+        ]
+        return None, "; ".join(why) or "not compared"
+
+
+UNITS: dict[Literal["temperature", "pressure"], Literal["K", "GPa"]] = {
+    "temperature": "K",
+    "pressure": "GPa",
+}
+
+
+def _same_formula(
+    transition: str, found: Sequence["Enthalpies | ThermodynamicsResult"]
+) -> tuple[str, int]:
+    formulas = {one.structure: one.formula for one in found}
+    if len(set(formulas.values())) > 1:
+        told = ", ".join(f"{name} {formula}" for name, formula in formulas.items())
+        raise PhonsmithError(
+            f"transitions.{transition}.structures: crystals of one composition can be compared "
+            f"only, these are {told}"
+        )
+    return found[0].formula, found[0].atoms_per_formula_unit
+
+
+def temperature_transition(
+    transition: str,
+    settings: TemperatureTransition,
+    found: Sequence["ThermodynamicsResult"],
+    *,
+    refuse_imaginary: bool,
+) -> Result:
+    """Crossings of free energies, harmonic (without pressure) and quasi-harmonic.
+
+    Imaginary modes count for nothing in a free energy (phonopy leaves them out): such a crystal is
+    refused, or compared with the share that is left out in the notes. Quasi-harmonic energies come
+    from volumes that were judged already.
+
+    Raises
+    ------
+    PhonsmithError
+        The crystals differ in composition.
+    """
+    formula, count = _same_formula(transition, found)
+    lost = {one.structure: one.reason for one in found if one.reason}
+    compared = []
+    if settings.pressure_gpa == 0:
+        compared += _harmonic(found, lost, refuse_imaginary)
+    compared += _quasi_harmonic(found, settings.pressure_gpa)
+    return Result(
+        transition=transition,
+        driven_by="temperature",
+        method=found[0].method,
+        formula=formula,
+        atoms_per_formula_unit=count,
+        comparisons=compared,
+        left_out=lost,
+    )
+
+
+def _harmonic(
+    found: Sequence["ThermodynamicsResult"], lost: dict[str, str], refuse_imaginary: bool
+) -> list[Comparison]:
+    curves, static, notes = {}, {}, {}
+    for one in found:
+        harmonic = one.harmonic
+        if harmonic is None:
+            continue
+        if harmonic.imaginary_share:
+            told = (
+                f"{one.structure}: {100 * harmonic.imaginary_share:.2g} % of its modes are "
+                f"imaginary (down to {harmonic.minimum_frequency_thz:.2f} THz)"
+            )
+            if refuse_imaginary:
+                lost.setdefault(one.structure, f"harmonic: {told.partition(': ')[2]}")
+                continue
+            notes[one.structure] = f"{told} and left out of its free energy"
+        static[one.structure] = harmonic.energy_ev_per_atom
+        curves[one.structure] = Curve(
+            np.array(harmonic.temperature_k),
+            harmonic.energy_ev_per_atom + np.array(harmonic.free_energy_ev_per_atom),
+            -np.array(harmonic.entropy_j_per_mol_k) * _JOULE_PER_MOL,
+        )
+    empty = Comparison(first="", second="", approximation="harmonic", pressure_gpa=0.0)
+    return [_with_static(one, static, notes) for one in comparisons(curves, "K", empty)]
+
+
+def _with_static(
+    one: Comparison, static: Mapping[str, float], notes: Mapping[str, str]
+) -> Comparison:
+    difference = (
+        1000 * (static[one.second] - static[one.first])
+        if one.first in static and one.second in static
+        else None
+    )
+    told = [notes[name] for name in (one.first, one.second) if name in notes]
+    return one.model_copy(update={"static_mev_per_atom": difference, "notes": told})
+
+
+def _quasi_harmonic(
+    found: Sequence["ThermodynamicsResult"], pressure_gpa: float
+) -> list[Comparison]:
+    curves, static, notes = {}, {}, {}
+    for one in found:
+        at = [each for each in one.quasi_harmonic if each.pressure_gpa == pressure_gpa]
+        if not at:
+            continue
+        (state,) = at
+        static |= _static(one)
+        if one.notes:
+            notes[one.structure] = f"{one.structure}: {'; '.join(one.notes)}"
+        curves[one.structure] = Curve(
+            np.array(state.temperature_k), np.array(state.gibbs_ev_per_atom)
+        )
+    empty = Comparison(
+        first="", second="", approximation="quasi-harmonic", pressure_gpa=pressure_gpa
+    )
+    return [_with_static(one, static, notes) for one in comparisons(curves, "K", empty)]
+
+
+def _static(one: "ThermodynamicsResult") -> dict[str, float]:
+    return {one.structure: one.harmonic.energy_ev_per_atom} if one.harmonic else {}
+
+
+def pressure_transition(
+    transition: str,
+    settings: PressureTransition,
+    found: Sequence[Enthalpies],
+    thermal: Sequence["ThermodynamicsResult"] = (),
+) -> Result:
+    """Crossings of enthalpies, by relaxation and by equation of state, and of Gibbs energies.
+
+    Raises
+    ------
+    PhonsmithError
+        The crystals differ in composition.
+    """
+    formula, count = _same_formula(transition, found)
+    static = {one.structure: one.at_rest for one in found if one.at_rest is not None}
+    notes = {
+        one.structure: f"{one.structure}: {'; '.join(one.notes)}" for one in found if one.notes
+    }
+    curves = {one.structure: one.curve() for one in found if not one.reason}
+    states = {one.structure: curve for one in found if (curve := one.curve_of_state()) is not None}
+    compared: list[Comparison] = []
+    both: tuple[tuple[Approximation, Mapping[str, Curve]], ...] = (
+        ("enthalpy", curves),
+        ("equation-of-state", states),
+    )
+    for approximation, which in both:
+        empty = Comparison(first="", second="", approximation=approximation)
+        compared += [_with_static(one, static, notes) for one in comparisons(which, "GPa", empty)]
+    for temperature in settings.temperatures_kelvin:
+        compared += _gibbs(thermal, temperature)
+    return Result(
+        transition=transition,
+        driven_by="pressure",
+        method=found[0].method,
+        formula=formula,
+        atoms_per_formula_unit=count,
+        comparisons=compared,
+        left_out={one.structure: one.reason for one in found if one.reason},
+    )
+
+
+def _gibbs(thermal: Sequence["ThermodynamicsResult"], temperature: float) -> list[Comparison]:
+    """G(p) at a temperature that the quasi-harmonic results have."""
+    curves, static, notes = {}, {}, {}
+    for one in thermal:
+        points = []
+        for state in one.quasi_harmonic:
+            near = np.isclose(state.temperature_k, temperature)
+            if near.any():
+                at = int(np.argmax(near))
+                volume = state.volume_angstrom3_per_atom[at]
+                points.append((state.pressure_gpa, state.gibbs_ev_per_atom[at], volume * GPa))
+        if one.notes:
+            notes[one.structure] = f"{one.structure}: {'; '.join(one.notes)}"
+        if len(points) > 1:
+            static |= _static(one)
+            curves[one.structure] = Curve(*np.array(sorted(points)).T)
+    empty = Comparison(
+        first="", second="", approximation="quasi-harmonic", temperature_k=temperature
+    )
+    return [_with_static(one, static, notes) for one in comparisons(curves, "GPa", empty)]
+
+
+# --- all methods ------------------------------------------------------------------------------
+
+
+def transitions_table(
+    campaign: str, results: Sequence[Result], groups: Mapping[str, Sequence[str]]
+) -> "pd.DataFrame":
+    """One row per crossing, or one where there is none; for each method, pair and approximation.
+
+    ``groups`` holds fits by the first of their repeats. Columns: campaign, transition, driven_by,
+    first, second, approximation, pressure_gpa, temperature_k, method, fit, generation, value,
+    unit, low, high (the bracket), stable, static_mev_per_atom and static_mev_per_formula_unit
+    (second minus first, at rest), static_spread_mev_per_atom (standard deviation over the repeats
+    of the fit), shift_per_mev_per_atom (how far the transition moves when the difference moves by
+    1 meV/atom), uncertainty (one standard deviation), uncertainty_from, change (since the
+    generation before), significant (whether it is more than both uncertainties), answer, notes.
+    """
+    import pandas as pd
+
+    rows = [row for one in results for row in _rows(campaign, one)]
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    leader = {fit: name for name, fits in groups.items() for fit in fits}
+    table["group"] = table["fit"].map(lambda fit: leader.get(fit, fit))
+    _add_uncertainty(table)
+    _add_change(table)
+    return table.drop(columns=["group", "number"])
+
+
+_COLUMNS = [
+    "campaign",
+    "transition",
+    "driven_by",
+    "first",
+    "second",
+    "approximation",
+    "pressure_gpa",
+    "temperature_k",
+    "method",
+    "fit",
+    "generation",
+    "value",
+    "unit",
+    "low",
+    "high",
+    "stable",
+    "static_mev_per_atom",
+    "static_mev_per_formula_unit",
+    "static_spread_mev_per_atom",
+    "shift_per_mev_per_atom",
+    "uncertainty",
+    "uncertainty_from",
+    "change",
+    "significant",
+    "number",
+    "answer",
+    "notes",
+]
+_SAME = ["transition", "first", "second", "approximation", "pressure_gpa", "temperature_k"]
+
+
+def _rows(campaign: str, result: Result) -> list[dict[str, object]]:
+    fit, _, generation = result.method.partition("/gen")
+    shared: dict[str, object] = {
+        "campaign": campaign,
+        "transition": result.transition,
+        "driven_by": result.driven_by,
+        "method": result.method,
+        "fit": fit,
+        "generation": int(generation) if generation else None,
+        "unit": result.unit,
+    }
+    rows: list[dict[str, object]] = [
+        {**shared, "second": name, "answer": "left out", "notes": reason}
+        for name, reason in result.left_out.items()
+    ]
+    for one in result.comparisons:
+        static = one.static_mev_per_atom
+        units = None if static is None else static * result.atoms_per_formula_unit
+        pair = {
+            **shared,
+            **{key: getattr(one, key) for key in _SAME if key != "transition"},
+            "static_mev_per_atom": static,
+            "static_mev_per_formula_unit": units,
+            "answer": one.reason or one.answer,
+            "notes": "; ".join(one.notes),
+        }
+        rows += [
+            {
+                **pair,
+                "number": number,
+                "value": each.value,
+                "low": each.low,
+                "high": each.high,
+                "stable": each.stable,
+                "shift_per_mev_per_atom": 1 / abs(each.slope_mev_per_atom)
+                if each.slope_mev_per_atom
+                else None,
+            }
+            for number, each in enumerate(one.crossings)
+        ] or [{**pair, "number": 0}]
+    return rows
+
+
+def _add_uncertainty(table: "pd.DataFrame") -> None:
+    """From the repeats of a fit: of the transition itself, else of the static energies."""
+    keys = [*_SAME, "group", "generation", "number"]
+    table["uncertainty_from"] = ""
+    for _, part in table[table["number"].notna()].groupby(keys, dropna=False):
+        if part["fit"].nunique() < 2:
+            continue
+        static = part.groupby("fit")["static_mev_per_atom"].first()
+        if static.notna().all():
+            table.loc[part.index, "static_spread_mev_per_atom"] = float(static.std(ddof=1))
+        if part["value"].notna().all():
+            table.loc[part.index, "uncertainty"] = float(part["value"].std(ddof=1))
+            table.loc[part.index, "uncertainty_from"] = "repeats"
+        else:
+            moved = static.std(ddof=1) * part["shift_per_mev_per_atom"].astype(float)
+            table.loc[part.index, "uncertainty"] = moved
+            table.loc[moved.dropna().index, "uncertainty_from"] = "static energies of repeats"
+
+
+def _add_change(table: "pd.DataFrame") -> None:
+    """What a generation has changed, and whether that is more than the noise of both."""
+    import pandas as pd
+
+    keys = [*_SAME, "fit", "number"]
+    for _, part in table[table["generation"].notna()].groupby(keys, dropna=False):
+        rows = part.sort_values("generation")
+        for before, after in itertools.pairwise(rows.index):
+            change = table.loc[after, "value"] - table.loc[before, "value"]
+            if pd.isna(change):
+                continue
+            table.loc[after, "change"] = float(change)
+            noise = [table.loc[one, "uncertainty"] for one in (before, after)]
+            if not pd.isna(noise).any():
+                table.loc[after, "significant"] = bool(abs(change) > np.hypot(*noise))

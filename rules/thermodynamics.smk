@@ -1,0 +1,87 @@
+"""Equations of state and free energies of the crystals, by the reference method and by fits."""
+
+OVERVIEW_KELVIN = 300
+
+
+rule thermodynamics:
+    """One crystal by one method: energies and phonons at volumes around its minimum."""
+    input:
+        unpack(method_files),
+        crystal="results/{campaign}/relaxed/{structure}.extxyz",
+        template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
+        verdict=verdict_if_left_out,
+    output:
+        "results/{campaign}/thermodynamics/{method}/{structure}.json",
+    log:
+        "results/{campaign}/logs/thermodynamics/{method}/{structure}.log",
+    benchmark:
+        "results/{campaign}/logs/thermodynamics/{method}/{structure}.tsv"
+    retries: RETRIES
+    conda:
+        ENVIRONMENT
+    threads: method_threads(thermodynamics_jobs)
+    resources:
+        **runs_on(method_on_gpu),
+        mem_mb=method_memory,
+        runtime=label_runtime,
+        attempt=attempt,
+    params:
+        reference=untracked(setting("reference")),
+        physics=method_physics,
+        thermodynamics=setting("thermodynamics", exclude={"structures"}),
+        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        displaced=setting("supercells/displaced"),
+        labels=setting("labels", exclude=LABEL_EFFORT),
+        tolerance=setting("benchmarks/imaginary_tolerance_thz"),
+        work=untracked(work_folder),
+        store=untracked(label_store),
+        version=VERSIONS["thermodynamics"],
+    message:
+        "{wildcards.campaign}: thermodynamics of {wildcards.structure} with {wildcards.method}"
+    script:
+        "../scripts/thermodynamics.py"
+
+
+rule thermodynamics_tables:
+    """All methods and crystals: by temperature and pressure, and equations of state."""
+    input:
+        thermodynamics_of_all,
+    output:
+        thermodynamics="results/{campaign}/tables/thermodynamics.csv",
+        overview="results/{campaign}/tables/thermodynamics_overview.csv",
+        states="results/{campaign}/tables/equations_of_state.csv",
+    log:
+        "results/{campaign}/logs/tables/thermodynamics.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        temperature=OVERVIEW_KELVIN,
+        version=VERSIONS["thermodynamics"],
+    message:
+        "{wildcards.campaign}: tables of thermodynamics"
+    script:
+        "../scripts/thermodynamics_tables.py"
+
+
+rule draw_thermodynamics:
+    """Energy against volume, and volume and thermal expansion against temperature."""
+    input:
+        thermodynamics_of_all,
+    output:
+        "results/{campaign}/figures/{figure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/{figure}.{format}.log",
+    wildcard_constraints:
+        figure="equations_of_state|thermal_expansion",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        labels=fit_labels,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing {wildcards.figure} ({wildcards.format})"
+    script:
+        "../scripts/draw_thermodynamics.py"

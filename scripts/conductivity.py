@@ -1,0 +1,32 @@
+"""Thermal conductivity of one crystal by one method on one mesh."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.applications import Conductivity
+    from phonsmith.conductivity import thermal_conductivity, without_result
+    from phonsmith.files import read_json
+    from phonsmith.third_order import load_third_order
+
+    inputs, params, names = snakemake.input, snakemake.params, snakemake.wildcards
+    asked = params.conductivity
+    settings = Conductivity.model_validate({**asked["settings"], "mesh_of": asked["mesh_of"]})
+    reason, modes = read_json(inputs.record)["reason"], None
+    if reason:
+        result = without_result(names.structure, names.method, settings, reason)
+    else:
+        result, modes = thermal_conductivity(
+            load_third_order(inputs.yaml, inputs.fc3, inputs.fc2),
+            settings,
+            names.structure,
+            names.method,
+            imaginary_tolerance_thz=params.imaginary_tolerance,
+            converging=asked["converging"],
+        )
+    result.save(snakemake.output.result)
+    if modes is None:
+        Path(snakemake.output.modes).touch()  # the result says why
+    else:
+        modes.save(snakemake.output.modes)

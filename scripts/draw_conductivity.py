@@ -1,0 +1,23 @@
+"""κ against temperature and cumulative κ of one crystal."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    import pandas as pd
+
+    from phonsmith.applications import Conductivity
+    from phonsmith.conductivity import KappaResult, Modes
+    from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative, method_looks
+    from phonsmith.figures.style import save_figure
+
+    params, output = snakemake.params, snakemake.output
+    structure = snakemake.wildcards.structure
+    settings = Conductivity.model_validate(params.conductivity)
+    table = pd.read_csv(snakemake.input.table, dtype={"structure": str, "method": str})
+    methods = [KappaResult.load(path).method for path in snakemake.input.results]
+    looks = method_looks(methods, params.labels, params.level_of_theory)
+    modes = dict(zip(methods, map(Modes.load, snakemake.input.modes), strict=True))
+    figure = draw_conductivity(table[table["structure"] == structure], looks, settings, structure)
+    save_figure(figure, output.temperature, params.dpi)
+    wanted = settings.cumulative_kelvin or settings.temperatures_kelvin[0]
+    save_figure(draw_cumulative(modes, looks, wanted), output.cumulative, params.dpi)

@@ -1,0 +1,17 @@
+"""Free energies or enthalpies of the crystals of one transition, reference and fits."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.applications import PublishedTransition
+    from phonsmith.figures.conductivity import method_looks
+    from phonsmith.figures.style import save_figure
+    from phonsmith.figures.transitions import draw_transition
+    from phonsmith.transitions import Result
+
+    params = snakemake.params
+    results = {result.method: result for result in map(Result.load, snakemake.input)}
+    looks = method_looks(list(results), params.labels, params.level_of_theory)
+    published = [PublishedTransition.model_validate(one) for one in params.published]
+    figure = draw_transition(results, looks, params.structures, published)
+    save_figure(figure, snakemake.output[0], params.dpi)

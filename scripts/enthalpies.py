@@ -1,0 +1,39 @@
+"""One crystal relaxed at pressures and at volumes, by the reference method or by a fit."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.applications import PressureTransition
+    from phonsmith.calculators import load_potential, without_energies
+    from phonsmith.extxyz import read_frames
+    from phonsmith.labels import Allocation, reference_or_fit
+    from phonsmith.settings import Relaxation
+    from phonsmith.transitions import enthalpies, no_enthalpies
+
+    inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    (atoms,) = read_frames(inputs.crystal)
+    potential = inputs.get("potential")
+    why = without_energies(load_potential(potential), "an enthalpy") if potential else ""
+    if why:
+        result = no_enthalpies(wildcards.structure, wildcards.method, atoms, why)
+    else:
+        result = enthalpies(
+            wildcards.structure,
+            atoms,
+            reference_or_fit(
+                params.reference,
+                potential,
+                structure=wildcards.structure,
+                allocation=Allocation(
+                    snakemake.threads, Path(params.work), snakemake.resources.attempt
+                ),
+            ),
+            PressureTransition.model_validate(
+                {**params.transition, "structures": [wildcards.structure, "-"]}
+            ),
+            Relaxation.model_validate(params.relaxation),
+            name=wildcards.method,
+        )
+    result.save(snakemake.output[0])

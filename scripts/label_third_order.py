@@ -1,0 +1,43 @@
+"""Forces on one batch of third-order cells, by the reference method or by a fit."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.calculators import load_potential
+    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.files import write_json
+    from phonsmith.labels import (
+        Allocation,
+        LabelStore,
+        ask_for_more,
+        fitted_method,
+        label_cells,
+        reference_method,
+    )
+    from phonsmith.settings import Labels
+
+    settings = Labels.model_validate(snakemake.params.labels)
+    potential = snakemake.input.get("potential")
+    if potential:
+        method = fitted_method(load_potential(potential))
+    else:
+        method = reference_method(
+            snakemake.params.reference,
+            structure=snakemake.wildcards.structure,
+            allocation=Allocation(
+                snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
+            ),
+        )
+    cells = read_frames(snakemake.input[0])
+    labels, failures = label_cells(
+        cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure],
+        method,
+        settings,
+        LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
+        snakemake.threads,
+    )
+    ask_for_more(failures, snakemake.resources.attempt)
+    write_frames(snakemake.output.labels, labels)
+    write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])

@@ -1,0 +1,48 @@
+"""Thermodynamics of one crystal by the reference method or by a fit."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.applications import Thermodynamics
+    from phonsmith.calculators import load_potential, without_energies
+    from phonsmith.extxyz import read_frames
+    from phonsmith.labels import Allocation, LabelStore, reference_or_fit
+    from phonsmith.phonons import load_phonons
+    from phonsmith.relaxation import left_out
+    from phonsmith.settings import Displaced, Labels, Relaxation
+    from phonsmith.thermodynamics import Crystal, no_result, thermodynamics
+
+    inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    (atoms,) = read_frames(inputs.crystal)
+    method = reference_or_fit(
+        params.reference,
+        inputs.get("potential"),
+        structure=wildcards.structure,
+        allocation=Allocation(snakemake.threads, Path(params.work), snakemake.resources.attempt),
+    )
+    why = left_out(inputs.get("verdict"))
+    if inputs.get("potential"):
+        why = why or without_energies(load_potential(inputs.potential), "a free energy")
+    if why:
+        result = no_result(wildcards.structure, wildcards.method, atoms, why)
+    else:
+        crystal = Crystal(
+            structure=wildcards.structure,
+            atoms=atoms,
+            template=load_phonons(inputs.template),
+            method=method,
+            relaxation=Relaxation.model_validate(params.relaxation),
+            displaced=Displaced.model_validate(params.displaced),
+            labels=Labels.model_validate(params.labels),
+            store=LabelStore(params.store, wildcards.campaign),
+            cores=snakemake.threads,
+        )
+        result = thermodynamics(
+            crystal,
+            Thermodynamics.model_validate(params.thermodynamics),
+            method=wildcards.method,
+            tolerance_thz=params.tolerance,
+        )
+    result.save(snakemake.output[0])

@@ -1,0 +1,37 @@
+"""The displaced cells of one crystal that third-order force constants follow from."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.applications import ThirdOrder
+    from phonsmith.extxyz import write_frames
+    from phonsmith.files import read_json, write_json
+    from phonsmith.labels.recorded import load_recorded
+    from phonsmith.phonons import load_phonons
+    from phonsmith.references import RecordedReference
+    from phonsmith.seeds import seed_for
+    from phonsmith.third_order import cells_to_label, save_displacements
+
+    structure, params = snakemake.wildcards.structure, snakemake.params
+    verdict = snakemake.input.get("verdict")
+    recorded = None
+    if params.recorded:
+        recorded = load_recorded(
+            RecordedReference.model_validate(params.reference),
+            params.recorded,
+            snakemake.config["mirrors"],
+            params.sources,
+            structure,
+        ).third
+    third, cells, record = cells_to_label(
+        structure,
+        load_phonons(snakemake.input.phonons),
+        ThirdOrder.model_validate(params.third_order),
+        seed_for(params.seed, structure, 0, 0),
+        mesh_of=params.mesh_of,
+        recorded=recorded,
+        reason=read_json(verdict)["reason"] if verdict else "",
+    )
+    save_displacements(snakemake.output.displacements, third)
+    write_frames(snakemake.output.cells, cells)
+    write_json(snakemake.output.record, record)

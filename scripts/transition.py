@@ -1,0 +1,24 @@
+"""One transition by one method, driven by temperature or by pressure."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from pydantic import TypeAdapter
+
+    from phonsmith import thermodynamics
+    from phonsmith.applications import Transition
+    from phonsmith.transitions import Enthalpies, pressure_transition, temperature_transition
+
+    inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.transition
+    settings = TypeAdapter(Transition).validate_python(params.transition)
+    thermal = [thermodynamics.Result.load(path) for path in inputs.thermodynamics]
+    if settings.driven_by == "temperature":
+        result = temperature_transition(
+            name, settings, thermal, refuse_imaginary=params.refuse_imaginary
+        )
+    else:
+        enthalpies = [Enthalpies.load(path) for path in inputs.enthalpies]
+        result = pressure_transition(name, settings, enthalpies, thermal)
+    result.save(snakemake.output[0])
+    for one in result.comparisons:
+        print(f"{one.first}, {one.second}, {one.approximation}: {one.reason or one.answer}")

@@ -1,0 +1,580 @@
+"""Bad input: told in one line with file and remedy, before anything runs or is written."""
+
+import copy
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from ase.build import bulk
+from project import Project
+
+from phonsmith.calculators import Potential as FittedPotential
+from phonsmith.calculators import evaluate, load_potential, make_calculator, save_potential
+from phonsmith.campaign import Campaign, load_campaign
+from phonsmith.checks import check_inputs
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
+from phonsmith.labels import labelled
+from phonsmith.labels.recorded import load_recorded
+from phonsmith.references import RecordedReference
+from phonsmith.settings import OptimadeEntry, PotentialSource, Source
+from phonsmith.site import load_config
+from phonsmith.sources import sha256_of
+
+SHA = "0" * 64
+SW = {"calculator": "stillinger-weber"}
+GOOD: dict[str, Any] = {
+    "structures": {"si": {"file": "si.vasp"}},
+    "reference": {"method": "calculator", "potential": SW},
+    "fits": {"gap": {"kind": "gap"}},
+}
+LOOP = {"goal": {"rmse_thz": 0.1, "harmonic_only": True}}
+DATABASE = {
+    "source": {"name": "old", "url": "https://a.org/b", "files": {"t.json": SHA}},
+    "level_of_theory": "stillinger-weber",
+    "train_files": ["t.json"],
+}
+CELL = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\n{}\nDirect\n{}\n"
+SILICON = CELL.format("Si\n2", "0 0 0\n0.5 0.5 0.5")
+XYZ = '2\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3\n'
+GAP = (
+    "<GAP_params label='GAP_1'>\n<descriptor>distance_2b Z1=14 Z2=14</descriptor>\n{}</GAP_params>"
+)
+
+
+class Trap:
+    """What it is pickled as runs a command when it is loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch sprung",)
+
+
+FILES: dict[str, str | bytes] = {
+    "si.vasp": SILICON,
+    "nacl.vasp": CELL.format("Na Cl\n1 1", "0 0 0\n0.5 0.5 0.5"),
+    "empty.vasp": "",
+    "cut-head.vasp": SILICON[:12],
+    "cut-atoms.vasp": SILICON.rsplit("0.5 0.5", 1)[0],
+    "overlap.vasp": CELL.format("Si\n2", "0 0 0\n0.01 0 0"),
+    "image.vasp": CELL.format("Si\n2", "0 0 0\n0 0 0.99"),
+    "flat.vasp": SILICON.replace("0 0 5", "5 5 0"),
+    "left.vasp": SILICON.replace("5 0 0\n0 5 0", "0 5 0\n5 0 0"),
+    "unknown.vasp": SILICON.replace("Si", "Zq"),
+    "none.vasp": CELL.format("Si\n0", ""),
+    "nan.vasp": CELL.format("Si\n2", "0 0 0\nnan 0 0"),
+    "inf.vasp": CELL.format("Si\n2", "0 0 0\ninf 0 0"),
+    "nan-cell.vasp": SILICON.replace("5 0 0", "nan 0 0"),
+    "utf16.vasp": SILICON.encode("utf-16"),
+    "binary.vasp": bytes(range(256)),
+    "what.pdf": "%PDF-1.4",
+    "two.xyz": 2 * (XYZ + "Si 0 0 0\nSi 1 2 3\n"),
+    "cut.xyz": XYZ + "Si 0 0 0\n",
+    "dummy.xyz": XYZ + "X 0 0 0\nSi 1 2 3\n",
+    "vacuum.xyz": "1\n\nSi 0 0 0\n",
+    "broken.cif": "data_x\n_cell_length_a five\n",
+    "partly.cif": """data_x
+_cell_length_a 5
+_cell_length_b 5
+_cell_length_c 5
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P 1'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_occupancy
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Si1 Si 0.5 0 0 0
+""",
+    "gap.xml": GAP.format(""),
+    "cut.xml": GAP.format("")[:-8],
+    "lonely.xml": GAP.format('<gpCoordinates sparseX_filename="gap.sparse"/>'),
+    "other.xml": "<xml/>",
+    "trap.model": pickle.dumps(Trap()),
+    "noise.model": b"PK\x03\x04" + bytes(100),
+    "set/t.json": "[]",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with all bad files."""
+    for name, content in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MP_API_KEY", raising=False)
+    return tmp_path
+
+
+def changed(*changes: tuple[str, Any]) -> dict[str, Any]:
+    settings = copy.deepcopy(GOOD)
+    for dotted, value in changes:
+        *parents, last = dotted.split("/")
+        inner = settings
+        for key in parents:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    return settings
+
+
+def crystal(file: str) -> tuple[str, Any]:
+    return "structures/si", {"file": file}
+
+
+def existing(**potential: Any) -> tuple[str, Any]:
+    return "fits/own", {"kind": "existing", "potential": potential}
+
+
+def told(error: BaseException, *words: str) -> str:
+    """The text of an error, after checking that it is one line with these words."""
+    text = str(error)
+    assert "\n" not in text
+    assert "Traceback" not in text
+    for word in words:
+        assert word in text, text
+    return text
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# --- campaign files, and the files that they name ------------------------------------------------
+
+MACE = {"kind": "mace"}
+CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
+    # types and ranges
+    ((("seed", "one"),), ["seed", "integer"]),
+    ((("seed", -1),), ["seed", "-1"]),
+    ((("seed", 1.5),), ["seed", "1.5"]),
+    ((("structures", []),), ["structures", "dictionary"]),
+    ((("structures/si/file", 7),), ["structures.si.file", "string"]),
+    ((("fits/gap/soap/n_sparse", 0),), ["fits.gap.soap.n_sparse", "greater than 0"]),
+    ((("fits/gap/soap/cutoff_angstrom", float("inf")),), ["cutoff_angstrom", "finite"]),
+    ((("labels/min_label_fraction", 95),), ["labels.min_label_fraction", "less than or equal"]),
+    ((("supercells/min_atoms", 900),), ["supercells", "min_atoms", "max_atoms"]),
+    ((("supercells/rattled/count", -3),), ["supercells.rattled.count", "-3"]),
+    ((("datasets/test_fraction", 1),), ["datasets.test_fraction", "less than 1"]),
+    ((("phonons/mesh_length_angstrom", "long"),), ["phonons.mesh_length_angstrom", "number"]),
+    ((("benchmarks/mechanics", "perhaps"),), ["benchmarks.mechanics", "boolean"]),
+    ((("figures/dpi", 0),), ["figures.dpi", "greater than 0"]),
+    # unknown keys and words
+    ((("sed", 1),), ["sed", "unknown key"]),
+    ((("relaxation/fmax", 1),), ["relaxation.fmax", "unknown key"]),
+    ((("reference/method", "castep"),), ["reference", "castep", "vasp"]),
+    ((("reference/potential/calculator", "lj"),), ["reference.potential", "lj"]),
+    ((("fits/gap/kind", "ace"),), ["fits.gap", "ace", "mace"]),
+    ((("phonons/cells", ["squeezed"]),), ["phonons.cells", "squeezed"]),
+    # contradictions
+    ((("fits/m", {**MACE, "foundation": {}}),), ["fits.m.foundation", "model", "missing"]),
+    ((("fits/m", {**MACE, "foundation": {"method": "naive"}}),), ["foundation", "missing"]),
+    ((("fits/m", {**MACE, "foundation": "best"}),), ["fits.m.foundation", "best", "medium-0b3"]),
+    ((("fits/m", {**MACE, "lora": {}}),), ["fits.m.lora", "unknown key"]),
+    ((("loop", {}),), ["loop.goal", "missing"]),
+    ((("loop", {"goal": {}}),), ["loop.goal.rmse_thz", "missing"]),
+    ((("loop", {"goal": {"rmse_thz": 1}}),), ["loop.goal", "harmonic_only"]),
+    ((("loop", LOOP), ("supercells/kinds", ["displaced"])), ["loop", "rattled"]),
+    ((("loop", {**LOOP, "selection": {"method": "committee"}}),), ["loop", "repeats: 2"]),
+    ((("structures/si/recorded", "a.yaml"),), ["structures.si.recorded", "method: recorded"]),
+    ((("structures/si/role", "benchmark"),), ["role: train"]),
+    ((("structures/si/materials_project", "mp-149"),), ["structures.si", "exclude each other"]),
+    ((("datasets/constraints/structures", ["ge"]),), ["constraints.structures", "'ge'"]),
+    ((("fits", {}),), ["fits", "at least one"]),
+    ((("datasets/databases", {"si": DATABASE}),), ["databases.si", "a structure has this name"]),
+    (
+        (("datasets/databases", {"old": {**DATABASE, "level_of_theory": "PBE"}}),),
+        ["databases.old", "PBE", "relabel"],
+    ),
+    # crystals
+    ((crystal("no.vasp"),), ["structures.si.file", "no.vasp: no such"]),
+    ((crystal("."),), ["structures.si.file", "no such structure file"]),
+    ((crystal("empty.vasp"),), ["empty.vasp", "empty"]),
+    ((crystal("cut-head.vasp"),), ["cut-head.vasp", "not a readable"]),
+    ((crystal("cut-atoms.vasp"),), ["cut-atoms.vasp", "cut off"]),
+    ((crystal("overlap.vasp"),), ["overlap.vasp", "Å apart; at least 0.5 Å"]),
+    ((crystal("image.vasp"),), ["image.vasp", "Å apart"]),
+    ((crystal("flat.vasp"),), ["flat.vasp", "no volume", "give three lattice vectors"]),
+    ((crystal("left.vasp"),), ["left.vasp", "left-handed", "exchange"]),
+    ((crystal("unknown.vasp"),), ["unknown.vasp"]),
+    ((crystal("none.vasp"),), ["none.vasp"]),
+    ((crystal("nan.vasp"),), ["nan.vasp", "NaN"]),
+    ((crystal("inf.vasp"),), ["inf.vasp", "infinite"]),
+    ((crystal("nan-cell.vasp"),), ["nan-cell.vasp", "NaN"]),
+    ((crystal("utf16.vasp"),), ["utf16.vasp", "not a readable"]),
+    ((crystal("binary.vasp"),), ["binary.vasp", "not a readable"]),
+    ((crystal("what.pdf"),), ["what.pdf", "use POSCAR"]),
+    ((crystal("two.xyz"),), ["two.xyz", "holds 2 crystals"]),
+    ((crystal("cut.xyz"),), ["cut.xyz", "not a readable"]),
+    ((crystal("dummy.xyz"),), ["dummy.xyz", "no known element"]),
+    ((crystal("vacuum.xyz"),), ["vacuum.xyz", "no volume"]),
+    ((crystal("broken.cif"),), ["broken.cif"]),
+    ((crystal("partly.cif"),), ["partly.cif", "partly occupied", "ordered"]),
+    ((crystal("nacl.vasp"),), ["stillinger-weber", "Cl, Na", "choose another"]),
+    ((("structures/si/born", "BORN"),), ["structures.si.born", "no file BORN"]),
+    # models
+    ((existing(calculator="gap", model="no.xml"),), ["fits.own.potential.model", "no such"]),
+    ((existing(calculator="gap"),), ["fits.own.potential", "needs `model`"]),
+    ((existing(calculator="gap", model="gap.xml", sha256=SHA),), ["gap.xml", "checksum differs"]),
+    (
+        (crystal("nacl.vasp"), existing(calculator="gap", model="gap.xml")),
+        ["gap", "does not know Cl, Na", "choose another"],
+    ),
+    ((existing(calculator="mace", model="trap.model"),), ["trap.model: not loaded", "trust"]),
+    ((existing(calculator="a.b:C", model="trap.model"),), ["trap.model: not loaded", "trust"]),
+    (
+        (existing(calculator="mace", model="trap.model", sha256=SHA),),
+        ["trap.model: not loaded", "checksum differs", "replace"],
+    ),
+    ((("fits/m", {**MACE, "foundation": "a/no.model"}),), ["foundation.model", "no such model"]),
+    ((("fits/m", {**MACE, "foundation": "./trap.model"}),), ["trap.model: not loaded", "trust"]),
+    # data sets
+    (
+        (("datasets/databases", {"old": {**DATABASE, "train_files": ["u.json"]}}),),
+        ["databases.old", "u.json", "source.files"],
+    ),
+    (
+        (
+            (
+                "datasets/databases/old",
+                {**DATABASE, "source": {"name": "set", "files": {"t.json": SHA}}},
+            ),
+        ),
+        ["set/t.json", "checksum differs", "replace the file"],
+    ),
+    (
+        (
+            (
+                "datasets/databases/old",
+                {**DATABASE, "source": {"name": "no", "files": {"t.json": SHA}}},
+            ),
+        ),
+        ["t.json is in no mirror folder", "mirrors in config/config.yaml"],
+    ),
+    # places elsewhere, and what would be on record
+    ((("datasets/databases/old", {**DATABASE, "train_files": ["../t"]}),), ["train_files", ".."]),
+    ((("fits/gap/extra_arguments", {"gp_file": "../x"}),), ["extra_arguments.gp_file", "sets it"]),
+    ((("fits/gap/extra_arguments", {"a": "b/../../x"}),), ["extra_arguments.a", "elsewhere"]),
+    ((("fits/m", {**MACE, "extra_arguments": {"model_dir": "x"}}),), ["model_dir", "sets it"]),
+    ((("fits/m", {**MACE, "extra_arguments": {"a": "/etc/x"}}),), ["extra_arguments.a"]),
+    (
+        (("fits/m", {**MACE, "extra_arguments": {"foundation_model": "trap.model"}}),),
+        ["extra_arguments.foundation_model"],
+    ),
+    (
+        (("fits/m", {**MACE, "foundation": {"model": "https://me:pw@a.org/m", "sha256": SHA}}),),
+        ["foundation", "no user or password"],
+    ),
+    (
+        (
+            ("datasets/databases/old", DATABASE),
+            ("datasets/databases/old/source/url", "https://me:pw@a.org/m"),
+        ),
+        ["datasets.databases.old.source.url"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), CAMPAIGNS, ids=[f"{i}-{one[1][0]}" for i, one in enumerate(CAMPAIGNS)]
+)
+def test_a_bad_campaign_is_refused(
+    here: Path, changes: tuple[tuple[str, Any], ...], words: list[str]
+) -> None:
+    path = here / "c.yaml"
+    path.write_text(yaml.safe_dump(changed(*changes)))
+    before = content_of(here)
+    with pytest.raises(PhonsmithError) as caught:
+        check_inputs(load_campaign(path), path, [here])
+    assert told(caught.value, *words).startswith(f"{path}: ")
+    assert content_of(here) == before
+
+
+def test_the_good_campaign_is_good(here: Path) -> None:
+    """Else all of the refusals above would prove nothing."""
+    (here / "c.yaml").write_text(yaml.safe_dump(GOOD))
+    check_inputs(load_campaign(here / "c.yaml"), here / "c.yaml", [here])
+
+
+# some of each sort, as a user meets them: exit status, terminal, nothing run
+
+
+def through_snakemake(
+    folder: Path, repository: Path, changes: tuple[tuple[str, Any], ...], words: list[str]
+) -> None:
+    project = Project(folder, repository, c=changed(*changes))
+    project.configure(campaigns=["c"], mirrors=["."])
+    project.refuses(["config/campaigns/c.yaml", *words])
+    assert not (folder / "sprung").exists()
+
+
+WORST = (0, 14, 26, 41, 50, 66, 72)
+
+
+@pytest.mark.parametrize("number", WORST)
+def test_snakemake_stops_with_one_line(here: Path, repository: Path, number: int) -> None:
+    through_snakemake(here, repository, *CAMPAIGNS[number])
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+HOSTILE = [
+    *("", ".", "..", "../x", "a/b", "/etc/x", "~", "a b", "a\tb", "a\nb", "a\\b", "-rf", ".hidden"),
+    *("$(touch x)", "`touch x`", "a;touch x", "a&b", "a|b", "a>b", "a'b", 'a"b', "{x}", "a*", "é"),
+    "a" * 81,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_names_that_a_shell_or_a_folder_could_stumble_over_are_refused(name: str) -> None:
+    places: list[Callable[[str], Any]] = [
+        lambda name: Campaign.model_validate(changed(("structures", {name: {"file": "a"}}))),
+        lambda name: Campaign.model_validate(changed(("fits", {name: {"kind": "gap"}}))),
+        lambda name: Campaign.model_validate(
+            changed(("sweeps", {name: {"recipe": {"kind": "gap"}, "settings": {"seed": [1]}}}))
+        ),
+        lambda name: Campaign.model_validate(changed(("datasets/databases", {name: DATABASE}))),
+        lambda name: Source(name=name, files={"a": SHA}),
+        lambda name: OptimadeEntry(provider=name, id="1"),
+        lambda name: load_config({"campaigns": [name]}),
+    ]
+    for place in places:
+        with pytest.raises((ValueError, PhonsmithError)):
+            place(name)
+
+
+@pytest.mark.parametrize("file", ["", "/etc/passwd", "..", "../a", "a/../../b", "a/.."])
+def test_files_of_a_data_set_stay_in_its_folder(file: str) -> None:
+    with pytest.raises(ValueError):
+        Source(name="a", files={file: SHA})
+
+
+def test_a_hostile_file_name_is_a_file_name(here: Path, repository: Path) -> None:
+    name = "a b;touch sprung $(touch sprung) 'x' \"y\" &.vasp"
+    (here / name).write_text(SILICON)
+    project = Project(here, repository, c=changed(crystal(name)))
+    run = project.run("results/c/structures/si.extxyz")
+    assert run.returncode == 0, run.stderr
+    assert not list(here.rglob("sprung"))
+
+
+# --- recorded data -------------------------------------------------------------------------------
+
+
+def frames(count: int = 6) -> list[Any]:
+    """Cells of silicon, every atom moved a little, with labels of Stillinger-Weber."""
+    random = np.random.default_rng(3)
+    cells = [bulk("Si", cubic=True) for _ in range(count)]
+    for cell in cells:
+        cell.positions += random.normal(0, 0.02, cell.positions.shape)
+    results = evaluate(cells, PotentialSource(calculator="stillinger-weber"))
+    pairs = zip(cells, results, strict=True)
+    return [labelled(cell, "SW", one.energy, one.forces, one.stress) for cell, one in pairs]
+
+
+def times(key: str, factor: float) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        labels = frames()
+        for atoms in labels:
+            place = atoms.arrays if key == FORCES else atoms.info
+            place[key] = place[key] * factor
+        write_frames(path, labels)
+
+    return write
+
+
+def text(content: str) -> Callable[[Path], None]:
+    return lambda path: (path.write_text(content), None)[1]
+
+
+def edited(old: str, new: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        write_frames(path, frames(2))
+        content = path.read_text()
+        assert old in content
+        path.write_text(content.replace(old, new))
+
+    return write
+
+
+def without_forces(path: Path) -> None:
+    labels = frames(2)
+    for atoms in labels:
+        del atoms.arrays[FORCES]
+    write_frames(path, labels)
+
+
+def not_finite(path: Path) -> None:
+    labels = frames(2)
+    for atoms in labels:
+        atoms.arrays[FORCES][0, 0] = np.nan
+    write_frames(path, labels)
+
+
+def net_force(path: Path) -> None:
+    labels = frames(2)
+    for atoms in labels:
+        atoms.arrays[FORCES] += 0.1
+    write_frames(path, labels)
+
+
+VASPRUN = '<?xml version="1.0"?>\n<modeling>\n <generator><i name="program">vasp</i></generator>\n'
+RECORDED: list[tuple[str, str, Callable[[Path], None], list[str]]] = [
+    ("extxyz", "a.xyz", times(ENERGY, 1 / 27.2114), ["energies change by 0.03", "27.2 eV"]),
+    ("extxyz", "a.xyz", times(ENERGY, 27.2114), ["energies change by 27", "convert"]),
+    ("extxyz", "a.xyz", times(FORCES, 27.2114), ["energies change by 0.03", "convert"]),
+    ("extxyz", "a.xyz", without_forces, ["has no REF_forces", "REF_energy"]),
+    ("extxyz", "a.xyz", not_finite, ["not finite"]),
+    ("extxyz", "a.xyz", net_force, ["forces sum to"]),
+    ("extxyz", "a.xyz", edited("REF_forces:R:3", "REF_forces:R:2"), ["a.xyz"]),
+    ("extxyz", "a.xyz", edited("REF_stress=", "REF_stress=1 "), ["a.xyz"]),
+    ("extxyz", "a.xyz", edited("REF_energy=", "REF_energy=abc"), ["a.xyz"]),
+    ("extxyz", "a.xyz", text("not a number\n"), ["not a readable extxyz file"]),
+    ("extxyz", "a.xyz", text(""), ["holds no labelled cell"]),
+    ("extxyz", "a.xyz", lambda path: (path.write_bytes(bytes(range(256))), None)[1], ["a.xyz"]),
+    ("vasprun", "vasprun.xml", text(VASPRUN), ["not a complete vasprun.xml"]),
+    ("vasprun", "vasprun.xml", text(VASPRUN + "</modeling>\n"), ["vasprun.xml"]),
+    ("vasprun", "vasprun.xml", text("{}"), ["not a complete vasprun.xml"]),
+    ("vasprun", "vasprun.xml.gz", text("not packed"), ["vasprun.xml.gz"]),
+    ("outcar", "OUTCAR", text("vasp.6.4.2\n"), ["OUTCAR"]),
+    ("phonopy", "a.yaml", text("a: [1\n"), ["a.yaml"]),
+    ("phonopy", "a.yaml", text("phonopy: {}\n"), ["a.yaml"]),
+    ("phonopy", "a.yaml", text(""), ["a.yaml"]),
+    ("phono3py", "a.yaml", text("phono3py: {}\n"), ["a.yaml"]),
+]
+
+
+@pytest.mark.parametrize(("format", "name", "write", "words"), RECORDED)
+def test_bad_recorded_data_are_refused(
+    here: Path, format: Any, name: str, write: Callable[[Path], None], words: list[str]
+) -> None:
+    write(here / "set" / name)
+    source = Source(name="set", files={name: sha256_of(here / "set" / name)})
+    reference = RecordedReference(
+        method="recorded", level_of_theory="x", source=source, format=format
+    )
+    before = content_of(here)
+    with pytest.raises(PhonsmithError) as caught:
+        load_recorded(reference, name, [here], here / "cache")
+    told(caught.value, name, *words)
+    assert content_of(here) == before
+
+
+def test_good_recorded_data_are_read(here: Path) -> None:
+    write_frames(here / "set/a.xyz", frames())
+    source = Source(name="set", files={"a.xyz": sha256_of(here / "set/a.xyz")})
+    reference = RecordedReference(
+        method="recorded", level_of_theory="x", source=source, format="extxyz"
+    )
+    read = load_recorded(reference, "a.xyz", [here], here / "cache")
+    assert len(read.frames) == 6
+    assert all(STRESS in atoms.info for atoms in read.frames)
+
+
+@pytest.mark.parametrize("content", ["[", "{}", '[{"group": 1}]', "null", "[1]"])
+def test_other_json_is_no_data_set(here: Path, content: str) -> None:
+    from phonsmith.labels.recorded import read_recorded
+
+    (here / "t.json").write_text(content)
+    with pytest.raises(PhonsmithError) as caught:
+        read_recorded(here / "t.json", "mlearn", "x")
+    told(caught.value, "t.json")
+
+
+def test_broken_recorded_data_leave_nothing_behind(here: Path, repository: Path) -> None:
+    (here / "set/vasprun.xml").write_text(VASPRUN)
+    digest = hashlib.sha256(VASPRUN.encode()).hexdigest()
+    recorded = {
+        "structures": {"si": {"file": "si.vasp", "recorded": "vasprun.xml"}},
+        "reference": {
+            "method": "recorded",
+            "level_of_theory": "VASP PBE",
+            "format": "vasprun",
+            "source": {"name": "set", "files": {"vasprun.xml": digest}},
+        },
+        "fits": {"gap": {"kind": "gap"}},
+    }
+    project = Project(here, repository, c=recorded)
+    project.configure(campaigns=["c"], mirrors=["."])
+    run = project.run("results/c/tables/labels.csv")
+    assert run.returncode != 0
+    said = {line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")}
+    assert len(said) == 1, run.stderr
+    told(Exception(said.pop()), "set/vasprun.xml", "not a complete vasprun.xml")
+    assert "Traceback" not in run.stdout + run.stderr
+    made = {path.name for path in project.results("c").iterdir()}
+    assert {"structures", "relaxed", "logs"} <= made  # of the crystal file, which is good
+    assert not {"labels", "datasets", "fits", "phonons", "tables"} & made
+    supercells = project.results("c") / "supercells"
+    assert not any(path.is_file() for path in supercells.rglob("*"))
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"calculator": "gap", "model": "cut.xml"}, ["cut.xml", "cut off or damaged", "again"]),
+        ({"calculator": "gap", "model": "other.xml"}, ["other.xml", "not a GAP"]),
+        ({"calculator": "gap", "model": "lonely.xml"}, ["gap.sparse", "belongs to lonely.xml"]),
+        ({"calculator": "gap", "model": "gap.xml", "sha256": SHA}, ["gap.xml", "checksum"]),
+        ({"calculator": "mace", "model": "noise.model", "trust": True}, ["noise.model", "built"]),
+        ({"calculator": "mace", "model": "trap.model"}, ["trap.model: not loaded", "sha256: "]),
+        ({"calculator": "os:getcwd"}, ["os:getcwd", "no ASE calculator"]),
+        ({"calculator": "no.such:Thing"}, ["no.such:Thing", "cannot be imported"]),
+        ({"calculator": "stillinger-weber", "arguments": {"x": 1}}, ["unknown argument x"]),
+    ],
+)
+def test_bad_models_are_refused(here: Path, settings: dict[str, Any], words: list[str]) -> None:
+    before = content_of(here)
+    with pytest.raises(PhonsmithError) as caught:
+        make_calculator(PotentialSource.model_validate(settings))
+    told(caught.value, *words)
+    assert content_of(here) == before  # the trap was not sprung
+
+
+def test_the_trap_is_one_and_its_user_may_spring_it(here: Path) -> None:
+    for ways in ({"trust": True}, {"sha256": sha256_of(here / "trap.model")}):
+        source = PotentialSource(calculator="mace", model="trap.model", **ways)
+        with pytest.raises(PhonsmithError, match="cannot be built"):
+            make_calculator(source)
+        (here / "sprung").unlink()
+
+
+def test_a_model_of_this_pipeline_is_known_by_its_record(here: Path) -> None:
+    model = here / "fit/model/mace.model"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"not a model, but on record")
+    made = FittedPotential(
+        source=PotentialSource(calculator="mace", model=str(model), sha256=sha256_of(model)),
+        has_energies=True,
+        level_of_theory="x",
+        fit="mace",
+    )
+    save_potential(here / "fit/potential.json", made)
+    for source in (
+        load_potential(here / "fit/potential.json").source,
+        PotentialSource(calculator="mace", model=str(model)),
+    ):
+        with pytest.raises(PhonsmithError, match="cannot be built"):  # known, so it is tried
+            make_calculator(source)
+    model.write_bytes(b"changed since")
+    with pytest.raises(PhonsmithError, match=r"not loaded, its checksum differs"):
+        make_calculator(PotentialSource(calculator="mace", model=str(model)))
+    record = json.loads((here / "fit/potential.json").read_text())
+    record["source"]["sha256"] = None
+    (here / "fit/potential.json").write_text(json.dumps(record))
+    with pytest.raises(PhonsmithError, match="not loaded, since"):
+        make_calculator(PotentialSource(calculator="mace", model=str(model)))

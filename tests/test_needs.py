@@ -1,0 +1,70 @@
+"""What DFT jobs ask for, against what recorded runs have taken."""
+
+import gzip
+import re
+
+import pytest
+from ase.io import read
+from potcars import write_potcar
+
+from phonsmith.needs import JOB_MINUTES, need_of_atoms, need_of_crystal, need_of_labels
+from phonsmith.references import VaspReference
+
+
+@pytest.fixture
+def tin(tmp_path, monkeypatch):
+    """A function: the reference of autoplex's tutorial data, on so many cores."""
+    from pymatgen.core import SETTINGS
+
+    write_potcar(tmp_path, "Sn_d", valence=14.0)
+    monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(tmp_path))
+    settings = {
+        **{"method": "vasp", "potcars": {"Sn": "Sn_d"}, "kspacing_per_angstrom": 0.1},
+        **{"encut_ev": 700},
+    }
+    return lambda cores: VaspReference.model_validate({**settings, "cores": cores})
+
+
+def recorded(shared_data):
+    """Cell, cores, memory in MB and minutes of four of the runs of α-Sn, of 8 and of 64 atoms."""
+    paths = sorted((shared_data / "sn-alpha-vasp").glob("*mp-117*/outputs/OUTCAR.gz"))
+    for path in paths[1::4]:
+        with gzip.open(path, "rt", errors="replace") as stream:
+            text = stream.read()
+        cores = int(re.search(r"running on +(\d+) total", text)[1])
+        memory = re.search(r"Maximum memory used \(kb\): +([\d.]+)", text)[1]
+        seconds = re.search(r"Elapsed time \(sec\): +([\d.]+)", text)[1]
+        cell = read(path.with_name("POSCAR.gz"), format="vasp")
+        yield cell, cores, cores * float(memory) * 1024e-6, float(seconds) / 60
+
+
+def test_a_job_has_the_memory_and_time_that_vasp_took(shared_data, tin):
+    runs = list(recorded(shared_data))
+    assert {len(cell) for cell, *_ in runs} == {8, 64}
+    for cell, cores, memory_mb, minutes in runs:
+        need = need_of_labels([cell], tin(cores), "mp-117")
+        assert memory_mb < need.memory_mb < 2 * memory_mb
+        assert 2 * minutes < need.minutes - JOB_MINUTES < 5 * minutes + 1
+
+
+def test_time_goes_by_the_cells_of_a_job(shared_data, tin):
+    cell, cores, *_ = next(run for run in recorded(shared_data) if len(run[0]) == 64)
+    reference = tin(cores)
+
+    def minutes(cells, **jobs):
+        return need_of_labels([cell] * cells, reference, "mp-117", **jobs).minutes - JOB_MINUTES
+
+    assert minutes(30) == pytest.approx(30 * minutes(1), rel=0.1)
+    assert minutes(30, batches=10) == pytest.approx(3 * minutes(1), rel=0.1)
+    assert minutes(30, batches=10, side_by_side=2) == pytest.approx(2 * minutes(1), rel=0.1)
+    assert need_of_labels([], reference, "mp-117").minutes == JOB_MINUTES
+
+
+def test_a_relaxation_is_many_runs_and_an_atom_in_its_box_takes_memory(shared_data, tin):
+    crystal, cores, *_ = next(run for run in recorded(shared_data) if len(run[0]) == 8)
+    reference = tin(cores)
+    one = need_of_labels([crystal], reference, "mp-117")
+    relaxed = need_of_crystal(crystal, reference, "mp-117")
+    assert relaxed.memory_mb == one.memory_mb
+    assert relaxed.minutes - JOB_MINUTES > 5 * (one.minutes - JOB_MINUTES)
+    assert need_of_atoms(["Sn"], tin(1)).memory_mb > 300  # VASP's own, and plane waves of 3360 Å³

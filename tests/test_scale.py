@@ -1,0 +1,158 @@
+"""Campaigns that share their labels, and plans of many crystals."""
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from project import Project
+
+from phonsmith.campaign import Campaign
+from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames
+from phonsmith.labels import LabelStore, label_cells
+from phonsmith.labels.calculator import CalculatorMethod
+from phonsmith.references import CalculatorReference
+from phonsmith.settings import Labels
+
+SW = {"method": "calculator", "potential": {"calculator": "stillinger-weber"}}
+CELLS = 40
+
+
+class SlowMethod(CalculatorMethod):
+    """Stillinger-Weber labels that take their time, as those of a DFT code do, and are counted."""
+
+    done = 0
+
+    def label(self, cell: Atoms) -> Atoms:
+        time.sleep(0.1)
+        self.done += 1
+        return super().label(cell)
+
+
+def rattled(count: int) -> list[Atoms]:
+    """Silicon cells that differ; the same in every process."""
+    found = []
+    for index in range(count):
+        cell = bulk("Si", cubic=True)
+        cell.rattle(0.05, seed=index)
+        cell.info.update(structure="Si", kind="rattled", generation=0, index=index)
+        found.append(cell)
+    return found
+
+
+def label_as(user, folder, start, queue) -> None:
+    """Label all cells as one campaign; tell how many were computed, and the labels."""
+    method = SlowMethod(CalculatorReference(**SW))
+    start.wait()
+    labels, failures = label_cells(rattled(CELLS), method, Labels(), LabelStore(folder, user))
+    queue.put((method.done, [label.arrays[FORCES] for label in labels], len(failures)))
+
+
+def test_campaigns_that_run_at_the_same_time_share_the_work(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    start, queue = context.Barrier(2), context.Queue()
+    jobs = [
+        context.Process(target=label_as, args=(user, tmp_path, start, queue)) for user in ("a", "b")
+    ]
+    for job in jobs:
+        job.start()
+    found = [queue.get(timeout=120) for _ in jobs]
+    for job in jobs:
+        job.join()
+    alone, _ = label_cells(rattled(CELLS), CalculatorMethod(CalculatorReference(**SW)), Labels())
+    for _, forces, failed in found:
+        assert failed == 0
+        for one, other in zip(forces, alone, strict=True):
+            assert np.array_equal(one, other.arrays[FORCES])
+    # each label has one file, nothing partial is left, and few cells were in work twice at once
+    assert len(list(tmp_path.glob("??/*"))) == CELLS
+    computed = [done for done, _, _ in found]
+    assert CELLS <= sum(computed) <= 1.2 * CELLS
+    assert min(computed) > 0
+
+
+def test_users_take_cells_in_orders_of_their_own_always_the_same(tmp_path: Path) -> None:
+    keys = [LabelStore.key(cell, "") for cell in rattled(10)]
+
+    def order(user: str) -> list[str]:
+        return sorted(keys, key=LabelStore(tmp_path, user).turn)
+
+    assert order("a") == order("a") != order("b")
+
+
+def test_the_first_label_stays_and_a_broken_one_is_replaced(tmp_path: Path) -> None:
+    (cell,) = rattled(1)
+    store = LabelStore(tmp_path)
+    label = CalculatorMethod(CalculatorReference(**SW)).label(cell)
+    store.put("abc", label)
+    (file,) = tmp_path.glob("??/*")
+    kept = file.read_bytes()
+    other = label.copy()
+    other.info[ENERGY] = label.info[ENERGY] + 1e-9  # another machine's last digits
+    store.put("abc", other)
+    assert file.read_bytes() == kept
+    file.write_bytes(kept[:100])
+    store.put("abc", other)
+    assert store.get("abc").info[ENERGY] == other.info[ENERGY]
+
+
+def campaign_of(structures: dict, **changes: object) -> dict:
+    return {
+        "seed": 3,
+        "structures": structures,
+        "reference": SW,
+        "supercells": {"min_length_angstrom": 5.0, "min_atoms": 8, "rattled": {"count": 3}},
+        "fits": {"itself": {"kind": "existing", "potential": SW["potential"]}},
+        **changes,
+    }
+
+
+def test_two_campaigns_compute_a_label_once(tmp_path: Path, repository: Path) -> None:
+    crystal = {"mp-149": {"file": "config/structures/silicon/mp-149.vasp"}}
+    project = Project(
+        tmp_path,
+        repository,
+        first=campaign_of(crystal),
+        # other settings where no label depends on them
+        second=campaign_of(
+            crystal, datasets={"test_fraction": 0.4}, labels={"batches_per_structure": 2}
+        ),
+    )
+    project.configure(campaigns=["first", "second"], label_store="shared")
+    target = "results/{}/labels/gen0/mp-149.extxyz"
+    for name in ("first", "second"):
+        run = project.run(target.format(name))
+        assert run.returncode == 0, run.stderr
+    one, other = (read_frames(tmp_path / target.format(name)) for name in ("first", "second"))
+    assert len(one) == len(other) > 3
+    for a, b in zip(one, other, strict=True):
+        assert a.info[ENERGY] == b.info[ENERGY]
+        assert np.array_equal(a.arrays[FORCES], b.arrays[FORCES])
+        assert np.array_equal(a.info[STRESS], b.info[STRESS])
+    assert len(list((tmp_path / "shared").glob("??/*.npz"))) == len(one)
+    for batch in (0, 1):
+        log = project.results("second") / f"logs/labels/gen0/mp-149.{batch}.log"
+        asked, there = log.read_text().splitlines()[0].split(" cells: ")
+        assert there == f"{asked} labels are in the store"
+    assert not (project.results("first") / "labels/store").exists()
+    # where labels are kept makes none of them stale
+    project.configure(campaigns=["first", "second"])
+    assert project.planned(target.format("first")) == {}
+
+
+def test_the_cost_of_a_campaign_of_many_crystals_grows_linearly() -> None:
+    """What rules ask for every job must not go through all crystals each time."""
+
+    def seconds(count: int) -> float:
+        crystals = {f"si-{number}": {"file": "si.vasp"} for number in range(count)}
+        campaign = Campaign.model_validate(campaign_of(crystals))
+        begin = time.process_time()
+        for _ in range(20 * count):
+            assert len(campaign.benchmarked) == len(campaign.learnt) == len(campaign.at_rest)
+            assert campaign.trained == []
+            assert campaign.fits
+        return time.process_time() - begin
+
+    assert seconds(2000) < 50 * seconds(200)
