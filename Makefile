@@ -43,14 +43,14 @@ test-slurm: .venv/.ready slurm
 
 # the packages would start their services; the tests start daemons of their own, and end them
 slurm:
-	@command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null || \
+	@command -v slurmctld >/dev/null && command -v munged >/dev/null && command -v mpirun >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  policy=/usr/sbin/policy-rc.d; made=; \
 	  [ -e $$policy ] || { made=$$policy; printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	  apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; \
+	  apt-get install -y -qq --no-install-recommends slurm-wlm munge openmpi-bin >/dev/null; \
 	  failed=$$?; rm -f $$made; exit $$failed; \
-	else echo "a SLURM is needed, and root (Debian: slurm-wlm, munge)" >&2; exit 1; fi
+	else echo "a SLURM is needed, and root (Debian: slurm-wlm munge openmpi-bin)" >&2; exit 1; fi
 
 # name OpenBLAS: with the reference BLAS pw.x takes twice the time
 QE_PACKAGES := quantum-espresso quantum-espresso-data openmpi-bin libopenblas0-pthread

@@ -121,10 +121,9 @@ class TemperatureTransition(TransitionBase):
     )
 
 
-class PressureTransition(TransitionBase):
-    """Which crystal has the lowest enthalpy at a pressure."""
+class Pressing(Model):
+    """At which pressures and volumes a crystal is relaxed."""
 
-    driven_by: Literal["pressure"] = Field(description="What drives the transition.")
     pressures_gpa: Annotated[list[NonNegativeFloat], Field(min_length=3)] = Field(
         description="Pressures at which the crystals are relaxed, in ascending order."
     )
@@ -137,11 +136,6 @@ class PressureTransition(TransitionBase):
         5.0,
         description="Largest difference of both enthalpies at a pressure; more is reported.",
     )
-    temperatures_kelvin: list[PositiveFloat] = Field(
-        default_factory=list,
-        description="Temperatures at which Gibbs energies at thermodynamics.pressures_gpa are "
-        "compared as well (quasi-harmonic).",
-    )
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -149,6 +143,17 @@ class PressureTransition(TransitionBase):
             if high <= low:
                 raise ValueError("pressures_gpa: give them in ascending order, each once")
         return self
+
+
+class PressureTransition(TransitionBase, Pressing):
+    """Which crystal has the lowest enthalpy at a pressure."""
+
+    driven_by: Literal["pressure"] = Field(description="What drives the transition.")
+    temperatures_kelvin: list[PositiveFloat] = Field(
+        default_factory=list,
+        description="Temperatures at which Gibbs energies at thermodynamics.pressures_gpa are "
+        "compared as well (quasi-harmonic).",
+    )
 
 
 Transition = Annotated[

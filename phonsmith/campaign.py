@@ -16,7 +16,9 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.recipes import ExistingFit, Fit
 from phonsmith.references import RecordedReference, Reference
 from phonsmith.settings import (
+    AnyPropertyGoal,
     Benchmarks,
+    ConductivityGoal,
     Datasets,
     Figures,
     Labels,
@@ -27,6 +29,7 @@ from phonsmith.settings import (
     Relaxation,
     Structure,
     Supercells,
+    TransitionGoal,
 )
 from phonsmith.sweeps import Sweep
 
@@ -222,36 +225,43 @@ class Campaign(Model):
                         f"transitions.{name}.structures: '{structure}' is no crystal at its own "
                         "volume whose phonons are compared"
                     )
-            if problem := self._without_thermodynamics(one):
-                raise ValueError(f"transitions.{name}.{problem}")
+            if one.driven_by == "temperature" or one.temperatures_kelvin:
+                self._check_thermodynamics_of(name, one)
             if one.driven_by == "pressure" and getattr(self.reference, "volume", "") == "fixed":
                 raise ValueError(
                     f"transitions.{name}: relaxation under pressure needs reference.volume: relaxed"
                 )
 
-    def _without_thermodynamics(self, one: Transition) -> str:
-        """What a transition needs of the thermodynamics and does not find, or nothing."""
-        thermal = self.thermodynamics
-        if one.driven_by == "pressure" and not one.temperatures_kelvin:
-            return ""
-        if thermal is None:
-            return "driven_by: needs `thermodynamics`, which this campaign has not"
+    def _check_thermodynamics_of(self, name: str, one: Transition) -> None:
+        """Whether the free energies that a transition compares are computed."""
+        where = f"transitions.{name}"
+        if self.thermodynamics is None:
+            raise ValueError(f"{where}: needs `thermodynamics`, which this campaign has not")
         for structure in one.structures:
             if structure not in self.warmed:
-                return f"structures: '{structure}' is none of thermodynamics.structures"
+                raise ValueError(
+                    f"{where}.structures: '{structure}' is none of thermodynamics.structures"
+                )
+        thermal = self.thermodynamics
         if one.driven_by == "temperature":
             known = thermal.pressures_gpa if thermal.quasi_harmonic else [0.0]
             if one.pressure_gpa not in known:
                 told = ", ".join(f"{pressure:g}" for pressure in known)
-                return f"pressure_gpa: {one.pressure_gpa:g} is none of thermodynamics' ({told})"
-            return ""
+                raise ValueError(
+                    f"{where}.pressure_gpa: thermodynamics has {told} GPa, not {one.pressure_gpa:g}"
+                )
+            return
         if not thermal.quasi_harmonic or len(thermal.pressures_gpa) < 2:
-            return "temperatures_kelvin: needs quasi-harmonic thermodynamics at several pressures"
+            raise ValueError(
+                f"{where}.temperatures_kelvin: needs quasi-harmonic thermodynamics at several "
+                "pressures"
+            )
         for kelvin in one.temperatures_kelvin:
             steps = kelvin / thermal.temperature_step_kelvin
             if kelvin > thermal.max_temperature_kelvin or abs(steps - round(steps)) > 1e-6:
-                return f"temperatures_kelvin: {kelvin:g} is none of thermodynamics' temperatures"
-        return ""
+                raise ValueError(
+                    f"{where}.temperatures_kelvin: {kelvin:g} is none of thermodynamics'"
+                )
 
     @property
     def conducting(self) -> list[str]:
@@ -289,11 +299,29 @@ class Campaign(Model):
             raise ValueError(
                 f"loop.selection: a committee needs `repeats: 2` or more of '{judges}'"
             )
+        for name, one in self.loop.goal.properties.items():
+            self._check_property(f"loop.goal.properties.{name}", one)
         if self.loop.goal.cell not in self.phonons.cells:
             raise ValueError(
                 f"loop.goal.cell: phonons.cells has no '{self.loop.goal.cell}', it has "
                 f"{', '.join(self.phonons.cells)}"
             )
+
+    def _check_property(self, where: str, goal: AnyPropertyGoal) -> None:
+        match goal:
+            case ConductivityGoal():
+                if goal.structure not in self.conducting:
+                    raise ValueError(f"{where}: the campaign computes no κ of '{goal.structure}'")
+                assert self.conductivity is not None
+                known = self.conductivity.temperatures_kelvin
+                if goal.temperature_kelvin not in known:
+                    raise ValueError(
+                        f"{where}: {goal.temperature_kelvin:g} is none of "
+                        "conductivity.temperatures_kelvin"
+                    )
+            case TransitionGoal():
+                if goal.transition not in self.transitions:
+                    raise ValueError(f"{where}: there is no transition '{goal.transition}'")
 
     def _check_fit_names(self) -> None:
         taken: set[str] = set()

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from phonsmith.errors import PhonsmithError
@@ -137,7 +137,7 @@ def _hangs(pid: int, folder: Path, started: float, patience_s: float) -> bool:
 
 
 @contextlib.contextmanager
-def _handing_on(process: subprocess.Popen[bytes]):  # type: ignore[no-untyped-def]
+def _handing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """An interrupt ends Snakemake, which then cancels its jobs."""
 
     def hand_on(number: int, _: object) -> None:

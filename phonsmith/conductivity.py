@@ -250,7 +250,8 @@ def mean_free_paths(gamma: ArrayLike, velocities: ArrayLike) -> Floats:
     """
     gamma = np.asarray(gamma, dtype=float)
     speed = np.linalg.norm(velocities, axis=-1)
-    return np.divide(speed, 4 * np.pi * gamma, out=np.zeros_like(speed), where=gamma > 0)
+    paths = np.divide(speed, 4 * np.pi * gamma, out=np.zeros_like(speed), where=gamma > 0)
+    return np.asarray(paths)
 
 
 def per_mode(matrix: ArrayLike, heat_capacities: ArrayLike) -> Floats:

@@ -1,6 +1,5 @@
 """The one exception that users see."""
 
-
 import os
 
 SECRETS = ("MP_API_KEY",)

@@ -10,6 +10,7 @@ from phonsmith.benchmarks import Record
 from phonsmith.datasets import ALWAYS_TRAIN
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_as, write_json
+from phonsmith.properties import Property, PropertyVerdict, judge_property
 from phonsmith.relaxation import LEFT_OUT
 from phonsmith.settings import Goal, Loop
 
@@ -54,6 +55,7 @@ class FitVerdict(Record):
     change_thz: float | None
     significant: bool | None
     reasons: list[str]
+    properties: tuple[PropertyVerdict, ...] = ()
 
     @property
     def meets(self) -> bool:
@@ -121,6 +123,7 @@ def judge(
     learnt: Sequence[str],
     labels: Mapping[str, int],
     force_rmse: Mapping[str, float] | None = None,
+    properties: Mapping[str, Mapping[str, Property]] | None = None,
     before: GenerationVerdict | None = None,
 ) -> GenerationVerdict:
     """The verdict on one generation.
@@ -137,6 +140,8 @@ def judge(
         Number of labels of each structure up to this generation.
     force_rmse
         Force RMSE on the test set (eV/Å) of each fit, where the goal asks for it.
+    properties
+        By name of the criterion, the property of each fit, where the goal asks for any.
     before
         The verdict on the generation before.
     """
@@ -147,7 +152,13 @@ def judge(
     earlier = {one.fit: one for one in before.fits} if before else {}
     fits = [
         _judge_fit(
-            name, repeats, rows, loop.goal, force_rmse=force_rmse or {}, before=earlier.get(name)
+            name,
+            repeats,
+            rows,
+            loop.goal,
+            force_rmse=force_rmse or {},
+            properties=properties or {},
+            before=earlier.get(name),
         )
         for name, repeats in groups.items()
     ]
@@ -183,6 +194,7 @@ def _judge_fit(
     goal: Goal,
     *,
     force_rmse: Mapping[str, float],
+    properties: Mapping[str, Mapping[str, Property]],
     before: FitVerdict | None,
 ) -> FitVerdict:
     rows = rmse[rmse["fit"].isin(repeats)]
@@ -197,6 +209,12 @@ def _judge_fit(
     forces = [force_rmse[one] for one in repeats if one in force_rmse]
     force = float(np.mean(forces)) if forces else None
     change, significant = _change(mean, noise, before)
+    last = {one.name: one for one in before.properties} if before else {}
+    judged = [
+        judge_property(key, goal.properties[key], [found[one] for one in repeats], last)
+        for key, found in properties.items()
+    ]
+    unsettled = [one.reason for one in judged if one.reason]
     return FitVerdict(
         fit=name,
         repeats=list(repeats),
@@ -206,7 +224,8 @@ def _judge_fit(
         force_rmse_ev_per_angstrom=force,
         change_thz=change,
         significant=significant,
-        reasons=_shortcomings(structures, force, goal),
+        reasons=[*_shortcomings(structures, force, goal), *unsettled],
+        properties=tuple(judged),
     )
 
 
@@ -317,6 +336,31 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
             for one in fit.structures
         ]
     )
+
+
+def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
+    """One row per generation, recipe and property of the goal.
+
+    Columns: campaign, generation, labels (so far), fit, and those of
+    :class:`phonsmith.properties.PropertyVerdict` with its name as ``property``.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "campaign": verdict.campaign,
+            "generation": verdict.generation,
+            "labels": sum(verdict.labels.values()),
+            "fit": fit.fit,
+            "property": one.name,
+            **one.model_dump(exclude={"name"}),
+        }
+        for verdict in verdicts
+        for fit in verdict.fits
+        for one in fit.properties
+    ]
+    columns = ["campaign", "generation", "labels", "fit", "property", "value", "noise", "unit"]
+    return pd.DataFrame(rows, columns=[*columns, "change_percent", "reason"])
 
 
 def data_per_generation(train: Sequence["Atoms"], test: Sequence["Atoms"]) -> "pd.DataFrame":

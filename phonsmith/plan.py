@@ -394,6 +394,12 @@ class _Planner:
             None if memory is None else memory * self.experience.memory_ratio,
         )
 
+    @property
+    def _partition_of_reference(self) -> str:
+        reference = self.campaign.reference
+        on_gpu = isinstance(reference, CalculatorReference) and reference.potential.takes_gpu
+        return self.site.gpu if on_gpu else self.site.cpu
+
     def _runs(
         self,
         stage: str,
@@ -430,7 +436,7 @@ class _Planner:
             core_hours=_hours(seconds),
             core_hours_left=_hours(s for s, todo in zip(seconds, left, strict=True) if todo),
             memory_mb=_largest([cost.memory_mb for cost in fixed]),
-            partition=self.site.cpu,
+            partition=self._partition_of_reference,
         )
         self._check_run(task)
         return task
@@ -512,7 +518,7 @@ class _Planner:
             if not settings.relabel:
                 continue
             if parts is None:
-                tasks.append(_not_at_hand(database, self.site.cpu))
+                tasks.append(_not_at_hand(database, self._partition_of_reference))
                 self.warnings.append(
                     f"database {database}: its files are not here yet, so that its cells are not "
                     "counted"

@@ -430,6 +430,5 @@ Fit = Annotated[GapFit | MaceFit | ExistingFit, Field(discriminator="kind")]
 def takes_gpu(fit: Fit) -> bool:
     """Whether a fit is a MACE that takes a GPU where it finds one."""
     if isinstance(fit, ExistingFit):
-        device = fit.potential.arguments.get("device")
-        return fit.potential.calculator == "mace" and device != "cpu"
+        return fit.potential.takes_gpu
     return isinstance(fit, MaceFit) and fit.device != "cpu"

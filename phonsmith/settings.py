@@ -110,6 +110,11 @@ class PotentialSource(Model):
         None, description="Elements it knows; needed only where the calculator does not tell."
     )
 
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it is a MACE that takes a GPU where it finds one."""
+        return self.calculator == "mace" and self.arguments.get("device") != "cpu"
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         ready = ("stillinger-weber", "chgnet", "gap", "mace")
@@ -192,9 +197,9 @@ class Structure(Model):
     )
     scaled: Scaled | None = Field(
         None,
-        description="Another crystal of the campaign at another volume, instead of `file`. Positions "
-        "and shape of the cell are relaxed, by the reference method and by every fit; the volume "
-        "is held.",
+        description="Another crystal of the campaign at another volume, instead of `file`. "
+        "Positions and shape of the cell are relaxed, by the reference method and by every fit; "
+        "the volume is held.",
     )
     recorded: RelativePaths | None = Field(
         None,
@@ -457,6 +462,38 @@ class Benchmarks(Model):
 # --- the loop -------------------------------------------------------------------------------
 
 
+class PropertyGoal(Model):
+    """A property that must have settled: its change since the last generation."""
+
+    within_percent: PositiveFloat = Field(
+        description="Largest change of the mean over repeats since the last generation."
+    )
+
+
+class ConductivityGoal(PropertyGoal):
+    """The thermal conductivity of one crystal, by the first kind of calculation."""
+
+    of: Literal["conductivity"] = Field(description="Which property this is.")
+    structure: Name = Field(description="Id of the crystal.")
+    temperature_kelvin: PositiveFloat = Field(
+        description="One of `conductivity.temperatures_kelvin`."
+    )
+
+
+class TransitionGoal(PropertyGoal):
+    """The temperature or pressure of a transition between the first two of its crystals.
+
+    Harmonic, or from relaxations under pressure; quasi-harmonic where it is at a pressure.
+    """
+
+    of: Literal["transition"] = Field(description="Which property this is.")
+    transition: Name = Field(description="One of `transitions`.")
+
+
+AnyPropertyGoal = Annotated[ConductivityGoal | TransitionGoal, Field(discriminator="of")]
+"""A criterion on a property; `of` tells which."""
+
+
 class Goal(Model):
     """When a potential is good enough."""
 
@@ -474,6 +511,11 @@ class Goal(Model):
     max_force_rmse_ev_per_angstrom: PositiveFloat | None = Field(
         None, description="Largest RMSE of force components on the test set, anharmonic cells too."
     )
+    properties: dict[Name, AnyPropertyGoal] = Field(
+        default_factory=dict,
+        description="Properties that must have settled, by name; they are computed in every "
+        "generation.",
+    )
     harmonic_only: bool = Field(
         False,
         description="Stop on harmonic phonons alone. Has to be said, since potentials with good "
@@ -482,10 +524,11 @@ class Goal(Model):
 
     @model_validator(mode="after")
     def _more_than_harmonic(self) -> Self:
-        if self.max_force_rmse_ev_per_angstrom is None and not self.harmonic_only:
+        more = self.max_force_rmse_ev_per_angstrom is not None or self.properties
+        if not more and not self.harmonic_only:
             raise ValueError(
-                "these criteria are harmonic only; add max_force_rmse_ev_per_angstrom, or say "
-                "`harmonic_only: true`"
+                "these criteria are harmonic only; add max_force_rmse_ev_per_angstrom or "
+                "properties, or say `harmonic_only: true`"
             )
         return self
 

@@ -79,8 +79,8 @@ def _format(path: Path) -> str:
 def _refuse_half_a_poscar(path: Path, atoms: int) -> None:
     """ASE takes a line of one number, where a file is cut off, for three of them."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    start = next((i for i, line in enumerate(lines) if i > 5 and line.strip()[:1] in "dDcCkK"), 0)
-    for line in lines[start + 1 : start + 1 + atoms]:
+    modes = [i for i, line in enumerate(lines) if i > 5 and line.strip()[:1] in tuple("dDcCkK")]
+    for line in lines[modes[0] + 1 : modes[0] + 1 + atoms] if modes else []:
         if len(line.split()) < 3:
             raise PhonsmithError(
                 f"{path}: cut off, has an atom without three coordinates; get the file again"

@@ -295,6 +295,17 @@ class _Curve:
                 f"{100 * point.share:.2g} % of its modes are imaginary, down to "
                 f"{point.minimum:.2f} THz"
             )
+        else:
+            self.tell_within_tolerance(point.phonon, point.volume)
+
+    def tell_within_tolerance(self, phonon: "Phonopy", volume: float) -> None:
+        """Note the modes that phonopy leaves out without their counting as imaginary."""
+        share = share_within_tolerance(phonon, self.tolerance_thz)
+        if share:
+            self.notes.append(
+                f"{volume / len(self.crystal.atoms):.3f} Å³ per atom: {100 * share:.2g} % of the "
+                f"modes are between -{self.tolerance_thz:g} and 0 THz; the free energy lacks them"
+            )
 
 
 def thermodynamics(
@@ -317,6 +328,8 @@ def thermodynamics(
         quasi_harmonic = _quasi_harmonic(curve, settings) if settings.quasi_harmonic else []
         if not settings.quasi_harmonic:
             _bracket_rest(curve)
+        if settings.imaginary == "stop":  # the volumes added since, and the minimum itself
+            _require_stable(curve, harmonic)
     except (UnusablePotential, MissingLabels) as error:
         return empty.model_copy(update={"reason": str(error), "volumes": _volumes(curve)})
     states = []
@@ -371,6 +384,23 @@ def stability(phonon: "Phonopy", mesh: Sequence[int], tolerance_thz: float) -> t
     return float(found.frequencies.min()), share
 
 
+def share_within_tolerance(phonon: "Phonopy", tolerance_thz: float) -> float:
+    """Share of modes of the last mesh that are below zero, but not below minus the tolerance.
+
+    phonopy leaves them out of free energies, too. The acoustic modes at Γ do not count: they are
+    zero but for noise of either sign.
+    """
+    from phonopy.phonon.thermal_properties import gamma_acoustic_bands
+
+    mesh = phonon.mesh
+    left_out = (mesh.frequencies <= 0) & (mesh.frequencies >= -tolerance_thz)
+    gamma, bands = gamma_acoustic_bands(mesh)
+    if gamma is not None:
+        left_out[gamma, bands] = False
+    weights = np.asarray(mesh.weights, dtype=float)[:, None]
+    return float((left_out * weights).sum() / (weights.sum() * left_out.shape[1]))
+
+
 def _volumes(curve: _Curve) -> list[VolumePoint]:
     atoms = len(curve.crystal.atoms)
     return [
@@ -394,7 +424,12 @@ def _equation_of_state(points: Sequence[_Point], form: Any) -> EquationOfState:
     )
 
 
-def _require_stable(curve: _Curve) -> None:
+def _require_stable(curve: _Curve, harmonic: Harmonic | None = None) -> None:
+    if harmonic and harmonic.imaginary_share:
+        raise UnusablePotential(
+            f"imaginary modes at the minimum of the energy: {100 * harmonic.imaginary_share:.2g} % "
+            f"of its modes, down to {harmonic.minimum_frequency_thz:.2f} THz"
+        )
     for one in curve.points:
         if one.share:
             raise UnusablePotential(
@@ -429,6 +464,7 @@ def _harmonic(crystal: Crystal, curve: _Curve, settings: Thermodynamics) -> Harm
     atoms, energy = crystal.at_volume(start, curve.rest)
     phonon = crystal.phonons(atoms)
     minimum, share = stability(phonon, curve.mesh, curve.tolerance_thz)
+    curve.tell_within_tolerance(phonon, curve.rest)
     temperatures = _temperatures(settings)
     found = phonon.run_thermal_properties(temperatures=temperatures, exclude_gamma_acoustic=True)
     per_atom = 1 / len(phonon.primitive)

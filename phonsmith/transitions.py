@@ -8,14 +8,19 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from ase.units import GPa, kJ, mol
 from numpy.typing import NDArray
 from pydantic import Field
 
-from phonsmith.applications import PressureTransition, TemperatureTransition
+from phonsmith.applications import (
+    PressureTransition,
+    Pressing,
+    PublishedTransition,
+    TemperatureTransition,
+)
 from phonsmith.benchmarks import Record
 from phonsmith.equations_of_state import FORMS, EquationOfState, fit_equation_of_state
 from phonsmith.errors import PhonsmithError, UnusablePotential
@@ -208,7 +213,8 @@ class PressurePoint(Record):
         """E + pV in eV/atom, of a point with a pressure and without a reason."""
         assert self.pressure_gpa is not None
         assert self.energy_ev_per_atom is not None and self.volume_angstrom3_per_atom is not None
-        return self.energy_ev_per_atom + self.pressure_gpa * GPa * self.volume_angstrom3_per_atom
+        work = self.pressure_gpa * float(GPa) * self.volume_angstrom3_per_atom
+        return self.energy_ev_per_atom + work
 
 
 class Enthalpies(Record):
@@ -268,11 +274,25 @@ def _by_state(state: EquationOfState, points: Sequence[PressurePoint]) -> Curve:
     return Curve(np.array(pressures, dtype=float), enthalpies, volumes * GPa)
 
 
+def no_enthalpies(structure: str, method: str, atoms: "Atoms", reason: str) -> Enthalpies:
+    """What stands for enthalpies that cannot be computed."""
+    from phonsmith.thermodynamics import formula_unit
+
+    formula, count = formula_unit(atoms)
+    return Enthalpies(
+        structure=structure,
+        method=method,
+        formula=formula,
+        atoms_per_formula_unit=count,
+        reason=reason,
+    )
+
+
 def enthalpies(
     structure: str,
     atoms: "Atoms",
     method: "ReferenceMethod",
-    settings: PressureTransition,
+    settings: Pressing,
     relaxation: Relaxation,
     *,
     name: str,
@@ -290,12 +310,8 @@ def enthalpies(
         A DFT code was short of memory or time.
     """
     from phonsmith.structures import symmetrized
-    from phonsmith.thermodynamics import formula_unit
 
-    formula, count = formula_unit(atoms)
-    empty = Enthalpies(
-        structure=structure, method=name, formula=formula, atoms_per_formula_unit=count
-    )
+    empty = no_enthalpies(structure, name, atoms, "")
     given = symmetrized(atoms, relaxation.symprec_angstrom)
     kept: list[Atoms] = []
     points = []
@@ -377,7 +393,7 @@ def _at_volumes(
     given: "Atoms",
     kept: Sequence["Atoms"],
     method: "ReferenceMethod",
-    settings: PressureTransition,
+    settings: Pressing,
     relaxation: Relaxation,
 ) -> list[PressurePoint]:
     """Energies at volumes from a little below to a little above those at the pressures."""
@@ -416,6 +432,7 @@ class Result(Record):
     transition: str
     driven_by: Literal["temperature", "pressure"]
     method: str
+    structures: list[str]
     formula: str
     atoms_per_formula_unit: int
     comparisons: list[Comparison] = Field(default_factory=list)
@@ -436,14 +453,15 @@ class Result(Record):
         """Read what :meth:`save` wrote."""
         return cls.model_validate(read_json(path))
 
-    def of_goal(self, first: str, second: str) -> tuple[Comparison | None, str]:
-        """The comparison that counts, the harmonic or the relaxed one, or why there is none."""
+    def of_goal(self) -> tuple[float | None, str]:
+        """The first crossing of the first two crystals, or why there is none."""
+        first, second = self.structures[:2]
         for one in self.comparisons:
             if (one.first, one.second) == (first, second) and one.temperature_k is None:
-                return one, one.reason
-        why = [
-            f"{name}: {self.left_out[name]}" for name in (first, second) if name in self.left_out
-        ]
+                if one.crossings:
+                    return one.crossings[0].value, ""
+                return None, one.reason or one.answer
+        why = [f"{name}: {self.left_out[name]}" for name in self.left_out]
         return None, "; ".join(why) or "not compared"
 
 
@@ -494,6 +512,7 @@ def temperature_transition(
         transition=transition,
         driven_by="temperature",
         method=found[0].method,
+        structures=settings.structures,
         formula=formula,
         atoms_per_formula_unit=count,
         comparisons=compared,
@@ -543,7 +562,8 @@ def _with_static(
 def _quasi_harmonic(
     found: Sequence["ThermodynamicsResult"], pressure_gpa: float
 ) -> list[Comparison]:
-    curves, static, notes = {}, {}, {}
+    curves, notes = {}, {}
+    static: dict[str, float] = {}
     for one in found:
         at = [each for each in one.quasi_harmonic if each.pressure_gpa == pressure_gpa]
         if not at:
@@ -599,6 +619,7 @@ def pressure_transition(
         transition=transition,
         driven_by="pressure",
         method=found[0].method,
+        structures=settings.structures,
         formula=formula,
         atoms_per_formula_unit=count,
         comparisons=compared,
@@ -608,7 +629,8 @@ def pressure_transition(
 
 def _gibbs(thermal: Sequence["ThermodynamicsResult"], temperature: float) -> list[Comparison]:
     """G(p) at a temperature that the quasi-harmonic results have."""
-    curves, static, notes = {}, {}, {}
+    curves, notes = {}, {}
+    static: dict[str, float] = {}
     for one in thermal:
         points = []
         for state in one.quasi_harmonic:
@@ -638,11 +660,12 @@ def transitions_table(
 
     ``groups`` holds fits by the first of their repeats. Columns: campaign, transition, driven_by,
     first, second, approximation, pressure_gpa, temperature_k, method, fit, generation, value,
-    unit, low, high (the bracket), stable, static_mev_per_atom and static_mev_per_formula_unit
-    (second minus first, at rest), static_spread_mev_per_atom (standard deviation over the repeats
-    of the fit), shift_per_mev_per_atom (how far the transition moves when the difference moves by
-    1 meV/atom), uncertainty (one standard deviation), uncertainty_from, change (since the
-    generation before), significant (whether it is more than both uncertainties), answer, notes.
+    unit, low, high (the bracket), lower_above (which crystal), stable, static_mev_per_atom and
+    static_mev_per_formula_unit (second minus first, at rest), static_spread_mev_per_atom
+    (standard deviation over the repeats of the fit), shift_per_mev_per_atom (how far the
+    transition moves when the difference moves by 1 meV/atom), uncertainty (one standard
+    deviation), uncertainty_from, change (since the generation before), significant (whether it is
+    more than both uncertainties), answer, notes.
     """
     import pandas as pd
 
@@ -650,6 +673,9 @@ def transitions_table(
     table = pd.DataFrame(rows, columns=_COLUMNS)
     leader = {fit: name for name, fits in groups.items() for fit in fits}
     table["group"] = table["fit"].map(lambda fit: leader.get(fit, fit))
+    table["significant"] = table["significant"].astype(object)
+    for column in ("value", "uncertainty", "change", "static_spread_mev_per_atom"):
+        table[column] = table[column].astype(float)
     _add_uncertainty(table)
     _add_change(table)
     return table.drop(columns=["group", "number"])
@@ -671,6 +697,7 @@ _COLUMNS = [
     "unit",
     "low",
     "high",
+    "lower_above",
     "stable",
     "static_mev_per_atom",
     "static_mev_per_formula_unit",
@@ -720,6 +747,7 @@ def _rows(campaign: str, result: Result) -> list[dict[str, object]]:
                 "value": each.value,
                 "low": each.low,
                 "high": each.high,
+                "lower_above": one.second if each.falling else one.first,
                 "stable": each.stable,
                 "shift_per_mev_per_atom": 1 / abs(each.slope_mev_per_atom)
                 if each.slope_mev_per_atom
@@ -764,3 +792,85 @@ def _add_change(table: "pd.DataFrame") -> None:
             noise = [table.loc[one, "uncertainty"] for one in (before, after)]
             if not pd.isna(noise).any():
                 table.loc[after, "significant"] = bool(abs(change) > np.hypot(*noise))
+
+
+def overview(
+    table: "pd.DataFrame",
+    published: Mapping[str, Sequence[PublishedTransition]],
+    labels: Mapping[str, str],
+) -> "pd.DataFrame":
+    """The table for readers: pairs with the first crystal and stable transitions, in words.
+
+    ``labels`` are those of methods in legends; published values come last.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, object]] = []
+    firsts = table.dropna(subset=["first"]).groupby("transition")["first"].first()
+    for row in table.to_dict("records"):
+        pair = not pd.isna(row["first"])
+        if pair and row["first"] != firsts[row["transition"]] and row["stable"] is not True:
+            continue
+        value, unit = row["value"], row["unit"]
+        known = not pd.isna(value)
+        told = [] if pd.isna(row["notes"]) else [str(row["notes"])]
+        if known and row["stable"] is False:
+            told.insert(0, "another crystal is lower there")
+        rows.append(
+            {
+                "transition": row["transition"],
+                "crystals": _crystals(row) if pair else row["second"],
+                "approximation": _in_words(row),
+                "method": labels.get(str(row["fit"]), row["fit"]),
+                "generation": _measure(row["generation"]),
+                "answer": f"{value:.4g} {unit}" if known else row["answer"],
+                "bracket": f"{row['low']:g} to {row['high']:g} {unit}" if known else "",
+                "uncertainty": _measure(row["uncertainty"], unit),
+                "static ΔE (meV/atom)": _measure(row["static_mev_per_atom"]),
+                "± repeats": _measure(row["static_spread_mev_per_atom"]),
+                "per meV/atom": _measure(row["shift_per_mev_per_atom"], unit),
+                "remark": "; ".join(told),
+            }
+        )
+    for name, values in published.items():
+        for one in values:
+            unit = table.loc[table["transition"] == name, "unit"].iloc[0]
+            upper = f" to {one.up_to:g}" if one.up_to else ""
+            rows.append(
+                {
+                    "transition": name,
+                    "crystals": " → ".join(one.structures),
+                    "method": one.label,
+                    "answer": f"{one.value:g}{upper} {unit}",
+                    "remark": f"published: {one.source}",
+                }
+            )
+    return pd.DataFrame(rows).fillna("")
+
+
+def _crystals(row: Mapping[Any, Any]) -> str:
+    """The crystals of a row, with the direction of their transition."""
+    import pandas as pd
+
+    pair = [str(row["first"]), str(row["second"])]
+    if row["lower_above"] == pair[0]:
+        pair.reverse()
+    return (", " if pd.isna(row["lower_above"]) else " → ").join(pair)
+
+
+def _in_words(row: Mapping[Any, Any]) -> str:
+    import pandas as pd
+
+    kelvin, pressure = row["temperature_k"], row["pressure_gpa"]
+    if not pd.isna(kelvin):
+        return f"{row['approximation']}, {kelvin:g} K"
+    if pd.isna(pressure) or not pressure:
+        return str(row["approximation"])
+    return f"{row['approximation']}, {pressure:g} GPa"
+
+
+def _measure(value: Any, unit: str = "") -> str:
+    """A number for readers, empty where there is none."""
+    import pandas as pd
+
+    return "" if pd.isna(value) else f"{value:.3g} {unit}".strip()

@@ -49,7 +49,7 @@ rule reference_mechanics:
         ENVIRONMENT
     threads: 1
     resources:
-        **runs_on("cpu"),
+        **runs_on(reference_on_gpu),
         mem_mb=memory_mb(2000),
         runtime=minutes(120),
     params:

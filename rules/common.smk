@@ -169,11 +169,6 @@ def runs_on(place):
     return {**wishes, **({} if place == "cpu" else {"gpu": gpus})}
 
 
-def partition(kind):
-    """The site's SLURM partition for ``cpu`` or ``gpu`` jobs."""
-    return SITE.wishes(kind)["slurm_partition"]
-
-
 def share_of_cores(jobs_of):
     """A function for threads: a fair share of all cores, ``jobs_of`` giving the number of jobs."""
 
@@ -277,7 +272,17 @@ def application_tables(name):
             ["kappa_convergence.csv", "Convergence of the conductivity with the mesh"],
             ["third_order_labels.csv", "Labels for third-order force constants"],
         ]
+    if settling(name):
+        tables += [
+            ["properties.csv", "Properties of the goal, generation by generation"]
+        ]
     return tables
+
+
+def settling(name):
+    """Whether the goal of the campaign asks for properties that have settled."""
+    loop = campaign(name).loop
+    return loop is not None and bool(loop.goal.properties)
 
 
 def application_figures(name):
@@ -320,6 +325,8 @@ def application_figures(name):
                 "relaxation-time approximation for the paths.",
             ],
         ]
+    if settling(name):
+        figures += [["properties", "Properties of the goal against generation."]]
     return figures
 
 

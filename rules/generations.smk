@@ -6,6 +6,7 @@ checkpoint judge_generation:
     input:
         benchmarks=benchmarks_of_generation,
         errors=errors_of_generation,
+        properties=properties_of_generation,
         labels=labels_before(next_generation),
         before=verdict_before,
     output:
@@ -19,6 +20,7 @@ checkpoint judge_generation:
         loop=setting("loop", exclude={"selection", "judges"}),
         groups=trained_groups,
         fits=fits_with_errors,
+        trained=lambda wildcards: campaign(wildcards.campaign).trained,
         learnt=lambda wildcards: campaign(wildcards.campaign).learnt,
         version=VERSIONS["generations"],
     message:
@@ -88,6 +90,7 @@ rule generations_table:
     output:
         generations="results/{campaign}/tables/generations.csv",
         data="results/{campaign}/tables/data_per_generation.csv",
+        properties="results/{campaign}/tables/properties.csv",
     log:
         "results/{campaign}/logs/tables/generations.log",
     localrule: True

@@ -109,6 +109,12 @@ def reference_model(wildcards):
     return []
 
 
+def reference_on_gpu(wildcards):
+    """Whether the reference method is a MACE that takes a GPU where it finds one."""
+    reference = reference_of(wildcards)
+    return reference.method == "calculator" and reference.potential.takes_gpu
+
+
 def is_dft(wildcards):
     """Whether the reference method runs a DFT code, in jobs that do not compute with a fit."""
     by_fit = getattr(wildcards, "method", "reference") != "reference"
@@ -527,6 +533,29 @@ def errors_of_generation(wildcards):
     )
 
 
+def property_file(goal):
+    """The file that holds the property of a criterion for one fit of one generation."""
+    if goal.of == "conductivity":
+        return (
+            "results/{campaign}/conductivity/{fit}/gen{generation}/"
+            f"{goal.structure}/kappa0.json"
+        )
+    return (
+        "results/{campaign}/transitions/{fit}/gen{generation}/"
+        f"{goal.transition}.json"
+    )
+
+
+def properties_of_generation(wildcards):
+    """The properties that the goal asks for: of every criterion for every trained fit."""
+    settings = campaign(wildcards.campaign)
+    return [
+        path
+        for goal in settings.loop.goal.properties.values()
+        for path in expand(property_file(goal), fit=settings.trained, **wildcards)
+    ]
+
+
 def labels_before(generation_of):
     """A function for input: labels of all generations before the one that ``generation_of`` gives."""
 
@@ -656,13 +685,9 @@ def method_files(wildcards):
 def method_on_gpu(wildcards):
     """Whether an application computes with a MACE fit that takes a GPU where it finds one."""
     if is_reference(wildcards):
-        return False
+        return reference_on_gpu(wildcards)
     fit = wildcards.method.partition("/")[0]
     return takes_gpu(campaign(wildcards.campaign).fits[fit])
-
-
-method_partition = runs_on(method_on_gpu)["slurm_partition"]
-method_gpus = runs_on(method_on_gpu)["gpu"]
 
 
 def method_physics(wildcards):
@@ -825,6 +850,12 @@ def transition_of(wildcards):
 def is_pressed(wildcards):
     """Whether pressure drives the transition."""
     return transition_of(wildcards).driven_by == "pressure"
+
+
+def pressing_of(wildcards):
+    """The settings of a pressure-driven transition that enthalpies depend on."""
+    keys = {"pressures_gpa", "volumes", "tolerance_mev_per_atom"}
+    return transition_of(wildcards).model_dump(mode="json", include=keys)
 
 
 def published_transitions(transition):
@@ -1020,7 +1051,7 @@ def done_already(wildcards):
 
 def labels_in_store(wildcards):
     """How many labels there are in the campaign's store."""
-    return sum(1 for _ in Path(label_store(wildcards)).glob("??/*.npz"))
+    return sum(1 for _ in Path(label_store(wildcards)).glob("??/[0-9a-f]*.npz"))
 
 
 def memory_limit(wildcards):

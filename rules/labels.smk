@@ -23,7 +23,7 @@ rule label_batch:
         ENVIRONMENT
     threads: label_threads(label_batches)
     resources:
-        **runs_on("cpu"),
+        **runs_on(reference_on_gpu),
         mem_mb=label_memory(side_by_side=True),
         runtime=label_runtime,
         attempt=attempt,
@@ -75,7 +75,7 @@ rule label_isolated_atoms:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
-        **runs_on("cpu"),
+        **runs_on(reference_on_gpu),
         mem_mb=label_memory(side_by_side=False),
         runtime=label_runtime,
         attempt=attempt,
@@ -129,7 +129,7 @@ rule label_database:
         ENVIRONMENT
     threads: relabelling(label_threads(relabelled), otherwise=1)
     resources:
-        **runs_on("cpu"),
+        **runs_on(reference_on_gpu),
         mem_mb=label_memory(side_by_side=True),
         runtime=label_runtime,
         attempt=attempt,

@@ -82,7 +82,7 @@ rule relax_structure:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
-        **runs_on("cpu"),
+        **runs_on(reference_on_gpu),
         mem_mb=label_memory(side_by_side=False),
         runtime=label_runtime,
         attempt=attempt,
@@ -90,6 +90,7 @@ rule relax_structure:
         reference=untracked(setting("reference")),
         method=if_relaxed(reference_physics),
         work=untracked(work_folder),
+        store=untracked(label_store),
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude={"reference", "on_change"}),
         relax=is_relaxed,

@@ -27,15 +27,7 @@ rule enthalpies:
     params:
         reference=untracked(setting("reference")),
         physics=method_physics,
-        transition=setting(
-            "transitions/{transition}",
-            exclude={
-                "structures",
-                "published",
-                "all_generations",
-                "temperatures_kelvin",
-            },
-        ),
+        pressing=pressing_of,
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         work=untracked(work_folder),
         version=VERSIONS["transitions"],

@@ -5,7 +5,7 @@ from phonsmith.jobs import job
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.applications import PressureTransition
+    from phonsmith.applications import Pressing
     from phonsmith.calculators import load_potential, without_energies
     from phonsmith.extxyz import read_frames
     from phonsmith.labels import Allocation, reference_or_fit
@@ -30,9 +30,7 @@ with job(snakemake.threads, snakemake.log[0]):
                     snakemake.threads, Path(params.work), snakemake.resources.attempt
                 ),
             ),
-            PressureTransition.model_validate(
-                {**params.transition, "structures": [wildcards.structure, "-"]}
-            ),
+            Pressing.model_validate(params.pressing),
             Relaxation.model_validate(params.relaxation),
             name=wildcards.method,
         )

@@ -10,21 +10,29 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.benchmarks import Benchmark
     from phonsmith.extxyz import read_frames
     from phonsmith.generations import GenerationVerdict, judge, test_set_force_rmse
+    from phonsmith.properties import property_of
     from phonsmith.settings import Loop
     from phonsmith.tables import rmse_table
 
     inputs, params = snakemake.input, snakemake.params
     labels = [frame for path in inputs.labels for frame in read_frames(path)]
     errors = dict(zip(params.fits, map(pd.read_csv, inputs.errors), strict=True))
+    loop = Loop.model_validate(params.loop)
+    paths = iter(inputs.properties)
+    properties = {
+        name: {fit: property_of(goal, next(paths)) for fit in params.trained}
+        for name, goal in loop.goal.properties.items()
+    }
     verdict = judge(
         snakemake.wildcards.campaign,
         int(snakemake.wildcards.generation),
-        Loop.model_validate(params.loop),
+        loop,
         rmse=rmse_table(Benchmark.load(path) for path in inputs.benchmarks),
         groups=params.groups,
         learnt=params.learnt,
         labels=Counter(str(frame.info["structure"]) for frame in labels),
         force_rmse=test_set_force_rmse(errors),
+        properties=properties,
         before=GenerationVerdict.load(inputs.before[0]) if inputs.before else None,
     )
     verdict.save(snakemake.output[0])

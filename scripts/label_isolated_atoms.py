@@ -17,6 +17,4 @@ with job(snakemake.threads, snakemake.log[0]):
     crystals = [read_frames(path)[0] for path in snakemake.input.crystals]
     elements = sorted({symbol for crystal in crystals for symbol in crystal.symbols})
     store = LabelStore(snakemake.params.store)
-    write_frames(
-        snakemake.output[0], isolated_atoms(elements, method, store, snakemake.params.box)
-    )
+    write_frames(snakemake.output[0], isolated_atoms(elements, method, store, snakemake.params.box))

@@ -7,7 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import write_json
-    from phonsmith.labels import Allocation, reference_method
+    from phonsmith.labels import Allocation, LabelStore, reference_method
     from phonsmith.relaxation import Load, crystal_as_given, reference_crystal
     from phonsmith.settings import Relaxation
     from phonsmith.structures import symmetrized
@@ -20,7 +20,10 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.params.reference,
             structure=snakemake.wildcards.structure,
             allocation=Allocation(
-                snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
+                snakemake.threads,
+                Path(snakemake.params.work),
+                snakemake.resources.attempt,
+                LabelStore(snakemake.params.store),
             ),
         )
         load = Load(fixed_volume=snakemake.params.fixed_volume)

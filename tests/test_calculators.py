@@ -14,12 +14,14 @@ from phonsmith.calculators import (
     Potential,
     check_elements,
     evaluate,
+    evaluate_batch,
     evaluate_one,
     known_elements,
     load_potential,
     make_calculator,
     require_energies,
     save_potential,
+    torch_dtype,
 )
 from phonsmith.errors import PhonsmithError
 from phonsmith.settings import PotentialSource
@@ -293,3 +295,45 @@ def test_evaluation_cannot_be_changed() -> None:
     result = Evaluation(energy=0.0, forces=np.zeros((1, 3)), stress=None)
     with pytest.raises(AttributeError):
         result.energy = 1.0  # type: ignore[misc]
+
+
+def test_mace_in_batches_is_mace_one_by_one() -> None:
+    """Cells of different sizes and elements in one pass, against ASE's calculator."""
+    import torch
+    from mace.calculators import MACECalculator
+    from mace.modules import MACE, interaction_classes
+
+    o3 = pytest.importorskip("e3nn.o3")  # after mace, which makes it loadable
+    torch.manual_seed(3)
+    with torch_dtype("float64"):
+        block = interaction_classes["RealAgnosticResidualInteractionBlock"]
+        model = MACE(
+            r_max=4.0,
+            num_bessel=4,
+            num_polynomial_cutoff=5,
+            max_ell=2,
+            interaction_cls=block,
+            interaction_cls_first=block,
+            num_interactions=2,
+            num_elements=2,
+            hidden_irreps=o3.Irreps("8x0e"),
+            MLP_irreps=o3.Irreps("4x0e"),
+            atomic_energies=np.array([-1.0, -2.0]),
+            avg_num_neighbors=8,
+            atomic_numbers=[8, 14],
+            correlation=2,
+            gate=torch.nn.functional.silu,
+        )
+    calculator = MACECalculator(models=[model], device="cpu", default_dtype="float64")
+    random = np.random.default_rng(5)
+    cells = [bulk("Si", "diamond", a=5.4), bulk("Si", "diamond", a=5.3, cubic=True)]
+    cells.append(bulk("SiO", "rocksalt", a=4.2, cubic=True))
+    for cell in cells:
+        cell.positions += random.normal(scale=0.1, size=(len(cell), 3))
+    together = evaluate_batch(cells, calculator)
+    for cell, found in zip(cells, together, strict=True):
+        alone = evaluate_one(cell, calculator)
+        assert found.energy == pytest.approx(alone.energy, abs=1e-10)
+        assert found.forces == pytest.approx(alone.forces, abs=1e-10)
+        assert found.stress == pytest.approx(alone.stress, abs=1e-10)
+        assert np.abs(alone.forces).max() > 1e-3

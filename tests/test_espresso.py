@@ -20,9 +20,11 @@ from ase.build import bulk
 from ase.io.espresso import read_fortran_namelist
 from pydantic import ValidationError
 
+from phonsmith.calculators import evaluate
 from phonsmith.child import run_child
 from phonsmith.errors import PhonsmithError
-from phonsmith.labels import Allocation, LabelFailed, reference_method
+from phonsmith.labels import Allocation, LabelFailed, LabelStore, labelled, reference_method
+from phonsmith.labels.espresso import EspressoMethod
 from phonsmith.labels.espresso.inputs import (
     INPUT,
     Subject,
@@ -34,6 +36,7 @@ from phonsmith.labels.espresso.inputs import (
     write_input,
 )
 from phonsmith.labels.espresso.remedies import LADDER, Start, next_remedy
+from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.pseudopotentials import (
     checksums,
     cutoffs,
@@ -43,6 +46,7 @@ from phonsmith.labels.pseudopotentials import (
 from phonsmith.labels.readers.pw import RunFailed, read_pw, reason_in
 from phonsmith.labels.runs import run_folder
 from phonsmith.references import EspressoPseudopotentials, EspressoReference
+from phonsmith.settings import PotentialSource, Relaxation
 
 # --- pseudopotential files -----------------------------------------------------------------------
 
@@ -250,9 +254,57 @@ def test_fingerprint_holds_version_and_checksums(pseudo, tmp_path):
     path.write_text(path.read_text() + "\n")
     read_upf.cache_clear()
     assert json.loads(make().fingerprint(["Si"])) != first
+    # another element leaves labels valid, as far as it is not in them
+    upf(pseudo, "Ge.pbesol.UPF", element="Ge")
+    files = {"Si": "Si.pbesol.UPF", "Ge": "Ge.pbesol.UPF"}
+    sources = {"folder": str(pseudo), "files": files}
+    more = reference(pseudo, command=str(program), pseudopotentials=sources)
+    both = reference_method(more, allocation=here)
+    assert both.fingerprint(["Si", "Si"]) == make().fingerprint(["Si"])
+    mixed = json.loads(both.fingerprint(["Si", "Ge"]))
+    assert mixed["pseudopotential_files"].keys() == {"Si", "Ge"}
     missing = reference_method(reference(pseudo, command="/nowhere/pw.x"), allocation=here)
     with pytest.raises(PhonsmithError, match=r"/nowhere/pw\.x.* install Quantum ESPRESSO"):
         missing.fingerprint(["Si"])
+
+
+def test_a_relaxation_that_was_ended_goes_on(pseudo, tmp_path, monkeypatch):
+    """With energies of Stillinger-Weber in place of pw.x; its steps are taken from the store."""
+    program = tmp_path / "pw.x"
+    program.write_text("#!/bin/sh\necho; echo '     Program PWSCF v.9.8.7 starts on ...'\nexit 1\n")
+    program.chmod(0o755)
+    computed = []
+
+    def label(self, cell):
+        if len(computed) == ends:
+            raise KeyboardInterrupt
+        (one,) = evaluate([cell], PotentialSource(calculator="stillinger-weber"))
+        computed.append(cell.positions.copy())
+        made = Provenance("SW", "1", "x", 0.1)
+        return labelled(cell, "SW", one.energy, one.forces, one.stress, provenance=made)
+
+    monkeypatch.setattr(EspressoMethod, "label", label)
+    crystal = bulk("Si", cubic=True)
+    crystal.rattle(0.1, seed=1)
+
+    def relaxed(store):
+        allocation = Allocation(1, tmp_path, store=store)
+        method = EspressoMethod(reference(pseudo, command=str(program)), None, allocation)
+        return method.relax(crystal, Relaxation(fmax_ev_per_angstrom=1e-3))
+
+    ends = 1000
+    undisturbed = relaxed(None)
+    steps = len(computed)
+    computed.clear()
+    store, ends = LabelStore(tmp_path / "store"), 3
+    with pytest.raises(KeyboardInterrupt):
+        relaxed(store)
+    assert 3 == len(computed) < steps
+    ends = 1000
+    result = relaxed(store)
+    assert len(computed) == steps
+    assert np.array_equal(result.atoms.positions, undisturbed.atoms.positions)
+    assert result.energy_ev == undisturbed.energy_ev
 
 
 # --- inputs --------------------------------------------------------------------------------------
@@ -523,13 +575,15 @@ def test_text_files_of_failed_runs_stay(tmp_path, monkeypatch):
     monkeypatch.setenv("PLACE", str(tmp_path))
     with (
         pytest.raises(LabelFailed, match=r"no luck \(see .*failed.*\)") as caught,
-        run_folder(Path("$PLACE/work"), ["*.pwi"]) as folder,
+        run_folder(Path("$PLACE/work"), ["*.pwi"], ["*.pwo"]) as folder,
     ):
         (folder / "try0").mkdir()
         (folder / "try0/espresso.pwi").write_text("&CONTROL")
         (folder / "try0/wfc1.dat").write_text("large")
+        (folder / "try0/espresso.pwo").write_text("\n".join(f"line {i}" for i in range(90)))
         raise LabelFailed("no luck", "memory")
     assert caught.value.wants == "memory"
+    assert caught.value.output.splitlines() == [f"line {i}" for i in range(70, 90)]
     left = [path.name for path in (tmp_path / "work").rglob("*") if path.is_file()]
     assert left == ["espresso.pwi"]
     with run_folder(tmp_path / "work", ["*"]) as folder:

@@ -480,11 +480,11 @@ def test_parity_has_a_panel_for_each_quantity_in_its_unit():
     words = texts(draw_parity(predictions(*WITH_ENERGIES), "GAP"))
     for wanted in (
         "GAP",
-        "Energy, training set\nRMSE 10, MAE 10 meV/atom; 1 values",
-        "Force component, training set\nRMSE 3.54, MAE 3.5 meV/Å; 2 values",
-        "Force component, test set\nRMSE 100, MAE 100 meV/Å; 1 values",
+        "Energy, training set\nRMSE 10, MAE 10 meV/atom; n = 1",
+        "Force component, training set\nRMSE 3.54, MAE 3.5 meV/Å; n = 2",
+        "Force component, test set\nRMSE 100, MAE 100 meV/Å; n = 1",
         # 0.01 eV/Å³; the constraint cell is no label
-        "Stress component, training set\nRMSE 1.6, MAE 1.6 GPa; 1 values",
+        "Stress component, training set\nRMSE 1.6, MAE 1.6 GPa; n = 1",
         "Reference (eV/atom)",
         "Predicted (GPa)",
         "constraint",

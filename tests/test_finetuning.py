@@ -100,7 +100,8 @@ def train(fit, frames, root):
 
 def tune(model, frames, root, **changes):
     settings = {key: changes.pop(key) for key in changes.keys() & Foundation.model_fields.keys()}
-    fit = MaceFit(**{**TUNED, **changes, "foundation": {"model": str(model), "trust": True, **settings}})
+    start = {"model": str(model), "trust": True, **settings}
+    fit = MaceFit(**{**TUNED, **changes, "foundation": start})
     return train(fit, frames, root)
 
 

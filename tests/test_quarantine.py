@@ -12,9 +12,10 @@ from ase.build import bulk
 from project import SNAKEMAKE, Project
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import count_frames, read_frames
+from phonsmith.extxyz import FORCES, count_frames, read_frames, write_frames
 from phonsmith.labels import labelled, require_labels, taken_up
 from phonsmith.labels.quarantine import in_words
+from phonsmith.sources import sha256_of
 
 # Stillinger-Weber that breaks down on some cells: those whose coordinates sum up to a number on
 # its list
@@ -180,6 +181,32 @@ def one_is_tried_again(project: Project, command: str, displaced: int) -> None:
     assert "c: 1 cell has no label" in project.run("failures").stdout
 
 
+def test_refused_cells_of_a_data_set_are_on_record(tmp_path, repository):
+    good, bad = label(0), label(1)
+    bad.arrays[FORCES] = bad.arrays[FORCES] + 1.0
+    (tmp_path / "old").mkdir()
+    write_frames(tmp_path / "old/a.xyz", [good, bad, good])
+    database = {
+        "source": {"name": "old", "files": {"a.xyz": sha256_of(tmp_path / "old/a.xyz")}},
+        "level_of_theory": "fragile:Fragile",
+        "train_files": ["a.xyz"],
+    }
+    (tmp_path / "doomed.json").write_text("[]")
+    project = Project(
+        tmp_path, repository, c={**CAMPAIGN, "datasets": {"databases": {"old": database}}}
+    )
+    project.configure(campaigns=["c"], mirrors=["."])
+    folder = "results/c/labels/databases/old"
+    run = project.run(f"{folder}/failures.json")
+    assert run.returncode == 0, run.stderr
+    assert count_frames(tmp_path / folder / "train.extxyz") == 2
+    (record,) = json.loads((tmp_path / folder / "failures.json").read_text())
+    assert (record["structure"], record["part"], record["kind"]) == ("old", "train", "recorded")
+    assert "cell 1: forces sum to 2 eV/Å" in record["reason"]
+    told = project.run("failures").stdout
+    assert "old, generation 0, recorded cell, train set" in told
+
+
 # --- in parts -----------------------------------------------------------------------------------
 
 
@@ -240,8 +267,6 @@ def test_the_list_holds_what_the_code_said():
 
 
 def test_frames_are_counted_without_reading_them(tmp_path: Path):
-    from phonsmith.extxyz import write_frames
-
     write_frames(tmp_path / "a.extxyz", [label(i) for i in range(3)])
     assert count_frames(tmp_path / "a.extxyz") == 3
     (tmp_path / "b.extxyz").touch()

@@ -1,5 +1,6 @@
 """Equations of state, harmonic and quasi-harmonic free energies."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +217,16 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
     assert reported.harmonic.imaginary_share > 0
     assert reported.quasi_harmonic
     assert run(one, imaginary="stop").reason.startswith("imaginary modes at ")
+    # phonons at the minimum alone
+    alone = Thermodynamics(quasi_harmonic=False, imaginary="stop", mesh_length_angstrom=20)
+    stopped = thermodynamics(one, alone, method="reference", tolerance_thz=0.1)
+    assert stopped.reason.startswith("imaginary modes at the minimum of the energy: ")
+    assert stopped.harmonic is None
+    # a tolerance that hides the modes does not hide that the free energy lacks them
+    (note,) = thermodynamics(one, alone, method="reference", tolerance_thz=50).notes
+    found = re.search(r"([\d.]+) % of the modes are between -50 and 0 THz", note)
+    assert found
+    assert float(found[1]) == pytest.approx(100 * reported.harmonic.imaginary_share, rel=0.05)
 
 
 # --- settings and whole runs ----------------------------------------------------------------

@@ -288,7 +288,8 @@ def test_settings_that_cannot_work_are_refused(settings: dict, words: str) -> No
 def test_sharing_out_the_work_leaves_labels_valid() -> None:
     def both(structure: str, **settings: object) -> tuple[str, dict]:
         reference = vasp(**settings)
-        return VaspMethod(reference, structure, Allocation()).fingerprint(["Sn"]), reference.physics()
+        method = VaspMethod(reference, structure, Allocation())
+        return method.fingerprint(["Sn"]), reference.physics()
 
     plain = both("a")
     assert both("a", incar={"NCORE": 4, "KPAR": 2}, cores=8, time_limit_minutes=1) == plain
@@ -428,6 +429,17 @@ def test_no_recorded_failure_is_accepted(tin: Path, tmp_path: Path, shared_data:
     assert (len(BAD_FILES), taken) == (8, [])
 
 
+def test_another_element_leaves_labels_valid(potcar_folder: Path) -> None:
+    write_potcar(potcar_folder, "Na_pv")
+    magnetic = {"magnetism": True, "magmom": {"Sn": 1.0}}
+    tin = VaspMethod(vasp(**magnetic), None, Allocation())
+    more = {"potcars": {"Sn": "Sn_d", "Na": "Na_pv"}, **magnetic, "magmom": {"Sn": 1.0, "Na": 2.0}}
+    both = VaspMethod(vasp(**more), None, Allocation())
+    assert both.fingerprint(["Sn", "Sn"]) == tin.fingerprint(["Sn"])
+    assert both.fingerprint(["Na", "Sn"]) != tin.fingerprint(["Sn"])
+    assert set(json.loads(both.fingerprint(["Na"]))["potcars"]) == {"Na"}
+
+
 @pytest.mark.parametrize(
     ("failure", "words", "wants"),
     [
@@ -437,6 +449,7 @@ def test_no_recorded_failure_is_accepted(tin: Path, tmp_path: Path, shared_data:
         ("potcar", "^bad POTCAR", ""),
         ("cut", "OUTCAR: is not a complete OUTCAR", ""),
         ("status", "exit status 3", ""),
+        ("launcher", "exit status 255: ORTE has lost", ""),
     ],
 )
 def test_runs_that_end_badly_say_why(
@@ -452,6 +465,10 @@ def test_runs_that_end_badly_say_why(
     assert not [name for name, content in files.items() if SECRET.encode() in content]
     kept = re.search(r"\(see (.*)\)", str(caught.value))
     assert kept and (Path(kept[1]) / "INCAR").is_file()
+    assert caught.value.output  # the end of what was said, for the record of failures
+    assert len(caught.value.output.splitlines()) <= 20
+    if failure == "launcher":
+        assert "ORTE has lost communication" in caught.value.output + str(caught.value)
 
 
 def test_a_cell_that_vasp_never_saw_has_no_label(tin: Path, tmp_path: Path) -> None:

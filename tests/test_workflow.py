@@ -239,6 +239,21 @@ def test_jobs_ask_a_cluster_for_what_they_need(tmp_path, repository):
     assert {job["threads"] for job in phonons} == {"6"}  # of 128 cores, 20 jobs
 
 
+def test_a_teacher_that_is_a_mace_labels_on_gpus(tmp_path, repository):
+    mace = {"calculator": "mace", "model": "own.model", "trust": True}
+    fits = {"gap": TINY["fits"]["gap"]}
+    thermodynamics = {"quasi_harmonic": False}
+    campaign = {**TINY, "reference": {"method": "calculator", "potential": mace}, "fits": fits}
+    project = Project(tmp_path, repository, tiny={**campaign, "thermodynamics": thermodynamics})
+    (tmp_path / "own.model").touch()
+    jobs = project.planned_jobs("slurm")
+    asked = {job["rule"]: job["gpu"] for job in jobs if "gpu" in job and "method" not in job}
+    teacher = {"label_batch", "label_isolated_atoms", "relax_structure"}
+    assert {rule for rule, gpus in asked.items() if gpus == "1"} == teacher
+    methods = {job["method"]: job["gpu"] for job in jobs if job["rule"] == "thermodynamics"}
+    assert methods == {"reference": "1", "gap/gen0": "0"}
+
+
 def test_gpus_of_a_kind_are_asked_for_as_the_cluster_wants_it(tmp_path, repository):
     project = Project(tmp_path, repository, tiny={**TINY, "fits": {"mace": {"kind": "mace"}}})
     project.place_it(gpu={"partition": "gpu", "gres": "gpu:a100:1"}, max_cores=4)

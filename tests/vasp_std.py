@@ -101,6 +101,8 @@ def main() -> None:
         sys.exit(41)
     if failure == "disk":
         fail("forrtl: No space left on device\nforrtl: severe (38): error during write", 38)
+    if failure == "launcher":  # mpirun says so where a node is lost
+        fail("ORTE has lost communication with a remote daemon.", 255)
     if failure == "potcar":
         fail("forrtl: severe (24): end-of-file during read, unit 10, file POTCAR", 24)
     if failure.startswith("/"):  # a file of a recorded failure, laid where it belongs

@@ -20,6 +20,12 @@ _ALWAYS = (
     "spglib: A. Togo, K. Shinohara, I. Tanaka, Sci. Technol. Adv. Mater. Meth. 4, 2384822 (2024).",
     "Snakemake: F. Mölder et al., F1000Research 10, 33 (2021).",
 )
+_CONDUCTIVITY = (
+    "phono3py: A. Togo, L. Chaput, I. Tanaka, Phys. Rev. B 91, 094306 (2015); direct solution: "
+    "L. Chaput, Phys. Rev. Lett. 110, 265506 (2013).",
+    "symfc: A. Seko, A. Togo, Phys. Rev. B 110, 214302 (2024).",
+    "κ_SRME: B. Póta, P. Ahlawat, G. Csányi, M. Simoncelli, arXiv:2408.00755.",
+)
 _PATHS = {
     "setyawan-curtarolo": "Band path: W. Setyawan, S. Curtarolo, Comput. Mater. Sci. 49, 299 "
     "(2010).",
@@ -47,6 +53,7 @@ def software(campaign: Campaign) -> list[str]:
     return [
         *_ALWAYS,
         _PATHS[campaign.phonons.band_path],
+        *(_CONDUCTIVITY if campaign.conductivity else ()),
         *(text for name, text in _POTENTIALS.items() if name in used),
         *(f"{name}: see its own documentation." for name in own),
     ]

@@ -57,7 +57,7 @@ def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
         # a quantity alone has its sets side by side
         rows, columns = (len(sets), len(quantities)) if len(quantities) > 1 else (1, len(sets))
         width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH
-        height = (0.96 * width / columns + 0.2) * rows + 0.3
+        height = (0.96 * width / columns + 0.35) * rows + 0.3
         figure = Figure(figsize=(width, height), layout="constrained")
         panels = iter(figure.subplots(rows, columns, squeeze=False).T.ravel())
         for quantity in quantities:
@@ -124,7 +124,7 @@ def _errors_in_words(part: pd.DataFrame, quantity: str) -> str:
     table = errors_of(labels)
     one = table[(table["kind"] == ALL) & (table["structure"] == ALL)].iloc[0]
     rmse, mae = (_three_digits(float(one[name]) * factor * more) for name in ("rmse", "mae"))
-    return f"RMSE {rmse}, MAE {mae} {unit}; {one['count']} values"
+    return f"RMSE {rmse}, MAE {mae} {unit}; n = {one['count']}"
 
 
 def _three_digits(value: float) -> str:

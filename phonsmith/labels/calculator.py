@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib import metadata
 from typing import Any
@@ -10,7 +10,15 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
-from phonsmith.calculators import evaluate_one, known_elements, make_calculator, one_line
+from phonsmith.calculators import (
+    Evaluation,
+    evaluate_batch,
+    evaluate_one,
+    in_batches,
+    known_elements,
+    make_calculator,
+    one_line,
+)
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
@@ -22,6 +30,8 @@ from phonsmith.sources import sha256_of
 from phonsmith.stages import VERSIONS
 
 BOX_ANGSTROM = 20.0
+BATCH_ATOMS = 2000
+"""Atoms that MACE computes at a time on a GPU."""
 
 _PACKAGES = {
     "stillinger-weber": "matscipy",
@@ -88,12 +98,52 @@ class CalculatorMethod:
             raise LabelFailed(
                 f"calculator '{self.name}' fails: {one_line(error)}", output=end_of_traceback()
             ) from error
+        return self._labelled(cell, result, time.monotonic() - start)
+
+    def label_in_batches(
+        self, cells: Sequence[Atoms]
+    ) -> Iterator[tuple[int, Atoms | Exception]] | None:
+        """(index, label or exception) of cells, computed together; None but for MACE on a GPU.
+
+        Where a batch fails, as for want of memory, its cells are labelled one by one.
+        """
+        if self.source.calculator != "mace":
+            return None
+        import torch
+
+        wanted = str(self.source.arguments.get("device", "auto"))
+        on_gpu = wanted != "cpu" and torch.cuda.is_available()
+        return self._in_batches(cells) if on_gpu else None
+
+    def _in_batches(self, cells: Sequence[Atoms]) -> Iterator[tuple[int, Atoms | Exception]]:
+        for batch in in_batches(cells, BATCH_ATOMS):
+            start = time.monotonic()
+            try:
+                results = evaluate_batch([cells[index] for index in batch], self.calculator)
+            except PhonsmithError as error:
+                yield batch[0], error
+                return
+            except Exception as error:
+                print(f"cells one by one, since a batch of {len(batch)} fails: {one_line(error)}")
+                yield from ((index, self._label_or_failure(cells[index])) for index in batch)
+                continue
+            seconds = (time.monotonic() - start) / len(batch)
+            for index, result in zip(batch, results, strict=True):
+                yield index, self._labelled(cells[index], result, seconds)
+
+    def _label_or_failure(self, cell: Atoms) -> Atoms | Exception:
+        try:
+            return self.label(cell)
+        except (LabelFailed, PhonsmithError) as error:
+            return error
+
+    def _labelled(self, cell: Atoms, result: Evaluation, seconds: float) -> Atoms:
         code, _, version = (_package_version(self.source.calculator) or self.name).partition(" ")
         provenance = Provenance(
             code=code,
             code_version=version or "unknown",
             settings=self._settings,
-            wall_time_s=time.monotonic() - start,
+            wall_time_s=seconds,
         )
         return labelled(
             cell, self.name, result.energy, result.forces, result.stress, provenance=provenance

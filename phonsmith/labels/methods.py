@@ -1,6 +1,6 @@
 """What every reference method offers, and labelling many cells with one."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -68,12 +68,14 @@ class PolarMethod(Protocol):
 class Allocation:
     """What a job has for running a code: cores, a folder for its runs, and which try it is.
 
-    Memory and time limits of a run grow with ``attempt``, as the resources of the job do.
+    Memory and time limits of a run grow with ``attempt``, as the resources of the job do. ``store``
+    keeps the steps of relaxations that are labels.
     """
 
     cores: int = 1
     work: Path = Path("work")
     attempt: int = 1
+    store: LabelStore | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def label_cells(
             store.describe(fingerprint)
     side_by_side = max(1, cores // method.cores)
     unable: PhonsmithError | None = None
-    for position, outcome in each(partial(_labeller, method, store), asked, side_by_side):
+    for position, outcome in _labels_of(asked, method, store, side_by_side):
         index = missing[position]
         if isinstance(outcome, PhonsmithError):
             unable = unable or outcome
@@ -250,6 +252,18 @@ def ask_for_more(failures: Sequence[Failure], attempt: int) -> None:
                 "what is labelled stays",
                 wanted,
             )
+
+
+def _labels_of(
+    asked: Sequence[tuple[str, Atoms]],
+    method: ReferenceMethod,
+    store: LabelStore | None,
+    side_by_side: int,
+) -> Iterator[tuple[int, Atoms | Exception]]:
+    """(index, label or exception) of every cell as it is done, together where the method can."""
+    batches = getattr(method, "label_in_batches", None)
+    together = batches([cell for _, cell in asked]) if batches and asked else None
+    return together or each(partial(_labeller, method, store), asked, side_by_side)
 
 
 def _labeller(

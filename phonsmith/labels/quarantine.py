@@ -71,7 +71,7 @@ def in_words(failures: Iterable[Record]) -> str:
     blocks = []
     for one in failures:
         part = f", {one['part']} set" if one.get("part") else ""
-        cell = f"cell {one['index']}" if one["index"] >= 0 else "a cell"
+        cell = f"cell {one['index']}" if one["index"] >= 0 else "cell"
         lines = [
             f"{one['structure']}, generation {one['generation']}, {one['kind']} {cell}{part}",
             f"  {' '.join(str(one['reason']).split())}",

@@ -13,8 +13,15 @@ from typing import IO
 
 from phonsmith.labels.checks import LabelFailed
 
-MPI_ENVIRONMENT = {"OMPI_MCA_hwloc_base_binding_policy": "none"}
-"""Several runs side by side would else be bound to the same cores, each counting from the first."""
+MPI_ENVIRONMENT = {
+    # several runs side by side would else be bound to the same cores, each counting from the first
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    # within a job of SLURM, mpirun would start its ranks as a step of their own, for which the job
+    # has no room: it hangs. Open MPI 4, 5; Intel MPI; MPICH
+    **dict.fromkeys(("OMPI_MCA_ras", "OMPI_MCA_plm", "PRTE_MCA_ras", "PRTE_MCA_plm"), "^slurm"),
+    **dict.fromkeys(("I_MPI_HYDRA_BOOTSTRAP", "HYDRA_LAUNCHER"), "fork"),
+}
+"""For mpirun, whose ranks run on this node, on the cores of this job."""
 
 LAST_LINES, LAST_CHARACTERS = 20, 4000
 """How much of a code's output stays in the record of a failure."""

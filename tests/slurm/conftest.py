@@ -14,11 +14,12 @@ from slurm.runs import STARTED
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    missing = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
+    wanted = ("slurmctld", "slurmd", "munged", "mpirun")
+    missing = [name for name in wanted if not shutil.which(name)]
     if missing or os.geteuid() != 0:
         pytest.fail(
             f"{', '.join(missing) or 'root rights'} missing; as root: apt-get install slurm-wlm "
-            "munge (make test-slurm does it)",
+            "munge openmpi-bin (make test-slurm does it)",
             pytrace=False,
         )
     with Cluster() as running:

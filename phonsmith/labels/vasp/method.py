@@ -175,6 +175,10 @@ class VaspMethod:
         of the first with fresh ones, and its last cell counts. VASP ends a relaxation when all
         forces, and with ISIF 3 the stress, are below EDIFFG.
 
+        Under a pressure a static run of the last cell follows. With PSTRESS the energy in
+        vasprun.xml holds pV and the stress what is left of it, by VASP's manual; a run without
+        tells both as they are.
+
         Raises
         ------
         LabelFailed
@@ -192,6 +196,11 @@ class VaspMethod:
                 steps += done.run.ionic_steps
                 last = _unwrapped(done.frame, last)
                 print(f"{name} relaxation: {done.run.ionic_steps} steps", flush=True)
+            if load.pressure_gpa:
+                (folder / "static").mkdir()
+                done = self._run(
+                    folder / "static", last, static_tags(self.reference, self.structure)
+                )
         return RelaxationResult(
             atoms=Atoms(last.numbers, positions=last.positions, cell=last.cell[:], pbc=True),
             converged=True,

@@ -1,0 +1,95 @@
+"""Properties that the goal of a loop may ask for: one number of one fit, and its changes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from phonsmith.benchmarks import Record
+from phonsmith.settings import AnyPropertyGoal, ConductivityGoal, TransitionGoal
+
+
+@dataclass(frozen=True)
+class Property:
+    """One number of one fit; None with a ``reason`` where there is none."""
+
+    value: float | None
+    unit: str
+    reason: str = ""
+
+
+class PropertyVerdict(Record):
+    """One property of one recipe: mean and standard deviation over its repeats.
+
+    ``change_percent`` is the change of the mean since the last generation. ``reason`` says why the
+    criterion is not met, and is empty where it is.
+    """
+
+    name: str
+    value: float | None
+    noise: float | None
+    unit: str
+    change_percent: float | None
+    reason: str
+
+
+def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
+    """The property that a criterion is about, from the result of one fit."""
+    match goal:
+        case ConductivityGoal():
+            from phonsmith.conductivity import KappaResult, mean_kappa
+
+            result = KappaResult.load(path)
+            if result.reason:
+                return Property(None, "W/mK", result.reason)
+            at = result.temperatures_kelvin.index(goal.temperature_kelvin)
+            return Property(mean_kappa(result.series[0].kappa[at]), "W/mK")
+        case TransitionGoal():
+            from phonsmith import transitions
+
+            found = transitions.Result.load(path)
+            value, reason = found.of_goal()
+            return Property(value, found.unit, reason)
+
+
+def judge_property(
+    name: str,
+    goal: AnyPropertyGoal,
+    repeats: Sequence[Property],
+    before: Mapping[str, PropertyVerdict],
+) -> PropertyVerdict:
+    """Whether a property has settled: the mean over repeats has changed by little.
+
+    ``before`` are the verdicts of the last generation, by name. Without one there, as in the first
+    generation, the criterion is not met.
+    """
+    unit = repeats[0].unit if repeats else ""
+    lost = [one.reason for one in repeats if one.value is None]
+    values = np.array([one.value for one in repeats if one.value is not None])
+    value = noise = change = None
+    if lost or not len(values):
+        reason = f"{name}: {lost[0] if lost else 'there is none'}"
+    else:
+        value = float(values.mean())
+        noise = float(values.std(ddof=1)) if len(values) > 1 else None
+        last = before[name].value if name in before else None
+        spread = "" if noise is None else f" ± {noise:.3g}"
+        if last is None:
+            reason = f"{name} {value:.4g}{spread} {unit} has no value of a generation before"
+        else:
+            change = 100 * (value - last) / abs(last)
+            within = abs(change) <= goal.within_percent
+            noises = [one for one in (noise, before[name].noise) if one is not None]
+            noisy = len(noises) == 2 and abs(value - last) <= math.hypot(*noises)
+            reason = (
+                ""
+                if within
+                else f"{name} {value:.4g}{spread} {unit} changed by {change:+.1f} %, "
+                f"{goal.within_percent:g} % are allowed"
+                + (", not significant: within the noise of the repeats" if noisy else "")
+            )
+    return PropertyVerdict(
+        name=name, value=value, noise=noise, unit=unit, change_percent=change, reason=reason
+    )

@@ -1,0 +1,423 @@
+"""Thermal conductivity: published values, limits, symmetry, and whole runs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase.build import bulk
+from project import Project
+from pydantic import ValidationError
+from scipy.spatial.transform import Rotation
+
+from phonsmith.applications import Conductivity, ThirdOrder
+from phonsmith.calculators import Potential
+from phonsmith.campaign import Campaign
+from phonsmith.conductivity import (
+    along,
+    kappa_100_as_printed,
+    kappa_sre,
+    kappa_srme,
+    mean_kappa,
+    per_mode,
+    tensor,
+    thermal_conductivity,
+)
+from phonsmith.errors import MissingLabels
+from phonsmith.labels import fitted_method, label_cells
+from phonsmith.labels.readers.phonopy_yaml import read_phono3py
+from phonsmith.phonons import load_phonons, potential_phonons, save_phonons
+from phonsmith.properties import Property, judge_property
+from phonsmith.settings import ConductivityGoal, Displaced, Labels, PotentialSource
+from phonsmith.third_order import (
+    cells_of,
+    cells_to_label,
+    displaced,
+    load_third_order,
+    new_phono3py,
+    produce,
+    save_third_order,
+    with_forces,
+)
+
+SW = {"calculator": "stillinger-weber"}
+SMALL = {"min_length_angstrom": 10, "min_atoms": 64, "max_atoms": 80}
+
+
+def recorded(path: Path, folder: Path):
+    """Harmonic phonons and phono3py with third-order force constants of recorded data."""
+    read = read_phono3py(path)
+    read.phonon.save(folder / "phonons.yaml")
+    phonon = load_phonons(folder / "phonons.yaml")
+    third, cells, record = cells_to_label("x", phonon, ThirdOrder(**SMALL), 0, recorded=read.third)
+    assert not cells and record["recorded"] and not record["reason"]
+    return phonon, produce(third, phonon, ThirdOrder(**SMALL)), record
+
+
+@pytest.fixture(scope="module")
+def silicon(shared_data: Path, tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("silicon")
+    return recorded(shared_data / "si-pbesol-fc3/phono3py_disp.yaml", folder)
+
+
+def kappa(third, **settings):
+    """Result and modes of a conductivity on a small mesh."""
+    asked = Conductivity(**{"mesh": (5, 5, 5), "temperatures_kelvin": [300], **settings})
+    result, modes = thermal_conductivity(third, asked, "x", "y", imaginary_tolerance_thz=0.1)
+    assert not result.reason
+    return result, modes
+
+
+def first(result, at: int = 0) -> float:
+    return mean_kappa(result.series[0].kappa[at])
+
+
+# --- published values ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_silicon_is_as_published(silicon) -> None:
+    """109.0 W/mK on 11³ of the primitive cell; the direct solution is above."""
+    result, _ = kappa(silicon[1], mesh=(11, 11, 11), solvers=["rta", "lbte"])
+    rta, lbte = (mean_kappa(one.kappa[0]) for one in result.series)
+    assert rta == pytest.approx(109.0, abs=0.3)
+    assert rta < lbte < 1.1 * rta
+    assert silicon[2]["labels"] == silicon[2]["labels_displacements"] == 111
+    assert silicon[2]["labels_fit"] < 30
+
+
+@pytest.mark.slow
+def test_rock_salt_from_random_cells(shared_data: Path, tmp_path: Path) -> None:
+    """NaCl from 100 random cells by symfc, with non-analytical correction; authors about 8.3."""
+    lzma = pytest.importorskip("lzma")
+    packed = shared_data / "nacl-pbesol-random/phono3py_params_NaCl.yaml.xz"
+    path = tmp_path / "nacl.yaml"
+    path.write_bytes(lzma.decompress(packed.read_bytes()))
+    _, third, _ = recorded(path, tmp_path)
+    both = {"non_analytical": [True, False]}
+    result, _ = kappa(third, mesh=(9, 9, 9), **both)
+    assert first(result) == pytest.approx(8.81, abs=0.03)
+    assert [one.non_analytical for one in result.series] == [True, False]
+    assert abs(mean_kappa(result.series[1].kappa[0]) / first(result) - 1) > 0.01
+    result, _ = kappa(third, mesh=(11, 11, 11))
+    assert first(result) == pytest.approx(8.49, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "top"), [("886-ga2o3-c2-m-12", 23.10), ("2160-sb2se3-pnma-62", 6.46)]
+)
+@pytest.mark.parametrize("mesh_of", ["primitive", "unit"])
+def test_correction_reaches_phono3py(
+    shared_data: Path, tmp_path: Path, name: str, top: float, mesh_of
+) -> None:
+    """Top modes of phonondb crystals with NAC; Born charges find their atoms in either cell."""
+    import phonopy
+    from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+
+    (folder,) = (shared_data / "phonondb-pbesol" / name).iterdir()
+    phonon = phonopy.load(
+        folder / "phonon.yaml",
+        force_sets_filename=folder / "FORCE_SETS",
+        born_filename=folder / "BORN",
+        is_compact_fc=True,
+        log_level=0,
+    )
+    third = new_phono3py(phonon, phonon.supercell_matrix, mesh_of)
+    third.fc2 = compact_fc_to_full_fc(phonon.primitive, phonon.force_constants)
+    third.mesh_numbers = [4, 4, 4]
+    third.init_phph_interaction()
+    third.run_phonon_solver()
+    frequencies, _, _ = third.get_phonon_data()
+    assert frequencies.max() == pytest.approx(top, abs=0.02)
+
+
+# --- limits and symmetry -----------------------------------------------------------------------
+
+
+def test_limits(silicon) -> None:
+    third = silicon[1]
+    result, modes = kappa(third, temperatures_kelvin=[300, 2000, 4000], isotopes=[False, True])
+    components = np.array(result.series[0].kappa[0])
+    assert components[:3] == pytest.approx([first(result)] * 3, rel=1e-6)  # cubic
+    assert np.abs(components[3:]).max() < 1e-6
+    assert first(result, 1) / first(result, 2) == pytest.approx(2, rel=0.01)  # 1/T
+    isotopes = mean_kappa(result.series[1].kappa[0])
+    assert 0.85 * first(result) < isotopes < 0.99 * first(result)
+    assert result.mesh == [5, 5, 5]
+    assert abs(result.lowest_frequency_thz) < 1e-3
+    for curve in (modes.by_frequency, modes.by_path):
+        assert curve[0] < 0.01 * curve[-1]
+        assert (np.diff(curve) > -1e-6 * curve[-1]).all()
+        assert curve[-1] == pytest.approx(first(result), rel=1e-3)
+    assert modes.kappa.sum() == pytest.approx(first(result), rel=1e-6)
+
+
+def test_boundaries_cap_the_paths(silicon) -> None:
+    """A boundary mean free path shorter than all others leaves |v| L: κ = ⅓ C v L."""
+    free, _ = kappa(silicon[1])
+    bounded, modes = kappa(silicon[1], boundary_micrometre=1e-3)
+    assert first(bounded) < 0.2 * first(free)
+    assert modes.mean_free_path.max() <= 10.0 * (1 + 1e-9)  # 1 nm
+    half, _ = kappa(silicon[1], boundary_micrometre=0.5e-4)
+    quarter, _ = kappa(silicon[1], boundary_micrometre=0.25e-4)
+    assert first(half) / first(quarter) == pytest.approx(2, rel=0.02)
+
+
+def test_tunnelling_adds_to_the_conductivity(silicon) -> None:
+    boltzmann, _ = kappa(silicon[1], solvers=["rta", "lbte"])
+    wigner, modes = kappa(silicon[1], transport="wigner", solvers=["rta", "lbte"])
+    for plain, more in zip(boltzmann.series, wigner.series, strict=True):
+        between = mean_kappa(more.between_bands[0])
+        assert 0 < between < 0.02 * first(boltzmann)  # a simple crystal
+        found = mean_kappa(more.kappa[0]) - between
+        assert found == pytest.approx(mean_kappa(plain.kappa[0]), rel=1e-6)
+    assert modes.kappa.sum() == pytest.approx(first(wigner), rel=1e-9)
+
+
+def test_pairs_share_by_heat_capacity() -> None:
+    matrix = [[[1.0, 0.3], [0.3, 2.0]]]
+    shared = per_mode(matrix, [[1.0, 3.0]])
+    assert shared[0] == pytest.approx([1 + 0.3 * 0.5, 2 + 0.3 * 1.5])
+    assert shared.sum() == pytest.approx(np.sum(matrix))
+
+
+MONOCLINIC = np.array([[12.2, 0, 0], [0, 3.0, 0], [5.8 * np.cos(1.812), 0, 5.8 * np.sin(1.812)]])
+
+
+def test_directions_turn_with_the_cell() -> None:
+    random = np.random.default_rng(1)
+    root = random.normal(size=(3, 3))
+    whole = root @ root.T
+    names = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+    straight = [whole[i] for i in names]
+    assert along(straight, MONOCLINIC, (1, 0, 0)) == pytest.approx(whole[0, 0])
+    assert along(straight, MONOCLINIC, (0, 1, 0)) == pytest.approx(whole[1, 1])
+    assert tensor(straight) == pytest.approx(whole)
+    for rotation in Rotation.random(5, rng=2):
+        turn = rotation.as_matrix()
+        cell, turned = MONOCLINIC @ turn.T, turn @ whole @ turn.T
+        components = [turned[i] for i in names]
+        for direction in [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, -2, 3)]:
+            expected = along(straight, MONOCLINIC, direction)
+            assert along(components, cell, direction) == pytest.approx(expected)
+        expected = kappa_100_as_printed(straight, MONOCLINIC)
+        assert kappa_100_as_printed(components, cell) == pytest.approx(expected)
+
+
+def test_the_printed_formula_is_another_direction() -> None:
+    """It gives n = (0, cos β, sin β) in the axes x = b, z = c, not [100] = (0, sin β, cos β)."""
+    beta = 1.812
+    c = MONOCLINIC[2] / np.linalg.norm(MONOCLINIC[2])
+    across = MONOCLINIC[0] - MONOCLINIC[0] @ c * c
+    across /= np.linalg.norm(across)
+    n = np.cos(beta) * across + np.sin(beta) * c
+    components = [3.0, 5.0, 11.0, 0, 1.5, 0]
+    expected = n @ tensor(components) @ n
+    assert kappa_100_as_printed(components, MONOCLINIC) == pytest.approx(expected)
+    assert abs(expected - along(components, MONOCLINIC, (1, 0, 0))) > 1
+    assert kappa_100_as_printed([4, 4, 4, 0, 0, 0], MONOCLINIC) == pytest.approx(4)
+    assert kappa_100_as_printed(components, np.eye(3)) is None
+
+
+def sw_conductivity(crystal, settings: ThirdOrder, mesh, **more):
+    """κ of Stillinger–Weber silicon through all steps, labels included."""
+    source = PotentialSource(**SW)
+    matrix = np.diag([3, 3, 2]) if len(crystal) == 4 else np.diag([2, 2, 2])
+    phonon = potential_phonons(crystal, matrix, Displaced(), source)
+    third, cells, _ = cells_to_label("x", phonon, settings, 5)
+    potential = Potential(source=source, has_energies=True, level_of_theory="SW", fit="sw")
+    labels, failures = label_cells(cells, fitted_method(potential), Labels())
+    assert not failures
+    third = produce(with_forces(third, labels), phonon, settings)
+    return kappa(third, mesh=mesh, **more)[0]
+
+
+@pytest.mark.slow
+def test_both_ways_agree() -> None:
+    """Displacements and a fit to random cells give the same conductivity."""
+    crystal = bulk("Si", "diamond", a=5.431, cubic=True)
+    pairs = sw_conductivity(crystal, ThirdOrder(**SMALL), (5, 5, 5))
+    fitted = sw_conductivity(crystal, ThirdOrder(way="fit", **SMALL), (5, 5, 5))
+    assert first(fitted) == pytest.approx(first(pairs), rel=0.03)
+
+
+@pytest.mark.slow
+def test_a_turned_crystal_conducts_the_same(repository: Path) -> None:
+    """Hexagonal diamond in two orientations: tensors turn, directions stay."""
+    from ase.io import read
+
+    crystal = read(repository / "config/structures/silicon/mp-165.vasp")
+    turned = crystal.copy()
+    turn = Rotation.from_euler("xyz", [0.3, 0.5, 0.7]).as_matrix()
+    turned.set_cell(crystal.cell[:] @ turn.T, scale_atoms=True)
+    settings = ThirdOrder(min_length_angstrom=9, min_atoms=32, max_atoms=80)
+    one, other = (sw_conductivity(each, settings, (4, 4, 3)) for each in (crystal, turned))
+    a, b = one.series[0].kappa[0], other.series[0].kappa[0]
+    assert turn @ tensor(a) @ turn.T == pytest.approx(tensor(b), abs=0.005 * mean_kappa(a))
+    for direction in [(1, 0, 0), (0, 0, 1), (1, 0, 1)]:
+        expected = along(a, one.cell, direction)
+        assert along(b, other.cell, direction) == pytest.approx(expected, rel=0.005)
+
+
+# --- comparison ----------------------------------------------------------------------------------
+
+
+def test_relative_errors() -> None:
+    """Hand-worked; matbench-discovery's bounds: 0 for the same, 2 for nothing in common."""
+    reference = np.array([[1.0, 3.0], [0.0, 4.0]])
+    assert kappa_srme(reference, reference) == 0
+    assert kappa_srme([[0.0, 0.0], [8.0, 0.0]], reference) == pytest.approx(2)
+    swapped = [[3.0, 1.0], [0.0, 4.0]]  # the same total: errors must not cancel
+    assert kappa_srme(swapped, reference) == pytest.approx(2 * 4 / 16)
+    assert kappa_sre(8.0, 8.0) == 0
+    assert kappa_sre(3.0, 1.0) == kappa_sre(1.0, 3.0) == pytest.approx(1)
+    assert kappa_sre(None, 1.0) == kappa_srme(None, reference) == 2
+    assert kappa_srme(np.ones((3, 2)), reference) == 2
+
+
+def test_imaginary_modes_get_a_reason(silicon) -> None:
+    third = silicon[1]
+    stable = third.fc2
+    third.fc2 = -stable
+    try:
+        result, modes = thermal_conductivity(
+            third, Conductivity(mesh=(3, 3, 3)), "x", "y", imaginary_tolerance_thz=0.1
+        )
+    finally:
+        third.fc2 = stable
+    assert modes is None
+    assert result.reason.startswith("imaginary modes down to -")
+    assert not result.series
+
+
+# --- cells and files -----------------------------------------------------------------------------
+
+
+def test_a_cutoff_saves_labels(silicon) -> None:
+    phonon = silicon[0]
+    third = displaced(phonon, ThirdOrder(pair_cutoff_angstrom=4.0, **SMALL), 0)
+    cells = cells_of(third)
+    assert len(cells) < 0.6 * 111
+    with pytest.raises(MissingLabels, match="have no label"):
+        with_forces(third, [])
+
+
+def test_random_cells_come_from_their_seed(silicon) -> None:
+    settings = ThirdOrder(way="fit", random_cells=3, **SMALL)
+    one, same, other = (displaced(silicon[0], settings, seed).displacements for seed in (4, 4, 5))
+    assert np.array_equal(one, same)
+    assert not np.allclose(one, other)
+    assert np.linalg.norm(one, axis=-1) == pytest.approx(0.03)
+
+
+def test_files_keep_everything(silicon, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("phono3py.yaml", "fc3.hdf5", "fc2.hdf5")]
+    save_third_order(silicon[1], *paths)
+    again, _ = kappa(load_third_order(*paths), mesh=(3, 3, 3))
+    assert first(again) == pytest.approx(first(kappa(silicon[1], mesh=(3, 3, 3))[0]), rel=1e-8)
+
+
+def test_no_phonons_no_cells(silicon, tmp_path: Path) -> None:
+    save_phonons(tmp_path / "phonons.yaml", silicon[0])
+    _, cells, record = cells_to_label("x", silicon[0], ThirdOrder(), 0, reason="lost")
+    assert cells == [] and record["labels"] == 0 and record["reason"] == "lost"
+
+
+# --- settings and goal ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"solvers": ["rta", "rta"]}, "solvers has an entry twice"),
+        ({"directions": [[0, 0, 0]]}, "no direction"),
+        ({"cumulative_kelvin": 350}, "none of temperatures_kelvin"),
+    ],
+)
+def test_contradictions(wrong: dict, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Conductivity(**wrong)
+
+
+TINY = {
+    "structures": {"si": {"file": "config/structures/kappa/si-diamond-cubic.vasp"}},
+    "reference": {"method": "calculator", "potential": SW},
+    "supercells": {"kinds": ["displaced"], "min_length_angstrom": 10, "max_atoms": 64},
+    "fits": {
+        "larger": {
+            "kind": "existing",
+            "potential": {**SW, "arguments": {"epsilon": 2.5}},
+        }
+    },
+    "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15},
+    "conductivity": {
+        "third_order": {"way": "fit", "random_cells": 12, **SMALL},
+        "temperatures_kelvin": [300, 600],
+        "mesh": [3, 3, 3],
+        "convergence": [[2, 2, 2]],
+        "directions": [[1, 1, 0]],
+    },
+    "figures": {"formats": ["svg"]},
+}
+
+
+def test_structures_have_to_exist() -> None:
+    for key, value in (
+        ("structures", ["ge"]),
+        (
+            "published",
+            [
+                {"label": "a", "source": "b", "structure": "ge"}
+                | {"temperature_kelvin": 1, "kappa_w_per_m_k": 1}
+            ],
+        ),
+    ):
+        conductivity = {**TINY["conductivity"], key: value}
+        with pytest.raises(ValidationError, match=f"conductivity.{key}: .*ge"):
+            Campaign.model_validate({**TINY, "conductivity": conductivity})
+
+
+def test_a_property_has_to_settle() -> None:
+    goal = ConductivityGoal(
+        of="conductivity", structure="si", temperature_kelvin=300, within_percent=5
+    )
+    start = judge_property("k", goal, [Property(100.0, "W/mK"), Property(110.0, "W/mK")], {})
+    assert start.value == 105
+    assert start.noise == pytest.approx(np.sqrt(50))
+    assert "no value of a generation before" in start.reason
+    near = judge_property("k", goal, [Property(109.0, "W/mK")], {"k": start})
+    assert not near.reason
+    assert near.change_percent == pytest.approx(100 * 4 / 105)
+    far = judge_property("k", goal, [Property(120.0, "W/mK")], {"k": start})
+    assert "changed by +14.3 %, 5 % are allowed" in far.reason
+    lost = judge_property("k", goal, [Property(None, "W/mK", "it melts")], {"k": start})
+    assert lost.value is None and "it melts" in lost.reason
+
+
+@pytest.mark.slow
+def test_whole_run(tmp_path: Path, repository: Path) -> None:
+    project = Project(tmp_path, repository, tiny=TINY)
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    results = project.results("tiny")
+    table = pd.read_csv(results / "tables/conductivity.csv")
+    mean = table[(table.component == "mean") & (table.temperature_kelvin == 300)]
+    value = mean.set_index("method")["kappa_w_per_m_k"]
+    # forces scale with epsilon, frequencies with its root: κ with the power 3/2 at high T
+    assert value["larger/gen0"] / value["reference"] == pytest.approx(
+        (2.5 / 2.1683) ** 1.5, rel=0.1
+    )
+    along_110 = table[(table.component == "[110]") & (table.temperature_kelvin == 300)]
+    assert along_110["kappa_w_per_m_k"].to_numpy() == pytest.approx(value.to_numpy(), rel=1e-6)
+    errors = pd.read_csv(results / "tables/kappa_errors.csv").iloc[0]
+    assert 0 < errors.kappa_sre <= errors.kappa_srme < 0.5
+    convergence = pd.read_csv(results / "tables/kappa_convergence.csv")
+    assert set(convergence.mesh) == {"2×2×2", "3×3×3"}
+    labels = pd.read_csv(results / "tables/third_order_labels.csv")
+    assert (labels.labels == 12).all() and (labels.labels_displacements == 111).all()
+    record = json.loads((results / "conductivity/reference/si/kappa0.json").read_text())
+    assert record["mesh"] == [3, 3, 3]
+    page = (results / "report.html").read_text()
+    assert "Applications" in page and "Thermal conductivity in W/mK" in page
+    assert project.planned() == {}

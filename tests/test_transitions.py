@@ -1,0 +1,467 @@
+"""Phase transitions: model solids worked out by hand, silicon under pressure, whole runs."""
+
+import copy
+import gzip
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from ase.units import GPa, J, kB, mol
+from project import Project
+from pydantic import ValidationError
+
+from phonsmith import thermodynamics
+from phonsmith.applications import PressureTransition, PublishedTransition, TemperatureTransition
+from phonsmith.campaign import Campaign
+from phonsmith.errors import PhonsmithError
+from phonsmith.labels import reference_method
+from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
+from phonsmith.properties import property_of
+from phonsmith.settings import Relaxation, TransitionGoal
+from phonsmith.structures import read_structure
+from phonsmith.transitions import (
+    Curve,
+    Enthalpies,
+    PressurePoint,
+    Result,
+    crossings,
+    enthalpies,
+    overview,
+    pressure_transition,
+    temperature_transition,
+    transitions_table,
+)
+
+THZ = 4.135667696923859e-3  # eV
+TEMPERATURES = np.arange(0.0, 1001.0, 10.0)
+ALPHA_BETA = TemperatureTransition(driven_by="temperature", structures=["alpha", "beta"])
+
+
+# --- model solids -----------------------------------------------------------------------------
+
+
+def einstein(
+    structure: str, energy: float, frequency_thz: float, method: str = "reference", **changes: float
+) -> thermodynamics.Result:
+    """A solid all of whose modes have one frequency: free energy and entropy in closed form."""
+    quantum = frequency_thz * THZ
+    x = quantum / (kB * np.maximum(TEMPERATURES, 1e-9))
+    zero = TEMPERATURES == 0
+    factor = np.exp(-np.minimum(x, 700))
+    free = 3 * (quantum / 2 + kB * TEMPERATURES * np.log1p(-factor))
+    entropy = np.where(zero, 0.0, 3 * kB * (x * factor / (1 - factor) - np.log1p(-factor)))
+    harmonic = thermodynamics.Harmonic(
+        volume_angstrom3_per_atom=30.0,
+        energy_ev_per_atom=energy,
+        minimum_frequency_thz=changes.get("minimum", frequency_thz),
+        imaginary_share=changes.get("imaginary", 0.0),
+        temperature_k=TEMPERATURES.tolist(),
+        free_energy_ev_per_atom=free.tolist(),
+        entropy_j_per_mol_k=(entropy * mol / J).tolist(),
+        heat_capacity_v_j_per_mol_k=np.zeros_like(free).tolist(),
+    )
+    return thermodynamics.Result(
+        structure=structure,
+        method=method,
+        formula="NaTl",
+        atoms_per_formula_unit=2,
+        harmonic=harmonic,
+    )
+
+
+def test_two_einstein_solids_cross_where_the_hand_says() -> None:
+    """kT ln(ω₁/ω₂)·3 = ΔE, and the next term of the expansion in ħω/kT.
+
+    ΔE = 30 meV, 2 and 1.5 THz: 403.4 K, and 3·(ħ²ω₂² - ħ²ω₁²)/24kT = -0.107 meV over a slope of
+    0.0744 meV/K: 1.4 K less.
+    """
+    found = temperature_transition(
+        "x",
+        ALPHA_BETA,
+        [einstein("alpha", -4.0, 2.0), einstein("beta", -3.97, 1.5)],
+        refuse_imaginary=True,
+    )
+    (one,) = found.comparisons
+    (crossing,) = one.crossings
+    classical = 0.030 / (3 * kB * math.log(2 / 1.5))
+    correction = 3 * ((1.5 * THZ) ** 2 - (2 * THZ) ** 2) / (24 * kB * classical)
+    by_hand = classical + correction / (3 * kB * math.log(2 / 1.5))
+    assert classical == pytest.approx(403.4, abs=0.1)
+    assert by_hand == pytest.approx(402.0, abs=0.1)
+    assert crossing.value == pytest.approx(by_hand, abs=0.02)
+    assert (crossing.low, crossing.high) == (400, 410)
+    assert one.static_mev_per_atom == pytest.approx(30)
+    assert 1 / crossing.slope_mev_per_atom == pytest.approx(-13.45, abs=0.05)  # K per meV/atom
+    assert crossing.falling and crossing.stable
+    assert one.answer == "401.9 K (400 to 410), alpha → beta"
+    assert found.of_goal() == (crossing.value, "")
+
+
+def test_slopes_and_points_alone_give_the_same() -> None:
+    """Without entropies as slopes the crossing is as good: PCHIP of the same curves."""
+    first = einstein("alpha", 0.0, 4.0).harmonic
+    second = einstein("beta", 0.02, 3.0).harmonic
+    assert first and second
+    difference = np.array(second.free_energy_ev_per_atom) - first.free_energy_ev_per_atom + 0.02
+    slopes = -(np.array(second.entropy_j_per_mol_k) - first.entropy_j_per_mol_k) * J / mol
+    (with_slopes,) = crossings(Curve(TEMPERATURES, difference, slopes))
+    (without,) = crossings(Curve(TEMPERATURES, difference))
+    assert with_slopes.value == pytest.approx(without.value, abs=0.01)
+
+
+def test_none_in_range_is_said_plainly() -> None:
+    """The other crystal lower from the start, as tin by CHGNet and MP0-3b."""
+    found = temperature_transition(
+        "x",
+        ALPHA_BETA,
+        [einstein("alpha", -4.0, 2.0), einstein("beta", -4.134, 1.5)],
+        refuse_imaginary=True,
+    )
+    (one,) = found.comparisons
+    assert one.crossings == []
+    assert one.answer.startswith("none in range from 0 to 1000 K: beta is lower by 137 to ")
+    value, reason = found.of_goal()
+    assert value is None and reason == one.answer
+
+
+def test_touching_is_not_crossing() -> None:
+    x = np.linspace(-2, 2, 9)
+    assert crossings(Curve(x, x**2)) == []  # zero at a point
+    assert crossings(Curve(x, np.zeros(9))) == []
+    (one,) = crossings(Curve(x, x))  # zero at a point, and through
+    assert one.value == pytest.approx(0) and not one.falling
+    assert (one.low, one.high) == (-0.5, 0.5)
+    both = crossings(Curve(x, x**2 - 1.1))
+    assert [each.falling for each in both] == [True, False]
+    assert both[1].value == pytest.approx(math.sqrt(1.1), abs=0.01)
+
+
+def test_a_third_crystal_takes_the_transition_away() -> None:
+    """alpha and beta cross at 402 K, where gamma has been lower since before."""
+    settings = ALPHA_BETA.model_copy(update={"structures": ["alpha", "beta", "gamma"]})
+    solids = [
+        einstein("alpha", -4.0, 2.0),
+        einstein("beta", -3.97, 1.5),
+        einstein("gamma", -3.985, 1.6),
+    ]
+    found = temperature_transition("x", settings, solids, refuse_imaginary=True)
+    stable = {(one.first, one.second): one.crossings[0].stable for one in found.comparisons}
+    assert stable == {("alpha", "beta"): False, ("alpha", "gamma"): True, ("beta", "gamma"): True}
+    shown = overview(transitions_table("c", [found], {}), {}, {})
+    assert "another crystal is lower there" in " ".join(shown["remark"])
+
+
+def test_imaginary_modes_are_never_passed_over() -> None:
+    solids = [
+        einstein("alpha", -4.0, 2.0),
+        einstein("beta", -3.97, 1.5, imaginary=0.03, minimum=-1),
+    ]
+    refused = temperature_transition("x", ALPHA_BETA, solids, refuse_imaginary=True)
+    assert refused.comparisons == []
+    assert refused.left_out == {
+        "beta": "harmonic: 3 % of its modes are imaginary (down to -1.00 THz)"
+    }
+    assert refused.of_goal()[0] is None and "imaginary" in refused.of_goal()[1]
+    (told,) = temperature_transition("x", ALPHA_BETA, solids, refuse_imaginary=False).comparisons
+    assert "left out of its free energy" in told.notes[0]
+
+
+def test_compositions_must_agree() -> None:
+    other = einstein("beta", -4.0, 1.5).model_copy(update={"formula": "Na"})
+    with pytest.raises(PhonsmithError, match=r"transitions\.x\.structures: crystals of one comp"):
+        temperature_transition(
+            "x", ALPHA_BETA, [einstein("alpha", 0, 2), other], refuse_imaginary=True
+        )
+
+
+def linear_solid(structure: str, energy: float, volume: float, method: str = "reference") -> object:
+    """An incompressible solid: H = E + pV at every pressure."""
+    points = [
+        PressurePoint(
+            pressure_gpa=pressure, volume_angstrom3_per_atom=volume, energy_ev_per_atom=energy
+        )
+        for pressure in (0, 10, 20, 30)
+    ]
+    return Enthalpies(
+        structure=structure,
+        method=method,
+        formula="NaTl",
+        atoms_per_formula_unit=2,
+        relaxed=points,
+    )
+
+
+def test_incompressible_solids_cross_at_minus_de_over_dv() -> None:
+    """The common tangent: 0.1 eV and 4 Å^3 apart give 4.005 GPa."""
+    settings = PressureTransition(
+        driven_by="pressure", structures=["a", "b"], pressures_gpa=[0, 10, 20, 30]
+    )
+    found = pressure_transition(
+        "x", settings, [linear_solid("a", -3.0, 28.0), linear_solid("b", -2.9, 24.0)]
+    )
+    (one,) = found.comparisons
+    (crossing,) = one.crossings
+    assert crossing.value == pytest.approx(0.1 / 4 / GPa)
+    assert crossing.value == pytest.approx(4.005, abs=0.001)
+    assert (crossing.low, crossing.high) == (0, 10)
+    table = transitions_table("c", [found], {})
+    (row,) = table.to_dict("records")
+    assert row["static_mev_per_atom"] == pytest.approx(100)
+    assert row["static_mev_per_formula_unit"] == pytest.approx(200)
+    assert row["shift_per_mev_per_atom"] == pytest.approx(0.04005, abs=1e-4)  # GPa
+
+
+# --- uncertainty and generations -----------------------------------------------------------------
+
+
+def by_fits(energies: dict[str, float]) -> list[Result]:
+    return [
+        temperature_transition(
+            "x",
+            ALPHA_BETA,
+            [einstein("alpha", 0.0, 2.0, method), einstein("beta", energy, 1.5, method)],
+            refuse_imaginary=True,
+        )
+        for method, energy in energies.items()
+    ]
+
+
+def test_repeats_give_the_uncertainty_and_tell_what_a_change_means() -> None:
+    """One meV/atom is 13.45 K here: repeats 2 meV apart are 19 K of standard deviation."""
+    energies = {
+        "gap/gen0": 0.029,
+        "gap-r2/gen0": 0.031,
+        "gap/gen1": 0.0295,
+        "gap-r2/gen1": 0.0305,
+        "gap/gen2": 0.039,
+        "gap-r2/gen2": 0.0392,
+    }
+    table = transitions_table("c", by_fits(energies), {"gap": ["gap", "gap-r2"]})
+    rows = table[table["fit"] == "gap"].set_index("generation")
+    assert rows.loc[0, "uncertainty"] == pytest.approx(math.sqrt(2) * 13.45, rel=0.01)
+    assert rows.loc[0, "static_spread_mev_per_atom"] == pytest.approx(math.sqrt(2))
+    assert rows.loc[0, "uncertainty_from"] == "repeats"
+    assert rows.loc[1, "change"] == pytest.approx(0.5 * 13.45, rel=0.01)
+    assert [rows.loc[g, "significant"] for g in (1, 2)] == [False, True]
+
+
+def test_where_a_repeat_has_no_transition_static_energies_give_the_uncertainty() -> None:
+    energies = {"gap/gen0": 0.030, "gap-r2/gen0": -0.01}
+    table = transitions_table("c", by_fits(energies), {"gap": ["gap", "gap-r2"]})
+    row = table[table["fit"] == "gap"].iloc[0]
+    assert row["uncertainty_from"] == "static energies of repeats"
+    assert row["uncertainty"] == pytest.approx(40 / math.sqrt(2) * 13.45, rel=0.01)
+
+
+def test_the_goal_reads_the_transition(tmp_path: Path) -> None:
+    (found,) = by_fits({"gap/gen0": 0.030})
+    found.save(tmp_path / "x.json")
+    goal = TransitionGoal(of="transition", transition="x", within_percent=5)
+    read = property_of(goal, tmp_path / "x.json")
+    assert (read.unit, read.reason) == ("K", "") and read.value == pytest.approx(402, abs=0.1)
+
+
+def test_published_values_stand_beside() -> None:
+    (found,) = by_fits({"gap/gen0": 0.030})
+    published = PublishedTransition(
+        label="experiment", source="somewhere", structures=("alpha", "beta"), value=286
+    )
+    shown = overview(transitions_table("c", [found], {}), {"x": [published]}, {"gap": "GAP"})
+    assert shown["method"].tolist() == ["GAP", "experiment"]
+    assert shown["answer"].tolist() == ["401.9 K", "286 K"]
+
+
+# --- silicon under pressure -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pressed() -> list[Enthalpies]:
+    """Diamond and β-tin type by Stillinger–Weber."""
+    settings = PressureTransition(
+        driven_by="pressure", structures=["d", "b"], pressures_gpa=[0, 10, 20, 30], volumes=6
+    )
+    method = reference_method(
+        {"method": "calculator", "potential": {"calculator": "stillinger-weber"}}
+    )
+    files = {"d": "silicon/mp-149", "b": "foundation/si-beta-sn"}
+    return [
+        enthalpies(
+            name,
+            read_structure(Path(__file__).parents[1] / f"config/structures/{file}.vasp"),
+            method,
+            settings,
+            Relaxation(fmax_ev_per_angstrom=2e-3),
+            name="reference",
+        )
+        for name, file in files.items()
+    ]
+
+
+def test_enthalpies_of_relaxations_and_volumes_agree(pressed: list[Enthalpies]) -> None:
+    """And dH/dp is the volume: differences of enthalpies know nothing of it."""
+    for one in pressed:
+        assert not one.reason and len(one.used) == 4
+        assert one.difference_mev_per_atom is not None and one.difference_mev_per_atom < 5
+        curve = one.curve()
+        assert curve.slopes is not None
+        mean = (curve.slopes[:-1] + curve.slopes[1:]) / 2
+        assert np.diff(curve.energy) / 10 == pytest.approx(mean, rel=4e-3)
+
+
+def test_diamond_gives_way_to_beta_tin(pressed: list[Enthalpies]) -> None:
+    """18.1 GPa by Stillinger–Weber on a finer scale; the common tangent is another way to it."""
+    settings = PressureTransition(
+        driven_by="pressure", structures=["d", "b"], pressures_gpa=[0, 10, 20, 30]
+    )
+    found = pressure_transition("x", settings, pressed)
+    relaxed, state = found.comparisons
+    assert relaxed.crossings[0].value == pytest.approx(18.1, abs=0.4)
+    assert state.crossings[0].value == pytest.approx(relaxed.crossings[0].value, abs=0.6)
+    assert (relaxed.crossings[0].low, relaxed.crossings[0].high) == (10, 20)
+    assert relaxed.static_mev_per_atom == pytest.approx(200, abs=2)
+
+
+# --- VASP under pressure ---------------------------------------------------------------------
+
+
+def test_runs_under_pstress_are_no_labels(shared_data: Path, tmp_path: Path) -> None:
+    """Their energies hold pV."""
+    (run,) = (shared_data / "sn-alpha-vasp").glob("dft_rattle_static_1_1_mp-117_1.0_0_65")
+    for name, before, after, reader in (
+        ("vasprun.xml", 'name="PSTRESS">      0.00', 'name="PSTRESS">      5.00', read_vasprun),
+        ("OUTCAR", "PSTRESS=    0.0", "PSTRESS=    5.0", read_outcar),
+    ):
+        text = gzip.decompress((run / f"outputs/{name}.gz").read_bytes()).decode()
+        assert text.count(before) == 1
+        (tmp_path / name).write_text(text)
+        assert len(reader(tmp_path / name).frames) == 1
+        (tmp_path / name).write_text(text.replace(before, after))
+        (refused,) = reader(tmp_path / name).refused
+        assert "PSTRESS = 5 kbar" in refused
+
+
+# --- campaigns ------------------------------------------------------------------------------------
+
+SILICON = {
+    "structures": {
+        "diamond": {"file": "config/structures/silicon/mp-149.vasp"},
+        "beta-tin": {"file": "config/structures/foundation/si-beta-sn.vasp"},
+        "hexagonal": {"file": "config/structures/silicon/mp-165.vasp"},
+    },
+    "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
+    "relaxation": {"fmax_ev_per_angstrom": 2e-3, "on_change": "leave_out"},
+    "supercells": {
+        "kinds": ["displaced"],
+        "min_length_angstrom": 7.0,
+        "min_atoms": 8,
+        "max_atoms": 64,
+    },
+    "fits": {
+        "sw": {"kind": "existing", "potential": {"calculator": "stillinger-weber"}},
+    },
+    "phonons": {"cells": ["relaxed"]},
+}
+PRESSED = {
+    "beta-tin": {
+        "driven_by": "pressure",
+        "structures": ["diamond", "beta-tin"],
+        "pressures_gpa": [0, 15, 30],
+        "volumes": 6,
+    }
+}
+WARMED = {"hexagonal": {"driven_by": "temperature", "structures": ["diamond", "hexagonal"]}}
+
+
+def test_a_campaign_under_pressure(tmp_path: Path) -> None:
+    """Reference and fit are one potential here: two ways through the pipeline, one answer."""
+    project = Project(tmp_path, Path(__file__).parents[1], si={**SILICON, "transitions": PRESSED})
+    run = project.run(
+        "results/si/tables/transitions_overview.csv", "results/si/figures/transitions/beta-tin.svg"
+    )
+    assert run.returncode == 0, run.stderr
+    table = pd.read_csv(tmp_path / "results/si/tables/transitions.csv")
+    relaxed = table[table["approximation"] == "enthalpy"].set_index("fit")
+    assert set(relaxed.index) == {"reference", "sw"}
+    assert relaxed["value"].tolist() == pytest.approx([18.1, 18.1], abs=0.6)
+    assert relaxed.loc["reference", "value"] == pytest.approx(relaxed.loc["sw", "value"], abs=0.01)
+    assert (tmp_path / "results/si/figures/transitions/beta-tin.svg").stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_a_campaign_with_temperature(tmp_path: Path) -> None:
+    """Stillinger–Weber has diamond and hexagonal diamond at the same energy: only next neighbours.
+
+    What is left is vibrations, and nothing crosses.
+    """
+    settings = {
+        **copy.deepcopy(SILICON),
+        "thermodynamics": {
+            "structures": ["diamond", "hexagonal"],
+            "quasi_harmonic": False,
+            "volumes": 5,
+            "max_temperature_kelvin": 500,
+        },
+        "transitions": WARMED,
+    }
+    del settings["structures"]["beta-tin"]
+    project = Project(tmp_path, Path(__file__).parents[1], si=settings)
+    run = project.run("results/si/report.html")
+    assert run.returncode == 0, run.stderr
+    table = pd.read_csv(tmp_path / "results/si/tables/transitions.csv")
+    rows = table[table["approximation"] == "harmonic"]
+    assert rows["static_mev_per_atom"].abs().max() < 0.1
+    assert (tmp_path / "results/si/report.html").read_text().count("Phase transitions") >= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"transitions": WARMED}, "needs `thermodynamics`"),
+        (
+            {"transitions": {"x": {**PRESSED["beta-tin"], "pressures_gpa": [0, 30, 15]}}},
+            "ascending order",
+        ),
+        (
+            {"transitions": {"x": {**PRESSED["beta-tin"], "structures": ["diamond", "graphite"]}}},
+            "'graphite' is no crystal",
+        ),
+        (
+            {"transitions": {"x": {**PRESSED["beta-tin"], "temperatures_kelvin": [300]}}},
+            "needs `thermodynamics`",
+        ),
+        (
+            {
+                "thermodynamics": {"pressures_gpa": [0, 5]},
+                "transitions": {"x": {**WARMED["hexagonal"], "pressure_gpa": 2}},
+            },
+            "thermodynamics has 0, 5 GPa, not 2",
+        ),
+    ],
+)
+def test_contradictions_are_found_when_planning(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Campaign.model_validate({**SILICON, **changes})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sn-small", "natl-small"])
+def test_the_small_campaigns(tmp_path: Path, name: str) -> None:
+    """CHGNet has β-Sn below α-Sn at all temperatures, and natl-small has all four crystals."""
+    repository = Path(__file__).parents[1]
+    settings = yaml.safe_load((repository / f"config/campaigns/{name}.yaml").read_text())
+    project = Project(tmp_path, repository, **{name: settings})
+    run = project.run(f"results/{name}/report.html", timeout=1800)
+    assert run.returncode == 0, run.stderr
+    table = pd.read_csv(tmp_path / f"results/{name}/tables/transitions.csv")
+    reference = table[table["fit"] == "reference"]
+    if name == "sn-small":
+        (row,) = reference.to_dict("records")
+        assert row["answer"].startswith("none in range") and "beta is lower" in row["answer"]
+        assert row["static_mev_per_atom"] == pytest.approx(-134, abs=3)
+    else:
+        static = reference.groupby("second")["static_mev_per_atom"].first()
+        assert abs(static["cscl"]) < 7
