@@ -515,6 +515,13 @@ def _structures_in(file: str) -> dict[str, Any]:
 
 
 def load_yaml(path: Path, what: str) -> dict[str, Any]:
+    """The mapping in a YAML file in which every key stands once; ``what`` names it in messages.
+
+    Raises
+    ------
+    PhonsmithError
+        One line: the file, the line in it, and what is wrong.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from phonsmith.applications import (
-    PressureTransition,
     Pressing,
+    PressureTransition,
     PublishedTransition,
     TemperatureTransition,
 )

@@ -308,7 +308,7 @@ def application_figures(name):
         if settings.loop and transition.all_generations:
             figures += [
                 [
-                    f"transitions/{one}.generations",
+                    f"transitions/generations/{one}",
                     f"{one}: the transition against the generation of the fits, mean and standard "
                     "deviation over repeats.",
                 ]

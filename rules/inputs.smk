@@ -275,10 +275,9 @@ def cells_tried_again(wildcards):
 
 def command_for_one_cell(wildcards):
     """How to label one failed cell again, with places for its structure, generation and index."""
-    return (
-        "snakemake --profile profiles/local --force results/"
-        + wildcards.campaign
-        + "/labels/gen{generation}/cells/{structure}/{index}.extxyz"
+    cell = "results/{campaign}/labels/gen{{generation}}/cells/{{structure}}/{{index}}.extxyz"
+    return "snakemake --profile profiles/local --force {}".format(
+        cell.format(campaign=wildcards.campaign)
     )
 
 
@@ -901,6 +900,12 @@ def transition_methods(name, transition):
             for fit in settings.trained
         ]
     return methods
+
+
+def without_repeats(name):
+    """What applications compute with, of repeats of a fit the first."""
+    leaders = {"reference", *campaign(name).groups}
+    return [one for one in methods_of(name) if one.partition("/")[0] in leaders]
 
 
 def transition_results(wildcards):

@@ -98,7 +98,7 @@ rule draw_transition:
             "results/{campaign}/transitions/{method}/{transition}.json",
             campaign=wildcards.campaign,
             transition=wildcards.transition,
-            method=methods_of(wildcards.campaign),
+            method=without_repeats(wildcards.campaign),
         ),
     output:
         "results/{campaign}/figures/transitions/{transition}.{format}",
@@ -125,9 +125,9 @@ rule draw_transition_generations:
     input:
         "results/{campaign}/tables/transitions.csv",
     output:
-        "results/{campaign}/figures/transitions/{transition}.generations.{format}",
+        "results/{campaign}/figures/transitions/generations/{transition}.{format}",
     log:
-        "results/{campaign}/logs/figures/transitions/{transition}.generations.{format}.log",
+        "results/{campaign}/logs/figures/transitions/generations/{transition}.{format}.log",
     localrule: True
     conda:
         ENVIRONMENT

@@ -95,11 +95,12 @@ def test_rock_salt_from_random_cells(shared_data: Path, tmp_path: Path) -> None:
     path = tmp_path / "nacl.yaml"
     path.write_bytes(lzma.decompress(packed.read_bytes()))
     _, third, _ = recorded(path, tmp_path)
-    both = {"non_analytical": [True, False]}
-    result, _ = kappa(third, mesh=(9, 9, 9), **both)
-    assert first(result) == pytest.approx(8.81, abs=0.03)
+    result, _ = kappa(third, mesh=(4, 4, 4), non_analytical=[True, False])
     assert [one.non_analytical for one in result.series] == [True, False]
-    assert abs(mean_kappa(result.series[1].kappa[0]) / first(result) - 1) > 0.01
+    # on denser meshes the two come near each other, at 300 K by chance to 4e-5 on 9³
+    assert mean_kappa(result.series[1].kappa[0]) / first(result) == pytest.approx(1.056, abs=0.01)
+    result, _ = kappa(third, mesh=(9, 9, 9))
+    assert first(result) == pytest.approx(8.81, abs=0.03)
     result, _ = kappa(third, mesh=(11, 11, 11))
     assert first(result) == pytest.approx(8.49, abs=0.03)
 

@@ -383,6 +383,19 @@ def test_a_cell_beyond_the_largest_size_is_a_warning(crystals, tmp_path):
     assert len(said) == 2 and said[0].startswith("mp-149: ")
 
 
+def test_jobs_of_many_hours_are_better_parted(crystals, pseudopotentials):
+    """Into jobs of two hours each, or one for each cell."""
+    reference = espresso(pseudopotentials, ecutwfc_ry=600).model_dump(mode="json")
+    campaign = campaign_of(reference=reference)
+    cells = cells_of(campaign, crystals)
+    said = "\n".join(make_plan("tiny", campaign, crystals, cells).warnings)
+    advice = re.findall(r"label (\S+): (\d+) jobs? of (\d+) hours.*per_structure: (\d+) ", said)
+    assert advice
+    for name, jobs, hours, batches in advice:
+        most = len(cells[0, name].cells)
+        assert int(batches) == pytest.approx(min(most, int(jobs) * int(hours) / 2), abs=int(jobs))
+
+
 def test_runs_beyond_memory_and_time_are_warnings(crystals, pseudopotentials):
     settings = espresso(pseudopotentials).model_dump(mode="json") | {
         "memory_mb": 10,
