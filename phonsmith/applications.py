@@ -156,9 +156,7 @@ class PressureTransition(TransitionBase, Pressing):
     )
 
 
-Transition = Annotated[
-    TemperatureTransition | PressureTransition, Field(discriminator="driven_by")
-]
+Transition = Annotated[TemperatureTransition | PressureTransition, Field(discriminator="driven_by")]
 
 
 # --- thermal conductivity ---------------------------------------------------------------------

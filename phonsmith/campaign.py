@@ -322,6 +322,12 @@ class Campaign(Model):
             case TransitionGoal():
                 if goal.transition not in self.transitions:
                     raise ValueError(f"{where}: there is no transition '{goal.transition}'")
+                driven_by = self.transitions[goal.transition].driven_by
+                limit = {"temperature": "within_kelvin", "pressure": "within_gpa"}[driven_by]
+                if getattr(goal, limit) is None:
+                    raise ValueError(
+                        f"{where}: '{goal.transition}' is driven by {driven_by}: give {limit}"
+                    )
 
     def _check_fit_names(self) -> None:
         taken: set[str] = set()
@@ -339,8 +345,11 @@ class Campaign(Model):
             if taken & fits:
                 raise ValueError(f"sweeps.{name}: there is a fit {min(taken & fits)} already")
             taken |= fits
-        if not taken:
-            raise ValueError("fits: give at least one, here or in `sweeps`")
+        if not taken and not (self.thermodynamics or self.transitions or self.conductivity):
+            raise ValueError(
+                "fits: give at least one, here or in `sweeps`; an application (thermodynamics, "
+                "transitions, conductivity) can do with the reference alone"
+            )
 
     @property
     def _taught(self) -> set[str]:

@@ -360,7 +360,7 @@ def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
         for one in fit.properties
     ]
     columns = ["campaign", "generation", "labels", "fit", "property", "value", "noise", "unit"]
-    return pd.DataFrame(rows, columns=[*columns, "change_percent", "reason"])
+    return pd.DataFrame(rows, columns=[*columns, "change", "change_unit", "reason"])
 
 
 def data_per_generation(train: Sequence["Atoms"], test: Sequence["Atoms"]) -> "pd.DataFrame":

@@ -23,15 +23,16 @@ class Property:
 class PropertyVerdict(Record):
     """One property of one recipe: mean and standard deviation over its repeats.
 
-    ``change_percent`` is the change of the mean since the last generation. ``reason`` says why the
-    criterion is not met, and is empty where it is.
+    ``change`` is that of the mean since the last generation, in ``change_unit``. ``reason`` says
+    why the criterion is not met, and is empty where it is.
     """
 
     name: str
     value: float | None
     noise: float | None
     unit: str
-    change_percent: float | None
+    change: float | None
+    change_unit: str
     reason: str
 
 
@@ -69,6 +70,7 @@ def judge_property(
     lost = [one.reason for one in repeats if one.value is None]
     values = np.array([one.value for one in repeats if one.value is not None])
     value = noise = change = None
+    largest, change_unit = goal.largest_change
     if lost or not len(values):
         reason = f"{name}: {lost[0] if lost else 'there is none'}"
     else:
@@ -79,17 +81,22 @@ def judge_property(
         if last is None:
             reason = f"{name} {value:.4g}{spread} {unit} has no value of a generation before"
         else:
-            change = 100 * (value - last) / abs(last)
-            within = abs(change) <= goal.within_percent
+            change = goal.change(value, last)
             noises = [one for one in (noise, before[name].noise) if one is not None]
             noisy = len(noises) == 2 and abs(value - last) <= math.hypot(*noises)
             reason = (
                 ""
-                if within
-                else f"{name} {value:.4g}{spread} {unit} changed by {change:+.1f} %, "
-                f"{goal.within_percent:g} % are allowed"
+                if abs(change) <= largest
+                else f"{name} {value:.4g}{spread} {unit} changed by {change:+.3g} {change_unit}, "
+                f"{largest:g} {change_unit} are allowed"
                 + (", not significant: within the noise of the repeats" if noisy else "")
             )
     return PropertyVerdict(
-        name=name, value=value, noise=noise, unit=unit, change_percent=change, reason=reason
+        name=name,
+        value=value,
+        noise=noise,
+        unit=unit,
+        change=change,
+        change_unit=change_unit,
+        reason=reason,
     )

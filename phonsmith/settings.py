@@ -462,32 +462,61 @@ class Benchmarks(Model):
 # --- the loop -------------------------------------------------------------------------------
 
 
-class PropertyGoal(Model):
-    """A property that must have settled: its change since the last generation."""
-
-    within_percent: PositiveFloat = Field(
-        description="Largest change of the mean over repeats since the last generation."
-    )
-
-
-class ConductivityGoal(PropertyGoal):
-    """The thermal conductivity of one crystal, by the first kind of calculation."""
+class ConductivityGoal(Model):
+    """The thermal conductivity of one crystal, by the first kind of calculation, has settled."""
 
     of: Literal["conductivity"] = Field(description="Which property this is.")
     structure: Name = Field(description="Id of the crystal.")
     temperature_kelvin: PositiveFloat = Field(
         description="One of `conductivity.temperatures_kelvin`."
     )
+    within_percent: PositiveFloat = Field(
+        description="Largest change of the mean over repeats since the last generation."
+    )
+
+    @property
+    def largest_change(self) -> tuple[float, str]:
+        """How much it may change, and the unit of that."""
+        return self.within_percent, "%"
+
+    def change(self, value: float, before: float) -> float:
+        """Its change in that unit."""
+        return 100 * (value - before) / abs(before)
 
 
-class TransitionGoal(PropertyGoal):
-    """The temperature or pressure of a transition between the first two of its crystals.
+class TransitionGoal(Model):
+    """Where a transition between the first two of its crystals takes place has settled.
 
-    Harmonic, or from relaxations under pressure; quasi-harmonic where it is at a pressure.
+    Temperature or pressure: harmonic, or from relaxations under pressure; quasi-harmonic where it
+    is at a pressure.
     """
 
     of: Literal["transition"] = Field(description="Which property this is.")
     transition: Name = Field(description="One of `transitions`.")
+    within_kelvin: PositiveFloat | None = Field(
+        None, description="Largest change of the mean over repeats since the last generation."
+    )
+    within_gpa: PositiveFloat | None = Field(
+        None, description="The same of a transition that is driven by pressure."
+    )
+
+    @property
+    def largest_change(self) -> tuple[float, str]:
+        """How much it may change, and the unit of that."""
+        if self.within_kelvin is not None:
+            return self.within_kelvin, "K"
+        assert self.within_gpa is not None
+        return self.within_gpa, "GPa"
+
+    def change(self, value: float, before: float) -> float:
+        """Its change in that unit."""
+        return value - before
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if (self.within_kelvin is None) == (self.within_gpa is None):
+            raise ValueError("give either within_kelvin or within_gpa")
+        return self
 
 
 AnyPropertyGoal = Annotated[ConductivityGoal | TransitionGoal, Field(discriminator="of")]

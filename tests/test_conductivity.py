@@ -389,7 +389,8 @@ def test_a_property_has_to_settle() -> None:
     assert "no value of a generation before" in start.reason
     near = judge_property("k", goal, [Property(109.0, "W/mK")], {"k": start})
     assert not near.reason
-    assert near.change_percent == pytest.approx(100 * 4 / 105)
+    assert near.change == pytest.approx(100 * 4 / 105)
+    assert near.change_unit == "%"
     far = judge_property("k", goal, [Property(120.0, "W/mK")], {"k": start})
     assert "changed by +14.3 %, 5 % are allowed" in far.reason
     lost = judge_property("k", goal, [Property(None, "W/mK", "it melts")], {"k": start})

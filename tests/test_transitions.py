@@ -20,7 +20,7 @@ from phonsmith.campaign import Campaign
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels import reference_method
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
-from phonsmith.properties import property_of
+from phonsmith.properties import Property, judge_property, property_of
 from phonsmith.settings import Relaxation, TransitionGoal
 from phonsmith.structures import read_structure
 from phonsmith.transitions import (
@@ -260,9 +260,16 @@ def test_where_a_repeat_has_no_transition_static_energies_give_the_uncertainty()
 def test_the_goal_reads_the_transition(tmp_path: Path) -> None:
     (found,) = by_fits({"gap/gen0": 0.030})
     found.save(tmp_path / "x.json")
-    goal = TransitionGoal(of="transition", transition="x", within_percent=5)
+    goal = TransitionGoal(of="transition", transition="x", within_kelvin=20)
     read = property_of(goal, tmp_path / "x.json")
     assert (read.unit, read.reason) == ("K", "") and read.value == pytest.approx(402, abs=0.1)
+    last = judge_property("x", goal, [Property(430.0, "K")], {})
+    assert (
+        "changed by -28.1 K, 20 K are allowed"
+        in judge_property("x", goal, [read], {"x": last}).reason
+    )
+    near = goal.model_copy(update={"within_kelvin": 30.0})
+    assert not judge_property("x", near, [read], {"x": last}).reason
 
 
 def test_published_values_stand_beside() -> None:
