@@ -562,7 +562,7 @@ def in_words(error: ValidationError) -> str:
         for i, part in enumerate(first["loc"])
         if part != "[key]" and not _is_tag(part, i, first, tags)
     ]
-    where = ".".join(keys)
+    where = ".".join("".join(c if c.isprintable() else repr(c)[1:-1] for c in key) for key in keys)
     if first["type"] == "extra_forbidden":
         message = "unknown key"
     elif first["type"] == "missing":

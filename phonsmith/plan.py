@@ -327,6 +327,7 @@ class _Planner:
         for generation in self.generations:
             tasks += self._fits(generation)
         self._warn_of_problems()
+        self._warn_of_applications()
         relaxable = self.campaign.recorded is None and self.campaign.relaxation.reference
         as_read = {structure for (_, structure), one in self.cells.items() if not one.relaxed}
         return Plan(
@@ -685,6 +686,15 @@ class _Planner:
         return recorded is None or recorded.format not in ("phonopy", "phono3py")
 
     # --- limits ----------------------------------------------------------------------------------
+
+    def _warn_of_applications(self) -> None:
+        names = ("thermodynamics", "transitions", "conductivity")
+        asked = [name for name in names if getattr(self.campaign, name)]
+        if asked:
+            self.warnings.append(
+                f"{', '.join(asked)}: the cells of applications are not counted, with the "
+                "reference neither"
+            )
 
     def _warn_of_problems(self) -> None:
         for (_, structure), group in self.cells.items():

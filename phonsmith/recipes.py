@@ -400,10 +400,15 @@ class MaceFit(TrainedFit):
 
     @model_serializer(mode="wrap")
     def _without_needless(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what says nothing: the architecture beside a foundation, or no foundation."""
+        """Leave out what says nothing: the architecture beside a foundation, or no foundation.
+
+        What fine-tuning has in place of defaults stays: the defaults that it may equal are not its.
+        """
         content: dict[str, Any] = dump(self)
         for key in ARCHITECTURE if self.foundation else ("foundation",):
             content.pop(key, None)
+        if self.foundation:
+            content |= {key: getattr(self, key) for key in FINE_TUNING}
         return content
 
     @model_validator(mode="after")

@@ -34,7 +34,7 @@ from phonsmith.crystals.materials_project import entry as mp_entry
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.extxyz import read_frames
 from phonsmith.labels import LabelFailed
-from phonsmith.relaxation import RelaxationResult, reference_crystal, relaxed_crystal
+from phonsmith.relaxation import FREE, Load, RelaxationResult, reference_crystal, relaxed_crystal
 from phonsmith.settings import OptimadeEntry, PotentialSource, Relaxation, Structure
 from phonsmith.structures import read_structure
 
@@ -706,7 +706,7 @@ class Failing:
     def __init__(self, outcome: Exception | RelaxationResult) -> None:
         self.outcome = outcome
 
-    def relax(self, atoms: Atoms, settings: Relaxation) -> RelaxationResult:
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
