@@ -122,6 +122,11 @@ class Result(Record):
         """Read what :meth:`save` wrote."""
         return cls.model_validate(read_json(path))
 
+    def at_pressure(self, pressure_gpa: float) -> QuasiHarmonic | None:
+        """The equilibrium at this very pressure, if there is any."""
+        found = (one for one in self.quasi_harmonic if one.pressure_gpa == pressure_gpa)
+        return next(found, None)
+
     def equation_of_state(self, form: str) -> EquationOfState | None:
         """The equation of state of this form, if it could be fitted."""
         return next((one for one in self.equations_of_state if one.form == form), None)
@@ -147,6 +152,7 @@ class Crystal:
     labels: Labels
     store: "LabelStore | None" = None
     cores: int = 1
+    attempt: int = 1
 
     def at_rest(self) -> "Atoms":
         """The crystal as the method relaxes it without pressure.
@@ -177,7 +183,7 @@ class Crystal:
             found = self.method.relax(atoms, self.relaxation, load)
         except LabelFailed as failed:
             if failed.wants:
-                raise
+                raise failed.for_good(self.structure) from failed
             raise UnusablePotential(f"{self.structure}: {failed}") from failed
         verdict = compare(atoms, found, self.relaxation)
         if verdict.reason:
@@ -193,8 +199,10 @@ class Crystal:
         ------
         MissingLabels
             A displaced cell could not be labelled.
+        TryAgain
+            It lacked memory or time, which another try of the job has more of.
         """
-        from phonsmith.labels import label_cells
+        from phonsmith.labels import ask_for_more, label_cells
         from phonsmith.phonons import phonons_like
 
         def forces(cells: Sequence["Atoms"]) -> list[NDArray[np.float64]]:
@@ -205,6 +213,7 @@ class Crystal:
                 for index, cell in enumerate(cells)
             ]
             frames, failures = label_cells(named, self.method, self.labels, self.store, self.cores)
+            ask_for_more(failures, self.attempt)
             if failures:
                 raise MissingLabels(f"{self.structure}: {failures[0].reason}")
             return [frame.arrays[FORCES] for frame in frames]
@@ -276,13 +285,14 @@ class _Curve:
         return added
 
     def _add(self, volume: float, start: Any) -> _Point:
+        point = _Point(volume, start, float("nan"))
         try:
-            atoms, energy = self.crystal.at_volume(start, volume)
-            point = _Point(volume, atoms, energy)
+            point.atoms, point.energy = self.crystal.at_volume(start, volume)
             if self.settings.quasi_harmonic:
                 self._vibrate(point)
         except (UnusablePotential, MissingLabels) as error:
-            point = _Point(volume, start, float("nan"), reason=str(error))
+            point.reason = str(error)
+            self.notes.append(f"{self._per_atom(volume)}: {error}")
         self.points.append(point)
         self.points.sort(key=lambda one: one.volume)
         return point
@@ -290,22 +300,27 @@ class _Curve:
     def _vibrate(self, point: _Point) -> None:
         point.phonon = self.crystal.phonons(point.atoms)
         point.minimum, point.share = stability(point.phonon, self.mesh, self.tolerance_thz)
+        told = (
+            f"{100 * point.share:.2g} % of its modes are imaginary, down to {point.minimum:.2f} THz"
+        )
         if point.share and self.settings.imaginary != "report":
-            point.reason = (
-                f"{100 * point.share:.2g} % of its modes are imaginary, down to "
-                f"{point.minimum:.2f} THz"
-            )
-        else:
-            self.tell_within_tolerance(point.phonon, point.volume)
+            point.reason = told
+            return
+        if point.share:
+            self.notes.append(f"{self._per_atom(point.volume)}: {told}; the free energy lacks them")
+        self.tell_within_tolerance(point.phonon, point.volume)
 
     def tell_within_tolerance(self, phonon: "Phonopy", volume: float) -> None:
         """Note the modes that phonopy leaves out without their counting as imaginary."""
         share = share_within_tolerance(phonon, self.tolerance_thz)
         if share:
             self.notes.append(
-                f"{volume / len(self.crystal.atoms):.3f} Å³ per atom: {100 * share:.2g} % of the "
-                f"modes are between -{self.tolerance_thz:g} and 0 THz; the free energy lacks them"
+                f"{self._per_atom(volume)}: {100 * share:.2g} % of the modes are between "
+                f"-{self.tolerance_thz:g} and 0 THz; the free energy lacks them"
             )
+
+    def _per_atom(self, volume: float) -> str:
+        return f"{volume / len(self.crystal.atoms):.3f} Å³ per atom"
 
 
 def thermodynamics(
@@ -325,8 +340,13 @@ def thermodynamics(
         if settings.imaginary == "stop":
             _require_stable(curve)
         harmonic = _harmonic(crystal, curve, settings)
-        quasi_harmonic = _quasi_harmonic(curve, settings) if settings.quasi_harmonic else []
-        if not settings.quasi_harmonic:
+        quasi_harmonic = []
+        if settings.quasi_harmonic:
+            try:
+                quasi_harmonic = _quasi_harmonic(curve, settings)
+            except UnusablePotential as error:
+                curve.notes.append(f"no quasi-harmonic results: {error}")
+        else:
             _bracket_rest(curve)
         if settings.imaginary == "stop":  # the volumes added since, and the minimum itself
             _require_stable(curve, harmonic)

@@ -508,6 +508,11 @@ def temperature_transition(
     if settings.pressure_gpa == 0:
         compared += _harmonic(found, lost, refuse_imaginary)
     compared += _quasi_harmonic(found, settings.pressure_gpa)
+    for one in found:
+        if settings.pressure_gpa and not one.at_pressure(settings.pressure_gpa):
+            told = "; ".join(one.notes)
+            why = f"no state at {settings.pressure_gpa:g} GPa{': ' if told else ''}{told}"
+            lost.setdefault(one.structure, why)
     return Result(
         transition=transition,
         driven_by="temperature",
@@ -565,10 +570,9 @@ def _quasi_harmonic(
     curves, notes = {}, {}
     static: dict[str, float] = {}
     for one in found:
-        at = [each for each in one.quasi_harmonic if each.pressure_gpa == pressure_gpa]
-        if not at:
+        state = one.at_pressure(pressure_gpa)
+        if state is None:
             continue
-        (state,) = at
         static |= _static(one)
         if one.notes:
             notes[one.structure] = f"{one.structure}: {'; '.join(one.notes)}"

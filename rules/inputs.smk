@@ -293,12 +293,16 @@ def labels_of_generation(suffix):
 
 def failures_so_far():
     """The records of failures of each campaign that config.yaml names."""
-    patterns = ["gen*/*.failures.json", "databases/*/failures.json"]
+    patterns = [
+        "labels/gen*/*.failures.json",
+        "labels/databases/*/failures.json",
+        "conductivity/**/batches/*.json",
+    ]
     return {
         name: [
             str(path)
             for pattern in patterns
-            for path in sorted(Path(f"results/{name}/labels").glob(pattern))
+            for path in sorted(Path(f"results/{name}").glob(pattern))
         ]
         for name in config["campaigns"]
     }

@@ -31,7 +31,11 @@ rule thermodynamics:
         thermodynamics=setting("thermodynamics", exclude={"structures"}),
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         displaced=setting("supercells/displaced"),
-        labels=setting("labels", exclude=LABEL_EFFORT),
+        labels=setting(
+            "labels",
+            exclude=LABEL_EFFORT
+            | {"batches_per_structure", "max_energy_spread_ev_per_atom"},
+        ),
         tolerance=setting("benchmarks/imaginary_tolerance_thz"),
         work=untracked(work_folder),
         store=untracked(label_store),

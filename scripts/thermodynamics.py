@@ -16,11 +16,14 @@ with job(snakemake.threads, snakemake.log[0]):
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)
+    store = LabelStore(params.store, wildcards.campaign)
     method = reference_or_fit(
         params.reference,
         inputs.get("potential"),
         structure=wildcards.structure,
-        allocation=Allocation(snakemake.threads, Path(params.work), snakemake.resources.attempt),
+        allocation=Allocation(
+            snakemake.threads, Path(params.work), snakemake.resources.attempt, store
+        ),
     )
     why = left_out(inputs.get("verdict"))
     if inputs.get("potential"):
@@ -36,8 +39,9 @@ with job(snakemake.threads, snakemake.log[0]):
             relaxation=Relaxation.model_validate(params.relaxation),
             displaced=Displaced.model_validate(params.displaced),
             labels=Labels.model_validate(params.labels),
-            store=LabelStore(params.store, wildcards.campaign),
+            store=store,
             cores=snakemake.threads,
+            attempt=snakemake.resources.attempt,
         )
         result = thermodynamics(
             crystal,

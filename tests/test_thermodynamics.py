@@ -215,6 +215,7 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
     reported = run(one, imaginary="report", pressures_gpa=[0.0])
     assert not reported.reason
     assert reported.harmonic.imaginary_share > 0
+    assert any("the free energy lacks them" in note for note in reported.notes)
     assert reported.quasi_harmonic
     assert run(one, imaginary="stop").reason.startswith("imaginary modes at ")
     # phonons at the minimum alone
