@@ -80,7 +80,10 @@ def draw_conductivity(
         axes.grid(which="major")
         axes.set_xlabel("Temperature (K)")
         axes.set_ylabel("Thermal conductivity (W/mK)")
-        axes.legend(loc="best", fontsize=6)
+        # above the axes, one below the other: lines go through every corner
+        lines = len(axes.get_legend_handles_labels()[0])
+        figure.set_figheight(2.6 + 0.13 * lines)
+        figure.legend(loc="outside upper left", fontsize=6)
     return figure
 
 
