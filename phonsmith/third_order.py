@@ -135,6 +135,16 @@ def cells_of_fit(third: "Phono3py", settings: ThirdOrder) -> int:
     return SAFETY * int(np.ceil(solver.estimate_numbers_of_supercells(orders=[3])[3]))
 
 
+def memory_of_fit_mb(third: "Phono3py", settings: ThirdOrder) -> int:
+    """Memory (MB) that symfc asks for in a fit, by its own estimate and what Python holds."""
+    from phonopy.interface.symfc import estimate_symfc_memory_usage
+
+    gigabytes = estimate_symfc_memory_usage(
+        third.supercell, third.symmetry, 3, cutoff=settings.pair_cutoff_angstrom
+    )
+    return 600 + int(1000 * sum(gigabytes))
+
+
 def labels_of_each_way(
     phonon: "Phonopy", third: "Phono3py", settings: ThirdOrder
 ) -> dict[str, int]:
@@ -158,6 +168,7 @@ def cells_to_label(
     mesh_of: Literal["primitive", "unit"] = "primitive",
     recorded: "Phono3py | None" = None,
     reason: str = "",
+    memory_mb: int | None = None,
 ) -> tuple["Phono3py", list["Atoms"], dict[str, Any]]:
     """The displacements, the cells to label, and a record of them as plain data.
 
@@ -169,6 +180,13 @@ def cells_to_label(
         phono3py with the displacements and forces of recorded data: there is nothing to label.
     reason
         Why there is nothing to compute, if so.
+    memory_mb
+        What the job of the force constants may use; None for any amount.
+
+    Raises
+    ------
+    PhonsmithError
+        A fit would need more memory.
     """
     if not reason and phonon.force_constants is None:
         reason = "there are no harmonic phonons of this crystal"
@@ -183,10 +201,20 @@ def cells_to_label(
     else:
         third = displaced(phonon, settings, seed, mesh_of)
         ways = {**labels_of_each_way(phonon, third, settings)}
+    way = settings.way if recorded is None else _way_of(third)
+    if way == "fit" and not reason and memory_mb is not None:
+        needed = memory_of_fit_mb(third, settings)
+        if needed > memory_mb:
+            raise PhonsmithError(
+                f"{structure}: the fit of third-order force constants in a cell of "
+                f"{len(third.supercell)} atoms needs about {needed} MB, conductivity.memory_mb is "
+                f"{memory_mb}; give more, or a (smaller) "
+                "conductivity.third_order.pair_cutoff_angstrom, or fewer max_atoms there"
+            )
     cells = cells_of(third)
     record = {
         "structure": structure,
-        "way": settings.way if recorded is None else _way_of(third),
+        "way": way,
         "recorded": recorded is not None,
         "supercell_atoms": len(third.supercell),
         "labels": len(cells),
@@ -258,7 +286,7 @@ def produce(third: "Phono3py", phonon: "Phonopy", settings: ThirdOrder) -> "Phon
     cutoff = settings.pair_cutoff_angstrom
     third.produce_fc3(
         fc_calculator="symfc" if random else None,
-        fc_calculator_options=f"|cutoff={cutoff:g}" if random and cutoff else None,
+        fc_calculator_options=f"cutoff={cutoff:g}" if random and cutoff else None,
     )
     if not random:
         third.symmetrize_fc3()

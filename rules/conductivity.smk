@@ -32,6 +32,7 @@ rule third_order_cells:
     params:
         third_order=setting("conductivity/third_order"),
         mesh_of=setting("conductivity/mesh_of"),
+        memory_mb=untracked(setting("conductivity/memory_mb")),
         seed=setting("seed"),
         reference=untracked(setting("reference")),
         recorded=record_of_method,

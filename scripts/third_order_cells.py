@@ -31,6 +31,7 @@ with job(snakemake.threads, snakemake.log[0]):
         mesh_of=params.mesh_of,
         recorded=recorded,
         reason=read_json(verdict)["reason"] if verdict else "",
+        memory_mb=params.memory_mb,
     )
     save_displacements(snakemake.output.displacements, third)
     write_frames(snakemake.output.cells, cells)

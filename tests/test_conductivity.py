@@ -24,12 +24,13 @@ from phonsmith.conductivity import (
     tensor,
     thermal_conductivity,
 )
-from phonsmith.errors import MissingLabels
+from phonsmith.errors import MissingLabels, PhonsmithError
 from phonsmith.labels import fitted_method, label_cells
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py
 from phonsmith.phonons import load_phonons, potential_phonons, save_phonons
 from phonsmith.properties import Property, judge_property
 from phonsmith.settings import ConductivityGoal, Displaced, Labels, PotentialSource
+from phonsmith.supercells import to_ase
 from phonsmith.third_order import (
     cells_of,
     cells_to_label,
@@ -221,8 +222,8 @@ def test_the_printed_formula_is_another_direction() -> None:
     assert kappa_100_as_printed(components, np.eye(3)) is None
 
 
-def sw_conductivity(crystal, settings: ThirdOrder, mesh, **more):
-    """κ of Stillinger–Weber silicon through all steps, labels included."""
+def sw_third_order(crystal, settings: ThirdOrder):
+    """phono3py with force constants of Stillinger–Weber silicon, through all steps."""
     source = PotentialSource(**SW)
     matrix = np.diag([3, 3, 2]) if len(crystal) == 4 else np.diag([2, 2, 2])
     phonon = potential_phonons(crystal, matrix, Displaced(), source)
@@ -230,8 +231,29 @@ def sw_conductivity(crystal, settings: ThirdOrder, mesh, **more):
     potential = Potential(source=source, has_energies=True, level_of_theory="SW", fit="sw")
     labels, failures = label_cells(cells, fitted_method(potential), Labels())
     assert not failures
-    third = produce(with_forces(third, labels), phonon, settings)
-    return kappa(third, mesh=mesh, **more)[0]
+    return produce(with_forces(third, labels), phonon, settings)
+
+
+def sw_conductivity(crystal, settings: ThirdOrder, mesh, **more):
+    """κ of Stillinger–Weber silicon through all steps, labels included."""
+    return kappa(sw_third_order(crystal, settings), mesh=mesh, **more)[0]
+
+
+def test_both_ways_keep_to_the_cutoff() -> None:
+    """Stillinger–Weber's third order ends within 4 Å: a fit with that cutoff finds all of it."""
+    crystal = bulk("Si", "diamond", a=5.431, cubic=True)
+    whole = sw_third_order(crystal, ThirdOrder(**SMALL)).fc3
+    found = sw_third_order(
+        crystal,
+        ThirdOrder(way="fit", pair_cutoff_angstrom=4.0, random_cells=4, **SMALL),
+    )
+    difference = np.linalg.norm(found.fc3 - whole) / np.linalg.norm(whole)
+    assert difference < 0.03
+    atoms = to_ase(found.supercell)
+    distances = atoms.get_all_distances(mic=True)[found.primitive.p2s_map]
+    far = distances > 4.0
+    assert far.sum() > 30
+    assert not found.fc3[far].any()
 
 
 @pytest.mark.slow
@@ -302,6 +324,13 @@ def test_a_cutoff_saves_labels(silicon) -> None:
     assert len(cells) < 0.6 * 111
     with pytest.raises(MissingLabels, match="have no label"):
         with_forces(third, [])
+
+
+def test_a_fit_without_the_memory_is_not_begun(silicon) -> None:
+    settings = ThirdOrder(way="fit", **SMALL)
+    cells_to_label("x", silicon[0], settings, 0, memory_mb=4000)
+    with pytest.raises(PhonsmithError, match="pair_cutoff_angstrom"):
+        cells_to_label("x", silicon[0], settings, 0, memory_mb=700)
 
 
 def test_random_cells_come_from_their_seed(silicon) -> None:
