@@ -63,6 +63,16 @@ class Thermodynamics(Model):
             raise ValueError("pressures_gpa has an entry twice")
         return self
 
+    @property
+    def relaxations(self) -> int:
+        """Relaxations of a crystal, as long as no volumes are added: at rest before and after."""
+        return self.volumes + 2
+
+    @property
+    def vibrations(self) -> int:
+        """How often its displaced cells are computed: at rest, and at the volumes."""
+        return 1 + (self.volumes if self.quasi_harmonic else 0)
+
 
 # --- phase transitions ------------------------------------------------------------------------
 
@@ -144,6 +154,11 @@ class Pressing(Model):
                 raise ValueError("pressures_gpa: give them in ascending order, each once")
         return self
 
+    @property
+    def relaxations(self) -> int:
+        """Relaxations of a crystal."""
+        return len(self.pressures_gpa) + self.volumes
+
 
 class PressureTransition(TransitionBase, Pressing):
     """Which crystal has the lowest enthalpy at a pressure."""
@@ -183,8 +198,8 @@ class ThirdOrder(Model):
     )
     random_cells: PositiveInt | None = Field(
         None,
-        description="Cells of the way `fit`; by default four times as many as give just as many "
-        "equations as there are unknowns.",
+        description="Cells of the way `fit`; by default as many as give four equations for each "
+        "unknown of second and third order.",
     )
     min_length_angstrom: PositiveFloat = Field(
         10.0, description="Shortest distance between periodic images of the supercell."
@@ -219,7 +234,12 @@ class Conductivity(Model):
     mesh: Mesh = Field(
         (11, 11, 11),
         description="q points along the reciprocal vectors, or a length l in Å: l times the length "
-        "of each reciprocal vector (without 2π).",
+        "of each reciprocal vector (without 2π) of the reference's crystal, for all methods.",
+    )
+    lbte_mesh: Mesh | None = Field(
+        None,
+        description="Another mesh for the direct solution, whose memory grows with the square of "
+        "the irreducible q points; by default `mesh`.",
     )
     convergence: list[Mesh] = Field(
         default_factory=list,
@@ -267,8 +287,9 @@ class Conductivity(Model):
     )
     memory_mb: PositiveInt = Field(
         4000,
-        description="Memory of a job in MB. The direct solution needs that of a matrix of 3 times "
-        "irreducible q points times bands.",
+        description="Memory of a job in MB. The direct solution needs two matrices of 3 times "
+        "irreducible q points times bands for each temperature; what is known to be too much is "
+        "refused before cells are labelled.",
     )
     runtime_minutes: PositiveInt = Field(240, description="Time limit of a job on a cluster.")
 
@@ -278,6 +299,11 @@ class Conductivity(Model):
             values = getattr(self, key)
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} has an entry twice")
+        if self.transport != "boltzmann" and "rta" not in self.solvers:
+            raise ValueError(
+                f"transport: {self.transport} tells what single modes carry in relaxation-time "
+                "approximation only; add rta to solvers"
+            )
         if (0, 0, 0) in self.directions:
             raise ValueError("directions: [0, 0, 0] is no direction")
         wanted = self.cumulative_kelvin

@@ -180,6 +180,7 @@ class Campaign(Model):
             raise ValueError("structures: at least one needs `role: train`")
         if not self.benchmarked:
             raise ValueError("structures: at least one needs `role: train` or `role: benchmark`")
+        self._check_supercells()
         self._check_datasets()
         self._check_thermodynamics()
         self._check_transitions()
@@ -270,6 +271,11 @@ class Campaign(Model):
             return []
         wanted = self.conductivity.structures
         return self.benchmarked if wanted == "all" else wanted
+
+    def _check_supercells(self) -> None:
+        for name in self.supercells.multiples:
+            if name not in self.structures:
+                raise ValueError(f"supercells.multiples: there is no structure '{name}'")
 
     def _check_conductivity(self) -> None:
         if self.conductivity is None:

@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from phonsmith.applications import Conductivity
+from phonsmith.applications import Conductivity, Mesh
 from phonsmith.benchmarks import Record
+from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_json, replacing, write_json
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+    from phonopy import Phonopy
+    from phonopy.phonon.grid import BZGrid
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +53,7 @@ class Series(Record):
     isotopes: bool
     non_analytical: bool
     transport: Literal["boltzmann", "wigner", "green-kubo"]
+    mesh: list[int]
     kappa: list[list[float]]
     between_bands: list[list[float]] | None
 
@@ -57,8 +61,9 @@ class Series(Record):
 class KappaResult(Record):
     """The conductivity of one crystal by one method on one mesh.
 
-    ``cell`` holds the lattice vectors of the crystal's unit cell in rows (Å). Where there is no
-    conductivity, ``reason`` says why and ``series`` is empty.
+    ``cell`` holds the lattice vectors of the crystal's unit cell in rows (Å). ``imaginary_percent``
+    is the share of the modes on the mesh that carry no heat because they are imaginary, within the
+    tolerance. Where there is no conductivity, ``reason`` says why and ``series`` is empty.
     """
 
     structure: str
@@ -68,6 +73,7 @@ class KappaResult(Record):
     cell: list[list[float]]
     temperatures_kelvin: list[float]
     lowest_frequency_thz: float | None
+    imaginary_percent: float | None
     series: list[Series]
     reason: str
 
@@ -132,12 +138,80 @@ def without_result(structure: str, method: str, settings: Conductivity, reason: 
         cell=[],
         temperatures_kelvin=list(settings.temperatures_kelvin),
         lowest_frequency_thz=None,
+        imaginary_percent=None,
         series=[],
         reason=reason,
     )
 
 
 # --- the calculation -----------------------------------------------------------------------------
+
+
+def mesh_numbers(phonon: "Phonopy", mesh: Mesh, mesh_of: Literal["primitive", "unit"]) -> Any:
+    """Numbers of q points on a mesh, or its matrix; a length is that of the crystal of ``phonon``.
+
+    Take the reference's phonons for all methods, so that modes can be compared one by one.
+    """
+    if not isinstance(mesh, float | int):
+        return list(mesh)
+    grid = _grid(phonon, mesh, mesh_of)
+    return (grid.D_diag if grid.grid_matrix is None else grid.grid_matrix).tolist()
+
+
+def _grid(phonon: "Phonopy", mesh: Mesh, mesh_of: Literal["primitive", "unit"]) -> "BZGrid":
+    from phonsmith.third_order import new_phono3py
+
+    third = new_phono3py(phonon, np.eye(3, dtype=int), mesh_of)
+    _set_mesh(third, mesh)
+    return third.grid
+
+
+def _set_mesh(third: "Phono3py", mesh: Any) -> None:
+    third.mesh_numbers = float(mesh) if isinstance(mesh, float | int) else list(mesh)
+
+
+def check_memory(structure: str, phonon: "Phonopy", settings: Conductivity) -> None:
+    """Whether the direct solution, where asked for, fits the memory of its job.
+
+    Raises
+    ------
+    PhonsmithError
+        It needs more.
+    """
+    if "lbte" not in settings.solvers:
+        return
+    needed = memory_of_direct_solution_mb(phonon, settings)
+    if needed > settings.memory_mb:
+        raise PhonsmithError(
+            f"{structure}: the direct solution (lbte) on its mesh needs about {needed} MB, "
+            f"conductivity.memory_mb is {settings.memory_mb}; give more, or a coarser "
+            "conductivity.lbte_mesh"
+        )
+
+
+def memory_of_direct_solution_mb(phonon: "Phonopy", settings: Conductivity) -> int:
+    """Memory (MB) of the direct solution: the collision matrix for each temperature, and its copy.
+
+    It has 3 times bands times irreducible q points in rows and columns.
+    """
+    from phonopy.phonon.grid import get_ir_grid_points
+
+    grid = _grid(phonon, settings.lbte_mesh or settings.mesh, settings.mesh_of)
+    atoms = phonon.primitive if settings.mesh_of == "primitive" else phonon.unitcell
+    rows = 3 * 3 * len(atoms) * len(get_ir_grid_points(grid)[0])
+    return 600 + int(2 * 8 * rows**2 * len(settings.temperatures_kelvin) / 1e6)
+
+
+def for_convergence(settings: Conductivity, mesh: Any) -> Conductivity:
+    """The settings for the table of convergence: the first kind, by relaxation times."""
+    return settings.model_copy(
+        update={
+            "mesh": mesh,
+            "solvers": ["rta"],
+            "isotopes": settings.isotopes[:1],
+            "non_analytical": settings.non_analytical[:1],
+        }
+    )
 
 
 def thermal_conductivity(
@@ -147,9 +221,8 @@ def thermal_conductivity(
     method: str,
     *,
     imaginary_tolerance_thz: float,
-    converging: Any = None,
 ) -> tuple[KappaResult, Modes | None]:
-    """Conductivity of all kinds that the settings ask for, on their mesh.
+    """Conductivity of all kinds that the settings ask for.
 
     Parameters
     ----------
@@ -157,30 +230,38 @@ def thermal_conductivity(
         With force constants of both orders.
     imaginary_tolerance_thz
         A mode counts as imaginary below minus this.
-    converging
-        Another mesh for the table of convergence: the first kind alone, in relaxation-time
-        approximation.
 
     Returns
     -------
-    The result, and what single modes carry in the first kind, or None where there is no result.
+    The result, and what single modes carry in the first kind (with heat between bands, in the first
+    one in relaxation-time approximation), or None where there is no result.
     """
-    mesh = settings.mesh if converging is None else converging
-    third.mesh_numbers = list(mesh) if isinstance(mesh, tuple) else float(mesh)
-    numbers = [int(n) for n in third.grid.D_diag]
-    lowest = _lowest_frequency(third)
-    if lowest < -imaginary_tolerance_thz:
-        reason = f"imaginary modes down to {lowest:.2f} THz, which carry no heat in phono3py"
-        empty = without_result(structure, method, settings, reason)
-        return empty.model_copy(update={"mesh": numbers, "lowest_frequency_thz": lowest}), None
     nac = third.nac_params
-    solvers = settings.solvers if converging is None else ["rta"]
     charged = settings.non_analytical if nac is not None else [False]
-    kinds = list(product(charged, settings.isotopes, solvers))
-    series, modes = [], None
-    for non_analytical, isotopes, solver in kinds if converging is None else kinds[:1]:
+    empty = without_result(structure, method, settings, "")
+    lowest, share = math.inf, 0.0
+    for non_analytical in charged:
         third.nac_params = nac if non_analytical else None
-        third.mesh_numbers = list(mesh) if isinstance(mesh, tuple) else float(mesh)
+        _set_mesh(third, settings.mesh)
+        found = _imaginary_modes(third)
+        lowest, share = min(lowest, found[0]), max(share, found[1])
+    empty = empty.model_copy(
+        update={
+            "mesh": third.grid.D_diag.tolist(),
+            "lowest_frequency_thz": lowest,
+            "imaginary_percent": 100 * share,
+        }
+    )
+    if lowest < -imaginary_tolerance_thz:
+        third.nac_params = nac
+        reason = f"imaginary modes down to {lowest:.2f} THz, which carry no heat in phono3py"
+        return empty.model_copy(update={"reason": reason}), None
+    with_modes = ["rta"] if TRANSPORT[settings.transport] else ["rta", "lbte"]
+    series, modes = [], None
+    for non_analytical, isotopes, solver in product(charged, settings.isotopes, settings.solvers):
+        third.nac_params = nac if non_analytical else None
+        direct = settings.lbte_mesh if solver == "lbte" else None
+        _set_mesh(third, direct or settings.mesh)
         _run(third, settings, solver, isotopes=isotopes)
         found = third.thermal_conductivity
         kappa, between = found.kappa[0], None
@@ -194,25 +275,15 @@ def thermal_conductivity(
                 isotopes=isotopes,
                 non_analytical=non_analytical,
                 transport=settings.transport,
+                mesh=third.grid.D_diag.tolist(),
                 kappa=_plain(kappa),
                 between_bands=None if between is None else _plain(between),
             )
         )
-        if modes is None:
+        if modes is None and solver in with_modes:
             modes = _modes(third, settings)
     third.nac_params = nac
-    result = KappaResult(
-        structure=structure,
-        method=method,
-        mesh=numbers,
-        mesh_of=settings.mesh_of,
-        cell=_plain(third.unitcell.cell),
-        temperatures_kelvin=list(settings.temperatures_kelvin),
-        lowest_frequency_thz=lowest,
-        series=series,
-        reason="",
-    )
-    return result, modes
+    return empty.model_copy(update={"cell": _plain(third.unitcell.cell), "series": series}), modes
 
 
 def _run(third: "Phono3py", settings: Conductivity, solver: str, *, isotopes: bool) -> None:
@@ -226,11 +297,18 @@ def _run(third: "Phono3py", settings: Conductivity, solver: str, *, isotopes: bo
     )
 
 
-def _lowest_frequency(third: "Phono3py") -> float:
-    """Lowest frequency (THz) on the mesh; imaginary ones are negative."""
+def _imaginary_modes(third: "Phono3py") -> tuple[float, float]:
+    """Lowest frequency (THz) on the mesh, and the share of modes that are imaginary, 0 ... 1.
+
+    Imaginary frequencies are negative; the three modes of translation do not count.
+    """
     third.init_phph_interaction()
     third.run_phonon_solver()
-    return float(third.get_phonon_data()[0].min())
+    frequencies = third.get_phonon_data()[0][third.grid.grg2bzg]
+    at_gamma = sorted(frequencies[0], key=abs)[3:]
+    others = np.concatenate([at_gamma, frequencies[1:].ravel()])
+    share = (others < -third.phph_interaction.cutoff_frequency).mean()
+    return float(frequencies.min()), float(share)
 
 
 def _plain(numbers: ArrayLike) -> Any:

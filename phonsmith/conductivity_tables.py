@@ -36,8 +36,9 @@ def conductivity_table(
 
     Columns: campaign, structure, method, solver, isotopes, non_analytical, transport, mesh,
     mesh_of, temperature_kelvin, component (xx … xy in Cartesian axes, mean, between bands (mean),
-    [uvw]), kappa_w_per_m_k, reason. Published values are rows with their label as the method and
-    their source as the reason.
+    [uvw]), kappa_w_per_m_k, lowest_frequency_thz, imaginary_percent (of the modes on the mesh,
+    without heat), reason. Published values are rows with their label as the method and their source
+    as the reason.
     """
     import pandas as pd
 
@@ -56,7 +57,8 @@ def conductivity_table(
     ]
     columns = ["campaign", "structure", "method", "solver", "isotopes", "non_analytical"]
     columns += ["transport", "mesh", "mesh_of", "temperature_kelvin", "component"]
-    return pd.DataFrame(rows, columns=[*columns, "kappa_w_per_m_k", "reason"])
+    columns += ["kappa_w_per_m_k", "lowest_frequency_thz", "imaginary_percent", "reason"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _rows(campaign: str, result: KappaResult, settings: Conductivity) -> list[dict[str, Any]]:
@@ -64,15 +66,18 @@ def _rows(campaign: str, result: KappaResult, settings: Conductivity) -> list[di
         "campaign": campaign,
         "structure": result.structure,
         "method": result.method,
-        "mesh": mesh_name(result),
+        "mesh": mesh_name(result.mesh),
         "mesh_of": result.mesh_of,
-        "reason": result.reason,
+        "lowest_frequency_thz": result.lowest_frequency_thz,
+        "imaginary_percent": result.imaginary_percent,
+        "reason": result.reason or _incomplete(result),
     }
     if result.reason:
         return [common]
     rows = []
     for series in result.series:
         kind = series.model_dump(exclude={"kappa", "between_bands"})
+        kind["mesh"] = mesh_name(series.mesh)
         for number, temperature in enumerate(result.temperatures_kelvin):
             for component, value in _numbers(result, series, number, settings).items():
                 rows.append(
@@ -98,9 +103,18 @@ def _numbers(
     return found
 
 
-def mesh_name(result: KappaResult) -> str:
+def _incomplete(result: KappaResult) -> str:
+    if not result.imaginary_percent:
+        return ""
+    return (
+        f"{result.imaginary_percent:.2g} % of the modes are imaginary (down to "
+        f"{result.lowest_frequency_thz:.2f} THz) and carry no heat"
+    )
+
+
+def mesh_name(mesh: Sequence[int]) -> str:
     """``11×11×11``."""
-    return "×".join(str(n) for n in result.mesh)
+    return "×".join(str(n) for n in mesh)
 
 
 def overview(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -188,7 +202,7 @@ def convergence_table(campaign: str, results: Sequence[KappaResult]) -> "pd.Data
                     "campaign": campaign,
                     "structure": result.structure,
                     "method": result.method,
-                    "mesh": mesh_name(result),
+                    "mesh": mesh_name(result.mesh),
                     "mesh_of": result.mesh_of,
                     "q_points": count,
                     "solver": "rta",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+Stop = Literal["goal", "goal_in_part", "max_generations"]
+
+
 class StructureVerdict(Record):
     """One structure of one recipe; numbers are means over its repeats.
 
@@ -59,8 +62,13 @@ class FitVerdict(Record):
 
     @property
     def meets(self) -> bool:
-        """Whether the recipe meets the goal."""
+        """Whether the recipe meets the goal, as far as it can be judged."""
         return not self.reasons
+
+    @property
+    def not_judged(self) -> list[str]:
+        """The criteria that cannot be judged, and why."""
+        return [one.reason for one in self.properties if not one.judged]
 
     @property
     def share_percent(self) -> float:
@@ -71,14 +79,14 @@ class FitVerdict(Record):
 class GenerationVerdict(Record):
     """What one generation has come to: the file ``generations/gen{g}.json``.
 
-    ``stop`` is "goal" or "max_generations", or None where the loop goes on; then ``next_cells``
-    says how many new cells of which structures the next generation labels. ``labels`` counts the
-    labels so far.
+    ``stop`` is "goal", "goal_in_part" (met but for criteria that cannot be judged) or
+    "max_generations", or None where the loop goes on; then ``next_cells`` says how many new cells
+    of which structures the next generation labels. ``labels`` counts the labels so far.
     """
 
     campaign: str
     generation: int
-    stop: Literal["goal", "max_generations"] | None
+    stop: Stop | None
     best: str
     fits: list[FitVerdict]
     labels: dict[str, int]
@@ -91,7 +99,7 @@ class GenerationVerdict(Record):
         for one in self.fits:
             mean = "no mean RMSE" if one.mean_rmse_thz is None else f"mean {one.mean_rmse_thz:.3f}"
             noise = "" if one.noise_thz is None else f" ± {one.noise_thz:.3f}"
-            verdict = "meets the goal" if one.meets else "; ".join(one.reasons)
+            verdict = "; ".join([*one.reasons, *one.not_judged]) or "meets the goal"
             lines.append(f"  {one.fit}: {mean}{noise} THz; {verdict}")
         if self.stop:
             lines.append(f"  the loop ends with {self.best}: {STOP_IN_WORDS[self.stop]}")
@@ -110,7 +118,11 @@ class GenerationVerdict(Record):
         return read_as(path, "a verdict on a generation", cls.model_validate)
 
 
-STOP_IN_WORDS = {"goal": "the goal is met", "max_generations": "no generations are left"}
+STOP_IN_WORDS = {
+    "goal": "the goal is met",
+    "goal_in_part": "the goal is met as far as it can be judged",
+    "max_generations": "no generations are left",
+}
 
 
 def judge(
@@ -163,9 +175,9 @@ def judge(
         for name, repeats in groups.items()
     ]
     best = max(fits, key=_rank)
-    stop: Literal["goal", "max_generations"] | None = None
+    stop: Stop | None = None
     if best.meets:
-        stop = "goal"
+        stop = "goal_in_part" if best.not_judged else "goal"
     elif generation + 1 >= loop.max_generations:
         stop = "max_generations"
     failing = {one.structure for one in best.structures if not one.meets}
@@ -214,7 +226,7 @@ def _judge_fit(
         judge_property(key, goal.properties[key], [found[one] for one in repeats], last)
         for key, found in properties.items()
     ]
-    unsettled = [one.reason for one in judged if one.reason]
+    unsettled = [one.reason for one in judged if one.reason and one.judged]
     return FitVerdict(
         fit=name,
         repeats=list(repeats),
@@ -360,7 +372,7 @@ def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
         for one in fit.properties
     ]
     columns = ["campaign", "generation", "labels", "fit", "property", "value", "noise", "unit"]
-    return pd.DataFrame(rows, columns=[*columns, "change", "change_unit", "reason"])
+    return pd.DataFrame(rows, columns=[*columns, "change", "change_unit", "reason", "judged"])
 
 
 def data_per_generation(train: Sequence["Atoms"], test: Sequence["Atoms"]) -> "pd.DataFrame":

@@ -14,6 +14,7 @@ from phonsmith.equations_of_state import EquationOfState, fit_equation_of_state
 from phonsmith.errors import UnusablePotential
 from phonsmith.files import read_as, write_json
 from phonsmith.settings import PotentialSource, Relaxation
+from phonsmith.structures import at_volume
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -124,8 +125,7 @@ def equation_of_state(atoms: "Atoms", source: "PotentialSource | Calculator") ->
     calculator = _calculator(source)
     cells = []
     for factor in np.linspace(1 - EOS_RANGE, 1 + EOS_RANGE, EOS_POINTS):
-        cell = atoms.copy()
-        cell.set_cell(atoms.cell.array * factor ** (1 / 3), scale_atoms=True)
+        cell = at_volume(atoms, factor * atoms.get_volume())
         cells.append(_relax_ions(cell, calculator))
     volumes = np.array([cell.get_volume() for cell in cells]) / len(atoms)
     energies = np.array([cell.get_potential_energy() for cell in cells]) / len(atoms)

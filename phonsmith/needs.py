@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ase import Atoms
 
+from phonsmith.applications import Thermodynamics
 from phonsmith.costs import (
     BORN_RUNS,
     RELAXATION_STEPS,
@@ -53,11 +54,36 @@ def need_of_labels(
     return _need([_cost(one, reference) for one in sizes], rounds, reference)
 
 
-def need_of_crystal(crystal: Atoms, reference: DftReference, structure: str) -> Need:
-    """What a relaxation or Born charges of a crystal need."""
-    runs = max(RELAXATION_STEPS, BORN_RUNS)
+def need_of_crystal(
+    crystal: Atoms, reference: DftReference, structure: str, *, relaxations: int = 1
+) -> Need:
+    """What relaxations of a crystal one after the other, or its Born charges need."""
+    runs = max(RELAXATION_STEPS * relaxations, BORN_RUNS)
     size = electronic_size(crystal, reference, structure)
     return _need([_cost(size, reference)], runs, reference)
+
+
+def need_of_thermodynamics(
+    crystal: Atoms,
+    displaced: Sequence[Atoms],
+    reference: DftReference,
+    structure: str,
+    settings: Thermodynamics,
+    *,
+    side_by_side: int = 1,
+) -> Need:
+    """What relaxations at all volumes need, and displaced cells at each, some side by side.
+
+    Volumes that are added later are not in it; what is done when the time is over stays.
+    """
+    crystals = need_of_crystal(crystal, reference, structure, relaxations=settings.relaxations)
+    # a round at one volume is over before the next volume begins
+    one = need_of_labels(displaced, reference, structure, side_by_side=side_by_side)
+    labels = settings.vibrations * (one.minutes - JOB_MINUTES)
+    return Need(
+        memory_mb=max(crystals.memory_mb, one.memory_mb),
+        minutes=math.ceil(crystals.minutes + labels),
+    )
 
 
 def need_of_atoms(elements: Iterable[str], reference: DftReference) -> Need:

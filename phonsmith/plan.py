@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
+from phonsmith.applications import PressureTransition
 from phonsmith.campaign import Campaign
 from phonsmith.costs import (
     BORN_RUNS,
@@ -64,10 +65,11 @@ JOB_MEMORY_MB = 500
 class Task:
     """A row of the plan: some runs of one kind.
 
-    ``stage`` is relaxation, isolated atom, Born charges, label, database, fit, fit errors, phonons
-    or mechanics. ``runs`` are runs of the reference method, trainings, or evaluations of forces;
-    None where it is not known yet. ``atoms``, ``electrons``, ``kpoints``, ``plane_waves``,
-    ``hours_per_run`` (wall time on ``cores``) and ``memory_mb`` are those of the largest run.
+    ``stage`` is relaxation, isolated atom, Born charges, label, database, fit, fit errors, phonons,
+    mechanics, thermodynamics, enthalpies or third order; ``fit`` is empty for the reference method.
+    ``runs`` are runs of the reference method, trainings, or evaluations of forces; None where it is
+    not known yet. ``atoms``, ``electrons``, ``kpoints``, ``plane_waves``, ``hours_per_run`` (wall
+    time on ``cores``) and ``memory_mb`` are those of the largest run.
     """
 
     generation: int
@@ -146,6 +148,18 @@ class Cells:
     gathered: bool = False
     problem: str = ""
     relaxed: bool = False
+
+
+@dataclass(frozen=True)
+class ThirdOrderCells:
+    """How many cells third-order force constants of a crystal ask for, and one of them.
+
+    ``problem`` says why there are none.
+    """
+
+    cell: Atoms | None
+    count: int | None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -270,6 +284,7 @@ def make_plan(
     cells: Mapping[tuple[int, str], Cells],
     *,
     databases: Mapping[str, dict[str, Cells] | None] | None = None,
+    third_order: Mapping[str, ThirdOrderCells] | None = None,
     done: Collection[str] = (),
     site: Site | None = None,
 ) -> Plan:
@@ -283,6 +298,8 @@ def make_plan(
         By generation and structure.
     databases
         Their cells by part (``train``, ``test``); None for a data set that is not at hand.
+    third_order
+        By structure, for those whose thermal conductivity is asked for.
     done
         What exists, as :func:`made` names it.
 
@@ -292,7 +309,13 @@ def make_plan(
         Something is missing that the estimate needs: a pseudopotential.
     """
     planner = _Planner(
-        campaign, crystals, cells, databases=databases or {}, done=set(done), site=site or Site()
+        campaign,
+        crystals,
+        cells,
+        databases=databases or {},
+        third_order=third_order or {},
+        done=set(done),
+        site=site or Site(),
     )
     return planner.plan(name)
 
@@ -307,6 +330,7 @@ class _Planner:
         cells: Mapping[tuple[int, str], Cells],
         *,
         databases: Mapping[str, dict[str, Cells] | None],
+        third_order: Mapping[str, ThirdOrderCells],
         done: set[str],
         site: Site,
     ) -> None:
@@ -314,6 +338,7 @@ class _Planner:
         self.crystals = crystals
         self.cells = cells
         self.databases = databases
+        self.third_order = third_order
         self.done = done
         self.site = site
         self.generations = sorted({generation for generation, _ in cells})
@@ -323,11 +348,10 @@ class _Planner:
 
     def plan(self, name: str) -> Plan:
         self.experience = self._experience()
-        tasks = [*self._crystals(), *self._labels(), *self._databases()]
+        tasks = [*self._crystals(), *self._labels(), *self._databases(), *self._applications()]
         for generation in self.generations:
             tasks += self._fits(generation)
         self._warn_of_problems()
-        self._warn_of_applications()
         relaxable = self.campaign.recorded is None and self.campaign.relaxation.reference
         as_read = {structure for (_, structure), one in self.cells.items() if not one.relaxed}
         return Plan(
@@ -470,14 +494,16 @@ class _Planner:
 
     def _of_crystal(self, stage: str, structure: str, runs: int) -> Task:
         """A run that is worth so many static ones of the crystal."""
+        left = [made(stage, structure) not in self.done]
+        return self._runs(stage, structure, "", [self._worth(structure, runs)], left=left)
+
+    def _worth(self, structure: str, runs: int) -> tuple[Cost, ElectronicSize | None, int]:
+        """Cost of so many static runs of the crystal, its size and atoms."""
         crystal = self.crystals[structure]
         size = self._size(crystal, structure)
         one = label_cost(crystal, self.campaign.reference, size)
         seconds = None if one.core_seconds is None else runs * one.core_seconds
-        left = [made(stage, structure) not in self.done]
-        return self._runs(
-            stage, structure, "", [(Cost(seconds, one.memory_mb), size, len(crystal))], left=left
-        )
+        return Cost(seconds, one.memory_mb), size, len(crystal)
 
     def _labels(self) -> list[Task]:
         tasks = []
@@ -519,7 +545,7 @@ class _Planner:
             if not settings.relabel:
                 continue
             if parts is None:
-                tasks.append(_not_at_hand(database, self._partition_of_reference))
+                tasks.append(_not_known("database", database, self._partition_of_reference))
                 self.warnings.append(
                     f"database {database}: its files are not here yet, so that its cells are not "
                     "counted"
@@ -532,6 +558,120 @@ class _Planner:
             )
             tasks.append(self._label_task("database", database, "", whole))
         return tasks
+
+    # --- applications ----------------------------------------------------------------------------
+
+    def _applications(self) -> list[Task]:
+        """What the reference method computes for applications."""
+        if self.campaign.recorded:
+            return []
+        return [*self._thermodynamics(), *self._enthalpies(), *self._third_order()]
+
+    def _several(
+        self,
+        names: tuple[str, ...],
+        kind: str,
+        costs: Sequence[tuple[Cost, ElectronicSize | None, int]],
+    ) -> Task:
+        """Runs of an application, done together; ``names`` as for :func:`made`, crystal last."""
+        left = made(*names) not in self.done
+        return self._runs(names[0], names[-1], kind, costs, left=[left] * len(costs))
+
+    def _thermodynamics(self) -> list[Task]:
+        settings = self.campaign.thermodynamics
+        if settings is None:
+            return []
+        tasks = []
+        for structure in self.campaign.warmed:
+            names = ("thermodynamics", "reference", structure)
+            relaxation = self._worth(structure, RELAXATION_STEPS)
+            tasks.append(self._several(names, "relaxation", [relaxation] * settings.relaxations))
+            cells = self._displaced(structure)
+            costs = [(*self._cost(cell), len(cell)) for cell in cells] * settings.vibrations
+            tasks.append(
+                self._several(names, "displaced", costs)
+                if cells
+                else _not_known("thermodynamics", structure, self._partition_of_reference)
+            )
+        return tasks
+
+    def _enthalpies(self) -> list[Task]:
+        tasks = []
+        for name, transition in self.campaign.transitions.items():
+            if not isinstance(transition, PressureTransition):
+                continue
+            for structure in transition.structures:
+                relaxation = self._worth(structure, RELAXATION_STEPS)
+                names = ("enthalpies", "reference", name, structure)
+                tasks.append(self._several(names, name, [relaxation] * transition.relaxations))
+        return tasks
+
+    def _third_order(self) -> list[Task]:
+        tasks = []
+        for structure in self.campaign.conducting:
+            found = self.third_order.get(structure)
+            if found is None or found.cell is None or found.count is None:
+                partition = self._partition_of_reference
+                tasks.append(_not_known("third order", structure, partition))
+                continue
+            one = (*self._cost(found.cell), len(found.cell))
+            names = ("third order", "reference", structure)
+            tasks.append(self._several(names, "displaced", [one] * found.count))
+        return tasks
+
+    def _applications_of_fit(self, generation: int, name: str) -> list[tuple[str, str, list[int]]]:
+        """Applications of a fit: stage, name under which it is done, and atoms of each evaluation.
+
+        Those of the last generation, and those that the loop asks for in all.
+        """
+        campaign = self.campaign
+        last, of_loop = generation == self.generations[-1], self._asked_in_all_generations()
+        of_loop = of_loop if name in campaign.trained else set()
+        method = f"{name}/gen{generation}"
+        found = []
+
+        def add(stage: str, names: tuple[str, ...], sizes: list[int]) -> None:
+            if last or (stage, *names) in of_loop:
+                found.append((stage, made(stage, method, *names), sizes))
+
+        def relaxed(structure: str, times: int) -> list[int]:
+            return [len(self.crystals[structure])] * (PHONON_RELAXATION_RUNS * times)
+
+        settings = campaign.thermodynamics
+        for one in campaign.warmed if settings else []:
+            assert settings is not None
+            displaced = [len(cell) for cell in self._displaced(one)] * settings.vibrations
+            add("thermodynamics", (one,), relaxed(one, settings.relaxations) + displaced)
+        for key, transition in campaign.transitions.items():
+            if isinstance(transition, PressureTransition):
+                for one in transition.structures:
+                    add("enthalpies", (key, one), relaxed(one, transition.relaxations))
+        for one in campaign.conducting:
+            cells = self.third_order.get(one)
+            if cells and cells.cell is not None and cells.count:
+                add("third order", (one,), [len(cells.cell)] * cells.count)
+        return found
+
+    def _asked_in_all_generations(self) -> set[tuple[str, ...]]:
+        """Stage, transition where there is one, and crystal of what is no matter of the last."""
+        campaign = self.campaign
+        if campaign.loop is None:
+            return set()
+        goals = campaign.loop.goal.properties.values()
+        found: set[tuple[str, ...]] = {
+            ("third order", goal.structure) for goal in goals if goal.of == "conductivity"
+        }
+        in_goal = {goal.transition for goal in goals if goal.of == "transition"}
+        for key, transition in campaign.transitions.items():
+            if not (transition.all_generations or key in in_goal):
+                continue
+            stages: list[tuple[str, ...]] = []
+            if isinstance(transition, PressureTransition):
+                stages.append(("enthalpies", key))
+            if transition.driven_by == "temperature" or transition.temperatures_kelvin:
+                stages.append(("thermodynamics",))
+            found |= {(*stage, one) for stage in stages for one in transition.structures}
+        return found
 
     # --- fits and what is computed with them -----------------------------------------------------
 
@@ -628,7 +768,7 @@ class _Planner:
             tasks.append(task("fit errors", "", "", sizes, finished))
         for structure in campaign.benchmarked:
             crystal = self.crystals[structure]
-            displaced = self._displaced(structure)
+            displaced = [len(cell) for cell in self._displaced(structure)]
             for cell in campaign.phonons.cells:
                 steps = PHONON_RELAXATION_RUNS if cell == "relaxed" else 0
                 finished = made("phonons", generation, name, cell, structure) in self.done
@@ -638,13 +778,15 @@ class _Planner:
                 finished = made("mechanics", generation, name, structure) in self.done
                 sizes = [len(crystal)] * EOS_AND_ELASTIC_RUNS
                 tasks.append(task("mechanics", structure, "", sizes, finished))
+        for stage, key, sizes in self._applications_of_fit(generation, name):
+            tasks.append(task(stage, key.rpartition("/")[2], "", sizes, key in self.done))
         return tasks
 
-    def _displaced(self, structure: str) -> list[int]:
-        """Sizes of the displaced cells that the phonons of a structure need."""
+    def _displaced(self, structure: str) -> list[Atoms]:
+        """The displaced cells that the phonons of a structure need."""
         first = self.cells.get((0, structure))
         cells = first.cells if first else []
-        return [len(cell) for cell in cells if cell.info["kind"] == "displaced"]
+        return [cell for cell in cells if cell.info["kind"] == "displaced"]
 
     def _fit_task(
         self,
@@ -687,20 +829,14 @@ class _Planner:
 
     # --- limits ----------------------------------------------------------------------------------
 
-    def _warn_of_applications(self) -> None:
-        names = ("thermodynamics", "transitions", "conductivity")
-        asked = [name for name in names if getattr(self.campaign, name)]
-        if asked:
-            self.warnings.append(
-                f"{', '.join(asked)}: the cells of applications are not counted, with the "
-                "reference neither"
-            )
-
     def _warn_of_problems(self) -> None:
         for (_, structure), group in self.cells.items():
             if group.problem:
                 prefix = "" if group.problem.startswith(f"{structure}:") else f"{structure}: "
                 self.warnings.append(prefix + group.problem)
+        for structure, found in self.third_order.items():
+            if found.problem:
+                self.warnings.append(f"{structure}: {found.problem}")
         reference = self.campaign.reference
         unknown = isinstance(reference, CalculatorReference) and (
             seconds_per_atom(reference.potential) is None
@@ -729,7 +865,8 @@ class _Planner:
                 f"{limit}; raise it, or lower supercells.max_atoms"
             )
         # a relaxation is a chain of runs, each with the limit
-        steps = {"relaxation": RELAXATION_STEPS, "Born charges": BORN_RUNS}.get(task.stage, 1)
+        relaxing = task.stage in ("relaxation", "enthalpies") or task.kind == "relaxation"
+        steps = BORN_RUNS if task.stage == "Born charges" else RELAXATION_STEPS if relaxing else 1
         minutes = 60 * (task.hours_per_run or 0.0) / steps
         if minutes > reference.time_limit_minutes:
             self.warnings.append(
@@ -791,13 +928,13 @@ class _Planner:
             )
 
 
-def _not_at_hand(database: str, partition: str) -> Task:
-    """A data set of unknown size."""
+def _not_known(stage: str, structure: str, partition: str) -> Task:
+    """Work of unknown size."""
     return Task(
         generation=0,
-        stage="database",
+        stage=stage,
         fit="",
-        structure=database,
+        structure=structure,
         kind="",
         runs=None,
         done=0,

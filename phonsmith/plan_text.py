@@ -11,12 +11,8 @@ _NAMES = {"fit", "structure", "partition"}
 _WORDS = _NAMES | {"kind", "what", "for", "cell"}
 _LABELS = ("label", "database")
 _CRYSTALS = ("relaxation", "isolated atom", "Born charges")
-_GROUPS = {
-    "relaxation, atoms, Born": _CRYSTALS,
-    "labels": _LABELS,
-    "fits": ("fit",),
-    "force evaluations": ("fit errors", "phonons", "mechanics"),
-}
+_APPLICATIONS = ("thermodynamics", "enthalpies", "third order")
+_GROUPS = ("relaxation, atoms, Born", "labels", "applications", "fits", "force evaluations")
 
 Column = tuple[str, Callable[[Task], str]]
 
@@ -36,6 +32,11 @@ def to_markdown(plan: Plan) -> str:
         [_GENERATION, _STRUCTURE, _KIND, *_RUNS, *_SIZE, _EACH, *_EFFORT],
     )
     parts += _section(
+        "Applications, by the reference method",
+        [task for task in tasks if _group(task) == "applications"],
+        [_GENERATIONLESS, _STRUCTURE, _KIND, *_RUNS, *_SIZE, _EACH, *_EFFORT],
+    )
+    parts += _section(
         "Fits",
         [task for task in tasks if task.stage == "fit"],
         [
@@ -50,7 +51,7 @@ def to_markdown(plan: Plan) -> str:
     )
     parts += _section(
         "Force evaluations by the fits",
-        _together([task for task in tasks if task.stage in _GROUPS["force evaluations"]]),
+        _together([task for task in tasks if _group(task) == "force evaluations"]),
         [
             _GENERATION,
             _FIT,
@@ -114,6 +115,15 @@ _EFFORT: tuple[Column, ...] = (
     ("MB", lambda task: _number(task.memory_mb)),
     _PARTITION,
 )
+
+
+def _group(task: Task) -> str:
+    """Which part of the totals a task belongs to."""
+    if task.fit:
+        return "fits" if task.stage == "fit" else "force evaluations"
+    if task.stage in _CRYSTALS:
+        return "relaxation, atoms, Born"
+    return "applications" if task.stage in _APPLICATIONS else "labels"
 
 
 def _section(title: str, tasks: Sequence[Task], columns: Sequence[Column]) -> list[str]:
@@ -193,8 +203,8 @@ def _plus(one: float | None, other: float | None) -> float | None:
 
 def _totals(tasks: Sequence[Task]) -> str:
     rows = []
-    for group, stages in _GROUPS.items():
-        chosen = [task for task in tasks if task.stage in stages]
+    for group in _GROUPS:
+        chosen = [task for task in tasks if _group(task) == group]
         for partition in dict.fromkeys(task.partition for task in chosen):
             part = [task for task in chosen if task.partition == partition]
             rows.append([group, partition, *_total(part)])
@@ -224,6 +234,12 @@ def _notes(plan: Plan) -> list[str]:
         )
     if plan.further:
         notes.append(plan.further)
+    if any(task.stage in ("thermodynamics", "enthalpies") for task in plan.tasks):
+        notes.append(
+            "Thermodynamics and enthalpies: the volumes and pressures of the campaign file. Not "
+            "known beforehand: volumes added where the equilibrium is not bracketed, and which "
+            "crystals are lost."
+        )
     notes.append(_experience(plan.experience))
     notes.append(
         "`each` is the time of the largest run on its cores, `core time` that of all runs times "

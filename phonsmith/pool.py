@@ -17,9 +17,9 @@ from phonsmith.settings import Dynamics, PotentialSource, Selection, Supercells
 from phonsmith.structures import plain
 from phonsmith.supercells import (
     make_supercells,
+    matrix_of,
     rattled_cells,
     shortest_distance,
-    supercell_matrix,
 )
 
 
@@ -70,7 +70,7 @@ def candidate_pool(
         return Pool(cells, [])
     stopped = []
     index = len(frames)
-    matrix = supercell_matrix(crystal, supercells)
+    matrix = matrix_of(structure, crystal, supercells)
     calculator = make_calculator(potential)
     for number in range(selection.dynamics.runs):
         seed = seed_for(campaign_seed, f"{structure}/dynamics", generation, number)

@@ -8,23 +8,29 @@ from pathlib import Path
 import numpy as np
 
 from phonsmith.benchmarks import Record
+from phonsmith.relaxation import LEFT_OUT
 from phonsmith.settings import AnyPropertyGoal, ConductivityGoal, TransitionGoal
 
 
 @dataclass(frozen=True)
 class Property:
-    """One number of one fit; None with a ``reason`` where there is none."""
+    """One number of one fit; None with a ``reason`` where there is none.
+
+    ``lost``: its crystal is left out of the campaign, so that no fit will ever have one.
+    """
 
     value: float | None
     unit: str
     reason: str = ""
+    lost: bool = False
 
 
 class PropertyVerdict(Record):
     """One property of one recipe: mean and standard deviation over its repeats.
 
     ``change`` is that of the mean since the last generation, in ``change_unit``. ``reason`` says
-    why the criterion is not met, and is empty where it is.
+    why the criterion is not met, and is empty where it is. One that cannot be ``judged``, since a
+    crystal is left out of the campaign, does not count: new labels are of no help.
     """
 
     name: str
@@ -34,6 +40,7 @@ class PropertyVerdict(Record):
     change: float | None
     change_unit: str
     reason: str
+    judged: bool = True
 
 
 def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
@@ -44,7 +51,8 @@ def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
 
             result = KappaResult.load(path)
             if result.reason:
-                return Property(None, "W/mK", result.reason)
+                lost = result.reason.startswith(LEFT_OUT)
+                return Property(None, "W/mK", result.reason, lost)
             at = result.temperatures_kelvin.index(goal.temperature_kelvin)
             return Property(mean_kappa(result.series[0].kappa[at]), "W/mK")
         case TransitionGoal():
@@ -52,7 +60,7 @@ def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
 
             found = transitions.Result.load(path)
             value, reason = found.of_goal()
-            return Property(value, found.unit, reason)
+            return Property(value, found.unit, reason, lost=value is None and found.lost)
 
 
 def judge_property(
@@ -67,12 +75,15 @@ def judge_property(
     generation, the criterion is not met.
     """
     unit = repeats[0].unit if repeats else ""
+    judged = not any(one.lost for one in repeats)
     lost = [one.reason for one in repeats if one.value is None]
     values = np.array([one.value for one in repeats if one.value is not None])
     value = noise = change = None
     largest, change_unit = goal.largest_change
     if lost or not len(values):
         reason = f"{name}: {lost[0] if lost else 'there is none'}"
+        if not judged:
+            reason = f"{name} cannot be judged: {lost[0]}"
     else:
         value = float(values.mean())
         noise = float(values.std(ddof=1)) if len(values) > 1 else None
@@ -99,4 +110,5 @@ def judge_property(
         change=change,
         change_unit=change_unit,
         reason=reason,
+        judged=judged,
     )

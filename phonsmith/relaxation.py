@@ -25,7 +25,7 @@ from phonsmith.settings import Relaxation
 from phonsmith.structures import SHORTEST_DISTANCE, plain, space_group, symmetrized
 
 if TYPE_CHECKING:
-    from phonsmith.labels import ReferenceMethod
+    from phonsmith.labels import LabelStore, ReferenceMethod
 
 _BOND_STIFFNESS = 30.0  # eV/Å², of the size of a covalent crystal's optical modes
 _BULK_MODULUS = 100 * GPa  # of the size of a semiconductor's
@@ -56,8 +56,12 @@ def reference_crystal(
     method: "ReferenceMethod",
     settings: Relaxation,
     load: Load = FREE,
+    *,
+    store: "LabelStore | None" = None,
 ) -> tuple[Atoms, "Verdict"]:
     """The crystal as the reference method relaxes it; ``structure`` is its name in messages.
+
+    A ``store`` keeps the relaxation.
 
     Raises
     ------
@@ -68,10 +72,11 @@ def reference_crystal(
         The code was short of memory or time.
     """
     from phonsmith.labels.checks import LabelFailed
+    from phonsmith.labels.relaxations import relaxed
 
     leave_out = settings.on_change == "leave_out"
     try:
-        result = method.relax(crystal, settings, load)
+        result = relaxed(crystal, method, settings, load, store)
     except (LabelFailed, UnusablePotential) as error:
         if isinstance(error, LabelFailed) and error.wants:
             raise error.for_good(f"structure {structure}") from error

@@ -314,6 +314,11 @@ class Supercells(Model):
     )
     min_atoms: PositiveInt = Field(50, description="Smallest number of atoms.")
     max_atoms: PositiveInt = Field(500, description="Largest number of atoms.")
+    multiples: dict[Name, tuple[PositiveInt, PositiveInt, PositiveInt]] = Field(
+        default_factory=dict,
+        description="Supercells of single crystals, by id, as multiples of the lattice vectors "
+        "([2, 2, 3]), whatever the limits of size; the others are chosen within these.",
+    )
     displaced: Displaced = Displaced()
     rattled: Rattled = Rattled()
 

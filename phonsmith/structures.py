@@ -207,6 +207,13 @@ def symmetrized(atoms: Atoms, symprec: float) -> Atoms:
     return Atoms(atoms.numbers, positions=refined.positions, cell=refined.cell[:], pbc=True)
 
 
+def at_volume(atoms: Atoms, volume: float) -> Atoms:
+    """The crystal scaled to a volume of its cell (Å³), its shape and fractions kept."""
+    scaled = atoms.copy()
+    scaled.set_cell(atoms.cell[:] * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
+    return scaled
+
+
 def plain(atoms: Atoms) -> Atoms:
     """Elements, positions and cell alone, periodic in all directions."""
     return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=True)

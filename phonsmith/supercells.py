@@ -81,6 +81,13 @@ def _is_primitive(atoms: Atoms) -> bool:
 # --- size and shape --------------------------------------------------------------------------
 
 
+def matrix_of(structure: str, atoms: Atoms, settings: Supercells) -> Integers:
+    """The supercell that the settings name for this crystal, else :func:`supercell_matrix`."""
+    if structure in settings.multiples:
+        return np.diag(settings.multiples[structure])
+    return supercell_matrix(atoms, settings)
+
+
 def supercell_matrix(atoms: Atoms, settings: Supercells) -> Integers:
     """The supercell of a crystal within the limits of size: integers, (3, 3), rows.
 
@@ -283,7 +290,7 @@ def make_supercells(
     that of index i.
     """
     try:
-        matrix = supercell_matrix(atoms, settings)
+        matrix = matrix_of(structure, atoms, settings)
         seeds = [
             seed_for(campaign_seed, structure, generation, i)
             for i in range(settings.rattled.count if "rattled" in settings.kinds else 0)

@@ -9,6 +9,7 @@ vibrations hold the zero-point energy. Energies of different methods have differ
 structures within one method, never methods.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from phonsmith.files import read_json, write_json
 from phonsmith.labels.checks import LabelFailed
 from phonsmith.relaxation import Load, compare
 from phonsmith.settings import Displaced, Labels, Relaxation
+from phonsmith.structures import at_volume
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -99,6 +101,13 @@ class QuasiHarmonic(Record):
     grueneisen: list[float]
 
 
+class LostPressure(Record):
+    """A pressure without a quasi-harmonic equilibrium, and why."""
+
+    pressure_gpa: float
+    reason: str
+
+
 class Result(Record):
     """Thermodynamics of one structure by one method, or the reason why there is none."""
 
@@ -112,6 +121,7 @@ class Result(Record):
     equations_of_state: list[EquationOfState] = Field(default_factory=list)
     harmonic: Harmonic | None = None
     quasi_harmonic: list[QuasiHarmonic] = Field(default_factory=list)
+    lost_pressures: list[LostPressure] = Field(default_factory=list)
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
@@ -127,6 +137,11 @@ class Result(Record):
         found = (one for one in self.quasi_harmonic if one.pressure_gpa == pressure_gpa)
         return next(found, None)
 
+    def why_not(self, pressure_gpa: float) -> str:
+        """Why there is no equilibrium at this pressure."""
+        found = (one.reason for one in self.lost_pressures if one.pressure_gpa == pressure_gpa)
+        return next(found, "") or self.reason or "not computed"
+
     def equation_of_state(self, form: str) -> EquationOfState | None:
         """The equation of state of this form, if it could be fitted."""
         return next((one for one in self.equations_of_state if one.form == form), None)
@@ -137,7 +152,7 @@ class Result(Record):
 
 @dataclass
 class Crystal:
-    """A crystal and what computes it: the method, its supercell, and where labels are kept.
+    """A crystal and what computes it: the method, its supercell, and what keeps its results.
 
     ``template`` has supercell, primitive cell, masses and non-analytical correction of the
     reference phonons.
@@ -172,15 +187,14 @@ class Crystal:
         UnusablePotential
             It does not relax, or becomes another crystal.
         """
-        scaled = atoms.copy()
-        scaled.set_cell(atoms.cell[:] * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
-        return self._relaxed(scaled, Load(fixed_volume=True))
+        return self._relaxed(at_volume(atoms, volume), Load(fixed_volume=True))
 
     def _relaxed(self, atoms: "Atoms", load: Load) -> tuple["Atoms", float]:
+        from phonsmith.labels.relaxations import relaxed
         from phonsmith.structures import symmetrized
 
         try:
-            found = self.method.relax(atoms, self.relaxation, load)
+            found = relaxed(atoms, self.method, self.relaxation, load, self.store)
         except LabelFailed as failed:
             if failed.wants:
                 raise failed.for_good(self.structure) from failed
@@ -264,10 +278,11 @@ class _Curve:
         self.step = float(factors[1] - factors[0])
         near = int(np.argmin(np.abs(factors - 1)))
         for index in [*range(near, len(factors)), *range(near - 1, -1, -1)]:
-            neighbour = self._nearest(factors[index] * self.rest, atoms)
+            neighbour = self.nearest(factors[index] * self.rest, atoms)
             self._add(factors[index] * self.rest, neighbour)
 
-    def _nearest(self, volume: float, otherwise: "Atoms") -> "Atoms":
+    def nearest(self, volume: float, otherwise: "Atoms | None") -> "Atoms | None":
+        """The crystal of the volume in use that is nearest to one (Å³ per cell)."""
         if not self.used:
             return otherwise
         return min(self.used, key=lambda one: abs(one.volume - volume)).atoms
@@ -280,7 +295,7 @@ class _Curve:
             factor = end + (number if upwards else -number) * self.step
             if abs(factor - 1) > self.settings.largest_volume_change_percent / 100 + 1e-9:
                 break
-            point = self._add(factor * self.rest, self._nearest(factor * self.rest, None))
+            point = self._add(factor * self.rest, self.nearest(factor * self.rest, None))
             added = added or not point.reason
         return added
 
@@ -340,12 +355,13 @@ def thermodynamics(
         if settings.imaginary == "stop":
             _require_stable(curve)
         harmonic = _harmonic(crystal, curve, settings)
-        quasi_harmonic = []
+        quasi_harmonic: list[QuasiHarmonic] = []
+        lost: list[LostPressure] = []
         if settings.quasi_harmonic:
-            try:
-                quasi_harmonic = _quasi_harmonic(curve, settings)
-            except UnusablePotential as error:
-                curve.notes.append(f"no quasi-harmonic results: {error}")
+            quasi_harmonic, lost = _quasi_harmonic(curve, settings)
+            for reason, pressures in itertools.groupby(lost, key=lambda one: one.reason):
+                where = ", ".join(f"{one.pressure_gpa:g}" for one in pressures)
+                curve.notes.append(f"{where} GPa: {reason}")
         else:
             _bracket_rest(curve)
         if settings.imaginary == "stop":  # the volumes added since, and the minimum itself
@@ -365,6 +381,7 @@ def thermodynamics(
             "equations_of_state": states,
             "harmonic": harmonic,
             "quasi_harmonic": quasi_harmonic,
+            "lost_pressures": lost,
         }
     )
 
@@ -478,7 +495,7 @@ def _temperatures(settings: Thermodynamics) -> NDArray[np.float64]:
 
 def _harmonic(crystal: Crystal, curve: _Curve, settings: Thermodynamics) -> Harmonic:
     """Vibrations in the cell at rest."""
-    start = curve._nearest(curve.rest, None)
+    start = curve.nearest(curve.rest, None)
     if start is None:
         raise UnusablePotential(curve.points[0].reason)
     atoms, energy = crystal.at_volume(start, curve.rest)
@@ -500,37 +517,64 @@ def _harmonic(crystal: Crystal, curve: _Curve, settings: Thermodynamics) -> Harm
     )
 
 
-def _quasi_harmonic(curve: _Curve, settings: Thermodynamics) -> list[QuasiHarmonic]:
-    """Equilibrium at all pressures; widens the volumes until all are bracketed."""
+def _quasi_harmonic(
+    curve: _Curve, settings: Thermodynamics
+) -> tuple[list[QuasiHarmonic], list[LostPressure]]:
+    """Equilibrium at all pressures, and those without; widens the volumes until all have one."""
+    atoms = len(curve.crystal.atoms)
     while True:
-        found = [_at_pressure(curve, settings, pressure) for pressure in settings.pressures_gpa]
+        found, failed = {}, {}
+        for pressure in settings.pressures_gpa:
+            try:
+                found[pressure] = _at_pressure(curve, settings, pressure)
+            except UnusablePotential as error:
+                failed[pressure] = str(error)
+        if len(curve.used) < LEAST_VOLUMES:
+            break
         low, high = (curve.used[end].volume for end in (0, -1))
-        atoms = len(curve.crystal.atoms)
-        above = any(np.any(volumes * atoms >= high) for volumes, _ in found)
-        below = any(np.any(volumes * atoms <= low) for volumes, _ in found)
+        ends = [_lowest_end(curve, pressure) for pressure in failed]
+        above = 1 in ends or any(np.any(volumes * atoms >= high) for volumes, _ in found.values())
+        below = -1 in ends or any(np.any(volumes * atoms <= low) for volumes, _ in found.values())
         wider = (above and curve.widen(upwards=True)) or (below and curve.widen(upwards=False))
         if not wider:
             break
     results = []
-    for pressure, (volumes, make) in zip(settings.pressures_gpa, found, strict=True):
+    for pressure, (volumes, make) in found.items():
         inside = (volumes * atoms > low) & (volumes * atoms < high)
         last = int(np.argmin(inside)) if not inside.all() else len(inside)
         if last < len(inside):
-            curve.notes.append(
-                f"{pressure:g} GPa: the volume at equilibrium is bracketed up to "
-                f"{_temperatures(settings)[last - 1]:g} K only"
-                if last
-                else f"{pressure:g} GPa: the volume at equilibrium is not bracketed"
-            )
+            what, how = "volume at equilibrium", "bracketed"
+            if not np.isfinite(volumes[last]):
+                what, how = "free energy", "fitted"
+            if last:
+                reached = f"up to {_temperatures(settings)[last - 1]:g} K only"
+                curve.notes.append(f"{pressure:g} GPa: the {what} is {how} {reached}")
+            else:
+                failed[pressure] = f"the {what} is not {how}"
         if last:
             results.append(make(last))
-    return results
+    lost = [
+        LostPressure(pressure_gpa=pressure, reason=failed[pressure])
+        for pressure in settings.pressures_gpa
+        if pressure in failed
+    ]
+    return results, lost
+
+
+def _lowest_end(curve: _Curve, pressure: float) -> int:
+    """At which end of the volumes E + pV is lowest: -1 below, 1 above, 0 at neither."""
+    enthalpies = [one.energy + pressure * GPa * one.volume for one in curve.used]
+    return {0: -1, len(enthalpies) - 1: 1}.get(int(np.argmin(enthalpies)), 0)
 
 
 def _at_pressure(
     curve: _Curve, settings: Thermodynamics, pressure: float
 ) -> tuple[NDArray[np.float64], Any]:
-    """Volumes at equilibrium (Å³ per atom), and a function that gives the first so many results."""
+    """Volumes at equilibrium (Å³ per atom), and a function that gives the first so many results.
+
+    Volumes are NaN from the first temperature on at which phonopy finds no fit: it leaves such ones
+    out, and takes its derivatives across the gap.
+    """
     from phonopy import run_qha
 
     points = curve.used
@@ -582,7 +626,11 @@ def _at_pressure(
             grueneisen=part(found.gruneisen_parameters),
         )
 
-    return np.asarray(found.equilibrium_volumes) / atoms, first
+    there = np.isin(temperatures, found.temperatures)
+    whole = len(there) if there.all() else max(int(np.argmin(there)) - 1, 0)
+    volumes = np.full(len(temperatures), np.nan)
+    volumes[:whole] = np.asarray(found.equilibrium_volumes)[:whole] / atoms
+    return volumes, first
 
 
 def _list(values: Any) -> list[float]:

@@ -16,7 +16,8 @@ def thermodynamics_table(campaign: str, results: Sequence[Result]) -> "pd.DataFr
     """One row for each method, structure, approximation, pressure and temperature.
 
     ``approximation`` is ``harmonic`` (at the minimum of the energy, without pressure; ``gibbs`` is
-    E + F then) or ``quasi-harmonic``. A structure without results has one row with the reason.
+    E + F then) or ``quasi-harmonic``. A structure without results has one row with the reason, and
+    so has a pressure without any.
     """
     import pandas as pd
 
@@ -29,6 +30,10 @@ def thermodynamics_table(campaign: str, results: Sequence[Result]) -> "pd.DataFr
             rows += [{**keys, **row} for row in _harmonic_rows(one, one.harmonic)]
         for part in one.quasi_harmonic:
             rows += [{**keys, **row} for row in _quasi_harmonic_rows(one, part)]
+        rows += [
+            {**keys, "approximation": "quasi-harmonic", **lost.model_dump()}
+            for lost in one.lost_pressures
+        ]
     return pd.DataFrame(rows, columns=list(THERMODYNAMICS_COLUMNS))
 
 

@@ -13,7 +13,8 @@ fit
     Phys. Rev. B 110, 214302 (2024)).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,6 +94,11 @@ def displaced(
     """phono3py with the displacements that third-order force constants follow from.
 
     ``seed`` is that of the random directions of a fit.
+
+    Raises
+    ------
+    PhonsmithError
+        The random cells asked for give too few equations.
     """
     third = new_phono3py(phonon, supercell_of(phonon, settings), mesh_of)
     if settings.way == "displacements":
@@ -103,7 +109,7 @@ def displaced(
     else:
         third.generate_displacements(
             distance=settings.distance_angstrom,
-            number_of_snapshots=settings.random_cells or cells_of_fit(third, settings),
+            number_of_snapshots=_random_cells(third, settings),
             random_seed=seed,
         )
     return third
@@ -125,14 +131,54 @@ def cells_of(third: "Phono3py") -> list["Atoms"]:
     return cells
 
 
-def cells_of_fit(third: "Phono3py", settings: ThirdOrder) -> int:
-    """Cells for a fit: :data:`SAFETY` times the least number with as many equations as unknowns."""
+def cells_to_come(
+    crystal: "Atoms",
+    settings: ThirdOrder,
+    seed: int,
+    mesh_of: Literal["primitive", "unit"] = "primitive",
+) -> tuple["Atoms | None", int | None, str]:
+    """One of the cells to label, how many there are, and why there are none if so.
+
+    For a plan, before there are harmonic phonons. The cell is the last one, which has no symmetry
+    left where two atoms are displaced.
+    """
+    from phonsmith.supercells import make_phonopy
+
+    try:
+        phonon = make_phonopy(crystal, np.eye(3, dtype=int))
+        cells = cells_of(displaced(phonon, settings, seed, mesh_of))
+    except PhonsmithError as error:
+        return None, None, str(error)
+    return cells[-1], len(cells), ""
+
+
+def unknowns_of_fit(third: "Phono3py", settings: ThirdOrder) -> int:
+    """Independent force constants of second and third order, which are fitted together."""
     from phonopy.interface.symfc import SymfcFCSolver
 
     cutoff = settings.pair_cutoff_angstrom
     options = None if cutoff is None else {"cutoff": {3: cutoff}}
     solver = SymfcFCSolver(third.supercell, symmetry=third.symmetry, options=options)
-    return SAFETY * int(np.ceil(solver.estimate_numbers_of_supercells(orders=[3])[3]))
+    return sum(solver.estimate_basis_size(orders=[2, 3]).values())
+
+
+def cells_of_fit(third: "Phono3py", settings: ThirdOrder) -> int:
+    """Random cells that give :data:`SAFETY` equations for each unknown."""
+    equations = 3 * len(third.supercell)
+    return math.ceil(SAFETY * unknowns_of_fit(third, settings) / equations)
+
+
+def _random_cells(third: "Phono3py", settings: ThirdOrder) -> int:
+    """Those asked for, or :func:`cells_of_fit`; enough also where some of them fail."""
+    by_default, asked = cells_of_fit(third, settings), settings.random_cells
+    least = math.ceil(by_default / (SAFETY - 1))
+    if asked is not None and asked < least:
+        raise PhonsmithError(
+            f"conductivity.third_order.random_cells is {asked}: in a cell of "
+            f"{len(third.supercell)} atoms at least {least} are needed, or a (smaller) "
+            f"pair_cutoff_angstrom; without random_cells {by_default} are made"
+        )
+    return asked or by_default
 
 
 def memory_of_fit_mb(third: "Phono3py", settings: ThirdOrder) -> int:
@@ -154,9 +200,16 @@ def labels_of_each_way(
         distance=settings.distance_angstrom, cutoff_pair_distance=settings.pair_cutoff_angstrom
     )
     return {
-        "displacements": len(cells_of(pairs)),
+        "displacements": _displaced_cells(pairs.dataset),
         "fit": settings.random_cells or cells_of_fit(third, settings),
     }
+
+
+def _displaced_cells(dataset: Mapping[str, Any]) -> int:
+    """Cells with one or two displaced atoms, without pairs beyond the cutoff."""
+    firsts = dataset["first_atoms"]
+    seconds = [pair for first in firsts for pair in first["second_atoms"]]
+    return len(firsts) + sum(bool(pair.get("included", True)) for pair in seconds)
 
 
 def cells_to_label(
@@ -192,7 +245,6 @@ def cells_to_label(
         reason = "there are no harmonic phonons of this crystal"
     if reason:
         third = new_phono3py(phonon, np.eye(3, dtype=int), mesh_of)
-        third.dataset = {"natom": len(third.supercell), "first_atoms": []}
         ways: dict[str, int | None] = {"displacements": None, "fit": None}
     elif recorded is not None:
         third = new_phono3py(phonon, recorded.supercell_matrix, mesh_of)
@@ -211,7 +263,7 @@ def cells_to_label(
                 f"{memory_mb}; give more, or a (smaller) "
                 "conductivity.third_order.pair_cutoff_angstrom, or fewer max_atoms there"
             )
-    cells = cells_of(third)
+    cells = [] if reason else cells_of(third)
     record = {
         "structure": structure,
         "way": way,

@@ -5,8 +5,9 @@ are compared within one method only, since energies of different methods have di
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,17 +23,18 @@ from phonsmith.applications import (
     TemperatureTransition,
 )
 from phonsmith.benchmarks import Record
-from phonsmith.equations_of_state import FORMS, EquationOfState, fit_equation_of_state
+from phonsmith.equations_of_state import FORMS, EquationOfState, fit_energies
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import read_json, write_json
-from phonsmith.relaxation import Load, compare
+from phonsmith.relaxation import LEFT_OUT, Load, compare
 from phonsmith.settings import Relaxation
+from phonsmith.structures import at_volume
 
 if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
 
-    from phonsmith.labels import ReferenceMethod
+    from phonsmith.labels import LabelStore, ReferenceMethod
     from phonsmith.thermodynamics import Result as ThermodynamicsResult
 
 Floats = NDArray[np.float64]
@@ -263,15 +265,25 @@ class Enthalpies(Record):
         )
 
     def curve_of_state(self) -> Curve | None:
-        """H(p) from the equation of state at the same pressures."""
-        return _by_state(self.equation_of_state, self.used) if self.equation_of_state else None
+        """H(p) from the equation of state, at those of the pressures that its volumes reach."""
+        return self.by_state()[0] if self.equation_of_state else None
 
-
-def _by_state(state: EquationOfState, points: Sequence[PressurePoint]) -> Curve:
-    pressures = [one.pressure_gpa for one in points if one.pressure_gpa is not None]
-    found = [state.at_pressure(pressure) for pressure in pressures]
-    volumes, enthalpies = np.array(found, dtype=float).reshape(-1, 2).T
-    return Curve(np.array(pressures, dtype=float), enthalpies, volumes * GPa)
+    def by_state(self) -> tuple[Curve, list[str]]:
+        """The same with the reasons why pressures are missing."""
+        assert self.equation_of_state is not None
+        fitted = [one.volume_angstrom3_per_atom or 0.0 for one in self.at_volumes if not one.reason]
+        found, missing = [], []
+        for one in self.used:
+            assert one.pressure_gpa is not None
+            try:
+                volume, enthalpy = self.equation_of_state.at_pressure(
+                    one.pressure_gpa, (min(fitted), max(fitted))
+                )
+            except UnusablePotential as error:
+                missing.append(str(error))
+            else:
+                found.append((one.pressure_gpa, enthalpy, volume * GPa))
+        return Curve(*np.array(found, dtype=float).reshape(-1, 3).T), missing
 
 
 def no_enthalpies(structure: str, method: str, atoms: "Atoms", reason: str) -> Enthalpies:
@@ -296,8 +308,9 @@ def enthalpies(
     relaxation: Relaxation,
     *,
     name: str,
+    store: "LabelStore | None" = None,
 ) -> Enthalpies:
-    """H(p) of a crystal by a method, which ``name`` stands for.
+    """H(p) of a crystal by a method, which ``name`` stands for; a ``store`` keeps relaxations.
 
     The crystal climbs the pressures, each relaxation starting from the one before. Where it becomes
     another crystal that pressure is left out and the next one starts from the last crystal that
@@ -313,11 +326,12 @@ def enthalpies(
 
     empty = no_enthalpies(structure, name, atoms, "")
     given = symmetrized(atoms, relaxation.symprec_angstrom)
+    relax = partial(_relaxed, given, method=method, relaxation=relaxation, store=store)
     kept: list[Atoms] = []
     points = []
     for pressure in settings.pressures_gpa:
         load = Load(pressure_gpa=pressure)
-        point, found = _relaxed(given, kept[-1] if kept else given, method, relaxation, load)
+        point, found = relax(kept[-1] if kept else given, load)
         print(f"{structure}: {pressure:g} GPa {point.reason or 'relaxed'}", flush=True)
         points.append(point)
         kept += [found] if found is not None else []
@@ -325,19 +339,22 @@ def enthalpies(
         return empty.model_copy(
             update={"relaxed": points, "reason": f"at no pressure: {points[0].reason}"}
         )
-    at_volumes = _at_volumes(given, kept, method, settings, relaxation)
+    at_volumes = _at_volumes(kept, settings, relax)
     notes = [f"{one.pressure_gpa:g} GPa: {one.reason}" for one in points if one.reason]
     found = empty.model_copy(update={"relaxed": points, "at_volumes": at_volumes})
     state, problem = _state(at_volumes)
-    if state is not None:
-        try:
-            curve = _by_state(state, found.used)
-        except UnusablePotential as error:
-            state, problem = None, str(error)
     if state is None:
         return found.model_copy(update={"notes": [*notes, f"no equation of state: {problem}"]})
-    difference = 1000 * float(np.abs(curve.energy - found.curve().energy).max())
-    if difference > settings.tolerance_mev_per_atom:
+    curve, missing = found.model_copy(update={"equation_of_state": state}).by_state()
+    notes += missing
+    if state.extrapolated:
+        notes.append(
+            f"the volume at rest of its equation of state, {state.volume_angstrom3_per_atom:.3f} "
+            "Å³ per atom, is extrapolated"
+        )
+    differences = 1000 * np.abs(curve.minus(found.curve()).energy)
+    difference = float(differences.max()) if len(differences) else None
+    if difference is not None and difference > settings.tolerance_mev_per_atom:
         notes.append(
             f"enthalpies of relaxations and of the equation of state differ by up to "
             f"{difference:.1f} meV/atom, {settings.tolerance_mev_per_atom:g} are tolerated"
@@ -348,21 +365,28 @@ def enthalpies(
 
 
 def _relaxed(
-    given: "Atoms", start: "Atoms", method: "ReferenceMethod", relaxation: Relaxation, load: Load
+    given: "Atoms",
+    start: "Atoms",
+    load: Load,
+    *,
+    method: "ReferenceMethod",
+    relaxation: Relaxation,
+    store: "LabelStore | None",
 ) -> tuple[PressurePoint, "Atoms | None"]:
     """The crystal under a load, freed of noise; None where it is no longer the one given."""
     from phonsmith.labels.checks import LabelFailed
+    from phonsmith.labels.relaxations import relaxed
     from phonsmith.structures import symmetrized
 
     pressure = None if load.fixed_volume else load.pressure_gpa
     try:
-        found = method.relax(start, relaxation, load)
+        found = relaxed(start, method, relaxation, load, store)
     except (LabelFailed, UnusablePotential) as error:
         if isinstance(error, LabelFailed) and error.wants:
             raise error.for_good("relaxation under pressure") from error
         return PressurePoint(pressure_gpa=pressure, reason=str(error)), None
     # type and shape count; the volume is the pressure's
-    verdict = compare(_at_volume(given, found.atoms.get_volume()), found, relaxation)
+    verdict = compare(at_volume(given, found.atoms.get_volume()), found, relaxation)
     reason = verdict.reason
     if not reason and found.energy_ev is None:
         reason = "the method gives no energy"
@@ -383,18 +407,10 @@ def _relaxed(
     )
 
 
-def _at_volume(atoms: "Atoms", volume: float) -> "Atoms":
-    scaled = atoms.copy()
-    scaled.set_cell(atoms.cell[:] * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
-    return scaled
-
-
 def _at_volumes(
-    given: "Atoms",
     kept: Sequence["Atoms"],
-    method: "ReferenceMethod",
     settings: Pressing,
-    relaxation: Relaxation,
+    relax: Callable[["Atoms", Load], tuple[PressurePoint, "Atoms | None"]],
 ) -> list[PressurePoint]:
     """Energies at volumes from a little below to a little above those at the pressures."""
     volumes = [one.get_volume() for one in kept]
@@ -402,20 +418,23 @@ def _at_volumes(
     points = []
     for volume in wanted:
         nearest = kept[int(np.argmin(np.abs(np.array(volumes) - volume)))]
-        start = _at_volume(nearest, volume)
-        points.append(_relaxed(given, start, method, relaxation, Load(fixed_volume=True))[0])
+        points.append(relax(at_volume(nearest, volume), Load(fixed_volume=True))[0])
     return points
 
 
 def _state(points: Sequence[PressurePoint]) -> tuple[EquationOfState | None, str]:
-    """The equation of state that leaves less, or why there is none."""
+    """The equation of state that leaves less, or why there is none.
+
+    For enthalpies the volume at rest need not lie among the volumes: a crystal may exist under
+    pressure alone.
+    """
     good = [one for one in points if not one.reason]
     volumes = [one.volume_angstrom3_per_atom or 0.0 for one in good]
     energies = [one.energy_ev_per_atom or 0.0 for one in good]
     states, problem = [], ""
     for form in FORMS:
         try:
-            states.append(fit_equation_of_state(volumes, energies, form))
+            states.append(fit_energies(volumes, energies, form))
         except UnusablePotential as error:
             problem = str(error)
     if not states:
@@ -437,7 +456,7 @@ class Result(Record):
     atoms_per_formula_unit: int
     comparisons: list[Comparison] = Field(default_factory=list)
     left_out: dict[str, str] = Field(default_factory=dict)
-    """Crystals that could not be compared, and why."""
+    """Crystals that could not be compared, all in all or in one approximation, and why."""
 
     @property
     def unit(self) -> Literal["K", "GPa"]:
@@ -453,6 +472,11 @@ class Result(Record):
         """Read what :meth:`save` wrote."""
         return cls.model_validate(read_json(path))
 
+    @property
+    def lost(self) -> bool:
+        """Whether one of the first two crystals is left out of the campaign, for every fit."""
+        return any(self.left_out.get(one, "").startswith(LEFT_OUT) for one in self.structures[:2])
+
     def of_goal(self) -> tuple[float | None, str]:
         """The first crossing of the first two crystals, or why there is none."""
         first, second = self.structures[:2]
@@ -461,7 +485,8 @@ class Result(Record):
                 if one.crossings:
                     return one.crossings[0].value, ""
                 return None, one.reason or one.answer
-        why = [f"{name}: {self.left_out[name]}" for name in self.left_out]
+        asked = [one for one in (first, second) if one in self.left_out] or list(self.left_out)
+        why = [f"{name}: {self.left_out[name]}" for name in asked]
         return None, "; ".join(why) or "not compared"
 
 
@@ -508,11 +533,11 @@ def temperature_transition(
     if settings.pressure_gpa == 0:
         compared += _harmonic(found, lost, refuse_imaginary)
     compared += _quasi_harmonic(found, settings.pressure_gpa)
+    asked_for = any(one.quasi_harmonic or one.lost_pressures for one in found)
     for one in found:
-        if settings.pressure_gpa and not one.at_pressure(settings.pressure_gpa):
-            told = "; ".join(one.notes)
-            why = f"no state at {settings.pressure_gpa:g} GPa{': ' if told else ''}{told}"
-            lost.setdefault(one.structure, why)
+        if asked_for and not one.reason and not one.at_pressure(settings.pressure_gpa):
+            why = one.why_not(settings.pressure_gpa)
+            _leave_out(lost, one, f"quasi-harmonic, {settings.pressure_gpa:g} GPa: {why}")
     return Result(
         transition=transition,
         driven_by="temperature",
@@ -539,7 +564,7 @@ def _harmonic(
                 f"imaginary (down to {harmonic.minimum_frequency_thz:.2f} THz)"
             )
             if refuse_imaginary:
-                lost.setdefault(one.structure, f"harmonic: {told.partition(': ')[2]}")
+                _leave_out(lost, one, f"harmonic: {told.partition(': ')[2]}")
                 continue
             notes[one.structure] = f"{told} and left out of its free energy"
         static[one.structure] = harmonic.energy_ev_per_atom
@@ -550,6 +575,11 @@ def _harmonic(
         )
     empty = Comparison(first="", second="", approximation="harmonic", pressure_gpa=0.0)
     return [_with_static(one, static, notes) for one in comparisons(curves, "K", empty)]
+
+
+def _leave_out(lost: dict[str, str], one: "ThermodynamicsResult", why: str) -> None:
+    """Add a reason to those of a crystal."""
+    lost[one.structure] = "; ".join(filter(None, [lost.get(one.structure, ""), why]))
 
 
 def _with_static(
@@ -617,8 +647,12 @@ def pressure_transition(
     for approximation, which in both:
         empty = Comparison(first="", second="", approximation=approximation)
         compared += [_with_static(one, static, notes) for one in comparisons(which, "GPa", empty)]
+    lost = {one.structure: one.reason for one in found if one.reason}
+    for one in thermal:
+        if one.reason:
+            _leave_out(lost, one, f"Gibbs energies: {one.reason}")
     for temperature in settings.temperatures_kelvin:
-        compared += _gibbs(thermal, temperature)
+        compared += _gibbs(thermal, temperature, lost)
     return Result(
         transition=transition,
         driven_by="pressure",
@@ -627,12 +661,14 @@ def pressure_transition(
         formula=formula,
         atoms_per_formula_unit=count,
         comparisons=compared,
-        left_out={one.structure: one.reason for one in found if one.reason},
+        left_out=lost,
     )
 
 
-def _gibbs(thermal: Sequence["ThermodynamicsResult"], temperature: float) -> list[Comparison]:
-    """G(p) at a temperature that the quasi-harmonic results have."""
+def _gibbs(
+    thermal: Sequence["ThermodynamicsResult"], temperature: float, lost: dict[str, str]
+) -> list[Comparison]:
+    """G(p) at a temperature; crystals that have it at fewer than two pressures are ``lost``."""
     curves, notes = {}, {}
     static: dict[str, float] = {}
     for one in thermal:
@@ -648,6 +684,10 @@ def _gibbs(thermal: Sequence["ThermodynamicsResult"], temperature: float) -> lis
         if len(points) > 1:
             static |= _static(one)
             curves[one.structure] = Curve(*np.array(sorted(points)).T)
+        elif not one.reason:
+            told = "".join(f"; {note}" for note in one.notes)
+            why = f"reached at {len(points)} pressures, two are needed{told}"
+            _leave_out(lost, one, f"Gibbs energies at {temperature:g} K: {why}")
     empty = Comparison(
         first="", second="", approximation="quasi-harmonic", temperature_k=temperature
     )

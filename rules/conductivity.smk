@@ -14,6 +14,7 @@ rule third_order_cells:
     input:
         unpack(method_phonons),
         recorded=recorded_of_method,
+        crystal_verdict=verdict_if_left_out,
     output:
         displacements="results/{campaign}/conductivity/{method}/{structure}/displacements.yaml",
         cells="results/{campaign}/conductivity/{method}/{structure}/cells.extxyz",
@@ -32,7 +33,8 @@ rule third_order_cells:
     params:
         third_order=setting("conductivity/third_order"),
         mesh_of=setting("conductivity/mesh_of"),
-        memory_mb=untracked(setting("conductivity/memory_mb")),
+        # for what is refused beforehand
+        effort=untracked(setting("conductivity", exclude={"published", "third_order"})),
         seed=setting("seed"),
         reference=untracked(setting("reference")),
         recorded=record_of_method,
@@ -122,6 +124,7 @@ rule conductivity:
         fc3="results/{campaign}/conductivity/{method}/{structure}/fc3.hdf5",
         fc2="results/{campaign}/conductivity/{method}/{structure}/fc2.hdf5",
         record="results/{campaign}/conductivity/{method}/{structure}/third_order.json",
+        template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
     output:
         result="results/{campaign}/conductivity/{method}/{structure}/kappa{mesh}.json",
         modes="results/{campaign}/conductivity/{method}/{structure}/kappa{mesh}.npz",
@@ -137,7 +140,11 @@ rule conductivity:
         mem_mb=memory_mb(conductivity_effort("memory_mb")),
         runtime=minutes(conductivity_effort("runtime_minutes")),
     params:
-        conductivity=conductivity_of_mesh,
+        conductivity=setting(
+            "conductivity",
+            exclude=CONDUCTIVITY_EFFORT | CONDUCTIVITY_TABLES | {"third_order"},
+        ),
+        converging=mesh_of_convergence,
         imaginary_tolerance=setting("benchmarks/imaginary_tolerance_thz"),
         version=VERSIONS["conductivity"],
     message:

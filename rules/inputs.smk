@@ -74,8 +74,11 @@ def unless_recorded(value_of):
 def cells_made(wildcards):
     """Sizes and kinds of the cells: displaced ones always, rattled ones where fits learn from them."""
     rattled = "rattled" in look_up(wildcards, "supercells/kinds")
-    cells = setting("supercells", exclude=None if rattled else {"rattled"})(wildcards)
-    return {**cells, "kinds": ["displaced", "rattled"] if rattled else ["displaced"]}
+    without = {"multiples"} if rattled else {"multiples", "rattled"}
+    cells = setting("supercells", exclude=without)(wildcards)
+    cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
+    own = look_up(wildcards, "supercells/multiples").get(wildcards.structure)
+    return {**cells, "multiples": {wildcards.structure: list(own)}} if own else cells
 
 
 # --- labels --------------------------------------------------------------------------------
@@ -157,7 +160,7 @@ UNKNOWN_NEED = (
 
 
 @functools.cache
-def need(rulename, name, structure, files, modified):
+def need(rulename, name, structure, transition, files, modified):
     """What the cost model says that a DFT job needs: MB of a run, and minutes.
 
     ``modified`` is when the cells in ``files`` were made.
@@ -165,7 +168,8 @@ def need(rulename, name, structure, files, modified):
     from phonsmith import needs
     from phonsmith.extxyz import read_frames
 
-    reference, labels = campaign(name).reference, campaign(name).labels
+    settings = campaign(name)
+    reference, labels = settings.reference, settings.labels
     cells = [cell for file in files for cell in read_frames(file)]
     try:
         if structure is None:
@@ -179,22 +183,50 @@ def need(rulename, name, structure, files, modified):
                 batches=labels.batches_per_structure,
                 side_by_side=labels.side_by_side,
             )
+        elif rulename == "thermodynamics":
+            found = needs.need_of_thermodynamics(
+                cells[0],
+                [cell for cell in cells[1:] if cell.info["kind"] == "displaced"],
+                reference,
+                structure,
+                settings.thermodynamics,
+                side_by_side=labels.side_by_side,
+            )
         else:
-            found = needs.need_of_crystal(cells[0], reference, structure)
+            found = needs.need_of_crystal(
+                cells[0],
+                reference,
+                structure,
+                relaxations=(
+                    settings.transitions[transition].relaxations if transition else 1
+                ),
+            )
     except PhonsmithError:  # pseudopotentials may be seen by the nodes alone
         return UNKNOWN_NEED
     return found.memory_mb, found.minutes
 
 
+def files_of_need(wildcards, input, rulename):
+    """The crystals and cells that tell what a job needs."""
+    if rulename == "thermodynamics":
+        # as many displaced cells of the same size as for the reference phonons at rest
+        cells = "results/{campaign}/supercells/gen0/{structure}.extxyz"
+        return input.crystal, cells.format(**wildcards)
+    if rulename == "enthalpies":
+        return (input.crystal,)
+    return tuple(input.get("crystals", input[:1]))
+
+
 def expected(wildcards, input, rulename):
     """The same for a job; a guess in a dry run, and where the cells are not there yet."""
     structure = getattr(wildcards, "structure", None)
-    files = tuple(input.get("crystals", input[:1]))
+    transition = getattr(wildcards, "transition", None)
+    files = files_of_need(wildcards, input, rulename)
     known = rulename in WITH_COSTS and all(map(os.path.exists, files))
     if workflow.dryrun or not workflow.is_main_process or not known:
         return UNKNOWN_NEED
     modified = tuple(map(os.path.getmtime, files))
-    return need(rulename, wildcards.campaign, structure, files, modified)
+    return need(rulename, wildcards.campaign, structure, transition, files, modified)
 
 
 WITH_COSTS = {
@@ -203,15 +235,20 @@ WITH_COSTS = {
     "label_third_order",
     "label_isolated_atoms",
     "born_charges",
+    "thermodynamics",
+    "enthalpies",
 }
 
 
-def label_memory(side_by_side):
-    """A function for resources: memory of a labelling job, more when it was not enough."""
+def label_memory(side_by_side, job=500, process=1500):
+    """A function for resources: memory of a labelling job, more when it was not enough.
+
+    With a DFT code from the cost model, else that of a job and of each of its processes.
+    """
 
     def of(wildcards, input, rulename, attempt, threads):
         if not is_dft(wildcards):
-            return memory_mb(500, 1500)(wildcards, rulename, attempt, threads)
+            return memory_mb(job, process)(wildcards, rulename, attempt, threads)
         settings = campaign(wildcards.campaign)
         runs = settings.labels.side_by_side if side_by_side else 1
         each = settings.reference.memory_mb or expected(wildcards, input, rulename)[0]
@@ -702,6 +739,7 @@ def method_physics(wildcards):
 
 CONDUCTIVITY = "results/{campaign}/conductivity/{method}/{structure}/{file}"
 CONDUCTIVITY_EFFORT = {"memory_mb", "runtime_minutes"}
+CONDUCTIVITY_TABLES = {"structures", "convergence", "published", "directions"}
 
 
 def conductivity_effort(key):
@@ -759,23 +797,11 @@ def third_order_batches(suffix):
     return of
 
 
-def conductivity_of_mesh(wildcards):
-    """The settings of a conductivity, and as ``converging`` the mesh where it is another one."""
-    settings = campaign(wildcards.campaign).conductivity
-    keys = CONDUCTIVITY_EFFORT | {
-        "structures",
-        "convergence",
-        "published",
-        "directions",
-    }
+def mesh_of_convergence(wildcards):
+    """The mesh of this number for the table of convergence; None for that of the results."""
+    settings = campaign(wildcards.campaign).conductivity.model_dump(mode="json")
     number = int(wildcards.mesh)
-    return {
-        "settings": settings.model_dump(
-            mode="json", exclude=keys | {"third_order", "mesh_of"}
-        ),
-        "converging": settings.convergence[number - 1] if number else None,
-        "mesh_of": settings.mesh_of,
-    }
+    return settings["convergence"][number - 1] if number else None
 
 
 def conductivities(file):
@@ -802,25 +828,6 @@ def conductivities_of_meshes(wildcards):
         for number in range(1, len(meshes) + 1)
         for path in conductivities(f"kappa{number}.json")(wildcards)
     ]
-
-
-def method_threads(jobs_of):
-    """A function for threads: those of labelling by a DFT code, or a share of all cores."""
-
-    def of(wildcards):
-        by_code = is_reference(wildcards) and is_dft(wildcards)
-        return (label_threads if by_code else share_of_cores)(jobs_of)(wildcards)
-
-    return of
-
-
-def method_memory(wildcards, input, rulename, attempt, threads):
-    """A function for resources: memory for labelling by the method, more when it was not enough."""
-    if is_reference(wildcards):
-        return label_memory(side_by_side=True)(
-            wildcards, input, rulename, attempt, threads
-        )
-    return memory_mb(1000, 2000)(wildcards, rulename, attempt, threads)
 
 
 # --- thermodynamics ------------------------------------------------------------------------
@@ -864,11 +871,6 @@ def pressing_of(wildcards):
 def published_transitions(transition):
     """Published values of a transition as plain data."""
     return [one.model_dump(mode="json") for one in transition.published]
-
-
-def cores_of_one_relaxation(wildcards):
-    """Threads of relaxations one after the other: the cores of a run of a DFT code, else one."""
-    return of_one_run(otherwise=1)(wildcards) if is_reference(wildcards) else 1
 
 
 def enthalpies_of_transition(wildcards):
@@ -1006,6 +1008,14 @@ def crystals_read(wildcards):
     ]
 
 
+def planned_third_order(wildcards):
+    """The number of third-order cells, where a conductivity is asked for."""
+    stem = f"results/{wildcards.campaign}/plan/third_order"
+    if not campaign(wildcards.campaign).conducting:
+        return {}
+    return {"third_order": f"{stem}.extxyz", "counts": f"{stem}.json"}
+
+
 def cores_for_structures(wildcards):
     """A function for threads: a core for each structure, as far as there are."""
     return min(workflow.cores or 1, len(campaign(wildcards.campaign).structures))
@@ -1031,10 +1041,21 @@ def done_already(wildcards):
     name, settings = wildcards.campaign, campaign(wildcards.campaign)
     crystals, fits = list(settings.structures), list(settings.fits)
     generations, cells = planned_generations(wildcards), settings.phonons.cells
+    methods = ["reference", *(f"{fit}/gen{g}" for fit in fits for g in generations)]
     files = {("isolated atoms",): "labels/isolated_atoms.extxyz"}
     for one in crystals:
         files["relaxation", one] = f"relaxed/{one}.extxyz"
         files["Born charges", one] = f"labels/born/{one}.BORN"
+    for method in methods:
+        for one in crystals:
+            files["thermodynamics", method, one] = f"thermodynamics/{method}/{one}.json"
+            files["third order", method, one] = (
+                f"conductivity/{method}/{one}/third_order.json"
+            )
+            for transition in settings.transitions:
+                files["enthalpies", method, transition, one] = (
+                    f"transitions/{method}/{transition}/{one}.json"
+                )
     for one in settings.datasets.databases:
         files["database", one] = f"labels/databases/{one}/train.extxyz"
     for g in generations:
@@ -1058,8 +1079,11 @@ def done_already(wildcards):
     ]
 
 
-def labels_in_store(wildcards):
-    """How many labels there are in the campaign's store."""
+def state_of_store(wildcards):
+    """What a plan is made anew for: how many labels the store holds, in a shared one those of all.
+
+    The plan itself asks for the labels of its own cells.
+    """
     return sum(1 for _ in Path(label_store(wildcards)).glob("??/[0-9a-f]*.npz"))
 
 

@@ -51,9 +51,36 @@ rule plan_cells:
         "../scripts/plan_cells.py"
 
 
-rule plan_campaign:
-    """Cells, core hours and memory of labels, fits and phonons: done, and left to do."""
+rule plan_third_order:
+    """How many cells third-order force constants ask for, crystal by crystal."""
     input:
+        crystals=crystals_read,
+    output:
+        cells="results/{campaign}/plan/third_order.extxyz",
+        counts="results/{campaign}/plan/third_order.json",
+    log:
+        "results/{campaign}/logs/plan/third_order.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        relaxed=relaxed_crystals,
+        structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
+        conducting=lambda wildcards: campaign(wildcards.campaign).conducting,
+        third_order=setting("conductivity/third_order"),
+        mesh_of=setting("conductivity/mesh_of"),
+        seed=setting("seed"),
+        version=VERSIONS["conductivity"],
+    message:
+        "{wildcards.campaign}: counting third-order cells"
+    script:
+        "../scripts/plan_third_order.py"
+
+
+rule plan_campaign:
+    """Cells, core hours and memory of labels, fits, phonons and applications: done, and left."""
+    input:
+        unpack(planned_third_order),
         crystals=crystals_read,
         cells=of_planned("results/{campaign}/plan/gen{generation}.extxyz"),
         verdicts=of_planned("results/{campaign}/plan/gen{generation}.json"),
@@ -70,7 +97,7 @@ rule plan_campaign:
         generations=planned_generations,
         relaxed=relaxed_crystals,
         done=done_already,
-        labels=labels_in_store,
+        store_state=state_of_store,
         partitions={
             kind: SITE.wishes(kind)["slurm_partition"] for kind in ("cpu", "gpu")
         },

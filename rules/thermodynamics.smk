@@ -19,10 +19,10 @@ rule thermodynamics:
     retries: RETRIES
     conda:
         ENVIRONMENT
-    threads: method_threads(thermodynamics_jobs)
+    threads: label_threads(thermodynamics_jobs)
     resources:
         **runs_on(method_on_gpu),
-        mem_mb=method_memory,
+        mem_mb=label_memory(side_by_side=True, job=1000, process=2000),
         runtime=label_runtime,
         attempt=attempt,
     params:
@@ -83,6 +83,7 @@ rule draw_thermodynamics:
         ENVIRONMENT
     params:
         labels=fit_labels,
+        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         dpi=dpi,
         version=VERSIONS["figures"],
     message:

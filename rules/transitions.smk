@@ -18,10 +18,10 @@ rule enthalpies:
     retries: RETRIES
     conda:
         ENVIRONMENT
-    threads: cores_of_one_relaxation
+    threads: of_one_run(otherwise=1)
     resources:
         **runs_on(method_on_gpu),
-        mem_mb=method_memory,
+        mem_mb=label_memory(side_by_side=False, job=1000, process=2000),
         runtime=label_runtime,
         attempt=attempt,
     params:
@@ -30,6 +30,7 @@ rule enthalpies:
         pressing=pressing_of,
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         work=untracked(work_folder),
+        store=untracked(label_store),
         version=VERSIONS["transitions"],
     message:
         "{wildcards.campaign}: {wildcards.structure} under pressure with {wildcards.method}"

@@ -6,24 +6,36 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.applications import Conductivity
-    from phonsmith.conductivity import thermal_conductivity, without_result
+    from phonsmith.conductivity import (
+        for_convergence,
+        mesh_numbers,
+        thermal_conductivity,
+        without_result,
+    )
     from phonsmith.files import read_json
+    from phonsmith.phonons import load_phonons
     from phonsmith.third_order import load_third_order
 
     inputs, params, names = snakemake.input, snakemake.params, snakemake.wildcards
-    asked = params.conductivity
-    settings = Conductivity.model_validate({**asked["settings"], "mesh_of": asked["mesh_of"]})
+    settings = Conductivity.model_validate(params.conductivity)
+    if params.converging is not None:
+        settings = for_convergence(settings, params.converging)
     reason, modes = read_json(inputs.record)["reason"], None
     if reason:
         result = without_result(names.structure, names.method, settings, reason)
     else:
+        template = load_phonons(inputs.template)
+        meshes = {
+            key: mesh_numbers(template, getattr(settings, key), settings.mesh_of)
+            for key in ("mesh", "lbte_mesh")
+            if getattr(settings, key) is not None
+        }
         result, modes = thermal_conductivity(
             load_third_order(inputs.yaml, inputs.fc3, inputs.fc2),
-            settings,
+            settings.model_copy(update=meshes),
             names.structure,
             names.method,
             imaginary_tolerance_thz=params.imaginary_tolerance,
-            converging=asked["converging"],
         )
     result.save(snakemake.output.result)
     if modes is None:

@@ -8,7 +8,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.applications import Pressing
     from phonsmith.calculators import load_potential, without_energies
     from phonsmith.extxyz import read_frames
-    from phonsmith.labels import Allocation, reference_or_fit
+    from phonsmith.labels import Allocation, LabelStore, reference_or_fit
     from phonsmith.settings import Relaxation
     from phonsmith.transitions import enthalpies, no_enthalpies
 
@@ -19,6 +19,7 @@ with job(snakemake.threads, snakemake.log[0]):
     if why:
         result = no_enthalpies(wildcards.structure, wildcards.method, atoms, why)
     else:
+        store = LabelStore(params.store)
         result = enthalpies(
             wildcards.structure,
             atoms,
@@ -27,11 +28,12 @@ with job(snakemake.threads, snakemake.log[0]):
                 potential,
                 structure=wildcards.structure,
                 allocation=Allocation(
-                    snakemake.threads, Path(params.work), snakemake.resources.attempt
+                    snakemake.threads, Path(params.work), snakemake.resources.attempt, store
                 ),
             ),
             Pressing.model_validate(params.pressing),
             Relaxation.model_validate(params.relaxation),
             name=wildcards.method,
+            store=store,
         )
     result.save(snakemake.output[0])

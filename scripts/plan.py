@@ -11,7 +11,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files import read_json, replacing
     from phonsmith.labels import Allocation, LabelStore, reference_method, unlabelled
     from phonsmith.labels.recorded import load_database
-    from phonsmith.plan import Cells, Site, finished_labels, made, make_plan
+    from phonsmith.plan import Cells, Site, ThirdOrderCells, finished_labels, made, make_plan
     from phonsmith.plan_text import to_markdown
     from phonsmith.sources import at_hand
 
@@ -61,12 +61,20 @@ with job(snakemake.threads, snakemake.log[0]):
                 )
                 labels = labels_of(cells, None) if database.relabel else [None] * len(cells)
                 databases[name][part] = Cells(cells, labels, made("database", name) in done)
+    third_order = {}
+    if snakemake.input.get("counts"):
+        cell_of = {
+            cell.info["structure"]: cell for cell in read_frames(snakemake.input.third_order)
+        }
+        for structure, counted in read_json(snakemake.input.counts).items():
+            third_order[structure] = ThirdOrderCells(cell_of.get(structure), **counted)
     plan = make_plan(
         snakemake.wildcards.campaign,
         campaign,
         crystals,
         planned,
         databases=databases,
+        third_order=third_order,
         done=done,
         site=Site(**params.partitions, memory_limit_mb=params.memory_limit_mb),
     )

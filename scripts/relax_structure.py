@@ -16,6 +16,7 @@ with job(snakemake.threads, snakemake.log[0]):
     relaxation = Relaxation.model_validate(snakemake.params.relaxation)
     (crystal,) = read_frames(snakemake.input[0])
     if snakemake.params.relax:
+        store = LabelStore(snakemake.params.store)
         method = reference_method(
             snakemake.params.reference,
             structure=snakemake.wildcards.structure,
@@ -23,11 +24,11 @@ with job(snakemake.threads, snakemake.log[0]):
                 snakemake.threads,
                 Path(snakemake.params.work),
                 snakemake.resources.attempt,
-                LabelStore(snakemake.params.store),
+                store,
             ),
         )
         load = Load(fixed_volume=snakemake.params.fixed_volume)
-        crystal, verdict = reference_crystal(name, crystal, method, relaxation, load)
+        crystal, verdict = reference_crystal(name, crystal, method, relaxation, load, store=store)
     else:
         crystal, verdict = crystal_as_given(crystal, relaxation)
         if snakemake.params.reference["method"] != "recorded":

@@ -3,17 +3,20 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.applications import ThirdOrder
+    from phonsmith.applications import Conductivity
+    from phonsmith.conductivity import check_memory
     from phonsmith.extxyz import write_frames
     from phonsmith.files import read_json, write_json
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.phonons import load_phonons
     from phonsmith.references import RecordedReference
+    from phonsmith.relaxation import left_out
     from phonsmith.seeds import seed_for
     from phonsmith.third_order import cells_to_label, save_displacements
 
     structure, params = snakemake.wildcards.structure, snakemake.params
     verdict = snakemake.input.get("verdict")
+    why = left_out(snakemake.input.get("crystal_verdict"))
     recorded = None
     if params.recorded:
         recorded = load_recorded(
@@ -23,15 +26,18 @@ with job(snakemake.threads, snakemake.log[0]):
             params.sources,
             structure,
         ).third
+    settings = Conductivity.model_validate({**params.effort, "third_order": params.third_order})
+    phonon = load_phonons(snakemake.input.phonons)
+    check_memory(structure, phonon, settings)
     third, cells, record = cells_to_label(
         structure,
-        load_phonons(snakemake.input.phonons),
-        ThirdOrder.model_validate(params.third_order),
+        phonon,
+        settings.third_order,
         seed_for(params.seed, structure, 0, 0),
         mesh_of=params.mesh_of,
         recorded=recorded,
-        reason=read_json(verdict)["reason"] if verdict else "",
-        memory_mb=params.memory_mb,
+        reason=why or (read_json(verdict)["reason"] if verdict else ""),
+        memory_mb=settings.memory_mb,
     )
     save_displacements(snakemake.output.displacements, third)
     write_frames(snakemake.output.cells, cells)

@@ -22,3 +22,5 @@ with job(snakemake.threads, snakemake.log[0]):
     result.save(snakemake.output[0])
     for one in result.comparisons:
         print(f"{one.first}, {one.second}, {one.approximation}: {one.reason or one.answer}")
+    for structure, reason in result.left_out.items():
+        print(f"{structure}: {reason}")

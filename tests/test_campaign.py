@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ase.units import Ry
 from pydantic import ValidationError
 
 from phonsmith import schema
@@ -204,6 +205,18 @@ def test_shipped_campaigns_are_valid(repository):
     assert {"si-demo", "si-george2020", "si-modes", "si-extend"} <= {file.stem for file in files}
     for file in files:
         assert load_campaign(file).description
+
+
+def test_tin_is_the_same_with_both_codes(repository):
+    """All but the code, and of that what both share."""
+    folder = repository / "config/campaigns"
+    vasp, espresso = (load_campaign(folder / f"{name}.yaml") for name in ("sn", "sn-qe"))
+    without = {"reference", "description", "name"}
+    assert vasp.model_dump(exclude=without) == espresso.model_dump(exclude=without)
+    for key in ("functional", "kspacing_per_angstrom"):
+        assert getattr(vasp.reference, key) == getattr(espresso.reference, key)
+    assert (vasp.reference.ismear, espresso.reference.smearing) == (0, "gaussian")
+    assert espresso.reference.degauss_ry * Ry == pytest.approx(vasp.reference.sigma_ev, rel=0.01)
 
 
 def test_schema_and_settings_page_are_those_of_the_models(repository):

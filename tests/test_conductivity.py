@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.build import bulk
+from phonopy.interface.symfc import SymfcFCSolver
 from project import Project
 from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
@@ -16,14 +17,18 @@ from phonsmith.calculators import Potential
 from phonsmith.campaign import Campaign
 from phonsmith.conductivity import (
     along,
+    check_memory,
     kappa_100_as_printed,
     kappa_sre,
     kappa_srme,
     mean_kappa,
+    memory_of_direct_solution_mb,
+    mesh_numbers,
     per_mode,
     tensor,
     thermal_conductivity,
 )
+from phonsmith.conductivity_tables import conductivity_table, overview
 from phonsmith.errors import MissingLabels, PhonsmithError
 from phonsmith.labels import fitted_method, label_cells
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py
@@ -35,10 +40,13 @@ from phonsmith.third_order import (
     cells_of,
     cells_to_label,
     displaced,
+    load_displacements,
     load_third_order,
     new_phono3py,
     produce,
+    save_displacements,
     save_third_order,
+    unknowns_of_fit,
     with_forces,
 )
 
@@ -177,6 +185,17 @@ def test_tunnelling_adds_to_the_conductivity(silicon) -> None:
     assert modes.kappa.sum() == pytest.approx(first(wigner), rel=1e-9)
 
 
+@pytest.mark.parametrize("transport", ["wigner", "green-kubo"])
+def test_modes_of_tunnelling_are_those_of_relaxation_times(silicon, transport) -> None:
+    """Whatever solver comes first."""
+    result, modes = kappa(silicon[1], mesh=(3, 3, 3), transport=transport, solvers=["lbte", "rta"])
+    direct, relaxation = result.series
+    assert mean_kappa(direct.kappa[0]) != pytest.approx(mean_kappa(relaxation.kappa[0]), rel=0.01)
+    assert modes.kappa.sum() == pytest.approx(mean_kappa(relaxation.kappa[0]), rel=1e-9)
+    with pytest.raises(ValidationError, match="add rta"):
+        Conductivity(transport=transport, solvers=["lbte"])
+
+
 def test_pairs_share_by_heat_capacity() -> None:
     matrix = [[[1.0, 0.3], [0.3, 2.0]]]
     shared = per_mode(matrix, [[1.0, 3.0]])
@@ -312,6 +331,13 @@ def test_imaginary_modes_get_a_reason(silicon) -> None:
     assert modes is None
     assert result.reason.startswith("imaginary modes down to -")
     assert not result.series
+    assert result.imaginary_percent == pytest.approx(100)
+    result = kappa(third, mesh=(3, 3, 3))[0]
+    assert result.imaginary_percent == 0
+    # within the tolerance they are told beside the numbers
+    some = result.model_copy(update={"imaginary_percent": 1.5, "lowest_frequency_thz": -0.05})
+    table = overview(conductivity_table("c", [some], Conductivity()))
+    assert table.remark[0].startswith("1.5 % of the modes are imaginary (down to -0.05 THz)")
 
 
 # --- cells and files -----------------------------------------------------------------------------
@@ -333,8 +359,58 @@ def test_a_fit_without_the_memory_is_not_begun(silicon) -> None:
         cells_to_label("x", silicon[0], settings, 0, memory_mb=700)
 
 
+def gallium_oxide(shared_data: Path):
+    """Harmonic phonons of β-Ga2O3, of low symmetry, for its crystal."""
+    import phonopy
+
+    (folder,) = (shared_data / "phonondb-pbesol/886-ga2o3-c2-m-12").iterdir()
+    return phonopy.load(folder / "phonon.yaml", produce_fc=False, log_level=0)
+
+
+def test_random_cells_suffice_for_both_orders(shared_data: Path, tmp_path: Path) -> None:
+    """symfc fits second and third order together, and second order has no cutoff."""
+    save_phonons(tmp_path / "phonons.yaml", gallium_oxide(shared_data))
+    phonon = load_phonons(tmp_path / "phonons.yaml")
+    few = {"way": "fit", "pair_cutoff_angstrom": 2.5, "min_length_angstrom": 5.5}
+    settings = ThirdOrder(**few, min_atoms=40, max_atoms=120)
+    third = displaced(phonon, settings, 0)
+    unknowns = unknowns_of_fit(third, settings)
+    # ours is not symfc's estimate: its own basis
+    options = {"cutoff": {3: 2.5}}
+    solver = SymfcFCSolver(third.supercell, symmetry=third.symmetry, options=options)
+    basis = solver.compute_basis_set(orders=[2, 3])
+    assert unknowns >= sum(one.basis_set.shape[1] for one in basis.values())
+    equations = 3 * len(third.supercell) * len(third.displacements)
+    assert 4 * unknowns <= equations < 5 * unknowns
+    with pytest.raises(PhonsmithError, match=r"random_cells is 3: .* at least"):
+        displaced(phonon, settings.model_copy(update={"random_cells": 3}), 0)
+
+
+def test_a_direct_solution_without_the_memory_is_not_begun(shared_data: Path) -> None:
+    """The paper's density is 34 x 34 x 18 of the primitive cell: a matrix of 1.87 TB."""
+    phonon = gallium_oxide(shared_data)
+    settings = Conductivity(mesh=100, temperatures_kelvin=[300], solvers=["lbte"], memory_mb=250000)
+    assert memory_of_direct_solution_mb(phonon, settings) == pytest.approx(2 * 1.87e6, rel=0.05)
+    with pytest.raises(PhonsmithError, match="lbte_mesh"):
+        check_memory("beta", phonon, settings)
+    check_memory("beta", phonon, settings.model_copy(update={"lbte_mesh": 40}))
+    check_memory("beta", phonon, settings.model_copy(update={"solvers": ["rta"]}))
+
+
+def test_a_density_is_that_of_the_reference(silicon) -> None:
+    phonon = silicon[0]
+    assert mesh_numbers(phonon, (4, 5, 6), "primitive") == [4, 5, 6]
+    fine, conventional = (mesh_numbers(phonon, 40.0, of) for of in ("primitive", "unit"))
+    # 40 Å times 1/a, and times sqrt(3)/a, the length of the primitive cell's reciprocal vectors
+    assert conventional == [round(40 / 5.4336)] * 3
+    assert fine == [round(40 * 3**0.5 / 5.4336)] * 3
+    meshes = {"mesh": (3, 3, 3), "lbte_mesh": (2, 2, 2), "solvers": ["rta", "lbte"]}
+    result, _ = kappa(silicon[1], **meshes)
+    assert [one.mesh for one in result.series] == [[3, 3, 3], [2, 2, 2]]
+
+
 def test_random_cells_come_from_their_seed(silicon) -> None:
-    settings = ThirdOrder(way="fit", random_cells=3, **SMALL)
+    settings = ThirdOrder(way="fit", random_cells=6, **SMALL)
     one, same, other = (displaced(silicon[0], settings, seed).displacements for seed in (4, 4, 5))
     assert np.array_equal(one, same)
     assert not np.allclose(one, other)
@@ -349,9 +425,11 @@ def test_files_keep_everything(silicon, tmp_path: Path) -> None:
 
 
 def test_no_phonons_no_cells(silicon, tmp_path: Path) -> None:
-    save_phonons(tmp_path / "phonons.yaml", silicon[0])
-    _, cells, record = cells_to_label("x", silicon[0], ThirdOrder(), 0, reason="lost")
+    """And the file without displacements can be written: the campaign goes on."""
+    third, cells, record = cells_to_label("x", silicon[0], ThirdOrder(), 0, reason="lost")
     assert cells == [] and record["labels"] == 0 and record["reason"] == "lost"
+    save_displacements(tmp_path / "displacements.yaml", third)
+    assert load_displacements(tmp_path / "displacements.yaml").dataset is None
 
 
 # --- settings and goal ---------------------------------------------------------------------------

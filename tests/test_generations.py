@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from phonsmith.generations import GenerationVerdict, judge
+from phonsmith.generations import GenerationVerdict, judge, properties_table
+from phonsmith.properties import Property
 from phonsmith.settings import Goal, Loop
 
 COLUMNS = ["fit", "structure", "cell", "rmse_thz", "volume_error_percent", "false_imaginary"]
@@ -72,6 +73,29 @@ def test_forces_on_the_test_set_can_keep_the_loop_going():
     assert found.next_cells == {"a": 4, "b": 4}  # no structure is to blame: all get new cells
     assert verdict(GOOD, rules=rules, force_rmse={"gap": 0.04}).stop == "goal"
     assert verdict(GOOD, rules=rules).stop is None
+
+
+def test_what_cannot_be_judged_asks_for_no_labels():
+    """A property of a crystal that is left out: the loop ends with the rest, and says so."""
+    transition = {"of": "transition", "transition": "x", "within_kelvin": 20}
+    rules = loop({"harmonic_only": False, "properties": {"melting": transition}})
+    lost = Property(None, "K", "b: left out: becomes another", lost=True)
+    found = verdict(GOOD, rules=rules, properties={"melting": {"gap": lost}})
+    assert (found.stop, found.next_cells) == ("goal_in_part", {})
+    why = "melting cannot be judged: b: left out: becomes another"
+    assert found.fits[0].not_judged == [why]
+    assert why in found.in_words()
+    assert "as far as it can be judged" in found.in_words()
+    assert properties_table([found])["judged"].tolist() == [False]
+    # what else is not met keeps the loop going, and the rest stays said
+    row = ("gap", "b", "relaxed", 0.11, 0.0, False)
+    worse = verdict([GOOD[0], row], rules=rules, properties={"melting": {"gap": lost}})
+    assert (worse.stop, worse.next_cells) == (None, {"b": 4})
+    assert why in worse.in_words()
+    # what a fit alone has lost may come back with more labels
+    failed = Property(None, "K", "b: does not relax")
+    again = verdict(GOOD, rules=rules, properties={"melting": {"gap": failed}})
+    assert again.stop is None and again.next_cells == {"a": 4, "b": 4}
 
 
 def test_new_cells_are_those_of_the_best_fit_and_of_structures_to_learn_from():

@@ -7,7 +7,14 @@ import pytest
 from ase.io import read
 from potcars import write_potcar
 
-from phonsmith.needs import JOB_MINUTES, need_of_atoms, need_of_crystal, need_of_labels
+from phonsmith.applications import Thermodynamics
+from phonsmith.needs import (
+    JOB_MINUTES,
+    need_of_atoms,
+    need_of_crystal,
+    need_of_labels,
+    need_of_thermodynamics,
+)
 from phonsmith.references import VaspReference
 
 
@@ -68,3 +75,26 @@ def test_a_relaxation_is_many_runs_and_an_atom_in_its_box_takes_memory(shared_da
     assert relaxed.memory_mb == one.memory_mb
     assert relaxed.minutes - JOB_MINUTES > 5 * (one.minutes - JOB_MINUTES)
     assert need_of_atoms(["Sn"], tin(1)).memory_mb > 300  # VASP's own, and plane waves of 3360 Å³
+
+
+def test_applications_are_relaxations_and_displaced_cells(shared_data, tin):
+    """Of α-Sn at five volumes: seven relaxations, and one displaced cell at rest and at each."""
+    runs = list(recorded(shared_data))
+    crystal = next(cell for cell, *_ in runs if len(cell) == 8)
+    displaced, cores, memory_mb, minutes = next(run for run in runs if len(run[0]) == 64)
+    reference = tin(cores)
+
+    def of(displaced, **settings):
+        warming = Thermodynamics.model_validate({"volumes": 5, **settings})
+        return need_of_thermodynamics(crystal, displaced, reference, "mp-117", warming)
+
+    relaxed = need_of_crystal(crystal, reference, "mp-117", relaxations=7)
+    once = need_of_crystal(crystal, reference, "mp-117")
+    assert relaxed.minutes - JOB_MINUTES == pytest.approx(7 * (once.minutes - JOB_MINUTES), rel=0.1)
+    whole, at_rest = of([displaced]), of([displaced], quasi_harmonic=False)
+    assert whole.memory_mb == at_rest.memory_mb and memory_mb < whole.memory_mb < 2 * memory_mb
+    for need, labels in ((whole, 6), (at_rest, 1)):
+        assert 2 * labels * minutes < need.minutes - relaxed.minutes < 5 * labels * minutes + labels
+    assert of([displaced] * 4).minutes - relaxed.minutes == pytest.approx(
+        4 * (whole.minutes - relaxed.minutes), rel=0.1
+    )

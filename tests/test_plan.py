@@ -15,6 +15,7 @@ from potcars import write_potcar
 from project import Project
 from test_workflow import TINY
 
+from phonsmith.applications import ThirdOrder
 from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.costs import (
     ESPRESSO,
@@ -35,6 +36,7 @@ from phonsmith.plan import (
     Cells,
     Request,
     Site,
+    ThirdOrderCells,
     cells_to_come,
     finished_labels,
     made,
@@ -46,6 +48,7 @@ from phonsmith.references import EspressoReference, VaspReference
 from phonsmith.settings import Labels
 from phonsmith.structures import read_structure
 from phonsmith.supercells import make_supercells
+from phonsmith.third_order import cells_to_come as third_order_cells_to_come
 
 UPF = """<UPF version="2.0.1">
 <PP_HEADER element="{element}" pseudo_type="USPP" functional="PBESOL" z_valence="{valence}"
@@ -466,6 +469,80 @@ def test_an_unknown_calculator_has_no_cost_but_a_plan(crystals):
     assert any("nothing is known of the speed" in line for line in plan.warnings)
     text = to_markdown(plan)
     assert "? |" in text and "+ ?" in text
+
+
+WARMING = {
+    "thermodynamics": {"volumes": 5},
+    "transitions": {
+        "squeezed": {
+            "driven_by": "pressure",
+            "structures": ["mp-149", "mp-165"],
+            "pressures_gpa": [0, 5, 10],
+            "volumes": 6,
+        }
+    },
+    "conductivity": {"third_order": {"min_atoms": 64, "max_atoms": 64}},
+}
+
+
+def test_applications_are_counted_for_the_reference_and_for_fits(crystals):
+    campaign = campaign_of(**WARMING)
+    third = {"mp-149": ThirdOrderCells(bulk("Si", cubic=True).repeat(2), 111)}
+    third["mp-149"].cell.info["structure"] = "mp-149"
+    third["mp-165"] = ThirdOrderCells(None, None, "no supercell has at most 64 atoms")
+    cells = cells_of(campaign, crystals)
+    done = [
+        made("thermodynamics", "reference", "mp-149"),
+        made("third order", "gap/gen0", "mp-149"),
+    ]
+    plan = make_plan("tiny", campaign, crystals, cells, third_order=third, done=done)
+    assert plan.warnings == ["mp-165: no supercell has at most 64 atoms"]
+    table = plan.table()
+    rows = table[table.fit == ""].set_index(["stage", "structure", "kind"])
+    # at rest twice and five volumes; one and two displaced cells by symmetry, at six volumes
+    assert rows.runs["thermodynamics"].to_dict() == {
+        ("mp-149", "relaxation"): 7,
+        ("mp-149", "displaced"): 6,
+        ("mp-165", "relaxation"): 7,
+        ("mp-165", "displaced"): 12,
+    }
+    assert rows.done["thermodynamics"].tolist() == [7, 6, 0, 0]
+    assert rows.runs["enthalpies"].tolist() == [9, 9]
+    assert rows.runs["third order", "mp-149", "displaced"] == 111
+    assert rows.runs["third order"].isna().sum() == 1
+    relaxation = rows.core_hours["relaxation", "mp-165", ""]
+    squeezed = rows.core_hours["enthalpies", "mp-165", "squeezed"]
+    assert squeezed == pytest.approx(9 * relaxation)
+    fits = table[table.fit == "gap"].groupby(["stage", "structure"])[["runs", "done"]].sum()
+    assert fits.loc["third order", "mp-149"].tolist() == [111, 111]
+    assert fits.loc["thermodynamics", "mp-165"].tolist() == [7 * 40 + 12, 0]
+    assert fits.loc["enthalpies", "mp-165"].tolist() == [9 * 40, 0]
+    text = to_markdown(plan)
+    assert "## Applications, by the reference method" in text and "| third order" in text
+    assert "volumes added" in " ".join(text.split())
+
+
+def test_applications_of_the_last_generation_and_of_a_loop_in_all(crystals):
+    loop = {"goal": {"rmse_thz": 0.1, "harmonic_only": True}}
+    campaign = campaign_of(**WARMING, loop=loop)
+    cells = cells_of(campaign, crystals)
+    cells |= {(1, name): Cells([], []) for name in crystals}
+    table = make_plan("tiny", campaign, crystals, cells).table()
+    generations = table[table.fit == "gap"].groupby("stage").generation.agg(set)
+    assert generations["thermodynamics"] == {1}  # no transition goes by it
+    assert generations["enthalpies"] == {0, 1}
+
+
+def test_third_order_cells_are_as_many_as_were_published(shared_data):
+    """111 of the recorded PBEsol calculation of silicon: cubic cell of 8 atoms, 2 × 2 × 2."""
+    published = (shared_data / "si-pbesol-fc3/FORCES_FC3").read_text().count("# File")
+    crystal = bulk("Si", cubic=True, a=5.43)
+    settings = ThirdOrder(min_atoms=64, max_atoms=64)
+    cell, count, problem = third_order_cells_to_come(crystal, settings, 1)
+    assert (len(cell), count, problem) == (64, published, "")
+    assert published == 111
+    small = ThirdOrder(min_length_angstrom=30, max_atoms=64)
+    assert third_order_cells_to_come(crystal, small, 1)[:2] == (None, None)
 
 
 def test_text_fits_a_terminal_and_names_units(crystals):

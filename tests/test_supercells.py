@@ -293,6 +293,16 @@ def test_impossible_minimum_distance_names_the_settings() -> None:
 
 # --- all together -------------------------------------------------------------------------------
 
+
+def test_multiples_of_a_crystal_are_taken_as_given() -> None:
+    settings = Supercells(min_length_angstrom=15, max_atoms=50, multiples={"x": (1, 3, 2)})
+    phonon, cells = make_supercells("x", DIAMOND, settings, 1, 0)
+    assert np.array_equal(phonon.supercell_matrix, np.diag([1, 3, 2]))
+    assert {len(cell) for cell in cells} == {6 * len(DIAMOND)}
+    with pytest.raises(PhonsmithError, match="max_atoms"):
+        make_supercells("y", DIAMOND, settings, 1, 0)
+
+
 SMALL = {"min_length_angstrom": 7.0, "min_atoms": 10, "max_atoms": 100}
 
 

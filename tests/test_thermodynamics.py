@@ -11,13 +11,19 @@ from ase.units import GPa, J, kB, mol
 from project import Project
 
 from phonsmith.applications import Thermodynamics
-from phonsmith.equations_of_state import FORMS, EquationOfState, fit_equation_of_state
+from phonsmith.equations_of_state import (
+    FORMS,
+    EquationOfState,
+    fit_energies,
+    fit_equation_of_state,
+)
 from phonsmith.errors import UnusablePotential
 from phonsmith.labels import LabelStore, reference_method
 from phonsmith.settings import Displaced, Labels, Relaxation
 from phonsmith.structures import read_structure
 from phonsmith.supercells import make_phonopy
 from phonsmith.thermodynamics import Crystal, Result, thermodynamics
+from phonsmith.thermodynamics_tables import thermodynamics_table
 
 SW = {"calculator": "stillinger-weber"}
 R = kB * mol / J  # J/(mol K)
@@ -90,7 +96,7 @@ def test_equation_of_state_finds_its_own_parameters(form: str) -> None:
     step = 0.01
     curvature = np.diff(exact.energy(np.array([20 - step, 20, 20 + step])), 2)[0] / step**2
     assert 20 * curvature / GPa == pytest.approx(98.0, rel=1e-4)
-    volume, enthalpy = exact.at_pressure(5.0)
+    volume, enthalpy = exact.at_pressure(5.0, (18, 22))
     slope = np.diff(exact.energy(np.array([volume - step, volume + step])))[0] / (2 * step)
     assert -slope / GPa == pytest.approx(5.0, rel=1e-4)
     assert enthalpy == pytest.approx(float(exact.energy(volume)) + 5.0 * GPa * volume, abs=1e-9)
@@ -102,6 +108,45 @@ def test_equations_of_state_without_a_minimum_are_refused() -> None:
         fit_equation_of_state(volumes, 0.05 * (volumes - 20) ** 2)
     with pytest.raises(UnusablePotential, match="needs five"):
         fit_equation_of_state(volumes[:4], volumes[:4])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_compressed_side_alone_gives_enthalpies(form: str) -> None:
+    """Volumes 75 to 92 % of that at rest, 6 to 43 GPa: H(p) is that of the curve itself."""
+    exact = EquationOfState(
+        volume_angstrom3_per_atom=20.0,
+        energy_ev_per_atom=-5.0,
+        bulk_modulus_gpa=98.0,
+        bulk_modulus_derivative=4.2,
+        form=form,
+    )
+    volumes = np.linspace(15.0, 18.4, 9)
+    within = (15.0, 18.4)
+    energies = exact.energy(volumes)
+    with pytest.raises(UnusablePotential, match="no minimum within the volumes 15"):
+        fit_equation_of_state(volumes, energies, form)
+    found = fit_energies(volumes, energies, form)
+    assert found.extrapolated
+    assert found.volume_angstrom3_per_atom == pytest.approx(20.0, abs=1e-3)
+    for pressure in (15, 25, 35):
+        right = exact.at_pressure(pressure, within)
+        assert found.at_pressure(pressure, within) == pytest.approx(right, abs=1e-6)
+        # dH/dp = V
+        ends = [found.at_pressure(pressure + step, within)[1] for step in (-0.1, 0.1)]
+        assert (ends[1] - ends[0]) / (0.2 * GPa) == pytest.approx(right[0], rel=1e-4)
+    for beyond in (0, 80):
+        with pytest.raises(UnusablePotential, match=f"no volume for {beyond} GPa among those"):
+            found.at_pressure(beyond, within)
+    # the other form is wrong about the rest, and right where it was fitted
+    other = fit_energies(volumes, energies, *(one for one in FORMS if one != form))
+    assert other.at_pressure(25, within)[1] == pytest.approx(right_enthalpy(exact, 25), abs=5e-5)
+    assert not fit_energies(
+        np.linspace(18, 22, 9), exact.energy(np.linspace(18, 22, 9))
+    ).extrapolated
+
+
+def right_enthalpy(exact: EquationOfState, pressure: float) -> float:
+    return exact.at_pressure(pressure, (15.0, 18.4))[1]
 
 
 def test_static_values_of_stillinger_weber(diamond: Result) -> None:
@@ -202,6 +247,32 @@ def test_volumes_are_added_until_the_equilibrium_is_bracketed(
         for note in short.notes
     )
     assert 100 < short.quasi_harmonic[0].temperature_k[-1] < 900
+
+
+def test_a_pressure_that_fails_leaves_the_others(silicon: Path, diamond: Result) -> None:
+    """200 GPa are far from all volumes: nothing can be fitted; -30 GPa tear the crystal apart."""
+    found = run(
+        crystal(silicon, "mp-149"),
+        pressures_gpa=[0.0, 200.0, -30.0, 0.5],
+        volumes=5,
+        equation_of_state="birch-murnaghan",
+        largest_volume_change_percent=6.0,
+    )
+    assert not found.reason
+    assert [one.pressure_gpa for one in found.quasi_harmonic] == [0.0, 0.5]
+    assert [one.pressure_gpa for one in found.lost_pressures] == [200, -30]
+    assert "EOS fitting" in found.why_not(200.0)
+    assert "not bracketed" in found.why_not(-30.0)
+    for one in found.lost_pressures:
+        assert f"{one.pressure_gpa:g} GPa: {one.reason}" in found.notes
+    same = diamond.at_pressure(0.0).gibbs_ev_per_atom
+    assert found.at_pressure(0.0).gibbs_ev_per_atom == pytest.approx(same, abs=2e-4)
+    table = thermodynamics_table("c", [found])
+    rows = table[table["reason"].notna()]
+    assert set(rows["approximation"]) == {"quasi-harmonic"}
+    assert dict(zip(rows["pressure_gpa"], rows["reason"], strict=True)) == {
+        one.pressure_gpa: one.reason for one in found.lost_pressures
+    }
 
 
 def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:

@@ -18,6 +18,7 @@ from phonsmith import thermodynamics
 from phonsmith.applications import PressureTransition, PublishedTransition, TemperatureTransition
 from phonsmith.campaign import Campaign
 from phonsmith.errors import PhonsmithError
+from phonsmith.generations import GenerationVerdict
 from phonsmith.labels import reference_method
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
 from phonsmith.properties import Property, judge_property, property_of
@@ -215,6 +216,61 @@ def test_incompressible_solids_cross_at_minus_de_over_dv() -> None:
     assert row["shift_per_mev_per_atom"] == pytest.approx(0.04005, abs=1e-4)  # GPa
 
 
+def gibbs(structure: str, energy: float, volume: float, **more: Any) -> thermodynamics.Result:
+    """An incompressible solid without vibrations at 300 K: G = E + pV, at the pressures given."""
+    states = [
+        thermodynamics.QuasiHarmonic.model_construct(
+            pressure_gpa=pressure,
+            temperature_k=[300.0],
+            gibbs_ev_per_atom=[energy + pressure * GPa * volume],
+            volume_angstrom3_per_atom=[volume],
+        )
+        for pressure in more.pop("pressures", (0.0, 10.0))
+    ]
+    return einstein(structure, energy, 2.0).model_copy(update={"quasi_harmonic": states, **more})
+
+
+def test_what_has_no_gibbs_energy_has_a_row_with_the_reason() -> None:
+    """Left out, failed, or known at one pressure alone: never dropped without a word."""
+    names = ["a", "b", "lost", "short"]
+    settings = PressureTransition(
+        driven_by="pressure",
+        structures=names,
+        pressures_gpa=[0, 10, 20],
+        temperatures_kelvin=[300.0],
+    )
+    thermal = [
+        gibbs("a", -3.0, 28.0),
+        gibbs("b", -2.9, 24.0),
+        gibbs("lost", 0.0, 20.0, pressures=(), reason="left out: becomes another"),
+        gibbs("short", -2.9, 24.0, pressures=(0.0,), notes=["10 GPa: no fit"]),
+    ]
+    found = pressure_transition(
+        "x", settings, [linear_solid(one, -3, 28) for one in names], thermal
+    )
+    compared = [one for one in found.comparisons if one.temperature_k == 300]
+    (pair,) = compared
+    assert pair.crossings[0].value == pytest.approx(0.1 / 4 / GPa)
+    assert found.left_out == {
+        "lost": "Gibbs energies: left out: becomes another",
+        "short": "Gibbs energies at 300 K: reached at 1 pressures, two are needed; 10 GPa: no fit",
+    }
+    table = transitions_table("c", [found], {})
+    rows = table[table["answer"] == "left out"].set_index("second")["notes"].to_dict()
+    assert rows == found.left_out
+    assert not found.lost  # for the enthalpies, which the goal reads, all are there
+
+
+def test_quasi_harmonic_losses_without_pressure_are_told() -> None:
+    lost = thermodynamics.LostPressure(pressure_gpa=0.0, reason="no volume is left")
+    beta = einstein("beta", -3.97, 1.5).model_copy(update={"lost_pressures": [lost]})
+    found = temperature_transition(
+        "x", ALPHA_BETA, [gibbs("alpha", -4.0, 20.0), beta], refuse_imaginary=True
+    )
+    assert [one.approximation for one in found.comparisons] == ["harmonic"]
+    assert found.left_out == {"beta": "quasi-harmonic, 0 GPa: no volume is left"}
+
+
 # --- uncertainty and generations -----------------------------------------------------------------
 
 
@@ -272,6 +328,23 @@ def test_the_goal_reads_the_transition(tmp_path: Path) -> None:
     assert not judge_property("x", near, [read], {"x": last}).reason
 
 
+def test_a_goal_on_a_crystal_that_is_left_out_cannot_be_judged(tmp_path: Path) -> None:
+    """No fit will ever have it; what a fit alone has lost may come back."""
+    goal = TransitionGoal(of="transition", transition="x", within_kelvin=20)
+    for reason, judged in (("left out: becomes another", False), ("does not relax", True)):
+        solids = [
+            einstein("alpha", 0.0, 2.0, "gap/gen0"),
+            einstein("beta", 0.0, 1.5).model_copy(update={"reason": reason, "harmonic": None}),
+        ]
+        temperature_transition("x", ALPHA_BETA, solids, refuse_imaginary=True).save(
+            tmp_path / "x.json"
+        )
+        verdict = judge_property("x", goal, [property_of(goal, tmp_path / "x.json")], {})
+        assert verdict.judged == judged
+        assert reason in verdict.reason
+        assert ("cannot be judged" in verdict.reason) == (not judged)
+
+
 def test_published_values_stand_beside() -> None:
     (found,) = by_fits({"gap/gen0": 0.030})
     published = PublishedTransition(
@@ -317,6 +390,30 @@ def test_enthalpies_of_relaxations_and_volumes_agree(pressed: list[Enthalpies]) 
         assert curve.slopes is not None
         mean = (curve.slopes[:-1] + curve.slopes[1:]) / 2
         assert np.diff(curve.energy) / 10 == pytest.approx(mean, rel=4e-3)
+
+
+def test_a_crystal_of_high_pressures_has_an_equation_of_state() -> None:
+    """β-tin type from 15 GPa on: its volume at rest is not among those, its enthalpies are."""
+    settings = PressureTransition(
+        driven_by="pressure", structures=["d", "b"], pressures_gpa=[15, 22, 30], volumes=6
+    )
+    found = enthalpies(
+        "b",
+        read_structure(Path(__file__).parents[1] / "config/structures/foundation/si-beta-sn.vasp"),
+        reference_method({"method": "calculator", "potential": {"calculator": "stillinger-weber"}}),
+        settings,
+        Relaxation(fmax_ev_per_angstrom=2e-3),
+        name="reference",
+    )
+    state = found.equation_of_state
+    assert state is not None and state.extrapolated
+    assert state.volume_angstrom3_per_atom > max(
+        one.volume_angstrom3_per_atom or 0.0 for one in found.at_volumes
+    )
+    assert any("is extrapolated" in note for note in found.notes)
+    assert found.difference_mev_per_atom is not None and found.difference_mev_per_atom < 2
+    curve = found.curve_of_state()
+    assert curve is not None and curve.x.tolist() == [15, 22, 30]
 
 
 def test_diamond_gives_way_to_beta_tin(pressed: list[Enthalpies]) -> None:
@@ -396,6 +493,64 @@ def test_a_campaign_under_pressure(tmp_path: Path) -> None:
     assert relaxed["value"].tolist() == pytest.approx([18.1, 18.1], abs=0.6)
     assert relaxed.loc["reference", "value"] == pytest.approx(relaxed.loc["sw", "value"], abs=0.01)
     assert (tmp_path / "results/si/figures/transitions/beta-tin.svg").stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_a_loop_goes_on_until_the_transition_has_settled(tmp_path: Path) -> None:
+    """Small GAPs from cells under pressure: 15.3, 16.9, 17.1 GPa; Stillinger–Weber has 18.1."""
+    gap = {
+        **{"kind": "gap", "learn_from": ["rattled"], "repeats": 2},
+        "soap": {"n_sparse": 60, "n_max": 4, "l_max": 3, "cutoff_angstrom": 4.0},
+    }
+    settings = {
+        **copy.deepcopy(SILICON),
+        "seed": 2,
+        "supercells": {
+            **{"min_length_angstrom": 6.0, "min_atoms": 8, "max_atoms": 70},
+            "rattled": {
+                **{"count": 4, "std_angstrom": 0.05},
+                "volume_factors": [0.85, 0.9, 1.0, 1.03],
+            },
+        },
+        "datasets": {"test_fraction": 0.1, "min_group_to_split": 10},
+        "fits": {"gap": gap},
+        "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15, "cells": ["relaxed"]},
+        "transitions": {"press": {**PRESSED["beta-tin"], "pressures_gpa": [0, 10, 20, 30]}},
+        "loop": {
+            **{"max_generations": 5, "cells_per_structure": 4},
+            "goal": {
+                **{"rmse_thz": 9.0, "no_false_imaginary": False, "max_volume_error_percent": None},
+                "properties": {
+                    "press": {"of": "transition", "transition": "press", "within_gpa": 1.0}
+                },
+            },
+        },
+    }
+    settings["reference"]["isolated_atoms"] = False
+    del settings["structures"]["hexagonal"]
+    project = Project(tmp_path, Path(__file__).parents[1], si=settings)
+    run = project.run("results/si/tables/properties.csv", "results/si/tables/transitions.csv")
+    assert run.returncode == 0, run.stderr
+    files = sorted(project.results("si").glob("generations/gen*.json"))
+    verdicts = [GenerationVerdict.load(one) for one in files]
+    assert 2 <= len(verdicts) < 5
+    assert [one.stop for one in verdicts] == [None] * (len(verdicts) - 1) + ["goal"]
+    assert [list(one.next_cells.values()) for one in verdicts[:-1]] == [[4, 4]] * (
+        len(verdicts) - 1
+    )
+    table = pd.read_csv(project.results("si") / "tables/properties.csv")
+    assert "has no value of a generation before" in table["reason"].iloc[0]
+    changes = table["change"].iloc[1:].tolist()
+    assert changes == pytest.approx(np.diff(table["value"]))
+    assert abs(changes[-1]) <= 1 and all(abs(one) > 1 for one in changes[:-1])
+    assert (table["noise"] > 0).all()
+    # what settled is near the truth, and the mean of what stands in the table of transitions
+    assert table["value"].iloc[-1] == pytest.approx(18.1, abs=2.5)
+    found = pd.read_csv(project.results("si") / "tables/transitions.csv")
+    last = found[
+        (found["approximation"] == "enthalpy") & (found["generation"] == len(verdicts) - 1)
+    ]
+    assert last["value"].mean() == pytest.approx(table["value"].iloc[-1])
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ from phonsmith.labels.checks import LabelFailed, check_label
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.potcars import potcars_of, valence_electrons
 from phonsmith.labels.readers.vasp import read_run
+from phonsmith.labels.relaxations import relaxed
 from phonsmith.labels.vasp import VaspMethod
 from phonsmith.labels.vasp.inputs import (
     born_tags,
@@ -87,7 +88,7 @@ def recorded_method(
     data: Path, tmp_path: Path, failure: object = "", attempt: int = 1, **settings: object
 ) -> VaspMethod:
     command = f"{sys.executable} {STAND_IN} {data} {failure}"
-    reference = vasp(**RECORDED, **{"command": command, **settings})
+    reference = vasp(**{**RECORDED, "command": command, **settings})
     return VaspMethod(reference, None, Allocation(1, tmp_path / "work", attempt))
 
 
@@ -385,6 +386,20 @@ def test_every_good_recorded_run_is_accepted(tin: Path, tmp_path: Path) -> None:
     atom = method.isolated_atom("Sn")
     assert atom is not None and atom.info[ENERGY] == pytest.approx(-0.33074971)
     assert atom.info["kind"] == "isolated_atom" and atom.info["code"] == "VASP"
+
+
+def test_a_relaxation_that_has_ended_needs_no_vasp_again(tin: Path, tmp_path: Path) -> None:
+    """From the store, by a command that gives nothing; asked for with the volume kept or not."""
+    (run,) = tin.glob("tight_relax_1_mp-117_1.0_*")
+    store, settings = LabelStore(tmp_path / "store"), Relaxation(fmax_ev_per_angstrom=1e-3)
+    method = recorded_method(tin, tmp_path)
+    first = relaxed(poscar(run), method, settings, store=store)
+    without = recorded_method(tin, tmp_path, command="false")
+    for load in (FREE, Load(fixed_volume=True)):  # `volume: fixed` makes them the same
+        again = relaxed(poscar(run), without, settings, load, store)
+        assert np.array_equal(again.atoms.positions, first.atoms.positions)
+        assert again.energy_ev == first.energy_ev
+    assert recorded_method(tin, tmp_path, volume="relaxed").load_of(FREE) == FREE
 
 
 def test_labels_come_back_in_the_order_of_the_cell() -> None:

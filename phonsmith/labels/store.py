@@ -16,6 +16,9 @@ from phonsmith.files import read_json, replacing, write_json
 from phonsmith.labels.checks import labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
 
+UNREADABLE = (TypeError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What reading a file may raise that is missing, cut off or damaged."""
+
 
 class LabelStore:
     """Labels in files named by a hash of the cell and of the method's fingerprint.
@@ -61,7 +64,7 @@ class LabelStore:
                     data.get("stress"),
                     provenance=Provenance(**made) if made else None,
                 )
-        except (TypeError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except UNREADABLE:
             return None
 
     def put(self, key: str, label: Atoms) -> None:

@@ -184,8 +184,7 @@ class VaspMethod:
         LabelFailed
             One of the runs fails or does not converge, or the second still strains the lattice.
         """
-        if self.reference.volume == "fixed":
-            load = Load(fixed_volume=True)
+        load = self.load_of(load)
         tags = relaxation_tags(self.reference, self.structure, settings, load)
         steps, last = 0, atoms
         with run_folder(self.allocation.work, KEEP, SAID) as folder:
@@ -208,6 +207,10 @@ class VaspMethod:
             fmax_ev_per_angstrom=_largest_force(done.frame, load),
             energy_ev=float(done.frame.info[ENERGY]),
         )
+
+    def load_of(self, load: Load) -> Load:
+        """The load of a relaxation: the settings may keep the volume of all crystals."""
+        return Load(fixed_volume=True) if self.reference.volume == "fixed" else load
 
     def isolated_atom(self, element: str) -> Atoms | None:
         """The atom in a box, spin-polarised, from the moment of its ground state on (Hund)."""

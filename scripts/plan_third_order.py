@@ -1,0 +1,26 @@
+"""How many cells third-order force constants ask for, and one of them for each crystal."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.applications import ThirdOrder
+    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.files import write_json
+    from phonsmith.seeds import seed_for
+    from phonsmith.third_order import cells_to_come
+
+    params = snakemake.params
+    settings = ThirdOrder.model_validate(params.third_order)
+    cells, counts = [], {}
+    for structure, path in zip(params.structures, snakemake.input.crystals, strict=True):
+        if structure not in params.conducting:
+            continue
+        (crystal,) = read_frames(params.relaxed.get(structure, [path])[0])
+        seed = seed_for(params.seed, structure, 0, 0)
+        cell, count, problem = cells_to_come(crystal, settings, seed, params.mesh_of)
+        counts[structure] = {"count": count, "problem": problem}
+        if cell is not None:
+            cell.info.update(structure=structure, kind="displaced")
+            cells.append(cell)
+    write_frames(snakemake.output.cells, cells)
+    write_json(snakemake.output.counts, counts)

@@ -1,0 +1,176 @@
+"""Relaxations that are kept: jobs that are killed, entries that are damaged, what a key holds."""
+
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from test_thermodynamics import crystal
+
+from phonsmith.applications import Pressing, Thermodynamics
+from phonsmith.labels import LabelStore
+from phonsmith.labels.calculator import CalculatorMethod
+from phonsmith.labels.relaxations import relaxed
+from phonsmith.references import CalculatorReference
+from phonsmith.relaxation import FREE, Load, RelaxationResult, reference_crystal
+from phonsmith.settings import Relaxation
+from phonsmith.thermodynamics import Result as Warmed
+from phonsmith.thermodynamics import thermodynamics
+from phonsmith.transitions import Enthalpies, enthalpies
+
+PRESSING = Pressing(pressures_gpa=[0, 2, 5], volumes=6)
+SETTINGS = Relaxation(fmax_ev_per_angstrom=1e-3)
+
+
+class Counting(CalculatorMethod):
+    """Stillinger–Weber that writes down each relaxation, and has its process killed at one."""
+
+    def __init__(self, log: Path, killed_at: int = 0) -> None:
+        potential = {"calculator": "stillinger-weber"}
+        super().__init__(
+            CalculatorReference.model_validate({"method": "calculator", "potential": potential})
+        )
+        self.log, self.killed_at = log, killed_at
+
+    @property
+    def calls(self) -> int:
+        return len(self.log.read_text().splitlines()) if self.log.exists() else 0
+
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
+        if self.calls + 1 == self.killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = super().relax(atoms, settings, load)
+        with self.log.open("a") as stream:
+            stream.write(f"{load}\n")
+        return result
+
+
+def silicon() -> Atoms:
+    atoms = bulk("Si", cubic=True)
+    atoms.rattle(0.02, seed=1)
+    return atoms
+
+
+def pressed(method: Counting, store: LabelStore | None) -> Enthalpies:
+    atoms = bulk("Si", a=5.5)
+    return enthalpies("si", atoms, method, PRESSING, SETTINGS, name="reference", store=store)
+
+
+def test_a_killed_job_has_its_relaxations_again(tmp_path: Path) -> None:
+    """Seven of nine had ended when the job was killed: two are left, and all is as undisturbed."""
+    undisturbed = Counting(tmp_path / "undisturbed")
+    expected = pressed(undisturbed, None)
+    assert undisturbed.calls == PRESSING.relaxations == 9
+    assert not expected.notes and expected.equation_of_state
+    store, log = LabelStore(tmp_path / "store"), tmp_path / "log"
+    job = multiprocessing.get_context("fork").Process(
+        target=pressed, args=(Counting(log, killed_at=8), store)
+    )
+    job.start()
+    job.join()
+    assert job.exitcode == -signal.SIGKILL
+    again = Counting(log)
+    assert again.calls == 7
+    assert pressed(again, store) == expected
+    assert again.calls == 9
+    assert pressed(again, store) == expected
+    assert again.calls == 9
+    assert not list(store.folder.rglob(".part-*"))
+
+
+def test_thermodynamics_goes_on_where_it_was_killed(repository: Path, tmp_path: Path) -> None:
+    """Killed at the fifth of its relaxations; as many in all as the settings tell the plan."""
+    settings = Thermodynamics(
+        volumes=5, max_temperature_kelvin=300, mesh_length_angstrom=15, imaginary="report"
+    )
+    store, log = LabelStore(tmp_path / "store"), tmp_path / "log"
+
+    def warmed(method: Counting) -> Warmed:
+        one = crystal(repository / "config/structures/silicon", "mp-149")
+        one = replace(one, method=method, store=store)
+        return thermodynamics(one, settings, method="reference", tolerance_thz=0.1)
+
+    job = multiprocessing.get_context("fork").Process(
+        target=warmed, args=(Counting(log, killed_at=5),)
+    )
+    job.start()
+    job.join()
+    assert job.exitcode == -signal.SIGKILL
+    again = Counting(log)
+    assert again.calls == 4
+    first = warmed(again)
+    assert not first.reason and len(first.volumes) == 5
+    assert again.calls == settings.relaxations == 7
+    labels = list(store.folder.glob("??/*.npz"))
+    assert len(labels) == settings.vibrations  # one displaced cell of diamond, each time
+    assert warmed(again) == first
+    assert again.calls == 7
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed", "empty", "of another crystal"])
+def test_a_damaged_entry_is_not_trusted(tmp_path: Path, damage: str) -> None:
+    store, method = LabelStore(tmp_path / "store"), Counting(tmp_path / "log")
+    first = relaxed(silicon(), method, SETTINGS, store=store)
+    assert first.converged and first.steps > 1
+    (path,) = (store.folder / "relaxations").rglob("*.npz")
+    content = bytearray(path.read_bytes())
+    if damage == "changed":  # one bit of a coordinate
+        at = content.find(np.asarray(first.atoms.positions[3]).tobytes())
+        assert at > 0
+        content[at] ^= 1
+    if damage == "of another crystal":
+        relaxed(bulk("Si"), method, SETTINGS, store=store)
+        (other,) = set((store.folder / "relaxations").rglob("*.npz")) - {path}
+        content = bytearray(other.read_bytes())
+    path.write_bytes({"cut off": content[:-60], "empty": b""}.get(damage, content))
+    before = method.calls
+    again = relaxed(silicon(), method, SETTINGS, store=store)
+    assert method.calls == before + 1
+    third = relaxed(silicon(), method, SETTINGS, store=store)
+    assert method.calls == before + 1  # the damaged one was replaced
+    for one in (again, third):
+        assert np.array_equal(one.atoms.positions, first.atoms.positions)
+        assert np.array_equal(one.atoms.cell[:], first.atoms.cell[:])
+        assert (one.energy_ev, one.steps) == (first.energy_ev, first.steps)
+        assert one.fmax_ev_per_angstrom == first.fmax_ev_per_angstrom
+
+
+def test_another_question_is_another_relaxation(tmp_path: Path) -> None:
+    store, method = LabelStore(tmp_path / "store"), Counting(tmp_path / "log")
+    given = silicon()
+    moved = given.copy()
+    moved.positions[0, 0] += 1e-9
+    finer = SETTINGS.model_copy(update={"fmax_ev_per_angstrom": 1e-4})
+    questions = [
+        (given, SETTINGS, FREE),
+        (given, SETTINGS, Load(pressure_gpa=1.0)),
+        (given, SETTINGS, Load(fixed_volume=True)),
+        (given, finer, FREE),
+        (moved, SETTINGS, FREE),
+    ]
+    for number, (atoms, settings, load) in enumerate(questions, start=1):
+        relaxed(atoms, method, settings, load, store)
+        assert method.calls == number
+    # what judges a crystal afterwards changes nothing
+    relaxed(given, method, SETTINGS.model_copy(update={"symprec_angstrom": 0.1}), FREE, store)
+    assert method.calls == len(questions)
+
+
+def test_what_has_not_converged_is_tried_again(tmp_path: Path) -> None:
+    store, method = LabelStore(tmp_path / "store"), Counting(tmp_path / "log")
+    short = SETTINGS.model_copy(update={"max_steps": 1})
+    for number in (1, 2):
+        assert not relaxed(silicon(), method, short, store=store).converged
+        assert method.calls == number
+
+
+def test_the_reference_crystal_comes_from_the_store(tmp_path: Path) -> None:
+    store, method = LabelStore(tmp_path / "store"), Counting(tmp_path / "log")
+    found = [reference_crystal("si", silicon(), method, SETTINGS, store=store)[0] for _ in range(2)]
+    assert method.calls == 1
+    assert np.array_equal(found[0].positions, found[1].positions)
