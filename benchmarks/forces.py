@@ -2,7 +2,8 @@
 
 The same potential on the same cells: those for the phonons of the silicon allotropes, and those
 for third-order force constants of diamond. Plain means what one would write: one process, one
-calculator, cell after cell. Both find the cells by symmetry; the forces have to agree.
+calculator, cell after cell. Both find the cells by symmetry; the forces have to agree. Each way is
+timed in this process, and once more as a program of its own, imports and all.
 
     python benchmarks/forces.py results/si-demo/fits/gap/gen0/potential.json OUT.csv
 
@@ -11,6 +12,9 @@ Without a fit: the Stillinger-Weber potential. Run it on a quiet machine; it use
 
 import argparse
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from ase import Atoms  # noqa: E402
 
 from phonsmith.applications import ThirdOrder  # noqa: E402
 from phonsmith.calculators import evaluate, load_potential, make_calculator  # noqa: E402
+from phonsmith.extxyz import read_frames, write_frames  # noqa: E402
 from phonsmith.settings import Displaced, PotentialSource, Supercells  # noqa: E402
 from phonsmith.structures import read_structure  # noqa: E402
 from phonsmith.supercells import displaced_cells, make_phonopy, supercell_matrix  # noqa: E402
@@ -54,13 +59,36 @@ def plain(cells: list[Atoms], source: PotentialSource) -> list[np.ndarray]:
     return forces
 
 
+def as_program(way: str, cells: list[Atoms], source: PotentialSource, processes: int) -> float:
+    """Seconds of a Python that starts, imports, reads the cells and computes their forces."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cells.extxyz"
+        write_frames(path, cells)
+        command = [sys.executable, __file__, "--processes", str(processes), "--way", way]
+        started = time.perf_counter()
+        subprocess.run(
+            [*command, "--cells", str(path), "--source", source.model_dump_json()], check=True
+        )
+        return time.perf_counter() - started
+
+
 def main() -> None:
     """Measure both ways on both sets of cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("potential", nargs="?", type=Path)
     parser.add_argument("out", nargs="?", type=Path)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    for inner in ("--way", "--cells", "--source"):  # of the programs that it starts
+        parser.add_argument(inner, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.way:
+        source = PotentialSource.model_validate_json(options.source)
+        frames = read_frames(options.cells)
+        if options.way == "plain":
+            plain(frames, source)
+        else:
+            evaluate(frames, source, options.processes)
+        return
     source = (
         load_potential(options.potential).source
         if options.potential
@@ -80,6 +108,9 @@ def main() -> None:
         done = time.perf_counter()
         worst = max(float(np.abs(a - b.forces).max()) for a, b in zip(theirs, ours, strict=True))
         assert worst < 1e-6, worst
+        whole = {
+            way: as_program(way, cells, source, options.processes) for way in ("plain", "phonsmith")
+        }
         rows.append(
             {
                 "cells_of": name,
@@ -90,6 +121,8 @@ def main() -> None:
                 "plain_s": between - started,
                 "phonsmith_s": done - between,
                 "ratio": (between - started) / (done - between),
+                **{f"{way}_program_s": seconds for way, seconds in whole.items()},
+                "ratio_of_programs": whole["plain"] / whole["phonsmith"],
             }
         )
     table = pd.DataFrame(rows)

@@ -282,6 +282,11 @@ class Conductivity(Model):
         description="Temperature of the cumulative conductivity and of the comparison mode by "
         "mode; by default the first of `temperatures_kelvin`.",
     )
+    all_generations: bool = Field(
+        False,
+        description="With a loop: for the fits of every generation, not of the accepted one alone; "
+        "the crystals of the goal's properties always are.",
+    )
     published: list[PublishedConductivity] = Field(
         default_factory=list, description="Published values to print and draw beside."
     )

@@ -190,8 +190,8 @@ def compare_spectra(reference: Spectrum, fit: Spectrum, tolerance_thz: float) ->
         max_deviation_thz=float(np.abs(difference).max()),
         rmse_gamma_thz=float(resolved[points["Γ"]]) if "Γ" in points else None,
         dos_distance=dos_distance(reference, fit),
-        minimum_frequency_reference_thz=_minimum(reference),
-        minimum_frequency_fit_thz=_minimum(fit),
+        minimum_frequency_reference_thz=reference.minimum_thz,
+        minimum_frequency_fit_thz=fit.minimum_thz,
         imaginary_reference=_imaginary(reference, tolerance_thz),
         imaginary_fit=_imaginary(fit, tolerance_thz),
         volume_error_percent=100 * (fit.volume_angstrom3 / reference.volume_angstrom3 - 1),
@@ -217,10 +217,6 @@ def dos_distance(one: Spectrum, other: Spectrum) -> float:
     for row, start, x in zip(total, starts, (one, other), strict=True):
         row[start - min(starts) : start - min(starts) + len(x.dos)] = x.dos
     return float(np.abs(total[0] - total[1]).sum() * DOS_PITCH_THZ / (3 * one.natom))
-
-
-def _minimum(spectrum: Spectrum) -> float:
-    return float(min(spectrum.frequencies_thz.min(), spectrum.mesh_frequencies_thz.min()))
 
 
 def _imaginary(spectrum: Spectrum, tolerance: float) -> int:
@@ -287,7 +283,7 @@ def cell_result(
         return CellResult(
             cell=cell,
             volume_error_percent=volume_error_percent,
-            minimum_frequency_reference_thz=_minimum(reference),
+            minimum_frequency_reference_thz=reference.minimum_thz,
             imaginary_reference=_imaginary(reference, tolerance_thz),
             symmetry_kept=symmetry_kept,
             reason=reason,

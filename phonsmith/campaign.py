@@ -277,6 +277,16 @@ class Campaign(Model):
             if name not in self.structures:
                 raise ValueError(f"supercells.multiples: there is no structure '{name}'")
 
+    @property
+    def conducting_in_loop(self) -> list[str]:
+        """Those of them for which it is computed with the fits of every generation."""
+        if self.loop is None or self.conductivity is None:
+            return []
+        goals = self.loop.goal.properties.values()
+        asked = {goal.structure for goal in goals if goal.of == "conductivity"}
+        everyone = self.conductivity.all_generations
+        return [one for one in self.conducting if everyone or one in asked]
+
     def _check_conductivity(self) -> None:
         if self.conductivity is None:
             return

@@ -658,9 +658,7 @@ class _Planner:
         if campaign.loop is None:
             return set()
         goals = campaign.loop.goal.properties.values()
-        found: set[tuple[str, ...]] = {
-            ("third order", goal.structure) for goal in goals if goal.of == "conductivity"
-        }
+        found: set[tuple[str, ...]] = {("third order", one) for one in campaign.conducting_in_loop}
         in_goal = {goal.transition for goal in goals if goal.of == "transition"}
         for key, transition in campaign.transitions.items():
             if not (transition.all_generations or key in in_goal):

@@ -86,6 +86,11 @@ class Spectrum:
     volume_angstrom3: float
     natom: int
 
+    @property
+    def minimum_thz(self) -> float:
+        """The lowest frequency on the path and the mesh."""
+        return float(min(self.frequencies_thz.min(), self.mesh_frequencies_thz.min()))
+
     def segments(self) -> Iterator[Segment]:
         """The segments of the path in their order."""
         first = 0

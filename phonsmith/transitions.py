@@ -457,6 +457,9 @@ class Result(Record):
     comparisons: list[Comparison] = Field(default_factory=list)
     left_out: dict[str, str] = Field(default_factory=dict)
     """Crystals that could not be compared, all in all or in one approximation, and why."""
+    minimum_frequencies_thz: dict[str, float] = Field(default_factory=dict)
+    """Lowest phonon frequency of crystals without pressure, where it is known; negative: imaginary.
+    """
 
     @property
     def unit(self) -> Literal["K", "GPa"]:
@@ -547,6 +550,9 @@ def temperature_transition(
         atoms_per_formula_unit=count,
         comparisons=compared,
         left_out=lost,
+        minimum_frequencies_thz={
+            one.structure: one.harmonic.minimum_frequency_thz for one in found if one.harmonic
+        },
     )
 
 
@@ -624,8 +630,14 @@ def pressure_transition(
     settings: PressureTransition,
     found: Sequence[Enthalpies],
     thermal: Sequence["ThermodynamicsResult"] = (),
+    *,
+    minimum_frequencies_thz: Mapping[str, float] | None = None,
+    tolerance_thz: float = 0.1,
 ) -> Result:
     """Crossings of enthalpies, by relaxation and by equation of state, and of Gibbs energies.
+
+    An enthalpy says nothing of dynamical stability: where the lowest phonon frequency of a crystal
+    without pressure is known to be below minus the tolerance, that is noted beside.
 
     Raises
     ------
@@ -634,9 +646,14 @@ def pressure_transition(
     """
     formula, count = _same_formula(transition, found)
     static = {one.structure: one.at_rest for one in found if one.at_rest is not None}
-    notes = {
-        one.structure: f"{one.structure}: {'; '.join(one.notes)}" for one in found if one.notes
+    lowest = minimum_frequencies_thz or {}
+    unstable = {
+        name: f"imaginary modes at zero pressure, down to {frequency:.2f} THz"
+        for name, frequency in lowest.items()
+        if frequency < -tolerance_thz
     }
+    told = {one.structure: [*one.notes, *_of(unstable, one.structure)] for one in found}
+    notes = {name: f"{name}: {'; '.join(words)}" for name, words in told.items() if words}
     curves = {one.structure: one.curve() for one in found if not one.reason}
     states = {one.structure: curve for one in found if (curve := one.curve_of_state()) is not None}
     compared: list[Comparison] = []
@@ -652,7 +669,7 @@ def pressure_transition(
         if one.reason:
             _leave_out(lost, one, f"Gibbs energies: {one.reason}")
     for temperature in settings.temperatures_kelvin:
-        compared += _gibbs(thermal, temperature, lost)
+        compared += _gibbs(thermal, temperature, lost, unstable)
     return Result(
         transition=transition,
         driven_by="pressure",
@@ -662,11 +679,19 @@ def pressure_transition(
         atoms_per_formula_unit=count,
         comparisons=compared,
         left_out=lost,
+        minimum_frequencies_thz=dict(lowest),
     )
 
 
+def _of(words: Mapping[str, str], name: str) -> list[str]:
+    return [words[name]] if name in words else []
+
+
 def _gibbs(
-    thermal: Sequence["ThermodynamicsResult"], temperature: float, lost: dict[str, str]
+    thermal: Sequence["ThermodynamicsResult"],
+    temperature: float,
+    lost: dict[str, str],
+    unstable: Mapping[str, str],
 ) -> list[Comparison]:
     """G(p) at a temperature; crystals that have it at fewer than two pressures are ``lost``."""
     curves, notes = {}, {}
@@ -679,14 +704,15 @@ def _gibbs(
                 at = int(np.argmax(near))
                 volume = state.volume_angstrom3_per_atom[at]
                 points.append((state.pressure_gpa, state.gibbs_ev_per_atom[at], volume * GPa))
-        if one.notes:
-            notes[one.structure] = f"{one.structure}: {'; '.join(one.notes)}"
+        told = [*one.notes, *_of(unstable, one.structure)]
+        if told:
+            notes[one.structure] = f"{one.structure}: {'; '.join(told)}"
         if len(points) > 1:
             static |= _static(one)
             curves[one.structure] = Curve(*np.array(sorted(points)).T)
         elif not one.reason:
-            told = "".join(f"; {note}" for note in one.notes)
-            why = f"reached at {len(points)} pressures, two are needed{told}"
+            why = f"reached at {len(points)} pressures, two are needed"
+            why += "".join(f"; {note}" for note in one.notes)
             _leave_out(lost, one, f"Gibbs energies at {temperature:g} K: {why}")
     empty = Comparison(
         first="", second="", approximation="quasi-harmonic", temperature_k=temperature
@@ -705,7 +731,8 @@ def transitions_table(
     ``groups`` holds fits by the first of their repeats. Columns: campaign, transition, driven_by,
     first, second, approximation, pressure_gpa, temperature_k, method, fit, generation, value,
     unit, low, high (the bracket), lower_above (which crystal), stable, static_mev_per_atom and
-    static_mev_per_formula_unit (second minus first, at rest), static_spread_mev_per_atom
+    static_mev_per_formula_unit (second minus first, at rest), minimum_frequency_first_thz and
+    minimum_frequency_second_thz (of phonons without pressure), static_spread_mev_per_atom
     (standard deviation over the repeats of the fit), shift_per_mev_per_atom (how far the
     transition moves when the difference moves by 1 meV/atom), uncertainty (one standard
     deviation), uncertainty_from, change (since the generation before), significant (whether it is
@@ -745,6 +772,8 @@ _COLUMNS = [
     "stable",
     "static_mev_per_atom",
     "static_mev_per_formula_unit",
+    "minimum_frequency_first_thz",
+    "minimum_frequency_second_thz",
     "static_spread_mev_per_atom",
     "shift_per_mev_per_atom",
     "uncertainty",
@@ -781,6 +810,8 @@ def _rows(campaign: str, result: Result) -> list[dict[str, object]]:
             **{key: getattr(one, key) for key in _SAME if key != "transition"},
             "static_mev_per_atom": static,
             "static_mev_per_formula_unit": units,
+            "minimum_frequency_first_thz": result.minimum_frequencies_thz.get(one.first),
+            "minimum_frequency_second_thz": result.minimum_frequencies_thz.get(one.second),
             "answer": one.reason or one.answer,
             "notes": "; ".join(one.notes),
         }
@@ -908,6 +939,8 @@ def _in_words(row: Mapping[Any, Any]) -> str:
     kelvin, pressure = row["temperature_k"], row["pressure_gpa"]
     if not pd.isna(kelvin):
         return f"{row['approximation']}, {kelvin:g} K"
+    if pd.isna(row["approximation"]):
+        return ""
     if pd.isna(pressure) or not pressure:
         return str(row["approximation"])
     return f"{row['approximation']}, {pressure:g} GPa"

@@ -249,6 +249,15 @@ def methods_of(name):
     return fits if settings.recorded else ["reference", *fits]
 
 
+def methods_before(name):
+    """The trained fits of all generations before the accepted one."""
+    return [
+        f"{fit}/gen{generation}"
+        for generation in range(accepted_generation(name))
+        for fit in campaign(name).trained
+    ]
+
+
 ABOUT = {
     "temperature": "free energies relative to the first crystal.",
     "pressure": "enthalpies relative to the first crystal.",
@@ -317,7 +326,7 @@ def application_figures(name):
         figures += [
             [
                 f"conductivity/{one}",
-                f"{one}: thermal conductivity against temperature.",
+                f"{one}: thermal conductivity, the mean and along directions.",
             ],
             [
                 f"conductivity/{one}.cumulative",
@@ -325,6 +334,14 @@ def application_figures(name):
                 "relaxation-time approximation for the paths.",
             ],
         ]
+        if one in settings.conducting_in_loop:
+            figures += [
+                [
+                    f"conductivity/generations/{one}",
+                    f"{one}: thermal conductivity against the generation of the fits, mean and "
+                    "standard deviation over repeats.",
+                ]
+            ]
     if settling(name):
         figures += [["properties", "Properties of the goal against generation."]]
     return figures

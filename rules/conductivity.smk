@@ -157,10 +157,10 @@ rule conductivity:
 rule conductivity_tables:
     """Conductivities, their errors, their convergence, and what they cost in labels."""
     input:
-        results=conductivities("kappa0.json"),
-        modes=conductivities("kappa0.npz"),
+        results=conductivities_so_far("kappa0.json"),
+        modes=conductivities_so_far("kappa0.npz"),
         converging=conductivities_of_meshes,
-        records=conductivities("third_order.json"),
+        records=conductivities_so_far("third_order.json"),
     output:
         conductivity="results/{campaign}/tables/conductivity.csv",
         overview="results/{campaign}/tables/conductivity_overview.csv",
@@ -206,3 +206,28 @@ rule draw_conductivity:
         "({wildcards.format})"
     script:
         "../scripts/draw_conductivity.py"
+
+
+rule draw_conductivity_generations:
+    """κ of one crystal against the generation of the fits."""
+    input:
+        "results/{campaign}/tables/conductivity.csv",
+    output:
+        "results/{campaign}/figures/conductivity/generations/{structure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/conductivity/generations/{structure}.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        labels=fit_labels,
+        groups=lambda wildcards: campaign(wildcards.campaign).groups,
+        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        conductivity=setting("conductivity", exclude=CONDUCTIVITY_EFFORT),
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing the conductivity of {wildcards.structure} against "
+        "generations ({wildcards.format})"
+    script:
+        "../scripts/draw_conductivity_generations.py"

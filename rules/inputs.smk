@@ -72,13 +72,18 @@ def unless_recorded(value_of):
 
 
 def cells_made(wildcards):
-    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits learn from them."""
+    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits learn from them.
+
+    Of one crystal, or for a plan of all.
+    """
     rattled = "rattled" in look_up(wildcards, "supercells/kinds")
     without = {"multiples"} if rattled else {"multiples", "rattled"}
     cells = setting("supercells", exclude=without)(wildcards)
     cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
-    own = look_up(wildcards, "supercells/multiples").get(wildcards.structure)
-    return {**cells, "multiples": {wildcards.structure: list(own)}} if own else cells
+    named = look_up(wildcards, "supercells/multiples")
+    asked = [wildcards.structure] if hasattr(wildcards, "structure") else named
+    multiples = {name: list(named[name]) for name in asked if name in named}
+    return {**cells, "multiples": multiples} if multiples else cells
 
 
 # --- labels --------------------------------------------------------------------------------
@@ -739,7 +744,13 @@ def method_physics(wildcards):
 
 CONDUCTIVITY = "results/{campaign}/conductivity/{method}/{structure}/{file}"
 CONDUCTIVITY_EFFORT = {"memory_mb", "runtime_minutes"}
-CONDUCTIVITY_TABLES = {"structures", "convergence", "published", "directions"}
+CONDUCTIVITY_TABLES = {
+    "structures",
+    "convergence",
+    "published",
+    "directions",
+    "all_generations",
+}
 
 
 def conductivity_effort(key):
@@ -820,6 +831,22 @@ def conductivities(file):
     return of
 
 
+def conductivities_so_far(file):
+    """The same with the generations before, for crystals that are computed with all of them."""
+
+    def of(wildcards):
+        before = expand(
+            CONDUCTIVITY,
+            campaign=wildcards.campaign,
+            method=methods_before(wildcards.campaign),
+            structure=campaign(wildcards.campaign).conducting_in_loop,
+            file=file,
+        )
+        return conductivities(file)(wildcards) + before
+
+    return of
+
+
 def conductivities_of_meshes(wildcards):
     """The results on the meshes of the table of convergence."""
     meshes = campaign(wildcards.campaign).conductivity.convergence
@@ -896,16 +923,25 @@ def thermodynamics_of_transition(wildcards):
     )
 
 
+def spectra_of_transition(wildcards):
+    """Phonons without pressure of its crystals by the method, where pressure drives it."""
+    settings = campaign(wildcards.campaign)
+    cell = "reference" if is_reference(wildcards) else "relaxed"
+    if not is_pressed(wildcards) or cell not in ("reference", *settings.phonons.cells):
+        return []
+    known = set(settings.at_rest)
+    return expand(
+        "results/{campaign}/phonons/{method}/{cell}/{structure}.npz",
+        structure=[one for one in transition_of(wildcards).structures if one in known],
+        cell=cell,
+        **wildcards,
+    )
+
+
 def transition_methods(name, transition):
     """What gives a transition: methods of applications, and fits of generations before."""
-    settings, methods = campaign(name), methods_of(name)
-    if settings.loop and settings.transitions[transition].all_generations:
-        methods += [
-            f"{fit}/gen{generation}"
-            for generation in range(accepted_generation(name))
-            for fit in settings.trained
-        ]
-    return methods
+    asked = campaign(name).transitions[transition].all_generations
+    return methods_of(name) + (methods_before(name) if asked else [])
 
 
 def without_repeats(name):

@@ -43,6 +43,7 @@ rule transition:
     input:
         enthalpies=enthalpies_of_transition,
         thermodynamics=thermodynamics_of_transition,
+        spectra=spectra_of_transition,
     output:
         "results/{campaign}/transitions/{method}/{transition}.json",
     log:
@@ -58,6 +59,7 @@ rule transition:
             not is_pressed(wildcards)
             and look_up(wildcards, "thermodynamics/imaginary") != "report"
         ),
+        tolerance_thz=setting("benchmarks/imaginary_tolerance_thz"),
         version=VERSIONS["transitions"],
     message:
         "{wildcards.campaign}: transition {wildcards.transition} with {wildcards.method}"

@@ -7,8 +7,8 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.applications import Conductivity
     from phonsmith.conductivity import KappaResult, Modes
-    from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative, method_looks
-    from phonsmith.figures.style import save_figure
+    from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
+    from phonsmith.figures.style import method_looks, save_figure
 
     params, output = snakemake.params, snakemake.output
     structure = snakemake.wildcards.structure

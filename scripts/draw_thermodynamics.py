@@ -3,7 +3,7 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.figures.style import save_figure
+    from phonsmith.figures.style import method_looks, save_figure
     from phonsmith.figures.thermodynamics import draw_equations_of_state, draw_thermal_expansion
     from phonsmith.thermodynamics import Result
 
@@ -11,6 +11,7 @@ with job(snakemake.threads, snakemake.log[0]):
         "equations_of_state": draw_equations_of_state,
         "thermal_expansion": draw_thermal_expansion,
     }[snakemake.wildcards.figure]
+    params = snakemake.params
     results = [Result.load(path) for path in snakemake.input]
-    figure = draw(results, snakemake.params.labels)
-    save_figure(figure, snakemake.output[0], snakemake.params.dpi)
+    looks = method_looks((one.method for one in results), params.labels, params.level_of_theory)
+    save_figure(draw(results, looks), snakemake.output[0], params.dpi)

@@ -4,8 +4,7 @@ from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.applications import PublishedTransition
-    from phonsmith.figures.conductivity import method_looks
-    from phonsmith.figures.style import save_figure
+    from phonsmith.figures.style import method_looks, save_figure
     from phonsmith.figures.transitions import draw_transition
     from phonsmith.transitions import Result
 

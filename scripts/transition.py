@@ -3,10 +3,13 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
     from pydantic import TypeAdapter
 
     from phonsmith import thermodynamics
     from phonsmith.applications import Transition
+    from phonsmith.spectra import Spectrum
     from phonsmith.transitions import Enthalpies, pressure_transition, temperature_transition
 
     inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.transition
@@ -18,7 +21,17 @@ with job(snakemake.threads, snakemake.log[0]):
         )
     else:
         enthalpies = [Enthalpies.load(path) for path in inputs.enthalpies]
-        result = pressure_transition(name, settings, enthalpies, thermal)
+        spectra = {Path(path).stem: Spectrum.load_if_any(path) for path in inputs.spectra}
+        result = pressure_transition(
+            name,
+            settings,
+            enthalpies,
+            thermal,
+            minimum_frequencies_thz={
+                structure: one.minimum_thz for structure, one in spectra.items() if one
+            },
+            tolerance_thz=params.tolerance_thz,
+        )
     result.save(snakemake.output[0])
     for one in result.comparisons:
         print(f"{one.first}, {one.second}, {one.approximation}: {one.reason or one.answer}")

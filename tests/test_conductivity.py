@@ -486,6 +486,25 @@ def test_structures_have_to_exist() -> None:
             Campaign.model_validate({**TINY, "conductivity": conductivity})
 
 
+def test_crystals_are_computed_in_all_generations_where_somebody_asks() -> None:
+    """By `all_generations` all of them, by the goal those it names, and none without a loop."""
+    other = {"ge": {"file": "config/structures/silicon/mp-149.vasp"}}
+    supercells = {**TINY["supercells"], "kinds": ["displaced", "rattled"]}
+    plain = {**TINY, "structures": TINY["structures"] | other, "supercells": supercells}
+    plain["fits"] = {"gap": {"kind": "gap"}}
+    loop = {"goal": {"rmse_thz": 0.1, "harmonic_only": True}}
+    asked = {"of": "conductivity", "structure": "ge", "temperature_kelvin": 300}
+    asking = {"goal": {"rmse_thz": 0.1, "properties": {"k": {**asked, "within_percent": 5}}}}
+    always = {"conductivity": {**TINY["conductivity"], "all_generations": True}}
+    for changes, expected in (
+        (always, []),
+        ({"loop": loop}, []),
+        ({"loop": asking}, ["ge"]),
+        ({"loop": loop, **always}, ["si", "ge"]),
+    ):
+        assert Campaign.model_validate({**plain, **changes}).conducting_in_loop == expected
+
+
 def test_a_property_has_to_settle() -> None:
     goal = ConductivityGoal(
         of="conductivity", structure="si", temperature_kelvin=300, within_percent=5

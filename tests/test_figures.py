@@ -10,11 +10,19 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from phonsmith import thermodynamics, transitions
+from phonsmith.applications import Conductivity, PublishedTransition
 from phonsmith.benchmarks import Benchmark, CellResult, cell_result, compare_spectra
 from phonsmith.campaign import Campaign, load_campaign
+from phonsmith.conductivity import KappaResult, Modes, Series, without_result
+from phonsmith.conductivity_tables import conductivity_table
+from phonsmith.equations_of_state import EquationOfState
 from phonsmith.figures.bands import BandsCaption, bands_of_benchmark, draw_bands
 from phonsmith.figures.cautions import cautions
+from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
+from phonsmith.figures.conductivity import draw_generations as draw_kappa_generations
 from phonsmith.figures.database import draw_database_errors
+from phonsmith.figures.generations import draw_against_generation
 from phonsmith.figures.parity import draw_parity
 from phonsmith.figures.report import FigureFiles, render_report, settings_in_words
 from phonsmith.figures.report_tables import Tables
@@ -28,11 +36,15 @@ from phonsmith.figures.rmse import (
 from phonsmith.figures.style import (
     COLOURS,
     looks,
+    method_looks,
     save_figure,
     space_group_symbol,
     special_point,
     thz,
 )
+from phonsmith.figures.thermodynamics import draw_equations_of_state, draw_thermal_expansion
+from phonsmith.figures.transitions import draw_generations as draw_transition_generations
+from phonsmith.figures.transitions import draw_transition
 from phonsmith.fits.errors import PREDICTION_COLUMNS, errors_of
 from phonsmith.spectra import Spectrum
 from phonsmith.tables import rmse_table
@@ -515,6 +527,370 @@ def test_force_errors_are_of_the_test_set_or_say_that_they_are_not():
     values, words = force_errors(trained)
     assert values["gap"] == pytest.approx(0.0035355, rel=1e-4)
     assert "training set" in words
+
+
+# --- applications ----------------------------------------------------------------------------
+
+METHODS = ["reference", "gap/gen1", "mace/gen1"]
+METHOD_LOOKS = method_looks(METHODS, {"gap": "GAP", "mace": "MACE"}, "PBE")
+MONOCLINIC = [[12.2, 0.0, 0.0], [0.0, 3.0, 0.0], [-1.4, 0.0, 5.6]]
+"""β-Ga2O3 with b along y, in Å."""
+
+
+def kappa(method: str, factor: float, temperatures: list[float]) -> KappaResult:
+    """A tensor that falls with 1/T, in two solutions that differ by a tenth."""
+    series = [
+        Series(
+            solver=solver,
+            isotopes=False,
+            non_analytical=True,
+            transport="boltzmann",
+            mesh=[3, 3, 3],
+            kappa=[
+                [300 / t * more * factor * one for one in (9, 18, 15, 0, 0, 0)]
+                for t in temperatures
+            ],
+            between_bands=None,
+        )
+        for solver, more in (("rta", 1.0), ("lbte", 1.1))
+    ]
+    return KappaResult(
+        structure="beta",
+        method=method,
+        mesh=[3, 3, 3],
+        mesh_of="primitive",
+        cell=MONOCLINIC,
+        temperatures_kelvin=temperatures,
+        lowest_frequency_thz=0.0,
+        imaginary_percent=0.0,
+        series=series,
+        reason="",
+    )
+
+
+def conductivity(temperatures: list[float], **changes) -> Conductivity:
+    published = {"label": "experiment", "source": "x", "structure": "beta"}
+    points = [({}, 13.0), ({"direction": [0, 1, 0]}, 21.0)]
+    return Conductivity.model_validate(
+        {
+            "temperatures_kelvin": temperatures,
+            "directions": [[1, 0, 0], [0, 1, 0]],
+            "solvers": ["rta", "lbte"],
+            "published": [
+                {**published, **more, "temperature_kelvin": 300, "kappa_w_per_m_k": value}
+                for more, value in points
+            ],
+            **changes,
+        }
+    )
+
+
+def drawn_kappa(settings: Conductivity) -> Figure:
+    """κ of the reference and of GAP; MACE has none."""
+    results = [
+        kappa("reference", 1.0, settings.temperatures_kelvin),
+        kappa("gap/gen1", 0.5, settings.temperatures_kelvin),
+        without_result("beta", "mace/gen1", settings, "imaginary"),
+    ]
+    values = conductivity_table("c", results, settings)
+    return draw_conductivity(values, METHOD_LOOKS, settings, "beta")
+
+
+def lines_of(axes) -> dict[str, np.ndarray]:
+    """Points by label."""
+    return {line.get_label(): line.get_xydata() for line in axes.lines}
+
+
+def seen(line) -> bool:
+    """Whether a line with a single point can be seen."""
+    return line.get_marker() not in ("", "None", None) and line.get_markersize() > 2
+
+
+def test_conductivity_has_a_panel_for_each_direction():
+    figure = drawn_kappa(conductivity([300.0, 600.0]))
+    panels = [axes for axes in figure.axes if axes.axison]
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert titles == ["mean", "[100]", "formula of\nErtural 2025", "[010]"]
+    mean, along_a, _, along_b = (lines_of(axes) for axes in panels)
+    assert mean["reference: PBE, relaxation time"] == pytest.approx(np.array([[300, 14], [600, 7]]))
+    assert mean["GAP, direct solution"] == pytest.approx(np.array([[300, 7.7], [600, 3.85]]))
+    assert along_a["GAP, relaxation time"][:, 1] == pytest.approx([4.5, 2.25])
+    assert along_b["reference: PBE, relaxation time"][:, 1] == pytest.approx([18, 9])
+    assert mean["experiment"] == pytest.approx(np.array([[300, 13]]))
+    assert along_b["experiment"] == pytest.approx(np.array([[300, 21]]))
+    assert "experiment" not in along_a
+    assert len({axes.get_ylim() for axes in panels}) == 1
+    low, high = panels[0].get_ylim()
+    assert low <= 2.25 and high >= 21 and len(panels[0].get_yticks()) >= 2
+    assert panels[0].get_ylabel() == "Thermal conductivity (W/mK)"
+    assert panels[-1].get_xlabel() == "Temperature (K)"
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(words) == len(set(words)) == 5
+    assert "no result: MACE" in texts(figure)
+
+
+def test_conductivity_of_one_temperature_stands_side_by_side():
+    figure = drawn_kappa(conductivity([300.0]))
+    (axes,) = figure.axes
+    names = [text.get_text() for text in axes.get_xticklabels()]
+    assert names == ["mean", "[100]", "formula of\nErtural 2025", "[010]"]
+    assert axes.get_ylabel() == "Thermal conductivity at 300 K (W/mK)"
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 21
+    found = lines_of(axes)
+    reference = found["reference: PBE, relaxation time"]
+    assert reference[[0, 1, 3], 1] == pytest.approx([14, 9, 18])
+    # every value has a place of its own, within the group of its component
+    named = [line for line in axes.lines if not line.get_label().startswith("_")]
+    points = np.concatenate([line.get_xydata() for line in named])
+    assert len(np.unique(points[:, 0].round(6))) == len(points) == 4 * 4 + 2
+    assert np.round(reference[:, 0]).tolist() == [0, 1, 2, 3]
+    published = np.array([line.get_xydata()[0] for line in axes.lines if "exp" in line.get_label()])
+    assert published[:, 1].tolist() == [13, 21]
+    assert np.round(published[:, 0]).tolist() == [0, 3]
+    assert all(seen(line) for line in named)
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(words) == len(set(words)) == 5
+
+
+def test_conductivity_without_any_result_says_so():
+    settings = conductivity([300.0], published=[])
+    lost = [without_result("beta", one, settings, "imaginary") for one in METHODS]
+    figure = draw_conductivity(conductivity_table("c", lost, settings), METHOD_LOOKS, settings, "b")
+    assert "no result: reference: PBE, GAP, MACE" in texts(figure).replace("\n", " ")
+    figure = draw_cumulative(dict.fromkeys(METHODS), METHOD_LOOKS, 300)
+    assert "no result: reference: PBE, GAP, MACE" in texts(figure).replace("\n", " ")
+
+
+def test_cumulative_conductivity_is_drawn_in_nanometres():
+    paths, frequencies = np.geomspace(1, 1e4, 50), np.linspace(0, 15, 50)
+    heat = np.linspace(0, 100, 50)
+    one = Modes(
+        kappa=np.ones((2, 3)),
+        frequencies=np.ones((2, 3)),
+        mean_free_path=np.ones((2, 3)),
+        curve_frequencies=frequencies,
+        by_frequency=heat,
+        curve_paths=paths,
+        by_path=heat,
+    )
+    figure = draw_cumulative(
+        {"reference": one, "gap/gen1": None, "mace/gen1": None}, METHOD_LOOKS, 300
+    )
+    left, right = figure.axes
+    assert left.lines[0].get_xydata() == pytest.approx(np.stack([frequencies, heat], axis=1))
+    assert right.lines[0].get_xydata() == pytest.approx(np.stack([paths / 10, heat], axis=1))
+    assert left.get_xlabel() == "Frequency (THz)" and right.get_xlabel() == "Mean free path (nm)"
+    assert "300 K (W/mK)" in left.get_ylabel()
+    assert right.get_xlim()[1] == pytest.approx(1000)
+    assert "no result: GAP, MACE" in texts(figure)
+
+
+def against_generation(values: dict[tuple[str, float], float]) -> Figure:
+    rows = pd.DataFrame([(*key, one) for key, one in values.items()])
+    rows.columns = ["fit", "generation", "value"]
+    repeats = {"gap": ["gap", "gap-r2", "gap-r3"]}
+    return draw_against_generation(rows, LOOKS, repeats, "PBE", "κ at 300 K (W/mK)")
+
+
+def test_what_only_some_repeats_have_is_told_beside_the_generation():
+    nan = float("nan")
+    values = {("reference", nan): 20.0}
+    for generation, repeats in enumerate([(10, 12, 14), (nan, 15, 17), (nan, nan, nan)]):
+        for fit, value in zip(("gap", "gap-r2", "gap-r3"), repeats, strict=True):
+            values[fit, generation] = value
+    figure = against_generation(values)
+    (axes,) = figure.axes
+    assert axes.lines[0].get_ydata() == pytest.approx([20, 20])
+    assert [text.get_text() for text in axes.texts] == ["2 of 3", "0 of 3"]
+    (mean,) = axes.containers
+    assert mean[0].get_ydata()[:2] == pytest.approx([12, 16])
+    bars = [bar[:, 1] for bar in mean[2][0].get_segments() if len(bar)]
+    assert bars[0] == pytest.approx([10, 14])
+    assert bars[1] == pytest.approx([16 - 2**0.5, 16 + 2**0.5])
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["reference: PBE", "GAP"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Generation", "κ at 300 K (W/mK)")
+    assert axes.get_xticks().tolist() == [0, 1, 2]
+
+
+def test_conductivity_against_generation_is_that_of_the_mean():
+    settings = conductivity([300.0, 600.0], cumulative_kelvin=600)
+    methods = {"reference": 1.0, "gap/gen1": 0.75, "gap-r2/gen1": 0.25, "gap/gen0": 0.5}
+    results = [kappa(method, one, [300.0, 600.0]) for method, one in methods.items()]
+    results.append(without_result("beta", "gap-r2/gen0", settings, "imaginary"))
+    figure = draw_kappa_generations(
+        conductivity_table("c", results, settings),
+        LOOKS,
+        {"gap": ["gap", "gap-r2"]},
+        settings,
+        "PBE",
+    )
+    (axes,) = figure.axes
+    assert axes.lines[0].get_ydata() == pytest.approx([7, 7])
+    assert axes.containers[0][0].get_xydata() == pytest.approx(np.array([[0, 3.5], [1, 3.5]]))
+    assert [text.get_text() for text in axes.texts] == ["1 of 2"]
+    assert axes.get_ylabel() == "κ at 600 K (W/mK)"
+
+
+def two_crystals(method: str, shift: float) -> transitions.Result:
+    """b crosses a at 4 GPa when relaxed and at 3.5 by the equation of state; c is far above."""
+    pressures = [0.0, 2.0, 4.0, 6.0]
+
+    def compared(second, approximation, values, places):
+        places = [
+            transitions.Crossing(
+                value=one, low=2, high=6, slope_mev_per_atom=-2, falling=True, stable=stable
+            )
+            for one, stable in places
+        ]
+        return transitions.Comparison(
+            first="a",
+            second=second,
+            approximation=approximation,
+            x=pressures,
+            difference_mev_per_atom=values,
+            crossings=places,
+        )
+
+    return transitions.Result(
+        transition="a-b",
+        driven_by="pressure",
+        method=method,
+        structures=["a", "b", "c"],
+        formula="X",
+        atoms_per_formula_unit=1,
+        comparisons=[
+            compared("b", "enthalpy", [8 + shift, 4, 0, -4], [(4.0, True)]),
+            compared("b", "equation-of-state", [7, 3, -1, -5], [(3.5, False)]),
+            compared("c", "enthalpy", [300.0, 310, 320, 330], []),
+        ],
+    )
+
+
+def test_transitions_share_their_axes_and_explain_their_marks():
+    results = {one: two_crystals(one, shift) for one, shift in (("reference", 0), ("gap/gen1", 40))}
+    published = PublishedTransition(label="paper", source="x", structures=("a", "b"), value=5)
+    figure = draw_transition(results, METHOD_LOOKS, ["a", "b", "c"], [published])
+    above, below = figure.axes
+    assert [one.get_title(loc="left") for one in (above, below)] == ["reference: PBE", "GAP"]
+    assert above.get_ylim() == below.get_ylim()
+    assert above.get_ylim()[0] < -5 and 48 < above.get_ylim()[1] < 100
+    curves = [line.get_xydata().tolist() for line in below.lines]
+    assert [[0, 48], [2, 4], [4, 0], [6, -4]] in curves
+    marks = [line for line in below.lines if len(line.get_xdata()) == 1]
+    assert [line.get_xydata().tolist() for line in marks] == [[[4, 0]], [[3.5, 0]]]
+    assert len({line.get_marker() for line in marks}) == 2
+    assert marks[1].get_markerfacecolor() == "white" != marks[0].get_markerfacecolor()
+    handles = dict(
+        zip(
+            [text.get_text() for text in figure.legends[0].get_texts()],
+            figure.legends[0].legend_handles,
+            strict=True,
+        )
+    )
+    assert handles["transition, relaxed"].get_marker() == marks[0].get_marker()
+    assert handles["transition, equation of state"].get_marker() == marks[1].get_marker()
+    assert {"a", "b", "c (off the scale)", "another crystal is lower", "paper"} <= set(handles)
+    assert above.get_ylabel() == "ΔH (meV/atom)" and below.get_xlabel() == "Pressure (GPa)"
+
+
+def test_transition_against_generation_counts_fits_without_one():
+    """One repeat has no crossing, one has lost its crystal."""
+    lost = two_crystals("gap-r3/gen1", 0).model_copy(
+        update={"comparisons": [], "left_out": {"b": "became a"}}
+    )
+    none = two_crystals("gap-r2/gen1", 0)
+    none = none.model_copy(
+        update={
+            "comparisons": [one.model_copy(update={"crossings": []}) for one in none.comparisons]
+        }
+    )
+    repeats = {"gap": ["gap", "gap-r2", "gap-r3"]}
+    rows = transitions.transitions_table(
+        "c", [two_crystals("reference", 0), two_crystals("gap/gen1", 0), none, lost], repeats
+    )
+    figure = draw_transition_generations(rows, LOOKS, repeats, ["a", "b"], "PBE")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["1 of 3"]
+    assert axes.containers[0][0].get_xydata().tolist() == [[1, 4]]
+    assert axes.lines[0].get_ydata() == pytest.approx([4, 4])
+    assert axes.get_ylabel() == "a to b (GPa)"
+
+
+def warm(method: str, volume: float) -> thermodynamics.Result:
+    """A solid that expands by 3e-5/K, with the equation of state it was made from."""
+    state = EquationOfState(
+        form="vinet",
+        volume_angstrom3_per_atom=volume,
+        energy_ev_per_atom=-5.0,
+        bulk_modulus_gpa=100.0,
+        bulk_modulus_derivative=4.0,
+    )
+    volumes = volume * np.linspace(0.96, 1.06, 6)
+    temperatures = [0.0, 100.0, 200.0]
+    flat = {name: [0.0] * 3 for name in thermodynamics.QuasiHarmonic.model_fields}
+    expanding = {
+        **flat,
+        "pressure_gpa": 0.0,
+        "temperature_k": temperatures,
+        "volume_angstrom3_per_atom": [volume * (1 + 3e-5 * t) for t in temperatures],
+        "thermal_expansion_per_k": [3e-5] * 3,
+    }
+    return thermodynamics.Result(
+        structure="x",
+        method=method,
+        formula="X",
+        atoms_per_formula_unit=1,
+        volumes=[
+            thermodynamics.VolumePoint(
+                volume_angstrom3_per_atom=one,
+                energy_ev_per_atom=float(state.energy(one)),
+                imaginary_share=0.1 if one == volumes[-1] else 0.0,
+            )
+            for one in volumes
+        ],
+        equations_of_state=[state],
+        quasi_harmonic=[thermodynamics.QuasiHarmonic(**expanding)],
+    )
+
+
+WARM = [
+    warm("reference", 20.0),
+    warm("gap/gen1", 21.0),
+    thermodynamics.Result(
+        structure="x", method="mace/gen1", formula="X", atoms_per_formula_unit=1, reason="lost"
+    ),
+]
+
+
+def test_thermal_expansion_and_volume_against_temperature():
+    figure = draw_thermal_expansion(WARM, METHOD_LOOKS)
+    above, below = figure.axes
+    volumes = lines_of(above)
+    assert volumes["reference: PBE"][:, 1] == pytest.approx([20, 20.06, 20.12])
+    assert volumes["GAP"][:, 0].tolist() == [0, 100, 200]
+    assert lines_of(below)["GAP"][:, 1] == pytest.approx([30, 30, 30])
+    assert above.get_ylabel() == "Volume (Å³ per atom)"
+    assert below.get_ylabel() == "Expansion of volume (10⁻⁶/K)"
+    assert below.get_xlabel() == "Temperature (K)"
+    assert "no result: MACE" in texts(figure)
+
+
+def test_energy_against_volume_from_each_minimum():
+    figure = draw_equations_of_state(WARM, METHOD_LOOKS)
+    (axes,) = figure.axes
+    points = [
+        line for line in axes.lines if line.get_linestyle() == "None" and len(line.get_xdata())
+    ]
+    curve = axes.lines[0].get_xydata()
+    assert curve[:, 1].min() == pytest.approx(0, abs=0.01)
+    for line in points[:2]:  # points of the reference lie on its curve, in meV
+        x, y = line.get_data()
+        assert y == pytest.approx(np.interp(x, *curve.T), abs=0.1)
+    assert [line.get_marker() for line in points] == ["*", "x", "o", "x"]
+    assert [len(line.get_xdata()) for line in points] == [5, 1, 5, 1]
+    assert axes.get_ylabel() == "Energy (meV per atom)"
+    assert "no result: MACE" in texts(figure)
 
 
 # --- report ----------------------------------------------------------------------------------

@@ -4,13 +4,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from ase.build import make_supercell
 from ase.units import GPa, J, kB, mol
-from project import Project
 
 from phonsmith.applications import Thermodynamics
+from phonsmith.calculators import evaluate
 from phonsmith.equations_of_state import (
     FORMS,
     EquationOfState,
@@ -19,11 +18,11 @@ from phonsmith.equations_of_state import (
 )
 from phonsmith.errors import UnusablePotential
 from phonsmith.labels import LabelStore, reference_method
-from phonsmith.settings import Displaced, Labels, Relaxation
+from phonsmith.settings import Displaced, Labels, PotentialSource, Relaxation
 from phonsmith.structures import read_structure
 from phonsmith.supercells import make_phonopy
 from phonsmith.thermodynamics import Crystal, Result, thermodynamics
-from phonsmith.thermodynamics_tables import thermodynamics_table
+from phonsmith.thermodynamics_tables import states_table, thermodynamics_table
 
 SW = {"calculator": "stillinger-weber"}
 R = kB * mol / J  # J/(mol K)
@@ -220,6 +219,36 @@ def test_numbers_per_atom_do_not_depend_on_the_cell(silicon: Path, diamond: Resu
         )
 
 
+def test_a_formula_unit_of_a_compound_is_all_of_its_atoms(repository: Path) -> None:
+    """NaTl of the CsCl type by CHGNet: an energy per formula unit is that of the primitive cell."""
+    atoms = read_structure(repository / "config/structures/natl/cscl.vasp")
+    assert atoms.get_chemical_formula() == "NaTl"
+    potential = {"calculator": "chgnet"}
+    one = Crystal(
+        structure="cscl",
+        atoms=make_supercell(atoms, np.diag([1, 1, 2])),  # two formula units
+        template=make_phonopy(make_supercell(atoms, np.diag([1, 1, 2])), np.diag([2, 2, 1])),
+        method=reference_method({"method": "calculator", "potential": potential}),
+        relaxation=Relaxation(fmax_ev_per_angstrom=5e-3),
+        displaced=Displaced(),
+        labels=Labels(),
+    )
+    found = run(one, quasi_harmonic=False, volumes=5, imaginary="report")
+    assert (found.formula, found.atoms_per_formula_unit) == ("NaTl", 2)
+    state = states_table("c", [found]).iloc[0]
+    cell = atoms.copy()
+    cell.set_cell(
+        cell.cell * (2 * state.volume_angstrom3_per_atom / cell.get_volume()) ** (1 / 3),
+        scale_atoms=True,
+    )
+    (whole,) = evaluate([cell], PotentialSource(**potential))
+    assert state.energy_ev_per_formula_unit == pytest.approx(whole.energy, abs=2e-3)
+    table = thermodynamics_table("c", [found])
+    vibrations = table.gibbs_ev_per_formula_unit - state.energy_ev_per_formula_unit
+    both = 2 * np.array(found.harmonic.free_energy_ev_per_atom)
+    assert vibrations.to_numpy() == pytest.approx(both, abs=2e-3)
+
+
 # --- volumes --------------------------------------------------------------------------------
 
 
@@ -301,7 +330,7 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
     assert float(found[1]) == pytest.approx(100 * reported.harmonic.imaginary_share, rel=0.05)
 
 
-# --- settings and whole runs ----------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -317,35 +346,3 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Thermodynamics(**changes)
-
-
-def test_a_campaign_with_thermodynamics(tmp_path: Path, repository: Path) -> None:
-    campaign = {
-        "structures": {"mp-149": {"file": "config/structures/silicon/mp-149.vasp"}},
-        "reference": {"method": "calculator", "potential": SW},
-        "supercells": {"kinds": ["displaced"], "min_length_angstrom": 6.0, "min_atoms": 8},
-        "fits": {"itself": {"kind": "existing", "potential": SW}},
-        "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15},
-        "thermodynamics": {
-            "max_temperature_kelvin": 400,
-            "temperature_step_kelvin": 50,
-            "mesh_length_angstrom": 15,
-            "volumes": 5,
-        },
-        "figures": {"formats": ["svg"]},
-    }
-    project = Project(tmp_path, repository, thermo=campaign)
-    done = project.run()
-    assert done.returncode == 0, done.stdout + done.stderr
-    results = project.results("thermo")
-    table = pd.read_csv(results / "tables/thermodynamics.csv")
-    assert set(table.method) == {"reference", "itself/gen0"}
-    numbers = table.select_dtypes("number").columns
-    first, second = (
-        table[table.method == one].reset_index(drop=True)[numbers] for one in set(table.method)
-    )
-    pd.testing.assert_frame_equal(first, second, rtol=1e-4, atol=1e-6)
-    states = pd.read_csv(results / "tables/equations_of_state.csv")
-    assert len(states) == 2 * len(FORMS)
-    assert "thermal expansion of the volume" in (results / "report.html").read_text()
-    assert project.planned() == {}

@@ -1,6 +1,9 @@
 """Figures of the thermal conductivity: against temperature, and where the heat is."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,95 +13,227 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from phonsmith.applications import Conductivity
 from phonsmith.conductivity import Modes
+from phonsmith.conductivity_tables import AS_PRINTED, direction_name
+from phonsmith.figures.generations import draw_against_generation
 from phonsmith.figures.style import (
-    BLACK,
     DOUBLE_COLUMN_INCH,
     GREY,
+    PALE,
+    REFERENCE_MARKER,
     SINGLE_COLUMN_INCH,
     Look,
-    looks,
+    say_lacking,
     style,
 )
 
 SOLVERS = {"rta": "relaxation time", "lbte": "direct solution"}
 """The solvers in words."""
-PUBLISHED_MARKERS = ("P", "X", "*", "h", "d", "8")
-
-
-def method_looks(
-    methods: Sequence[str], labels: Mapping[str, str], level_of_theory: str
-) -> dict[str, Look]:
-    """Looks by method: the reference black, fits as in all figures of the campaign."""
-    fits = looks(labels)
-    found = {"reference": Look(f"reference: {level_of_theory}", BLACK, "")}
-    found |= {one: fits[one.partition("/")[0]] for one in methods if one != "reference"}
-    return {one: found[one] for one in methods}
+PUBLISHED_MARKERS = ("P", "X", "h", "d", "8", "p")
+LINES = ("-", "--")
+"""Of the first and the second solver; symbols are filled and hollow."""
 
 
 def draw_conductivity(
     table: pd.DataFrame, methods: Mapping[str, Look], settings: Conductivity, structure: str
 ) -> Figure:
-    """Mean conductivity against temperature, with the published values beside.
+    """Mean conductivity and that along directions, with the published values beside.
 
-    One line per method and solver, of the first kind of scattering and correction.
+    Against temperature a panel for each; of a single temperature the values side by side. One line
+    or point per method and solver, of the first kind of scattering and correction.
 
     Parameters
     ----------
     table
         Rows of one structure, see :func:`phonsmith.conductivity_tables.conductivity_table`.
     """
+    single = len(settings.temperatures_kelvin) == 1
     with style():
-        figure = Figure(figsize=(SINGLE_COLUMN_INCH, 2.9), layout="constrained")
-        axes = figure.subplots()
-        computed = table[(table["component"] == "mean") & table["solver"].notna()]
-        for method, look in methods.items():
-            own = computed[computed["method"] == method]
-            if own.empty:
-                continue
-            first = own.iloc[0]
-            same = (own["isotopes"] == first["isotopes"]) & (
-                own["non_analytical"] == first["non_analytical"]
-            )
-            for solver, ls in zip(settings.solvers, ("-", "--"), strict=False):
-                line = own[same & (own["solver"] == solver)].sort_values("temperature_kelvin")
-                name = look.label
-                if len(settings.solvers) > 1:
-                    name += f", {SOLVERS[solver]}"
-                axes.plot(
-                    line["temperature_kelvin"],
-                    line["kappa_w_per_m_k"],
-                    color=look.colour,
-                    marker=look.marker,
-                    ms=3.5,
-                    ls=ls,
-                    label=name,
-                )
-        _published(axes, settings, structure)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        _plain_ticks(axes, settings)
-        axes.grid(which="major")
-        axes.set_xlabel("Temperature (K)")
-        axes.set_ylabel("Thermal conductivity (W/mK)")
+        found = _values(table, methods, settings)
+        figure = (_draw_groups if single else _draw_panels)(found, methods, settings, structure)
+        known = {method for method, _, _ in found}
+        say_lacking(
+            figure.axes[0], (look.label for one, look in methods.items() if one not in known)
+        )
         # above the axes, one below the other: lines go through every corner
-        lines = len(axes.get_legend_handles_labels()[0])
-        figure.set_figheight(2.6 + 0.13 * lines)
-        figure.legend(loc="outside upper left", fontsize=6)
+        handles: dict[str, Any] = {}
+        for panel in figure.axes:
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        columns = 1 if figure.get_figwidth() == SINGLE_COLUMN_INCH else 3
+        rows = -(-len(handles) // columns)
+        figure.set_figheight(figure.get_figheight() + 0.13 * rows)
+        if handles:
+            figure.legend(
+                handles.values(),
+                handles.keys(),
+                loc="outside upper left",
+                fontsize=6,
+                ncols=columns,
+            )
     return figure
 
 
-def _published(axes: Axes, settings: Conductivity, structure: str) -> None:
-    """Published values as grey marks, one look for each label."""
+def _values(
+    table: pd.DataFrame, methods: Iterable[str], settings: Conductivity
+) -> dict[tuple[str, str, str], pd.Series]:
+    """Conductivity against temperature by method, solver and component, of the first kind."""
+    computed = table[table["solver"].notna() & table["kappa_w_per_m_k"].notna()]
+    found: dict[tuple[str, str, str], pd.Series] = {}
+    for method in methods:
+        own = computed[computed["method"] == method]
+        if own.empty:
+            continue
+        first = own.iloc[0]
+        for kind in ("isotopes", "non_analytical"):
+            own = own[own[kind] == first[kind]]
+        for solver, component in itertools.product(settings.solvers, set(own["component"])):
+            rows = own[(own["solver"] == solver) & (own["component"] == component)]
+            if len(rows):
+                line = rows.set_index("temperature_kelvin")["kappa_w_per_m_k"].sort_index()
+                found[method, solver, component] = line
+    return found
+
+
+def _components(settings: Conductivity, structure: str) -> list[str]:
+    """The components that are drawn: the mean, and the directions computed or published."""
+    names = ["mean"]
+    for direction in settings.directions:
+        names += [direction_name(direction)]
+        names += [AS_PRINTED] if tuple(direction) == (1, 0, 0) else []
+    names += [
+        direction_name(one.direction)
+        for one in settings.published
+        if one.structure == structure and one.direction
+    ]
+    return list(dict.fromkeys(names))
+
+
+def _draw_panels(
+    found: Mapping[tuple[str, str, str], pd.Series],
+    methods: Mapping[str, Look],
+    settings: Conductivity,
+    structure: str,
+) -> Figure:
+    components = _drawn(found, settings, structure)
+    columns = 1 if len(components) == 1 else 2
+    rows = -(-len(components) // columns)
+    width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH
+    figure = Figure(figsize=(width, 2.6 if rows == 1 else 2.1 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+    for axes, component in zip(panels, components, strict=False):
+        for (method, solver, one), line in found.items():
+            if one == component:
+                look, number = methods[method], _number(solver, settings)
+                axes.plot(
+                    line.index.to_numpy(dtype=float),
+                    line.to_numpy(),
+                    ls=LINES[number],
+                    label=_label(look, solver, settings),
+                    **_symbol(look, number),
+                )
+        for label, number, points in _published(settings, structure, component):
+            axes.plot(*np.array(points).T, label=label, **_published_symbol(number))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.grid(which="major")
+        if len(components) > 1:
+            axes.set_title(_title(component))
+    _plain_ticks(panels[0], settings)
+    for axes in panels[len(components) :]:
+        axes.set_axis_off()
+    for axes in panels[max(0, len(components) - columns) : len(components)]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("Temperature (K)")
+    for axes in panels[: len(components) : columns]:
+        axes.set_ylabel("Thermal conductivity (W/mK)")
+    return figure
+
+
+def _draw_groups(
+    found: Mapping[tuple[str, str, str], pd.Series],
+    methods: Mapping[str, Look],
+    settings: Conductivity,
+    structure: str,
+) -> Figure:
+    """Values of one temperature: a group for each component, published values at its right."""
+    components = _drawn(found, settings, structure)
+    published = {one: _published(settings, structure, one) for one in components}
+    kinds = list(dict.fromkeys((method, solver) for method, solver, _ in found))
+    numbers = sorted({number for ones in published.values() for _, number, _ in ones})
+    places = np.linspace(-0.35, 0.35, len(kinds) + len(numbers) + 2)[1:-1]
+    width = SINGLE_COLUMN_INCH if len(components) <= 4 else DOUBLE_COLUMN_INCH
+    figure = Figure(figsize=(width, 2.6), layout="constrained")
+    axes = figure.subplots()
+    for place, (method, solver) in zip(places, kinds, strict=False):
+        group = [i for i, one in enumerate(components) if (method, solver, one) in found]
+        axes.plot(
+            place + np.array(group, dtype=float),
+            [found[method, solver, components[i]].iloc[0] for i in group],
+            ls="none",
+            label=_label(methods[method], solver, settings),
+            **_symbol(methods[method], _number(solver, settings)),
+        )
+    for i, component in enumerate(components):
+        for label, number, points in published[component]:
+            place = places[len(kinds) + numbers.index(number)]
+            x = np.full(len(points), i + place)
+            axes.plot(x, [y for _, y in points], label=label, **_published_symbol(number))
+    axes.set_xticks(range(len(components)), [_title(one) for one in components])
+    axes.set_xlim(-0.5, len(components) - 0.5)
+    for i in range(1, len(components)):
+        axes.axvline(i - 0.5, color=PALE, lw=0.5)
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y")
+    kelvin = settings.temperatures_kelvin[0]
+    axes.set_ylabel(f"Thermal conductivity at {kelvin:g} K (W/mK)")
+    return figure
+
+
+def _drawn(
+    found: Mapping[tuple[str, str, str], pd.Series], settings: Conductivity, structure: str
+) -> list[str]:
+    """The components, without the printed formula where no crystal is monoclinic."""
+    printed = any(one == AS_PRINTED for _, _, one in found)
+    return [one for one in _components(settings, structure) if one != AS_PRINTED or printed]
+
+
+def _title(component: str) -> str:
+    return "formula of\nErtural 2025" if component == AS_PRINTED else component
+
+
+def _label(look: Look, solver: str, settings: Conductivity) -> str:
+    return look.label if len(settings.solvers) == 1 else f"{look.label}, {SOLVERS[solver]}"
+
+
+def _number(solver: str, settings: Conductivity) -> int:
+    return [str(one) for one in settings.solvers].index(solver)
+
+
+def _symbol(look: Look, number: int) -> dict[str, Any]:
+    """Colour and marker of a method, hollow for the second solver."""
+    face = look.colour if number == 0 else "white"
+    size = 6 if look.marker == REFERENCE_MARKER else 4
+    return {"color": look.colour, "marker": look.marker, "ms": size, "mfc": face, "mew": 0.8}
+
+
+def _published_symbol(number: int) -> dict[str, Any]:
+    marker = PUBLISHED_MARKERS[number % len(PUBLISHED_MARKERS)]
+    return {"ls": "none", "marker": marker, "color": GREY, "ms": 4.5, "mfc": "white", "mew": 0.8}
+
+
+def _published(
+    settings: Conductivity, structure: str, component: str
+) -> list[tuple[str, int, list[tuple[float, float]]]]:
+    """Published values of a component: label, its number, and (temperature, conductivity)."""
+    own = [one for one in settings.published if one.structure == structure]
+    labels = list(dict.fromkeys(one.label for one in own))
     values: dict[str, list[tuple[float, float]]] = {}
-    for one in settings.published:
-        if one.structure == structure:
-            direction = "" if one.direction is None else " [{}{}{}]".format(*one.direction)
+    for one in own:
+        if (direction_name(one.direction) if one.direction else "mean") == component:
             point = (one.temperature_kelvin, one.kappa_w_per_m_k)
-            values.setdefault(one.label + direction, []).append(point)
-    for number, (label, points) in enumerate(values.items()):
-        x, y = np.array(points).T
-        marker = PUBLISHED_MARKERS[number % len(PUBLISHED_MARKERS)]
-        axes.plot(x, y, ls="none", marker=marker, color=GREY, ms=4.5, mfc="white", label=label)
+            values.setdefault(one.label, []).append(point)
+    return [(label, labels.index(label), points) for label, points in values.items()]
 
 
 def _plain_ticks(axes: Axes, settings: Conductivity) -> None:
@@ -108,8 +243,9 @@ def _plain_ticks(axes: Axes, settings: Conductivity) -> None:
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter(NullFormatter())
     low, high = axes.get_ylim()
-    nice = [m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5)]
-    axes.set_yticks([one for one in nice if low <= one <= high])
+    nice = np.array([m * 10.0**e for e in range(-4, 6) for m in (1, 2, 5)])
+    low, high = nice[nice <= low].max(), nice[nice >= high].min()
+    axes.set_yticks(nice[(low <= nice) & (nice <= high)])
     axes.set_ylim(low, high)
 
 
@@ -129,9 +265,11 @@ def draw_cumulative(
         figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 2.6), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         shortest, longest = np.inf, 0.0
+        lacking = []
         for method, look in methods.items():
             own = modes[method]
             if own is None:
+                lacking.append(look.label)
                 continue
             left.plot(own.curve_frequencies, own.by_frequency, color=look.colour, label=look.label)
             paths = own.curve_paths / 10
@@ -148,5 +286,41 @@ def draw_cumulative(
         left.set_ylabel(f"Cumulative conductivity\nat {temperature:g} K (W/mK)")
         for axes in (left, right):
             axes.grid()
-        left.legend(loc="upper left")
+        say_lacking(left, lacking)
+        if len(lacking) < len(methods):
+            figure.legend(loc="outside upper left", ncols=3)
     return figure
+
+
+def draw_generations(
+    table: pd.DataFrame,
+    fits: Mapping[str, Look],
+    groups: Mapping[str, Sequence[str]],
+    settings: Conductivity,
+    level_of_theory: str,
+) -> Figure:
+    """Mean conductivity against generation, of the first kind of calculation at one temperature.
+
+    Parameters
+    ----------
+    table
+        Rows of one structure, see :func:`phonsmith.conductivity_tables.conductivity_table`.
+    """
+    published = {one.label for one in settings.published}
+    methods = [one for one in table["method"].unique() if one not in published]
+    kelvin = settings.cumulative_kelvin or settings.temperatures_kelvin[0]
+    found = _values(table, methods, settings)
+    rows = []
+    for method in methods:
+        fit, _, generation = method.partition("/gen")
+        values = found.get((method, settings.solvers[0], "mean"))
+        rows.append(
+            {
+                "fit": fit,
+                "generation": float(generation) if generation else math.nan,
+                "value": math.nan if values is None else values[kelvin],
+            }
+        )
+    return draw_against_generation(
+        pd.DataFrame(rows), fits, groups, level_of_theory, f"κ at {kelvin:g} K (W/mK)"
+    )

@@ -1,12 +1,21 @@
-"""The loop as a figure: phonon RMSE against the number of labels."""
+"""The loop as figures: phonon RMSE against labels, and properties against generation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from phonsmith.figures.rmse import SMALLEST_THZ, plain_log
-from phonsmith.figures.style import DOUBLE_COLUMN_INCH, GREY, SINGLE_COLUMN_INCH, Look, style
+from phonsmith.figures.style import (
+    BLACK,
+    DOUBLE_COLUMN_INCH,
+    GREY,
+    SINGLE_COLUMN_INCH,
+    Look,
+    reference_in_words,
+    style,
+)
 
 
 def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: float) -> Figure:
@@ -103,4 +112,79 @@ def draw_properties(table: pd.DataFrame, fits: Mapping[str, Look]) -> Figure:
             axes.grid(axis="y")
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(loc="best")
+    return figure
+
+
+def draw_against_generation(
+    table: pd.DataFrame,
+    fits: Mapping[str, Look],
+    groups: Mapping[str, Sequence[str]],
+    level_of_theory: str,
+    name: str,
+) -> Figure:
+    """A number against generation: mean and standard deviation over the repeats that have it.
+
+    Where some of the repeats have none, "n of N" stands at the point, and at the bottom where all
+    of them have none. The dashed line is the reference.
+
+    Parameters
+    ----------
+    table
+        Columns fit (``reference`` too), generation, value; one row each, NaN where there is none.
+    groups
+        Repeats of a fit by the first of them.
+    name
+        What it is, with its unit.
+    """
+    with style():
+        figure = Figure(figsize=(SINGLE_COLUMN_INCH, 2.6), layout="constrained")
+        axes = figure.subplots()
+        reference = table[table["fit"] == "reference"]["value"].dropna()
+        if len(reference):
+            label = reference_in_words(level_of_theory)
+            axes.axhline(reference.iloc[0], color=BLACK, ls="--", lw=0.8, label=label)
+        lost = 0
+        for fit, repeats in groups.items():
+            own = table[table["fit"].isin(repeats)].groupby("generation")["value"]
+            known, look = own.count(), fits[fit]
+            mean = own.mean()
+            if mean.notna().any():
+                axes.errorbar(
+                    mean.index.to_numpy(dtype=float),
+                    mean,
+                    yerr=own.std(ddof=1).fillna(0.0),
+                    color=look.colour,
+                    marker=look.marker,
+                    ms=4,
+                    lw=1.2,
+                    capsize=2,
+                    label=look.wrapped(28),
+                )
+            for generation in known.index[known < len(repeats)]:
+                text = f"{known[generation]} of {len(repeats)}"
+                there = known[generation] > 0
+                axes.annotate(
+                    text,
+                    (generation, mean[generation] if there else 0),
+                    (5, -9) if there else (0, 3 + 7 * lost),
+                    xycoords="data" if there else ("data", "axes fraction"),
+                    textcoords="offset points",
+                    ha="left" if there else "center",
+                    color=look.colour,
+                    fontsize=6,
+                )
+            lost += bool((known == 0).any())
+        generations = table["generation"].dropna()
+        if len(generations):
+            first, last = generations.min(), generations.max()
+            axes.set_xticks(np.arange(first, last + 1))
+            axes.set_xlim(first - 0.3, last + 0.3)
+        axes.set_xlabel("Generation")
+        axes.set_ylabel(name)
+        axes.margins(y=0.15)
+        axes.grid(axis="y")
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside upper left", ncols=1)
+        else:
+            axes.text(0.5, 0.5, "none in range", transform=axes.transAxes, ha="center")
     return figure

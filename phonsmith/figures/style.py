@@ -8,13 +8,14 @@ along, so that a figure is the same on every machine.
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phonsmith.files import replacing
@@ -28,6 +29,8 @@ PALE = "#D9D9D9"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
 MARKERS = ("o", "s", "^", "D", "v", "p", ">", "<")
 """None of them looks like the cross that stands for a missing result."""
+REFERENCE_MARKER = "*"
+"""Of the reference alone, where results of several methods are drawn."""
 
 CELLS = {"relaxed": "cell relaxed with the fit", "reference": "reference cell"}
 """The choices of a cell in words."""
@@ -88,6 +91,30 @@ def looks(labels: Mapping[str, str]) -> dict[str, Look]:
         fit: Look(label, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
         for i, (fit, label) in enumerate(labels.items())
     }
+
+
+def reference_in_words(level_of_theory: str) -> str:
+    """The reference in legends."""
+    return f"reference: {level_of_theory}"
+
+
+def method_looks(
+    methods: Iterable[str], labels: Mapping[str, str], level_of_theory: str
+) -> dict[str, Look]:
+    """Looks by method (``reference`` or ``FIT/genG``): the reference black, fits as everywhere."""
+    fits = looks(labels)
+    reference = Look(reference_in_words(level_of_theory), BLACK, REFERENCE_MARKER)
+    return {
+        one: reference if one == "reference" else fits[one.partition("/")[0]] for one in methods
+    }
+
+
+def say_lacking(axes: Axes, names: Iterable[str]) -> None:
+    """Say in a panel which methods have no result."""
+    found = list(dict.fromkeys(names))
+    if found:
+        text = textwrap.fill("no result: " + ", ".join(found), 44)
+        axes.text(0.03, 0.03, text, transform=axes.transAxes, fontsize=6, color=GREY)
 
 
 @contextmanager

@@ -2,21 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from phonsmith.figures.style import (
-    BLACK,
     DOUBLE_COLUMN_INCH,
     GREY,
+    REFERENCE_MARKER,
     SINGLE_COLUMN_INCH,
     Look,
-    looks,
+    say_lacking,
     style,
 )
 from phonsmith.thermodynamics import Result, at_lowest_pressure
@@ -25,12 +23,6 @@ COLUMNS = 3
 PANEL_HEIGHT_INCH = 2.1
 Panels: TypeAlias = NDArray[Any]
 """Axes, (panels, rows of each)."""
-REFERENCE = Look("reference", BLACK, "o")
-
-
-def look_of(method: str, fits: Mapping[str, Look]) -> Look:
-    """The look of a method: black for the reference, that of the fit else."""
-    return REFERENCE if method == "reference" else fits[method.partition("/")[0]]
 
 
 def by_structure(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -41,36 +33,44 @@ def by_structure(results: Sequence[Result]) -> dict[str, list[Result]]:
     return found
 
 
-def draw_equations_of_state(results: Sequence[Result], labels: Mapping[str, str]) -> Figure:
+def draw_equations_of_state(results: Sequence[Result], methods: Mapping[str, Look]) -> Figure:
     """Energy against volume, one panel for each structure; energies from each method's minimum.
 
     Crosses are volumes with imaginary modes.
     """
     with style():
-        panels, fits = by_structure(results), looks(labels)
+        panels = by_structure(results)
         figure, axes = grid(len(panels), 1)
         for (structure, ones), panel in zip(panels.items(), axes[:, 0], strict=False):
+            lacking = []
             for one in ones:
-                look, state = look_of(one.method, fits), one.equation_of_state("vinet")
+                look, state = methods[one.method], one.equation_of_state("vinet")
                 if state is None:
+                    lacking.append(look.label)
                     continue
                 volumes = np.array([v.volume_angstrom3_per_atom for v in one.volumes])
                 energies = np.array([v.energy_ev_per_atom for v in one.volumes])
                 unstable = np.array([bool(v.imaginary_share) for v in one.volumes])
                 line = np.linspace(volumes.min(), volumes.max(), 200)
                 rest = state.energy_ev_per_atom
+                # the reference is seen where fits have the same energies
+                above = look.marker == REFERENCE_MARKER
+                symbol = {
+                    "color": look.colour,
+                    "ms": 4.5 if above else 3,
+                    "zorder": 4 if above else 3,
+                }
                 panel.plot(line, 1000 * (state.energy(line) - rest), color=look.colour)
                 for chosen, marker in ((~unstable, look.marker), (unstable, "x")):
                     panel.plot(
                         volumes[chosen],
                         1000 * (energies[chosen] - rest),
-                        color=look.colour,
                         marker=marker,
-                        ms=3,
                         ls="none",
+                        **symbol,
                     )
-                panel.plot([], [], color=look.colour, marker=look.marker, ms=3, label=look.label)
-            _lacking(panel, ones)
+                panel.plot([], [], marker=look.marker, label=look.label, **symbol)
+            say_lacking(panel, lacking)
             panel.set_title(structure)
             panel.set_xlabel("Volume (Å³ per atom)")
             panel.set_ylabel("Energy (meV per atom)")
@@ -78,23 +78,26 @@ def draw_equations_of_state(results: Sequence[Result], labels: Mapping[str, str]
     return figure
 
 
-def draw_thermal_expansion(results: Sequence[Result], labels: Mapping[str, str]) -> Figure:
-    """Volume, and its thermal expansion, against temperature at the lowest pressure given."""
+def draw_thermal_expansion(results: Sequence[Result], methods: Mapping[str, Look]) -> Figure:
+    """Volume, and its thermal expansion, against temperature at the pressure nearest to zero."""
     with style():
-        panels, fits = by_structure(results), looks(labels)
+        panels = by_structure(results)
         figure, axes = grid(len(panels), 2)
         for (structure, ones), (above, below) in zip(panels.items(), axes, strict=False):
+            lacking = []
             for one in ones:
-                found = at_lowest_pressure(one)
+                look, found = methods[one.method], at_lowest_pressure(one)
                 if found is None:
+                    lacking.append(look.label)
                     continue
-                look = look_of(one.method, fits)
-                line = {"color": look.colour, "label": look.label}
+                pressure = f", {found.pressure_gpa:g} GPa" if found.pressure_gpa else ""
+                line = {"color": look.colour, "label": look.label + pressure}
+                line["ls"] = "--" if pressure else "-"
                 above.plot(found.temperature_k, found.volume_angstrom3_per_atom, **line)
                 # the first and the last are one-sided differences
                 expansion = 1e6 * np.array(found.thermal_expansion_per_k)
                 below.plot(found.temperature_k, expansion, **line)
-            _lacking(above, [one for one in ones if at_lowest_pressure(one) is None])
+            say_lacking(above, lacking)
             above.set_title(structure)
             above.set_ylabel("Volume (Å³ per atom)")
             below.set_ylabel("Expansion of volume (10⁻⁶/K)")
@@ -126,13 +129,5 @@ def legend_of(figure: Figure, axes: Panels) -> None:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:
-        columns = min(len(found), 4)
+        columns = 4 if figure.get_figwidth() > SINGLE_COLUMN_INCH else 2
         figure.legend(found.values(), found.keys(), loc="outside upper left", ncols=columns)
-
-
-def _lacking(panel: Axes, ones: Sequence[Result]) -> None:
-    """Say which methods have no result here."""
-    names = [one.method.partition("/")[0] for one in ones if one.reason or not one.volumes]
-    if names:
-        text = "no result: " + ", ".join(key for key, _ in groupby(names))
-        panel.text(0.03, 0.03, text, transform=panel.transAxes, fontsize=6, color=GREY)

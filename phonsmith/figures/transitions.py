@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.markers import CARETDOWN, CARETUP
 
 from phonsmith.applications import PublishedTransition
+from phonsmith.figures.generations import draw_against_generation
 from phonsmith.figures.style import (
     BLACK,
     COLOURS,
@@ -37,9 +38,10 @@ def draw_transition(
 ) -> Figure:
     """Energies relative to the first crystal, one panel for each method, stacked.
 
-    A panel with a transition shows the energies around it; crystals far above are then outside.
-    Filled symbols mark stable transitions (circles: harmonic or relaxed, squares: otherwise);
-    hollow ones have another crystal below. Grey lines and bands are published values.
+    All panels have the same range: around the transitions, where there are any, so that crystals
+    far above are outside. Triangles on the line of the first crystal mark transitions, of the first
+    approximation from above and of the second from below; where another crystal is lower they are
+    hollow. Grey lines and bands are published values.
     """
     known = list(results)
     unit = results[known[0]].unit
@@ -47,30 +49,29 @@ def draw_transition(
     colours = dict(zip(structures[1:], _colours(len(structures) - 1), strict=True))
     with style():
         figure = Figure(figsize=(SINGLE_COLUMN_INCH, 0.8 + 1.75 * len(known)), layout="constrained")
-        rows = figure.subplots(len(known), 1, sharex=True, squeeze=False)[:, 0]
-        used: set[str] = set()
-        hidden: set[str] = set()
+        rows = figure.subplots(len(known), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        drawn: list[Comparison] = []
         for axes, method in zip(rows, known, strict=True):
             _draw_published(axes, published)
             axes.axhline(0, color=BLACK, lw=0.8)
             shown = [one for one in results[method].comparisons if one.temperature_k is None]
             for one in shown:
                 if one.first == first and one.x:
-                    used.add(one.approximation)
                     _draw_comparison(axes, one, colours[one.second])
             if not any(one.first == first and one.x for one in shown):
                 axes.text(0.5, 0.6, "no comparison", transform=axes.transAxes, ha="center")
             symbols = {_WORDS[one.approximation][0] for one in shown} or {"E"}
             axes.set_ylabel(f"Δ{'/Δ'.join(sorted(symbols))} (meV/atom)")
             axes.set_title(methods[method].label)
-            hidden |= _frame(axes, [one for one in shown if one.first == first and one.x])
+            drawn += [one for one in shown if one.first == first and one.x]
             axes.grid(axis="y")
         rows[-1].set_xlabel(_AXES[unit])
+        hidden = _frame(rows[0], drawn)
         colours = {
-            f"{name} (outside of a panel)" if name in hidden else name: colour
+            f"{name} (off the scale{hidden[name]})" if name in hidden else name: colour
             for name, colour in colours.items()
         }
-        _legend(figure, first, colours, [one for one in _WORDS if one in used], published)
+        _legend(figure, first, colours, drawn, published)
     return figure
 
 
@@ -93,33 +94,43 @@ def _draw_comparison(axes: Any, one: Comparison, colour: str) -> None:
         axes.plot(
             crossing.value,
             0,
-            marker="o" if _LINES[one.approximation] == "-" else "s",
-            ms=5 if _LINES[one.approximation] == "-" else 3.5,
+            marker=_marker(one.approximation),
+            ms=5.5,
+            ls="none",
+            mew=0.8,
             mec=colour,
             mfc=colour if crossing.stable else "white",
             zorder=4,
         )
 
 
-def _frame(axes: Any, shown: Sequence[Comparison]) -> set[str]:
-    """Limits around the crystals that cross, where there are any; the names of those outside."""
+def _marker(approximation: str) -> int:
+    """A triangle whose tip is the transition: from above for the first, from below for others."""
+    return CARETDOWN if _LINES[approximation] == "-" else CARETUP
+
+
+def _frame(axes: Any, drawn: Sequence[Comparison]) -> dict[str, str]:
+    """Limits of all panels around the crystals that cross, where there are any.
+
+    Returns the names of crystals outside, with `` in part`` if only in some panels.
+    """
     ranges: dict[str, tuple[float, float]] = {}
-    for one in shown:
+    for one in drawn:
         values = [*one.difference_mev_per_atom, 0.0]
         low, high = ranges.get(one.second, (0.0, 0.0))
         ranges[one.second] = (min(low, *values), max(high, *values))
-    close = {one.second for one in shown if one.crossings} or set(ranges)
+    close = {one.second for one in drawn if one.crossings} or set(ranges)
     if not close:
-        return set()
+        return {}
     low = min(ranges[name][0] for name in close)
     high = max(ranges[name][1] for name in close)
     low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
     axes.set_ylim(low, high)
-    return {
-        one.second
-        for one in shown
-        if all(not low < value < high for value in one.difference_mev_per_atom)
-    }
+    inside: dict[str, list[bool]] = {}
+    for one in drawn:
+        seen = [low < value < high for value in one.difference_mev_per_atom]
+        inside.setdefault(one.second, []).extend(seen)
+    return {name: " in part" if any(seen) else "" for name, seen in inside.items() if not all(seen)}
 
 
 def _draw_published(axes: Any, published: Sequence[PublishedTransition]) -> None:
@@ -137,7 +148,7 @@ def _legend(
     figure: Figure,
     first: str,
     colours: Mapping[str, str],
-    approximations: Sequence[str],
+    drawn: Sequence[Comparison],
     published: Sequence[PublishedTransition],
 ) -> None:
     from matplotlib.lines import Line2D
@@ -145,11 +156,18 @@ def _legend(
 
     handles: list[Any] = [Line2D([], [], color=BLACK, lw=0.8, label=first)]
     handles += [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    approximations = [name for name in _WORDS if any(one.approximation == name for one in drawn)]
     if len(approximations) > 1:
         handles += [
             Line2D([], [], color=GREY, ls=_LINES[one], label=_WORDS[one][1])
             for one in approximations
         ]
+    for name in approximations:
+        if any(one.crossings for one in drawn if one.approximation == name):
+            handles.append(_triangle(name, f"transition, {_WORDS[name][1]}", GREY))
+    unstable = [one for one in drawn if not all(place.stable for place in one.crossings)]
+    if unstable:
+        handles.append(_triangle(unstable[0].approximation, "another crystal is lower", "white"))
     for number, one in enumerate(published):
         if one.up_to is None:
             line = _DASHES[number % len(_DASHES)]
@@ -157,6 +175,13 @@ def _legend(
         else:
             handles.append(Patch(color=PALE, label=one.label))
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
+
+
+def _triangle(approximation: str, label: str, face: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    marker: Any = _marker(approximation)
+    return Line2D([], [], ls="none", color=GREY, marker=marker, ms=5.5, mfc=face, label=label)
 
 
 def draw_generations(
@@ -179,41 +204,12 @@ def draw_generations(
     # the first one is that of the loop's goal
     rows = rows[rows["approximation"].isin(rows["approximation"].iloc[:1])]
     unit = {"temperature": "K", "pressure": "GPa"}[table["driven_by"].iloc[0]]
-    with style():
-        figure = Figure(figsize=(SINGLE_COLUMN_INCH, 2.6), layout="constrained")
-        axes = figure.subplots()
-        reference = rows[rows["fit"] == "reference"]["value"].dropna()
-        if len(reference):
-            label = f"reference: {level_of_theory}"
-            axes.axhline(reference.iloc[0], color=BLACK, ls="--", lw=0.8, label=label)
-        drawn = len(reference)
-        for name, repeats in groups.items():
-            part = rows[rows["fit"].isin(repeats)].groupby(["fit", "generation"])["value"].first()
-            values = part.dropna().groupby("generation")
-            mean, spread = values.mean(), values.std(ddof=1).fillna(0.0)
-            if mean.empty:
-                continue
-            drawn += len(mean)
-            look = fits[name]
-            axes.errorbar(
-                mean.index.to_numpy(dtype=float),
-                mean,
-                yerr=spread,
-                color=look.colour,
-                marker=look.marker,
-                ms=4,
-                lw=1.2,
-                capsize=2,
-                label=look.wrapped(28),
-            )
-        generations = sorted(rows["generation"].dropna().unique())
-        if generations:
-            axes.set_xticks(np.arange(generations[0], generations[-1] + 1))
-        axes.set_xlabel("Generation")
-        axes.set_ylabel(f"{first} to {second} ({unit})")
-        axes.grid(axis="y")
-        if drawn:
-            axes.legend(loc="best")
-        else:
-            axes.text(0.5, 0.5, "none in range", transform=axes.transAxes, ha="center")
-    return figure
+    keys = ["fit", "generation"]
+    # of a fit whose crystals are left out there is no comparison
+    found = (
+        table[keys]
+        .drop_duplicates()
+        .merge(rows.drop_duplicates(keys)[[*keys, "value"]], on=keys, how="left")
+    )
+    name = f"{first} to {second} ({unit})"
+    return draw_against_generation(found, fits, groups, level_of_theory, name)
