@@ -5,7 +5,8 @@ from phonsmith.jobs import job
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.applications import PublishedTransition
     from phonsmith.files import replacing
-    from phonsmith.transitions import Result, overview, transitions_table
+    from phonsmith.transitions import Result
+    from phonsmith.transitions_tables import overview, transitions_table
 
     params = snakemake.params
     results = [Result.load(path) for path in snakemake.input]

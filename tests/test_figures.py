@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from phonsmith import thermodynamics, transitions
+from phonsmith import thermodynamics, transitions, transitions_tables
 from phonsmith.applications import Conductivity, PublishedTransition
 from phonsmith.benchmarks import Benchmark, CellResult, cell_result, compare_spectra
 from phonsmith.campaign import Campaign, load_campaign
@@ -806,7 +806,7 @@ def test_transition_against_generation_counts_fits_without_one():
         }
     )
     repeats = {"gap": ["gap", "gap-r2", "gap-r3"]}
-    rows = transitions.transitions_table(
+    rows = transitions_tables.transitions_table(
         "c", [two_crystals("reference", 0), two_crystals("gap/gen1", 0), none, lost], repeats
     )
     figure = draw_transition_generations(rows, LOOKS, repeats, ["a", "b"], "PBE")

@@ -30,11 +30,10 @@ from phonsmith.transitions import (
     Result,
     crossings,
     enthalpies,
-    overview,
     pressure_transition,
     temperature_transition,
-    transitions_table,
 )
+from phonsmith.transitions_tables import overview, transitions_table
 
 THZ = 4.135667696923859e-3  # eV
 TEMPERATURES = np.arange(0.0, 1001.0, 10.0)

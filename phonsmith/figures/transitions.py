@@ -196,7 +196,7 @@ def draw_generations(
     Parameters
     ----------
     table
-        Rows of one transition, see :func:`phonsmith.transitions.transitions_table`.
+        Rows of one transition, see :func:`phonsmith.transitions_tables.transitions_table`.
     """
     first, second = structures
     rows = table[(table["first"] == first) & (table["second"] == second)]
