@@ -181,6 +181,7 @@ class Campaign(Model):
         if not self.benchmarked:
             raise ValueError("structures: at least one needs `role: train` or `role: benchmark`")
         self._check_supercells()
+        self._check_methods()
         self._check_datasets()
         self._check_thermodynamics()
         self._check_transitions()
@@ -271,6 +272,18 @@ class Campaign(Model):
             return []
         wanted = self.conductivity.structures
         return self.benchmarked if wanted == "all" else wanted
+
+    def _check_methods(self) -> None:
+        """Whether something can compute the applications."""
+        if self.recorded is None or self.fits:
+            return
+        asked = [key for key in ("thermodynamics", "transitions") if getattr(self, key)]
+        if self.conductivity is not None and self.recorded.format != "phono3py":
+            asked.append("conductivity")
+        if asked:
+            raise ValueError(
+                f"{asked[0]}: recorded data cannot compute it, and this campaign has no fits"
+            )
 
     def _check_supercells(self) -> None:
         for name in self.supercells.multiples:

@@ -73,7 +73,7 @@ class KappaResult(Record):
     cell: list[list[float]]
     temperatures_kelvin: list[float]
     lowest_frequency_thz: float | None
-    imaginary_percent: float | None
+    imaginary_percent: float | None = None
     series: list[Series]
     reason: str
 
@@ -172,6 +172,8 @@ def _set_mesh(third: "Phono3py", mesh: Any) -> None:
 
 def check_memory(structure: str, phonon: "Phonopy", settings: Conductivity) -> None:
     """Whether the direct solution, where asked for, fits the memory of its job.
+
+    ``phonon`` are the reference's, as for :func:`mesh_numbers`.
 
     Raises
     ------

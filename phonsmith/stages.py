@@ -14,9 +14,9 @@ VERSIONS = {
     "phonons": 1,
     "benchmarks": 1,
     "generations": 1,
-    "thermodynamics": 1,
-    "transitions": 1,
-    "conductivity": 1,
+    "thermodynamics": 2,
+    "transitions": 2,
+    "conductivity": 2,
     "figures": 1,
     "plan": 1,
 }

@@ -96,7 +96,8 @@ def states_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
         for state in one.equations_of_state
     ]
     columns = ["campaign", "method", "structure", "form"]
-    numbers = [name for name in EquationOfState.model_fields if name != "form"]
+    without = {"form", "extrapolated"}  # extrapolated ones belong to enthalpies
+    numbers = [name for name in EquationOfState.model_fields if name not in without]
     return pd.DataFrame(rows, columns=[*columns, *numbers, "energy_ev_per_formula_unit"])
 
 

@@ -264,7 +264,8 @@ class Enthalpies(Record):
 
     def curve_of_state(self) -> Curve | None:
         """H(p) from the equation of state, at those of the pressures that its volumes reach."""
-        return self.by_state()[0] if self.equation_of_state else None
+        curve = self.by_state()[0] if self.equation_of_state else None
+        return curve if curve is not None and len(curve.x) else None
 
     def by_state(self) -> tuple[Curve, list[str]]:
         """The same with the reasons why pressures are missing."""
@@ -455,6 +456,8 @@ class Result(Record):
     comparisons: list[Comparison] = Field(default_factory=list)
     left_out: dict[str, str] = Field(default_factory=dict)
     """Crystals that could not be compared, all in all or in one approximation, and why."""
+    approximation_of_goal: Approximation = "enthalpy"
+    """The one that the loop's goal judges, in every generation."""
     minimum_frequencies_thz: dict[str, float] = Field(default_factory=dict)
     """Lowest phonon frequency of crystals without pressure, where it is known; negative: imaginary.
     """
@@ -481,8 +484,9 @@ class Result(Record):
     def of_goal(self) -> tuple[float | None, str]:
         """The first crossing of the first two crystals, or why there is none."""
         first, second = self.structures[:2]
+        wanted = first, second, self.approximation_of_goal
         for one in self.comparisons:
-            if (one.first, one.second) == (first, second) and one.temperature_k is None:
+            if (one.first, one.second, one.approximation) == wanted and one.temperature_k is None:
                 if one.crossings:
                     return one.crossings[0].value, ""
                 return None, one.reason or one.answer
@@ -548,6 +552,7 @@ def temperature_transition(
         atoms_per_formula_unit=count,
         comparisons=compared,
         left_out=lost,
+        approximation_of_goal="quasi-harmonic" if settings.pressure_gpa else "harmonic",
         minimum_frequencies_thz={
             one.structure: one.harmonic.minimum_frequency_thz for one in found if one.harmonic
         },

@@ -89,7 +89,13 @@ def _rows(campaign: str, result: Result) -> list[dict[str, object]]:
         "unit": result.unit,
     }
     rows: list[dict[str, object]] = [
-        {**shared, "second": name, "answer": "left out", "notes": reason}
+        {
+            **shared,
+            "second": name,
+            "minimum_frequency_second_thz": result.minimum_frequencies_thz.get(name),
+            "answer": "left out",
+            "notes": reason,
+        }
         for name, reason in result.left_out.items()
     ]
     for one in result.comparisons:

@@ -13,6 +13,7 @@ rule third_order_cells:
     """
     input:
         unpack(method_phonons),
+        template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         recorded=recorded_of_method,
         crystal_verdict=verdict_if_left_out,
     output:

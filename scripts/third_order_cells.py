@@ -27,16 +27,17 @@ with job(snakemake.threads, snakemake.log[0]):
             structure,
         ).third
     settings = Conductivity.model_validate({**params.effort, "third_order": params.third_order})
-    phonon = load_phonons(snakemake.input.phonons)
-    check_memory(structure, phonon, settings)
+    reason = why or (read_json(verdict)["reason"] if verdict else "")
+    if not reason:
+        check_memory(structure, load_phonons(snakemake.input.template), settings)
     third, cells, record = cells_to_label(
         structure,
-        phonon,
+        load_phonons(snakemake.input.phonons),
         settings.third_order,
         seed_for(params.seed, structure, 0, 0),
         mesh_of=params.mesh_of,
         recorded=recorded,
-        reason=why or (read_json(verdict)["reason"] if verdict else ""),
+        reason=reason,
         memory_mb=settings.memory_mb,
     )
     save_displacements(snakemake.output.displacements, third)

@@ -150,6 +150,8 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (RECORDED, "reference/source/files", {"a.yaml": "0" * 63}, ["a.yaml"]),
         (RECORDED, "reference/source/url", "ftp://x", ["reference.source.url"]),
         (RECORDED, "benchmarks/mechanics", True, ["benchmarks.mechanics"]),
+        (RECORDED | {"fits": {}}, "conductivity", {}, ["conductivity", "no fits"]),
+        (RECORDED | {"fits": {}}, "thermodynamics", {}, ["thermodynamics", "no fits"]),
         (
             RECORDED,
             "datasets/databases",

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +26,9 @@ from phonsmith.thermodynamics import thermodynamics
 from phonsmith.transitions import Enthalpies, enthalpies
 
 PRESSING = Pressing(pressures_gpa=[0, 2, 5], volumes=6)
+WARMED = Thermodynamics(
+    volumes=5, max_temperature_kelvin=300, mesh_length_angstrom=15, imaginary="report"
+)
 SETTINGS = Relaxation(fmax_ev_per_angstrom=1e-3)
 
 
@@ -61,6 +66,19 @@ def pressed(method: Counting, store: LabelStore | None) -> Enthalpies:
     return enthalpies("si", atoms, method, PRESSING, SETTINGS, name="reference", store=store)
 
 
+def warmed(folder: Path, method: Counting, store: LabelStore) -> Warmed:
+    one = replace(crystal(folder, "mp-149"), method=method, store=store)
+    return thermodynamics(one, WARMED, method="reference", tolerance_thz=0.1)
+
+
+def killed(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call it in a process, which has to be killed meanwhile."""
+    job = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    job.start()
+    job.join()
+    assert job.exitcode == -signal.SIGKILL
+
+
 def test_a_killed_job_has_its_relaxations_again(tmp_path: Path) -> None:
     """Seven of nine had ended when the job was killed: two are left, and all is as undisturbed."""
     undisturbed = Counting(tmp_path / "undisturbed")
@@ -68,12 +86,7 @@ def test_a_killed_job_has_its_relaxations_again(tmp_path: Path) -> None:
     assert undisturbed.calls == PRESSING.relaxations == 9
     assert not expected.notes and expected.equation_of_state
     store, log = LabelStore(tmp_path / "store"), tmp_path / "log"
-    job = multiprocessing.get_context("fork").Process(
-        target=pressed, args=(Counting(log, killed_at=8), store)
-    )
-    job.start()
-    job.join()
-    assert job.exitcode == -signal.SIGKILL
+    killed(pressed, Counting(log, killed_at=8), store)
     again = Counting(log)
     assert again.calls == 7
     assert pressed(again, store) == expected
@@ -85,30 +98,17 @@ def test_a_killed_job_has_its_relaxations_again(tmp_path: Path) -> None:
 
 def test_thermodynamics_goes_on_where_it_was_killed(repository: Path, tmp_path: Path) -> None:
     """Killed at the fifth of its relaxations; as many in all as the settings tell the plan."""
-    settings = Thermodynamics(
-        volumes=5, max_temperature_kelvin=300, mesh_length_angstrom=15, imaginary="report"
-    )
+    folder = repository / "config/structures/silicon"
     store, log = LabelStore(tmp_path / "store"), tmp_path / "log"
-
-    def warmed(method: Counting) -> Warmed:
-        one = crystal(repository / "config/structures/silicon", "mp-149")
-        one = replace(one, method=method, store=store)
-        return thermodynamics(one, settings, method="reference", tolerance_thz=0.1)
-
-    job = multiprocessing.get_context("fork").Process(
-        target=warmed, args=(Counting(log, killed_at=5),)
-    )
-    job.start()
-    job.join()
-    assert job.exitcode == -signal.SIGKILL
+    killed(warmed, folder, Counting(log, killed_at=5), store)
     again = Counting(log)
     assert again.calls == 4
-    first = warmed(again)
+    first = warmed(folder, again, store)
     assert not first.reason and len(first.volumes) == 5
-    assert again.calls == settings.relaxations == 7
+    assert again.calls == WARMED.relaxations == 7
     labels = list(store.folder.glob("??/*.npz"))
-    assert len(labels) == settings.vibrations  # one displaced cell of diamond, each time
-    assert warmed(again) == first
+    assert len(labels) == WARMED.vibrations  # one displaced cell of diamond, each time
+    assert warmed(folder, again, store) == first
     assert again.calls == 7
 
 

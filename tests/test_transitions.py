@@ -280,11 +280,26 @@ def test_gibbs_energies_cross_where_de_is_tds() -> None:
     assert one.crossings[0].value == pytest.approx(0.020 / 0.05e-3)
     assert one.crossings[0].slope_mev_per_atom == pytest.approx(-0.05)
     assert one.crossings[0].falling and one.static_mev_per_atom == pytest.approx(20)
+    assert found.of_goal() == (one.crossings[0].value, "")
     without = temperature_transition("x", ALPHA_BETA, solids, refuse_imaginary=True)
     assert [each.approximation for each in without.comparisons] == ["harmonic"]
     assert without.left_out == dict.fromkeys(
         ("alpha", "beta"), "quasi-harmonic, 0 GPa: not computed"
     )
+
+
+def test_the_goal_keeps_to_its_approximation() -> None:
+    """Where harmonic energies are refused the quasi-harmonic ones do not take their place."""
+    solids = [warm("alpha", -4.0, 1e-4, 0.0), warm("beta", -3.98, 1.5e-4, 0.0)]
+    assert solids[1].harmonic is not None
+    unstable = solids[1].harmonic.model_copy(
+        update={"imaginary_share": 0.02, "minimum_frequency_thz": -1.0}
+    )
+    solids[1] = solids[1].model_copy(update={"harmonic": unstable})
+    found = temperature_transition("x", ALPHA_BETA, solids, refuse_imaginary=True)
+    assert [one.approximation for one in found.comparisons] == ["quasi-harmonic"]
+    value, reason = found.of_goal()
+    assert value is None and "2 % of its modes are imaginary" in reason
 
 
 def test_gibbs_energies_under_pressure_cross_on_the_line_of_clapeyron() -> None:

@@ -186,5 +186,5 @@ def draw_against_generation(
         if axes.get_legend_handles_labels()[0]:
             figure.legend(loc="outside upper left", ncols=1)
         else:
-            axes.text(0.5, 0.5, "none in range", transform=axes.transAxes, ha="center")
+            axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center")
     return figure
