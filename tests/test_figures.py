@@ -24,7 +24,12 @@ from phonsmith.figures.conductivity import draw_generations as draw_kappa_genera
 from phonsmith.figures.database import draw_database_errors
 from phonsmith.figures.generations import draw_against_generation
 from phonsmith.figures.parity import draw_parity
-from phonsmith.figures.report import FigureFiles, render_report, settings_in_words
+from phonsmith.figures.report import (
+    FigureFiles,
+    _embedded,
+    render_report,
+    settings_in_words,
+)
 from phonsmith.figures.report_tables import Tables
 from phonsmith.figures.rmse import (
     draw_phonon_vs_force,
@@ -1001,6 +1006,19 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path, files):
     links = re.findall(r'href="([^"#]+)"', page)
     assert links
     assert all((tmp_path / link).is_file() for link in links)
+
+
+def test_figures_stand_in_the_report_as_wide_as_in_print(tmp_path) -> None:
+    """One column is about half of two; what says no width gets the whole page."""
+    widths = []
+    for inches in (3.4, 7.0, None):
+        path = tmp_path / f"{inches}.svg"
+        if inches is None:
+            path.write_text("<svg/>")
+        else:
+            Figure(figsize=(inches, 2)).savefig(path)
+        widths.append(float(_embedded(path, "x")["width"].removesuffix("rem")))
+    assert widths == pytest.approx([54 * 3.4 / 7.0, 54, 54], abs=0.1)
 
 
 def test_the_report_is_the_same_each_time(tmp_path, files):

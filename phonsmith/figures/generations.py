@@ -70,7 +70,7 @@ def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: fl
         axes.grid(axis="y", which="major")
         axes.set_xlabel("Labels so far")
         axes.set_ylabel("Mean phonon RMSE (THz)")
-        axes.legend(loc="upper right")
+        figure.legend(loc="outside upper left", ncols=1)
     return figure
 
 

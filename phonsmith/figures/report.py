@@ -7,6 +7,7 @@ fits are links to files beside it. The same results give the same page, byte for
 import base64
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +36,7 @@ from phonsmith.figures.report_tables import (
     rows_of,
     structures_table,
 )
-from phonsmith.figures.style import CELLS, thz
+from phonsmith.figures.style import CELLS, DOUBLE_COLUMN_INCH, thz
 
 THUMBNAIL_PIXELS = 620
 """Width of the small pictures in the page."""
@@ -252,9 +253,19 @@ def _gallery(
     return gallery
 
 
+_WIDTH = re.compile(rb'<svg[^>]*\swidth="([\d.]+)pt"')
+PAGE_REM = 54
+"""Width of a figure of two columns in the page."""
+
+
 def _embedded(path: Path, caption: str) -> dict[str, str]:
-    """An SVG figure itself, in the page."""
-    return {"caption": caption, "source": _as_data(path.read_bytes(), "svg+xml"), "link": ""}
+    """An SVG figure itself, in the page, as wide as it is in print beside others."""
+    content = path.read_bytes()
+    found = _WIDTH.search(content)
+    points = float(found[1]) if found else 72 * DOUBLE_COLUMN_INCH
+    width = f"{PAGE_REM * min(1.0, points / (72 * DOUBLE_COLUMN_INCH)):.1f}rem"
+    source = _as_data(content, "svg+xml")
+    return {"caption": caption, "source": source, "link": "", "width": width}
 
 
 def _thumbnail(stem: Path, caption: str, folder: Path) -> dict[str, str]:
