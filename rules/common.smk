@@ -342,8 +342,6 @@ def application_figures(name):
                     "standard deviation over repeats.",
                 ]
             ]
-    if settling(name):
-        figures += [["properties", "Properties of the goal against generation."]]
     return figures
 
 

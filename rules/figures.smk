@@ -193,27 +193,6 @@ rule draw_generations:
         "../scripts/draw_generations.py"
 
 
-rule draw_properties:
-    """Properties that the goal of the loop asks for, generation by generation."""
-    input:
-        "results/{campaign}/tables/properties.csv",
-    output:
-        "results/{campaign}/figures/properties.{format}",
-    log:
-        "results/{campaign}/logs/figures/properties.{format}.log",
-    localrule: True
-    conda:
-        ENVIRONMENT
-    params:
-        labels=fit_labels,
-        dpi=dpi,
-        version=VERSIONS["figures"],
-    message:
-        "{wildcards.campaign}: drawing properties against generation ({wildcards.format})"
-    script:
-        "../scripts/draw_properties.py"
-
-
 rule report:
     """Everything about a campaign on one page."""
     input:

@@ -1,4 +1,4 @@
-"""The loop as figures: phonon RMSE against labels, and properties against generation."""
+"""The loop as figures: phonon RMSE against labels, and numbers against generation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from phonsmith.figures.rmse import SMALLEST_THZ, plain_log
 from phonsmith.figures.style import (
     BLACK,
-    DOUBLE_COLUMN_INCH,
     GREY,
     SINGLE_COLUMN_INCH,
     Look,
@@ -71,47 +70,6 @@ def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: fl
         axes.set_xlabel("Labels so far")
         axes.set_ylabel("Mean phonon RMSE (THz)")
         figure.legend(loc="outside upper left", ncols=1)
-    return figure
-
-
-def draw_properties(table: pd.DataFrame, fits: Mapping[str, Look]) -> Figure:
-    """Every property of the goal against generation, a panel each; bars are the spread of repeats.
-
-    Parameters
-    ----------
-    table
-        See :func:`phonsmith.generations.properties_table`.
-    """
-    names = list(dict.fromkeys(table["property"]))
-    columns = min(2, max(1, len(names)))
-    rows = -(-len(names) // columns) or 1
-    width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH
-    with style():
-        figure = Figure(figsize=(width, 2.5 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False).flatten()
-        for axes in panels[len(names) :]:
-            axes.set_visible(False)
-        for axes, name in zip(panels, names, strict=False):
-            own = table[table["property"] == name]
-            for fit, look in fits.items():
-                line = own[own["fit"] == fit].sort_values("generation")
-                if line["value"].notna().any():
-                    axes.errorbar(
-                        line["generation"],
-                        line["value"],
-                        yerr=line["noise"].fillna(0.0),
-                        color=look.colour,
-                        marker=look.marker,
-                        ms=4,
-                        capsize=2,
-                        label=look.wrapped(28),
-                    )
-            axes.set_xticks(sorted(set(own["generation"])))
-            axes.set_xlabel("Generation")
-            axes.set_ylabel(f"{name} ({own['unit'].iloc[0]})")
-            axes.grid(axis="y")
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(loc="best")
     return figure
 
 
