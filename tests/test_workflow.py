@@ -545,6 +545,7 @@ def tin_campaign(shared_data: Path, crystal: str) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_existing_vasp_runs_come_in_without_recomputing(tmp_path, repository, shared_data):
     """Folders of vasprun.xml and the crystal: displacements are found, energies are used."""
     (relaxed,) = shared_data.glob("sn-alpha-vasp/tight_relax_2_mp-117_1.0_*/outputs/CONTCAR.gz")
