@@ -9,9 +9,10 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
 
@@ -49,31 +50,41 @@ def each(
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=_start, initargs=(setup,)
     )
+    # one item a process: what the pool has queued for its processes can not be taken back
+    to_begin: Iterator[tuple[int, Item]] = iter(enumerate(items))
+    running: dict[Future[Result], int] = {}
     try:
         with _single_threaded(), _without_main():
-            futures = {pool.submit(_work, item): index for index, item in enumerate(items)}
-        waiting = set(futures)
-        for future in as_completed(futures):
-            waiting.remove(future)
-            outcome = _outcome(future)
-            yield futures[future], outcome
-            if isinstance(outcome, PhonsmithError):
-                break
-        for future in as_completed([one for one in waiting if not one.cancel()]):
-            yield futures[future], _outcome(future)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _outcome(future: Future[Result]) -> Result | Exception:
-    try:
-        return future.result()
+            for index, item in islice(to_begin, processes):
+                running[pool.submit(_work, item)] = index
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in sorted(done, key=_failed):  # a dead process must not hide a result
+                outcome = _outcome(future)
+                yield running.pop(future), outcome
+                if isinstance(outcome, PhonsmithError):
+                    to_begin = iter(())
+            for index, item in islice(to_begin, len(done)):
+                running[pool.submit(_work, item)] = index
     except BrokenProcessPool:
         raise TryAgain(
             "a worker process died, as happens when memory runs out; "
             "use fewer threads for this job or a machine with more memory",
             "memory",
         ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _failed(future: Future[Result]) -> bool:
+    return future.exception() is not None
+
+
+def _outcome(future: Future[Result]) -> Result | Exception:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise
     except Exception as error:
         return error
 
