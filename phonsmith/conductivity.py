@@ -138,7 +138,6 @@ def without_result(structure: str, method: str, settings: Conductivity, reason: 
         cell=[],
         temperatures_kelvin=list(settings.temperatures_kelvin),
         lowest_frequency_thz=None,
-        imaginary_percent=None,
         series=[],
         reason=reason,
     )
@@ -148,32 +147,39 @@ def without_result(structure: str, method: str, settings: Conductivity, reason: 
 
 
 def mesh_numbers(phonon: "Phonopy", mesh: Mesh, mesh_of: Literal["primitive", "unit"]) -> Any:
-    """Numbers of q points on a mesh, or its matrix; a length is that of the crystal of ``phonon``.
-
-    Take the reference's phonons for all methods, so that modes can be compared one by one.
-    """
+    """Numbers of q points on a mesh, or its matrix; lengths are of the crystal of ``phonon``."""
     if not isinstance(mesh, float | int):
         return list(mesh)
     grid = _grid(phonon, mesh, mesh_of)
     return (grid.D_diag if grid.grid_matrix is None else grid.grid_matrix).tolist()
 
 
+def with_mesh_numbers(settings: Conductivity, phonon: "Phonopy") -> Conductivity:
+    """The settings with numbers of q points in the place of lengths.
+
+    Take the reference's phonons for all methods, so that modes can be compared one by one.
+    """
+    meshes = {"mesh": settings.mesh, "lbte_mesh": settings.lbte_mesh}
+    numbers = {
+        key: mesh_numbers(phonon, mesh, settings.mesh_of)
+        for key, mesh in meshes.items()
+        if mesh is not None
+    }
+    return settings.model_copy(update=numbers)
+
+
 def _grid(phonon: "Phonopy", mesh: Mesh, mesh_of: Literal["primitive", "unit"]) -> "BZGrid":
     from phonsmith.third_order import new_phono3py
 
     third = new_phono3py(phonon, np.eye(3, dtype=int), mesh_of)
-    _set_mesh(third, mesh)
+    third.mesh_numbers = mesh
     return third.grid
-
-
-def _set_mesh(third: "Phono3py", mesh: Any) -> None:
-    third.mesh_numbers = float(mesh) if isinstance(mesh, float | int) else list(mesh)
 
 
 def check_memory(structure: str, phonon: "Phonopy", settings: Conductivity) -> None:
     """Whether the direct solution, where asked for, fits the memory of its job.
 
-    ``phonon`` are the reference's, as for :func:`mesh_numbers`.
+    ``phonon`` are the reference's, as for :func:`with_mesh_numbers`.
 
     Raises
     ------
@@ -244,7 +250,7 @@ def thermal_conductivity(
     lowest, share = math.inf, 0.0
     for non_analytical in charged:
         third.nac_params = nac if non_analytical else None
-        _set_mesh(third, settings.mesh)
+        third.mesh_numbers = settings.mesh
         found = _imaginary_modes(third)
         lowest, share = min(lowest, found[0]), max(share, found[1])
     empty = empty.model_copy(
@@ -263,7 +269,7 @@ def thermal_conductivity(
     for non_analytical, isotopes, solver in product(charged, settings.isotopes, settings.solvers):
         third.nac_params = nac if non_analytical else None
         direct = settings.lbte_mesh if solver == "lbte" else None
-        _set_mesh(third, direct or settings.mesh)
+        third.mesh_numbers = direct or settings.mesh
         _run(third, settings, solver, isotopes=isotopes)
         found = third.thermal_conductivity
         kappa, between = found.kappa[0], None

@@ -192,17 +192,25 @@ def memory_of_fit_mb(third: "Phono3py", settings: ThirdOrder) -> int:
 
 
 def labels_of_each_way(
-    phonon: "Phonopy", third: "Phono3py", settings: ThirdOrder
+    phonon: "Phonopy", third: "Phono3py", settings: ThirdOrder, *, recorded: bool
 ) -> dict[str, int]:
-    """How many labels each way asks for, for this supercell and cutoff."""
-    pairs = new_phono3py(phonon, third.supercell_matrix)
-    pairs.generate_displacements(
-        distance=settings.distance_angstrom, cutoff_pair_distance=settings.pair_cutoff_angstrom
-    )
-    return {
-        "displacements": _displaced_cells(pairs.dataset),
-        "fit": settings.random_cells or cells_of_fit(third, settings),
-    }
+    """How many labels each way asks for, for this supercell and cutoff.
+
+    Cells that were made for the campaign are counted, not worked out again.
+    """
+    made = None if recorded else _way_of(third)
+    if made == "displacements":
+        pairs = third
+    else:
+        pairs = new_phono3py(phonon, third.supercell_matrix)
+        pairs.generate_displacements(
+            distance=settings.distance_angstrom, cutoff_pair_distance=settings.pair_cutoff_angstrom
+        )
+    if made == "fit":
+        fit = len(third.dataset["displacements"])
+    else:
+        fit = settings.random_cells or cells_of_fit(third, settings)
+    return {"displacements": _displaced_cells(pairs.dataset), "fit": fit}
 
 
 def _displaced_cells(dataset: Mapping[str, Any]) -> int:
@@ -243,27 +251,20 @@ def cells_to_label(
     """
     if not reason and phonon.force_constants is None:
         reason = "there are no harmonic phonons of this crystal"
+    way, cells = settings.way, []
+    ways: dict[str, int | None] = {"displacements": None, "fit": None}
     if reason:
         third = new_phono3py(phonon, np.eye(3, dtype=int), mesh_of)
-        ways: dict[str, int | None] = {"displacements": None, "fit": None}
-    elif recorded is not None:
-        third = new_phono3py(phonon, recorded.supercell_matrix, mesh_of)
-        third.dataset = recorded.dataset
-        ways = {**labels_of_each_way(phonon, third, settings)}
     else:
-        third = displaced(phonon, settings, seed, mesh_of)
-        ways = {**labels_of_each_way(phonon, third, settings)}
-    way = settings.way if recorded is None else _way_of(third)
-    if way == "fit" and not reason and memory_mb is not None:
-        needed = memory_of_fit_mb(third, settings)
-        if needed > memory_mb:
-            raise PhonsmithError(
-                f"{structure}: the fit of third-order force constants in a cell of "
-                f"{len(third.supercell)} atoms needs about {needed} MB, conductivity.memory_mb is "
-                f"{memory_mb}; give more, or a (smaller) "
-                "conductivity.third_order.pair_cutoff_angstrom, or fewer max_atoms there"
-            )
-    cells = [] if reason else cells_of(third)
+        if recorded is None:
+            third = displaced(phonon, settings, seed, mesh_of)
+        else:
+            third = new_phono3py(phonon, recorded.supercell_matrix, mesh_of)
+            third.dataset = recorded.dataset
+        way, cells = _way_of(third), cells_of(third)
+        if way == "fit" and memory_mb is not None:
+            _check_memory(structure, third, settings, memory_mb)
+        ways = {**labels_of_each_way(phonon, third, settings, recorded=recorded is not None)}
     record = {
         "structure": structure,
         "way": way,
@@ -279,7 +280,18 @@ def cells_to_label(
     return third, [] if recorded is not None else cells, record
 
 
-def _way_of(third: "Phono3py") -> str:
+def _check_memory(structure: str, third: "Phono3py", settings: ThirdOrder, memory_mb: int) -> None:
+    needed = memory_of_fit_mb(third, settings)
+    if needed > memory_mb:
+        raise PhonsmithError(
+            f"{structure}: the fit of third-order force constants in a cell of "
+            f"{len(third.supercell)} atoms needs about {needed} MB, conductivity.memory_mb is "
+            f"{memory_mb}; give more, or a (smaller) "
+            "conductivity.third_order.pair_cutoff_angstrom, or fewer max_atoms there"
+        )
+
+
+def _way_of(third: "Phono3py") -> Literal["displacements", "fit"]:
     return "displacements" if "first_atoms" in third.dataset else "fit"
 
 

@@ -8,8 +8,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.applications import Conductivity
     from phonsmith.conductivity import (
         for_convergence,
-        mesh_numbers,
         thermal_conductivity,
+        with_mesh_numbers,
         without_result,
     )
     from phonsmith.files import read_json
@@ -24,15 +24,9 @@ with job(snakemake.threads, snakemake.log[0]):
     if reason:
         result = without_result(names.structure, names.method, settings, reason)
     else:
-        template = load_phonons(inputs.template)
-        meshes = {
-            key: mesh_numbers(template, getattr(settings, key), settings.mesh_of)
-            for key in ("mesh", "lbte_mesh")
-            if getattr(settings, key) is not None
-        }
         result, modes = thermal_conductivity(
             load_third_order(inputs.yaml, inputs.fc3, inputs.fc2),
-            settings.model_copy(update=meshes),
+            with_mesh_numbers(settings, load_phonons(inputs.template)),
             names.structure,
             names.method,
             imaginary_tolerance_thz=params.imaginary_tolerance,

@@ -424,9 +424,13 @@ def test_files_keep_everything(silicon, tmp_path: Path) -> None:
     assert first(again) == pytest.approx(first(kappa(silicon[1], mesh=(3, 3, 3))[0]), rel=1e-8)
 
 
-def test_no_phonons_no_cells(silicon, tmp_path: Path) -> None:
+@pytest.mark.parametrize("of_recorded_data", [False, True])
+def test_no_phonons_no_cells(silicon, tmp_path: Path, of_recorded_data: bool) -> None:
     """And the file without displacements can be written: the campaign goes on."""
-    third, cells, record = cells_to_label("x", silicon[0], ThirdOrder(), 0, reason="lost")
+    phonon, data, _ = silicon
+    third, cells, record = cells_to_label(
+        "x", phonon, ThirdOrder(), 0, recorded=data if of_recorded_data else None, reason="lost"
+    )
     assert cells == [] and record["labels"] == 0 and record["reason"] == "lost"
     save_displacements(tmp_path / "displacements.yaml", third)
     assert load_displacements(tmp_path / "displacements.yaml").dataset is None
