@@ -6,24 +6,17 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.files import replacing
 from phonsmith.mechanics import Mechanics, MechanicsResult
 from phonsmith.phonons import DOS_PITCH_THZ, Spectrum
+from phonsmith.records import Record, StoredRecord
 from phonsmith.settings import CellChoice
 
 if TYPE_CHECKING:
     from phonsmith.relaxation import Verdict
 
 Floats = NDArray[np.float64]
-
-
-class Record(BaseModel):
-    """Base of what is stored as JSON: unknown keys and NaN are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModeError(Record):
@@ -116,8 +109,10 @@ class CellResult(Record):
         return self
 
 
-class Benchmark(Record):
+class Benchmark(StoredRecord):
     """One structure of one fit."""
+
+    IN_WORDS = "a benchmark of a fit"
 
     campaign: str
     structure: str
@@ -131,11 +126,6 @@ class Benchmark(Record):
     mechanics_fit: Mechanics | None = None
     mechanics_reason: str = ""
 
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
     def with_mechanics(self, reference: str | Path, fit: str | Path) -> Self:
         """The same with equation of state and elastic constants from two stored results."""
         one, other = MechanicsResult.load(reference), MechanicsResult.load(fit)
@@ -146,17 +136,6 @@ class Benchmark(Record):
                 "mechanics_reason": other.reason,
             }
         )
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote; raises PhonsmithError where it is not that."""
-        try:
-            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise PhonsmithError(f"{path}: no such file") from None
-        except ValueError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise PhonsmithError(f"{path}: not a benchmark of phonsmith ({reason})") from error
 
 
 # --- one comparison --------------------------------------------------------------------------

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phonsmith.applications import Conductivity, Mesh
-from phonsmith.benchmarks import Record
 from phonsmith.errors import PhonsmithError
-from phonsmith.files import read_json, replacing, write_json
+from phonsmith.files import replacing
+from phonsmith.records import Record, StoredRecord
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -58,13 +58,15 @@ class Series(Record):
     between_bands: list[list[float]] | None
 
 
-class KappaResult(Record):
+class KappaResult(StoredRecord):
     """The conductivity of one crystal by one method on one mesh.
 
     ``cell`` holds the lattice vectors of the crystal's unit cell in rows (Å). ``imaginary_percent``
     is the share of the modes on the mesh that carry no heat because they are imaginary, within the
     tolerance. Where there is no conductivity, ``reason`` says why and ``series`` is empty.
     """
+
+    IN_WORDS = "a thermal conductivity"
 
     structure: str
     method: str
@@ -76,15 +78,6 @@ class KappaResult(Record):
     imaginary_percent: float | None = None
     series: list[Series]
     reason: str
-
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        return cls.model_validate(read_json(path))
 
 
 @dataclass(frozen=True)

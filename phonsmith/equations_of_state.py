@@ -6,23 +6,21 @@ from typing import Any, Literal
 import numpy as np
 from ase.units import GPa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from phonsmith.errors import UnusablePotential
+from phonsmith.records import Record
 
 Form = Literal["birch-murnaghan", "vinet"]
 FORMS: tuple[Form, ...] = ("birch-murnaghan", "vinet")
 
 
-class EquationOfState(BaseModel):
+class EquationOfState(Record):
     """Parameters of a third-order Birch–Murnaghan or of a Vinet equation, per atom.
 
     F. Birch, Phys. Rev. 71, 809 (1947); P. Vinet et al., J. Phys. Condens. Matter 1, 1941 (1989).
     ``residual_mev_per_atom`` is the RMS of what the fit leaves. ``extrapolated``: the volume at
     rest lies outside the volumes fitted to, and so do energy, bulk modulus and its derivative.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     volume_angstrom3_per_atom: float
     energy_ev_per_atom: float

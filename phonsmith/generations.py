@@ -1,16 +1,14 @@
 """The loop: whether the potentials of a generation are good enough, and what is asked for next."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from phonsmith.benchmarks import Record
 from phonsmith.datasets import ALWAYS_TRAIN
 from phonsmith.errors import PhonsmithError
-from phonsmith.files import read_as, write_json
 from phonsmith.properties import Property, PropertyVerdict, judge_property
+from phonsmith.records import Record, StoredRecord
 from phonsmith.relaxation import LEFT_OUT
 from phonsmith.settings import Goal, Loop
 
@@ -76,13 +74,15 @@ class FitVerdict(Record):
         return 100 * float(np.mean([one.meets for one in self.structures]))
 
 
-class GenerationVerdict(Record):
+class GenerationVerdict(StoredRecord):
     """What one generation has come to: the file ``generations/gen{g}.json``.
 
     ``stop`` is "goal", "goal_in_part" (met but for criteria that cannot be judged) or
     "max_generations", or None where the loop goes on; then ``next_cells`` says how many new cells
     of which structures the next generation labels. ``labels`` counts the labels so far.
     """
+
+    IN_WORDS = "a verdict on a generation"
 
     campaign: str
     generation: int
@@ -107,15 +107,6 @@ class GenerationVerdict(Record):
             cells = ", ".join(f"{number} of {name}" for name, number in self.next_cells.items())
             lines.append(f"  generation {self.generation + 1} asks for new cells: {cells}")
         return "\n".join(lines)
-
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        return read_as(path, "a verdict on a generation", cls.model_validate)
 
 
 STOP_IN_WORDS = {

@@ -3,16 +3,14 @@
 The elastic constants are those of the crystal as given: relax it with the same potential first.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from phonsmith.equations_of_state import EquationOfState, fit_equation_of_state
 from phonsmith.errors import UnusablePotential
-from phonsmith.files import read_as, write_json
+from phonsmith.records import Record, StoredRecord
 from phonsmith.settings import PotentialSource, Relaxation
 from phonsmith.structures import at_volume
 
@@ -29,10 +27,8 @@ IONS_FMAX = 1e-4
 IONS_MAX_STEPS = 500
 
 
-class Mechanics(BaseModel):
+class Mechanics(Record):
     """Equation of state, and elastic constants in Voigt order (6×6, GPa, IEEE orientation)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     equation_of_state: EquationOfState
     elastic_constants_gpa: tuple[tuple[float, ...], ...]
@@ -76,22 +72,13 @@ def mechanics(
     )
 
 
-class MechanicsResult(BaseModel):
+class MechanicsResult(StoredRecord):
     """Mechanics of one crystal, or the reason in words why there are none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    IN_WORDS = "a mechanics record"
 
     mechanics: Mechanics | None
     reason: str = ""
-
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        write_json(path, self.model_dump())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        return read_as(path, "a mechanics record", cls.model_validate)
 
 
 def mechanics_of_fit(

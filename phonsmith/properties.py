@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phonsmith.benchmarks import Record
+from phonsmith.records import Record
 from phonsmith.relaxation import LEFT_OUT
 from phonsmith.settings import AnyPropertyGoal, ConductivityGoal, TransitionGoal
 

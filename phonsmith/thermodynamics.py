@@ -10,10 +10,10 @@ structures within one method, never methods.
 """
 
 import itertools
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.units import GPa, kJ, mol
@@ -21,15 +21,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from phonsmith.applications import Thermodynamics
-from phonsmith.benchmarks import Record
 from phonsmith.equations_of_state import (
     FORMS,
     EquationOfState,
     fit_equation_of_state,
 )
 from phonsmith.errors import MissingLabels, UnusablePotential
-from phonsmith.files import read_json, write_json
 from phonsmith.labels.checks import LabelFailed
+from phonsmith.records import Record, StoredRecord
 from phonsmith.relaxation import Load, compare
 from phonsmith.settings import Displaced, Labels, Relaxation
 from phonsmith.structures import at_volume
@@ -90,6 +89,7 @@ class QuasiHarmonic(Record):
     temperature_k: list[float]
     gibbs_ev_per_atom: list[float]
     """E + F(vibrations) + pV."""
+
     volume_angstrom3_per_atom: list[float]
     thermal_expansion_per_k: list[float]
     """Of the volume; that of lengths of a cubic crystal is a third."""
@@ -108,8 +108,10 @@ class LostPressure(Record):
     reason: str
 
 
-class Result(Record):
+class Result(StoredRecord):
     """Thermodynamics of one structure by one method, or the reason why there is none."""
+
+    IN_WORDS = "thermodynamics of a crystal"
 
     structure: str
     method: str
@@ -122,15 +124,6 @@ class Result(Record):
     harmonic: Harmonic | None = None
     quasi_harmonic: list[QuasiHarmonic] = Field(default_factory=list)
     lost_pressures: list[LostPressure] = Field(default_factory=list)
-
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        write_json(path, self.model_dump())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        return cls.model_validate(read_json(path))
 
     def at_pressure(self, pressure_gpa: float) -> QuasiHarmonic | None:
         """The equilibrium at this very pressure, if there is any."""
@@ -589,16 +582,19 @@ def _at_pressure(
     atoms = len(points[0].phonon.primitive)
     per_cell = len(points[0].atoms) / atoms
     try:
-        found = run_qha(
-            [one.phonon for one in points],
-            # the derivatives take one temperature more
-            [*temperatures, temperatures[-1] + step],
-            [one.energy / per_cell for one in points],
-            mesh=curve.mesh,
-            pressure=pressure,
-            eos=settings.equation_of_state.replace("-", "_"),
-            exclude_gamma_acoustic=True,
-        )
+        with warnings.catch_warnings():
+            # temperatures without a fit: told once, as the volumes below
+            warnings.filterwarnings("ignore", "EOS fitting failed", UserWarning)
+            found = run_qha(
+                [one.phonon for one in points],
+                # the derivatives take one temperature more
+                [*temperatures, temperatures[-1] + step],
+                [one.energy / per_cell for one in points],
+                mesh=curve.mesh,
+                pressure=pressure,
+                eos=settings.equation_of_state.replace("-", "_"),
+                exclude_gamma_acoustic=True,
+            )
     except (RuntimeError, ValueError) as error:
         raise UnusablePotential(f"quasi-harmonic approximation: {error}") from error
     cv = [0.0] + [

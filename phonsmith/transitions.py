@@ -8,8 +8,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from ase.units import GPa, kJ, mol
@@ -21,10 +20,9 @@ from phonsmith.applications import (
     PressureTransition,
     TemperatureTransition,
 )
-from phonsmith.benchmarks import Record
 from phonsmith.equations_of_state import FORMS, EquationOfState, fit_energies
 from phonsmith.errors import PhonsmithError, UnusablePotential
-from phonsmith.files import read_json, write_json
+from phonsmith.records import Record, StoredRecord
 from phonsmith.relaxation import LEFT_OUT, Load, compare
 from phonsmith.settings import Relaxation
 from phonsmith.structures import at_volume
@@ -217,11 +215,13 @@ class PressurePoint(Record):
         return self.energy_ev_per_atom + work
 
 
-class Enthalpies(Record):
+class Enthalpies(StoredRecord):
     """Enthalpy of one crystal by one method, twice: relaxed at pressures, and at volumes.
 
     ``difference_mev_per_atom`` is the largest one between both.
     """
+
+    IN_WORDS = "enthalpies of a crystal"
 
     structure: str
     method: str
@@ -233,15 +233,6 @@ class Enthalpies(Record):
     at_volumes: list[PressurePoint] = Field(default_factory=list)
     equation_of_state: EquationOfState | None = None
     difference_mev_per_atom: float | None = None
-
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        write_json(path, self.model_dump())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        return cls.model_validate(read_json(path))
 
     @property
     def used(self) -> list[PressurePoint]:
@@ -444,8 +435,10 @@ def _state(points: Sequence[PressurePoint]) -> tuple[EquationOfState | None, str
 # --- the transition by one method ------------------------------------------------------------
 
 
-class Result(Record):
+class Result(StoredRecord):
     """A transition by one method: all pairs of its crystals in all approximations."""
+
+    IN_WORDS = "a transition"
 
     transition: str
     driven_by: Literal["temperature", "pressure"]
@@ -466,15 +459,6 @@ class Result(Record):
     def unit(self) -> Literal["K", "GPa"]:
         """Of the transition."""
         return UNITS[self.driven_by]
-
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        write_json(path, self.model_dump())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote."""
-        return cls.model_validate(read_json(path))
 
     @property
     def lost(self) -> bool:

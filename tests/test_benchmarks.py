@@ -213,7 +213,7 @@ def test_benchmark_file(benchmarks, tmp_path):
     with pytest.raises(PhonsmithError, match="no such file"):
         Benchmark.load(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(PhonsmithError, match="not a benchmark"):
+    with pytest.raises(PhonsmithError, match="not a benchmark of a fit"):
         Benchmark.load(tmp_path / "bad.json")
 
 

@@ -15,9 +15,11 @@ from ase import Atoms
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from phonsmith import thermodynamics, transitions
 from phonsmith.benchmarks import Benchmark
 from phonsmith.calculators import Potential, load_potential, save_potential
 from phonsmith.campaign import Campaign, load_campaign
+from phonsmith.conductivity import KappaResult
 from phonsmith.datasets import Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, count_frames, read_frames, write_frames
@@ -25,9 +27,12 @@ from phonsmith.fits import TrainingRecord
 from phonsmith.generations import GenerationVerdict
 from phonsmith.labels import LabelStore, labelled
 from phonsmith.labels.provenance import Provenance
+from phonsmith.mechanics import MechanicsResult
+from phonsmith.records import StoredRecord
 from phonsmith.relaxation import Verdict
 from phonsmith.settings import PotentialSource
 from phonsmith.spectra import Spectrum
+from phonsmith.transitions import Enthalpies
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -179,14 +184,22 @@ def test_a_damaged_label_of_the_store_is_a_miss_or_whole(data: st.DataObject) ->
 
 # --- records -----------------------------------------------------------------------------
 
+STORED: list[type[StoredRecord]] = [
+    Benchmark,
+    Enthalpies,
+    GenerationVerdict,
+    KappaResult,
+    MechanicsResult,
+    thermodynamics.Result,
+    transitions.Result,
+]
 READERS: dict[str, Callable[[Path], Any]] = {
     "potential": load_potential,
-    "verdict on a generation": GenerationVerdict.load,
     "verdict on a crystal": Verdict.load,
     "training": TrainingRecord.load,
     "energy zero": Baseline.load,
-    "benchmark": Benchmark.load,
     "spectrum": Spectrum.load,
+    **{record.IN_WORDS: record.load for record in STORED},
 }
 VERDICT = {
     "space_group_before": 227,

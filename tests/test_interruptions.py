@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from cells import rattled_cells
 from project import Project
 
 from phonsmith.errors import PhonsmithError
@@ -261,14 +261,8 @@ class Vanishing:
 
 @pytest.mark.parametrize("side_by_side", [1, 3])
 def test_what_runs_beside_an_error_is_finished_and_kept(tmp_path, side_by_side):
-    cells = []
-    for index in range(8):
-        cell = bulk("Si")
-        cell.rattle(0.01, seed=index)
-        cell.info.update(structure="si", kind="rattled", generation=0)
-        cells.append(cell)
     store = LabelStore(tmp_path)
-    cells.sort(key=lambda one: store.turn(LabelStore.key(one, "{}")))
+    cells = sorted(rattled_cells(8), key=lambda one: store.turn(LabelStore.key(one, "{}")))
     for index, cell in enumerate(cells):
         cell.info["index"] = index
     method = Vanishing(tmp_path / "vanished" if side_by_side > 1 else None)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from cells import rattled_cells
 
 from phonsmith.calculators import evaluate
 from phonsmith.errors import PhonsmithError
@@ -37,16 +38,6 @@ SW = calculator("stillinger-weber")
 EMT = calculator("ase.calculators.emt:EMT")
 
 
-def cells(count: int, symbol: str = "Si") -> list[Atoms]:
-    made = []
-    for index in range(count):
-        cell = bulk(symbol, cubic=True)
-        cell.rattle(0.05, seed=index)
-        cell.info.update(structure="mp-1", kind="rattled", generation=0, index=index, seed=index)
-        made.append(cell)
-    return made
-
-
 def same(one: Atoms, other: Atoms) -> bool:
     return (
         one == other
@@ -60,7 +51,7 @@ def same(one: Atoms, other: Atoms) -> bool:
 
 
 def test_a_label_is_the_calculators_word_on_the_cell() -> None:
-    (cell,) = cells(1)
+    (cell,) = rattled_cells(1)
     label = reference_method(SW).label(cell)
     (expected,) = evaluate([cell], SW.potential)
     assert label.info[ENERGY] == expected.energy
@@ -116,7 +107,7 @@ def test_the_fingerprint_knows_arguments_and_not_where_a_model_stands(tmp_path: 
 
 
 def broken(change: str) -> Atoms:
-    (cell,) = cells(1)
+    (cell,) = rattled_cells(1)
     label = reference_method(SW).label(cell)
     match change:
         case "order":
@@ -156,11 +147,11 @@ def broken(change: str) -> Atoms:
 )
 def test_what_is_no_label(change: str, message: str) -> None:
     with pytest.raises(LabelFailed, match=message):
-        check_label(broken(change), cells(1)[0], SETTINGS)
+        check_label(broken(change), rattled_cells(1)[0], SETTINGS)
 
 
 def test_wrapped_atoms_are_where_they_were() -> None:
-    (cell,) = cells(1)
+    (cell,) = rattled_cells(1)
     label = reference_method(SW).label(cell)
     label.positions += label.cell[0] - label.cell[2]
     check_label(label, cell, SETTINGS)
@@ -170,7 +161,7 @@ def test_wrapped_atoms_are_where_they_were() -> None:
 
 
 def test_a_label_put_by_one_is_got_by_another(tmp_path: Path) -> None:
-    (cell,) = cells(1)
+    (cell,) = rattled_cells(1)
     method = reference_method(SW)
     label = method.label(cell)
     key = LabelStore.key(cell, method.fingerprint("Si"))
@@ -192,7 +183,7 @@ def test_labels_without_energy_and_stress_stay_without(tmp_path: Path) -> None:
 
 
 def test_the_key_depends_on_cell_and_method_and_not_on_names() -> None:
-    first, second = cells(2)
+    first, second = rattled_cells(2)
     renamed = first.copy()
     renamed.info["structure"] = "another"
     negative = first.copy()
@@ -208,7 +199,7 @@ def test_the_key_depends_on_cell_and_method_and_not_on_names() -> None:
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text"])
 def test_a_broken_file_is_a_miss(tmp_path: Path, damage: str) -> None:
-    (cell,) = cells(1)
+    (cell,) = rattled_cells(1)
     store = LabelStore(tmp_path)
     store.put("abc", reference_method(SW).label(cell))
     (file,) = tmp_path.rglob("*.npz")
@@ -257,10 +248,10 @@ def test_a_reader_sees_whole_labels_while_others_write_and_are_killed(tmp_path: 
 
 
 def test_parallel_equals_serial(tmp_path: Path) -> None:
-    serial, none = label_cells(cells(4), reference_method(SW), SETTINGS)
+    serial, none = label_cells(rattled_cells(4), reference_method(SW), SETTINGS)
     store = LabelStore(tmp_path)
-    parallel, _ = label_cells(cells(4), reference_method(SW), SETTINGS, store, cores=2)
-    again, _ = label_cells(cells(4), reference_method(SW), SETTINGS, store)
+    parallel, _ = label_cells(rattled_cells(4), reference_method(SW), SETTINGS, store, cores=2)
+    again, _ = label_cells(rattled_cells(4), reference_method(SW), SETTINGS, store)
     assert none == []
     assert [label.info["index"] for label in parallel] == [0, 1, 2, 3]
     assert all(map(same, serial, parallel))
@@ -269,7 +260,7 @@ def test_parallel_equals_serial(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_one_failing_cell_is_recorded_and_stops_nobody(tmp_path: Path, processes: int) -> None:
-    mixed = cells(3, "Cu")
+    mixed = rattled_cells(3, "Cu")
     mixed[1].numbers[0] = 14  # EMT knows no silicon
     store = LabelStore(tmp_path)
     labels, failures = label_cells(mixed, reference_method(EMT), SETTINGS, store, processes)
@@ -309,17 +300,17 @@ def test_an_interruption_loses_no_finished_label(tmp_path: Path) -> None:
     store = LabelStore(tmp_path)
     method = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        label_cells(cells(4), method, SETTINGS, store)  # type: ignore[arg-type]
+        label_cells(rattled_cells(4), method, SETTINGS, store)  # type: ignore[arg-type]
     assert len(list(tmp_path.rglob("*.npz"))) == 2
-    labels, _ = label_cells(cells(4), method, SETTINGS, store)  # type: ignore[arg-type]
+    labels, _ = label_cells(rattled_cells(4), method, SETTINGS, store)  # type: ignore[arg-type]
     assert len(labels) == 4
     assert method.done == 3 + 2  # the two finished ones were not computed again
 
 
 def test_labels_from_the_store_carry_the_name_they_are_asked_for(tmp_path: Path) -> None:
     store = LabelStore(tmp_path)
-    label_cells(cells(1), reference_method(SW), SETTINGS, store)
-    (asked,) = cells(1)
+    label_cells(rattled_cells(1), reference_method(SW), SETTINGS, store)
+    (asked,) = rattled_cells(1)
     asked.info.update(structure="mp-2", index=7, generation=3)
     (label,), _ = label_cells([asked], reference_method(SW), SETTINGS, store)
     assert (label.info["structure"], label.info["index"], label.info["generation"]) == (
@@ -337,7 +328,7 @@ def test_a_bad_label_is_not_kept(tmp_path: Path) -> None:
             return label
 
     labels, failures = label_cells(
-        cells(2),
+        rattled_cells(2),
         Drifting(),  # type: ignore[arg-type]
         SETTINGS,
         LabelStore(tmp_path),
@@ -349,14 +340,14 @@ def test_a_bad_label_is_not_kept(tmp_path: Path) -> None:
 
 def test_what_the_method_cannot_do_at_all_is_an_error() -> None:
     with pytest.raises(PhonsmithError, match="does not know Cu"):
-        label_cells(cells(1, "Cu"), reference_method(SW), SETTINGS)
+        label_cells(rattled_cells(1, "Cu"), reference_method(SW), SETTINGS)
     absent = calculator("no.such:Thing")
     with pytest.raises(PhonsmithError, match="cannot be imported"):
-        label_cells(cells(1), reference_method(absent), SETTINGS)
+        label_cells(rattled_cells(1), reference_method(absent), SETTINGS)
 
 
 def test_gather_restores_the_order_and_finds_stray_energies() -> None:
-    labels, _ = label_cells(cells(5), reference_method(SW), SETTINGS)
+    labels, _ = label_cells(rattled_cells(5), reference_method(SW), SETTINGS)
     labels[3].info[ENERGY] += 8 * 11.0
     earlier = [{"structure": "mp-1", "kind": "rattled", "generation": 0, "index": 9, "reason": "x"}]
     kept, failures = gather(labels[1::2] + labels[::2], earlier, SETTINGS)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
+from cells import rattled_cells
 
 from phonsmith.calculators import evaluate
 from phonsmith.errors import PhonsmithError
@@ -30,16 +30,6 @@ STABLE = (5, 6, 9, 15, 18, 22, 23, 24, 25, 28, 32, 33, 34)
 SW = CalculatorReference(
     method="calculator", potential=PotentialSource(calculator="stillinger-weber")
 )
-
-
-def cells(count: int, symbol: str = "Si") -> list[Atoms]:
-    made = []
-    for index in range(count):
-        cell = bulk(symbol, cubic=True)
-        cell.rattle(0.05, seed=index)
-        cell.info.update(structure="mp-1", kind="rattled", generation=0, index=index, seed=index)
-        made.append(cell)
-    return made
 
 
 # --- recorded: phonopy and phono3py ---------------------------------------------------------------
@@ -282,10 +272,10 @@ def test_a_cut_packed_run_is_refused(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_extxyz_of_this_project_and_of_ase(tmp_path: Path) -> None:
-    labels, _ = label_cells(cells(2), reference_method(SW), SETTINGS)
+    labels, _ = label_cells(rattled_cells(2), reference_method(SW), SETTINGS)
     write_frames(tmp_path / "ours.extxyz", labels)
     ours = read_recorded(tmp_path / "ours.extxyz", "extxyz", "db", "SW").frames
-    plain = cells(2)
+    plain = rattled_cells(2)
     for atoms in plain:
         atoms.info.clear()
         atoms.calc = reference_method(SW).calculator  # type: ignore[attr-defined]
@@ -304,7 +294,7 @@ def test_extxyz_of_this_project_and_of_ase(tmp_path: Path) -> None:
 
 
 def test_extxyz_frames_that_are_no_labels_are_named(tmp_path: Path) -> None:
-    good, nan, bare = cells(3)
+    good, nan, bare = rattled_cells(3)
     good = labelled(good, "", 1.0, np.zeros((8, 3)))
     nan = labelled(nan, "", float("nan"), np.zeros((8, 3)))
     write_frames(tmp_path / "a.extxyz", [good, nan, bare])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.build import bulk
+from cells import rattled_cells
 from project import Project
 
 from phonsmith.campaign import Campaign
@@ -31,22 +31,11 @@ class SlowMethod(CalculatorMethod):
         return super().label(cell)
 
 
-def rattled(count: int) -> list[Atoms]:
-    """Silicon cells that differ; the same in every process."""
-    found = []
-    for index in range(count):
-        cell = bulk("Si", cubic=True)
-        cell.rattle(0.05, seed=index)
-        cell.info.update(structure="Si", kind="rattled", generation=0, index=index)
-        found.append(cell)
-    return found
-
-
 def label_as(user, folder, start, queue) -> None:
     """Label all cells as one campaign; tell how many were computed, and the labels."""
     method = SlowMethod(CalculatorReference(**SW))
     start.wait()
-    labels, failures = label_cells(rattled(CELLS), method, Labels(), LabelStore(folder, user))
+    labels, failures = label_cells(rattled_cells(CELLS), method, Labels(), LabelStore(folder, user))
     queue.put((method.done, [label.arrays[FORCES] for label in labels], len(failures)))
 
 
@@ -61,7 +50,9 @@ def test_campaigns_that_run_at_the_same_time_share_the_work(tmp_path: Path) -> N
     found = [queue.get(timeout=120) for _ in jobs]
     for job in jobs:
         job.join()
-    alone, _ = label_cells(rattled(CELLS), CalculatorMethod(CalculatorReference(**SW)), Labels())
+    alone, _ = label_cells(
+        rattled_cells(CELLS), CalculatorMethod(CalculatorReference(**SW)), Labels()
+    )
     for _, forces, failed in found:
         assert failed == 0
         for one, other in zip(forces, alone, strict=True):
@@ -74,7 +65,7 @@ def test_campaigns_that_run_at_the_same_time_share_the_work(tmp_path: Path) -> N
 
 
 def test_users_take_cells_in_orders_of_their_own_always_the_same(tmp_path: Path) -> None:
-    keys = [LabelStore.key(cell, "") for cell in rattled(10)]
+    keys = [LabelStore.key(cell, "") for cell in rattled_cells(10)]
 
     def order(user: str) -> list[str]:
         return sorted(keys, key=LabelStore(tmp_path, user).turn)
@@ -83,7 +74,7 @@ def test_users_take_cells_in_orders_of_their_own_always_the_same(tmp_path: Path)
 
 
 def test_the_first_label_stays_and_a_broken_one_is_replaced(tmp_path: Path) -> None:
-    (cell,) = rattled(1)
+    (cell,) = rattled_cells(1)
     store = LabelStore(tmp_path)
     label = CalculatorMethod(CalculatorReference(**SW)).label(cell)
     store.put("abc", label)

@@ -13,6 +13,7 @@ from phonsmith.calculators import evaluate
 from phonsmith.equations_of_state import (
     FORMS,
     EquationOfState,
+    Form,
     fit_energies,
     fit_equation_of_state,
 )
@@ -76,15 +77,19 @@ def diamond(silicon: Path) -> Result:
 # --- equations of state ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_equation_of_state_finds_its_own_parameters(form: str) -> None:
-    exact = EquationOfState(
+def equation(form: Form) -> EquationOfState:
+    return EquationOfState(
         volume_angstrom3_per_atom=20.0,
         energy_ev_per_atom=-5.0,
         bulk_modulus_gpa=98.0,
         bulk_modulus_derivative=4.2,
         form=form,
     )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_equation_of_state_finds_its_own_parameters(form: str) -> None:
+    exact = equation(form)
     volumes = np.linspace(18, 22, 9)
     found = fit_equation_of_state(volumes, exact.energy(volumes), form)
     assert found.volume_angstrom3_per_atom == pytest.approx(20.0, abs=1e-5)
@@ -112,13 +117,7 @@ def test_equations_of_state_without_a_minimum_are_refused() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_the_compressed_side_alone_gives_enthalpies(form: str) -> None:
     """Volumes 75 to 92 % of that at rest, 6 to 43 GPa: H(p) is that of the curve itself."""
-    exact = EquationOfState(
-        volume_angstrom3_per_atom=20.0,
-        energy_ev_per_atom=-5.0,
-        bulk_modulus_gpa=98.0,
-        bulk_modulus_derivative=4.2,
-        form=form,
-    )
+    exact = equation(form)
     volumes = np.linspace(15.0, 18.4, 9)
     within = (15.0, 18.4)
     energies = exact.energy(volumes)

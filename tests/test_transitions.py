@@ -453,27 +453,35 @@ def test_published_values_stand_beside() -> None:
 # --- silicon under pressure -----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def pressed() -> list[Enthalpies]:
-    """Diamond and β-tin type by Stillinger–Weber."""
-    settings = PressureTransition(
-        driven_by="pressure", structures=["d", "b"], pressures_gpa=[0, 10, 20, 30], volumes=6
-    )
-    method = reference_method(
-        {"method": "calculator", "potential": {"calculator": "stillinger-weber"}}
-    )
+def under_pressure(
+    calculator: str, pressures: list[float], structures: str = "db"
+) -> list[Enthalpies]:
+    """Silicon's diamond (d) and β-tin type (b)."""
+    method = reference_method({"method": "calculator", "potential": {"calculator": calculator}})
     files = {"d": "silicon/mp-149", "b": "foundation/si-beta-sn"}
+    folder = Path(__file__).parents[1] / "config/structures"
     return [
         enthalpies(
             name,
-            read_structure(Path(__file__).parents[1] / f"config/structures/{file}.vasp"),
+            read_structure(folder / f"{files[name]}.vasp"),
             method,
-            settings,
+            pressure_settings(pressures),
             Relaxation(fmax_ev_per_angstrom=2e-3),
             name="reference",
         )
-        for name, file in files.items()
+        for name in structures
     ]
+
+
+def pressure_settings(pressures: list[float]) -> PressureTransition:
+    return PressureTransition(
+        driven_by="pressure", structures=["d", "b"], pressures_gpa=pressures, volumes=6
+    )
+
+
+@pytest.fixture(scope="module")
+def pressed() -> list[Enthalpies]:
+    return under_pressure("stillinger-weber", [0, 10, 20, 30])
 
 
 def test_enthalpies_of_relaxations_and_volumes_agree(pressed: list[Enthalpies]) -> None:
@@ -489,17 +497,7 @@ def test_enthalpies_of_relaxations_and_volumes_agree(pressed: list[Enthalpies]) 
 
 def test_a_crystal_of_high_pressures_has_an_equation_of_state() -> None:
     """β-tin type from 15 GPa on: its volume at rest is not among those, its enthalpies are."""
-    settings = PressureTransition(
-        driven_by="pressure", structures=["d", "b"], pressures_gpa=[15, 22, 30], volumes=6
-    )
-    found = enthalpies(
-        "b",
-        read_structure(Path(__file__).parents[1] / "config/structures/foundation/si-beta-sn.vasp"),
-        reference_method({"method": "calculator", "potential": {"calculator": "stillinger-weber"}}),
-        settings,
-        Relaxation(fmax_ev_per_angstrom=2e-3),
-        name="reference",
-    )
+    (found,) = under_pressure("stillinger-weber", [15, 22, 30], "b")
     state = found.equation_of_state
     assert state is not None and state.extrapolated
     assert state.volume_angstrom3_per_atom > max(
@@ -513,10 +511,7 @@ def test_a_crystal_of_high_pressures_has_an_equation_of_state() -> None:
 
 def test_diamond_gives_way_to_beta_tin(pressed: list[Enthalpies]) -> None:
     """18.1 GPa by Stillinger–Weber on a finer scale; the common tangent is another way to it."""
-    settings = PressureTransition(
-        driven_by="pressure", structures=["d", "b"], pressures_gpa=[0, 10, 20, 30]
-    )
-    found = pressure_transition("x", settings, pressed)
+    found = pressure_transition("x", pressure_settings([0, 10, 20, 30]), pressed)
     relaxed, state = found.comparisons
     assert relaxed.crossings[0].value == pytest.approx(18.1, abs=0.4)
     assert state.crossings[0].value == pytest.approx(relaxed.crossings[0].value, abs=0.6)
@@ -527,23 +522,8 @@ def test_diamond_gives_way_to_beta_tin(pressed: list[Enthalpies]) -> None:
 @pytest.mark.slow
 def test_diamond_gives_way_to_beta_tin_earlier_with_chgnet() -> None:
     """CHGNet learnt from PBE, which has 8 to 11 GPa by calculations of several authors."""
-    settings = PressureTransition(
-        driven_by="pressure", structures=["d", "b"], pressures_gpa=[0, 6, 12], volumes=6
-    )
-    method = reference_method({"method": "calculator", "potential": {"calculator": "chgnet"}})
-    files = {"d": "silicon/mp-149", "b": "foundation/si-beta-sn"}
-    solids = [
-        enthalpies(
-            name,
-            read_structure(Path(__file__).parents[1] / f"config/structures/{file}.vasp"),
-            method,
-            settings,
-            Relaxation(fmax_ev_per_angstrom=2e-3),
-            name="reference",
-        )
-        for name, file in files.items()
-    ]
-    relaxed, state = pressure_transition("x", settings, solids).comparisons
+    solids = under_pressure("chgnet", [0, 6, 12])
+    relaxed, state = pressure_transition("x", pressure_settings([0, 6, 12]), solids).comparisons
     assert relaxed.static_mev_per_atom == pytest.approx(242, abs=5)
     for one in (relaxed, state):
         assert one.crossings[0].value == pytest.approx(8.0, abs=0.5)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phonsmith.figures.rmse import SMALLEST_THZ, plain_log
@@ -38,19 +39,7 @@ def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: fl
                 continue
             groups = rows.groupby("labels")
             mean = groups["rmse_thz"].mean().clip(lower=SMALLEST_THZ)
-            noise = groups["noise_thz"].mean().fillna(0.0)
-            labels = mean.index.to_numpy(dtype=float)
-            axes.errorbar(
-                labels,
-                mean,
-                yerr=noise,
-                color=look.colour,
-                marker=look.marker,
-                ms=4,
-                lw=1.2,
-                capsize=2,
-                label=look.wrapped(28),
-            )
+            _draw_means(axes, mean, groups["noise_thz"].mean(), look)
             part = mean[~groups["rmse_thz"].apply(lambda one: one.notna().all())]
             axes.plot(
                 part.index.to_numpy(dtype=float),
@@ -107,17 +96,7 @@ def draw_against_generation(
             known, look = own.count(), fits[fit]
             mean = own.mean()
             if mean.notna().any():
-                axes.errorbar(
-                    mean.index.to_numpy(dtype=float),
-                    mean,
-                    yerr=own.std(ddof=1).fillna(0.0),
-                    color=look.colour,
-                    marker=look.marker,
-                    ms=4,
-                    lw=1.2,
-                    capsize=2,
-                    label=look.wrapped(28),
-                )
+                _draw_means(axes, mean, own.std(ddof=1), look)
             for generation in known.index[known < len(repeats)]:
                 text = f"{known[generation]} of {len(repeats)}"
                 there = known[generation] > 0
@@ -146,3 +125,17 @@ def draw_against_generation(
         else:
             axes.text(0.5, 0.5, "no value", transform=axes.transAxes, ha="center")
     return figure
+
+
+def _draw_means(axes: Axes, mean: pd.Series, spread: pd.Series, look: Look) -> None:
+    axes.errorbar(
+        mean.index.to_numpy(dtype=float),
+        mean,
+        yerr=spread.fillna(0.0),
+        color=look.colour,
+        marker=look.marker,
+        ms=4,
+        lw=1.2,
+        capsize=2,
+        label=look.wrapped(28),
+    )
