@@ -146,7 +146,7 @@ class Cluster:
     def start_controller(self) -> None:
         """Start slurmctld; after :meth:`stop_controller` with all that it knew."""
         subprocess.run(["slurmctld"], check=True)
-        if not wait_until(lambda: run("scontrol", "ping").returncode == 0, 30, poll=0.2):
+        if not wait_until(lambda: run("scontrol", "ping").returncode == 0, 60, poll=0.2):
             raise RuntimeError(f"slurmctld does not answer:\n{self._logs()}")
 
     def stop_controller(self) -> None:
@@ -171,7 +171,7 @@ class Cluster:
             states = run("sinfo", "-h", "-N", "-o", "%T").stdout.split()
             return len(states) == len(NODES) and up.issuperset(states)
 
-        if not wait_until(all_up, 60, poll=0.5):
+        if not wait_until(all_up, 120, poll=0.5):
             raise RuntimeError(f"SLURM did not come up:\n{self._logs()}")
 
     def _logs(self) -> str:
