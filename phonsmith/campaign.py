@@ -266,6 +266,15 @@ class Campaign(Model):
                 )
 
     @property
+    def transitions_in_loop(self) -> list[str]:
+        """Names of the transitions that are computed with the fits of every generation."""
+        if self.loop is None:
+            return []
+        goals = self.loop.goal.properties.values()
+        asked = {goal.transition for goal in goals if goal.of == "transition"}
+        return [key for key, one in self.transitions.items() if one.all_generations or key in asked]
+
+    @property
     def conducting(self) -> list[str]:
         """Ids of the crystals whose thermal conductivity is computed."""
         if self.conductivity is None:
@@ -292,7 +301,7 @@ class Campaign(Model):
 
     @property
     def conducting_in_loop(self) -> list[str]:
-        """Those of them for which it is computed with the fits of every generation."""
+        """Those of them whose conductivity is computed with the fits of every generation."""
         if self.loop is None or self.conductivity is None:
             return []
         goals = self.loop.goal.properties.values()

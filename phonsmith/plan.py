@@ -655,14 +655,9 @@ class _Planner:
     def _asked_in_all_generations(self) -> set[tuple[str, ...]]:
         """Stage, transition where there is one, and crystal of what is no matter of the last."""
         campaign = self.campaign
-        if campaign.loop is None:
-            return set()
-        goals = campaign.loop.goal.properties.values()
         found: set[tuple[str, ...]] = {("third order", one) for one in campaign.conducting_in_loop}
-        in_goal = {goal.transition for goal in goals if goal.of == "transition"}
-        for key, transition in campaign.transitions.items():
-            if not (transition.all_generations or key in in_goal):
-                continue
+        for key in campaign.transitions_in_loop:
+            transition = campaign.transitions[key]
             stages: list[tuple[str, ...]] = []
             if isinstance(transition, PressureTransition):
                 stages.append(("enthalpies", key))

@@ -314,7 +314,7 @@ def application_figures(name):
         ]
     for one, transition in settings.transitions.items():
         figures += [[f"transitions/{one}", f"{one}: {ABOUT[transition.driven_by]}"]]
-        if settings.loop and transition.all_generations:
+        if one in settings.transitions_in_loop:
             figures += [
                 [
                     f"transitions/generations/{one}",

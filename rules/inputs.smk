@@ -940,8 +940,8 @@ def spectra_of_transition(wildcards):
 
 def transition_methods(name, transition):
     """What gives a transition: methods of applications, and fits of generations before."""
-    asked = campaign(name).transitions[transition].all_generations
-    return methods_of(name) + (methods_before(name) if asked else [])
+    before = transition in campaign(name).transitions_in_loop
+    return methods_of(name) + (methods_before(name) if before else [])
 
 
 def without_repeats(name):
