@@ -1,6 +1,7 @@
 """Campaigns that share their labels, and plans of many crystals."""
 
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -89,6 +90,29 @@ def test_the_first_label_stays_and_a_broken_one_is_replaced(tmp_path: Path) -> N
     assert store.get("abc").info[ENERGY] == other.info[ENERGY]
 
 
+def test_members_of_a_group_share_a_store(tmp_path: Path) -> None:
+    """Whatever the umask of the one who comes first."""
+    store = LabelStore(tmp_path / "labels")
+    store.folder.mkdir()
+    store.folder.chmod(0o2775)
+    before = os.umask(0o077)
+    try:
+        (cell,) = rattled_cells(1)
+        method = CalculatorMethod(CalculatorReference(**SW))
+        store.put("abc", method.label(cell))
+        store.describe(method.fingerprint(["Si"]))
+    finally:
+        os.umask(before)
+    folders = {path for path in store.folder.rglob("*") if path.is_dir()}
+    assert {path.name for path in folders} == {"ab", "settings"}
+    assert {path.stat().st_mode & 0o7777 for path in folders} == {0o2775}
+    files = {path for path in store.folder.rglob("*") if path.is_file()}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+    # what a killed job has left is no description of a method
+    (store.folder / "settings/.part-x.json").write_text("{")
+    assert store.latest_fingerprint(["Si"], {}) == method.fingerprint(["Si"])
+
+
 def campaign_of(structures: dict, **changes: object) -> dict:
     return {
         "seed": 3,
@@ -124,7 +148,7 @@ def test_two_campaigns_compute_a_label_once(tmp_path: Path, repository: Path) ->
         assert np.array_equal(a.info[STRESS], b.info[STRESS])
     assert len(list((tmp_path / "shared").glob("??/*.npz"))) == len(one)
     for batch in (0, 1):
-        log = project.results("second") / f"logs/labels/gen0/mp-149.{batch}.log"
+        log = project.results("second") / f"logs/labels/gen0/mp-149/{batch}.log"
         asked, there = log.read_text().splitlines()[0].split(" cells: ")
         assert there == f"{asked} labels are in the store"
     assert not (project.results("first") / "labels/store").exists()

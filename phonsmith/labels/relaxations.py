@@ -9,13 +9,12 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
 
-from phonsmith.files import replacing
-from phonsmith.labels.store import UNREADABLE, LabelStore
+from phonsmith.labels.store import UNREADABLE, LabelStore, read_arrays
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Relaxation
 from phonsmith.stages import VERSIONS
@@ -51,7 +50,7 @@ def relaxed(
     result = method.relax(atoms, settings, load)
     if result.converged:
         store.describe(method.fingerprint(frozenset(atoms.symbols)))
-        _write(path, result)
+        store.write_arrays(path, _content(result))
     return result
 
 
@@ -78,7 +77,7 @@ def _path(
 
 def _read(path: Path, asked: Atoms) -> RelaxationResult | None:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with read_arrays(path) as data:
             result = RelaxationResult(
                 Atoms(
                     data["numbers"], positions=data["positions"], cell=data["cell"], pbc=data["pbc"]
@@ -94,7 +93,7 @@ def _read(path: Path, asked: Atoms) -> RelaxationResult | None:
     return result if whole and math.isfinite(result.fmax_ev_per_angstrom) else None
 
 
-def _write(path: Path, result: RelaxationResult) -> None:
+def _content(result: RelaxationResult) -> dict[str, Any]:
     atoms = result.atoms
     content = {
         "numbers": atoms.numbers,
@@ -106,5 +105,4 @@ def _write(path: Path, result: RelaxationResult) -> None:
     }
     if result.energy_ev is not None:
         content["energy"] = np.asarray(result.energy_ev)
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **content)
+    return content

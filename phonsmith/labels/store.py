@@ -2,22 +2,32 @@
 
 import hashlib
 import json
+import stat
 import zipfile
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
 
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.files import read_json, replacing, write_json
+from phonsmith.files import read_json, replacing
 from phonsmith.labels.checks import labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
 
-UNREADABLE = (TypeError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
+
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OverflowError)
+UNREADABLE = (TypeError, OSError, ValueError, LookupError, EOFError, RuntimeError, *ZIP_ERRORS)
 """What reading a file may raise that is missing, cut off or damaged."""
+
+NAMES = "names"
+"""The array that lists the others of a file."""
 
 
 class LabelStore:
@@ -51,7 +61,7 @@ class LabelStore:
     def get(self, key: str) -> Atoms | None:
         """The label under a key, without structure, kind and index of the cell; None if absent."""
         try:
-            with np.load(self._path(key), allow_pickle=False) as data:
+            with read_arrays(self._path(key)) as data:
                 cell = Atoms(
                     data["numbers"], positions=data["positions"], cell=data["cell"], pbc=data["pbc"]
                 )
@@ -85,8 +95,7 @@ class LabelStore:
             content["stress"] = np.asarray(label.info[STRESS])
         if made := Provenance.of(label):
             content["provenance"] = np.asarray(json.dumps(asdict(made)))
-        with replacing(self._path(key)) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **content)
+        self.write_arrays(self._path(key), content)
 
     def get_alone(self, key: str) -> Atoms | None:
         """The isolated atom under a key, as :func:`labelled_alone` makes it; None if absent."""
@@ -107,14 +116,36 @@ class LabelStore:
         """Keep the settings that a fingerprint stands for, under the name that labels carry."""
         path = self.folder / "settings" / f"{settings_name(fingerprint)}.json"
         if not path.exists():
-            write_json(path, json.loads(fingerprint))
+            text = json.dumps(json.loads(fingerprint), indent=2) + "\n"
+            with self._writing(path) as stream:
+                stream.write(text.encode())
+
+    def write_arrays(self, path: Path, content: Mapping[str, Any]) -> None:
+        """Keep arrays in a file of the store, for :func:`read_arrays`."""
+        with self._writing(path) as stream:
+            np.savez(stream, **{**content, NAMES: np.asarray(sorted(content))})
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[IO[bytes]]:
+        """A stream to a file of the store, which appears whole.
+
+        New folders get the mode of the store's own: where a group may write, its members share it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(self.folder.stat().st_mode)
+        for part in reversed(path.relative_to(self.folder).parents[:-1]):
+            with suppress(FileExistsError):  # another job has been faster
+                (self.folder / part).mkdir()
+                (self.folder / part).chmod(mode)
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            yield stream
 
     def latest_fingerprint(self, elements: Iterable[str], known: Mapping[str, Any]) -> str | None:
         """The fingerprint that was described last for these elements; None where none was.
 
         It has no other values than those of ``known``: a store may hold labels by many methods.
         """
-        paths = (self.folder / "settings").glob("*.json")
+        paths = (self.folder / "settings").glob("[!.]*.json")
         wanted = sorted(set(elements))
         for path in sorted(paths, key=lambda one: one.stat().st_mtime, reverse=True):
             content = read_json(path)
@@ -124,6 +155,22 @@ class LabelStore:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"
+
+
+@contextmanager
+def read_arrays(path: Path) -> Iterator["NpzFile"]:
+    """The arrays that :meth:`LabelStore.write_arrays` has kept, all of them.
+
+    Raises
+    ------
+    ValueError
+        Some are lost: damage to their names would pass for a label without a stress. Other damage
+        raises one of :data:`UNREADABLE`, some only when an array is read.
+    """
+    with np.load(path, allow_pickle=False) as data:
+        if {*data[NAMES].tolist(), NAMES} != set(data):
+            raise ValueError(f"{path}: arrays are lost")
+        yield data
 
 
 def _agree(described: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
