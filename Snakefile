@@ -31,5 +31,9 @@ rule all:
         everything,
 
 
+onstart:
+    tell_host(log)
+
+
 onsuccess:
     say_where_to_look()

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import write_json
-from phonsmith.pickles import require_known
+from phonsmith.pickles import check_torch_file, require_known
 from phonsmith.settings import Model, PotentialSource
 from phonsmith.sources import sha256_of
 from phonsmith.workers import each
@@ -52,6 +52,7 @@ def make_calculator(source: PotentialSource) -> BaseCalculator:
         The model file is missing, has another checksum, or the calculator cannot be built.
     """
     check_model(source)
+    check_arguments(source)
     build = _BUILDERS.get(source.calculator, _imported)
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
@@ -102,9 +103,9 @@ def one_line(error: BaseException) -> str:
 
 
 def check_model(source: PotentialSource) -> None:
-    """Raise PhonsmithError where the model file is missing, another one, or nobody answers for it.
+    """Raise PhonsmithError where the model file is missing or damaged, or nobody answers for it.
 
-    See :func:`phonsmith.pickles.require_known`.
+    See :func:`phonsmith.pickles.require_known`. Nothing is loaded.
     """
     if source.model is None:
         return
@@ -118,18 +119,33 @@ def check_model(source: PotentialSource) -> None:
             f"{path}: checksum differs: SHA-256 is {found} but the campaign states "
             f"{source.sha256}; replace the file or correct `sha256`"
         )
+    if source.calculator == "gap":
+        _check_gap(path)
+    if source.calculator == "mace":
+        check_torch_file(path)
+
+
+def check_arguments(source: PotentialSource) -> None:
+    """Raise PhonsmithError where nobody answers for a file that the arguments name.
+
+    Or where ``stillinger-weber`` gets one that it does not know. A file that a calculator loads may
+    hold code like a model does; ``sha256`` answers for one where there is no `model`.
+    """
+    if source.calculator == "stillinger-weber" and source.arguments:
+        _stillinger_weber_parameters(source)
+    if source.calculator != "gap":
+        for file in source.files_in_arguments:
+            require_known(Path(file), None if source.model else source.sha256, source.trust)
 
 
 def _of_model(source: PotentialSource) -> str:
     return f" ({source.model})" if source.model else ""
 
 
-def _stillinger_weber(source: PotentialSource) -> BaseCalculator:
-    from matscipy.calculators.manybody import Manybody
+def _stillinger_weber_parameters(source: PotentialSource) -> dict[str, Any]:
     from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
         Stillinger_Weber_PRB_31_5262_Si as SILICON,
     )
-    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import StillingerWeber
 
     unknown = source.arguments.keys() - SILICON.keys()
     if unknown:
@@ -137,7 +153,14 @@ def _stillinger_weber(source: PotentialSource) -> BaseCalculator:
             f"calculator 'stillinger-weber': unknown argument {', '.join(sorted(unknown))}; "
             f"known are {', '.join(sorted(SILICON))}"
         )
-    return Manybody(**StillingerWeber({**SILICON, **source.arguments}))
+    return {**SILICON, **source.arguments}
+
+
+def _stillinger_weber(source: PotentialSource) -> BaseCalculator:
+    from matscipy.calculators.manybody import Manybody
+    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import StillingerWeber
+
+    return Manybody(**StillingerWeber(_stillinger_weber_parameters(source)))
 
 
 def _chgnet(source: PotentialSource) -> BaseCalculator:
@@ -150,15 +173,15 @@ def _chgnet(source: PotentialSource) -> BaseCalculator:
 def _gap(source: PotentialSource) -> BaseCalculator:
     from quippy.potential import Potential as QuippyPotential
 
-    # QUIP stops the whole process, without an exception, for a file it cannot read
-    assert source.model is not None
-    _check_gap(Path(source.model))
     arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
     return QuippyPotential(**arguments)
 
 
 def _check_gap(path: Path) -> None:
-    """Whether a GAP is whole, with the files that belong to it."""
+    """Whether a GAP is whole, with the files that belong to it.
+
+    QUIP stops the whole process, without an exception, for a file that it cannot read.
+    """
     if "<GAP_params" not in _beginning(path, 4096):
         raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give gap_fit's xml")
     try:
@@ -220,12 +243,19 @@ def _imported(source: PotentialSource) -> BaseCalculator:
             f"calculator '{source.calculator}' cannot be imported ({error}); check the path and "
             "that its package is installed"
         ) from None
+    is_calculator = isinstance(calculator, type) and issubclass(calculator, BaseCalculator)
+    if not is_calculator and not (source.trust and callable(calculator)):
+        # anything else may do anything when it is called
+        raise PhonsmithError(
+            f"calculator '{source.calculator}' is no class of an ASE calculator; if it is a "
+            "function that makes one, say `trust: true` beside it"
+        )
     arguments = dict(source.arguments)
     if source.model is not None:
         arguments.setdefault("model", source.model)
     made = calculator(**arguments)
     if not isinstance(made, BaseCalculator):
-        raise PhonsmithError(f"calculator '{source.calculator}' is no ASE calculator")
+        raise PhonsmithError(f"calculator '{source.calculator}' makes no ASE calculator")
     return made
 
 
@@ -300,7 +330,7 @@ def evaluate_each(
     """As :func:`evaluate`, but yields (index, evaluation or exception) as each cell is done."""
     check_elements(source, cells)
     plain = [_bare(cell) for cell in cells]
-    for index, outcome in each(partial(_evaluator, source), plain, processes):
+    for index, outcome in each(partial(_evaluator, source), plain, min(processes, len(plain))):
         if isinstance(outcome, PhonsmithError):
             raise outcome
         yield index, outcome

@@ -21,17 +21,21 @@ from phonsmith.settings import (
     ConductivityGoal,
     Datasets,
     Figures,
+    Files,
+    Goal,
     Labels,
     Loop,
     Model,
     Name,
     Phonons,
     Relaxation,
+    Selection,
     Structure,
     Supercells,
     TransitionGoal,
+    why_no_path,
 )
-from phonsmith.sweeps import Sweep
+from phonsmith.sweeps import Sweep, Value
 
 RESERVED_FIT_NAMES = {"reference"}
 RESERVED_STRUCTURE_NAMES = {"all"}
@@ -45,7 +49,7 @@ class Campaign(Model):
 
     description: str = Field("", description="One line for tables and reports.")
     seed: NonNegativeInt = Field(0, description="Seed of every random choice.")
-    structures_from: str | list[str] = Field(
+    structures_from: Files = Field(
         default_factory=list,
         description="Files with further `structures`, as the choice of candidates writes them; "
         "relative to the project. An entry in `structures` goes before one of the same id there.",
@@ -114,6 +118,11 @@ class Campaign(Model):
         for name, sweep in self.sweeps.items():
             recipes |= sweep.fits(name)
         return {name: repeats_of(name, fit) for name, fit in recipes.items()}
+
+    def swept(self, sweep: str) -> dict[str, dict[str, Value]]:
+        """The values of every fit of a sweep by title; repeats have those of their first."""
+        combinations = self.sweeps[sweep].combinations(sweep)
+        return {fit: values for one, values in combinations.items() for fit in self.groups[one]}
 
     @property
     def judges(self) -> list[str]:
@@ -186,8 +195,10 @@ class Campaign(Model):
         self._check_thermodynamics()
         self._check_transitions()
         self._check_conductivity()
-        if self.benchmarks.mechanics and self.recorded:
-            raise ValueError("benchmarks.mechanics: recorded data cannot be strained; set false")
+        if self.benchmarks.mechanics and self.reference.method != "calculator":
+            raise ValueError(
+                "benchmarks.mechanics: needs a reference that is a calculator; set false"
+            )
         return self
 
     def _check_scaled(self) -> None:
@@ -337,12 +348,67 @@ class Campaign(Model):
             raise ValueError(
                 f"loop.selection: a committee needs `repeats: 2` or more of '{judges}'"
             )
-        for name, one in self.loop.goal.properties.items():
-            self._check_property(f"loop.goal.properties.{name}", one)
-        if self.loop.goal.cell not in self.phonons.cells:
+        self._check_selection(self.loop.selection, judges)
+        self._check_goal(self.loop.goal)
+        if not any("rattled" in self.fits[name].learn_from for name in self.trained):
             raise ValueError(
-                f"loop.goal.cell: phonons.cells has no '{self.loop.goal.cell}', it has "
+                "loop: new cells are rattled ones, and no fit learns from them; add `rattled` to "
+                "its learn_from"
+            )
+
+    def _check_selection(self, selection: Selection, judges: str) -> None:
+        """Whether the cells of later generations can be chosen."""
+        assert self.loop is not None
+        wanted, candidates = self.loop.cells_per_structure, selection.pool_size
+        if selection.dynamics:
+            candidates += selection.dynamics.runs * selection.dynamics.snapshots
+        if wanted > candidates:
+            raise ValueError(
+                f"loop.cells_per_structure: {wanted} cells cannot be chosen from {candidates} "
+                "candidates; raise loop.selection.pool_size"
+            )
+        by_features = selection.method != "random" and selection.descriptor == "mace"
+        if by_features and self.fits[judges].kind != "mace":
+            raise ValueError(
+                f"loop.selection.descriptor: mace needs a fit of kind mace, and '{judges}' is none;"
+                " name one in loop.judges, or use soap"
+            )
+
+    def _check_goal(self, goal: Goal) -> None:
+        """Whether the goal can be judged and met."""
+        assert self.loop is not None
+        for name, one in goal.properties.items():
+            self._check_property(f"loop.goal.properties.{name}", one)
+        if goal.properties and self.loop.max_generations < 2:
+            raise ValueError(
+                "loop.goal.properties: the second generation is the first to show whether a "
+                "property has settled; raise loop.max_generations"
+            )
+        if goal.cell not in self.phonons.cells:
+            raise ValueError(
+                f"loop.goal.cell: phonons.cells has no '{goal.cell}', it has "
                 f"{', '.join(self.phonons.cells)}"
+            )
+        # the default limit is for campaigns that relax; there alone it can be judged
+        default = Goal.model_fields["max_volume_error_percent"].default
+        if (
+            goal.max_volume_error_percent not in (None, default)
+            and "relaxed" not in self.phonons.cells
+        ):
+            raise ValueError(
+                "loop.goal.max_volume_error_percent: no fit relaxes its cell; add `relaxed` to "
+                "phonons.cells, or set it to null"
+            )
+        tested = (
+            self.datasets.test_fraction > 0
+            or len(self.learnt) < len(self.structures)
+            or "displaced" not in self.supercells.kinds
+            or any(one.test_files for one in self.datasets.databases.values())
+        )
+        if goal.max_force_rmse_ev_per_angstrom is not None and not tested:
+            raise ValueError(
+                "loop.goal.max_force_rmse_ev_per_angstrom: there are no cells to test on; raise "
+                "datasets.test_fraction"
             )
 
     def _check_property(self, where: str, goal: AnyPropertyGoal) -> None:
@@ -379,10 +445,11 @@ class Campaign(Model):
                 recipes = sweep.fits(name)
             except ValueError as error:
                 raise ValueError(f"sweeps.{name}.{error}") from None
-            fits = {one for key, fit in recipes.items() for one in repeats_of(key, fit)}
-            if taken & fits:
-                raise ValueError(f"sweeps.{name}: there is a fit {min(taken & fits)} already")
-            taken |= fits
+            for key, fit in recipes.items():
+                fits = repeats_of(key, fit).keys()
+                if taken & fits:
+                    raise ValueError(f"sweeps.{name}: there is a fit {min(taken & fits)} already")
+                taken |= fits
         if not taken and not (self.thermodynamics or self.transitions or self.conductivity):
             raise ValueError(
                 "fits: give at least one, here or in `sweeps`; an application (thermodynamics, "
@@ -501,7 +568,7 @@ def _covers(files: dict[str, str], wanted: str) -> bool:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key may stand once only."""
+    """YAML in which a key may stand once only, and no number to the base 60."""
 
 
 def _mapping_without_repetition(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -519,6 +586,22 @@ def _mapping_without_repetition(loader: yaml.SafeLoader, node: yaml.MappingNode)
     return loader.construct_mapping(node, deep=True)
 
 
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+    if ":" in node.value:
+        raise yaml.constructor.ConstructorError(
+            None,
+            None,
+            f"YAML takes {node.value} for a number to the base 60; write a time as one number in "
+            "the unit of its key (a day is 1440 minutes), and a text in quotes",
+            node.start_mark,
+        )
+    kind = node.tag.rpartition(":")[2]
+    make = loader.construct_yaml_int if kind == "int" else loader.construct_yaml_float
+    return make(node)
+
+
+for _tag in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _decimal)
 _StrictLoader.add_constructor(
     yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repetition
 )
@@ -550,7 +633,8 @@ def load_campaign(path: str | Path) -> Campaign:
 def _paths(given: Any) -> list[str]:
     """The files of ``structures_from``; what is none is left to the validation."""
     paths = [given] if isinstance(given, str) else given
-    return [one for one in paths if isinstance(one, str)] if isinstance(paths, list) else []
+    texts = [one for one in paths if isinstance(one, str)] if isinstance(paths, list) else []
+    return [one for one in texts if not why_no_path(one)]
 
 
 def _structures_in(file: str) -> dict[str, Any]:
@@ -573,7 +657,7 @@ def load_yaml(path: Path, what: str) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise PhonsmithError(f"{path}: no such {what}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise PhonsmithError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     try:
         content = yaml.load(text, Loader=_StrictLoader)
@@ -608,7 +692,8 @@ def in_words(error: ValidationError) -> str:
     else:
         message = first["msg"].removeprefix("Value error, ")
         if not isinstance(first["input"], dict):
-            message += f" (found {first['input']!r})"
+            found = repr(first["input"])
+            message += f" (found {found if len(found) <= 200 else found[:200] + ' …'})"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{where}: {message}{more}" if where else f"{message}{more}"
 

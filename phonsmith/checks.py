@@ -1,15 +1,24 @@
 """Checks of everything a campaign names, before any job runs."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
+from itertools import takewhile
+from math import isfinite
 from pathlib import Path
 
 from phonsmith.campaign import Campaign
 from phonsmith.crystals import KEY, fetched_path
 from phonsmith.errors import PhonsmithError
-from phonsmith.recipes import REPLAY_SETS, Foundation
+from phonsmith.recipes import Fit, Foundation
 from phonsmith.references import EspressoReference, VaspReference
 from phonsmith.settings import PotentialSource, Source, Structure
+
+MADE = re.compile(
+    r"(?P<folder>results/(?P<campaign>[^/]+)/(?:fits/(?P<fit>[^/]+)|datasets)"
+    r"/gen(?P<generation>\d+))/(?(fit)model/[^/]+|train\.extxyz)"
+)
+"""A file that the pipeline makes and a campaign may name: model of a fit, or training set."""
 
 Made = Callable[[str], bool]
 """Tells of a file whether the pipeline makes it: then it need not be there yet."""
@@ -33,6 +42,7 @@ def check_inputs(
         The first fault: campaign file, key, and what to do.
     """
     try:
+        _check_circles(campaign, Path(path).stem)
         elements = _check_structures(campaign)
         _check_elements(campaign, elements, made)
         if campaign.reference.method == "vasp":
@@ -54,9 +64,73 @@ def _check_structures(campaign: Campaign) -> dict[str, set[str]]:
     elements = {}
     for name, structure in campaign.structures.items():
         elements[name] = _elements_of(name, structure)
-        if structure.born and not Path(structure.born).is_file():
-            raise PhonsmithError(f"structures.{name}.born: no file {structure.born}")
+        if structure.born:
+            _check_born(structure.born, f"structures.{name}.born")
     return elements
+
+
+def _check_born(file: str, where: str) -> None:
+    """Whether a BORN file has the form; phonopy compares it with the crystal once that is relaxed.
+
+    A line of its own, the dielectric tensor, and a line for each independent atom.
+    """
+    if not Path(file).is_file():
+        raise PhonsmithError(f"{where}: no file {file}")
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()[1:]
+        tensors = [[float(word) for word in line.split()] for line in takewhile(str.strip, lines)]
+    except (OSError, ValueError) as error:
+        raise PhonsmithError(
+            f"{where}: {file} is not a BORN file of phonopy ({error}); make it with phonopy-vasp-"
+            "born or as phonopy's manual has it"
+        ) from None
+    if len(tensors) < 2 or any(len(one) != 9 or not all(map(isfinite, one)) for one in tensors):
+        raise PhonsmithError(
+            f"{where}: {file} is not a whole BORN file of phonopy; after its first line it has to "
+            "hold lines of nine numbers, the dielectric tensor and a tensor for each atom"
+        )
+
+
+def _check_circles(campaign: Campaign, name: str) -> None:
+    """Whether nothing has to be there before the campaign itself can make it."""
+    reference = campaign.reference
+    if reference.method == "calculator" and _made_by(name, [reference.potential.model]):
+        raise PhonsmithError(
+            "reference.potential.model: the fits of this campaign learn from the reference; take a "
+            "fit of another campaign"
+        )
+    begins = {fit: _made_by(name, _begun_with(one)) for fit, one in campaign.fits.items()}
+    for fit, files in begins.items():
+        if any(int(file["generation"]) for file in files):
+            raise PhonsmithError(
+                f"fits.{fit}: cannot begin with what this campaign makes in a later generation; "
+                "take that of gen0"
+            )
+        before = [file["fit"] for file in files if file["fit"]]
+        seen: set[str] = set()
+        while before:
+            if (one := before.pop()) == fit:
+                raise PhonsmithError(
+                    f"fits.{fit}: begins with a model that is made from its own; name another one"
+                )
+            if one not in seen:
+                seen.add(one)
+                before += [file["fit"] for file in begins.get(one, []) if file["fit"]]
+
+
+def _made_by(name: str, files: Sequence[str | None]) -> list[re.Match[str]]:
+    """Those of the files that a campaign makes."""
+    found = [MADE.fullmatch(file) for file in files if file]
+    return [one for one in found if one and one["campaign"] == name]
+
+
+def _begun_with(fit: Fit) -> list[str | None]:
+    """Model and data that a fit begins with, beside the training set."""
+    if fit.kind == "existing":
+        return [fit.potential.model]
+    if fit.kind == "gap" or fit.foundation is None:
+        return []
+    return [fit.foundation.file, fit.foundation.replay.file if fit.foundation.replay else None]
 
 
 def _elements_of(name: str, structure: Structure) -> set[str]:
@@ -132,8 +206,12 @@ def _check_espresso(reference: EspressoReference, elements: dict[str, set[str]])
 
 
 def _check_model(potential: PotentialSource, where: str, made: Made) -> None:
-    from phonsmith.calculators import check_model
+    from phonsmith.calculators import check_arguments, check_model
 
+    try:
+        check_arguments(potential)
+    except PhonsmithError as error:
+        raise PhonsmithError(f"{where}.arguments: {error}") from None
     if potential.model and made(potential.model):
         return
     try:
@@ -143,7 +221,7 @@ def _check_model(potential: PotentialSource, where: str, made: Made) -> None:
 
 
 def _check_foundation(foundation: Foundation, where: str, made: Made) -> None:
-    from phonsmith.pickles import require_known
+    from phonsmith.pickles import check_torch_file, require_known
 
     model = foundation.file
     if model and not made(model):
@@ -153,8 +231,12 @@ def _check_foundation(foundation: Foundation, where: str, made: Made) -> None:
             require_known(Path(model), foundation.sha256, foundation.trust)
         except PhonsmithError as error:
             raise PhonsmithError(f"{where}.sha256: {error}") from None
+        try:
+            check_torch_file(Path(model))
+        except PhonsmithError as error:
+            raise PhonsmithError(f"{where}.model: {error}") from None
     replay = foundation.replay.file if foundation.replay else None
-    if replay and replay not in REPLAY_SETS and not made(replay) and not Path(replay).is_file():
+    if replay and not made(replay) and not Path(replay).is_file():
         raise PhonsmithError(f"{where}.replay.file: {replay}: no such file")
 
 

@@ -5,7 +5,9 @@
 
 Jobs of a run go on when Snakemake is killed, and a second run would submit them again: two jobs
 would write into the same files. :func:`recover` cancels them by the run's id, which Snakemake
-writes into its log and gives to its jobs as their name, and frees the folder.
+writes into its log and gives to its jobs as their name, and frees the folder. Several login nodes
+may share the folder: :func:`tell_host` notes in a run's log where it is, since nobody can see from
+one whether a Snakemake lives on another.
 """
 
 import argparse
@@ -18,16 +20,52 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from phonsmith.errors import PhonsmithError
 
 _RUN = re.compile(r"^SLURM run ID: (\S+)$", re.MULTILINE)
-_HOST = re.compile(r"^ +Host: (\S+)$", re.MULTILINE)
+_HOST = re.compile(r"^ *Host: (\S+)$", re.MULTILINE)
+# its last words, also after errors and Ctrl-C; or it never got the folder
+_ENDED = re.compile(r"^(Complete log\(s\): |LockException:)", re.MULTILINE)
 
-LOGS_LOOKED_AT = 20
+LOGS_LOOKED_AT = 200
 """The runs that may have left jobs behind: the latest so many."""
+
+CLOCKS_S = 60.0
+"""By how much a lock may seem younger than the last line of the run that made it."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a log of Snakemake says: where the run is, its id in SLURM, whether it has ended."""
+
+    log: Path
+    host: str
+    id: str
+    ended: bool
+    last_line: float
+
+    @classmethod
+    def of(cls, log: Path) -> "_Run":
+        text = log.read_text(encoding="utf-8", errors="replace")
+        host, run = _HOST.search(text), _RUN.search(text)
+        return cls(
+            log,
+            host[1] if host else "",
+            run[1] if run else "",
+            _ENDED.search(text) is not None,
+            log.stat().st_mtime,
+        )
+
+
+def tell_host(logs: Iterable[str]) -> None:
+    """Note in the logs of a run that begins on which machine Snakemake is."""
+    for log in logs:
+        with Path(log).open("a", encoding="utf-8") as stream:
+            stream.write(f"Host: {socket.gethostname()}\n")
 
 
 def recover(folder: Path, *, force: bool = False, wait_s: float = 120.0) -> list[str]:
@@ -48,18 +86,18 @@ def recover(folder: Path, *, force: bool = False, wait_s: float = 120.0) -> list
             f"{folder}: Snakemake still runs here (process {alive[0]}); let it end, or end it "
             f"with `kill -INT {alive[0]}` and wait: it cancels its jobs itself"
         )
-    texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs]
-    host = next((found[1] for text in texts[:1] if (found := _HOST.search(text))), "")
-    locks = folder / ".snakemake/locks"
-    locked = locks.is_dir() and any(locks.iterdir())
-    if locked and host and host != socket.gethostname() and not force:
-        raise PhonsmithError(
-            f"{folder}: the last run was on {host}; look there whether it is dead "
-            "(`ps -C snakemake`), then give --force"
-        )
-    said = []
-    runs = [found[1] for text in texts if (found := _RUN.search(text))]
+    found = [_Run.of(log) for log in logs]
+    runs = [run.id for run in found if run.id]
     jobs = unfinished(runs)
+    locks = folder / ".snakemake/locks"
+    locked_at = [lock.stat().st_mtime for lock in locks.glob("*")]
+    for run in found:
+        if not force and _may_live_elsewhere(run, locked_at, bool(jobs)):
+            raise PhonsmithError(
+                f"{folder}: a run on {run.host} has not said that it ended ({run.log.name}); look "
+                "there whether it is dead (`ps -C snakemake`), then give --force"
+            )
+    said = []
     if jobs:
         _slurm("scancel", *jobs)
         end = time.monotonic() + wait_s
@@ -71,10 +109,20 @@ def recover(folder: Path, *, force: bool = False, wait_s: float = 120.0) -> list
                 )
             time.sleep(1)
         said.append(f"cancelled {len(jobs)} SLURM jobs: {', '.join(jobs)}")
-    if locked:
+    if locked_at:
         shutil.rmtree(locks)
         said.append("unlocked the folder")
     return said or ["nothing to do: no jobs, no lock"]
+
+
+def _may_live_elsewhere(run: _Run, locked_at: Sequence[float], jobs: bool) -> bool:
+    """Whether a run on another machine may be alive: it holds the lock, or has jobs."""
+    if run.ended or run.host in ("", socket.gethostname()):
+        return False
+    # a lock is made when a run begins, so that one that was dead before does not hold it
+    if locked_at and run.last_line > min(locked_at) - CLOCKS_S:
+        return True
+    return bool(jobs and run.id and unfinished([run.id]))
 
 
 def unfinished(runs: Sequence[str]) -> list[str]:
@@ -127,11 +175,12 @@ def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None:
 
 def _hangs(pid: int, folder: Path, started: float, patience_s: float) -> bool:
     logs = [log for log in _logs(folder) if log.stat().st_mtime >= started]
-    if not logs or time.time() - logs[0].stat().st_mtime < patience_s or _children(pid):
+    # others have come and gone meanwhile, such as that of `snakemake failures`
+    run = next((run for run in map(_Run.of, logs) if run.id and not run.ended), None)
+    if run is None or time.time() - run.last_line < patience_s or _children(pid):
         return False
-    found = _RUN.search(logs[0].read_text(encoding="utf-8", errors="replace"))
     try:
-        return found is not None and not unfinished([found[1]])
+        return not unfinished([run.id])
     except PhonsmithError:  # the controller is away; nobody knows
         return False
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,28 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def expanded(path: str) -> str:
+    """A path with the home folder and the environment variables of this machine filled in.
+
+    Raises
+    ------
+    ValueError
+        One of them is not known here: nothing is to be made in a folder that is named ``~`` or
+        ``$NAME``.
+    """
+    for one in re.finditer(r"\$\{?(\w+)\}?", path):
+        if not os.environ.get(one[1]):
+            raise ValueError(f"the environment variable {one[1]} is not set; write the path out")
+    filled = os.path.expandvars(path)
+    try:
+        filled = str(Path(filled).expanduser())
+    except RuntimeError:  # no such user
+        raise ValueError("whose home folder ~ is is not known; write the path out") from None
+    if "$" in filled:
+        raise ValueError("a $ begins the name of an environment variable; write the path out")
+    return filled
 
 
 def write_json(path: str | Path, data: Any) -> None:

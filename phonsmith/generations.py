@@ -99,14 +99,27 @@ class GenerationVerdict(StoredRecord):
         for one in self.fits:
             mean = "no mean RMSE" if one.mean_rmse_thz is None else f"mean {one.mean_rmse_thz:.3f}"
             noise = "" if one.noise_thz is None else f" ± {one.noise_thz:.3f}"
+            change = change_in_words(one.change_thz, one.significant, " THz")
+            change = f", since the last generation {change}" if change else ""
             verdict = "; ".join([*one.reasons, *one.not_judged]) or "meets the goal"
-            lines.append(f"  {one.fit}: {mean}{noise} THz; {verdict}")
+            lines.append(f"  {one.fit}: {mean}{noise} THz{change}; {verdict}")
         if self.stop:
             lines.append(f"  the loop ends with {self.best}: {STOP_IN_WORDS[self.stop]}")
         else:
             cells = ", ".join(f"{number} of {name}" for name, number in self.next_cells.items())
             lines.append(f"  generation {self.generation + 1} asks for new cells: {cells}")
         return "\n".join(lines)
+
+
+def change_in_words(change_thz: float | None, significant: bool | None, unit: str = "") -> str:
+    """A change of the mean RMSE, marked where it is within the noise; empty for none.
+
+    >>> change_in_words(-0.02, False)
+    '-0.020 (not significant)'
+    """
+    if change_thz is None:
+        return ""
+    return f"{change_thz:+.3f}{unit}" + (" (not significant)" if significant is False else "")
 
 
 STOP_IN_WORDS = {
@@ -125,7 +138,7 @@ def judge(
     groups: Mapping[str, Sequence[str]],
     learnt: Sequence[str],
     labels: Mapping[str, int],
-    force_rmse: Mapping[str, float] | None = None,
+    force_rmse: Mapping[str, float | None] | None = None,
     properties: Mapping[str, Mapping[str, Property]] | None = None,
     before: GenerationVerdict | None = None,
 ) -> GenerationVerdict:
@@ -142,13 +155,15 @@ def judge(
     labels
         Number of labels of each structure up to this generation.
     force_rmse
-        Force RMSE on the test set (eV/Å) of each fit, where the goal asks for it.
+        Force RMSE on the test set (eV/Å) of each fit, where the goal asks for it; None where the
+        fit gives no finite forces.
     properties
         By name of the criterion, the property of each fit, where the goal asks for any.
     before
         The verdict on the generation before.
     """
-    rows = rmse[(rmse["cell"] == loop.goal.cell) & ~rmse["reason"].str.startswith(LEFT_OUT)]
+    kept = rmse[~rmse["reason"].str.startswith(LEFT_OUT)]
+    rows = kept[kept["cell"] == loop.goal.cell]
     lost = set(rmse["structure"]) - set(rows["structure"])
     if rows.empty:
         raise PhonsmithError(f"{campaign}: all crystals are left out, nothing is to be judged")
@@ -157,7 +172,7 @@ def judge(
         _judge_fit(
             name,
             repeats,
-            rows,
+            kept,
             loop.goal,
             force_rmse=force_rmse or {},
             properties=properties or {},
@@ -196,21 +211,23 @@ def _judge_fit(
     rmse: "pd.DataFrame",
     goal: Goal,
     *,
-    force_rmse: Mapping[str, float],
+    force_rmse: Mapping[str, float | None],
     properties: Mapping[str, Mapping[str, Property]],
     before: FitVerdict | None,
 ) -> FitVerdict:
-    rows = rmse[rmse["fit"].isin(repeats)]
+    own = rmse[rmse["fit"].isin(repeats)]
+    rows = own[own["cell"] == goal.cell]
     structures = [
         _judge_structure(str(structure), part, goal)
-        for structure, part in rows.groupby("structure", sort=False)
+        for structure, part in own.groupby("structure", sort=False)
     ]
     # the mean over structures of each repeat, then over repeats
     complete = rows.groupby("fit")["rmse_thz"].mean() if rows["rmse_thz"].notna().all() else None
     mean = None if complete is None else float(complete.mean())
     noise = None if complete is None else _spread(complete.to_numpy(dtype=float))
-    forces = [force_rmse[one] for one in repeats if one in force_rmse]
-    force = float(np.mean(forces)) if forces else None
+    # unknown of one repeat is unknown of the recipe: no mean over those that happen to work
+    forces = [one for one in map(force_rmse.get, repeats) if one is not None]
+    force = float(np.mean(forces)) if len(forces) == len(repeats) else None
     change, significant = _change(mean, noise, before)
     last = {one.name: one for one in before.properties} if before else {}
     judged = [
@@ -233,11 +250,14 @@ def _judge_fit(
 
 
 def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> StructureVerdict:
-    """``rows``: one for each repeat."""
+    """``rows``: one for each repeat and cell."""
+    # whatever cell counts for phonons, the volume is that of the relaxed one
+    relaxed = rows[rows["cell"] == "relaxed"]
+    rows = rows[rows["cell"] == goal.cell]
     lost = [str(reason) for reason in rows.loc[rows["rmse_thz"].isna(), "reason"]]
     values = rows["rmse_thz"].to_numpy(dtype=float)
     rmse = None if lost else float(values.mean())
-    errors = rows["volume_error_percent"].dropna().to_numpy(dtype=float)
+    errors = relaxed["volume_error_percent"].dropna().to_numpy(dtype=float)
     volume = float(errors[np.abs(errors).argmax()]) if len(errors) else None
     imaginary = bool(rows["false_imaginary"].fillna(False).any())
     reasons = lost[:1]
@@ -246,6 +266,9 @@ def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> Struct
     limit = goal.max_volume_error_percent
     if limit is not None and volume is not None and abs(volume) > limit:
         reasons.append(f"volume error {volume:+.2f} % beyond {limit:g} %")
+    unknown = relaxed.loc[relaxed["volume_error_percent"].isna(), "reason"].tolist()
+    if limit is not None and unknown and not lost:
+        reasons.append(f"volume unknown: {unknown[0]}")
     if imaginary and goal.no_false_imaginary:
         reasons.append("imaginary modes that the reference has not")
     return StructureVerdict(
@@ -296,18 +319,20 @@ def _change(
 # --- tables ----------------------------------------------------------------------------------
 
 
-def test_set_force_rmse(errors: Mapping[str, "pd.DataFrame"]) -> dict[str, float]:
+def test_set_force_rmse(errors: Mapping[str, "pd.DataFrame"]) -> dict[str, float | None]:
     """RMSE of force components (eV/Å) on the test set, from the errors of each fit.
 
-    Fits without test cells are left out. See :func:`phonsmith.fits.errors.errors_of`.
+    Fits without test cells are left out; None for one that has diverged. See
+    :func:`phonsmith.fits.errors.errors_of`.
     """
-    found = {}
+    found: dict[str, float | None] = {}
     for fit, table in errors.items():
         rows = table.query(
             "set == 'test' and kind == 'all' and structure == 'all' and quantity == 'force'"
         )
         if len(rows):
-            found[fit] = float(rows["rmse"].iloc[0])
+            rmse = float(rows["rmse"].iloc[0])
+            found[fit] = rmse if np.isfinite(rmse) else None
     return found
 
 
@@ -315,12 +340,14 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
     """One row per generation, recipe and structure.
 
     Columns: campaign, generation, labels (so far, of all structures), fit, structure, rmse_thz
-    (mean of the repeats), noise_thz, volume_error_percent, false_imaginary, meets, reason,
-    fit_meets, stop.
+    (mean of the repeats), noise_thz, volume_error_percent, false_imaginary, meets, reason; and,
+    the same for all structures of a recipe, mean_rmse_thz (over structures and repeats, empty
+    where one has none), mean_noise_thz (standard deviation of that mean over the repeats),
+    change_thz (of the mean since the last generation), significant, fit_meets, stop.
     """
     import pandas as pd
 
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "campaign": verdict.campaign,
@@ -331,6 +358,10 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
                 **one.model_dump(exclude={"structure", "reason"}),
                 "meets": one.meets,
                 "reason": one.reason,
+                "mean_rmse_thz": fit.mean_rmse_thz,
+                "mean_noise_thz": fit.noise_thz,
+                "change_thz": fit.change_thz,
+                "significant": fit.significant,
                 "fit_meets": fit.meets,
                 "stop": verdict.stop,
             }
@@ -339,6 +370,8 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
             for one in fit.structures
         ]
     )
+    numbers = ["rmse_thz", "noise_thz", "mean_rmse_thz", "mean_noise_thz", "change_thz"]
+    return table.astype({**dict.fromkeys(numbers, float), "significant": "boolean"})
 
 
 def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":

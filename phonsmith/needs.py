@@ -5,10 +5,14 @@ it says: a short request starts earlier, but one that is too short costs a secon
 """
 
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from ase import Atoms
+from pydantic import TypeAdapter
 
 from phonsmith.applications import Thermodynamics
 from phonsmith.costs import (
@@ -20,7 +24,7 @@ from phonsmith.costs import (
     isolated_atom_size,
     plane_wave_cost,
 )
-from phonsmith.references import DftReference
+from phonsmith.references import DftReference, Reference
 
 MEMORY_FACTOR = 1.5
 TIME_FACTOR = 3.0
@@ -39,19 +43,44 @@ class Need:
 def need_of_labels(
     cells: Sequence[Atoms],
     reference: DftReference,
-    structure: str,
+    structure: str | None,
     *,
     batches: int = 1,
     side_by_side: int = 1,
 ) -> Need:
     """What one of so many jobs needs that label these cells, some side by side.
 
-    Cells of the same kind and number of atoms cost the same: one of each is looked at.
+    Cells of the same kind, formula and size cost the same: one of each is looked at. ``structure``
+    is the id of their crystal, None for those of a data set.
     """
-    kinds = {(cell.info.get("kind"), len(cell)): cell for cell in cells}
-    sizes = [electronic_size(cell, reference, structure) for cell in kinds.values()]
-    rounds = math.ceil(math.ceil(len(cells) / batches) / side_by_side)
-    return _need([_cost(one, reference) for one in sizes], rounds, reference)
+    kinds = [_kind(cell) for cell in cells]
+    costs = {
+        kind: _cost(electronic_size(cell, reference, structure), reference)
+        for kind, cell in dict(zip(kinds, cells, strict=True)).items()
+    }
+    rounds = math.ceil(math.ceil(len(cells) / max(1, batches)) / side_by_side)
+    return _need([costs[kind] for kind in kinds], rounds, reference)
+
+
+def _kind(cell: Atoms) -> tuple[Hashable, ...]:
+    """What tells cells apart that may differ in cost: lengths to an Å."""
+    return cell.info.get("kind"), cell.get_chemical_formula(), *np.round(cell.cell.lengths())
+
+
+def most_minutes(
+    cells: Sequence[Atoms], reference: dict[str, Any], structure: str | None, attempt: int
+) -> float:
+    """After how many minutes a run is ended, so that its job on a cluster outlives it.
+
+    The job of :func:`need_of_labels` has this time for one cell, and enough for the others: a run
+    that hangs is put on record, and those behind it have their turn. Infinite outside a cluster,
+    and for methods without a cost model.
+    """
+    checked: Reference = TypeAdapter(Reference).validate_python(reference)
+    if not isinstance(checked, DftReference) or "SLURM_JOB_ID" not in os.environ:
+        return math.inf
+    one = need_of_labels(cells, checked, structure, side_by_side=max(1, len(cells)))
+    return float(attempt * one.minutes)
 
 
 def need_of_crystal(
@@ -98,10 +127,11 @@ def _cost(size: ElectronicSize, reference: DftReference) -> Cost:
 
 
 def _need(costs: Sequence[Cost], rounds: int, reference: DftReference) -> Need:
-    """So many rounds of the longest run, on the cores that a run has."""
+    """So many rounds of these runs, one of the costs each, on the cores that a run has."""
     memory = max((cost.memory_mb or 0.0 for cost in costs), default=0.0)
-    longest = max((cost.core_seconds or 0.0 for cost in costs), default=0.0) / reference.cores
+    seconds = [(cost.core_seconds or 0.0) / reference.cores for cost in costs] or [0.0]
+    whole = max(*seconds, rounds * sum(seconds) / len(seconds)) if rounds else 0.0
     return Need(
         memory_mb=math.ceil(MEMORY_FACTOR * memory / 100) * 100,
-        minutes=math.ceil(JOB_MINUTES + TIME_FACTOR * rounds * longest / 60),
+        minutes=math.ceil(JOB_MINUTES + TIME_FACTOR * whole / 60),
     )

@@ -1,5 +1,7 @@
 """Pickled models: loading one runs whatever code it holds, so that only known ones are loaded."""
 
+import os
+import zipfile
 from pathlib import Path
 
 from phonsmith.errors import PhonsmithError
@@ -37,8 +39,25 @@ def require_known(path: Path, sha256: str | None, trust: bool) -> None:
         )
 
 
+def check_torch_file(path: Path) -> None:
+    """Raise PhonsmithError where torch cannot have written the file, or it is cut off.
+
+    torch writes a zip, or as it did of old a pickle.
+    """
+    with path.open("rb") as stream:
+        pickled = stream.read(1) == b"\x80"
+    if not pickled and not zipfile.is_zipfile(path):
+        raise PhonsmithError(f"{path}: cut off, or no model file of torch; get the file again")
+
+
 def on_record(path: Path) -> str | None:
-    """The checksum that a model of this pipeline had when it was trained; None of others."""
+    """The checksum that a model of this pipeline had when it was trained; None of others.
+
+    A record counts in the results of this project alone: anybody can write one.
+    """
+    path = Path(os.path.normpath(path.absolute()))
+    if not path.is_relative_to(Path("results").absolute()):
+        return None
     record = path.parent.parent / RECORD
     try:
         source = read_json(record)["source"]

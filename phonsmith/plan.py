@@ -513,7 +513,7 @@ class _Planner:
                 self._label_task("label", structure, kind, group, generation) for kind in kinds
             ]
             tasks += of_structure
-            self._check_batches(structure, of_structure)
+            self._check_batches(f"label {structure}", of_structure, len(group.cells))
         return tasks
 
     def _label_task(
@@ -556,7 +556,9 @@ class _Planner:
                 [label for part in parts.values() for label in part.labels],
                 all(part.gathered for part in parts.values()),
             )
-            tasks.append(self._label_task("database", database, "", whole))
+            task = self._label_task("database", database, "", whole)
+            tasks.append(task)
+            self._check_batches(f"database {database}", [task], len(whole.cells))
         return tasks
 
     # --- applications ----------------------------------------------------------------------------
@@ -868,8 +870,8 @@ class _Planner:
                 "more cores, or lower supercells.max_atoms"
             )
 
-    def _check_batches(self, structure: str, tasks: Sequence[Task]) -> None:
-        """A job with its batch of cells against time and memory of a job."""
+    def _check_batches(self, what: str, tasks: Sequence[Task], cells: int) -> None:
+        """A job with its batch of so many cells against time and memory of a job."""
         reference, labels = self.campaign.reference, self.campaign.labels
         if not isinstance(reference, DftReference):
             return
@@ -884,24 +886,21 @@ class _Planner:
         hours = sum(task.core_hours_left or 0.0 for task in tasks) / reference.cores
         minutes = 60 * hours / labels.batches_per_structure / labels.side_by_side
         if labels.runtime_minutes is None:
-            self._advise_batches(structure, minutes)
+            self._advise_batches(what, minutes, cells)
         elif minutes > labels.runtime_minutes:
             self.warnings.append(
-                f"label {structure}: a job may take {minutes:.0f} minutes, more than "
+                f"{what}: a job may take {minutes:.0f} minutes, more than "
                 f"labels.runtime_minutes = {labels.runtime_minutes}; raise it or "
                 "labels.batches_per_structure (what is labelled when the time is over stays)"
             )
 
-    def _advise_batches(self, structure: str, minutes: float) -> None:
+    def _advise_batches(self, what: str, minutes: float, cells: int) -> None:
         """A job of many hours waits long in a queue, and does one after the other."""
         batches = self.campaign.labels.batches_per_structure
-        cells = max(
-            len(group.cells) for (_, name), group in self.cells.items() if name == structure
-        )
         better = min(cells, math.ceil(batches * minutes / GOOD_JOB_MINUTES))
         if minutes > LONG_JOB_MINUTES and better > batches:
             self.warnings.append(
-                f"label {structure}: {batches} {'job' if batches == 1 else 'jobs'} of "
+                f"{what}: {batches} {'job' if batches == 1 else 'jobs'} of "
                 f"{minutes / 60:.0f} hours; on a cluster labels.batches_per_structure: {better} "
                 "spreads the cells over more nodes"
             )

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from phonsmith.settings import Kind, Model, PotentialSource, Sha256
+from phonsmith.settings import File, Kind, Model, PotentialSource, Sha256
 
 # --- fits ------------------------------------------------------------------------------------
 
@@ -50,7 +50,7 @@ class TrainedFit(FitBase):
         description="Learn from so many of the training cells only, chosen by the seed; a larger "
         "number takes the same ones and more. Isolated atoms and constraints do not count.",
     )
-    repeats: PositiveInt = Field(
+    repeats: Annotated[int, Field(ge=1, le=100)] = Field(
         1,
         description="Fits of this recipe with seeds of their own (seed, seed + 1, …): error bars, "
         "committees. The others are named after the first, `NAME-r2`, `NAME-r3`, …",
@@ -165,19 +165,30 @@ class GapFit(TrainedFit):
 def _refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:
     """Where a training program writes, and what it loads, is for phonsmith to say."""
     for key, value in arguments.items():
-        if key in ours:
+        if not re.fullmatch(r"[A-Za-z0-9_]+", key):
+            raise ValueError(f"extra_arguments: {key!r} is no name of an option")
+        # mace takes the beginning of a name for the name, gap_fit small and capital letters
+        if key not in _WHOLE_NAMES and any(name.startswith(key.lower()) for name in ours):
             raise ValueError(f"extra_arguments.{key}: not here; phonsmith sets it")
         if ".." in str(value) or str(value).startswith(("/", "~")):
             raise ValueError(f"extra_arguments.{key}: must not name a place elsewhere: {value!r}")
 
 
+_WHOLE_NAMES = frozenset(("model", "wandb", "gap"))
+"""Options of their own, with which the name of a place begins."""
+
 _GAP_PLACES = frozenset(
-    ("at_file", "gp_file", "config_file", "do_copy_at_file", "sparse_separate_file")
+    (
+        *("at_file", "atoms_filename", "gp_file", "gap_file", "config_file", "template_file"),
+        *("do_copy_at_file", "do_copy_atoms_file", "sparse_separate_file"),
+        "linear_system_dump_file",
+    )
 )
 _MACE_PLACES = frozenset(
     (
         *("name", "config", "train_file", "valid_file", "test_file", "test_dir", "work_dir"),
-        *("log_dir", "model_dir", "checkpoints_dir", "results_dir", "downloads_dir"),
+        *("log_dir", "model_dir", "checkpoints_dir", "results_dir", "downloads_dir", "heads"),
+        *("wandb_dir", "foundation_model_kwargs"),
         *("foundation_model", "pt_train_file", "pt_valid_file", "statistics_file"),
     )
 )
@@ -205,7 +216,8 @@ FOUNDATIONS = frozenset(
 """Names of the foundation models that mace 0.3.16 downloads (a test compares with mace's list)."""
 
 REPLAY_SETS = frozenset({"mp", "matpes_pbe", "matpes_r2scan", "omat"})
-"""Names of the replay data that mace 0.3.16 downloads."""
+"""Replay data by mace's names, which are refused: mace 0.3.16 takes those of `mp` for all of them,
+and gives elements that the new cells lack an energy of zero."""
 
 
 class Lora(Model):
@@ -219,22 +231,34 @@ class Lora(Model):
 class Replay(Model):
     """What the foundation was trained on, learnt again beside the new labels."""
 
-    file: str = Field(
+    file: File = Field(
         min_length=1,
         description="extxyz with REF_ keys, such as the training set of the campaign that made the "
-        "foundation (`results/NAME/datasets/gen0/train.extxyz`); or `mp`, `omat`, `matpes_pbe` or "
-        "`matpes_r2scan`, which mace downloads.",
+        "foundation (`results/NAME/datasets/gen0/train.extxyz`), or with `energy`, `forces` and "
+        "`stress` as in mace's own replay data. Download those: mace's names of them (`mp`, …) "
+        "are refused.",
     )
-    cells: PositiveInt = Field(100, description="At most so many of its cells, chosen at random.")
-    weight: PositiveFloat = Field(
-        1.0, description="Weight of one of its cells in the loss, beside 1 of a new one."
+    cells: PositiveInt = Field(
+        100,
+        description="At most so many of its cells, chosen at random. Each counts as much as a new "
+        "one: this number is what balances old and new.",
     )
+
+    @model_validator(mode="after")
+    def _is_a_file(self) -> Self:
+        if self.file in REPLAY_SETS:
+            raise ValueError(
+                f"file: {self.file}: give a file; mace 0.3.16 would take the Materials Project's "
+                "data for each of its names. Its sets are on "
+                "https://github.com/ACEsuit/mace-foundations/releases"
+            )
+        return self
 
 
 class Foundation(Model):
     """The model that a fine-tuning starts from, and what of it is kept."""
 
-    model: str = Field(
+    model: File = Field(
         min_length=1,
         description="A name that mace knows and downloads on first use (`medium-0b3`, "
         "`medium-mpa-0`, `medium-omat-0`, `mh-1`, …), a path, the fit of another campaign "
@@ -329,6 +353,7 @@ OF_FOUNDATION = {
     "foundation_head": "foundation.head",
     "multiheads_finetuning": "foundation.method",
     "pt_train_file": "foundation.replay.file",
+    "num_samples_pt": "foundation.replay.cells",
     "freeze": "foundation.frozen_layers",
     "lora": "foundation.lora",
     "E0s": "foundation.e0s",

@@ -1,14 +1,27 @@
 """Reference methods: one typed model for each, with units in the names."""
 
 import re
+import shlex
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from phonsmith.settings import Model, Name, PotentialSource, Source
+from phonsmith.settings import File, Model, Name, PotentialSource, Source
 
 IncarValue = bool | int | float | str | list[int | float | str]
 """A value of an INCAR key, as YAML has it."""
+
+
+def _words(command: str) -> str:
+    try:
+        shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"no command: {error}") from None
+    return command
+
+
+Command = Annotated[str, AfterValidator(_words)]
+"""A command line as a shell would take it apart; no shell runs it."""
 
 
 class ReferenceBase(Model):
@@ -103,15 +116,17 @@ class DftReference(ReferenceBase):
         "the cost model, as the plan has it, or 2000 where that cannot tell.",
     )
     time_limit_minutes: PositiveFloat = Field(
-        240.0, description="A run that takes longer is ended and counts as out of time."
+        240.0,
+        description="A run that takes longer is ended and counts as out of time. On a cluster a "
+        "job by the cost model ends it earlier, so as to outlive it.",
     )
 
 
 class EspressoPseudopotentials(Model):
     """Which pseudopotential file belongs to which element."""
 
-    folder: str = Field(min_length=1, description="Folder of the UPF files, as seen by the jobs.")
-    files: dict[str, str] | None = Field(None, min_length=1, description="File of each element.")
+    folder: File = Field(min_length=1, description="Folder of the UPF files, as seen by the jobs.")
+    files: dict[str, File] | None = Field(None, min_length=1, description="File of each element.")
     family: Literal["SSSP", "PseudoDojo"] | None = Field(
         None,
         description="Instead of `files`, where the folder holds a whole release of a family and "
@@ -183,7 +198,7 @@ class EspressoReference(DftReference):
     pools: PositiveInt = Field(
         1, description="Groups of cores that share the k-points of one run (pw.x -nk)."
     )
-    command: str | None = Field(
+    command: Command | None = Field(
         None,
         description="Command of pw.x, `{cores}` standing for their number; by default `pw.x` on "
         "one core and `mpirun -np {cores} pw.x` on more. ph.x is called in the same way.",
@@ -325,12 +340,12 @@ class VaspReference(DftReference):
         description="Whether relaxation changes the volume (ISIF 3) or only the shape of the cell "
         "(ISIF 4), for crystals wanted at chosen volumes.",
     )
-    command: str | None = Field(
+    command: Command | None = Field(
         None,
         description="Command of VASP, `{cores}` standing for their number; by default `vasp_std` "
         "on one core and `mpirun -np {cores} vasp_std` on more.",
     )
-    command_gamma: str | None = Field(
+    command_gamma: Command | None = Field(
         None,
         description="Command for cells that have the Γ point alone, e.g. `mpirun -np {cores} "
         "vasp_gam`: same results, in half the time. By default `command`.",

@@ -58,7 +58,7 @@ def select(
     PhonsmithError
         The pool is empty or too small, or the method lacks its potentials.
     UnusablePotential
-        A fit of the committee gives no forces on a candidate.
+        Fewer than two fits of the committee give forces on all candidates.
     """
     _check(pool, count, settings, mace, committee)
     if settings.method == "random":
@@ -242,15 +242,35 @@ def disagreement(
 ) -> Floats:
     """How much several fits disagree on the forces of each cell, eV/Å, shape (cells,).
 
-    Root of the mean over the atoms of the squared standard deviation of their force vector.
+    Root of the mean over the atoms of the squared standard deviation of their force vector. Fits
+    without finite forces on some cell are left out, which is printed.
+
+    Raises
+    ------
+    UnusablePotential
+        Fewer than two fits are left.
     """
-    forces = [[one.forces for one in evaluate(cells, fit, processes)] for fit in committee]
+    forces, lost = [], []
+    for number, fit in enumerate(committee, 1):
+        try:
+            forces.append(_finite_forces(cells, fit, processes))
+        except UnusablePotential as error:
+            lost.append(f"fit {number} of the committee is left out: {error}")
+            print(f"selection: {lost[-1]}")
+    if len(forces) < 2:
+        raise UnusablePotential(
+            "selection: fewer than two fits of the committee give forces: " + "; ".join(lost)
+        )
     spreads = []
-    for number, several in enumerate(zip(*forces, strict=True)):
+    for several in zip(*forces, strict=True):
         variance = np.var(several, axis=0, ddof=1).sum(axis=1)
-        if not np.isfinite(variance).all():
-            raise UnusablePotential(
-                f"selection: a fit of the committee gives no forces on candidate {number}"
-            )
         spreads.append(float(np.sqrt(variance.mean())))
     return np.array(spreads)
+
+
+def _finite_forces(cells: Sequence[Atoms], fit: PotentialSource, processes: int) -> list[Floats]:
+    forces = [one.forces for one in evaluate(cells, fit, processes)]
+    for number, one in enumerate(forces):
+        if not np.isfinite(one).all():
+            raise UnusablePotential(f"it gives no forces on candidate {number}")
+    return forces

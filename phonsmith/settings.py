@@ -4,7 +4,8 @@ These models are light (no numerical libraries), since Snakemake imports them to
 """
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -29,6 +30,8 @@ def _name(text: str) -> str:
             "a name has letters, digits and . _ - only, starts with a letter or digit, and has "
             "at most 80 characters"
         )
+    if text.endswith((".json", ".log", ".tsv")):
+        raise ValueError("a name must not end like a file of the results")
     return text
 
 
@@ -39,7 +42,30 @@ CellChoice = Literal["relaxed", "reference"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
+def why_no_path(text: str) -> str:
+    """Why a text cannot be the path of a file or folder; empty where it can."""
+    if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text):
+        return "a path has no line breaks and no control characters"
+    parts = [len(part.encode()) for part in text.split("/")]
+    return "longer than a path can be" if max(parts) > 255 or sum(parts) > 4000 else ""
+
+
+def _files(given: str | list[str]) -> str | list[str]:
+    for path in [given] if isinstance(given, str) else given:
+        if why := why_no_path(path):
+            raise ValueError(why)
+    return given
+
+
+File = Annotated[str, AfterValidator(_files)]
+"""Path of a file or folder, wherever it is."""
+
+Files = Annotated[str | list[str], AfterValidator(_files)]
+"""One path or several."""
+
+
 def _inside(name: str) -> str:
+    _files(name)
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError("must be a path inside its folder, without a leading / and without ..")
@@ -85,26 +111,45 @@ class Source(Model):
     )
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in plain data, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # too long for a path
+        return False
+
+
 class PotentialSource(Model):
     """An interatomic potential that exists already, as an ASE calculator."""
 
     calculator: str = Field(
         description="`stillinger-weber`, `chgnet`, `gap`, `mace`, or an import path "
-        "`package.module:Class` of any ASE calculator."
+        "`package.module:Class` of any ASE calculator (with `trust`, `package.module:function`)."
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="Keyword arguments of the calculator."
     )
-    model: str | None = Field(
+    model: File | None = Field(
         None, description="Model file of `gap` (xml) or `mace` (model), relative to the project."
     )
     sha256: Sha256 | None = Field(
-        None, description="Checksum of `model`; compared before the file is loaded."
+        None,
+        description="Checksum of `model`, or of the one file that `arguments` name instead; "
+        "compared before the file is loaded.",
     )
     trust: bool = Field(
         False,
-        description="Load `model` without `sha256`. All but those of `gap` can hold code that runs "
-        "when they are loaded; models that this pipeline trained are known.",
+        description="Load `model` and files in `arguments` without `sha256`. All but those of "
+        "`gap` can hold code that runs when they are loaded; models that this pipeline trained are "
+        "known. Also: `calculator` may be a function that makes a calculator.",
     )
     elements: list[str] | None = Field(
         None, description="Elements it knows; needed only where the calculator does not tell."
@@ -118,7 +163,7 @@ class PotentialSource(Model):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         ready = ("stillinger-weber", "chgnet", "gap", "mace")
-        if self.calculator not in ready and self.calculator.count(":") != 1:
+        if self.calculator not in ready and not re.fullmatch(r"\w[\w.]*:\w+", self.calculator):
             raise ValueError(
                 f"calculator '{self.calculator}' is neither one of {', '.join(ready)} "
                 "nor an import path package.module:Class"
@@ -128,6 +173,11 @@ class PotentialSource(Model):
         if self.calculator in ("stillinger-weber", "chgnet") and self.model is not None:
             raise ValueError(f"calculator '{self.calculator}' brings its own model: drop `model`")
         return self
+
+    @property
+    def files_in_arguments(self) -> list[str]:
+        """Files that the arguments name, as far as they exist, each once."""
+        return [one for one in dict.fromkeys(_texts(self.arguments)) if _is_file(one)]
 
     @property
     def pickled(self) -> bool:
@@ -180,7 +230,7 @@ class Scaled(Model):
 class Structure(Model):
     """One crystal of a campaign."""
 
-    file: str | None = Field(
+    file: File | None = Field(
         None,
         description="Crystal file (POSCAR, CIF or extxyz), relative to the project. Recorded "
         "cells of the formats `extxyz`, `vasprun` and `outcar` need it too: at their volume and in "
@@ -213,7 +263,7 @@ class Structure(Model):
         "fit ever learns from it, its phonons are compared: out of sample. `test`: its labelled "
         "cells only measure errors of energies, forces and stresses.",
     )
-    born: str | None = Field(
+    born: File | None = Field(
         None,
         description="phonopy BORN file for the non-analytical correction, used for the "
         "reference and every fit alike.",
@@ -334,8 +384,10 @@ class Supercells(Model):
 class Labels(Model):
     """How the reference method is run, and what a label must fulfil."""
 
-    batches_per_structure: PositiveInt = Field(
-        1, description="Jobs per structure and generation: cell i goes to job i modulo this."
+    batches_per_structure: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1,
+        description="Jobs per structure and generation, and per database that is labelled anew: "
+        "cell i goes to job i modulo this.",
     )
     side_by_side: PositiveInt = Field(
         1, description="Runs of a DFT code at the same time in one job; each has its own cores."
@@ -348,7 +400,8 @@ class Labels(Model):
     min_label_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
         0.95,
         description="The campaign goes on without labels that failed while at least this share of "
-        "a generation's cells has one, and stops with a summary otherwise.",
+        "a generation's cells has one, or all cells but one, and stops with a summary otherwise; "
+        "1: all cells need a label.",
     )
     max_force_sum_ev_per_angstrom: PositiveFloat = Field(
         0.05, description="Forces of a cell must sum to zero within this, per component."
@@ -540,7 +593,10 @@ class Goal(Model):
         True, description="No imaginary modes where the reference has none."
     )
     max_volume_error_percent: PositiveFloat | None = Field(
-        1.0, description="Largest error of the relaxed volume; null: any."
+        1.0,
+        description="Largest error of the volume relaxed with the fit, whichever `cell` counts for "
+        "the phonons; null: any. The default holds where `phonons.cells` has `relaxed`, and "
+        "nothing can be judged otherwise.",
     )
     max_force_rmse_ev_per_angstrom: PositiveFloat | None = Field(
         None, description="Largest RMSE of force components on the test set, anharmonic cells too."

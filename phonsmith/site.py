@@ -11,11 +11,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, Valida
 
 from phonsmith.campaign import in_words, load_yaml
 from phonsmith.errors import PhonsmithError
-from phonsmith.settings import Model, Name
+from phonsmith.files import expanded
+from phonsmith.settings import File, Model, Name
 
-Folder = Annotated[
-    str, Field(min_length=1), AfterValidator(lambda folder: str(Path(folder).expanduser()))
-]
+Folder = Annotated[File, Field(min_length=1), AfterValidator(expanded)]
+
+
+def _writable(folder: str) -> str:
+    path = Path(folder).absolute()
+    # a path below what one may not look into, or below a file, is not there
+    there = next(one for one in (path, *path.parents) if os.access(one, os.F_OK))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{there} is no folder that you may write to")
+    return folder
+
+
 # SLURM's commands get these through a shell: letters, digits and what SLURM itself uses
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,:@+-]*$")]
 Constraint = Annotated[str, Field(pattern=r"^[A-Za-z0-9\[(][A-Za-z0-9_.,&|()\[\]*-]*$")]
@@ -35,7 +45,7 @@ class Run(Model):
         default_factory=list,
         description="Folders with copies of published data sets, tried before the web.",
     )
-    label_store: Folder | None = Field(
+    label_store: Annotated[Folder, AfterValidator(_writable)] | None = Field(
         None,
         description="Folder of finished labels that campaigns share, also those of other projects. "
         "Default: results/CAMPAIGN/labels/store.",
@@ -80,7 +90,7 @@ class Site(Model):
         None,
         min_length=1,
         description="Folder where DFT codes run, best on a disk of the node; environment variables "
-        "are filled in on the node. Default: results/CAMPAIGN/labels/work.",
+        "and ~ are filled in on the node. Default: results/CAMPAIGN/labels/work.",
     )
 
     def wishes(self, kind: Kind) -> dict[str, str | None]:

@@ -13,7 +13,7 @@ VERSIONS = {
     "errors": 1,
     "phonons": 1,
     "benchmarks": 1,
-    "generations": 1,
+    "generations": 2,
     "thermodynamics": 2,
     "transitions": 2,
     "conductivity": 2,

@@ -1,5 +1,6 @@
 """Tidy tables made of many benchmarks, and their rendering for people."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,8 +107,8 @@ def sweeps_table(
 ) -> "pd.DataFrame":
     """The RMSE of swept fits beside the swept settings, one row per fit, setting, structure, cell.
 
-    Columns: campaign, sweep, fit, generation, setting, value, structure, cell, rmse_thz,
-    volume_error_percent.
+    Columns: campaign, sweep, fit, repeat (1, 2, …, of the fits with the same settings), generation,
+    setting, value, structure, cell, rmse_thz, volume_error_percent.
 
     Parameters
     ----------
@@ -118,18 +119,17 @@ def sweeps_table(
     """
     import pandas as pd
 
-    settings = pd.DataFrame(
-        [
-            (sweep, fit, setting, value)
-            for sweep, fits in sweeps.items()
-            for fit, values in fits.items()
-            for setting, value in values.items()
-        ],
-        columns=["sweep", "fit", "setting", "value"],
-    )
-    columns = ["campaign", "sweep", "fit", "generation", "setting", "value", "structure", "cell"]
+    rows = []
+    for sweep, fits in sweeps.items():
+        seen: Counter[tuple[tuple[str, Any], ...]] = Counter()
+        for fit, values in fits.items():
+            seen[tuple(values.items())] += 1
+            repeat = seen[tuple(values.items())]
+            rows += [(sweep, fit, repeat, setting, value) for setting, value in values.items()]
+    settings = pd.DataFrame(rows, columns=["sweep", "fit", "repeat", "setting", "value"])
     merged = settings.merge(rmse, on="fit", how="inner")
-    return merged[[*columns, "rmse_thz", "volume_error_percent"]]
+    columns = ["campaign", "sweep", "fit", "repeat", "generation", "setting", "value"]
+    return merged[[*columns, "structure", "cell", "rmse_thz", "volume_error_percent"]]
 
 
 def to_markdown(table: "pd.DataFrame") -> str:

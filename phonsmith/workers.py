@@ -8,11 +8,11 @@ import signal
 import sys
 import threading
 import types
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
 from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
 
@@ -36,42 +36,98 @@ def each(
     processes
         1 works in this process, in the order of the items.
 
+    Exceptions of the function are not raised but yielded. After a PhonsmithError among them, which
+    the next item would only meet again, no item is begun any more; those in progress are finished
+    and yielded. Where a process dies, the items in progress are done once more, each alone: one
+    that ends its process again yields :class:`ProcessDied`, and the others go on.
+
     Raises
     ------
     TryAgain
-        A process died. Exceptions of the function are not raised but yielded. After a
-        PhonsmithError among them, which the next item would only meet again, no item is begun any
-        more; those in progress are finished and yielded.
+        Processes die, and it is not for some of the items.
     """
-    processes = min(processes, len(items))
     if processes <= 1:
         yield from _here(setup, items)
         return
+    to_begin = deque(enumerate(items))
+    finished = 0
+    while to_begin:
+        running: dict[int, Item] = {}
+        try:
+            for index, outcome in _side_by_side(setup, to_begin, processes, running):
+                finished += 1
+                yield index, outcome
+            return
+        except BrokenProcessPool:
+            died = 0
+            for index, item in running.items():
+                outcome = _alone(setup, item)
+                died += isinstance(outcome, ProcessDied)
+                yield index, outcome
+            all_died = died == len(running) and not finished and to_begin
+            if not died or all_died:
+                raise TryAgain(
+                    "a worker process died, as happens when memory runs out; "
+                    "use fewer threads for this job or a machine with more memory",
+                    "memory",
+                ) from None
+
+
+class ProcessDied(TryAgain):
+    """An item ended its process twice, the second time when it was alone."""
+
+
+def _side_by_side(
+    setup: Callable[[], Callable[[Item], Result]],
+    to_begin: deque[tuple[int, Item]],
+    processes: int,
+    running: dict[int, Item],
+) -> Iterator[tuple[int, Result | Exception]]:
+    """The work of one pool; ``running`` holds what is not yielded yet, also where the pool breaks.
+
+    One item a process: what the pool has queued for its processes can not be taken back.
+    """
+    futures: dict[Future[Result], int] = {}
+
+    def begin(number: int) -> None:
+        for _ in range(min(number, len(to_begin))):
+            index, item = to_begin.popleft()
+            running[index] = item
+            futures[pool.submit(_work, item)] = index
+
+    with _pool(setup, min(processes, len(to_begin))) as pool:
+        with _single_threaded(), _without_main():
+            begin(processes)
+        goes_on = True
+        while futures:
+            done, _ = wait(futures, return_when=FIRST_COMPLETED)
+            for future in sorted(done, key=_failed):  # a dead process must not hide a result
+                outcome = _outcome(future)
+                index = futures.pop(future)
+                del running[index]
+                yield index, outcome
+                goes_on = goes_on and not isinstance(outcome, PhonsmithError)
+            if goes_on:
+                begin(len(done))
+
+
+def _alone(setup: Callable[[], Callable[[Item], Result]], item: Item) -> Result | Exception:
+    with _pool(setup, 1) as pool:
+        try:
+            with _single_threaded(), _without_main():
+                future = pool.submit(_work, item)
+            return _outcome(future)
+        except BrokenProcessPool:
+            return ProcessDied("a worker process died, also without others beside it", "memory")
+
+
+@contextmanager
+def _pool(setup: Callable[[], Any], processes: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=_start, initargs=(setup,)
     )
-    # one item a process: what the pool has queued for its processes can not be taken back
-    to_begin: Iterator[tuple[int, Item]] = iter(enumerate(items))
-    running: dict[Future[Result], int] = {}
     try:
-        with _single_threaded(), _without_main():
-            for index, item in islice(to_begin, processes):
-                running[pool.submit(_work, item)] = index
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=_failed):  # a dead process must not hide a result
-                outcome = _outcome(future)
-                yield running.pop(future), outcome
-                if isinstance(outcome, PhonsmithError):
-                    to_begin = iter(())
-            for index, item in islice(to_begin, len(done)):
-                running[pool.submit(_work, item)] = index
-    except BrokenProcessPool:
-        raise TryAgain(
-            "a worker process died, as happens when memory runs out; "
-            "use fewer threads for this job or a machine with more memory",
-            "memory",
-        ) from None
+        yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -126,10 +126,7 @@ rule sweeps_table:
     conda:
         ENVIRONMENT
     params:
-        sweeps=lambda wildcards: {
-            name: sweep.combinations(name)
-            for name, sweep in campaign(wildcards.campaign).sweeps.items()
-        },
+        sweeps=swept_settings,
         version=VERSIONS["benchmarks"],
     script:
         "../scripts/sweeps_table.py"

@@ -1,10 +1,8 @@
 """What every rules file uses: the campaigns, slices of their settings, and the targets."""
 
 import functools
-import json
 import math
 import os
-import re
 import shutil
 import sys
 import time
@@ -22,9 +20,11 @@ os.environ.update(
 )
 
 from phonsmith.campaign import Campaign, load_campaign
-from phonsmith.checks import check_inputs
+from phonsmith.checks import MADE, check_inputs
+from phonsmith.cluster import tell_host
 from phonsmith.crystals import fetched_path
 from phonsmith.errors import PhonsmithError
+from phonsmith.files import read_as
 from phonsmith.recipes import REPLAY_SETS, takes_gpu
 from phonsmith.site import load_config, load_site
 from phonsmith.stages import VERSIONS
@@ -71,12 +71,6 @@ elif workflow.remote_exec:
     except PhonsmithError as error:
         stop(error)
 RETRIES = TRIES - 1 if workflow.is_main_process else 0  # a job on a node tries once
-
-
-MADE = re.compile(
-    r"(?P<folder>results/[^/]+/fits/[^/]+/gen\d+/model)/[^/]+"
-    r"|results/[^/]+/datasets/gen\d+/train\.extxyz"
-)
 
 
 def is_made(file):
@@ -221,6 +215,18 @@ def attempt(wildcards, attempt):
     return attempt
 
 
+def verdict_in(path):
+    """The verdict on a generation as plain data; a damaged one ends the run with one line."""
+
+    def parts(found):
+        return {"stop": found["stop"], "next_cells": dict(found["next_cells"])}
+
+    try:
+        return read_as(path, "a verdict on a generation", parts)
+    except PhonsmithError as error:
+        stop(error)
+
+
 def accepted_generation(name):
     """The generation whose fits are used downstream: the one with which the loop ends.
 
@@ -231,9 +237,8 @@ def accepted_generation(name):
         return 0
     for generation in range(campaign(name).loop.max_generations):
         verdict = checkpoints.judge_generation.get(campaign=name, generation=generation)
-        with open(verdict.output[0], encoding="utf-8") as stream:
-            if json.load(stream)["stop"]:
-                return generation
+        if verdict_in(verdict.output[0])["stop"]:
+            return generation
     stop(f"campaign {name}: the loop has no end; delete results/{name}/generations")
 
 
@@ -329,7 +334,7 @@ def application_figures(name):
                 f"{one}: thermal conductivity, the mean and along directions.",
             ],
             [
-                f"conductivity/{one}.cumulative",
+                f"conductivity/cumulative/{one}",
                 f"{one}: conductivity of all modes below a frequency and a mean free path; "
                 "relaxation-time approximation for the paths.",
             ],

@@ -74,6 +74,7 @@ rule label_third_order:
         labels=setting(
             "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
         ),
+        runtime=untracked(setting("labels/runtime_minutes")),
         work=untracked(work_folder),
         store=untracked(label_store),
         version=VERSIONS["labels"],
@@ -190,7 +191,7 @@ rule draw_conductivity:
         modes=conductivities("kappa0.npz"),
     output:
         temperature="results/{campaign}/figures/conductivity/{structure}.{format}",
-        cumulative="results/{campaign}/figures/conductivity/{structure}.cumulative.{format}",
+        cumulative="results/{campaign}/figures/conductivity/cumulative/{structure}.{format}",
     log:
         "results/{campaign}/logs/figures/conductivity/{structure}.{format}.log",
     localrule: True

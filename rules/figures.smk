@@ -87,7 +87,7 @@ rule draw_sweep:
     conda:
         ENVIRONMENT
     params:
-        swept=lambda wildcards: sweep_of(wildcards).combinations(wildcards.sweep),
+        swept=swept,
         axis_label=lambda wildcards: sweep_of(wildcards).label,
         dpi=dpi,
         version=VERSIONS["figures"],

@@ -32,14 +32,15 @@ checkpoint judge_generation:
 rule add_supercells:
     """The cells that a later generation labels of one crystal; none where it meets the goal.
 
-    The verdict that asked for them is no reason to make them anew: another goal later on must not
-    relabel and refit what is there.
+    The verdict that asked for them, and the fits and labels by which they were chosen, are no
+    reason to choose anew: another goal or another setting of a fit must not drop labels that are
+    paid for.
     """
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
-        potentials=of_judges("potential.json"),
-        models=of_judges("model"),
-        labels=labels_before(this_generation),
+        potentials=ancient(of_judges("potential.json")),
+        models=ancient(of_judges("model")),
+        labels=ancient(labels_before(this_generation)),
         verdict=ancient(verdict_before),
         crystal_verdict=verdict_if_left_out,
     output:
@@ -54,7 +55,7 @@ rule add_supercells:
         ENVIRONMENT
     threads: 1
     resources:
-        **runs_on("cpu"),
+        **runs_on(judges_on_gpu),
         mem_mb=memory_mb(4000),
         runtime=minutes(120),
     params:

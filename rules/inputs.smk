@@ -98,12 +98,13 @@ LABEL_EFFORT = {
 def file_of(path):
     """The file itself; of a model of some campaign's fit the folder, which is what a rule makes."""
     made = MADE.fullmatch(path)
-    return made["folder"] if made and made["folder"] else path
+    return f"{made['folder']}/model" if made and made["fit"] else path
 
 
 def model_of(potential):
-    """The model file of a potential, if it has one."""
-    return [file_of(potential.model)] if potential.model else []
+    """The model file of a potential, if it has one, and files that its arguments name."""
+    model = [potential.model] if potential.model else []
+    return [file_of(file) for file in (*model, *potential.files_in_arguments)]
 
 
 def reference_model(wildcards):
@@ -177,15 +178,19 @@ def need(rulename, name, structure, transition, files, modified):
     reference, labels = settings.reference, settings.labels
     cells = [cell for file in files for cell in read_frames(file)]
     try:
-        if structure is None:
+        if rulename == "label_isolated_atoms":
             elements = {symbol for cell in cells for symbol in cell.symbols}
             found = needs.need_of_atoms(elements, reference)
-        elif rulename in ("label_batch", "label_third_order"):
+        elif rulename in LABELLING:
             found = needs.need_of_labels(
                 cells,
                 reference,
                 structure,
-                batches=labels.batches_per_structure,
+                batches=(
+                    len(cells)
+                    if rulename == "label_cell"
+                    else labels.batches_per_structure
+                ),
                 side_by_side=labels.side_by_side,
             )
         elif rulename == "thermodynamics":
@@ -234,10 +239,11 @@ def expected(wildcards, input, rulename):
     return need(rulename, wildcards.campaign, structure, transition, files, modified)
 
 
+LABELLING = {"label_batch", "label_cell", "label_third_order", "label_database_batch"}
+
 WITH_COSTS = {
+    *LABELLING,
     "relax_structure",
-    "label_batch",
-    "label_third_order",
     "label_isolated_atoms",
     "born_charges",
     "thermodynamics",
@@ -257,7 +263,7 @@ def label_memory(side_by_side, job=500, process=1500):
         settings = campaign(wildcards.campaign)
         runs = settings.labels.side_by_side if side_by_side else 1
         each = settings.reference.memory_mb or expected(wildcards, input, rulename)[0]
-        return 500 + grown(runs * each, "memory", wildcards, rulename, attempt)
+        return memory_mb(500 + runs * each)(wildcards, rulename, attempt, threads)
 
     return of
 
@@ -270,25 +276,17 @@ def label_runtime(wildcards, input, rulename, attempt):
     return grown(amount or UNKNOWN_NEED[1], "time", wildcards, rulename, attempt)
 
 
-def relabelling(value_of, otherwise):
-    """The same function where the database gets new labels, and ``otherwise`` where it keeps its own."""
-    return lambda wildcards: (
-        value_of(wildcards)
-        if look_up(wildcards, "datasets/databases/{database}").relabel
-        else otherwise
-    )
-
-
 def label_batches(wildcards):
     """How many jobs label the supercells of a campaign."""
     settings = campaign(wildcards.campaign)
     return len(settings.structures) * settings.labels.batches_per_structure
 
 
-def relabelled(wildcards):
-    """How many databases get new labels."""
-    databases = campaign(wildcards.campaign).datasets.databases
-    return sum(database.relabel for database in databases.values())
+def database_batches(wildcards):
+    """How many jobs label the cells of existing data sets anew."""
+    settings = campaign(wildcards.campaign)
+    relabelled = sum(one.relabel for one in settings.datasets.databases.values())
+    return relabelled * settings.labels.batches_per_structure
 
 
 def batches(suffix):
@@ -297,6 +295,22 @@ def batches(suffix):
     def of(wildcards):
         return expand(
             "results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.{suffix}",
+            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
+            suffix=suffix,
+            **wildcards,
+        )
+
+    return of
+
+
+def batches_of_database(suffix):
+    """The same of an existing data set that gets new labels; none where it keeps its own."""
+
+    def of(wildcards):
+        if not look_up(wildcards, "datasets/databases/{database}").relabel:
+            return []
+        return expand(
+            "results/{campaign}/labels/databases/{database}/batches/{batch}.{suffix}",
             batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
             suffix=suffix,
             **wildcards,
@@ -338,7 +352,7 @@ def failures_so_far():
     patterns = [
         "labels/gen*/*.failures.json",
         "labels/databases/*/failures.json",
-        "conductivity/**/batches/*.json",
+        "conductivity/**/batches/[0-9]*.json",
     ]
     return {
         name: [
@@ -646,6 +660,12 @@ def of_judges(file):
     return of
 
 
+def judges_on_gpu(wildcards):
+    """Whether one of them is a MACE that takes a GPU where it finds one."""
+    settings = campaign(wildcards.campaign)
+    return any(takes_gpu(settings.fits[name]) for name in settings.judges)
+
+
 def trained_groups(wildcards):
     """The fits that are trained, by the first of their repeats."""
     settings = campaign(wildcards.campaign)
@@ -676,6 +696,24 @@ def first_cell(wildcards):
 
 def sweep_of(wildcards):
     return look_up(wildcards, "sweeps/{sweep}")
+
+
+def swept(wildcards):
+    """The values of every fit of a sweep by title."""
+    sweep_of(wildcards)  # stops at an unknown one
+    return campaign(wildcards.campaign).swept(wildcards.sweep)
+
+
+def swept_settings(wildcards):
+    """What was varied, by sweep and fit: titles, and the keys that stand below them."""
+    settings = campaign(wildcards.campaign)
+    return {
+        name: {
+            fit: values | sweep.settings_of(values)
+            for fit, values in settings.swept(name).items()
+        }
+        for name, sweep in settings.sweeps.items()
+    }
 
 
 def sparse_points(wildcards):
@@ -967,7 +1005,7 @@ def transition_results(wildcards):
 def verdict_on(name, generation):
     """The verdict on a generation as plain data, if it is there; the loop is not asked for one."""
     path = Path(f"results/{name}/generations/gen{generation}.json")
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return verdict_in(path) if path.exists() else None
 
 
 def planned_generations(wildcards):

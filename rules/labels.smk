@@ -15,9 +15,9 @@ rule label_batch:
         labels="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.extxyz",
         failures="results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.json",
     log:
-        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.log",
+        "results/{campaign}/logs/labels/gen{generation}/{structure}/{batch}.log",
     benchmark:
-        "results/{campaign}/logs/labels/gen{generation}/{structure}.{batch}.tsv"
+        "results/{campaign}/logs/labels/gen{generation}/{structure}/{batch}.tsv"
     retries: RETRIES
     conda:
         ENVIRONMENT
@@ -35,6 +35,7 @@ rule label_batch:
         ),
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         sources=SOURCES,
+        runtime=untracked(setting("labels/runtime_minutes")),
         work=untracked(work_folder),
         store=untracked(label_store),
         version=VERSIONS["labels"],
@@ -49,9 +50,9 @@ use rule label_batch as label_cell with:
     output:
         labels="results/{campaign}/labels/gen{generation}/cells/{structure}/{index}.extxyz",
     log:
-        "results/{campaign}/logs/labels/gen{generation}/{structure}.cell{index}.log",
+        "results/{campaign}/logs/labels/gen{generation}/{structure}/cell{index}.log",
     benchmark:
-        "results/{campaign}/logs/labels/gen{generation}/{structure}.cell{index}.tsv"
+        "results/{campaign}/logs/labels/gen{generation}/{structure}/cell{index}.tsv"
     message:
         "{wildcards.campaign}: labelling cell {wildcards.index} of {wildcards.structure} again"
 
@@ -71,6 +72,7 @@ rule label_isolated_atoms:
         "results/{campaign}/logs/labels/isolated_atoms.log",
     benchmark:
         "results/{campaign}/logs/labels/isolated_atoms.tsv"
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)
@@ -111,23 +113,45 @@ rule fetch_database:
         "../scripts/fetch_recorded.py"
 
 
-rule label_database:
-    """An existing data set, with its own labels or labelled anew by the reference method."""
+rule read_database:
+    """The cells of an existing data set that gets new labels: what these cost goes by them."""
     input:
-        recorded="results/{campaign}/sources/databases/{database}.json",
-        model=relabelling(reference_model, otherwise=[]),
+        "results/{campaign}/sources/databases/{database}.json",
     output:
-        train="results/{campaign}/labels/databases/{database}/train.extxyz",
-        test="results/{campaign}/labels/databases/{database}/test.extxyz",
-        failures="results/{campaign}/labels/databases/{database}/failures.json",
+        "results/{campaign}/labels/databases/{database}/cells.extxyz",
     log:
-        "results/{campaign}/logs/labels/databases/{database}.log",
+        "results/{campaign}/logs/labels/databases/{database}/read.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        database=untracked(setting("datasets/databases/{database}")),
+        recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
+        sources=SOURCES,
+        version=VERSIONS["labels"],
+    message:
+        "{wildcards.campaign}: reading database {wildcards.database}"
+    script:
+        "../scripts/read_database.py"
+
+
+rule label_database_batch:
+    """Label one batch of its cells: cell i belongs to batch i modulo the number of batches."""
+    input:
+        "results/{campaign}/labels/databases/{database}/cells.extxyz",
+        recorded="results/{campaign}/sources/databases/{database}.json",
+        model=reference_model,
+    output:
+        labels="results/{campaign}/labels/databases/{database}/batches/{batch}.extxyz",
+        failures="results/{campaign}/labels/databases/{database}/batches/{batch}.json",
+    log:
+        "results/{campaign}/logs/labels/databases/{database}/{batch}.log",
     benchmark:
-        "results/{campaign}/logs/labels/databases/{database}.tsv"
+        "results/{campaign}/logs/labels/databases/{database}/{batch}.tsv"
     retries: RETRIES
     conda:
         ENVIRONMENT
-    threads: relabelling(label_threads(relabelled), otherwise=1)
+    threads: label_threads(database_batches)
     resources:
         **runs_on(reference_on_gpu),
         mem_mb=label_memory(side_by_side=True),
@@ -136,21 +160,51 @@ rule label_database:
     params:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
-        reference=untracked(relabelling(setting("reference"), otherwise=None)),
-        method=relabelling(reference_physics, otherwise=None),
-        labels=relabelling(
-            setting(
-                "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
-            ),
-            otherwise=None,
+        reference=untracked(setting("reference")),
+        method=reference_physics,
+        labels=setting(
+            "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
         ),
+        runtime=untracked(setting("labels/runtime_minutes")),
         work=untracked(work_folder),
         sources=SOURCES,
         store=untracked(label_store),
+        version=VERSIONS["labels"],
+    message:
+        "{wildcards.campaign}: labelling database {wildcards.database}, batch {wildcards.batch}"
+    script:
+        "../scripts/label_database_batch.py"
+
+
+rule label_database:
+    """An existing data set, with its own labels or with those of its batches."""
+    input:
+        recorded="results/{campaign}/sources/databases/{database}.json",
+        labels=batches_of_database("extxyz"),
+        failures=batches_of_database("json"),
+    output:
+        train="results/{campaign}/labels/databases/{database}/train.extxyz",
+        test="results/{campaign}/labels/databases/{database}/test.extxyz",
+        failures="results/{campaign}/labels/databases/{database}/failures.json",
+    log:
+        "results/{campaign}/logs/labels/databases/{database}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/databases/{database}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        **runs_on("cpu"),
+        mem_mb=memory_mb(4000),
+        runtime=minutes(120),
+    params:
+        database=untracked(setting("datasets/databases/{database}")),
+        recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
+        sources=SOURCES,
         fraction=untracked(setting("labels/min_label_fraction")),
         version=VERSIONS["labels"],
     message:
-        "{wildcards.campaign}: reading database {wildcards.database}"
+        "{wildcards.campaign}: gathering the labels of database {wildcards.database}"
     script:
         "../scripts/label_database.py"
 
@@ -166,6 +220,7 @@ rule born_charges:
         "results/{campaign}/logs/labels/born/{structure}.log",
     benchmark:
         "results/{campaign}/logs/labels/born/{structure}.tsv"
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)

@@ -78,6 +78,7 @@ rule relax_structure:
         "results/{campaign}/logs/relaxed/{structure}.log",
     benchmark:
         "results/{campaign}/logs/relaxed/{structure}.tsv"
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: of_one_run(otherwise=1)

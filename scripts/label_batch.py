@@ -3,6 +3,7 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]) as tell:
+    from math import inf
     from pathlib import Path
 
     from phonsmith.extxyz import read_frames, write_frames
@@ -14,10 +15,22 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
         label_cells,
         reference_method,
     )
+    from phonsmith.needs import most_minutes
     from phonsmith.settings import Labels
 
     structure = snakemake.params.structure
     settings = Labels.model_validate(snakemake.params.labels)
+    cells, attempt = read_frames(snakemake.input[0]), snakemake.resources.attempt
+    alone = snakemake.wildcards.get("index")
+    if alone is None:
+        batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+    else:
+        batch = [cell for cell in cells if cell.info["index"] == int(alone)]
+    limit = inf
+    if not snakemake.params.runtime:  # the job's time is that of the cost model
+        limit = most_minutes(
+            batch, snakemake.params.reference, snakemake.wildcards.structure, attempt
+        )
     method = reference_method(
         snakemake.params.reference,
         recorded=structure["recorded"],
@@ -26,15 +39,9 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
         crystal=structure["file"],
         structure=snakemake.wildcards.structure,
         allocation=Allocation(
-            snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
+            snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit
         ),
     )
-    cells = read_frames(snakemake.input[0])
-    alone = snakemake.wildcards.get("index")
-    if alone is None:
-        batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
-    else:
-        batch = [cell for cell in cells if cell.info["index"] == int(alone)]
     labels, failures = label_cells(
         batch,
         method,
@@ -42,7 +49,7 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
         LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
         snakemake.threads,
     )
-    ask_for_more(failures, snakemake.resources.attempt)
+    ask_for_more(failures, attempt)
     write_frames(snakemake.output.labels, labels)
     if alone is None:
         write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])

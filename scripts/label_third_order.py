@@ -3,6 +3,7 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from math import inf
     from pathlib import Path
 
     from phonsmith.calculators import load_potential
@@ -16,28 +17,35 @@ with job(snakemake.threads, snakemake.log[0]):
         label_cells,
         reference_method,
     )
+    from phonsmith.needs import most_minutes
     from phonsmith.settings import Labels
 
     settings = Labels.model_validate(snakemake.params.labels)
+    cells, attempt = read_frames(snakemake.input[0]), snakemake.resources.attempt
+    batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
     potential = snakemake.input.get("potential")
     if potential:
         method = fitted_method(load_potential(potential))
     else:
+        limit = inf
+        if not snakemake.params.runtime:  # the job's time is that of the cost model
+            limit = most_minutes(
+                batch, snakemake.params.reference, snakemake.wildcards.structure, attempt
+            )
         method = reference_method(
             snakemake.params.reference,
             structure=snakemake.wildcards.structure,
             allocation=Allocation(
-                snakemake.threads, Path(snakemake.params.work), snakemake.resources.attempt
+                snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit
             ),
         )
-    cells = read_frames(snakemake.input[0])
     labels, failures = label_cells(
-        cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure],
+        batch,
         method,
         settings,
         LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
         snakemake.threads,
     )
-    ask_for_more(failures, snakemake.resources.attempt)
+    ask_for_more(failures, attempt)
     write_frames(snakemake.output.labels, labels)
     write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])

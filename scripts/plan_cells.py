@@ -31,7 +31,8 @@ with job(snakemake.threads, snakemake.log[0]):
             )
         )
     found = [([], "")] * len(requests)
-    for index, outcome in each(cells_to_come, requests, snakemake.threads):
+    processes = min(snakemake.threads, len(requests))
+    for index, outcome in each(cells_to_come, requests, processes):
         if isinstance(outcome, Exception):
             raise outcome
         found[index] = outcome

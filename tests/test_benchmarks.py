@@ -266,6 +266,14 @@ def test_sweeps_table_sets_settings_beside_rmse(benchmarks):
     assert set(table["sweep"]) == {"s"}
 
 
+def test_sweeps_table_counts_repeats(benchmarks):
+    rmse = rmse_table(benchmarks)
+    one, other = rmse["fit"].unique()[:2]
+    table = sweeps_table(rmse, {"s": {one: {"n": 10}, other: {"n": 10}}, "t": {other: {"n": 10}}})
+    repeats = table.drop_duplicates(["sweep", "fit"])[["sweep", "fit", "repeat"]].to_numpy()
+    assert repeats.tolist() == [["s", one, 1], ["s", other, 2], ["t", other, 1]]
+
+
 def test_special_point_table(benchmarks, reference):
     table = special_point_table(benchmarks)
     one = table[(table["structure"] == "mp-165") & (table["fit"] == "b")]

@@ -1,5 +1,6 @@
 """Potentials: truth from their papers, from derivatives, and from symmetry."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 
 from phonsmith.calculators import (
     Evaluation,
@@ -188,8 +190,19 @@ def test_a_script_without_guard_can_use_processes(tmp_path: Path, repository: Pa
     assert done.stdout.splitlines() == ["cells 2"]
 
 
+class Deadly(Calculator):
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms: object, properties: object, system_changes: object) -> None:
+        os._exit(9)
+
+
+def deadly() -> Deadly:
+    return Deadly()
+
+
 def test_a_killed_worker_is_an_error_and_not_a_hang() -> None:
-    source = PotentialSource(calculator="os:_exit", arguments={"status": 9})
+    source = PotentialSource(calculator=f"{__name__}:Deadly")
     with pytest.raises(PhonsmithError, match="worker process died"):
         evaluate([bulk("Si"), bulk("Si")], source, processes=2)
 
@@ -240,7 +253,8 @@ def test_elements_of_a_gap_come_from_its_descriptors(tmp_path: Path) -> None:
     [
         ({"calculator": "no.such.module:Thing"}, "cannot be imported"),
         ({"calculator": "ase.calculators.emt:Nothing"}, "cannot be imported"),
-        ({"calculator": "json:JSONDecoder", "arguments": {"x": 1}}, "cannot be built: TypeError"),
+        ({"calculator": "ase.calculators.harmonic:HarmonicCalculator"}, "cannot be built: TypeErr"),
+        ({"calculator": "json:JSONDecoder"}, "is no class of an ASE calculator"),
         ({"calculator": "stillinger-weber", "arguments": {"lamda": 1}}, "unknown argument lamda"),
         ({"calculator": "gap", "model": "absent.xml"}, "absent.xml: no such model file"),
     ],
@@ -249,6 +263,14 @@ def test_what_cannot_be_built_is_said_in_one_line(settings: dict, message: str) 
     with pytest.raises(PhonsmithError, match=message) as caught:
         make_calculator(PotentialSource(**settings))
     assert "\n" not in str(caught.value)
+
+
+def test_a_function_that_makes_a_calculator_needs_trust() -> None:
+    source = PotentialSource(calculator=f"{__name__}:deadly")
+    with pytest.raises(PhonsmithError, match=r"is no class of an ASE calculator.*trust: true"):
+        make_calculator(source)
+    made = make_calculator(source.model_copy(update={"trust": True}))
+    assert type(made).__name__ == "Deadly"
 
 
 def test_models_are_checked_before_they_are_loaded(tmp_path: Path) -> None:

@@ -137,6 +137,60 @@ def test_a_good_campaign_is_read(tmp_path, settings):
             {"gap": {"recipe": {"kind": "gap"}, "settings": {}}},
             ["sweeps.gap.settings", "at least 1"],
         ),
+        (
+            GOOD,
+            "sweeps",
+            {"s": {"recipe": {"kind": "gap"}, "settings": {"repeats": [1, 2]}}},
+            ["sweeps.s", "settings.repeats", "recipe", "seed"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {"s": {"recipe": {"kind": "mace"}, "settings": {"weights": [{"energy": 1}]}}},
+            ["sweeps.s.settings.weights", "mapping of names"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {
+                "s": {
+                    "recipe": {"kind": "mace"},
+                    "settings": {"long": {"a": {"max_epochs": 5}}, "max_epochs": [3]},
+                }
+            },
+            ["sweeps.s", "settings.max_epochs", "two places"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {
+                "s": {
+                    "recipe": {"kind": "gap"},
+                    "settings": {
+                        "extra_arguments.x": ["a-b", "a"],
+                        "extra_arguments.y": ["c", "b-c"],
+                    },
+                }
+            },
+            ["sweeps.s", "two fits", "s-a-b-c"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {"s": {"recipe": {"kind": "gap"}, "settings": {"extra_arguments.x": ["a" * 90]}}},
+            ["sweeps.s", "80 characters"],
+        ),
+        (
+            GOOD,
+            "sweeps",
+            {
+                "s": {
+                    "recipe": {"kind": "gap", "repeats": 2},
+                    "settings": {"extra_arguments.x": ["1", "1-r2"]},
+                }
+            },
+            ["sweeps.s", "s-1-r2"],
+        ),
         (RECORDED, "structures/mp-149/recorded", "b.yaml", ["b.yaml", "source.files"]),
         (RECORDED, "structures/mp-149/recorded", "../b.yaml", ["recorded", ".."]),
         (RECORDED, "structures/mp-149/recorded", ["a.yaml"], ["recorded", "one phonopy file"]),
@@ -206,7 +260,24 @@ def test_shipped_campaigns_are_valid(repository):
     files = sorted((repository / "config/campaigns").glob("*.yaml"))
     assert {"si-demo", "si-george2020", "si-modes", "si-extend"} <= {file.stem for file in files}
     for file in files:
-        assert load_campaign(file).description
+        campaign = load_campaign(file)
+        assert campaign.description
+        assert written_out(campaign) == campaign
+
+
+def written_out(campaign: Campaign) -> Campaign:
+    """As jobs get it: with all defaults, which must not count as the user's wishes."""
+    return Campaign.model_validate(campaign.model_dump(mode="json", by_alias=True))
+
+
+def test_a_default_that_cannot_be_judged_is_no_wish(repository):
+    settings = load_campaign(repository / "config/campaigns/si-loop.yaml").model_dump(
+        mode="json", by_alias=True
+    )
+    settings["phonons"]["cells"] = ["reference"]
+    settings["loop"]["goal"] = {"rmse_thz": 0.1, "cell": "reference", "harmonic_only": True}
+    campaign = Campaign.model_validate(settings)
+    assert written_out(campaign) == campaign
 
 
 def test_tin_is_the_same_with_both_codes(repository):
@@ -252,8 +323,43 @@ def test_a_sweep_is_a_fit_for_every_combination():
     fit = campaign.fits["f-0.0001-100"]
     assert (fit.force_proportional.factor, fit.soap.n_sparse, fit.soap.l_max) == (1e-4, 100, 4)
     assert fit.label == "GAP, factor = 0.0001, n_sparse = 100"
-    again = Campaign.model_validate(campaign.model_dump(mode="json", by_alias=True))
-    assert again.fits == campaign.fits
+    assert written_out(campaign).fits == campaign.fits
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "names"),
+    [
+        ("weights.energy", [1e6, 1000.0, 1e16, 1000001.0], ["1000000", "1000", "1e16", "1000001"]),
+        ("learning_rate", [1e-5, 3e-4], ["1e-05", "0.0003"]),
+        ("foundation.model", ["medium", "results/a/fits/m/model/tiny.model"], ["medium", "tiny"]),
+        ("extra_arguments.x", ["a b", "c/d", "1.5/0.5"], ["a_b", "c_d", "1.5_0.5"]),
+    ],
+)
+def test_names_of_swept_fits_are_those_of_files(key, values, names):
+    sweep = {"recipe": {"kind": "mace"}, "settings": {key: values}}
+    campaign = Campaign.model_validate({**GOOD, "fits": {}, "sweeps": {"s": sweep}})
+    assert list(campaign.fits) == [f"s-{name}" for name in names]
+    assert [one[key] for one in campaign.swept("s").values()] == values
+
+
+def test_keys_that_change_together():
+    long = {"max_epochs": 5000, "weights.forces": 1500.0}
+    sweep = {
+        "recipe": {"kind": "mace", "repeats": 2},
+        "settings": {"schedule": {"long": long, "short": {"max_epochs": 10}}, "batch_size": [1]},
+    }
+    campaign = Campaign.model_validate({**GOOD, "fits": {}, "sweeps": {"s": sweep}})
+    assert list(campaign.fits) == ["s-long-1", "s-long-1-r2", "s-short-1", "s-short-1-r2"]
+    fit = campaign.fits["s-long-1-r2"]
+    assert (fit.max_epochs, fit.weights.forces, fit.batch_size, fit.seed) == (5000, 1500, 1, 1)
+    assert campaign.fits["s-short-1"].max_epochs == 10
+    assert fit.label == "s, schedule = long, batch_size = 1, repeat 2"
+    # repeats are among the fits of the sweep, with its values
+    swept = campaign.swept("s")
+    assert list(swept) == list(campaign.fits)
+    assert swept["s-long-1"] == swept["s-long-1-r2"] == {"schedule": "long", "batch_size": 1}
+    assert campaign.sweeps["s"].settings_of(swept["s-long-1"]) == {**long, "batch_size": 1}
+    assert written_out(campaign).fits == campaign.fits
 
 
 def test_a_sweep_must_not_hide_a_fit():

@@ -571,11 +571,10 @@ def test_remedies_add_up_and_never_loosen(pseudo):
 # --- running programs ----------------------------------------------------------------------------
 
 
-def test_text_files_of_failed_runs_stay(tmp_path, monkeypatch):
-    monkeypatch.setenv("PLACE", str(tmp_path))
+def test_text_files_of_failed_runs_stay(tmp_path):
     with (
         pytest.raises(LabelFailed, match=r"no luck \(see .*failed.*\)") as caught,
-        run_folder(Path("$PLACE/work"), ["*.pwi"], ["*.pwo"]) as folder,
+        run_folder(tmp_path / "work", ["*.pwi"], ["*.pwo"]) as folder,
     ):
         (folder / "try0").mkdir()
         (folder / "try0/espresso.pwi").write_text("&CONTROL")

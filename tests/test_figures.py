@@ -22,7 +22,7 @@ from phonsmith.figures.cautions import cautions
 from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
 from phonsmith.figures.conductivity import draw_generations as draw_kappa_generations
 from phonsmith.figures.database import draw_database_errors
-from phonsmith.figures.generations import draw_against_generation
+from phonsmith.figures.generations import draw_against_generation, draw_generations
 from phonsmith.figures.parity import draw_parity
 from phonsmith.figures.report import (
     FigureFiles,
@@ -31,6 +31,7 @@ from phonsmith.figures.report import (
     settings_in_words,
 )
 from phonsmith.figures.report_tables import Tables
+from phonsmith.figures.report_tables import generations_table as reported_generations
 from phonsmith.figures.rmse import (
     draw_phonon_vs_force,
     draw_rmse_against,
@@ -451,6 +452,44 @@ def test_a_sweep_of_two_settings_has_a_line_for_each_value_of_the_second():
     assert words == ["n_sparse = 10", "n_sparse = 20"]
 
 
+def test_repeats_of_a_sweep_are_one_point_with_a_bar():
+    rmse = pd.DataFrame(
+        [
+            (fit, structure, "relaxed", value, "")
+            for fit, values in {
+                "s-10": (0.1, 0.3),
+                "s-10-r2": (0.3, 0.5),
+                "s-20": (0.1, 0.1),
+                "s-20-r2": (0.2, None),
+            }.items()
+            for structure, value in zip(("a", "b"), values, strict=True)
+        ],
+        columns=["fit", "structure", "cell", "rmse_thz", "reason"],
+    )
+    swept = {fit: {"n": int(fit.split("-")[1])} for fit in rmse["fit"].unique()}
+    (axes,) = draw_rmse_against(rmse, swept, "points").axes
+    mean = max(axes.get_lines(), key=lambda line: line.get_linewidth())
+    # of "b" at 20 one repeat is left
+    np.testing.assert_allclose(mean.get_xydata(), [(10, 0.3), (20, (0.15 + 0.1) / 2)])
+    structure = next(line for line in axes.get_lines() if line.get_linewidth() < 1)
+    np.testing.assert_allclose(structure.get_xydata(), [(10, 0.2), (20, 0.15)])
+    ((bar,),) = [one.get_segments() for one in axes.collections]
+    spread = np.std([0.2, 0.4], ddof=1)
+    np.testing.assert_allclose(bar, [(10, 0.3 - spread), (10, 0.3 + spread)])
+    words = texts(axes.figure)
+    assert "standard deviation of repeats" in words
+    assert "mean of fewer structures" in words
+
+
+def test_values_that_differ_late_are_lines_of_their_own():
+    swept = {
+        "gap": {"n": 1, "weights.energy": 1000001.0},
+        "mace": {"n": 1, "weights.energy": 1000002.0},
+    }
+    words = texts(draw_rmse_against(table(RMSE), swept, "n"))
+    assert "energy = 1000001" in words and "energy = 1000002" in words
+
+
 def test_phonon_against_force_marks_sparse_points_by_area():
     figure = draw_phonon_vs_force(
         table(RMSE),
@@ -735,6 +774,48 @@ def test_conductivity_against_generation_is_that_of_the_mean():
     assert axes.containers[0][0].get_xydata() == pytest.approx(np.array([[0, 3.5], [1, 3.5]]))
     assert [text.get_text() for text in axes.texts] == ["1 of 2"]
     assert axes.get_ylabel() == "κ at 600 K (W/mK)"
+
+
+def generations() -> pd.DataFrame:
+    """Two crystals in three generations; in the second, one repeat has no RMSE on one of them."""
+    same = {"fit": "gap", "meets": False}
+    numbers = ["labels", "mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
+    of_recipe = [
+        (6, 0.15, 0.001, None, None),
+        (9, None, None, None, None),
+        (12, 0.14, 0.02, -0.01, False),
+    ]
+    rows = [
+        {**same, "generation": g, "structure": name, "rmse_thz": rmse, "noise_thz": 0.07}
+        | dict(zip(numbers, of_recipe[g], strict=True))
+        for g, found in enumerate([(0.1, 0.2), (0.1, None), (0.12, 0.16)])
+        for name, rmse in zip(("mp-149", "mp-165"), found, strict=True)
+    ]
+    return pd.DataFrame(rows).assign(stop=[None] * 4 + ["max_generations"] * 2)
+
+
+def test_generations_are_drawn_with_the_noise_of_their_mean():
+    figure = draw_generations(generations(), LOOKS, 0.05)
+    (axes,) = figure.axes
+    (drawn,) = axes.containers
+    line, _, (bars,) = drawn
+    expected = [[6, 0.15], [9, np.nan], [12, 0.14]]
+    np.testing.assert_allclose(line.get_xydata(), expected)
+    lengths = [np.ptp(one[:, 1]) / 2 for one in bars.get_segments() if len(one)]
+    assert [one for one in lengths if one > 0] == pytest.approx([0.001, 0.02])
+    # what is left of the second generation stands by itself
+    assert axes.lines[-1].get_xydata().tolist() == [[9, 0.1]]
+
+
+def test_the_report_marks_changes_within_the_noise():
+    found = reported_generations(campaign(), generations())
+    assert found is not None
+    texts = [[cell.text for cell in row][3:5] for row in found.rows]
+    assert texts == [
+        ["0.150 ± 0.001", "–"],
+        ["–", "–"],
+        ["0.140 ± 0.020", "−0.010 (not significant)"],
+    ]
 
 
 def two_crystals(method: str, shift: float) -> transitions.Result:

@@ -2,12 +2,16 @@
 
 import json
 import socket
+from argparse import Namespace
 
 import numpy as np
 import pytest
 import yaml
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from ase.stress import voigt_6_to_full_3x3_stress
 from project import Project
 
 from phonsmith import fits
@@ -26,6 +30,7 @@ from phonsmith.recipes import (
     Foundation,
     MaceFit,
     MaceWeights,
+    Replay,
 )
 from phonsmith.settings import PotentialSource
 from phonsmith.sources import sha256_of
@@ -344,6 +349,63 @@ def test_names_are_those_of_mace():
     assert set(REPLAY_SETS) <= {one for one in text if isinstance(one, str)}
 
 
+# --- replay data ---------------------------------------------------------------------------------
+
+
+def test_replay_data_may_have_the_keys_of_mace_s_own_sets(tmp_path):
+    from mace.data import KeySpecification
+    from mace.data.utils import load_from_xyz
+
+    kept = cells_of(OLD, 4, 9)
+    plain = []
+    for atoms in kept:
+        one = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True)
+        labels = {"energy": atoms.info[ENERGY], "forces": atoms.arrays[FORCES]}
+        one.calc = SinglePointCalculator(one, **labels, stress=atoms.info[STRESS])
+        plain.append(one)
+    alone = Atoms("Si", info={"config_type": "IsolatedAtom"})
+    alone.calc = SinglePointCalculator(alone, energy=-1.0, forces=np.zeros((1, 3)))
+    write(tmp_path / "replay.extxyz", [alone, *plain])
+    replay = Replay(file=str(tmp_path / "replay.extxyz"))
+    found = foundation.replay_cells(replay, foundation.Knowledge({"Si": 0.0}, "Default"), 0)
+    keys = KeySpecification({"energy": "energy", "stress": "stress"}, {"forces": "forces"})
+    keys.info_keys["head"] = "head"
+    _, [_, *configurations] = load_from_xyz(replay.file, keys)
+    assert len(found) == len(configurations) == 4
+    for atoms, label, one in zip(found, kept, configurations, strict=True):
+        assert atoms.info[ENERGY] == pytest.approx(one.properties["energy"])
+        assert np.allclose(atoms.arrays[FORCES], one.properties["forces"])
+        stress = voigt_6_to_full_3x3_stress(one.properties["stress"])
+        assert np.allclose(atoms.info[STRESS], stress)
+        assert np.allclose(atoms.info[STRESS], label.info[STRESS])
+
+
+@pytest.mark.parametrize("name", sorted(REPLAY_SETS))
+def test_replay_sets_by_name_are_refused_as_mace_would_take_another(name):
+    from mace.data import KeySpecification
+    from mace.tools.multihead_tools import prepare_pt_head
+
+    with pytest.raises(ValueError, match=f"{name}: give a file.*Materials Project"):
+        Replay(file=name)
+    asked = Namespace(foundation_model="foundation.pt", pt_train_file=name)
+    taken = prepare_pt_head(asked, KeySpecification(), 10.0)["train_file"]
+    assert taken == "mp"  # where this fails, mace is mended: allow the names
+
+
+def test_mace_repeats_no_new_cells_beside_many_of_replay(few):
+    from mace.tools import build_default_arg_parser
+
+    replay = {"file": "r.extxyz"}
+    settings = Foundation(model="medium", method="multihead", replay=replay)
+    fit = MaceFit(kind="mace", foundation=settings)
+    tuning = mace._FineTuning(settings, "0" * 64, "Default")
+    arguments = mace.train_arguments(fit, few[:1], few[1:2], isolated_energies(few), "cpu", tuning)
+    parsed = build_default_arg_parser().parse_args(arguments)
+    assert parsed.multiheads_finetuning
+    assert parsed.pt_train_file == mace.REPLAY_FILES[0]
+    assert parsed.real_pt_data_ratio_threshold == 0
+
+
 # --- restart -------------------------------------------------------------------------------------
 
 
@@ -397,6 +459,10 @@ def test_a_name_alone_and_the_defaults_of_fine_tuning(tmp_path):
         ),
         ({"foundation": {"model": "small", "frozen_layers": 8}}, ["frozen_layers", "8"]),
         (
+            {"foundation": {"model": "small", "method": "multihead", "replay": {"file": "omat"}}},
+            ["fits.tuned.foundation.replay", "omat", "give a file"],
+        ),
+        (
             {"foundation": "small", "extra_arguments": {"foundation_model": "x"}},
             ["extra_arguments.foundation_model", "foundation.model"],
         ),
@@ -418,7 +484,7 @@ def test_files_are_checked_before_any_job_unless_the_pipeline_makes_them(tmp_pat
         check_inputs(load_campaign(path), path, [])
     check_inputs(load_campaign(path), path, [], made=lambda file: file == "a/b.model")
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "b.model").write_text("x")
+    (tmp_path / "a" / "b.model").write_bytes(b"\x80x")
     with pytest.raises(PhonsmithError, match=r"b\.model: not loaded.*sha256.*trust"):
         check_inputs(load_campaign(path), path, [])
     path = campaign_file(tmp_path, {"foundation": {"model": "a/b.model", "trust": True}})

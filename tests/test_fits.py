@@ -601,6 +601,27 @@ def test_options_without_value_are_those_of_mace():
     assert options - {"h", "help"} == mace.FLAGS
 
 
+def test_no_option_of_mace_names_a_place_under_any_of_its_names():
+    """mace takes `--model_di` for `--model_dir`: of all beginnings none may get through."""
+    from mace.tools import build_default_arg_parser
+
+    def accepted(name):
+        try:
+            return MaceFit(kind="mace", extra_arguments={name: 1})
+        except ValueError:
+            return None
+
+    options = [one.lstrip("-") for one in build_default_arg_parser()._option_string_actions]
+    places = {one for one in options if one.endswith(("_dir", "_file")) or one == "config"}
+    assert len(places) >= 14
+    refused = {one for one in options if not accepted(one)}
+    others = {"name", "heads", "h", "foundation_model", "foundation_model_kwargs"}
+    assert refused == places | others
+    for place in refused:
+        beginnings = {place[:length] for length in range(1, len(place))}
+        assert not {one for one in beginnings - set(options) if accepted(one)}, place
+
+
 def test_mace_failure_shows_its_reason(silicon, tmp_path):
     fit = TINY.model_copy(update={"extra_arguments": {"no_such_option": 3}})
     with pytest.raises(PhonsmithError, match=r"mace_run_train failed.*no_such_option"):

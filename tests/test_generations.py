@@ -1,10 +1,17 @@
 """The loop: verdicts on generations."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from phonsmith.generations import GenerationVerdict, judge, properties_table
+from phonsmith.generations import (
+    GenerationVerdict,
+    generations_table,
+    judge,
+    properties_table,
+)
+from phonsmith.generations import test_set_force_rmse as force_rmse_of
 from phonsmith.properties import Property
 from phonsmith.settings import Goal, Loop
 
@@ -75,6 +82,40 @@ def test_forces_on_the_test_set_can_keep_the_loop_going():
     assert verdict(GOOD, rules=rules).stop is None
 
 
+def test_a_fit_that_has_diverged_has_no_force_error():
+    """One of two repeats without numbers: no mean over the other, and no end of the loop."""
+
+    def errors(rmse):
+        whole = {"set": "test", "kind": "all", "structure": "all", "quantity": "force"}
+        return pd.DataFrame([{**whole, "rmse": rmse}])
+
+    found = force_rmse_of({"gap": errors(0.01), "gap-r2": errors(float("nan"))})
+    assert found == {"gap": 0.01, "gap-r2": None}
+    rows = [*GOOD, *(("gap-r2", *row[1:]) for row in GOOD)]
+    rules = loop({"harmonic_only": False, "max_force_rmse_ev_per_angstrom": 0.05})
+    groups = {"gap": ["gap", "gap-r2"]}
+    (fit,) = verdict(rows, rules=rules, groups=groups, force_rmse=found).fits
+    assert fit.force_rmse_ev_per_angstrom is None
+    assert fit.reasons == ["force RMSE on the test set is unknown, 0.05 eV/Å is asked for"]
+
+
+def test_the_volume_is_that_of_the_relaxed_cell():
+    """Whichever cell counts for the phonons; the reference's cell has no volume error."""
+    rules = loop({"cell": "reference"})
+    phonons = ("gap", "a", "reference", 0.05, 0.0, False)
+
+    def reason(*relaxed):
+        found = verdict([phonons, *relaxed], rules=rules)
+        assert found.fits[0].mean_rmse_thz == 0.05
+        return found.fits[0].structures[0].reason
+
+    assert reason(("gap", "a", "relaxed", 9.0, 0.5, True)) == ""
+    assert reason(("gap", "a", "relaxed", 0.05, 7.0, False)) == "volume error +7.00 % beyond 1 %"
+    assert reason(("gap", "a", "relaxed", None, 7.0, None)) == "volume error +7.00 % beyond 1 %"
+    assert reason(("gap", "a", "relaxed", None, None, None)) == "volume unknown: symmetry lost"
+    assert reason() == ""  # no fit relaxes: nothing to judge
+
+
 def test_what_cannot_be_judged_asks_for_no_labels():
     """A property of a crystal that is left out: the loop ends with the rest, and says so."""
     transition = {"of": "transition", "transition": "x", "within_kelvin": 20}
@@ -119,11 +160,38 @@ def test_repeats_give_noise_and_say_what_is_significant():
     assert fit.mean_rmse_thz == pytest.approx(0.35)
     assert fit.noise_thz == pytest.approx(0.1 / 2**0.5)
     assert (fit.change_thz, fit.significant) == (None, None)
-    little = verdict(rows(0.30, 0.36), generation=1, before=first, **groups).fits[0]
+    second = verdict(rows(0.30, 0.36), generation=1, before=first, **groups)
+    (little,) = second.fits
     assert little.change_thz == pytest.approx(-0.02)
     assert little.significant is False
+    words = "mean 0.330 ± 0.042 THz, since the last generation -0.020 THz (not significant)"
+    assert words in second.in_words()
     much = verdict(rows(0.11, 0.12), generation=1, before=first, **groups).fits[0]
     assert much.significant is True
+
+
+def test_the_noise_of_the_mean_is_not_the_mean_noise(tmp_path):
+    """Repeats that are far apart on every crystal and agree on the mean, in opposite ways."""
+    rows = [
+        *(("gap", "a", "relaxed", 0.1, 0, False), ("gap", "b", "relaxed", 0.2, 0, False)),
+        *(("gap-r2", "a", "relaxed", 0.2, 0, False), ("gap-r2", "b", "relaxed", 0.1, 0, False)),
+    ]
+    groups = {"groups": {"gap": ["gap", "gap-r2"]}}
+    first = verdict(rows, **groups)
+    lost = [*rows[:3], ("gap-r2", "b", "relaxed", None, None, None)]
+    second = verdict(lost, generation=1, before=first, **groups)
+    third = verdict(rows, generation=2, before=first, **groups)
+    path = tmp_path / "generations.csv"
+    generations_table([first, second, third]).to_csv(path, index=False)
+    table = pd.read_csv(path)
+    assert table.noise_thz.tolist()[:2] == pytest.approx([0.1 / 2**0.5] * 2)
+    of_recipe = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
+    for generation, wanted in ((0, [0.15, 0, None, None]), (1, [None] * 4)):
+        for found in table.loc[table.generation == generation, of_recipe].to_numpy():
+            assert found == pytest.approx(np.array(wanted, dtype=float), nan_ok=True, abs=1e-12)
+    last = table[table.generation == 2]
+    assert last.change_thz.tolist() == pytest.approx([0, 0], abs=1e-12)
+    assert last.significant.tolist() == [False, False]
 
 
 def test_a_verdict_comes_back_from_its_file(tmp_path):

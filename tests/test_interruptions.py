@@ -18,13 +18,14 @@ from ase import Atoms
 from cells import rattled_cells
 from project import Project
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import PhonsmithError, TryAgain
 from phonsmith.extxyz import FORCES
-from phonsmith.labels import LabelStore, isolated_atoms, label_cells, labelled
+from phonsmith.labels import LabelStore, ask_for_more, isolated_atoms, label_cells, labelled
 from phonsmith.labels.checks import labelled_alone
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.runs import LOCK, OwnFolder
 from phonsmith.settings import Labels
+from phonsmith.tries import TRIES
 
 CAMPAIGN = {
     "seed": 1,
@@ -270,6 +271,39 @@ def test_what_runs_beside_an_error_is_finished_and_kept(tmp_path, side_by_side):
         label_cells(cells, method, Labels(), store, side_by_side)
     kept = [index for index, one in enumerate(cells) if store.get(LabelStore.key(one, "{}"))]
     assert kept == ([0] if side_by_side == 1 else [0, 2])
+
+
+class Deadly(Vanishing):
+    """A method that takes its process along at some cells."""
+
+    def __init__(self, *deadly: int) -> None:
+        self.deadly = deadly
+
+    def label(self, cell: Atoms) -> Atoms:
+        if cell.info["index"] in self.deadly:
+            os._exit(9)
+        return labelled(cell, self.name, 1.0, np.zeros((len(cell), 3)))
+
+
+def test_a_cell_that_kills_its_process_is_put_on_record(tmp_path):
+    """And costs no other label: those beside it are done again, the others come after it."""
+    store = LabelStore(tmp_path)
+    labels, failures = label_cells(rattled_cells(6), Deadly(1), Labels(), store, 2)
+    assert [label.info["index"] for label in labels] == [0, 2, 3, 4, 5]
+    (failure,) = failures
+    assert (failure.index, failure.wants) == (1, "memory")
+    assert "a worker process died" in failure.reason
+    # the next try has this cell alone, and must outlive it
+    labels, failures = label_cells(rattled_cells(6), Deadly(1), Labels(), store, 2)
+    assert (len(labels), len(failures)) == (5, 1)
+    with pytest.raises(TryAgain):
+        ask_for_more(failures, 1)
+    ask_for_more(failures, TRIES)
+
+
+def test_a_method_that_kills_all_its_processes_ends_the_job(tmp_path):
+    with pytest.raises(TryAgain, match="worker process died"):
+        label_cells(rattled_cells(6), Deadly(*range(6)), Labels(), LabelStore(tmp_path), 2)
 
 
 # --- isolated atoms ------------------------------------------------------------------------------

@@ -103,6 +103,17 @@ def test_the_fingerprint_knows_arguments_and_not_where_a_model_stands(tmp_path: 
     assert gaps[0] == gaps[1] != gaps[2]
 
 
+def test_the_fingerprint_knows_files_that_arguments_name(tmp_path: Path) -> None:
+    table = tmp_path / "table"
+    source = PotentialSource(calculator="a.b:C", arguments={"deep": [{"x": str(table)}]})
+    reference = CalculatorReference(method="calculator", potential=source)
+    prints = {reference_method(reference).fingerprint("Si")}
+    for text in ("x", "y", "x"):
+        table.write_text(text)
+        prints.add(reference_method(reference).fingerprint("Si"))
+    assert len(prints) == 3
+
+
 # --- the check ------------------------------------------------------------------------------------
 
 

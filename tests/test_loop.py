@@ -136,3 +136,25 @@ def test_another_goal_refits_nothing(finished):
     for jobs in (planned(0.17), planned(0.15)):
         assert jobs
         assert not {"fit", "label_batch", "add_supercells", "make_supercells"} & jobs.keys()
+
+
+def test_another_fit_keeps_the_cells_that_are_labelled(finished):
+    """The committee of other fits would choose others; those that are there are paid for."""
+    soap = {**GAP["soap"], "n_sparse": 20}
+    fits = {"gap": {**GAP, "repeats": 2, "soap": soap}}
+    last = "results/beyond/generations/gen1.json"
+    jobs = finished.planned_with({"fits": fits}, last, name="beyond")
+    assert jobs["fit"] == 2  # up to the next verdict
+    assert not {"label_batch", "add_supercells", "make_supercells"} & jobs.keys()
+
+
+def test_a_damaged_verdict_is_told_in_one_line(finished):
+    path = finished.results("reachable") / "generations/gen1.json"
+    whole = path.read_text()
+    path.write_text(whole[:40])
+    run = finished.run("--dry-run", "results/reachable/tables/rmse.csv")
+    path.write_text(whole)
+    assert run.returncode != 0
+    assert "phonsmith: results/reachable/generations/gen1.json: not valid JSON" in run.stderr
+    assert "delete it and run again" in run.stderr
+    assert "Traceback" not in run.stderr

@@ -1,6 +1,7 @@
 """What DFT jobs ask for, against what recorded runs have taken."""
 
 import gzip
+import math
 import re
 
 import pytest
@@ -8,8 +9,11 @@ from ase.io import read
 from potcars import write_potcar
 
 from phonsmith.applications import Thermodynamics
+from phonsmith.labels import Allocation
 from phonsmith.needs import (
     JOB_MINUTES,
+    TIME_FACTOR,
+    most_minutes,
     need_of_atoms,
     need_of_crystal,
     need_of_labels,
@@ -65,6 +69,39 @@ def test_time_goes_by_the_cells_of_a_job(shared_data, tin):
     assert minutes(30, batches=10) == pytest.approx(3 * minutes(1), rel=0.1)
     assert minutes(30, batches=10, side_by_side=2) == pytest.approx(2 * minutes(1), rel=0.1)
     assert need_of_labels([], reference, "mp-117").minutes == JOB_MINUTES
+
+
+def test_a_job_outlives_a_run_that_hangs(shared_data, tin, monkeypatch):
+    """And has time for all others behind it, of the length that the model expects."""
+    cell, cores, *_ = next(run for run in recorded(shared_data) if len(run[0]) == 64)
+    reference = tin(cores)
+    settings = reference.model_dump(mode="json")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert most_minutes([cell] * 8, settings, "mp-117", 1) == math.inf
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    limit = most_minutes([cell] * 8, settings, "mp-117", 1)
+    one = (limit - JOB_MINUTES) / TIME_FACTOR
+    assert limit + 7 * one < need_of_labels([cell] * 8, reference, "mp-117").minutes
+    assert most_minutes([cell] * 8, settings, "mp-117", 3) == 3 * limit
+    assert Allocation(attempt=3, run_minutes=3 * limit).limit_s(600) == 180 * limit
+    assert Allocation(attempt=3).limit_s(240) == 3 * 240 * 60
+    emt = {"method": "calculator", "potential": {"calculator": "ase.calculators.emt:EMT"}}
+    assert most_minutes([cell], emt, "mp-117", 1) == math.inf
+
+
+def test_cells_of_a_data_set_differ_in_cost(shared_data, tin):
+    """A job is as long as its cells together, not as many times the longest, with its memory."""
+    runs = list(recorded(shared_data))
+    small, large = (next(cell for cell, *_ in runs if len(cell) == atoms) for atoms in (8, 64))
+    reference = tin(48)
+
+    def need(*cells):
+        return need_of_labels(cells, reference, None)
+
+    few, many, mixed = need(large), need(*[small] * 99), need(large, *[small] * 99)
+    assert few.memory_mb > 2 * many.memory_mb
+    assert mixed.memory_mb == few.memory_mb
+    assert mixed.minutes == pytest.approx(few.minutes + many.minutes - JOB_MINUTES, abs=1)
 
 
 def test_a_relaxation_is_many_runs_and_an_atom_in_its_box_takes_memory(shared_data, tin):

@@ -387,15 +387,22 @@ def test_a_cell_beyond_the_largest_size_is_a_warning(crystals, tmp_path):
 
 
 def test_jobs_of_many_hours_are_better_parted(crystals, pseudopotentials):
-    """Into jobs of two hours each, or one for each cell."""
+    """Into jobs of two hours each, or one for each cell; also those of a data set."""
     reference = espresso(pseudopotentials, ecutwfc_ry=600).model_dump(mode="json")
-    campaign = campaign_of(reference=reference)
+    database = {
+        "source": {"name": "old", "files": {"a.xyz": "0" * 64}},
+        **{"level_of_theory": "other", "train_files": ["a.xyz"], "relabel": True},
+    }
+    campaign = campaign_of(reference=reference, datasets={"databases": {"old": database}})
     cells = cells_of(campaign, crystals)
-    said = "\n".join(make_plan("tiny", campaign, crystals, cells).warnings)
-    advice = re.findall(r"label (\S+): (\d+) jobs? of (\d+) hours.*per_structure: (\d+) ", said)
-    assert advice
-    for name, jobs, hours, batches in advice:
-        most = len(cells[0, name].cells)
+    old = cells[0, "mp-149"]
+    plan = make_plan("tiny", campaign, crystals, cells, databases={"old": {"train": old}})
+    said = "\n".join(plan.warnings)
+    pattern = r"(label|database) (\S+): (\d+) jobs? of (\d+) hours.*per_structure: (\d+) "
+    advice = re.findall(pattern, said)
+    assert ("database", "old") in [one[:2] for one in advice]
+    for stage, name, jobs, hours, batches in advice:
+        most = len((old if stage == "database" else cells[0, name]).cells)
         assert int(batches) == pytest.approx(min(most, int(jobs) * int(hours) / 2), abs=int(jobs))
 
 

@@ -11,10 +11,12 @@ import pytest
 from ase.build import bulk
 from project import SNAKEMAKE, Project
 
+from phonsmith.calculators import make_calculator
 from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import FORCES, count_frames, read_frames, write_frames
+from phonsmith.extxyz import ENERGY, FORCES, count_frames, read_frames, write_frames
 from phonsmith.labels import labelled, require_labels, taken_up
 from phonsmith.labels.quarantine import in_words
+from phonsmith.settings import PotentialSource
 from phonsmith.sources import sha256_of
 
 # Stillinger-Weber that breaks down on some cells: those whose coordinates sum up to a number on
@@ -179,6 +181,10 @@ def one_is_tried_again(project: Project, command: str, displaced: int) -> None:
     assert run.returncode == 0, run.stderr
     assert rmse(project).max() < 1e-3
     assert "c: 1 cell has no label" in project.run("failures").stdout
+    (project.results("c") / "labels/gen0/mp-149.failures.json").write_text("[")
+    run = project.run("failures")
+    assert run.returncode != 0
+    assert [line for line in said(run) if "mp-149.failures.json: not valid JSON" in line]
 
 
 def test_refused_cells_of_a_data_set_are_on_record(tmp_path, repository):
@@ -207,6 +213,47 @@ def test_refused_cells_of_a_data_set_are_on_record(tmp_path, repository):
     assert "old, generation 0, recorded cell, train set" in told
 
 
+def test_an_existing_data_set_is_labelled_anew_in_batches(tmp_path, repository, monkeypatch):
+    """Of seven cells in two jobs one fails; the others keep their part, order and number."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    cells = [bulk("Si", cubic=True) for _ in range(7)]
+    for seed, cell in enumerate(cells):
+        cell.rattle(0.05, seed=seed)
+    (tmp_path / "doomed.json").write_text(json.dumps([np.abs(cells[2].positions).sum()]))
+    (tmp_path / "old").mkdir()
+    old = [labelled(cell, "other", 0.0, np.zeros((8, 3))) for cell in cells]
+    files = {"train.xyz": old[:5], "test.xyz": old[5:]}
+    for name, frames in files.items():
+        write_frames(tmp_path / "old" / name, frames)
+    sums = {name: sha256_of(tmp_path / "old" / name) for name in files}
+    database = {
+        "source": {"name": "old", "files": sums},
+        "level_of_theory": "other",
+        "relabel": True,
+        **{"train_files": ["train.xyz"], "test_files": ["test.xyz"]},
+    }
+    labels = {"batches_per_structure": 2, "min_label_fraction": 0.8}
+    campaign = {**CAMPAIGN, "labels": labels, "datasets": {"databases": {"old": database}}}
+    project = Project(tmp_path, repository, c=campaign)
+    project.configure(campaigns=["c"], mirrors=["."])
+    folder = "results/c/labels/databases/old"
+    run = project.run(f"{folder}/failures.json")
+    assert run.returncode == 0, run.stderr
+    parts = [read_frames(tmp_path / folder / f"{part}.extxyz") for part in ("train", "test")]
+    assert [[one.info["index"] for one in part] for part in parts] == [[0, 1, 3, 4], [5, 6]]
+    for one in parts[0] + parts[1]:
+        cell = cells[one.info["index"]]
+        assert np.allclose(one.positions, cell.positions, atol=1e-7)
+        cell.calc = make_calculator(PotentialSource(calculator="stillinger-weber"))
+        assert one.info[ENERGY] == pytest.approx(cell.get_potential_energy(), abs=1e-5)
+    (record,) = json.loads((tmp_path / folder / "failures.json").read_text())
+    assert (record["part"], record["index"]) == ("train", 2)
+    assert "the density went astray" in record["reason"]
+    assert len(store_of(project)) == 6
+    assert len(list((tmp_path / folder / "batches").glob("?.extxyz"))) == 2
+
+
 # --- in parts -----------------------------------------------------------------------------------
 
 
@@ -230,6 +277,10 @@ def label(index: int) -> object:
         (0, 1, 0.01, False),
         (0, 0, 1.0, True),
         (99, 1, 1.0, False),
+        # one of several may be missing
+        (4, 1, 0.95, True),
+        (1, 1, 0.95, True),
+        (3, 2, 0.95, False),
     ],
 )
 def test_the_fraction_decides(labelled_cells, failed, fraction, enough):

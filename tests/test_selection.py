@@ -403,10 +403,16 @@ class NoForces(Calculator):
         self.results = {"energy": 0.0, "forces": np.full((len(atoms), 3), np.nan)}
 
 
-def test_a_fit_without_forces_cannot_judge() -> None:
+def test_a_fit_without_forces_cannot_judge(capsys: pytest.CaptureFixture[str]) -> None:
+    """The others can, as long as there are two."""
     broken = PotentialSource(calculator=f"{__name__}:NoForces")
-    with pytest.raises(UnusablePotential, match="no forces on candidate 0"):
-        disagreement(rattled(0.01, 1), [SILICON, broken])
+    cells = rattled(0.01, 1)
+    with pytest.raises(UnusablePotential, match=r"fewer than two .* no forces on candidate 0"):
+        disagreement(cells, [SILICON, broken])
+    capsys.readouterr()
+    found = disagreement(cells, [SILICON, broken, stronger(1.1)])
+    assert "fit 2 of the committee is left out" in capsys.readouterr().out
+    np.testing.assert_array_equal(found, disagreement(cells, [SILICON, stronger(1.1)]))
 
 
 # --- the choice ----------------------------------------------------------------------------------

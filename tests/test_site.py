@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.labels import Allocation, reference_method
 from phonsmith.site import Site, load_config, load_site
 
 
@@ -21,8 +22,45 @@ def test_everything_but_the_campaigns_has_a_default(tmp_path):
 
 def test_the_home_folder_is_found(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
-    config = load_config({"campaigns": ["si-demo"], "mirrors": ["~/data", "../data"]})
-    assert config.mirrors == ["/home/somebody/data", str(Path("../data"))]
+    monkeypatch.setenv("SETS", "/sets")
+    mirrors = ["~/data", "../data", "$SETS/a", "${SETS}/b"]
+    config = load_config({"campaigns": ["si-demo"], "mirrors": mirrors})
+    assert config.mirrors == ["/home/somebody/data", str(Path("../data")), "/sets/a", "/sets/b"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("$NOT_SET/x", "variable NOT_SET is not set"),
+        ("${NOT_SET}", "variable NOT_SET is not set"),
+        ("$EMPTY/x", "variable EMPTY is not set"),
+        ("a/$", r"a \$ begins"),
+        ("~nobody-here/x", "not known"),
+    ],
+)
+def test_no_folder_is_made_whose_name_is_a_variable(monkeypatch, tmp_path, folder, words):
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.chdir(tmp_path)
+    for key in ("label_store", "mirrors"):
+        given = folder if key == "label_store" else [folder]
+        with pytest.raises(PhonsmithError, match=rf"config/config\.yaml: {key}.*: .*{words}"):
+            load_config({"campaigns": ["si-demo"], key: given})
+    scratch = Path(folder)
+    with pytest.raises(PhonsmithError, match=rf"site\.yaml: scratch: .*{words}.*`setup`"):
+        Allocation(1, scratch).here()
+    assert not list(tmp_path.iterdir())
+
+
+def test_scratch_is_filled_in_where_the_job_runs(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("JOB", "7")
+    monkeypatch.chdir(tmp_path)
+    asked = {"method": "vasp", "potcars": {"Si": "Si"}, "kspacing_per_angstrom": 0.2}
+    for scratch, place in (("~/$JOB", "7"), ("results/c/labels/work", "results/c/labels/work")):
+        method = reference_method(
+            {**asked, "encut_ev": 300}, allocation=Allocation(1, Path(scratch))
+        )
+        assert method.allocation.work == tmp_path / place
 
 
 def test_what_is_checked_once_is_the_same_checked_again():
@@ -40,6 +78,9 @@ def test_what_is_checked_once_is_the_same_checked_again():
         ({"campaigns": ["a"], "mirror": []}, "mirror: unknown key"),
         ({"campaigns": ["a"], "mirrors": [3]}, "mirrors.0: .*string"),
         ({"campaigns": ["a"], "partitions": {"cpu": "x"}}, "partitions: unknown key"),
+        ({"campaigns": ["a"], "label_store": __file__}, "label_store: .*no folder that you may"),
+        ({"campaigns": ["a"], "label_store": f"{__file__}/a/b"}, "label_store: .*no folder that"),
+        ({"campaigns": ["a"], "label_store": "a\0b"}, "label_store: .*control characters"),
     ],
 )
 def test_a_fault_is_named_with_file_and_key(config, words):
@@ -59,6 +100,9 @@ def test_a_fault_is_named_with_file_and_key(config, words):
         ("cpu: {partition: c, gres: 'gpu:1'}", "cpu.gres: unknown key"),
         ("cpu: {partition: c, constraint: '$(id)'}", "cpu.constraint: .*pattern"),
         ("max_minutes: 0", "max_minutes: .*greater than 0"),
+        ("max_minutes: 24:00:00", "line 1: YAML takes 24:00:00 for.*base 60; .*minutes"),
+        ("max_minutes: 1:30.5", "line 1: YAML takes 1:30.5 for.*base 60"),
+        ("max_minutes: 1-00:00:00", "max_minutes: .*valid integer"),
         ("setup: module load qe", "setup: .*list"),
         ("- cpu", "has to be a mapping"),
     ],

@@ -69,6 +69,12 @@ def test_a_campaign_runs_from_crystals_to_tables(finished):
     assert not itself.in_sample.any()
 
 
+def test_the_log_of_a_run_says_where_it_is_whatever_the_profile_is_quiet_about(finished):
+    """`recover` must not take a run on another login node for a dead one."""
+    first = min((finished.folder / ".snakemake/log").iterdir())
+    assert f"\nHost: {os.uname().nodename}\n" in first.read_text()
+
+
 def test_every_promised_file_is_there(finished):
     folder = finished.results("tiny")
     for name in (
@@ -162,7 +168,7 @@ NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batc
     ids=["role test", "role benchmark", "born", "cells", "kinds", "isolated atoms", "on_change"],
 )
 def test_a_changed_setting_redoes_what_reads_it(finished, changes, redone, kept):
-    (finished.folder / "BORN").touch()
+    (finished.folder / "BORN").write_text("14.4\n" + 2 * "1 0 0 0 1 0 0 0 1\n")
     planned = finished.planned_with(changes)
     assert redone <= planned.keys()
     assert not (NEVER_NEW | kept) & planned.keys()
@@ -214,7 +220,7 @@ def test_jobs_ask_a_cluster_for_what_they_need(tmp_path, repository):
         "own-cpu": {"kind": "existing", "potential": {**mace, "arguments": {"device": "cpu"}}},
     }
     project = Project(tmp_path, repository, tiny={**TINY, "fits": fits})
-    (tmp_path / "own.model").touch()
+    (tmp_path / "own.model").write_bytes(b"\x80")  # as a pickle begins
     project.place_it(
         cpu={"partition": "small", "account": "one"},
         gpu={"partition": "large", "account": "two", "qos": "short", "constraint": "a100"},
@@ -245,13 +251,64 @@ def test_a_teacher_that_is_a_mace_labels_on_gpus(tmp_path, repository):
     thermodynamics = {"quasi_harmonic": False}
     campaign = {**TINY, "reference": {"method": "calculator", "potential": mace}, "fits": fits}
     project = Project(tmp_path, repository, tiny={**campaign, "thermodynamics": thermodynamics})
-    (tmp_path / "own.model").touch()
+    (tmp_path / "own.model").write_bytes(b"\x80")  # as a pickle begins
     jobs = project.planned_jobs("slurm")
     asked = {job["rule"]: job["gpu"] for job in jobs if "gpu" in job and "method" not in job}
     teacher = {"label_batch", "label_isolated_atoms", "relax_structure"}
     assert {rule for rule, gpus in asked.items() if gpus == "1"} == teacher
     methods = {job["method"]: job["gpu"] for job in jobs if job["rule"] == "thermodynamics"}
     assert methods == {"reference": "1", "gap/gen0": "0"}
+
+
+def test_cells_are_chosen_on_gpus_where_a_mace_judges_them(tmp_path, repository):
+    goal = {"rmse_thz": 0.1, "harmonic_only": True}
+    loop = {"max_generations": 2, "cells_per_structure": 2, "goal": goal}
+    committee = {**loop, "selection": {"method": "committee"}}
+    moving = {**loop, "selection": {"dynamics": {"temperature_kelvin": 300}}}
+    gap, mace = TINY["fits"]["gap"], {"kind": "mace"}
+    one = {**TINY, "structures": {"mp-149": TINY["structures"]["mp-149"]}}
+    campaigns = {
+        "committee": {**one, "fits": {"mace": {**mace, "repeats": 2}}, "loop": committee},
+        "moving": {**one, "fits": {"mace": mace}, "loop": moving},
+        "other": {**one, "fits": {"gap": gap, "mace": mace}, "loop": moving},
+    }
+    project = Project(tmp_path, repository, **campaigns)
+    targets = [f"results/{name}/supercells/gen1/mp-149.extxyz" for name in campaigns]
+    jobs = project.planned_jobs("slurm", *targets)
+    chosen = {job["campaign"]: job for job in jobs if job["rule"] == "add_supercells"}
+    where = {name: (job["slurm_partition"], job["gpu"]) for name, job in chosen.items()}
+    assert where == {"committee": ("gpu", "1"), "moving": ("gpu", "1"), "other": ("cpu", "0")}
+
+
+def test_no_dft_job_asks_for_more_than_the_site_has(tmp_path, repository):
+    potentials = {"folder": "upf", "files": {"Si": "Si.upf"}}
+    files = {"a.xyz": "0" * 64}
+    database = {
+        "source": {"name": "old", "url": "https://example.org/old", "files": files},
+        **{"level_of_theory": "other", "train_files": ["a.xyz"], "relabel": True},
+    }
+    campaign = {
+        **TINY,
+        "reference": {
+            **{"method": "espresso", "functional": "PBE", "ecutwfc_ry": 30, "cores": 8},
+            **{"memory_mb": 9000, "pseudopotentials": potentials},
+        },
+        "labels": {"side_by_side": 3, "batches_per_structure": 2},
+        "datasets": {"databases": {"old": database}},
+        "benchmarks": {"mechanics": False},
+        "fits": {"gap": TINY["fits"]["gap"]},
+    }
+    project = Project(tmp_path, repository, tiny=campaign)
+    header = '<PP_HEADER element="Si" z_valence="4.0" pseudo_type="NC" functional="PBE"/>'
+    (tmp_path / "upf").mkdir()
+    (tmp_path / "upf/Si.upf").write_text(f'<UPF version="2.0.1">\n{header}</UPF>')
+    project.place_it(max_memory_mb=20000)
+    targets = [f"results/tiny/labels/{one}" for one in ("gen0.json", "databases/old/train.extxyz")]
+    jobs = project.planned_jobs("slurm", *targets)
+    asked = {job["rule"]: int(job["mem_mb"]) for job in jobs if "mem_mb" in job}
+    assert asked["relax_structure"] == 9500
+    assert asked["label_batch"] == asked["label_database_batch"] == 20000
+    assert sum(job["rule"] == "label_database_batch" for job in jobs) == 2
 
 
 def test_gpus_of_a_kind_are_asked_for_as_the_cluster_wants_it(tmp_path, repository):
@@ -270,6 +327,8 @@ def test_every_job_of_a_cluster_has_its_place_memory_and_time(repository):
         if "localrule: True" not in block:
             for word in ("**runs_on(", "mem_mb=", "runtime=", "threads:", "log:"):
                 assert word in block, (name, word)
+        # what a DFT code is short of, the next try has more of, also on a single machine
+        assert "label_memory(" not in block or "retries: RETRIES" in block, name
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ from phonsmith.figures.style import (
 def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: float) -> Figure:
     """Mean RMSE of each recipe against the labels so far; bars are the spread of its repeats.
 
-    A point is hollow where some structure has no RMSE and is not in the mean. The dashed line is
-    the goal for each structure.
+    The spread is the standard deviation over the repeats of their mean over the structures. A
+    point is hollow, by itself and without a bar where some structure has no RMSE: it is the mean
+    of the others, which cannot be compared. The dashed line is the goal for each structure.
 
     Parameters
     ----------
@@ -37,10 +38,12 @@ def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: fl
             rows = table[table["fit"] == fit]
             if rows.empty:
                 continue
-            groups = rows.groupby("labels")
-            mean = groups["rmse_thz"].mean().clip(lower=SMALLEST_THZ)
-            _draw_means(axes, mean, groups["noise_thz"].mean(), look)
-            part = mean[~groups["rmse_thz"].apply(lambda one: one.notna().all())]
+            # the same in the rows of all structures
+            whole = rows.drop_duplicates("labels").set_index("labels").sort_index()
+            mean = whole["mean_rmse_thz"].clip(lower=SMALLEST_THZ)
+            _draw_means(axes, mean, whole["mean_noise_thz"], look)
+            rest = rows.groupby("labels")["rmse_thz"].mean().clip(lower=SMALLEST_THZ)
+            part = rest[mean.isna()]
             axes.plot(
                 part.index.to_numpy(dtype=float),
                 part,

@@ -219,7 +219,8 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
             _embedded(
                 figures.generations,
                 "Mean phonon RMSE against the number of labels, generation by generation; bars are "
-                "the spread of repeats.",
+                "the standard deviation of that mean over the repeats. Hollow: some crystals have "
+                "no RMSE, the mean is that of the others.",
             )
         )
     if figures.database_errors is not None:

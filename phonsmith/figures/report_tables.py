@@ -11,7 +11,7 @@ import pandas as pd
 from phonsmith.campaign import Campaign
 from phonsmith.figures.rmse import Mean, mean_rmse
 from phonsmith.figures.style import CELLS
-from phonsmith.generations import STOP_IN_WORDS
+from phonsmith.generations import STOP_IN_WORDS, change_in_words
 from phonsmith.settings import CellChoice
 from phonsmith.tables import read_rmse_table
 
@@ -286,6 +286,9 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table:
     return _table(titles, rows, "Training: cost and number of observations", text_columns=2)
 
 
+_OF_RECIPE = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
+
+
 def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | None:
     """Each recipe in each generation, and why the loop ended; None without a loop."""
     if table is None:
@@ -293,20 +296,23 @@ def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table |
     rows = []
     for (generation, fit), part in table.groupby(["generation", "fit"], sort=False):
         failing = part.loc[~part["meets"], "structure"].astype(str).tolist()
-        noise = part["noise_thz"].mean()
+        mean, noise, change, significant = part[_OF_RECIPE].iloc[0]
         spread = "" if pd.isna(noise) else f" ± {noise:.3f}"
-        mean = part["rmse_thz"].mean()
+        marked = None if pd.isna(significant) else bool(significant)
+        words = change_in_words(None if pd.isna(change) else change, marked)
         rows.append(
             [
                 str(generation),
                 label_of(campaign, str(fit)),
                 str(part["labels"].iloc[0]),
                 _DASH if pd.isna(mean) else f"{mean:.3f}{spread}",
+                words.replace("-", "−") or _DASH,
                 ", ".join(failing) or "none",
             ]
         )
     stop = STOP_IN_WORDS[str(table["stop"].dropna().iloc[-1])]
-    titles = ["Generation", "Fit", "Labels so far", "Mean RMSE (THz)", "Not good enough"]
+    titles = ["Generation", "Fit", "Labels so far", "Mean RMSE (THz)", "Change (THz)"]
+    titles.append("Not good enough")
     caption = f"The loop ended with generation {table['generation'].max()}: {stop}"
     return _table(titles, rows, caption, text_columns=2)
 

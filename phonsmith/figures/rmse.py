@@ -31,6 +31,7 @@ from phonsmith.figures.style import (
     Look,
     style,
 )
+from phonsmith.sweeps import value_text, values_text
 
 SMALLEST_THZ = 1e-3
 """Smaller RMSE are drawn here, since the axis is logarithmic."""
@@ -205,7 +206,9 @@ def draw_rmse_against(
     """RMSE against one setting of the fits.
 
     With one setting: a thin line per structure, a thick one for the mean. With several, the first
-    is the axis, and there is one line, a mean, for each combination of the others.
+    is the axis, and there is one line, a mean, for each combination of the others. Fits with the
+    same settings are repeats: lines are their mean; bars are the standard deviation over them
+    (n - 1) of the mean of the structures.
 
     Parameters
     ----------
@@ -232,29 +235,26 @@ def draw_rmse_against(
             for number, name in enumerate(names):
                 fits = [fit for fit in swept if series[fit] == name]
                 rmse = part[part["fit"].isin(fits)]
-                rmse = rmse.assign(value=rmse["fit"].map(places)).pivot_table(
-                    index="value", columns="structure", values="rmse_thz", dropna=False
-                )
+                rmse = rmse.pivot(index="fit", columns="structure", values="rmse_thz")
+                values = rmse.index.map(places)
                 if len(names) == 1:
-                    _draw_structures(axes, rmse)
-                _draw_mean(axes, rmse, _series_colour(number, len(names)), MARKERS[number % 8])
+                    _draw_structures(axes, rmse.groupby(values).mean())
+                colour = _series_colour(number, len(names))
+                _draw_mean(axes, rmse, values, colour, MARKERS[number % 8])
             axes.set_title(CELLS[cell])
             axes.set_xlabel(axis_label)
             axes.label_outer()
         axis.put_on(panels)
         incomplete = bool(table["rmse_thz"].isna().any())
-        _sweep_legend(figure, names, incomplete, columns=2 * len(cells))
+        repeated = len({(places[fit], series[fit]) for fit in swept}) < len(swept)
+        _sweep_legend(figure, names, incomplete, repeated, columns=2 * len(cells))
     return figure
 
 
 def _other_settings(settings: Mapping[str, Any]) -> str:
     """All but the first, in words; empty where there is one only."""
     _, *others = settings.items()
-    return ", ".join(f"{key.split('.')[-1]} = {_short(value)}" for key, value in others)
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return values_text(dict(others))
 
 
 class _SweptAxis(NamedTuple):
@@ -275,12 +275,16 @@ class _SweptAxis(NamedTuple):
     def put_on(self, panels: Sequence[Axes]) -> None:
         places = [self.place(value) for value in self.values]
         logarithmic = self.numeric and places[0] > 0 and places[-1] >= 10 * places[0]
+        words = [value_text(value) for value in self.values]
         for axes in panels:
             if logarithmic:
                 axes.set_xscale("log")
             axes.xaxis.set_major_locator(FixedLocator(places))
             axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.xaxis.set_major_formatter(FixedFormatter([_short(v) for v in self.values]))
+            axes.xaxis.set_major_formatter(FixedFormatter(words))
+            if not self.numeric and len("".join(words)) > 36:  # else they would overlap
+                for label in axes.get_xticklabels():
+                    label.set(rotation=35, ha="right", rotation_mode="anchor")
 
 
 _THIN = "#9A9A9A"
@@ -299,11 +303,16 @@ def _draw_structures(axes: Axes, rmse: pd.DataFrame) -> None:
         axes.plot(x, np.maximum(y, SMALLEST_THZ), color=_THIN, lw=0.6, marker=".", ms=2.5)
 
 
-def _draw_mean(axes: Axes, rmse: pd.DataFrame, colour: str, marker: str) -> None:
-    mean = rmse.mean(axis=1).clip(lower=SMALLEST_THZ)
-    x = rmse.index.to_numpy(dtype=float)
+def _draw_mean(axes: Axes, rmse: pd.DataFrame, values: pd.Index, colour: str, marker: str) -> None:
+    """``rmse``: fits × structures; ``values``: where each fit is on the axis."""
+    mean = rmse.groupby(values).mean().mean(axis=1).clip(lower=SMALLEST_THZ)
+    x = mean.index.to_numpy(dtype=float)
     axes.plot(x, mean, color=colour, lw=1.8, marker=marker, ms=4)
-    part = mean[~rmse.notna().all(axis=1)]
+    spread = rmse.mean(axis=1, skipna=False).groupby(values).std()
+    known = spread.dropna().index
+    if len(known):
+        axes.errorbar(known, mean[known], spread[known], fmt="none", ecolor=colour, capsize=2.5)
+    part = mean[~rmse.notna().all(axis=1).groupby(values).all()]
     if len(part):
         # a mean over fewer structures is not comparable: hollow
         there = part.index.to_numpy(dtype=float)
@@ -311,7 +320,9 @@ def _draw_mean(axes: Axes, rmse: pd.DataFrame, colour: str, marker: str) -> None
         _draw_crosses(axes, there, BLACK if colour == _THICK else colour)
 
 
-def _sweep_legend(figure: Figure, series: Sequence[str], incomplete: bool, columns: int) -> None:
+def _sweep_legend(
+    figure: Figure, series: Sequence[str], incomplete: bool, repeated: bool, columns: int
+) -> None:
     if len(series) == 1:
         handles = [
             _handle("one structure", color=_THIN, lw=0.6, marker=".", ms=2.5),
@@ -322,6 +333,10 @@ def _sweep_legend(figure: Figure, series: Sequence[str], incomplete: bool, colum
             _handle(name, color=_series_colour(i, len(series)), lw=1.8, marker=MARKERS[i % 8], ms=4)
             for i, name in enumerate(series)
         ]
+    if repeated:
+        colour = _THICK if len(series) == 1 else GREY
+        words = "standard deviation of repeats"
+        handles.append(_handle(words, marker="|", ms=8, mew=1.5, color=colour, lw=0))
     if incomplete:
         handles += [
             _handle("mean of fewer structures", marker="o", ms=4, mfc="white", mec=GREY, lw=0),

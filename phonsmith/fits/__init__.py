@@ -15,6 +15,7 @@ from phonsmith.extxyz import ENERGY
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit
 from phonsmith.seeds import seed_for
+from phonsmith.sources import sha256_of
 
 __all__ = [
     "TargetCounts",
@@ -120,8 +121,11 @@ def existing_potential(name: str, fit: ExistingFit) -> Potential:
         It cannot be loaded: found here, before any phonon.
     """
     make_calculator(fit.potential)
+    source = fit.potential
+    if source.model is not None:  # what was loaded here is what will be loaded later
+        source = source.model_copy(update={"sha256": sha256_of(source.model)})
     return Potential(
-        source=fit.potential,
+        source=source,
         has_energies=True,
         level_of_theory=fit.potential.calculator,
         fit=name,

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from phonsmith.calculators import evaluate, one_line
 from phonsmith.datasets import Baseline, isolated_energies
 from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, read_frames
+from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames
 from phonsmith.pickles import require_known
-from phonsmith.recipes import REPLAY_SETS, Foundation, Replay
+from phonsmith.recipes import Foundation, Replay
 from phonsmith.settings import PotentialSource, Source
 from phonsmith.sources import locate, sha256_of
 
@@ -208,20 +209,17 @@ def energy_zero(  # noqa: PLR0917
 def replay_cells(replay: Replay, known: Knowledge, seed: int) -> list[Atoms]:
     """Cells of the replay data: labelled, of elements that the foundation knows, chosen at random.
 
-    None where mace downloads them.
-
     Raises
     ------
     PhonsmithError
         The file is missing, or holds no such cell.
     """
-    if replay.file in REPLAY_SETS:
-        return []
     cells = [
         atoms
-        for atoms in read_frames(replay.file)
+        for atoms in map(_with_our_keys, read_frames(replay.file))
         if FORCES in atoms.arrays
         and atoms.info.get("kind") not in ("isolated_atom", "constraint")
+        and atoms.info.get("config_type") != "IsolatedAtom"  # mace's own word
         and set(atoms.symbols) <= known.e0s.keys()
     ]
     if len(cells) < 2:
@@ -231,3 +229,16 @@ def replay_cells(replay: Replay, known: Knowledge, seed: int) -> list[Atoms]:
         )
     chosen = np.random.default_rng(seed).permutation(len(cells))[: max(2, replay.cells)]
     return [cells[i] for i in sorted(chosen)]
+
+
+def _with_our_keys(atoms: Atoms) -> Atoms:
+    """The labels under REF_ keys, also where the file has those of ASE; eV, eV/Å, eV/Å³."""
+    if atoms.calc is None or FORCES in atoms.arrays or "forces" not in atoms.calc.results:
+        return atoms
+    results = atoms.calc.results
+    atoms.set_array(FORCES, np.asarray(results["forces"], dtype=float))
+    if "energy" in results:
+        atoms.info[ENERGY] = float(results["energy"])
+    if "stress" in results:
+        atoms.info[STRESS] = voigt_6_to_full_3x3_stress(results["stress"])
+    return atoms

@@ -22,7 +22,7 @@ from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
 from phonsmith.fits import foundation
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.fits.validation import validation_split
-from phonsmith.recipes import ARCHITECTURE, REPLAY_SETS, Foundation, MaceFit
+from phonsmith.recipes import ARCHITECTURE, Foundation, MaceFit
 
 MODEL = "mace.model"
 TRAIN_FILE, VALID_FILE = "train.xyz", "valid.xyz"
@@ -139,15 +139,14 @@ def _begin(  # noqa: PLR0917
     for name in REPLAY_FILES:
         (work / name).unlink(missing_ok=True)
     replay = _Cells([], [])
-    if settings.replay and (chosen := foundation.replay_cells(settings.replay, known, fit.seed)):
+    if settings.replay:
+        chosen = foundation.replay_cells(settings.replay, known, fit.seed)
         replay = _Cells(*validation_split(chosen, fit.valid_fraction, fit.seed)[:2])
         for name, part in zip(REPLAY_FILES, (replay.learning, replay.validation), strict=True):
-            frames = [mace_frame(atoms) for atoms in part]
-            for frame in frames:
-                frame.info["config_weight"] = settings.replay.weight
-            write_frames(work / name, frames)
+            write_frames(work / name, [mace_frame(atoms) for atoms in part])
     if not settings.keep_elements:  # MACE takes no energies of atoms that are in no cell
-        there = {symbol for atoms in (*cells, *replay.learning) for symbol in atoms.symbols}
+        everyone = (*cells, *replay.learning, *replay.validation)
+        there = {symbol for atoms in everyone for symbol in atoms.symbols}
         e0s = {element: e0 for element, e0 in baseline.e0s.items() if element in there}
         baseline = Baseline(e0s, baseline.origin)
     return _FineTuning(settings, sha256, known.head, replay), baseline
@@ -261,7 +260,7 @@ def _architecture(fit: MaceFit) -> dict[str, int | float]:
 
 
 def _of_foundation(tuning: _FineTuning) -> dict[str, str | int | float | bool]:
-    settings, replay = tuning.settings, tuning.settings.replay
+    settings = tuning.settings
     options: dict[str, str | int | float | bool] = {
         "foundation_model": FOUNDATION_FILE,
         "foundation_head": tuning.head,
@@ -276,16 +275,12 @@ def _of_foundation(tuning: _FineTuning) -> dict[str, str | int | float | bool]:
             "lora_rank": settings.lora.rank,
             "lora_alpha": settings.lora.alpha,
         }
-    if replay:
-        options["force_mh_ft_lr"] = True  # else MACE takes a learning rate and an EMA of its own
-        if replay.file in REPLAY_SETS:
-            options |= {
-                "pt_train_file": replay.file,
-                "num_samples_pt": replay.cells,
-                "weight_pt_head": replay.weight,
-            }
-        else:
-            options |= dict(zip(("pt_train_file", "pt_valid_file"), REPLAY_FILES, strict=True))
+    if settings.replay:
+        options |= dict(zip(("pt_train_file", "pt_valid_file"), REPLAY_FILES, strict=True))
+        options |= {
+            "force_mh_ft_lr": True,  # else MACE takes a learning rate and an EMA of its own
+            "real_pt_data_ratio_threshold": 0,  # else it repeats new cells, as many as it likes
+        }
     return options
 
 

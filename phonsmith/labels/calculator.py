@@ -67,7 +67,7 @@ class CalculatorMethod:
         return settings_name(self._fingerprint)
 
     def fingerprint(self, elements: Iterable[str] = ()) -> str:
-        """Calculator, arguments, checksum of the model, and versions, as canonical JSON.
+        """Calculator, arguments, checksums of its files, and versions, as canonical JSON.
 
         The same for all elements.
         """
@@ -84,6 +84,8 @@ class CalculatorMethod:
             "package": _package_version(source.calculator),
             "version": VERSIONS["labels"],
         }
+        if files := source.files_in_arguments:
+            content["files"] = {file: sha256_of(file) for file in files}
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def label(self, cell: Atoms) -> Atoms:

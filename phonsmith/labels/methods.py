@@ -1,5 +1,7 @@
 """What every reference method offers, and labelling many cells with one."""
 
+import math
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
@@ -12,6 +14,7 @@ from pydantic import TypeAdapter
 from phonsmith.calculators import Potential, load_potential, one_line
 from phonsmith.errors import PhonsmithError, TryAgain
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files import expanded
 from phonsmith.labels.checks import LabelFailed, check_label, identity, labelled
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.store import LabelStore
@@ -25,7 +28,7 @@ from phonsmith.references import (
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Labels, Relaxation
 from phonsmith.tries import SHORT, TRIES
-from phonsmith.workers import each
+from phonsmith.workers import ProcessDied, each
 
 
 class ReferenceMethod(Protocol):
@@ -69,13 +72,35 @@ class Allocation:
     """What a job has for running a code: cores, a folder for its runs, and which try it is.
 
     Memory and time limits of a run grow with ``attempt``, as the resources of the job do. ``store``
-    keeps the steps of relaxations that are labels.
+    keeps the steps of relaxations that are labels. No run takes more than ``run_minutes``, see
+    :func:`phonsmith.needs.most_minutes`.
     """
 
     cores: int = 1
     work: Path = Path("work")
     attempt: int = 1
     store: LabelStore | None = None
+    run_minutes: float = math.inf
+
+    def limit_s(self, minutes: float) -> float:
+        """The time limit of a run (s), given that of the settings."""
+        return 60 * min(minutes * self.attempt, self.run_minutes)
+
+    def here(self) -> "Allocation":
+        """The same with the folder as it is on this machine: SLURM sets variables on nodes alone.
+
+        Raises
+        ------
+        PhonsmithError
+            An environment variable in it is not set.
+        """
+        try:
+            return replace(self, work=Path(expanded(str(self.work))).absolute())
+        except ValueError as error:
+            raise PhonsmithError(
+                f"config/site.yaml: scratch: {self.work} (on {socket.gethostname()}): {error}, or "
+                "set the variable in `setup`"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -127,11 +152,11 @@ def reference_method(
         case EspressoReference():
             from phonsmith.labels.espresso import EspressoMethod
 
-            return EspressoMethod(checked, structure, allocation)
+            return EspressoMethod(checked, structure, allocation.here())
         case VaspReference():
             from phonsmith.labels.vasp import VaspMethod
 
-            return VaspMethod(checked, structure, allocation)
+            return VaspMethod(checked, structure, allocation.here())
 
 
 def fitted_method(potential: Potential) -> ReferenceMethod:
@@ -196,10 +221,12 @@ def label_cells(
     unable: PhonsmithError | None = None
     for position, outcome in _labels_of(asked, method, store, side_by_side):
         index = missing[position]
-        if isinstance(outcome, PhonsmithError):
+        if isinstance(outcome, ProcessDied):
+            outcomes[index] = LabelFailed(str(outcome), outcome.wants)
+        elif isinstance(outcome, PhonsmithError):
             unable = unable or outcome
             continue
-        if isinstance(outcome, Exception):
+        elif isinstance(outcome, Exception):
             outcomes[index] = _as_failed(outcome)
         else:
             outcomes[index] = _accept(outcome, cells[index], method, settings)

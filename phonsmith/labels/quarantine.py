@@ -33,6 +33,9 @@ def _name(one: Record) -> tuple[Any, ...]:
 def require_labels(labelled: int, failures: Sequence[Record], fraction: float, what: str) -> None:
     """Stop where too many labels are missing for the rest to be worth going on with.
 
+    One of several may always be missing, or a small generation would not outlive a single failure;
+    a ``fraction`` of 1 allows none.
+
     Raises
     ------
     PhonsmithError
@@ -40,7 +43,8 @@ def require_labels(labelled: int, failures: Sequence[Record], fraction: float, w
         and the most frequent reasons.
     """
     asked = labelled + len(failures)
-    if not failures or labelled >= fraction * asked:
+    one_of_several = len(failures) == 1 < asked and fraction < 1
+    if one_of_several or labelled >= fraction * asked:
         return
     where = Counter(str(one["structure"]) for one in failures)
     reasons = Counter(_short(one["reason"]) for one in failures)

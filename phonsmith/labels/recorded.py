@@ -10,7 +10,13 @@ from ase import Atoms
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels.checks import SAME_CELL_ANGSTROM, LabelFailed, check_label, labelled
+from phonsmith.labels.checks import (
+    SAME_CELL_ANGSTROM,
+    LabelFailed,
+    check_label,
+    labelled,
+    unlabelled,
+)
 from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.readers import Recorded
@@ -172,6 +178,15 @@ def load_database(
             frame.info["index"] = count
             count += 1
     return parts
+
+
+def cells_of_database(
+    name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
+) -> list[Atoms]:
+    """The cells of both parts without their labels, for new ones; without isolated atoms."""
+    parts = load_database(name, database, mirrors, cache)
+    frames = [frame for read in parts.values() for frame in read.frames]
+    return unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")
 
 
 def _located(

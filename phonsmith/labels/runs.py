@@ -1,7 +1,6 @@
 """Folders in which codes run."""
 
 import fcntl
-import os
 import shutil
 import socket
 import tempfile
@@ -74,10 +73,9 @@ def run_folder(work: Path, keep: Sequence[str], said: Sequence[str] = ()) -> Ite
 
     After a :class:`LabelFailed` the files whose names match ``keep`` (inputs and text outputs, no
     wavefunctions or densities) stay in ``work``/failed, and the reason names the place; the last
-    lines of the newest file that matches ``said`` go along. Environment variables in ``work`` are
-    filled in.
+    lines of the newest file that matches ``said`` go along.
     """
-    place = Path(os.path.expandvars(work)).absolute()
+    place = work.absolute()
     own = OwnFolder(place, "run")
     folder = own.path
     try:

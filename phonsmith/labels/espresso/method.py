@@ -56,9 +56,8 @@ class EspressoMethod:
         self.allocation = allocation
         self.name = reference.level_of_theory
         self.cores = min(reference.cores, allocation.cores)
-        self.runner = Runner(
-            reference, self.cores, 60 * reference.time_limit_minutes * allocation.attempt
-        )
+        limit_s = allocation.limit_s(reference.time_limit_minutes)
+        self.runner = Runner(reference, self.cores, limit_s)
         self._density = LastDensity()
 
     def __getstate__(self) -> dict[str, Any]:

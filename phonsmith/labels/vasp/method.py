@@ -62,7 +62,7 @@ class VaspMethod:
         self.allocation = allocation
         self.name = reference.level_of_theory
         self.cores = min(reference.cores, allocation.cores)
-        self._limit_s = 60 * reference.time_limit_minutes * allocation.attempt
+        self._limit_s = allocation.limit_s(reference.time_limit_minutes)
 
     def fingerprint(self, elements: Iterable[str]) -> str:
         """The INCAR of labels, and title and checksum of the POTCARs, as canonical JSON.

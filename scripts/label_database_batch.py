@@ -1,0 +1,45 @@
+"""One batch of the cells of an existing data set, labelled anew by the reference method."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from math import inf
+    from pathlib import Path
+
+    from phonsmith.extxyz import write_frames
+    from phonsmith.files import write_json
+    from phonsmith.labels import (
+        Allocation,
+        LabelStore,
+        ask_for_more,
+        label_cells,
+        reference_method,
+    )
+    from phonsmith.labels.recorded import cells_of_database
+    from phonsmith.needs import most_minutes
+    from phonsmith.settings import Database, Labels
+
+    database = Database.model_validate(snakemake.params.database)
+    settings = Labels.model_validate(snakemake.params.labels)
+    mirrors, cache = snakemake.config["mirrors"], snakemake.params.sources
+    # from the data set itself: the file of the cells has fewer digits
+    cells = cells_of_database(snakemake.wildcards.database, database, mirrors, cache)
+    batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+    attempt, limit = snakemake.resources.attempt, inf
+    if not snakemake.params.runtime:  # the job's time is that of the cost model
+        limit = most_minutes(batch, snakemake.params.reference, None, attempt)
+    labels, failures = label_cells(
+        batch,
+        reference_method(
+            snakemake.params.reference,
+            allocation=Allocation(
+                snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit
+            ),
+        ),
+        settings,
+        LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
+        snakemake.threads,
+    )
+    ask_for_more(failures, attempt)
+    write_frames(snakemake.output.labels, labels)
+    write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])

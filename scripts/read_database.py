@@ -1,0 +1,13 @@
+"""The cells of an existing data set that gets new labels."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.extxyz import write_frames
+    from phonsmith.labels.recorded import cells_of_database
+    from phonsmith.settings import Database
+
+    database = Database.model_validate(snakemake.params.database)
+    mirrors, cache = snakemake.config["mirrors"], snakemake.params.sources
+    cells = cells_of_database(snakemake.wildcards.database, database, mirrors, cache)
+    write_frames(snakemake.output[0], cells)
