@@ -37,3 +37,7 @@ onstart:
 
 onsuccess:
     say_where_to_look()
+
+
+onerror:
+    say_whether_the_disk_is_full()

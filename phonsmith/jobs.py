@@ -20,6 +20,8 @@ THREAD_VARIABLES = (
     "RAYON_NUM_THREADS",
 )
 
+MAKE_ROOM = "make room and start again, what is finished stays"
+
 
 def limit_threads(threads: int) -> None:
     """Let numerical libraries use ``threads`` threads. Call it before they are imported."""
@@ -80,7 +82,7 @@ def _in_words(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = f" (writing {error.filename})" if error.filename else ""
-        return f"the disk is full{place}: make room and start again, what is finished stays"
+        return f"the disk is full{place}: {MAKE_ROOM}"
     reason = str(error).splitlines()[0] if str(error) else "no reason given"
     return without_secrets(f"{type(error).__name__}: {reason}")
 

@@ -25,7 +25,8 @@ from phonsmith.cluster import tell_host
 from phonsmith.crystals import fetched_path
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_as
-from phonsmith.recipes import REPLAY_SETS, takes_gpu
+from phonsmith.jobs import MAKE_ROOM
+from phonsmith.recipes import takes_gpu
 from phonsmith.site import load_config, load_site
 from phonsmith.stages import VERSIONS
 from phonsmith.tries import RUN_VARIABLE, TRIES, growth
@@ -46,6 +47,7 @@ wildcard_constraints:
 
 
 ENVIRONMENT = "../envs/phonsmith.yaml"
+FULL_BYTES = 1e6  # what failed jobs had written is gone again
 STARTED = time.time()
 SOURCES = "results/.sources"
 
@@ -377,6 +379,12 @@ def targets_of(name):
 def everything(wildcards):
     """A function for input: all campaigns that config.yaml names."""
     return [target for name in config["campaigns"] for target in targets_of(name)]
+
+
+def say_whether_the_disk_is_full():
+    """In our words, since Snakemake itself may have been the first to meet it."""
+    if shutil.disk_usage(".").free < FULL_BYTES:
+        print(f"phonsmith: the disk is full: {MAKE_ROOM}", file=sys.stderr)
 
 
 def say_where_to_look():

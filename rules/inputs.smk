@@ -456,7 +456,7 @@ def foundation_files(wildcards):
     """The files of a foundation model and of its replay data that are here or made here."""
     foundation = fit_of(wildcards).foundation
     files = [foundation.file] if foundation.file else []
-    if foundation.replay and foundation.replay.file not in REPLAY_SETS:
+    if foundation.replay:
         files.append(foundation.replay.file)
     return [file_of(file) for file in files]
 
