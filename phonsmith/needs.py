@@ -68,14 +68,20 @@ def _kind(cell: Atoms) -> tuple[Hashable, ...]:
 
 
 def most_minutes(
-    cells: Sequence[Atoms], reference: dict[str, Any], structure: str | None, attempt: int
+    cells: Sequence[Atoms],
+    reference: dict[str, Any],
+    structure: str | None,
+    attempt: int,
+    runtime_minutes: int | None = None,
 ) -> float:
     """After how many minutes a run is ended, so that its job on a cluster outlives it.
 
     The job of :func:`need_of_labels` has this time for one cell, and enough for the others: a run
     that hangs is put on record, and those behind it have their turn. Infinite outside a cluster,
-    and for methods without a cost model.
+    for methods without a cost model, and where the time of jobs is given: ``runtime_minutes``.
     """
+    if runtime_minutes is not None:
+        return math.inf
     checked: Reference = TypeAdapter(Reference).validate_python(reference)
     if not isinstance(checked, DftReference) or "SLURM_JOB_ID" not in os.environ:
         return math.inf

@@ -28,6 +28,11 @@ def each(
 ) -> Iterator[tuple[int, Result | Exception]]:
     """Yield (index, result or exception) of every item, as it is done.
 
+    Exceptions of the function are not raised but yielded. After a PhonsmithError among them, which
+    the next item would only meet again, no item is begun any more; those in progress are finished
+    and yielded. Where a process dies, the items in progress are done once more, each alone: one
+    that ends its process again yields :class:`ProcessDied`, and the others go on.
+
     Parameters
     ----------
     setup
@@ -35,11 +40,6 @@ def each(
         one process it has to be picklable, and so have items and results.
     processes
         1 works in this process, in the order of the items.
-
-    Exceptions of the function are not raised but yielded. After a PhonsmithError among them, which
-    the next item would only meet again, no item is begun any more; those in progress are finished
-    and yielded. Where a process dies, the items in progress are done once more, each alone: one
-    that ends its process again yields :class:`ProcessDied`, and the others go on.
 
     Raises
     ------

@@ -3,7 +3,6 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]) as tell:
-    from math import inf
     from pathlib import Path
 
     from phonsmith.extxyz import read_frames, write_frames
@@ -26,11 +25,8 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
         batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
     else:
         batch = [cell for cell in cells if cell.info["index"] == int(alone)]
-    limit = inf
-    if not snakemake.params.runtime:  # the job's time is that of the cost model
-        limit = most_minutes(
-            batch, snakemake.params.reference, snakemake.wildcards.structure, attempt
-        )
+    params, structure_id = snakemake.params, snakemake.wildcards.structure
+    limit = most_minutes(batch, params.reference, structure_id, attempt, params.runtime)
     method = reference_method(
         snakemake.params.reference,
         recorded=structure["recorded"],

@@ -3,7 +3,6 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from math import inf
     from pathlib import Path
 
     from phonsmith.extxyz import write_frames
@@ -25,9 +24,8 @@ with job(snakemake.threads, snakemake.log[0]):
     # from the data set itself: the file of the cells has fewer digits
     cells = cells_of_database(snakemake.wildcards.database, database, mirrors, cache)
     batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
-    attempt, limit = snakemake.resources.attempt, inf
-    if not snakemake.params.runtime:  # the job's time is that of the cost model
-        limit = most_minutes(batch, snakemake.params.reference, None, attempt)
+    params, attempt = snakemake.params, snakemake.resources.attempt
+    limit = most_minutes(batch, params.reference, None, attempt, params.runtime)
     labels, failures = label_cells(
         batch,
         reference_method(

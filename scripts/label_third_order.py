@@ -3,7 +3,6 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from math import inf
     from pathlib import Path
 
     from phonsmith.calculators import load_potential
@@ -27,11 +26,8 @@ with job(snakemake.threads, snakemake.log[0]):
     if potential:
         method = fitted_method(load_potential(potential))
     else:
-        limit = inf
-        if not snakemake.params.runtime:  # the job's time is that of the cost model
-            limit = most_minutes(
-                batch, snakemake.params.reference, snakemake.wildcards.structure, attempt
-            )
+        params, structure = snakemake.params, snakemake.wildcards.structure
+        limit = most_minutes(batch, params.reference, structure, attempt, params.runtime)
         method = reference_method(
             snakemake.params.reference,
             structure=snakemake.wildcards.structure,
