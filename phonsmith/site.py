@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, ValidationError
 
-from phonsmith.campaign import in_words, load_yaml
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import expanded
+from phonsmith.problems import problems_of
 from phonsmith.settings import File, Model, Name
+from phonsmith.yaml_files import load_yaml
 
 Folder = Annotated[File, Field(min_length=1), AfterValidator(expanded)]
 
@@ -139,7 +140,7 @@ def load_config(config: Mapping[str, Any]) -> Run:
     Raises
     ------
     PhonsmithError
-        One line: the file, the key's path, what was found and what is allowed.
+        All problems, a line each: the file, the key's path, what was found, what is allowed.
     """
     return _checked(Run, config, "config/config.yaml")
 
@@ -150,15 +151,16 @@ def load_site(path: str | Path) -> Site:
     Raises
     ------
     PhonsmithError
-        One line likewise.
+        Likewise.
     """
     if not Path(path).exists():
         return Site()
-    return _checked(Site, load_yaml(Path(path), "site file"), str(path))
+    return _checked(Site, load_yaml(path, "site file"), str(path))
 
 
 def _checked(model: type[Settings], content: Mapping[str, Any], path: str) -> Settings:
     try:
         return model.model_validate(dict(content))
     except ValidationError as error:
-        raise PhonsmithError(f"{path}: {in_words(error)}") from None
+        problems = problems_of(error, model)
+        raise PhonsmithError("\n".join(f"{path}: {one}" for one in problems)) from None

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from phonsmith.problems import problems_of
 from phonsmith.recipes import Fit
 from phonsmith.settings import Model, Name
 
@@ -123,9 +124,11 @@ class Sweep(Model):
         Raises
         ------
         ValueError
-            A value does not fit its key, or a name is no good: in one line.
+            A value does not fit its key, or a name is no good: a line for each.
         """
         fits = {}
+        adapter = TypeAdapter[Fit](Fit)
+        problems: dict[str, str] = {}
         for fit, values in self.combinations(name).items():
             recipe = self.recipe.model_dump(exclude_unset=True)
             for key, value in self.settings_of(values).items():
@@ -133,13 +136,12 @@ class Sweep(Model):
             words = values_text(values)
             recipe["label"] = f"{self.recipe.label or name}, {words}"
             try:
-                fits[fit] = TypeAdapter[Fit](Fit).validate_python(recipe)
+                fits[fit] = adapter.validate_python(recipe)
             except ValidationError as error:
-                first = error.errors()[0]
-                key = ".".join(str(part) for part in first["loc"][1:])
-                raise ValueError(
-                    f"settings: {words}: {key}: {first['msg']} (found {first['input']!r})"
-                ) from None
+                for one in problems_of(error, adapter):
+                    problems.setdefault(one, f"settings: {words}: {one}")
+        if problems:
+            raise ValueError("\n".join(problems.values()))
         return fits
 
 

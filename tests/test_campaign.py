@@ -123,7 +123,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
             GOOD,
             "sweeps",
             {"s": {"recipe": {"kind": "gap"}, "settings": {"soap.nsparse": [5]}}},
-            ["sweeps.s", "soap.nsparse", "not permitted"],
+            ["sweeps.s", "soap.nsparse", "unknown key", "did you mean 'n_sparse'"],
         ),
         (
             GOOD,

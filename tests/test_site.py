@@ -93,7 +93,7 @@ def test_a_fault_is_named_with_file_and_key(config, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("cpu: {partitions: x}", "cpu.partition: is missing"),
+        ("cpu: {partitions: x}", "cpu.partitions: unknown key; did you mean 'partition'"),
         ("cpu: {partition: ''}", "cpu.partition: .*pattern"),
         ("cpu: {partition: 'a; rm -r x'}", "cpu.partition: .*pattern"),
         ("gpu: {partition: g, gres: 'a100:1'}", "gpu.gres: .*pattern"),

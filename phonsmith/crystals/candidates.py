@@ -22,11 +22,11 @@ import yaml
 from ase import Atoms
 from pydantic import ValidationError
 
-from phonsmith.campaign import in_words
 from phonsmith.crystals import MATERIALS_PROJECT, fetched_path, path_of, structure_at
 from phonsmith.crystals.entries import Entry, today
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import replacing
+from phonsmith.problems import problems_of
 from phonsmith.settings import OptimadeEntry, PotentialSource, Relaxation, Supercells
 from phonsmith.structures import read_structure, space_group, symmetrized
 
@@ -279,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_list(given.list, choose(entries, database, limits, calculator), database, how)
         print(f"\n{given.list}: look through it, then set `structures_from: {given.list}`")
     except ValidationError as error:
-        sys.exit(f"phonsmith: {in_words(error)}")
+        sys.exit("\n".join(f"phonsmith: {one}" for one in problems_of(error)))
     except PhonsmithError as error:
         sys.exit(f"phonsmith: {error}")
 
