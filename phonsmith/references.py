@@ -6,7 +6,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from phonsmith.settings import File, Model, Name, PotentialSource, Source
+from phonsmith.settings import (
+    ExtxyzKeys,
+    File,
+    Model,
+    Name,
+    PotentialSource,
+    Source,
+    check_keys,
+)
 
 IncarValue = bool | int | float | str | list[int | float | str]
 """A value of an INCAR key, as YAML has it."""
@@ -73,6 +81,14 @@ class RecordedReference(ReferenceBase):
         description="What the files are: phonopy YAML with forces, phono3py_disp.yaml with "
         "FORCES_FC3, extxyz, or folders of vasprun.xml or OUTCAR files.",
     )
+    keys: ExtxyzKeys | None = Field(
+        None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
+    )
+
+    @model_validator(mode="after")
+    def _keys_of_extxyz(self) -> Self:
+        check_keys(self.keys, self.format)
+        return self
 
 
 # --- density-functional theory ----------------------------------------------------------------

@@ -428,21 +428,82 @@ class ConstraintCells(Model):
     )
 
 
+class ExtxyzKeys(Model):
+    """Which keys of an extxyz file hold the labels; needed where the spelling is unusual."""
+
+    energy: str | None = Field(
+        None,
+        min_length=1,
+        description="Key of the energy in eV, e.g. `dft_energy`. By default `REF_energy`, else a "
+        "usual spelling: with the name of a code or functional (`dft_energy`, `energy_pbe`), or "
+        "ASE's `free_energy` and `energy`. `none`: omit energies.",
+    )
+    forces: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of the forces in eV/Å, e.g. `dft_force`; by default as for `energy`.",
+    )
+    stress: str | None = Field(
+        None,
+        min_length=1,
+        description="Key of the stress in eV/Å³ and ASE's sign: nine numbers, or six in the order "
+        "xx yy zz yz xz xy; by default as for `energy`. `none`: omit stresses.",
+    )
+    virial: str | None = Field(
+        None,
+        min_length=1,
+        description="Key of the virial in eV, nine numbers, stress = -virial/volume; by default "
+        "as for `energy`. `none`: omit virials.",
+    )
+    isolated_atom: str | None = Field(
+        None,
+        pattern=r"^[^=\s]+=\S.*$",
+        description="What marks an isolated atom, as `KEY=VALUE`, e.g. `config_type=atom`. By "
+        "default the config type `IsolatedAtom` in any spelling, or one atom whose images are 9 Å "
+        "away or further.",
+    )
+
+    @model_validator(mode="after")
+    def _one_stress(self) -> Self:
+        given = [key for key in (self.stress, self.virial) if key not in (None, "none")]
+        if len(given) > 1:
+            raise ValueError("`stress` and `virial` exclude each other: give one")
+        return self
+
+
+def check_keys(keys: ExtxyzKeys | None, format: str) -> None:
+    """Refuse ``keys`` of a format that has fixed ones."""
+    if keys is not None and format != "extxyz":
+        raise ValueError(f"keys: only `format: extxyz` has keys to choose; this is {format}")
+
+
 class Database(Model):
     """An existing labelled data set that joins the training set (kind `recorded`)."""
 
     source: Source
     format: Literal["extxyz", "mlearn", "vasprun", "outcar"] = Field(
-        "extxyz", description="extxyz with REF_ keys, mlearn JSON, or VASP outputs."
+        "extxyz", description="extxyz, mlearn JSON, or VASP outputs."
+    )
+    keys: ExtxyzKeys | None = Field(
+        None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
     )
     level_of_theory: str = Field(min_length=1, description="Code and functional.")
-    train_files: list[RelativePath] = Field(min_length=1, description="Files to learn from.")
+    train_files: list[RelativePath] = Field(
+        default_factory=list, description="Files to learn from; none: a set to test on."
+    )
     test_files: list[RelativePath] = Field(default_factory=list, description="Files to test on.")
     relabel: bool = Field(
         False,
         description="Label the cells anew with the reference method (a teacher); false keeps the "
         "recorded labels, and then the level of theory has to be that of the reference.",
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_keys(self.keys, self.format)
+        if not self.train_files and not self.test_files:
+            raise ValueError("give `train_files`, `test_files` or both")
+        return self
 
 
 class Datasets(Model):

@@ -26,7 +26,7 @@ from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.units import mismatch
 from phonsmith.references import RecordedReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult
-from phonsmith.settings import Database, Labels, Relaxation, Source
+from phonsmith.settings import Database, ExtxyzKeys, Labels, Relaxation, Source
 from phonsmith.sources import locate
 from phonsmith.stages import VERSIONS
 
@@ -35,7 +35,6 @@ __all__ = ["Recorded", "RecordedMethod", "load_database", "load_recorded", "read
 _READERS: dict[str, Callable[[Path], Recorded]] = {
     "phonopy": read_phonopy,
     "phono3py": read_phono3py,
-    "extxyz": read_extxyz,
     "mlearn": read_mlearn,
     "vasprun": read_vasprun,
     "outcar": read_outcar,
@@ -46,7 +45,11 @@ _COMPANIONS = {"phonopy": ("FORCE_SETS",), "phono3py": ("FORCES_FC3", "FORCES_FC
 
 
 def read_recorded(
-    path: str | Path, format: str, structure: str, method: str = "recorded"
+    path: str | Path,
+    format: str,
+    structure: str,
+    method: str = "recorded",
+    keys: ExtxyzKeys | None = None,
 ) -> Recorded:
     """Labelled frames of a file, or of all files of the format in a folder.
 
@@ -60,6 +63,8 @@ def read_recorded(
         Id of the crystal or name of the database, for the frames' info.
     method
         The level of theory, for the frames' info.
+    keys
+        What the labels of an extxyz file are called, if not as usual.
 
     Raises
     ------
@@ -69,7 +74,11 @@ def read_recorded(
     path = Path(path)
     if not path.exists():
         raise PhonsmithError(f"{path}: no such file or folder of recorded data")
-    return _named(_READERS[format](path), path, structure, method)
+    return _named(_read(path, format, keys), path, structure, method)
+
+
+def _read(path: Path, format: str, keys: ExtxyzKeys | None) -> Recorded:
+    return read_extxyz(path, keys) if format == "extxyz" else _READERS[format](path)
 
 
 def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recorded:
@@ -86,6 +95,8 @@ def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recor
         frame.info.update(
             {"structure": structure, "generation": 0, "index": index, "seed": -1, "method": method}
         )
+    for line in recorded.found:
+        print(line, flush=True)
     for line in recorded.refused:
         print(f"refused: {line}", flush=True)
     return recorded
@@ -129,7 +140,7 @@ def load_recorded(
     """
     paths = fetch_recorded(reference, recorded, mirrors, cache)
     first = recorded if isinstance(recorded, str) else recorded[0]
-    read = _read_all(paths, reference.format, structure or first, reference.level_of_theory)
+    read = _read_all(paths, reference, structure or first)
     if crystal is not None:
         read.crystal = crystal_of(crystal)
         read.frames, read.phonon = arranged(read.frames, read.crystal)
@@ -171,7 +182,7 @@ def load_database(
     for part, files in (("train", database.train_files), ("test", database.test_files)):
         for file in files:
             paths = _located(database.source, file, database.format, mirrors, cache)
-            read = _read_all(paths, database.format, name, database.level_of_theory)
+            read = _read_all(paths, database, name)
             parts[part].frames += read.frames
             parts[part].refused += read.refused
         for frame in parts[part].frames:
@@ -219,18 +230,21 @@ def _of_format(file: str, format: str) -> bool:
     return marks.get(format, ".yaml") in name
 
 
-def _read_all(paths: Sequence[Path], format: str, structure: str, method: str) -> Recorded:
+def _read_all(
+    paths: Sequence[Path], data: RecordedReference | Database, structure: str
+) -> Recorded:
     if not paths:
-        raise PhonsmithError(f"{structure}: no {format} file among the `files` of its source")
-    parts = [_READERS[format](path) for path in paths]
+        raise PhonsmithError(f"{structure}: no {data.format} file among the `files` of its source")
+    parts = [_read(path, data.format, data.keys) for path in paths]
     merged = Recorded(
         frames=[frame for part in parts for frame in part.frames],
         crystal=parts[0].crystal if len(parts) == 1 else None,
         phonon=parts[0].phonon if len(parts) == 1 else None,
         third=parts[0].third if len(parts) == 1 else None,
         refused=[line for part in parts for line in part.refused],
+        found=[line for part in parts for line in part.found],
     )
-    return _named(merged, paths[0], structure, method)
+    return _named(merged, paths[0], structure, data.level_of_theory)
 
 
 # --- recorded data as a reference method ----------------------------------------------------------
@@ -276,6 +290,7 @@ class RecordedMethod:
             "source": self.reference.source.model_dump(exclude={"url"}),
             "format": self.reference.format,
             "recorded": self.recorded,
+            "keys": None if (keys := self.reference.keys) is None else keys.model_dump(),
             "level_of_theory": self.name,
             "version": VERSIONS["labels"],
         }

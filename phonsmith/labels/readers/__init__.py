@@ -17,7 +17,8 @@ class Recorded:
     ``frames`` are labelled cells (see :mod:`phonsmith.extxyz`); ``crystal`` is the unit cell and
     ``phonon`` holds supercell, displacements and forces, where the format has them. The first
     frames are the displaced cells of ``phonon``, in its order; ``third`` has displacements and
-    forces of third order. ``refused`` says in one line each what was left out, and why.
+    forces of third order. ``refused`` says in one line each what was left out, and why; ``found``
+    what was used, where a format leaves a choice.
     """
 
     frames: list[Atoms]
@@ -25,3 +26,4 @@ class Recorded:
     phonon: "Phonopy | None" = None
     refused: list[str] = field(default_factory=list)
     third: "Phono3py | None" = None
+    found: list[str] = field(default_factory=list)

@@ -9,63 +9,109 @@ from ase import Atoms
 from ase.units import GPa
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames
-from phonsmith.labels.checks import labelled
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.checks import LabelFailed, labelled
 from phonsmith.labels.readers import Recorded
+from phonsmith.labels.readers.extxyz_frames import Frame, frames_of
+from phonsmith.labels.readers.extxyz_keys import NONE, Found, is_label, labels_of, marks_isolated
+from phonsmith.labels.readers.vasp import LARGE_BOX_ANGSTROM
+from phonsmith.settings import ExtxyzKeys
 
 _KINDS = ("displaced", "rattled", "isolated_atom", "recorded")
 
 
-def read_extxyz(path: Path) -> Recorded:
-    """extxyz with REF_ keys, or with ASE's own ``energy``, ``forces`` and ``stress``.
+def read_extxyz(path: Path, keys: ExtxyzKeys | None = None) -> Recorded:
+    """Labelled cells of an extxyz file, packed or not.
 
-    A frame keeps its ``kind`` if that is a word of this project; else it becomes ``recorded``, or
-    ``isolated_atom`` for the config type IsolatedAtom. ASE's energy is taken as the one that
-    belongs to the forces (``free_energy`` where the file has it). Frames without forces are
-    refused, isolated atoms excepted.
+    ``keys`` name the labels; by default the usual spellings are recognized
+    (:mod:`phonsmith.labels.readers.extxyz_keys`). stress = -virial/V. A frame keeps its ``kind``
+    if that is a word of this project; else it becomes ``recorded``, or ``isolated_atom``. A frame
+    that is damaged or unfit is named in ``refused``, and the others are read. ``found`` counts the
+    labels and names the keys that were not used.
+
+    Raises
+    ------
+    PhonsmithError
+        The file cannot be opened, or holds none of the keys that ``keys`` names.
     """
-    recorded = Recorded(frames=[])
-    for number, atoms in enumerate(read_frames(path)):
-        frame = _with_ref_keys(atoms)
-        isolated = frame.info.get("config_type") == "IsolatedAtom"
-        if frame.info.get("kind") not in _KINDS:
-            frame.info["kind"] = "isolated_atom" if isolated else "recorded"
-        reason = _unfit(frame)
-        if reason:
-            recorded.refused.append(f"{path}: frame {number} {reason}")
-        else:
-            recorded.frames.append(frame)
+    keys = keys or ExtxyzKeys()
+    recorded, found, seen = Recorded(frames=[]), Found(), set()
+    for number, content in enumerate(frames_of(path)):
+        found.frames += 1
+        try:
+            if isinstance(content, str):
+                raise LabelFailed(content)
+            seen |= {*content.values, *content.columns}
+            recorded.frames.append(_frame(content, keys, found))
+        except LabelFailed as failed:
+            recorded.refused.append(f"{path}: frame {number} {failed}")
+    _check_named(path, keys, seen)
+    recorded.found.append(f"{path}: {found.sentence()}")
     return recorded
 
 
-def _with_ref_keys(atoms: Atoms) -> Atoms:
-    frame = atoms.copy()
-    frame.set_constraint()
-    results = atoms.calc.results if atoms.calc is not None else {}
-    if FORCES not in frame.arrays and "forces" in results:
-        frame.arrays[FORCES] = np.asarray(results["forces"], dtype=float)
-        energy = results.get("free_energy", results.get("energy"))
-        if energy is not None:
-            frame.info.setdefault(ENERGY, float(energy))
-        if "stress" in results:
-            frame.info.setdefault(STRESS, atoms.get_stress(voigt=False))
-    if len(frame) == 1 and FORCES not in frame.arrays and "energy" in results:
-        frame.info.setdefault(ENERGY, float(results.get("free_energy", results["energy"])))
-    if len(frame) == 1 and FORCES not in frame.arrays and ENERGY in frame.info:
-        frame.arrays[FORCES] = np.zeros((1, 3))  # by symmetry
+def _check_named(path: Path, keys: ExtxyzKeys, seen: set[str]) -> None:
+    for what in ("energy", "forces", "stress", "virial"):
+        key = getattr(keys, what)
+        if key not in (None, NONE) and seen and key not in seen:
+            raise PhonsmithError(
+                f"{path}: no frame has '{key}', which `keys` names as {what}; the frames have "
+                f"{', '.join(sorted(key for key in seen if is_label(key))) or 'no labels'}"
+            )
+
+
+def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
+    """One labelled cell; raises LabelFailed where it is none."""
+    frame = content.atoms
+    periodic = bool(frame.pbc.all()) and frame.cell.rank == 3
+    labels = labels_of(
+        content.values,
+        content.columns,
+        len(frame),
+        frame.get_volume() if periodic else None,
+        keys,
+    )
+    isolated = _isolated(frame, content, keys)
+    forces = labels.forces
+    if isolated and forces is None and labels.energy is not None:
+        forces = np.zeros((1, 3))  # by symmetry
+    if forces is None:
+        raise LabelFailed(
+            "has no REF_forces, and no forces in another usual spelling (forces, dft_force); name "
+            "the columns REF_energy, REF_forces, REF_stress, or give their names in `keys`"
+        )
+    numbers = [frame.positions, frame.cell[:], forces]
+    numbers += [value for value in (labels.energy, labels.stress) if value is not None]
+    if not all(np.isfinite(np.asarray(value)).all() for value in numbers):
+        raise LabelFailed("holds numbers that are not finite")
+    frame.arrays[FORCES] = forces
+    if labels.energy is not None:
+        frame.info[ENERGY] = labels.energy
+    if labels.stress is not None and not isolated:
+        frame.info[STRESS] = labels.stress
+    if isolated:
+        frame.info["kind"] = "isolated_atom"
+        energy = "no energy" if labels.energy is None else f"{labels.energy:.6g} eV"
+        found.isolated.append(f"{frame.symbols[0]} {energy}")
+    elif frame.info.get("kind") not in _KINDS:
+        frame.info["kind"] = "recorded"
+    for what, key in labels.used.items():
+        if what != "stress" or not isolated:
+            found.used[what][key] += 1
+    found.left.update(labels.left)
     return frame
 
 
-def _unfit(frame: Atoms) -> str:
-    """Why a frame is no label; empty if it is one."""
-    if FORCES not in frame.arrays:
-        return "has no REF_forces; name the columns REF_energy, REF_forces, REF_stress"
-    values = [frame.positions, frame.arrays[FORCES], frame.info.get(ENERGY, 0.0)]
-    if STRESS in frame.info:
-        values.append(frame.info[STRESS])
-    if not all(np.isfinite(np.asarray(value, dtype=float)).all() for value in values):
-        return "holds numbers that are not finite"
-    return ""
+def _isolated(frame: Atoms, content: Frame, keys: ExtxyzKeys) -> bool:
+    marked = marks_isolated(content.values, keys)
+    if marked and len(frame) != 1:
+        raise LabelFailed(f"is marked as an isolated atom but has {len(frame)} atoms")
+    if len(frame) != 1 or (content.values.get("kind") in _KINDS and not marked):
+        return marked
+    lengths = [
+        length for length, periodic in zip(frame.cell.lengths(), frame.pbc, strict=True) if periodic
+    ]
+    return marked or all(length > LARGE_BOX_ANGSTROM for length in lengths)
 
 
 # --- mlearn ---------------------------------------------------------------------------------------
@@ -125,7 +171,6 @@ def _mlearn_frame(entry: dict[str, Any]) -> Atoms:
     frame.info["config_type"] = group
     if entry.get("description"):
         frame.info["description"] = str(entry["description"])
-    reason = _unfit(frame)
-    if reason or frame.arrays[FORCES].shape != (len(cell), 3):
-        raise ValueError(f"a cell of group {group} {reason or 'has forces of another shape'}")
+    if frame.arrays[FORCES].shape != (len(cell), 3):
+        raise ValueError(f"a cell of group {group} has forces of another shape")
     return frame
