@@ -1,7 +1,7 @@
 """From labelled cells to training and test sets."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, of_kinds
 from phonsmith.files import read_as, write_json
 from phonsmith.labels.provenance import without_provenance
+from phonsmith.labels.quarantine import short_reason
 from phonsmith.seeds import seed_for
 from phonsmith.settings import ConstraintCells, Datasets
 
@@ -390,18 +391,26 @@ def summary(train: Iterable[Atoms], test: Iterable[Atoms]) -> pd.DataFrame:
 
 
 def labels_table(frames: Iterable[Atoms], failures: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Cells labelled and failed, one row for each structure, generation and kind."""
+    """Cells labelled and failed, one row for each structure, generation and kind.
+
+    ``reason`` is the most frequent one of the failures, empty where there are none.
+    """
     counts: dict[tuple[str, int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    reasons: dict[tuple[str, int, str], Counter[str]] = defaultdict(Counter)
     for atoms in frames:
         row = counts[_structure(atoms), int(atoms.info.get("generation", 0)), _kind(atoms)]
         row[0] += 1
         row[1] += len(atoms)
     for failure in failures:
-        counts[failure["structure"], failure["generation"], failure["kind"]][2] += 1
-    rows = [(*key, *values) for key, values in sorted(counts.items())]
-    return pd.DataFrame(
-        rows, columns=["structure", "generation", "kind", "labels", "atoms", "failures"]
-    )
+        key = failure["structure"], failure["generation"], failure["kind"]
+        counts[key][2] += 1
+        reasons[key][short_reason(failure["reason"])] += 1
+    rows = []
+    for key, values in sorted(counts.items()):
+        most = reasons[key].most_common(1) if key in reasons else []
+        rows.append((*key, *values, most[0][0] if most else ""))
+    columns = ["structure", "generation", "kind", "labels", "atoms", "failures", "reason"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _structure(atoms: Atoms) -> str:

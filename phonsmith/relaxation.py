@@ -5,7 +5,7 @@ verdict is the remaining numerical noise removed.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -242,7 +242,10 @@ def _went_astray(now: Atoms, start: Atoms) -> bool:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a relaxed crystal is still the crystal it was; ``reason`` is empty if all is well."""
+    """Whether a relaxed crystal is still the crystal it was; ``reason`` is empty if all is well.
+
+    ``cautions`` are further warnings for the reader, see :mod:`phonsmith.cautions`.
+    """
 
     space_group_before: int
     space_group_after: int
@@ -253,6 +256,7 @@ class Verdict:
     converged: bool
     volume_change_percent: float
     reason: str
+    cautions: Sequence[str] = ()
 
     @property
     def lost(self) -> bool:

@@ -50,6 +50,9 @@ ENVIRONMENT = "../envs/phonsmith.yaml"
 FULL_BYTES = 1e6  # what failed jobs had written is gone again
 STARTED = time.time()
 SOURCES = "results/.sources"
+RECORDS = {}
+"""Results of a stage that may hold warnings: stage → function of a campaign's name that lists
+[subject, JSON file]; ``{accepted}`` in a path is the generation whose fits are used."""
 
 
 def stop(message):
@@ -256,6 +259,19 @@ def methods_of(name):
     return fits if settings.recorded else ["reference", *fits]
 
 
+def methods_later(name):
+    """The same before the accepted generation is known: [name for people, path of the method].
+
+    ``{accepted}`` in the path is the generation.
+    """
+    settings = campaign(name)
+    fits = [
+        [one.label or fit, f"{fit}/gen{{accepted}}"]
+        for fit, one in settings.fits.items()
+    ]
+    return fits if settings.recorded else [["reference", "reference"], *fits]
+
+
 def methods_before(name):
     """The trained fits of all generations before the accepted one."""
     return [
@@ -355,14 +371,8 @@ def application_figures(name):
 def targets_of(name):
     """All that a finished campaign consists of."""
     settings = campaign(name)
-    tables = [
-        "rmse.csv",
-        "rmse.md",
-        "modes.csv",
-        "structures.csv",
-        "labels.csv",
-        "fits.csv",
-    ]
+    tables = ["warnings.csv", "structures.csv", "labels.csv"]
+    tables += ["rmse.csv", "rmse.md", "modes.csv", "fits.csv"] if settings.fits else []
     tables += ["errors.csv"] if settings.trained else []
     tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
@@ -395,5 +405,6 @@ def say_where_to_look():
         folder = report.parent
         print(f"\n{folder.name}: done. Look at")
         print(f"  {folder}/report.html         everything on one page")
-        print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
+        if campaign(folder.name).fits:
+            print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
         print(f"  {folder}/figures/            band structures and comparisons")

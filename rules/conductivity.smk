@@ -233,3 +233,13 @@ rule draw_conductivity_generations:
         "generations ({wildcards.format})"
     script:
         "../scripts/draw_conductivity_generations.py"
+
+
+RECORDS["conductivity"] = lambda name: [
+    [
+        f"{subject}, {structure}",
+        f"results/{name}/conductivity/{method}/{structure}/kappa0.json",
+    ]
+    for subject, method in methods_later(name)
+    for structure in campaign(name).conducting
+]

@@ -193,10 +193,68 @@ rule draw_generations:
         "../scripts/draw_generations.py"
 
 
+def records_with_warnings(wildcards):
+    """The results of all stages that may hold warnings, see RECORDS."""
+    name = wildcards.campaign
+    return [
+        path.format(accepted=accepted_generation(name))
+        for of_stage in RECORDS.values()
+        for _, path in of_stage(name)
+    ]
+
+
+def last_verdict(wildcards):
+    """The verdict with which the loop ends, where there is one."""
+    name = wildcards.campaign
+    if campaign(name).loop is None:
+        return []
+    return f"results/{name}/generations/gen{accepted_generation(name)}.json"
+
+
+def if_fits(path):
+    """A function for input: ``path`` where the campaign has fits."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).fits else []
+    )
+
+
+rule warnings_table:
+    """What readers have to know beside the numbers, of all stages: stage, subject, message."""
+    input:
+        records=records_with_warnings,
+        structures="results/{campaign}/tables/structures.csv",
+        labels="results/{campaign}/tables/labels.csv",
+        rmse=if_fits("results/{campaign}/tables/rmse.csv"),
+        fits=if_fits("results/{campaign}/tables/fits.csv"),
+        verdict=last_verdict,
+    output:
+        ensure("results/{campaign}/tables/warnings.csv", non_empty=True),
+    log:
+        "results/{campaign}/logs/tables/warnings.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        campaign=lambda wildcards: {
+            key: value
+            for key, value in campaign(wildcards.campaign).as_written().items()
+            if key != "figures"
+        },
+        subjects=lambda wildcards: {
+            stage: [subject for subject, _ in of_stage(wildcards.campaign)]
+            for stage, of_stage in RECORDS.items()
+        },
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: gathering warnings"
+    script:
+        "../scripts/warnings_table.py"
+
+
 rule report:
     """Everything about a campaign on one page."""
     input:
-        by_structure="results/{campaign}/figures/rmse_by_structure.svg",
+        by_structure=if_fits("results/{campaign}/figures/rmse_by_structure.svg"),
         sweeps=lambda wildcards: expand(
             "results/{campaign}/figures/sweep_{sweep}.svg",
             campaign=wildcards.campaign,
@@ -233,10 +291,11 @@ rule report:
             campaign=wildcards.campaign,
             fit=campaign(wildcards.campaign).fits,
         ),
-        rmse="results/{campaign}/tables/rmse.csv",
+        rmse=if_fits("results/{campaign}/tables/rmse.csv"),
+        warnings="results/{campaign}/tables/warnings.csv",
         structures="results/{campaign}/tables/structures.csv",
         labels="results/{campaign}/tables/labels.csv",
-        fits="results/{campaign}/tables/fits.csv",
+        fits=if_fits("results/{campaign}/tables/fits.csv"),
         errors=lambda wildcards: (
             f"results/{wildcards.campaign}/tables/errors.csv"
             if campaign(wildcards.campaign).trained

@@ -86,3 +86,9 @@ rule fit_errors:
         "{wildcards.campaign}: errors of {wildcards.fit} on its data"
     script:
         "../scripts/fit_errors.py"
+
+
+RECORDS["fits"] = lambda name: [
+    [one.label or fit, f"results/{name}/fits/{fit}/gen{{accepted}}/fit.json"]
+    for fit, one in campaign(name).fits.items()
+]

@@ -734,7 +734,7 @@ def tested_databases(wildcards):
 def other_formats(wildcards):
     """Figures that the page does not hold itself, but the campaign asks for."""
     settings = campaign(wildcards.campaign)
-    stems = ["rmse_by_structure"]
+    stems = ["rmse_by_structure"] if settings.fits else []
     stems += [f"sweep_{sweep}" for sweep in settings.sweeps]
     stems += ["phonon_vs_force"] if settings.trained else []
     stems += [f"parity/{fit}" for fit in settings.trained]

@@ -10,6 +10,7 @@ rule reference_phonons:
     output:
         phonons="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         spectrum="results/{campaign}/phonons/reference/reference/{structure}.npz",
+        cautions="results/{campaign}/phonons/reference/reference/{structure}.json",
     log:
         "results/{campaign}/logs/phonons/reference/{structure}.log",
     benchmark:
@@ -62,3 +63,20 @@ rule fit_phonons:
         "{wildcards.cell} cell"
     script:
         "../scripts/fit_phonons.py"
+
+
+RECORDS["phonons"] = lambda name: [
+    *(
+        [structure, f"results/{name}/phonons/reference/reference/{structure}.json"]
+        for structure in campaign(name).benchmarked
+    ),
+    *(
+        [
+            f"{one.label or fit}, {structure}",
+            f"results/{name}/phonons/{fit}/gen{{accepted}}/{cell}/{structure}.json",
+        ]
+        for fit, one in campaign(name).fits.items()
+        for cell in campaign(name).phonons.cells
+        for structure in campaign(name).benchmarked
+    ),
+]

@@ -103,6 +103,12 @@ rule relax_structure:
         "../scripts/relax_structure.py"
 
 
+RECORDS["structures"] = lambda name: [
+    [structure, f"results/{name}/relaxed/{structure}.json"]
+    for structure in campaign(name).structures
+]
+
+
 rule structures_table:
     """Space groups before and after relaxation, volumes, and what was reported."""
     input:

@@ -90,3 +90,13 @@ rule draw_thermodynamics:
         "{wildcards.campaign}: drawing {wildcards.figure} ({wildcards.format})"
     script:
         "../scripts/draw_thermodynamics.py"
+
+
+RECORDS["thermodynamics"] = lambda name: [
+    [
+        f"{subject}, {structure}",
+        f"results/{name}/thermodynamics/{method}/{structure}.json",
+    ]
+    for subject, method in methods_later(name)
+    for structure in campaign(name).warmed
+]

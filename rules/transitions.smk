@@ -146,3 +146,13 @@ rule draw_transition_generations:
         "({wildcards.format})"
     script:
         "../scripts/draw_transition_generations.py"
+
+
+RECORDS["transitions"] = lambda name: [
+    [
+        f"{subject}, {transition}",
+        f"results/{name}/transitions/{method}/{transition}.json",
+    ]
+    for subject, method in methods_later(name)
+    for transition in campaign(name).transitions
+]

@@ -12,7 +12,7 @@ with job(snakemake.threads, snakemake.log[0]):
     inputs, target = snakemake.input, Path(snakemake.output[0])
     campaign = Campaign.model_validate(snakemake.params.campaign)
     figures = FigureFiles(
-        by_structure=Path(inputs.by_structure),
+        by_structure=Path(inputs.by_structure) if inputs.by_structure else None,
         sweeps=dict(zip(campaign.sweeps, map(Path, inputs.sweeps), strict=True)),
         phonon_vs_force=Path(inputs.phonon_vs_force) if inputs.phonon_vs_force else None,
         database_errors=Path(inputs.database_errors) if inputs.database_errors else None,
@@ -27,10 +27,11 @@ with job(snakemake.threads, snakemake.log[0]):
         ],
     )
     tables = Tables.read(
-        rmse=inputs.rmse,
+        warnings=inputs.warnings,
+        rmse=inputs.rmse or None,
         structures=inputs.structures,
         labels=inputs.labels,
-        fits=inputs.fits,
+        fits=inputs.fits or None,
         errors=inputs.errors or None,
         mechanics=inputs.mechanics or None,
         generations=inputs.generations_table or None,

@@ -19,4 +19,6 @@ with job(snakemake.threads, snakemake.log[0]):
         raise PhonsmithError(
             f"structure {changed[0]}; set relaxation.on_change: leave_out or report"
         )
-    pd.DataFrame(rows).to_csv(snakemake.output[0], index=False)
+    pd.DataFrame(rows).drop(columns="cautions", errors="ignore").to_csv(
+        snakemake.output[0], index=False
+    )

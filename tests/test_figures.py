@@ -1,6 +1,7 @@
 """Figures and the report."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,9 +15,11 @@ from phonsmith import thermodynamics, transitions, transitions_tables
 from phonsmith.applications import Conductivity, PublishedTransition
 from phonsmith.benchmarks import Benchmark, CellResult, cell_result, compare_spectra
 from phonsmith.campaign import Campaign, load_campaign
+from phonsmith.cautions import Caution, of_records, read_cautions, write_cautions
 from phonsmith.conductivity import KappaResult, Modes, Series, without_result
 from phonsmith.conductivity_tables import conductivity_table
 from phonsmith.equations_of_state import EquationOfState
+from phonsmith.errors import PhonsmithError
 from phonsmith.figures.bands import BandsCaption, bands_of_benchmark, draw_bands
 from phonsmith.figures.cautions import cautions
 from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
@@ -51,7 +54,9 @@ from phonsmith.figures.style import (
 from phonsmith.figures.thermodynamics import draw_equations_of_state, draw_thermal_expansion
 from phonsmith.figures.transitions import draw_generations as draw_transition_generations
 from phonsmith.figures.transitions import draw_transition
+from phonsmith.files import write_json
 from phonsmith.fits.errors import PREDICTION_COLUMNS, errors_of
+from phonsmith.generations import GenerationVerdict
 from phonsmith.spectra import Spectrum
 from phonsmith.tables import rmse_table
 
@@ -998,6 +1003,12 @@ def campaign(**changes) -> Campaign:
 
 
 def tables(rmse=None, failures=2) -> Tables:
+    """Tables of the campaign above, with the warnings that they give rise to."""
+    bare = bare_tables(rmse, failures)
+    return replace(bare, warnings=cautions(campaign(), bare))
+
+
+def bare_tables(rmse=None, failures=2) -> Tables:
     return Tables(
         rmse=table(RMSE) if rmse is None else rmse,
         structures=pd.DataFrame(
@@ -1012,7 +1023,13 @@ def tables(rmse=None, failures=2) -> Tables:
             }
         ),
         labels=pd.DataFrame(
-            {"structure": ["mp-149"], "kind": ["rattled"], "labels": [8], "failures": [failures]}
+            {
+                "structure": ["mp-149"],
+                "kind": ["rattled"],
+                "labels": [8],
+                "failures": [failures],
+                "reason": ["SCF not converged"],
+            }
         ),
         fits=pd.DataFrame(
             {
@@ -1056,12 +1073,12 @@ def test_the_report_says_what_a_reader_needs(tmp_path, files):
         "<h1>si-demo</h1>",
         "Silicon &lt;tiny&gt; &amp; quick",
         "2 crystals; reference: stillinger-weber (computed labels)",
-        "In-sample: GAP and MACE learnt from the very displaced cells",
-        "No RMSE, MACE, cell relaxed with the fit – mp-165: space group changed",
-        "False imaginary modes",
-        "sw, cell relaxed with the fit: mp-149 (−1.25 THz)",
-        "2 labels failed (mp-149)",
-        "mp-165: space group changed from P6_3/mmc to Cmcm",
+        "GAP and MACE: In-sample: trained on the displaced cells",
+        "MACE: No RMSE, cell relaxed with the fit – mp-165: space group changed",
+        "sw: False imaginary modes",
+        "cell relaxed with the fit: mp-149 (−1.25 THz)",
+        "mp-149: 2 labels failed and are missing from the data. Most frequent reason: SCF not",
+        "mp-165: Relaxed with the reference method: space group changed from P6_3/mmc to Cmcm",
         "P6₃/mmc",
         "0.900†",
         "n_sparse: 123",
@@ -1148,6 +1165,83 @@ def test_database_errors_are_those_of_the_test_cells_of_the_database():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GAP", "MACE"]
 
 
+def verdict(stop: str, reasons: list[str], unjudged: str = "") -> GenerationVerdict:
+    settled = {"value": None, "noise": None, "unit": "K", "change": None, "change_unit": "%"}
+    properties = [{"name": "t", **settled, "reason": unjudged, "judged": False}] if unjudged else []
+    fit = {
+        **{"fit": "gap", "repeats": ["gap"], "structures": [], "mean_rmse_thz": 0.3},
+        **{"noise_thz": None, "force_rmse_ev_per_angstrom": None, "change_thz": None},
+        **{"significant": None, "reasons": reasons, "properties": properties},
+    }
+    return GenerationVerdict.model_validate(
+        {
+            **{"campaign": "a", "generation": 3, "stop": stop, "best": "gap", "fits": [fit]},
+            **{"labels": {}, "next_cells": {}},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("stop", "reasons", "unjudged", "said"),
+    [
+        (
+            "max_generations",
+            ["67 % of the structures meet the criteria"],
+            "",
+            "The loop missed its goal (generation 3, no generations are left): 67 % of the",
+        ),
+        ("goal_in_part", [], "one repeat", "The loop met its goal only in part"),
+        ("goal", [], "", None),
+    ],
+)
+def test_a_loop_that_misses_its_goal_is_the_first_thing_said(stop, reasons, unjudged, said):
+    found = cautions(campaign(), bare_tables(), verdict(stop, reasons, unjudged))
+    first = found[0]
+    if said is None:
+        assert first.stage != "generations"
+    else:
+        assert (first.stage, first.subject) == ("generations", "GAP")
+        assert said in first.message
+
+
+def test_warnings_survive_the_way_through_their_file(tmp_path):
+    path = tmp_path / "warnings.csv"
+    slab = Caution("structures", "mp-1", 'A slab: "vacuum, 12 Å"; phonons are of the bulk.')
+    miss = Caution("generations", "gap", "The loop missed its goal.")
+    fit = Caution("fits", "gap", "Only 46 of 1000 sparse points.")
+    write_cautions(path, [miss, fit, slab, fit])
+    assert read_cautions(path) == [miss, slab, fit]  # the loop first, then stage by stage
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(PhonsmithError, match="not a table of warnings"):
+        read_cautions(path)
+
+
+def test_results_hold_warnings_under_one_key(tmp_path):
+    contents = [{"cautions": ["Displaced by 0.01 Å."]}, {"reason": ""}, None, [1]]
+    paths = []
+    for number, content in enumerate(contents):
+        paths.append(tmp_path / f"{number}.json")
+        write_json(paths[-1], content)
+    files = {"phonons": [("gap", path) for path in paths]}
+    assert of_records(files) == [Caution("phonons", "gap", "Displaced by 0.01 Å.")]
+    write_json(paths[0], {"cautions": "no list"})
+    with pytest.raises(PhonsmithError, match=r"0\.json: cautions is not a list"):
+        of_records(files)
+
+
+def test_a_campaign_without_fits_has_a_report(tmp_path):
+    bare = bare_tables(failures=0)
+    given = Tables(rmse_table([]), bare.structures.assign(reason=""), bare.labels, bare.fits[:0])
+    none = FigureFiles(None, {}, None, None, None, {}, {})
+    alone = campaign(fits={}, thermodynamics={})
+    page = render_report("a", alone, given, none, tmp_path)
+    assert "mp-165" in page
+    assert 'id="warnings"' not in page
+    assert 'id="fits"' not in page
+    assert "Phonon RMSE" not in page
+    assert "; ." not in page
+
+
 def test_all_well_gives_no_cautions():
     rmse = table({("sw", "mp-149", "relaxed"): 0.1}, in_sample=())
     given = tables(rmse, failures=0)
@@ -1168,9 +1262,10 @@ def test_force_only_data_and_pseudo_observations_are_said_in_words(tmp_path, fil
         structures={"mp-149": {"recorded": "1.yaml"}, "mp-165": {"recorded": "1.yaml"}},
         datasets={"constraints": {"structures": "all"}},
     )
-    given = tables()
-    assert "forces only" not in render_report("a", settings, given, files, tmp_path)
+    given = bare_tables()
+    assert "forces only" not in " ".join(one.message for one in cautions(settings, given))
     given.fits["baseline_origin"] = ["forces_only", "forces_only", None]
+    given = replace(given, warnings=cautions(settings, given))
     page = render_report("a", settings, given, files, tmp_path)
     for wanted in (
         "CASTEP PW91 (recorded labels)",

@@ -1,110 +1,168 @@
-"""What a reader of the report has to know beside the numbers."""
+"""What a reader of a campaign has to know beside the numbers, from its tables and settings."""
 
 from collections.abc import Iterable
 
 import pandas as pd
 
 from phonsmith.campaign import Campaign
+from phonsmith.cautions import Caution
 from phonsmith.figures.report_tables import Tables, counted, false_imaginary, label_of, rows_of
 from phonsmith.figures.style import CELLS
+from phonsmith.generations import STOP_IN_WORDS, GenerationVerdict
 
 
-def cautions(campaign: Campaign, tables: Tables) -> list[str]:
-    """What a reader has to know beside the numbers, one sentence or two each."""
+def cautions(
+    campaign: Campaign, tables: Tables, verdict: GenerationVerdict | None = None
+) -> list[Caution]:
+    """The warnings that tables and settings give rise to.
+
+    ``verdict`` is that of the generation with which the loop ends.
+    """
     return [
-        *_about_samples(campaign, tables.rmse),
-        *_about_data(campaign, tables.fits),
-        *_about_failures(tables.labels),
+        *_about_loop(campaign, verdict),
         *_about_crystals(tables.structures),
+        *_about_failures(tables.labels),
+        *_about_data(campaign, tables.fits),
+        *_about_samples(campaign, tables.rmse),
         *_about_missing(campaign, tables.rmse),
         *_about_imaginary(campaign, tables.rmse),
     ]
 
 
-def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> list[str]:
+def _about_loop(campaign: Campaign, verdict: GenerationVerdict | None) -> list[Caution]:
+    if verdict is None or verdict.stop in (None, "goal"):
+        return []
+    best = next(fit for fit in verdict.fits if fit.fit == verdict.best)
+    short = "; ".join([*best.reasons, *best.not_judged])
+    missed = "missed its goal" if best.reasons else "met its goal only in part"
+    return [
+        Caution(
+            "generations",
+            label_of(campaign, verdict.best),
+            f"The loop {missed} (generation {verdict.generation}, "
+            f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}.",
+        )
+    ]
+
+
+def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
     learnt = [fit for fit in campaign.fits if rmse.loc[rmse["fit"] == fit, "in_sample"].any()]
     if not learnt:
         return []
     names = _listed(label_of(campaign, fit) for fit in learnt)
-    them = "it has" if len(learnt) == 1 else "they have"
     return [
-        f"In-sample: {names} learnt from the very displaced cells that give the reference "
-        f"phonons. The RMSE says how well {them} learnt them, not how well "
-        f"{'it predicts' if len(learnt) == 1 else 'they predict'} phonons of other crystals."
+        Caution(
+            "benchmarks",
+            names,
+            "In-sample: trained on the displaced cells that give the reference phonons. The RMSE "
+            "shows how well these cells were learnt, not how well phonons of other crystals are "
+            "predicted.",
+        )
     ]
 
 
-def _about_data(campaign: Campaign, fits: pd.DataFrame) -> list[str]:
-    lines = []
+def _about_data(campaign: Campaign, fits: pd.DataFrame) -> list[Caution]:
+    found = []
     if "baseline_origin" in fits and (fits["baseline_origin"] == "forces_only").any():
-        lines.append(
-            "The labels hold forces only. Energies of potentials fitted to them mean nothing, and "
-            "no result on this page uses them."
+        found.append(
+            Caution(
+                "datasets",
+                "",
+                "The labels hold forces only. Energies of potentials fitted to them are "
+                "meaningless, and no result of this campaign uses them.",
+            )
         )
     constraints = campaign.datasets.constraints
     if constraints is not None:
         which = (
             "all crystals" if constraints.structures == "all" else _listed(constraints.structures)
         )
-        lines.append(
-            f"Pseudo-observations: on the undisplaced cells of {which}, forces (σ "
-            f"{constraints.force_sigma_ev_per_angstrom:g} eV/Å) and stress (virial σ "
-            f"{constraints.virial_sigma_ev_per_atom:g} eV/atom) were stated to be zero, because "
-            "the reference method had relaxed them."
+        found.append(
+            Caution(
+                "datasets",
+                "",
+                f"Pseudo-observations: on the undisplaced cells of {which}, forces (σ "
+                f"{constraints.force_sigma_ev_per_angstrom:g} eV/Å) and stress (virial σ "
+                f"{constraints.virial_sigma_ev_per_atom:g} eV/atom) were stated to be zero, "
+                "because the reference method had relaxed them.",
+            )
         )
     if campaign.datasets.allow_mixed_levels_of_theory:
-        lines.append("Data of different levels of theory were mixed in one fit, as asked for.")
-    return lines
+        found.append(
+            Caution(
+                "datasets",
+                "",
+                "Data of different levels of theory were mixed in one fit "
+                "(datasets.allow_mixed_levels_of_theory).",
+            )
+        )
+    return found
 
 
-def _about_failures(labels: pd.DataFrame) -> list[str]:
+def _about_failures(labels: pd.DataFrame) -> list[Caution]:
     if "failures" not in labels:
         return []
-    failed = labels[labels["failures"] > 0]
-    if failed.empty:
-        return []
-    where = _listed(failed["structure"].astype(str).unique())
-    number = int(failed["failures"].sum())
-    return [
-        f"{counted(number, 'label')} failed ({where}) and {'is' if number == 1 else 'are'} missing "
-        "from the data; the reasons stand in labels/ beside this page."
-    ]
+    found = []
+    for structure, part in labels[labels["failures"] > 0].groupby("structure", sort=False):
+        number = int(part["failures"].sum())
+        reasons = [str(row["reason"]) for row in rows_of(part) if isinstance(row["reason"], str)]
+        why = next((f" Most frequent reason: {reason}." for reason in reasons if reason), "")
+        found.append(
+            Caution(
+                "labels",
+                str(structure),
+                f"{counted(number, 'label')} failed and {'is' if number == 1 else 'are'} missing "
+                f"from the data.{why} `snakemake failures` lists them all.",
+            )
+        )
+    return found
 
 
-def _about_crystals(structures: pd.DataFrame) -> list[str]:
+def _about_crystals(structures: pd.DataFrame) -> list[Caution]:
     if "reason" not in structures:
         return []
     changed = structures[structures["reason"].fillna("").astype(str) != ""]
     return [
-        f"Relaxed with the reference method, {row['structure']}: {row['reason']}."
+        Caution(
+            "structures",
+            str(row["structure"]),
+            f"Relaxed with the reference method: {row['reason']}."
+            + (" The campaign leaves it out." if row.get("left_out", False) else ""),
+        )
         for row in rows_of(changed)
     ]
 
 
-def _about_missing(campaign: Campaign, rmse: pd.DataFrame) -> list[str]:
-    """One line for each fit and cell that lacks an RMSE somewhere."""
-    lines = []
+def _about_missing(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
+    """One for each fit and cell that lacks an RMSE somewhere."""
+    found = []
     missing = rmse[rmse["rmse_thz"].isna()]
     for fit in campaign.fits:
         for cell in campaign.phonons.cells:
             part = missing[(missing["fit"] == fit) & (missing["cell"] == cell)]
             if len(part):
                 each = "; ".join(f"{row['structure']}: {row['reason']}" for row in rows_of(part))
-                lines.append(
-                    f"No RMSE, {label_of(campaign, fit)}, {CELLS[cell]} – {each}. The mean is over "
-                    "the other structures."
+                found.append(
+                    Caution(
+                        "benchmarks",
+                        label_of(campaign, fit),
+                        f"No RMSE, {CELLS[cell]} – {each}. The mean is over the other structures.",
+                    )
                 )
-    return lines
+    return found
 
 
-def _about_imaginary(campaign: Campaign, rmse: pd.DataFrame) -> list[str]:
+def _about_imaginary(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
     tolerance = f"{campaign.benchmarks.imaginary_tolerance_thz:g} THz"
-    lines = []
+    found = []
     of_reference = rmse[rmse["imaginary_reference"].fillna(0) > 0]
     if len(of_reference):
-        lines.append(
-            f"The reference itself has imaginary modes (below −{tolerance}): "
-            f"{_listed(of_reference['structure'].astype(str).unique())}."
+        found.append(
+            Caution(
+                "phonons",
+                _listed(of_reference["structure"].astype(str).unique()),
+                f"The reference itself has imaginary modes (below −{tolerance}).",
+            )
         )
     for fit in campaign.fits:
         for cell in campaign.phonons.cells:
@@ -114,11 +172,15 @@ def _about_imaginary(campaign: Campaign, rmse: pd.DataFrame) -> list[str]:
                     f"{row['structure']} (−{-row['minimum_frequency_fit_thz']:.2f} THz)"
                     for row in rows_of(part)
                 )
-                lines.append(
-                    f"False imaginary modes (below −{tolerance}, where the reference has none), "
-                    f"{label_of(campaign, fit)}, {CELLS[cell]}: {each}."
+                found.append(
+                    Caution(
+                        "benchmarks",
+                        label_of(campaign, fit),
+                        f"False imaginary modes (below −{tolerance}, where the reference has "
+                        f"none), {CELLS[cell]}: {each}.",
+                    )
                 )
-    return lines
+    return found
 
 
 def _listed(words: Iterable[str]) -> str:

@@ -20,7 +20,6 @@ import yaml
 
 from phonsmith.campaign import Campaign
 from phonsmith.figures import citations
-from phonsmith.figures.cautions import cautions
 from phonsmith.figures.report_tables import (
     Tables,
     counted,
@@ -55,7 +54,7 @@ class FigureFiles:
     Attributes
     ----------
     by_structure
-        RMSE against structure, SVG.
+        RMSE against structure, SVG; None without fits.
     sweeps
         RMSE against a setting, SVG, by the name of the sweep.
     phonon_vs_force
@@ -72,7 +71,7 @@ class FigureFiles:
         Figures of the applications, SVG, with captions.
     """
 
-    by_structure: Path
+    by_structure: Path | None
     sweeps: Mapping[str, Path]
     phonon_vs_force: Path | None
     database_errors: Path | None
@@ -115,8 +114,12 @@ def render_report(
         level_of_theory=campaign.level_of_theory,
         means=means_table(campaign, tables.rmse),
         rmse_in_words=RMSE_IN_WORDS,
-        attention=cautions(campaign, tables),
-        pivots=[pivot_table(campaign, tables.rmse, cell) for cell in campaign.phonons.cells],
+        warnings=[one.in_words() for one in tables.warnings],
+        pivots=[
+            pivot_table(campaign, tables.rmse, cell)
+            for cell in campaign.phonons.cells
+            if campaign.fits
+        ],
         marks=marks_in_words(tables.rmse),
         structures=structures_table(campaign, tables.structures),
         labels=plain_table(tables.labels, "Labels and failures") if len(tables.labels) else None,
@@ -163,9 +166,14 @@ def _summary(campaign: Campaign) -> str:
         )
         if number
     )
-    return (
+    reference = (
         f"{counted(len(campaign.benchmarked), 'crystal')}; reference: {campaign.level_of_theory} "
-        f"({made} labels); {fits}. Phonons of every potential are compared with those of the "
+        f"({made} labels)"
+    )
+    if not campaign.fits:
+        return f"{reference}; no potentials."
+    return (
+        f"{reference}; {fits}. Phonons of every potential are compared with those of the "
         "reference, at the same q points and with the same supercells."
     )
 
@@ -197,12 +205,13 @@ def _shorten(settings: Any) -> None:
 
 
 def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, str]]:
-    found = [
-        _embedded(
-            figures.by_structure,
-            "Phonon RMSE of every crystal; the lines are the means.",
+    found = []
+    if figures.by_structure is not None:
+        found.append(
+            _embedded(
+                figures.by_structure, "Phonon RMSE of every crystal; the lines are the means."
+            )
         )
-    ]
     for name, path in figures.sweeps.items():
         words = campaign.sweeps[name].label
         found.append(_embedded(path, f"Phonon RMSE against {words} ({name})."))

@@ -9,11 +9,13 @@ from typing import Any, Self
 import pandas as pd
 
 from phonsmith.campaign import Campaign
+from phonsmith.cautions import Caution, read_cautions
 from phonsmith.figures.rmse import Mean, mean_rmse
 from phonsmith.figures.style import CELLS
+from phonsmith.fits import fits_table as training_table
 from phonsmith.generations import STOP_IN_WORDS, change_in_words
 from phonsmith.settings import CellChoice
-from phonsmith.tables import read_rmse_table
+from phonsmith.tables import read_rmse_table, rmse_table
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Tables:
         See :func:`phonsmith.generations.generations_table`.
     applications
         Tables of the applications, as they are, with captions.
+    warnings
+        What to know beside the numbers, see :mod:`phonsmith.cautions`.
     """
 
     rmse: pd.DataFrame
@@ -49,27 +53,30 @@ class Tables:
     mechanics: pd.DataFrame | None = None
     generations: pd.DataFrame | None = None
     applications: Sequence[tuple[pd.DataFrame, str]] = ()
+    warnings: Sequence[Caution] = ()
 
     @classmethod
     def read(
         cls,
         *,
-        rmse: str | Path,
         structures: str | Path,
         labels: str | Path,
-        fits: str | Path,
+        rmse: str | Path | None = None,
+        fits: str | Path | None = None,
+        warnings: str | Path | None = None,
         errors: str | Path | None = None,
         mechanics: str | Path | None = None,
         generations: str | Path | None = None,
         applications: Sequence[tuple[str | Path, str]] = (),
     ) -> Self:
-        """Read the CSV files of the tables."""
+        """Read the CSV files; a campaign without fits has no ``rmse`` and no ``fits``."""
         names = {"structure": str, "fit": str}
         return cls(
-            rmse=read_rmse_table(rmse),
+            rmse=rmse_table([]) if rmse is None else read_rmse_table(rmse),
             structures=pd.read_csv(structures, dtype=names),
             labels=pd.read_csv(labels, dtype=names),
-            fits=pd.read_csv(fits, dtype=names),
+            fits=training_table({}) if fits is None else pd.read_csv(fits, dtype=names),
+            warnings=() if warnings is None else read_cautions(warnings),
             errors=None if errors is None else pd.read_csv(errors, dtype=names),
             generations=None if generations is None else pd.read_csv(generations, dtype=names),
             mechanics=None if mechanics is None else pd.read_csv(mechanics, dtype=names),
@@ -145,8 +152,13 @@ def _number(value: Any, digits: int = 3) -> str:
     return _DASH if pd.isna(value) else f"{value:.{digits}f}"
 
 
-def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table:
-    """The headline: for each fit and cell mean, worst structure, false imaginary modes."""
+def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
+    """The headline: for each fit and cell mean, worst structure, false imaginary modes.
+
+    None without fits.
+    """
+    if not campaign.fits:
+        return None
     rows = []
     for fit in campaign.fits:
         for cell in campaign.phonons.cells:
@@ -217,7 +229,7 @@ def marks_in_words(rmse: pd.DataFrame) -> str:
     if false_imaginary(rmse).any():
         words.append("† imaginary modes where the reference has none.")
     if rmse["rmse_thz"].isna().any():
-        words.append("– no RMSE; the reason stands under “Read this with the numbers”.")
+        words.append("– no RMSE; the reason is listed under “Warnings”.")
     return " ".join(words)
 
 
@@ -270,8 +282,10 @@ _FIT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 
 
-def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table:
-    """Cost of each fit, and the numbers it learnt from."""
+def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table | None:
+    """Cost of each fit, and the numbers it learnt from; None without fits."""
+    if not campaign.fits:
+        return None
     columns = [name for name in _FIT_COLUMNS if name in table]
     found = {str(row["fit"]): row for row in rows_of(table)}
     rows = []

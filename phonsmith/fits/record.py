@@ -40,6 +40,8 @@ class TrainingRecord(BaseModel):
     versions: dict[str, str]
     details: dict[str, Any] = {}
     """What else is worth knowing: device, restart, validation cells."""
+    cautions: list[str] = []
+    """Warnings for the reader, see :mod:`phonsmith.cautions`."""
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""

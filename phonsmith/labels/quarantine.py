@@ -47,7 +47,7 @@ def require_labels(labelled: int, failures: Sequence[Record], fraction: float, w
     if one_of_several or labelled >= fraction * asked:
         return
     where = Counter(str(one["structure"]) for one in failures)
-    reasons = Counter(_short(one["reason"]) for one in failures)
+    reasons = Counter(short_reason(one["reason"]) for one in failures)
     raise PhonsmithError(
         f"{what}: {labelled} of {asked} cells are labelled, {100 * labelled / asked:.3g} % where "
         f"labels.min_label_fraction asks for {100 * fraction:g} %; "
@@ -56,7 +56,7 @@ def require_labels(labelled: int, failures: Sequence[Record], fraction: float, w
     )
 
 
-def _short(reason: str) -> str:
+def short_reason(reason: str) -> str:
     """A reason without what differs from cell to cell: the place of the files that stay."""
     return " ".join(str(reason).split(" (see ")[0].split())[:160]
 

@@ -1,0 +1,28 @@
+"""The warnings of all stages in one table."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.campaign import Campaign
+    from phonsmith.cautions import of_records, write_cautions
+    from phonsmith.figures.cautions import cautions
+    from phonsmith.figures.report_tables import Tables
+    from phonsmith.generations import GenerationVerdict
+
+    inputs = snakemake.input
+    tables = Tables.read(
+        rmse=inputs.rmse or None,
+        structures=inputs.structures,
+        labels=inputs.labels,
+        fits=inputs.fits or None,
+    )
+    verdict = GenerationVerdict.load(inputs.verdict) if inputs.verdict else None
+    paths = iter(inputs.records)
+    records = {
+        stage: [(subject, next(paths)) for subject in subjects]
+        for stage, subjects in snakemake.params.subjects.items()
+    }
+    campaign = Campaign.model_validate(snakemake.params.campaign)
+    write_cautions(
+        snakemake.output[0], [*cautions(campaign, tables, verdict), *of_records(records)]
+    )
