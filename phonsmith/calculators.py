@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 from ase import Atoms
@@ -26,9 +25,8 @@ from pydantic import ValidationError
 
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import write_json
-from phonsmith.pickles import check_torch_file, require_known
+from phonsmith.potential_files import arguments_with_paths, check_arguments, check_model
 from phonsmith.settings import Model, PotentialSource
-from phonsmith.sources import sha256_of
 from phonsmith.workers import each
 
 # MPtrj, the training set of CHGNet, has all elements up to Pu but these five
@@ -102,42 +100,6 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def check_model(source: PotentialSource) -> None:
-    """Raise PhonsmithError where the model file is missing or damaged, or nobody answers for it.
-
-    See :func:`phonsmith.pickles.require_known`. Nothing is loaded.
-    """
-    if source.model is None:
-        return
-    path = Path(source.model)
-    if not path.is_file():
-        raise PhonsmithError(f"{path}: no such model file (`model` of '{source.calculator}')")
-    if source.pickled:
-        require_known(path, source.sha256, source.trust)
-    elif source.sha256 is not None and (found := sha256_of(path)) != source.sha256:
-        raise PhonsmithError(
-            f"{path}: checksum differs: SHA-256 is {found} but the campaign states "
-            f"{source.sha256}; replace the file or correct `sha256`"
-        )
-    if source.calculator == "gap":
-        _check_gap(path)
-    if source.calculator == "mace":
-        check_torch_file(path)
-
-
-def check_arguments(source: PotentialSource) -> None:
-    """Raise PhonsmithError where nobody answers for a file that the arguments name.
-
-    Or where ``stillinger-weber`` gets one that it does not know. A file that a calculator loads may
-    hold code like a model does; ``sha256`` answers for one where there is no `model`.
-    """
-    if source.calculator == "stillinger-weber" and source.arguments:
-        _stillinger_weber_parameters(source)
-    if source.calculator != "gap":
-        for file in source.files_in_arguments:
-            require_known(Path(file), None if source.model else source.sha256, source.trust)
-
-
 def _of_model(source: PotentialSource) -> str:
     return f" ({source.model})" if source.model else ""
 
@@ -147,12 +109,6 @@ def _stillinger_weber_parameters(source: PotentialSource) -> dict[str, Any]:
         Stillinger_Weber_PRB_31_5262_Si as SILICON,
     )
 
-    unknown = source.arguments.keys() - SILICON.keys()
-    if unknown:
-        raise PhonsmithError(
-            f"calculator 'stillinger-weber': unknown argument {', '.join(sorted(unknown))}; "
-            f"known are {', '.join(sorted(SILICON))}"
-        )
     return {**SILICON, **source.arguments}
 
 
@@ -177,26 +133,6 @@ def _gap(source: PotentialSource) -> BaseCalculator:
     return QuippyPotential(**arguments)
 
 
-def _check_gap(path: Path) -> None:
-    """Whether a GAP is whole, with the files that belong to it.
-
-    QUIP stops the whole process, without an exception, for a file that it cannot read.
-    """
-    if "<GAP_params" not in _beginning(path, 4096):
-        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give gap_fit's xml")
-    try:
-        for _, element in ElementTree.iterparse(path):
-            beside = element.get("sparseX_filename")
-            if beside and not path.with_name(beside).is_file():
-                raise PhonsmithError(
-                    f"{path.with_name(beside)}: no such file, which belongs to {path.name}; copy "
-                    "all files of the GAP"
-                )
-            element.clear()
-    except ElementTree.ParseError as error:
-        raise PhonsmithError(f"{path}: cut off or damaged ({error}); get the file again") from None
-
-
 def _mace(source: PotentialSource) -> BaseCalculator:
     import torch
     from mace.calculators import MACECalculator
@@ -204,10 +140,21 @@ def _mace(source: PotentialSource) -> BaseCalculator:
     arguments = {"device": "auto", "default_dtype": "float64", **source.arguments}
     if arguments["device"] == "auto":
         arguments["device"] = "cuda" if torch.cuda.is_available() else "cpu"
-    return _with_dtype(
-        str(arguments["default_dtype"]),
-        lambda: MACECalculator(model_paths=source.model, **arguments),
-    )
+    dtype = str(arguments["default_dtype"])
+    # a list, since MACE expands * ? [ ] in a text
+    calculator = _with_dtype(dtype, lambda: MACECalculator(model_paths=[source.model], **arguments))
+    if arguments.get("head") is not None:
+        check_head(calculator, arguments["head"])
+    return calculator
+
+
+def check_head(calculator: Any, head: str) -> None:
+    """Raise PhonsmithError where a MACE has no such head: it would silently take its last one."""
+    if head not in calculator.available_heads:
+        raise PhonsmithError(
+            f"calculator 'mace': the model has no head '{head}'; it has "
+            f"{', '.join(calculator.available_heads)}"
+        )
 
 
 def _with_dtype(dtype: str, build: Callable[[], BaseCalculator]) -> BaseCalculator:
@@ -250,9 +197,9 @@ def _imported(source: PotentialSource) -> BaseCalculator:
             f"calculator '{source.calculator}' is no class of an ASE calculator; if it is a "
             "function that makes one, say `trust: true` beside it"
         )
-    arguments = dict(source.arguments)
+    arguments = arguments_with_paths(source)
     if source.model is not None:
-        arguments.setdefault("model", source.model)
+        arguments["model"] = str(Path(source.model).absolute())
     made = calculator(**arguments)
     if not isinstance(made, BaseCalculator):
         raise PhonsmithError(f"calculator '{source.calculator}' makes no ASE calculator")
@@ -265,11 +212,6 @@ _BUILDERS: dict[str, Callable[[PotentialSource], BaseCalculator]] = {
     "gap": _gap,
     "mace": _mace,
 }
-
-
-def _beginning(path: Path, size: int) -> str:
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        return stream.read(size)
 
 
 def _gap_elements(path: Path) -> frozenset[str] | None:

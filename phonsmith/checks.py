@@ -206,7 +206,7 @@ def _check_espresso(reference: EspressoReference, elements: dict[str, set[str]])
 
 
 def _check_model(potential: PotentialSource, where: str, made: Made) -> None:
-    from phonsmith.calculators import check_arguments, check_model
+    from phonsmith.potential_files import check_arguments, check_model
 
     try:
         check_arguments(potential)

@@ -1,7 +1,7 @@
 """Recipes of fits: one typed model for each kind, with units in the names."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -39,6 +39,13 @@ class FitBase(Model):
         min_length=1,
         description="Kinds of cells this fit learns from.",
     )
+
+    NOT_RESULT: ClassVar[dict[str, Any]] = {"label": True, "resources": True}
+    """Keys that the potential does not depend on, as pydantic's ``exclude``."""
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that the potential depends on, as plain JSON."""
+        return self.model_dump(mode="json", exclude=self.NOT_RESULT)
 
 
 class TrainedFit(FitBase):
@@ -364,6 +371,12 @@ OF_FOUNDATION = {
 class MaceFit(TrainedFit):
     """MACE, trained from scratch or fine-tuned from a foundation model."""
 
+    NOT_RESULT: ClassVar[dict[str, Any]] = {
+        **FitBase.NOT_RESULT,
+        "device": True,
+        "foundation": {"trust": True},
+    }
+
     kind: Literal["mace"] = Field(description="Which kind of fit this is.")
     foundation: Annotated[
         Foundation | None,
@@ -450,8 +463,14 @@ class MaceFit(TrainedFit):
 class ExistingFit(FitBase):
     """A potential that exists already: benchmarked like a fit, without labels or training."""
 
+    NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "potential": True}
+
     kind: Literal["existing"] = Field(description="Which kind of fit this is.")
     potential: PotentialSource
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that the potential depends on, as plain JSON."""
+        return {**super().identity(), "potential": self.potential.physics()}
 
 
 Fit = Annotated[GapFit | MaceFit | ExistingFit, Field(discriminator="kind")]

@@ -50,7 +50,7 @@ class ReferenceBase(Model):
 class CalculatorReference(ReferenceBase):
     """Labels from any ASE calculator."""
 
-    NOT_PHYSICS: ClassVar[dict[str, Any]] = {"isolated_atoms": True, "potential": {"trust": True}}
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {"isolated_atoms": True, "potential": True}
 
     method: Literal["calculator"] = Field(description="Which reference method this is.")
     potential: PotentialSource = Field(description="The calculator.")
@@ -59,6 +59,10 @@ class CalculatorReference(ReferenceBase):
         description="Compute isolated atoms for the energy zero of the fits; false (for a "
         "potential without meaningful isolated atoms) uses a least-squares fit of the labels.",
     )
+
+    def physics(self) -> dict[str, Any]:
+        """The settings that labels depend on, as plain JSON."""
+        return {**super().physics(), "potential": self.potential.physics()}
 
     @property
     def level_of_theory(self) -> str:

@@ -26,6 +26,8 @@ from phonsmith.crystals import fetched_path
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_as
 from phonsmith.jobs import MAKE_ROOM
+from phonsmith.own_code import code_of
+from phonsmith.potential_files import files_of
 from phonsmith.recipes import takes_gpu
 from phonsmith.site import load_config, load_site
 from phonsmith.stages import VERSIONS

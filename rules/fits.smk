@@ -17,7 +17,8 @@ rule find_foundation:
     conda:
         ENVIRONMENT
     params:
-        foundation=setting("fits/{fit}/foundation"),
+        foundation=untracked(setting("fits/{fit}/foundation")),
+        identity=setting("fits/{fit}/foundation", exclude={"trust"}),
         version=VERSIONS["fits"],
     message:
         "{wildcards.campaign}: finding the foundation model of {wildcards.fit}"
@@ -49,7 +50,8 @@ rule fit:
         mem_mb=memory_mb(lambda wildcards: fit_of(wildcards).resources.memory_mb),
         runtime=minutes(lambda wildcards: fit_of(wildcards).resources.runtime_minutes),
     params:
-        fit=recipe,
+        fit=untracked(setting("fits/{fit}")),
+        recipe=recipe,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         work="results/{campaign}/fits/{fit}/gen{generation}/work",
         version=VERSIONS["fits"],

@@ -41,7 +41,15 @@ def is_relaxed(wildcards):
 
 def reference_physics(wildcards):
     """The settings of the reference method that labels depend on, of the crystal if there is one."""
-    return reference_of(wildcards).physics_of(getattr(wildcards, "structure", None))
+    reference = reference_of(wildcards)
+    physics = reference.physics_of(getattr(wildcards, "structure", None))
+    return with_code(physics, getattr(reference, "potential", None))
+
+
+def with_code(settings, potential):
+    """Settings for params, with the source of a calculator of the user's own, if there is one."""
+    code = code_of(potential.calculator) if potential else {}
+    return {**settings, "code": code} if code else settings
 
 
 def isolated_atom_box(wildcards):
@@ -104,7 +112,7 @@ def file_of(path):
 def model_of(potential):
     """The model file of a potential, if it has one, and files that its arguments name."""
     model = [potential.model] if potential.model else []
-    return [file_of(file) for file in (*model, *potential.files_in_arguments)]
+    return [file_of(file) for file in (*model, *files_of(potential))]
 
 
 def reference_model(wildcards):
@@ -435,8 +443,9 @@ def isolated_atoms(wildcards):
 
 
 def recipe(wildcards):
-    """What a fit depends on: its settings without names and resources."""
-    return fit_of(wildcards).model_dump(mode="json", exclude={"label", "resources"})
+    """What a fit depends on: its settings without names, resources and device."""
+    fit = fit_of(wildcards)
+    return with_code(fit.identity(), getattr(fit, "potential", None))
 
 
 def training_data(wildcards):

@@ -366,7 +366,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
         ["reference.potential.arguments", "trap.model: not loaded", "trust"],
     ),
     (
-        (existing(calculator="a.b:C", arguments={"deep": [{"x": "trap.model"}]}, sha256=SHA),),
+        (existing(calculator="a.b:C", arguments={"deep": [["trap.model"]]}, sha256=SHA),),
         ["fits.own.potential.arguments", "trap.model: not loaded", "checksum differs"],
     ),
     # what a job would only find later
@@ -685,8 +685,9 @@ def test_broken_recorded_data_leave_nothing_behind(here: Path, repository: Path)
         ({"calculator": "mace", "model": "trap.model"}, ["trap.model: not loaded", "sha256: "]),
         (
             {"calculator": "os:system", "arguments": {"command": "touch sprung"}},
-            ["os:system", "no class", "trust: true"],
+            ["touch sprung: not loaded", "os:system", "trust: true"],
         ),
+        ({"calculator": "os:getcwd"}, ["os:getcwd", "no class", "trust: true"]),
         ({"calculator": "os:getcwd", "trust": True}, ["os:getcwd", "makes no ASE calculator"]),
         (
             {

@@ -324,7 +324,8 @@ def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
 
     Returns whether there is one to go on from.
     """
-    digest = hashlib.sha256(shlex.join(arguments).encode())
+    what = [one for one in arguments if not one.startswith("--device=")]  # any can go on
+    digest = hashlib.sha256(shlex.join(what).encode())
     for file in (TRAIN_FILE, VALID_FILE, FOUNDATION_FILE, *REPLAY_FILES):
         if (work / file).exists():
             digest.update((work / file).read_bytes())

@@ -23,6 +23,8 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.runs import end_of_traceback
+from phonsmith.own_code import code_of
+from phonsmith.potential_files import files_of
 from phonsmith.references import CalculatorReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.settings import Relaxation
@@ -67,9 +69,9 @@ class CalculatorMethod:
         return settings_name(self._fingerprint)
 
     def fingerprint(self, elements: Iterable[str] = ()) -> str:
-        """Calculator, arguments, checksums of its files, and versions, as canonical JSON.
+        """Calculator, arguments, checksums of its files and source, and versions, as JSON.
 
-        The same for all elements.
+        It is the same for all elements and devices.
         """
         return self._fingerprint
 
@@ -79,13 +81,15 @@ class CalculatorMethod:
         content = {
             "method": "calculator",
             "calculator": source.calculator,
-            "arguments": source.arguments,
+            "arguments": source.arguments_of_results,
             "model": sha256_of(source.model) if source.model else None,
             "package": _package_version(source.calculator),
             "version": VERSIONS["labels"],
         }
-        if files := source.files_in_arguments:
+        if files := files_of(source):
             content["files"] = {file: sha256_of(file) for file in files}
+        if code := code_of(source.calculator):
+            content["code"] = code
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def label(self, cell: Atoms) -> Atoms:

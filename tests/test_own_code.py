@@ -1,0 +1,95 @@
+"""A label depends on the source of a calculator of the user's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from phonsmith.labels import reference_method
+from phonsmith.own_code import code_of
+from phonsmith.references import CalculatorReference
+from phonsmith.settings import PotentialSource
+
+FILES = {
+    "own/__init__.py": "",
+    "own/calculator.py": (
+        "import numpy\nfrom ase.calculators.emt import EMT\nfrom . import numbers_of\n"
+        "from .deep.er import f\n\nclass Own(EMT):\n    pass\n"
+    ),
+    "own/numbers_of.py": "def late():\n    import beside\n",
+    "own/deep/__init__.py": "",
+    "own/deep/er.py": "f = 1\n",
+    "own/unused.py": "",
+    "beside.py": "import own.calculator  # a circle\n",
+}
+USED = {"own", "own.calculator", "own.numbers_of", "own.deep", "own.deep.er", "beside"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def fingerprint(**settings: object) -> str:
+    source = PotentialSource(calculator="own.calculator:Own", **settings)
+    reference = CalculatorReference(method="calculator", potential=source)
+    return reference_method(reference).fingerprint(["Cu"])
+
+
+def test_all_modules_of_ones_own_that_are_imported_count(project: Path) -> None:
+    assert set(code_of("own.calculator:Own")) == USED
+    assert "own" not in sys.modules  # nothing is imported
+    for name in FILES:
+        before = fingerprint()
+        (project / name).write_text(FILES[name] + "\n# changed\n")
+        changed = fingerprint() != before
+        assert changed == (name != "own/unused.py"), name
+        (project / name).write_text(FILES[name])
+
+
+def test_the_same_code_elsewhere_is_the_same(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fingerprint()
+    (tmp_path / "moved").mkdir()
+    for name in ("own", "beside.py"):
+        (project / name).rename(tmp_path / "moved" / name)
+    monkeypatch.syspath_prepend(tmp_path / "moved")
+    assert fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    "calculator",
+    ["ase.calculators.emt:EMT", "stillinger-weber", "no.such:Thing", "json:JSONDecoder"],
+)
+def test_installed_packages_count_by_their_version(calculator: str) -> None:
+    assert code_of(calculator) == {}
+
+
+def test_a_broken_module_is_no_traceback(project: Path) -> None:
+    (project / "own/calculator.py").write_text("def (")
+    assert set(code_of("own.calculator:Own")) == {"own", "own.calculator"}
+
+
+def test_where_to_compute_is_not_what_is_computed(project: Path) -> None:
+    plain = fingerprint()
+    for arguments in ({"device": "cpu"}, {"device": "cuda:1"}, {"use_device": "mps"}):
+        assert fingerprint(arguments=arguments) == plain
+    other = [{"default_dtype": "float32"}, {"device": 3}, {"head": 1}]
+    assert len({plain, *(fingerprint(arguments=one) for one in other)}) == 4
+
+
+def test_planning_stays_light(repository: Path) -> None:
+    """Snakemake asks for the source: no numerical library is loaded for it."""
+    command = (
+        "import phonsmith.own_code, phonsmith.potential_files, sys; print('numpy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
