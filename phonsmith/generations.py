@@ -10,6 +10,7 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.properties import Property, PropertyVerdict, judge_property
 from phonsmith.records import Record, StoredRecord
 from phonsmith.relaxation import LEFT_OUT
+from phonsmith.repeats import Sample, difference_in_words
 from phonsmith.settings import Goal, Loop
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ Stop = Literal["goal", "goal_in_part", "max_generations"]
 class StructureVerdict(Record):
     """One structure of one recipe; numbers are means over its repeats.
 
-    ``noise_thz`` is the standard deviation of the RMSE over the repeats, None for a single fit.
+    ``noise_thz`` is the training noise of the RMSE, its standard deviation over the repeats; None
+    for a single fit.
     ``reason`` says what is not good enough, and is empty where all is.
     """
 
@@ -43,8 +45,9 @@ class StructureVerdict(Record):
 class FitVerdict(Record):
     """One recipe with its repeats, against the goal.
 
-    ``change_thz`` is the change of the mean RMSE since the last generation, ``significant`` whether
-    it is larger than the noise of both; None where one cannot tell.
+    ``change_thz`` is the change of the mean RMSE since the last generation, ``significant`` the
+    answer of :meth:`phonsmith.repeats.Sample.differs_from`: None, not assessed, below three repeats
+    in either. ``repeats_before`` counts those of the last generation.
     """
 
     fit: str
@@ -55,8 +58,16 @@ class FitVerdict(Record):
     force_rmse_ev_per_angstrom: float | None
     change_thz: float | None
     significant: bool | None
+    repeats_before: int | None
     reasons: list[str]
     properties: tuple[PropertyVerdict, ...] = ()
+
+    @property
+    def mean_rmse(self) -> Sample | None:
+        """The mean RMSE (THz) as a sample over the repeats; None where a repeat has none."""
+        if self.mean_rmse_thz is None:
+            return None
+        return Sample(self.mean_rmse_thz, self.noise_thz, len(self.repeats))
 
     @property
     def meets(self) -> bool:
@@ -99,7 +110,8 @@ class GenerationVerdict(StoredRecord):
         for one in self.fits:
             mean = "no mean RMSE" if one.mean_rmse_thz is None else f"mean {one.mean_rmse_thz:.3f}"
             noise = "" if one.noise_thz is None else f" ± {one.noise_thz:.3f}"
-            change = change_in_words(one.change_thz, one.significant, " THz")
+            counts = [len(one.repeats), one.repeats_before or 0]
+            change = change_in_words(one.change_thz, one.significant, counts, " THz")
             change = f", since the last generation {change}" if change else ""
             verdict = "; ".join([*one.reasons, *one.not_judged]) or "meets the goal"
             lines.append(f"  {one.fit}: {mean}{noise} THz{change}; {verdict}")
@@ -111,15 +123,19 @@ class GenerationVerdict(StoredRecord):
         return "\n".join(lines)
 
 
-def change_in_words(change_thz: float | None, significant: bool | None, unit: str = "") -> str:
-    """A change of the mean RMSE, marked where it is within the noise; empty for none.
+def change_in_words(
+    change_thz: float | None, significant: bool | None, counts: Sequence[int], unit: str = ""
+) -> str:
+    """A change of the mean RMSE, and whether it is significant; empty for none.
 
-    >>> change_in_words(-0.02, False)
-    '-0.020 (not significant)'
+    ``counts`` are the repeats of this generation and of the last one.
+
+    >>> change_in_words(-0.02, False, [3, 3])
+    '-0.020 (not significant, n = 3)'
     """
     if change_thz is None:
         return ""
-    return f"{change_thz:+.3f}{unit}" + (" (not significant)" if significant is False else "")
+    return f"{change_thz:+.3f}{unit} ({difference_in_words(significant, counts)})"
 
 
 STOP_IN_WORDS = {
@@ -222,13 +238,12 @@ def _judge_fit(
         for structure, part in own.groupby("structure", sort=False)
     ]
     # the mean over structures of each repeat, then over repeats
-    complete = rows.groupby("fit")["rmse_thz"].mean() if rows["rmse_thz"].notna().all() else None
-    mean = None if complete is None else float(complete.mean())
-    noise = None if complete is None else _spread(complete.to_numpy(dtype=float))
+    complete = rows["rmse_thz"].notna().all()
+    mean = Sample.of(rows.groupby("fit")["rmse_thz"].mean()) if complete else None
+    last_mean = before.mean_rmse if before else None
     # unknown of one repeat is unknown of the recipe: no mean over those that happen to work
     forces = [one for one in map(force_rmse.get, repeats) if one is not None]
     force = float(np.mean(forces)) if len(forces) == len(repeats) else None
-    change, significant = _change(mean, noise, before)
     last = {one.name: one for one in before.properties} if before else {}
     judged = [
         judge_property(key, goal.properties[key], [found[one] for one in repeats], last)
@@ -239,11 +254,12 @@ def _judge_fit(
         fit=name,
         repeats=list(repeats),
         structures=structures,
-        mean_rmse_thz=mean,
-        noise_thz=noise,
+        mean_rmse_thz=mean.mean if mean else None,
+        noise_thz=mean.deviation if mean else None,
         force_rmse_ev_per_angstrom=force,
-        change_thz=change,
-        significant=significant,
+        change_thz=mean.mean - last_mean.mean if mean and last_mean else None,
+        significant=mean.differs_from(last_mean) if mean and last_mean else None,
+        repeats_before=len(before.repeats) if before else None,
         reasons=[*_shortcomings(structures, force, goal), *unsettled],
         properties=tuple(judged),
     )
@@ -255,8 +271,8 @@ def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> Struct
     relaxed = rows[rows["cell"] == "relaxed"]
     rows = rows[rows["cell"] == goal.cell]
     lost = [str(reason) for reason in rows.loc[rows["rmse_thz"].isna(), "reason"]]
-    values = rows["rmse_thz"].to_numpy(dtype=float)
-    rmse = None if lost else float(values.mean())
+    sample = None if lost else Sample.of(rows["rmse_thz"])
+    rmse = sample.mean if sample else None
     errors = relaxed["volume_error_percent"].dropna().to_numpy(dtype=float)
     volume = float(errors[np.abs(errors).argmax()]) if len(errors) else None
     imaginary = bool(rows["false_imaginary"].fillna(False).any())
@@ -274,7 +290,7 @@ def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> Struct
     return StructureVerdict(
         structure=structure,
         rmse_thz=rmse,
-        noise_thz=None if lost else _spread(values),
+        noise_thz=sample.deviation if sample else None,
         volume_error_percent=volume,
         false_imaginary=imaginary,
         reason="; ".join(reasons),
@@ -297,23 +313,6 @@ def _shortcomings(
         found = "unknown" if force_rmse is None else f"{force_rmse:.3g} eV/Å"
         reasons.append(f"force RMSE on the test set is {found}, {limit:g} eV/Å is asked for")
     return reasons
-
-
-def _spread(values: np.ndarray) -> float | None:
-    """Standard deviation over repeats; None for one."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-
-def _change(
-    mean: float | None, noise: float | None, before: FitVerdict | None
-) -> tuple[float | None, bool | None]:
-    """Change of the mean RMSE, and whether it is larger than the noise of both."""
-    if before is None or mean is None or before.mean_rmse_thz is None:
-        return None, None
-    change = mean - before.mean_rmse_thz
-    if noise is None or before.noise_thz is None:
-        return change, None
-    return change, abs(change) > float(np.hypot(noise, before.noise_thz))
 
 
 # --- tables ----------------------------------------------------------------------------------
@@ -343,7 +342,8 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
     (mean of the repeats), noise_thz, volume_error_percent, false_imaginary, meets, reason; and,
     the same for all structures of a recipe, mean_rmse_thz (over structures and repeats, empty
     where one has none), mean_noise_thz (standard deviation of that mean over the repeats),
-    change_thz (of the mean since the last generation), significant, fit_meets, stop.
+    change_thz (of the mean since the last generation), significant, repeats and repeats_before
+    (in this and in the last generation), fit_meets, stop.
     """
     import pandas as pd
 
@@ -362,6 +362,8 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
                 "mean_noise_thz": fit.noise_thz,
                 "change_thz": fit.change_thz,
                 "significant": fit.significant,
+                "repeats": len(fit.repeats),
+                "repeats_before": fit.repeats_before,
                 "fit_meets": fit.meets,
                 "stop": verdict.stop,
             }
@@ -371,7 +373,8 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
         ]
     )
     numbers = ["rmse_thz", "noise_thz", "mean_rmse_thz", "mean_noise_thz", "change_thz"]
-    return table.astype({**dict.fromkeys(numbers, float), "significant": "boolean"})
+    types = {"significant": "boolean", "repeats": "Int64", "repeats_before": "Int64"}
+    return table.astype({**dict.fromkeys(numbers, float), **types})
 
 
 def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
@@ -395,7 +398,8 @@ def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
         for fit in verdict.fits
         for one in fit.properties
     ]
-    columns = ["campaign", "generation", "labels", "fit", "property", "value", "noise", "unit"]
+    columns = ["campaign", "generation", "labels", "fit", "property", "value", "noise"]
+    columns += ["repeats", "unit"]
     return pd.DataFrame(rows, columns=[*columns, "change", "change_unit", "reason", "judged"])
 
 

@@ -25,6 +25,7 @@ STRAINS = (-0.005, 0.005)
 """Strains of each of the six kinds for the elastic constants."""
 IONS_FMAX = 1e-4
 IONS_MAX_STEPS = 500
+DEFAULT_RELAXATION = Relaxation()
 
 
 class Mechanics(Record):
@@ -101,23 +102,38 @@ def mechanics_of_fit(
     return MechanicsResult(mechanics=found)
 
 
-def equation_of_state(atoms: "Atoms", source: "PotentialSource | Calculator") -> EquationOfState:
-    """Birch–Murnaghan equation of state, the cell scaled in its shape, ions relaxed.
+def equation_of_state(
+    atoms: "Atoms",
+    source: "PotentialSource | Calculator",
+    relaxation: Relaxation = DEFAULT_RELAXATION,
+) -> EquationOfState:
+    """Birch–Murnaghan equation of state; shape and ions are relaxed at each volume.
+
+    The bulk modulus is then that of hydrostatic pressure, 1/B = Σ S_ij with i, j ≤ 3 (Reuss).
 
     Raises
     ------
     UnusablePotential
-        Ions do not relax, or the energy has no minimum within the range of volumes.
+        A cell does not relax, or the energy has no minimum within the range of volumes.
     """
+    from phonsmith.relaxation import Load, relax
+
     calculator = _calculator(source)
-    cells = []
-    for factor in np.linspace(1 - EOS_RANGE, 1 + EOS_RANGE, EOS_POINTS):
+    factors = np.linspace(1 - EOS_RANGE, 1 + EOS_RANGE, EOS_POINTS)
+    energies = []
+    for factor in factors:
         cell = at_volume(atoms, factor * atoms.get_volume())
-        cells.append(_relax_ions(cell, calculator))
-    volumes = np.array([cell.get_volume() for cell in cells]) / len(atoms)
-    energies = np.array([cell.get_potential_energy() for cell in cells]) / len(atoms)
+        found = relax(cell, calculator, relaxation, Load(fixed_volume=True))
+        if not found.converged or found.energy_ev is None:
+            raise UnusablePotential(
+                f"equation of state of {atoms.get_chemical_formula()}: at {factor:g} times the "
+                f"volume the cell does not relax to {relaxation.fmax_ev_per_angstrom:g} eV/Å in "
+                f"{relaxation.max_steps} steps; the potential is not usable there"
+            )
+        energies.append(found.energy_ev)
+    volumes = factors * atoms.get_volume() / len(atoms)
     try:
-        return fit_equation_of_state(volumes, energies)
+        return fit_equation_of_state(volumes, np.array(energies) / len(atoms))
     except UnusablePotential as error:
         raise UnusablePotential(
             f"equation of state of {atoms.get_chemical_formula()}: {error}; relax the crystal with "

@@ -1,14 +1,12 @@
 """Properties that the goal of a loop may ask for: one number of one fit, and its changes."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from phonsmith.records import Record
 from phonsmith.relaxation import LEFT_OUT
+from phonsmith.repeats import Sample, difference_in_words
 from phonsmith.settings import AnyPropertyGoal, ConductivityGoal, TransitionGoal
 
 
@@ -26,7 +24,7 @@ class Property:
 
 
 class PropertyVerdict(Record):
-    """One property of one recipe: mean and standard deviation over its repeats.
+    """One property of one recipe: mean and standard deviation over its ``repeats``.
 
     ``change`` is that of the mean since the last generation, in ``change_unit``. ``reason`` says
     why the criterion is not met, and is empty where it is. One that cannot be ``judged``, since a
@@ -36,11 +34,17 @@ class PropertyVerdict(Record):
     name: str
     value: float | None
     noise: float | None
+    repeats: int
     unit: str
     change: float | None
     change_unit: str
     reason: str
     judged: bool = True
+
+    @property
+    def sample(self) -> Sample | None:
+        """The value over the repeats; None where there is none."""
+        return None if self.value is None else Sample(self.value, self.noise, self.repeats)
 
 
 def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
@@ -77,35 +81,34 @@ def judge_property(
     unit = repeats[0].unit if repeats else ""
     judged = not any(one.lost for one in repeats)
     lost = [one.reason for one in repeats if one.value is None]
-    values = np.array([one.value for one in repeats if one.value is not None])
-    value = noise = change = None
+    values = [one.value for one in repeats if one.value is not None]
+    sample = change = None
     largest, change_unit = goal.largest_change
-    if lost or not len(values):
+    if lost or not values:
         reason = f"{name}: {lost[0] if lost else 'there is none'}"
         if not judged:
             reason = f"{name} cannot be judged: {lost[0]}"
     else:
-        value = float(values.mean())
-        noise = float(values.std(ddof=1)) if len(values) > 1 else None
-        last = before[name].value if name in before else None
-        spread = "" if noise is None else f" ± {noise:.3g}"
+        sample = Sample.of(values)
+        spread = "" if sample.deviation is None else f" ± {sample.deviation:.3g}"
+        found = f"{name} {sample.mean:.4g}{spread} {unit}"
+        last = before[name].sample if name in before else None
         if last is None:
-            reason = f"{name} {value:.4g}{spread} {unit} has no value of a generation before"
+            reason = f"{found} has no value of a generation before"
         else:
-            change = goal.change(value, last)
-            noises = [one for one in (noise, before[name].noise) if one is not None]
-            noisy = len(noises) == 2 and abs(value - last) <= math.hypot(*noises)
+            change = goal.change(sample.mean, last.mean)
+            differs = difference_in_words(sample.differs_from(last), [sample.count, last.count])
             reason = (
                 ""
                 if abs(change) <= largest
-                else f"{name} {value:.4g}{spread} {unit} changed by {change:+.3g} {change_unit}, "
+                else f"{found} changed by {change:+.3g} {change_unit} ({differs}), "
                 f"{largest:g} {change_unit} are allowed"
-                + (", not significant: within the noise of the repeats" if noisy else "")
             )
     return PropertyVerdict(
         name=name,
-        value=value,
-        noise=noise,
+        value=sample.mean if sample else None,
+        noise=sample.deviation if sample else None,
+        repeats=len(repeats),
         unit=unit,
         change=change,
         change_unit=change_unit,

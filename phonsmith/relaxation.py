@@ -5,6 +5,7 @@ verdict is the remaining numerical noise removed.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -184,7 +185,9 @@ def relax(
             converged = fmax < settings.fmax_ev_per_angstrom
             if converged or steps == settings.max_steps:
                 break
-            optimizer.step()
+            with warnings.catch_warnings():  # it is inaccurate by 1e-13
+                warnings.filterwarnings("ignore", "logm result may be inaccurate")
+                optimizer.step()
             steps += 1
     except PropertyNotImplementedError:
         raise PhonsmithError(

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from ase.units import GPa, kJ, mol
@@ -67,6 +67,21 @@ class Curve:
         )
         return Curve(x, self.energy[mine] - other.energy[theirs], slopes)
 
+    def interpolated(self) -> Any:
+        """The cubic curve through at least two points: Hermite's where slopes are known.
+
+        Otherwise that of Fritsch and Butland (PCHIP), which does not overshoot.
+        """
+        from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
+
+        if self.slopes is not None:
+            return CubicHermiteSpline(self.x, self.energy, self.slopes)
+        return PchipInterpolator(self.x, self.energy)
+
+    def at(self, x: float) -> float:
+        """The energy at ``x`` within the points, eV/atom."""
+        return float(self.energy[0] if len(self.x) == 1 else self.interpolated()(x))
+
 
 class Crossing(Record):
     """A change of sign between two neighbouring points ``low`` and ``high``.
@@ -86,11 +101,9 @@ class Crossing(Record):
 def crossings(difference: Curve) -> list[Crossing]:
     """Where a difference of energies changes its sign, from left to right.
 
-    Between the points the curve is a cubic one: Hermite's where slopes are known, otherwise that of
-    Fritsch and Butland (PCHIP), which does not swing over. A curve that touches zero and turns back
-    does not cross, nor one that begins or ends at zero.
+    Between the points the curve is that of :meth:`Curve.interpolated`. A curve that touches zero
+    and turns back does not cross, nor one that begins or ends at zero.
     """
-    from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
     from scipy.optimize import brentq
 
     x, y = difference.x, difference.energy
@@ -98,10 +111,7 @@ def crossings(difference: Curve) -> list[Crossing]:
     changes = [(left, right) for left, right in itertools.pairwise(away) if y[left] * y[right] < 0]
     if not changes:
         return []
-    if difference.slopes is not None:
-        curve = CubicHermiteSpline(x, y, difference.slopes)
-    else:
-        curve = PchipInterpolator(x, y)
+    curve = difference.interpolated()
     found = []
     for left, right in changes:
         root = float(brentq(curve, x[left], x[right], xtol=1e-9 * max(1.0, abs(x[right]))))
@@ -170,9 +180,8 @@ def comparisons(
 
 def _lowest(x: float, curve: Curve, others: Sequence[Curve]) -> bool:
     """Whether no other curve is lower at ``x``; those that end before are not asked."""
-    here = np.interp(x, curve.x, curve.energy)
     inside = (one for one in others if one.x.min() <= x <= one.x.max())
-    return all(here <= np.interp(x, one.x, one.energy) for one in inside)
+    return all(curve.at(x) <= one.at(x) for one in inside)
 
 
 def _answer(
@@ -466,14 +475,16 @@ class Result(StoredRecord):
         return any(self.left_out.get(one, "").startswith(LEFT_OUT) for one in self.structures[:2])
 
     def of_goal(self) -> tuple[float | None, str]:
-        """The first crossing of the first two crystals, or why there is none."""
+        """The first stable crossing of the first two crystals, or why there is none."""
         first, second = self.structures[:2]
         wanted = first, second, self.approximation_of_goal
         for one in self.comparisons:
             if (one.first, one.second, one.approximation) == wanted and one.temperature_k is None:
-                if one.crossings:
-                    return one.crossings[0].value, ""
-                return None, one.reason or one.answer
+                stable = [place.value for place in one.crossings if place.stable]
+                if stable:
+                    return stable[0], ""
+                lower = "; another crystal is lower there" if one.crossings else ""
+                return None, one.reason or one.answer + lower
         asked = [one for one in (first, second) if one in self.left_out] or list(self.left_out)
         why = [f"{name}: {self.left_out[name]}" for name in asked]
         return None, "; ".join(why) or "not compared"

@@ -4,9 +4,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from phonsmith.applications import PublishedTransition
+from phonsmith.repeats import Sample, difference_in_words
 from phonsmith.transitions import Result
 
 if TYPE_CHECKING:
@@ -24,9 +23,10 @@ def transitions_table(
     static_mev_per_formula_unit (second minus first, at rest), minimum_frequency_first_thz and
     minimum_frequency_second_thz (of phonons without pressure), static_spread_mev_per_atom
     (standard deviation over the repeats of the fit), shift_per_mev_per_atom (how far the
-    transition moves when the difference moves by 1 meV/atom), uncertainty (one standard
-    deviation), uncertainty_from, change (since the generation before), significant (whether it is
-    more than both uncertainties), answer, notes.
+    transition moves when the difference moves by 1 meV/atom), uncertainty (training noise: one
+    standard deviation), uncertainty_from, change (of the mean over the repeats since the generation
+    before), significant (:meth:`phonsmith.repeats.Sample.differs_from`), repeats and repeats_before
+    (with a transition, in both generations), answer, notes.
     """
     import pandas as pd
 
@@ -37,6 +37,8 @@ def transitions_table(
     table["significant"] = table["significant"].astype(object)
     for column in ("value", "uncertainty", "change", "static_spread_mev_per_atom"):
         table[column] = table[column].astype(float)
+    for column in ("repeats", "repeats_before"):
+        table[column] = table[column].astype("Int64")
     _add_uncertainty(table)
     _add_change(table)
     return table.drop(columns=["group", "number"])
@@ -70,6 +72,8 @@ _COLUMNS = [
     "uncertainty_from",
     "change",
     "significant",
+    "repeats",
+    "repeats_before",
     "number",
     "answer",
     "notes",
@@ -149,20 +153,24 @@ def _add_uncertainty(table: "pd.DataFrame") -> None:
 
 
 def _add_change(table: "pd.DataFrame") -> None:
-    """What a generation has changed, and whether that is more than the noise of both."""
-    import pandas as pd
+    """What a generation has changed of the mean over the repeats, and whether that is significant.
 
-    keys = [*_SAME, "fit", "number"]
+    Repeats are judged together, as in the loop; where one of them has no transition there is no
+    mean to compare.
+    """
+    keys = [*_SAME, "group", "number"]
     for _, part in table[table["generation"].notna()].groupby(keys, dropna=False):
-        rows = part.sort_values("generation")
-        for before, after in itertools.pairwise(rows.index):
-            change = table.loc[after, "value"] - table.loc[before, "value"]
-            if pd.isna(change):
+        # a fit has several rows where its curves cross more than once, parted by their number
+        generations = [rows for _, rows in part.groupby("generation")]
+        for before, after in itertools.pairwise(generations):
+            if before["value"].isna().any() or after["value"].isna().any():
                 continue
-            table.loc[after, "change"] = float(change)
-            noise = [table.loc[one, "uncertainty"] for one in (before, after)]
-            if not pd.isna(noise).any():
-                table.loc[after, "significant"] = bool(abs(change) > np.hypot(*noise))
+            last, now = Sample.of(before["value"]), Sample.of(after["value"])
+            table.loc[after.index, "change"] = now.mean - last.mean
+            table.loc[after.index, ["repeats", "repeats_before"]] = [now.count, last.count]
+            differs = now.differs_from(last)
+            if differs is not None:
+                table.loc[after.index, "significant"] = differs
 
 
 def overview(
@@ -197,6 +205,7 @@ def overview(
                 "answer": f"{value:.4g} {unit}" if known else row["answer"],
                 "bracket": f"{row['low']:g} to {row['high']:g} {unit}" if known else "",
                 "uncertainty": _measure(row["uncertainty"], unit),
+                "change": _change_in_words(row),
                 "static ΔE (meV/atom)": _measure(row["static_mev_per_atom"]),
                 "± repeats": _measure(row["static_spread_mev_per_atom"]),
                 "per meV/atom": _measure(row["shift_per_mev_per_atom"], unit),
@@ -216,7 +225,20 @@ def overview(
                     "remark": f"published: {one.source}",
                 }
             )
-    return pd.DataFrame(rows).fillna("")
+    found = pd.DataFrame(rows).fillna("")
+    without_loop = "change" in found and not found["change"].astype(bool).any()
+    return found.drop(columns="change") if without_loop else found
+
+
+def _change_in_words(row: Mapping[Any, Any]) -> str:
+    """The change since the last generation, empty where there is none."""
+    import pandas as pd
+
+    if pd.isna(row["change"]):
+        return ""
+    differs = None if pd.isna(row["significant"]) else bool(row["significant"])
+    words = difference_in_words(differs, [int(row["repeats"]), int(row["repeats_before"])])
+    return f"{row['change']:+.3g} {row['unit']} ({words})"
 
 
 def _crystals(row: Mapping[Any, Any]) -> str:

@@ -15,6 +15,7 @@ from phonsmith.benchmarks import (
     compare_spectra,
     dos_distance,
 )
+from phonsmith.calculators import make_calculator
 from phonsmith.errors import PhonsmithError
 from phonsmith.mechanics import elastic_constants, equation_of_state, mechanics
 from phonsmith.phonons import (
@@ -25,7 +26,9 @@ from phonsmith.phonons import (
     potential_phonons,
     spectrum,
 )
+from phonsmith.relaxation import relaxed_crystal
 from phonsmith.settings import Displaced, Phonons, PotentialSource, Relaxation
+from phonsmith.structures import read_structure
 from phonsmith.supercells import to_ase
 from phonsmith.tables import (
     RMSE_COLUMNS,
@@ -314,6 +317,18 @@ def test_stillinger_weber_silicon():
     # two ways to one number
     bulk_modulus = (matrix[0, 0] + 2 * matrix[0, 1]) / 3
     assert state.bulk_modulus_gpa == pytest.approx(bulk_modulus, rel=2e-3)
+
+
+def test_the_bulk_modulus_is_that_of_hydrostatic_pressure(repository):
+    """Shape and ions relax: Reuss's modulus of the elastic constants, far from Voigt's here."""
+    given = read_structure(repository / "config/structures/silicon/mp-1095269.vasp")
+    crystal, verdict = relaxed_crystal(given, make_calculator(SW), Relaxation())
+    assert not verdict.reason
+    stiffness = elastic_constants(crystal, SW)
+    reuss = 1 / np.linalg.inv(stiffness)[:3, :3].sum()
+    assert stiffness[:3, :3].sum() / 9 - reuss > 3
+    state = equation_of_state(crystal, SW)
+    assert state.bulk_modulus_gpa == pytest.approx(reuss, abs=0.2)
 
 
 def test_internal_strain_and_orientation():

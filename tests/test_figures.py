@@ -783,7 +783,7 @@ def test_conductivity_against_generation_is_that_of_the_mean():
 
 def generations() -> pd.DataFrame:
     """Two crystals in three generations; in the second, one repeat has no RMSE on one of them."""
-    same = {"fit": "gap", "meets": False}
+    same = {"fit": "gap", "meets": False, "repeats": 3, "repeats_before": 3}
     numbers = ["labels", "mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
     of_recipe = [
         (6, 0.15, 0.001, None, None),
@@ -819,7 +819,7 @@ def test_the_report_marks_changes_within_the_noise():
     assert texts == [
         ["0.150 ± 0.001", "–"],
         ["–", "–"],
-        ["0.140 ± 0.020", "−0.010 (not significant)"],
+        ["0.140 ± 0.020", "−0.010 (not significant, n = 3)"],
     ]
 
 

@@ -154,20 +154,28 @@ def test_repeats_give_noise_and_say_what_is_significant():
     def rows(*values):
         return [(f"gap-r{i}", "a", "relaxed", value, 0.0, False) for i, value in enumerate(values)]
 
-    groups = {"groups": {"gap": ["gap-r0", "gap-r1"]}, "learnt": ["a"]}
-    first = verdict(rows(0.30, 0.40), **groups)
+    def recipe(count):
+        return {"groups": {"gap": [f"gap-r{i}" for i in range(count)]}, "learnt": ["a"]}
+
+    first = verdict(rows(0.30, 0.35, 0.40), **recipe(3))
     (fit,) = first.fits
     assert fit.mean_rmse_thz == pytest.approx(0.35)
-    assert fit.noise_thz == pytest.approx(0.1 / 2**0.5)
+    assert fit.noise_thz == pytest.approx(0.05)
     assert (fit.change_thz, fit.significant) == (None, None)
-    second = verdict(rows(0.30, 0.36), generation=1, before=first, **groups)
+    second = verdict(rows(0.28, 0.33, 0.38), generation=1, before=first, **recipe(3))
     (little,) = second.fits
     assert little.change_thz == pytest.approx(-0.02)
     assert little.significant is False
-    words = "mean 0.330 ± 0.042 THz, since the last generation -0.020 THz (not significant)"
+    words = "mean 0.330 ± 0.050 THz, since the last generation -0.020 THz (not significant, n = 3)"
     assert words in second.in_words()
-    much = verdict(rows(0.11, 0.12), generation=1, before=first, **groups).fits[0]
+    much = verdict(rows(0.11, 0.12, 0.13), generation=1, before=first, **recipe(3)).fits[0]
     assert much.significant is True
+    # t = 3.1 is beyond the sum of both deviations, and not significant with 2.1 degrees of freedom
+    some = verdict(rows(0.24, 0.26, 0.25), generation=1, before=first, **recipe(3)).fits[0]
+    assert some.significant is False
+    few = verdict(rows(0.11, 0.12), generation=1, before=first, **recipe(2))
+    assert few.fits[0].significant is None
+    assert "(not assessed, n = 2 and 3)" in few.in_words()
 
 
 def test_the_noise_of_the_mean_is_not_the_mean_noise(tmp_path):
@@ -175,16 +183,17 @@ def test_the_noise_of_the_mean_is_not_the_mean_noise(tmp_path):
     rows = [
         *(("gap", "a", "relaxed", 0.1, 0, False), ("gap", "b", "relaxed", 0.2, 0, False)),
         *(("gap-r2", "a", "relaxed", 0.2, 0, False), ("gap-r2", "b", "relaxed", 0.1, 0, False)),
+        *(("gap-r3", "a", "relaxed", 0.1, 0, False), ("gap-r3", "b", "relaxed", 0.2, 0, False)),
     ]
-    groups = {"groups": {"gap": ["gap", "gap-r2"]}}
+    groups = {"groups": {"gap": ["gap", "gap-r2", "gap-r3"]}}
     first = verdict(rows, **groups)
-    lost = [*rows[:3], ("gap-r2", "b", "relaxed", None, None, None)]
+    lost = [*rows[:5], ("gap-r3", "b", "relaxed", None, None, None)]
     second = verdict(lost, generation=1, before=first, **groups)
     third = verdict(rows, generation=2, before=first, **groups)
     path = tmp_path / "generations.csv"
     generations_table([first, second, third]).to_csv(path, index=False)
     table = pd.read_csv(path)
-    assert table.noise_thz.tolist()[:2] == pytest.approx([0.1 / 2**0.5] * 2)
+    assert table.noise_thz.tolist()[:2] == pytest.approx([0.1 / 3**0.5] * 2)
     of_recipe = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
     for generation, wanted in ((0, [0.15, 0, None, None]), (1, [None] * 4)):
         for found in table.loc[table.generation == generation, of_recipe].to_numpy():
@@ -192,6 +201,7 @@ def test_the_noise_of_the_mean_is_not_the_mean_noise(tmp_path):
     last = table[table.generation == 2]
     assert last.change_thz.tolist() == pytest.approx([0, 0], abs=1e-12)
     assert last.significant.tolist() == [False, False]
+    assert last[["repeats", "repeats_before"]].to_numpy().tolist() == [[3, 3], [3, 3]]
 
 
 def test_a_verdict_comes_back_from_its_file(tmp_path):

@@ -24,10 +24,12 @@ from phonsmith.properties import Property, judge_property, property_of
 from phonsmith.settings import Relaxation, TransitionGoal
 from phonsmith.structures import read_structure
 from phonsmith.transitions import (
+    Comparison,
     Curve,
     Enthalpies,
     PressurePoint,
     Result,
+    comparisons,
     crossings,
     enthalpies,
     pressure_transition,
@@ -152,6 +154,37 @@ def test_a_third_crystal_takes_the_transition_away() -> None:
     assert stable == {("alpha", "beta"): False, ("alpha", "gamma"): True, ("beta", "gamma"): True}
     shown = overview(transitions_table("c", [found], {}), {}, {})
     assert "another crystal is lower there" in " ".join(shown["remark"])
+    # the loop's goal is no metastable transition
+    value, reason = found.of_goal()
+    assert value is None and reason.endswith("; another crystal is lower there")
+
+
+def test_what_is_lowest_is_read_from_the_curves_and_not_from_chords() -> None:
+    """Chords lie below enthalpies: by 15 meV/atom where a pressure is lost, with silicon's bend."""
+    bend = -0.00125  # eV/GPa² per atom: -V/B
+
+    def curve(shift: float, slope: float, pressures: list[float]) -> Curve:
+        x = np.array(pressures)
+        return Curve(x, shift + slope * x + bend / 2 * x**2, slope + bend * x)
+
+    pressures = [0.0, 5.0, 10.0, 15.0, 20.0]
+    curves = {
+        "first": curve(0.0, 0.10, pressures),
+        "second": curve(0.03, 0.095, pressures),
+        "third": curve(0.005, 0.10, [0.0, 10.0, 15.0, 20.0]),
+    }
+    empty = Comparison(first="", second="", approximation="enthalpy")
+    found = comparisons(curves, "GPa", empty)[0]
+    (crossing,) = found.crossings
+    assert crossing.value == pytest.approx(6.0) and crossing.stable
+
+
+def test_curves_are_hermites_between_their_points() -> None:
+    x = np.array([0.0, 5.0, 10.0])
+    cubic = np.polynomial.Polynomial([1.0, -0.2, 0.03, 0.001])
+    curve = Curve(x, cubic(x), cubic.deriv()(x))
+    assert curve.at(7.3) == pytest.approx(cubic(7.3), abs=1e-12)
+    assert Curve(x[:1], cubic(x[:1]), None).at(0.0) == 1.0
 
 
 def test_imaginary_modes_are_never_passed_over() -> None:
@@ -382,22 +415,33 @@ def by_fits(energies: dict[str, float]) -> list[Result]:
 
 
 def test_repeats_give_the_uncertainty_and_tell_what_a_change_means() -> None:
-    """One meV/atom is 13.45 K here: repeats 2 meV apart are 19 K of standard deviation."""
+    """One meV/atom is 13.45 K here: repeats 2 meV apart are 27 K of standard deviation."""
+    names = ["gap", "gap-r2", "gap-r3"]
     energies = {
-        "gap/gen0": 0.029,
-        "gap-r2/gen0": 0.031,
-        "gap/gen1": 0.0295,
-        "gap-r2/gen1": 0.0305,
-        "gap/gen2": 0.039,
-        "gap-r2/gen2": 0.0392,
+        f"{name}/gen{generation}": energy
+        for generation, values in enumerate(
+            [(0.028, 0.030, 0.032), (0.0295, 0.0305, 0.0315), (0.039, 0.0392, 0.0394)]
+        )
+        for name, energy in zip(names, values, strict=True)
     }
-    table = transitions_table("c", by_fits(energies), {"gap": ["gap", "gap-r2"]})
+    table = transitions_table("c", by_fits(energies), {"gap": names})
     rows = table[table["fit"] == "gap"].set_index("generation")
-    assert rows.loc[0, "uncertainty"] == pytest.approx(math.sqrt(2) * 13.45, rel=0.01)
-    assert rows.loc[0, "static_spread_mev_per_atom"] == pytest.approx(math.sqrt(2))
+    assert rows.loc[0, "uncertainty"] == pytest.approx(2 * 13.45, rel=0.01)
+    assert rows.loc[0, "static_spread_mev_per_atom"] == pytest.approx(2)
     assert rows.loc[0, "uncertainty_from"] == "repeats"
+    # of the mean of all three, on the row of each
     assert rows.loc[1, "change"] == pytest.approx(0.5 * 13.45, rel=0.01)
     assert [rows.loc[g, "significant"] for g in (1, 2)] == [False, True]
+    assert rows.loc[2, ["repeats", "repeats_before"]].tolist() == [3, 3]
+    shown = overview(table, {}, {})
+    assert shown.loc[shown["generation"] == "1", "change"].iloc[0] == (
+        "+6.75 K (not significant, n = 3)"
+    )
+    two = {name: energy for name, energy in energies.items() if "r3" not in name}
+    rows = transitions_table("c", by_fits(two), {"gap": names[:2]}).set_index("generation")
+    assert rows.loc[2, "change"].tolist() == pytest.approx([9.1 * 13.45] * 2, rel=0.01)
+    assert rows["significant"].isna().all()
+    assert "not assessed, n = 2" in overview(rows.reset_index(), {}, {})["change"].iloc[-1]
 
 
 def test_where_a_repeat_has_no_transition_static_energies_give_the_uncertainty() -> None:

@@ -301,6 +301,7 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table | None:
 
 
 _OF_RECIPE = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
+_COUNTS = ["repeats", "repeats_before"]
 
 
 def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | None:
@@ -313,7 +314,8 @@ def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table |
         mean, noise, change, significant = part[_OF_RECIPE].iloc[0]
         spread = "" if pd.isna(noise) else f" ± {noise:.3f}"
         marked = None if pd.isna(significant) else bool(significant)
-        words = change_in_words(None if pd.isna(change) else change, marked)
+        counts = part[_COUNTS].iloc[0].fillna(0).astype(int).tolist()
+        words = change_in_words(None if pd.isna(change) else change, marked, counts)
         rows.append(
             [
                 str(generation),
