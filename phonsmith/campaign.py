@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 from phonsmith.applications import Conductivity, Thermodynamics, Transition
 from phonsmith.errors import PhonsmithError
 from phonsmith.problems import nearest, problems_of
-from phonsmith.recipes import ExistingFit, Fit
+from phonsmith.recipes import ExistingFit, Fit, TrainedFit
 from phonsmith.references import RecordedReference, Reference
 from phonsmith.settings import (
     AnyPropertyGoal,
@@ -370,8 +370,13 @@ class Campaign(Model):
                 f"{', '.join(trained)}{nearest(judges, trained)}"
             )
             return
-        if self.loop.selection.method == "committee" and len(self.groups[judges]) < 2:
-            yield (f"loop.selection: a committee needs `repeats: 2` or more of '{judges}'")
+        repeats, judge = len(self.groups[judges]), self.fits[judges]
+        resampled = isinstance(judge, TrainedFit) and judge.resampled
+        if self.loop.selection.method == "committee" and (repeats < 2 or not resampled):
+            yield (
+                f"loop.selection: a committee needs `repeats: 3` (2 at least) and `resampled: "
+                f"true` of '{judges}': repeats of the same labels agree even where they are wrong"
+            )
         yield from self._check_selection(self.loop.selection, judges)
         yield from self._check_goal(self.loop.goal)
         if not any("rattled" in self.fits[name].learn_from for name in self.trained):

@@ -57,6 +57,9 @@ LONG_JOB_MINUTES = 480.0
 JOB_MEMORY_MB = 500
 """What a labelling job needs beside the runs of its code (rules/inputs.smk)."""
 
+TYPICAL_BULK_MODULUS_GPA = 100.0
+"""To judge pressures by before anything is known: that of silicon."""
+
 
 # --- what a plan is made of ----------------------------------------------------------------------
 
@@ -132,6 +135,32 @@ class Plan:
         table.insert(0, "campaign", self.campaign)
         counts = ("runs", "electrons", "kpoints", "plane_waves")
         return table.astype(dict.fromkeys(counts, "Int64"))
+
+
+def volumes_not_learnt(campaign: Campaign) -> list[str]:
+    """Where applications leave the range of volumes that the fits learn from, a line each."""
+    if campaign.recorded or not campaign.trained or "rattled" not in campaign.supercells.kinds:
+        return []
+    factors = campaign.supercells.rattled.volume_factors
+    learnt = f"the rattled cells span {min(factors):g} to {max(factors):g} times the volume at rest"
+    remedy = "widen supercells.rattled.volume_factors"
+    found = []
+    if campaign.thermodynamics:
+        low, high = (1 + one / 100 for one in campaign.thermodynamics.first_volumes_percent)
+        if low < min(factors) or high > max(factors):
+            found.append(
+                f"thermodynamics asks the fits for {low:g} to {high:g} times the volume at rest, "
+                f"but {learnt}; {remedy}"
+            )
+    pressed = [one for one in campaign.transitions.values() if one.driven_by == "pressure"]
+    highest = max((max(one.pressures_gpa) for one in pressed), default=0.0)
+    least = 1 - highest / TYPICAL_BULK_MODULUS_GPA
+    if highest and least < min(factors):
+        found.append(
+            f"transitions asks the fits for pressures up to {highest:g} GPa, but {learnt}; {remedy}"
+            f" (a bulk modulus of B GPa: down to about 1 - {highest:g}/B)"
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -352,6 +381,7 @@ class _Planner:
         for generation in self.generations:
             tasks += self._fits(generation)
         self._warn_of_problems()
+        self.warnings += volumes_not_learnt(self.campaign)
         relaxable = self.campaign.recorded is None and self.campaign.relaxation.reference
         as_read = {structure for (_, structure), one in self.cells.items() if not one.relaxed}
         return Plan(

@@ -13,10 +13,9 @@ from ase.neighborlist import neighbor_list
 from phonsmith.calculators import make_calculator, one_line
 from phonsmith.errors import PhonsmithError
 from phonsmith.seeds import seed_for
-from phonsmith.settings import Dynamics, PotentialSource, Selection, Supercells
+from phonsmith.settings import Dynamics, PotentialSource, Rattled, Selection, Supercells
 from phonsmith.structures import plain
 from phonsmith.supercells import (
-    make_supercells,
     matrix_of,
     rattled_cells,
     shortest_distance,
@@ -43,11 +42,13 @@ def candidate_pool(
 ) -> Pool:
     """Cells of one crystal that one generation may label, named as those of other generations.
 
-    First ``selection.pool_size`` rattled cells: the very cells that the campaign would make of
-    this structure in this generation, had it asked for so many. Then the snapshots of molecular
-    dynamics, if there are any. All are of kind ``rattled``; ``origin`` tells them apart. The
-    ``index`` of a cell is its own within structure and generation, whichever are chosen later, and
-    no cell of one generation comes back in another.
+    First ``selection.pool_size`` rattled cells: number k has the volume factor k modulo their
+    count, and the amplitudes follow each other after a round of volumes. Then the snapshots of
+    molecular dynamics, if there are any. All are of kind ``rattled``; ``origin`` tells them apart,
+    ``volume_factor`` and ``amplitude_factor`` (0 for snapshots) group them. The ``index`` of a cell
+    is its own within structure and generation, whichever are chosen later, and no cell of one
+    generation comes back in another. Candidates whose atoms come too close are left out with a
+    line in ``stopped``.
 
     Raises
     ------
@@ -59,18 +60,13 @@ def candidate_pool(
             f"{structure}: selection.dynamics needs the fit of an earlier generation; "
             "drop it, or add a fit"
         )
-    rattled = supercells.rattled.model_copy(update={"count": selection.pool_size})
-    enlarged = supercells.model_copy(update={"kinds": ["rattled"], "rattled": rattled})
-    _, frames = make_supercells(structure, crystal, enlarged, campaign_seed, generation)
-    first = len([one for one in frames if one.info["kind"] == "displaced"])
-    cells = frames[first:]
-    for cell in cells:
-        cell.info["origin"] = "rattled"
-    if selection.dynamics is None or potential is None:
-        return Pool(cells, [])
-    stopped = []
-    index = len(frames)
     matrix = matrix_of(structure, crystal, supercells)
+    cells, stopped = _rattled_candidates(
+        structure, crystal, matrix, supercells.rattled, selection, campaign_seed, generation
+    )
+    if selection.dynamics is None or potential is None:
+        return Pool(cells, stopped)
+    factors = supercells.rattled.volume_factors
     calculator = make_calculator(potential)
     for number in range(selection.dynamics.runs):
         seed = seed_for(campaign_seed, f"{structure}/dynamics", generation, number)
@@ -83,12 +79,51 @@ def candidate_pool(
                 "structure": structure,
                 "generation": generation,
                 "kind": "rattled",
-                "index": index + number * selection.dynamics.snapshots + place,
+                "index": selection.pool_size + number * selection.dynamics.snapshots + place,
                 "seed": seed,
                 "origin": "dynamics",
+                "volume_factor": factors[number % len(factors)],
+                "amplitude_factor": 0.0,
             }
             cells.append(snapshot)
     return Pool(cells, stopped)
+
+
+def _rattled_candidates(  # noqa: PLR0917 (the order is that of the candidates' names)
+    structure: str,
+    crystal: Atoms,
+    matrix: Any,
+    rattled: Rattled,
+    selection: Selection,
+    campaign_seed: int,
+    generation: int,
+) -> tuple[list[Atoms], list[str]]:
+    """The rattled cells of a pool, and why some are missing."""
+    cells, missing = [], []
+    volumes, amplitudes = rattled.volume_factors, selection.amplitude_factors
+    for k in range(selection.pool_size):
+        amplitude = amplitudes[k // len(volumes) % len(amplitudes)]
+        settings = rattled.model_copy(update={"std_angstrom": amplitude * rattled.std_angstrom})
+        seed = seed_for(campaign_seed, structure, generation, k)
+        try:
+            (cell,) = rattled_cells(crystal, matrix, settings, [seed], first_index=k)
+        except PhonsmithError as error:
+            missing.append(f"{structure}, generation {generation}, candidate {k}: {error}")
+            continue
+        cell.info = {
+            "structure": structure,
+            "generation": generation,
+            "kind": "rattled",
+            "index": k,
+            "seed": seed,
+            "origin": "rattled",
+            "volume_factor": volumes[k % len(volumes)],
+            "amplitude_factor": amplitude,
+        }
+        cells.append(cell)
+    if not cells:
+        raise PhonsmithError(missing[0])
+    return cells, missing
 
 
 # --- molecular dynamics ----------------------------------------------------------------------

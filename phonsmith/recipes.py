@@ -60,7 +60,16 @@ class TrainedFit(FitBase):
     repeats: Annotated[int, Field(ge=1, le=100)] = Field(
         1,
         description="Fits of this recipe with seeds of their own (seed, seed + 1, …): error bars, "
-        "committees. The others are named after the first, `NAME-r2`, `NAME-r3`, …",
+        "committees. The others are named after the first, `NAME-r2`, `NAME-r3`, … Three or more "
+        "are needed to tell whether a change is significant.",
+    )
+    resampled: bool = Field(
+        False,
+        description="Each repeat, the first included, learns from as many cells, drawn with "
+        "replacement within structure and kind by its seed (bootstrap): the spread of the repeats "
+        "is then that of other labels as well, not training noise alone, and a committee of them "
+        "disagrees where labels are missing. One third of the cells is missing from each repeat: "
+        "keep a fit without it beside, for use. Isolated atoms and constraints are not drawn.",
     )
 
 
@@ -352,7 +361,7 @@ def _named(foundation: Any) -> Any:
 ARCHITECTURE = ("num_channels", "max_l", "num_interactions", "correlation", "cutoff_angstrom")
 """Keys of a MACE that its foundation decides."""
 
-FINE_TUNING = {"learning_rate": 1e-4, "batch_size": 1, "max_epochs": 200}
+FINE_TUNING = {"learning_rate": 1e-4, "batch_size": 1, "max_epochs": 200, "patience": 20}
 """Other defaults where there is a foundation: those of the fine-tuning in autoplex."""
 
 OF_FOUNDATION = {

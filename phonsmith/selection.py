@@ -3,8 +3,14 @@
 A cell is taken as the set of its atomic environments. How far it is from the labelled cells is the
 mean over its atoms of the distance to the nearest labelled environment of the same element: the
 largest instead would follow single odd atoms, and cells with all atoms moved have no others.
+
+Distances follow volume and amplitude first of all, and would choose the extreme ones alone. The
+cells are therefore shared out evenly among volumes and amplitudes, and only candidates of one
+volume and amplitude compete with each other.
 """
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,15 +67,59 @@ def select(
         Fewer than two fits of the committee give forces on all candidates.
     """
     _check(pool, count, settings, mace, committee)
+    groups = [group_of(cell) for cell in pool]
+    order = shared_out(groups, count, count * int(pool[0].info.get("generation", 0)))
     if settings.method == "random":
-        chosen = np.random.default_rng(seed).permutation(len(pool))[:count]
-        return [int(one) for one in chosen]
+        lots = np.random.default_rng(seed).permutation(len(pool))
+        queues = {group: [int(i) for i in lots if groups[i] == group] for group in set(groups)}
+        return [queues[group].pop(0) for group in order]
     cells = [one for one in labelled if one.info.get("kind") != "isolated_atom"]
     vectors = environments([*pool, *cells], settings, mace)
     weights = None
     if settings.method == "committee":
         weights = disagreement(pool, committee, processes)
-    return farthest(vectors[: len(pool)], vectors[len(pool) :], count, weights)
+    candidates, known = vectors[: len(pool)], vectors[len(pool) :]
+    return farthest(candidates, known, count, weights, (groups, order))
+
+
+# --- quotas ------------------------------------------------------------------------------------
+
+
+Group = tuple[float, float]
+"""Volume factor and amplitude factor of candidates, see :func:`phonsmith.pool.candidate_pool`."""
+
+
+def group_of(cell: Atoms) -> Group:
+    """The group of a candidate; cells that do not tell are one group."""
+    return float(cell.info.get("volume_factor", 1)), float(cell.info.get("amplitude_factor", 1))
+
+
+def shared_out(groups: Sequence[Group], count: int, start: int = 0) -> list[Group]:
+    """The group of each of ``count`` cells, in turn, so that volumes and amplitudes come evenly.
+
+    Volumes follow each other, and so do amplitudes, until all pairs have come; then they come
+    again. ``start`` is where in this order to begin: later generations go on where earlier ones
+    stopped. A group without candidates left is passed over.
+
+    >>> shared_out([(0.9, 1), (0.9, 2), (1.1, 1), (1.1, 2)], 3)
+    [(0.9, 1), (1.1, 2), (0.9, 2)]
+    """
+    left = Counter(groups)
+    volumes, amplitudes = (sorted({one[i] for one in groups}) for i in (0, 1))
+    both = len(volumes), len(amplitudes)
+    pairs = [
+        (volumes[k % both[0]], amplitudes[(k + k // math.lcm(*both)) % both[1]])
+        for k in range(math.prod(both))
+    ]
+    order: list[Group] = []
+    turn = start
+    while len(order) < count:
+        group = pairs[turn % len(pairs)]
+        turn += 1
+        if left[group] > 0:
+            left[group] -= 1
+            order.append(group)
+    return order
 
 
 def _check(
@@ -128,18 +178,22 @@ def farthest(
     known: Sequence[Environments],
     count: int,
     weights: ArrayLike | None = None,
+    quotas: tuple[Sequence[Group], Sequence[Group]] | None = None,
 ) -> list[int]:
     """Greedy choice of the candidate farthest from all that is known; then that is known too.
 
     Distances are multiplied by the ``weights`` of the candidates. Of equal ones the first is taken.
+    ``quotas`` are the groups of the candidates and the group of each choice; one group without.
     """
+    groups, order = quotas or ([(1.0, 1.0)] * len(candidates), [(1.0, 1.0)] * count)
     factors = np.ones(len(candidates)) if weights is None else np.asarray(weights, dtype=float)
     pool = _Pool.of(candidates)
     for one in known:
         pool.learn(one)
     chosen: list[int] = []
-    while len(chosen) < count:
+    for group in order:
         score = factors * pool.distances()
+        score[[one != group for one in groups]] = -np.inf
         score[chosen] = -np.inf
         chosen.append(int(np.argmax(score)))
         pool.learn(candidates[chosen[-1]])

@@ -414,10 +414,11 @@ class Rattled(Model):
         "unrattled strained cell.",
     )
     volume_factors: list[PositiveFloat] = Field(
-        [0.97, 0.985, 1.0, 1.015, 1.03],
+        [1.0, 0.95, 1.05, 0.90, 1.10],
         min_length=1,
-        description="Volume of the cell relative to the relaxed one; cell i takes factor i modulo "
-        "their number.",
+        description="Volume of the cell relative to the relaxed one (volume, not length); cell i "
+        "takes factor i modulo their number. A fit is reliable between the smallest and the "
+        "largest: thermal expansion and pressure need more than a few percent.",
     )
     max_angle_strain_degree: NonNegativeFloat = Field(
         1.0,
@@ -810,10 +811,20 @@ class Selection(Model):
         "random",
         description="`random`; `farthest`: cells whose atomic environments are farthest from the "
         "labelled ones; `committee`: cells on whose forces several fits disagree (a recipe with "
-        "`repeats`), far from each other.",
+        "`repeats` that are `resampled`), far from each other.",
     )
     pool_size: PositiveInt = Field(
-        40, description="Rattled candidates per structure and generation."
+        60,
+        description="Rattled candidates per structure and generation, at all volumes of "
+        "supercells.rattled.volume_factors and of all amplitudes.",
+    )
+    amplitude_factors: list[PositiveFloat] = Field(
+        [0.5, 1.0, 2.0],
+        min_length=1,
+        description="Amplitudes of the rattled candidates, as multiples of "
+        "supercells.rattled.std_angstrom. New cells are spread over volumes and amplitudes as "
+        "evenly as their number allows; the method chooses among candidates of one volume and "
+        "amplitude.",
     )
     descriptor: Literal["soap", "mace"] = Field(
         "soap", description="What tells environments apart: SOAP, or the features of a MACE fit."

@@ -206,9 +206,12 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((("loop", {"goal": {}}),), ["loop.goal.rmse_thz", "missing"]),
     ((("loop", {"goal": {"rmse_thz": 1}}),), ["loop.goal", "harmonic_only"]),
     ((("loop", LOOP), ("supercells/kinds", ["displaced"])), ["loop", "rattled"]),
-    ((("loop", {**LOOP, "selection": {"method": "committee"}}),), ["loop", "repeats: 2"]),
+    (
+        (("loop", {**LOOP, "selection": {"method": "committee"}}),),
+        ["loop", "repeats: 3", "resampled: true"],
+    ),
     # loops that would fail, or never meet their goal, once generation 0 is paid for
-    ((("loop", {**LOOP, "cells_per_structure": 50}),), ["50 cells", "40 candidates", "pool_size"]),
+    ((("loop", {**LOOP, "cells_per_structure": 70}),), ["70 cells", "60 candidates", "pool_size"]),
     (
         (("loop", {**LOOP, "selection": {"method": "farthest", "descriptor": "mace"}}),),
         ["loop.selection.descriptor", "'gap' is none", "loop.judges", "soap"],

@@ -22,6 +22,7 @@ from phonsmith.datasets import Baseline, constraint_frames, isolated_energies
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 from phonsmith.fits import errors, gap, mace
+from phonsmith.fits.record import DRAWN_AGAIN
 from phonsmith.fits.sparse import plan_sparse_points
 from phonsmith.fits.validation import validation_split
 from phonsmith.recipes import ForceProportional, GapFit, MaceFit, MaceWeights, Sigma, Soap, TwoBody
@@ -378,6 +379,50 @@ def test_learn_from_chooses_kinds(silicon, displaced):
     assert all(ENERGY in a.info for a in silicon)
     with pytest.raises(PhonsmithError, match="no labelled cell of kind displaced"):
         fits.learnable(silicon, fit, True)
+
+
+def names_of(cells):
+    return [(one.info["structure"], one.info["kind"], one.info["index"]) for one in cells]
+
+
+def test_cells_drawn_with_replacement_keep_their_groups(silicon, displaced):
+    lone = Atoms("Si", cell=[15] * 3, pbc=True)
+    lone.info.update({"structure": "Si", "kind": "isolated_atom", "index": 0, ENERGY: 0.0})
+    frames = [*silicon, displaced, lone]
+    draws = [fits.learnable(frames, gap_fit(resampled=True, seed=seed), True) for seed in range(4)]
+    for cells in draws:
+        kinds = [one.info["kind"] for one in cells]
+        assert kinds.count("rattled") == len(silicon)
+        assert kinds.count("displaced") == kinds.count("isolated_atom") == 1
+        assert set(names_of(cells)) < set(names_of(frames))  # some are missing
+        again = [one for one in cells if DRAWN_AGAIN in one.info]
+        assert len(cells) - len(again) == len(set(names_of(cells)))
+    assert len({tuple(names_of(cells)) for cells in draws}) == 4
+    assert names_of(draws[1]) == names_of(
+        fits.learnable(frames, gap_fit(resampled=True, seed=1), True)
+    )
+    few = fits.learnable(frames, gap_fit(resampled=True, training_cells=5), True)
+    subset = fits.learnable(frames, gap_fit(training_cells=5), True)
+    assert set(names_of(few)) <= set(names_of(subset))
+
+
+def test_a_cell_drawn_twice_does_not_train_and_steer(silicon):
+    cells = fits.learnable(silicon, TINY.model_copy(update={"resampled": True}), True)
+    for seed in range(5):
+        learning, steering, overlap = validation_split(cells, 0.2, seed)
+        assert not overlap and not set(names_of(learning)) & set(names_of(steering))
+        assert len(learning) + len(steering) == len(cells)
+
+
+def test_a_gap_of_drawn_cells_has_no_sparse_point_twice(silicon, held_out, tmp_path):
+    fit = gap_fit(resampled=True, seed=3)
+    cells = fits.learnable(silicon, fit, True)
+    plan = plan_sparse_points(fit, cells)
+    assert [group is None for group in plan.groups] == [DRAWN_AGAIN in one.info for one in cells]
+    folder, record = train(fit, silicon, tmp_path)
+    assert record.counts.energies == len(silicon)
+    for atoms, result in zip(held_out, evaluate(held_out, gap_of(folder)), strict=True):
+        assert rms(result.forces - atoms.arrays[FORCES]) < 0.1 * rms(atoms.arrays[FORCES])
 
 
 def test_fewer_training_cells_are_among_more(silicon):

@@ -42,7 +42,7 @@ def campaign(goal: float, generations: int, **changes: object) -> dict:
 
 # generation 0 has an RMSE of 0.174 THz, generation 1 of 0.144
 REACHABLE = campaign(0.16, 4)
-BEYOND = campaign(0.001, 2, fits={"gap": {**GAP, "repeats": 2}})
+BEYOND = campaign(0.001, 2, fits={"gap": {**GAP, "repeats": 3, "resampled": True}})
 BEYOND["loop"]["selection"] = {
     **{"method": "committee", "pool_size": 6},
     "dynamics": {"temperature_kelvin": 300, "runs": 1, "snapshots": 2},
@@ -101,7 +101,7 @@ def test_the_loop_ends_where_its_generations_do(finished):
     assert last["stop"] == "max_generations"
     assert last["next_cells"] == {}
     (fit,) = last["fits"]
-    assert fit["repeats"] == ["gap", "gap-r2"]
+    assert fit["repeats"] == ["gap", "gap-r2", "gap-r3"]
     assert fit["noise_thz"] > 0
     assert fit["significant"] is not None
     assert not (finished.results("beyond") / "generations/gen2.json").exists()

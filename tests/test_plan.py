@@ -41,6 +41,7 @@ from phonsmith.plan import (
     finished_labels,
     made,
     make_plan,
+    volumes_not_learnt,
 )
 from phonsmith.plan_text import WIDTH, duration, to_markdown
 from phonsmith.recipes import GapFit, MaceFit
@@ -490,6 +491,26 @@ WARMING = {
     },
     "conductivity": {"third_order": {"min_atoms": 64, "max_atoms": 64}},
 }
+
+
+@pytest.mark.parametrize(
+    ("factors", "changes", "expected"),
+    [
+        (None, {}, []),  # the defaults suit each other
+        ([0.97, 1.03], {}, ["thermodynamics", "0.96 to 1.06", "0.97 to 1.03"]),
+        ([0.9, 1.1], {"thermodynamics": {"first_volumes_percent": [-12, 6]}}, ["0.88 to 1.06"]),
+        ([0.94, 1.06], {}, ["transitions", "up to 10 GPa", "0.94 to 1.06"]),
+        ([0.97, 1.03], {"fits": {}}, []),
+    ],
+)
+def test_the_plan_warns_of_volumes_that_no_fit_learns(factors, changes, expected):
+    rattled = {"count": 5} if factors is None else {"count": 5, "volume_factors": factors}
+    supercells = {**TINY["supercells"], "kinds": ["displaced", "rattled"], "rattled": rattled}
+    campaign = campaign_of(**{**WARMING, "supercells": supercells, **changes})
+    found = volumes_not_learnt(campaign)
+    assert bool(found) == bool(expected)
+    assert any(all(word in line for word in expected) for line in found) or not expected
+    assert all("widen supercells.rattled.volume_factors" in line for line in found)
 
 
 def test_applications_are_counted_for_the_reference_and_for_fits(crystals):

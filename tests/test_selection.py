@@ -19,7 +19,9 @@ from phonsmith.selection import (
     disagreement,
     environments,
     farthest,
+    group_of,
     select,
+    shared_out,
     soap_environments,
 )
 from phonsmith.settings import (
@@ -30,7 +32,7 @@ from phonsmith.settings import (
     SoapDescriptor,
     Supercells,
 )
-from phonsmith.supercells import make_supercells, rattled_cells
+from phonsmith.supercells import matrix_of, rattled_cells
 
 DIAMOND = bulk("Si", "diamond", a=5.431)
 SMALL = Supercells(min_length_angstrom=5.0, min_atoms=8, max_atoms=16)
@@ -66,14 +68,41 @@ def pool_of(generation: int, dynamics: Dynamics | None = SHORT, seed: int = 3) -
     )
 
 
-def test_candidates_are_the_cells_of_the_campaign() -> None:
-    """What `random` labels of one generation is what the campaign would have made of it."""
-    wanted = SMALL.model_copy(update={"rattled": Rattled(count=3)})
-    _, cells = make_supercells("mp-149", DIAMOND, wanted, 3, 2)
-    found = pool_of(2).cells
-    assert all(same(one, other) for one, other in zip(cells, found[:3], strict=True))
-    for one, other in zip(cells, found[:3], strict=True):
-        assert other.info == {**one.info, "origin": "rattled"}
+def test_candidates_have_all_volumes_and_amplitudes() -> None:
+    """Each candidate is the rattled cell of its volume, its amplitude and its own seed."""
+    rattled_settings = Rattled(std_angstrom=0.02, volume_factors=[0.9, 1.1])
+    supercells = SMALL.model_copy(update={"rattled": rattled_settings})
+    selection = Selection(pool_size=7, amplitude_factors=[0.5, 1, 2])
+    pool = candidate_pool(
+        "mp-149", DIAMOND, supercells, selection, campaign_seed=3, generation=2
+    ).cells
+    told = [(one.info["volume_factor"], one.info["amplitude_factor"]) for one in pool]
+    assert told == [(0.9, 0.5), (1.1, 0.5), (0.9, 1), (1.1, 1), (0.9, 2), (1.1, 2), (0.9, 0.5)]
+    matrix = matrix_of("mp-149", DIAMOND, supercells)
+    for one in pool:
+        factor, amplitude = group_of(one)
+        settings = Rattled(std_angstrom=0.02 * amplitude, volume_factors=[factor])
+        (expected,) = rattled_cells(DIAMOND, matrix, settings, [one.info["seed"]])
+        assert same(one, expected)
+        ratio = one.get_volume() / len(one) / (DIAMOND.get_volume() / 2)
+        assert ratio == pytest.approx(factor)
+    assert [one.info["index"] for one in pool] == list(range(7))
+
+
+def test_candidates_whose_atoms_come_too_close_are_left_out() -> None:
+    selection = Selection(pool_size=4, amplitude_factors=[1, 300])
+    supercells = SMALL.model_copy(
+        update={"rattled": Rattled(volume_factors=[1.0], min_distance_fraction=0.98)}
+    )
+    found = candidate_pool("a", DIAMOND, supercells, selection, campaign_seed=0, generation=1)
+    assert [one.info["index"] for one in found.cells] == [0, 2]
+    assert [line.split(": ")[0] for line in found.stopped] == [
+        "a, generation 1, candidate 1",
+        "a, generation 1, candidate 3",
+    ]
+    hopeless = selection.model_copy(update={"amplitude_factors": [300]})
+    with pytest.raises(PhonsmithError, match=r"lower rattled\.std_angstrom"):
+        candidate_pool("a", DIAMOND, supercells, hopeless, campaign_seed=0, generation=1)
 
 
 def test_no_cell_comes_twice_in_any_generation() -> None:
@@ -84,8 +113,6 @@ def test_no_cell_comes_twice_in_any_generation() -> None:
         assert not any(np.allclose(one.positions, other.positions) for other in cells[:i])
     names = [(one.info["generation"], one.info["index"]) for one in cells]
     assert len(set(names)) == len(cells)
-    # displaced cells have the first indices of generation 0
-    assert min(one.info["index"] for one in pools[0].cells) == 1
     assert {one.info["kind"] for one in cells} == {"rattled"}
 
 
@@ -429,6 +456,56 @@ def test_random_choice_follows_its_seed() -> None:
     # each candidate 100 times on average, with a standard deviation of 8
     assert counts.min() > 60
     assert counts.max() < 140
+
+
+def grouped(volumes: list[float], amplitudes: list[float], each: int) -> list[Atoms]:
+    """Cells of every volume and amplitude; the strained ones are farther from the others."""
+    cells = []
+    for volume in volumes:
+        for amplitude in amplitudes:
+            for cell in rattled(0.02 * amplitude, each, int(1e4 * volume + 100 * amplitude)):
+                strained = cell.copy()
+                strained.set_cell(cell.cell * volume ** (1 / 3), scale_atoms=True)
+                strained.info.update(volume_factor=volume, amplitude_factor=amplitude)
+                cells.append(strained)
+    return cells
+
+
+@pytest.mark.parametrize("method", ["random", "farthest", "committee"])
+def test_new_cells_are_shared_out_among_volumes_and_amplitudes(method: str) -> None:
+    """Without quotas `farthest` takes the extreme volumes alone: they differ most from the rest."""
+    volumes, amplitudes = [0.9, 1.0, 1.1], [1.0, 2.0]
+    pool = grouped(volumes, amplitudes, 3)
+    known = rattled(0.01, 2)
+    settings = Selection(method=method)
+    committee = [SILICON, stronger(1.2)]
+    chosen = select(pool, known, 6, settings, seed=1, committee=committee)
+    assert len(set(chosen)) == 6
+    assert sorted(group_of(pool[i]) for i in chosen) == sorted(
+        (volume, amplitude) for volume in volumes for amplitude in amplitudes
+    )
+    three = [
+        group_of(pool[i]) for i in select(pool, known, 3, settings, seed=1, committee=committee)
+    ]
+    assert {volume for volume, _ in three} == set(volumes)
+    assert {amplitude for _, amplitude in three} == set(amplitudes)
+
+
+def test_scores_decide_within_a_group() -> None:
+    near, far = rattled(0.001, 1)[0], rattled(0.05, 1, 7)[0]
+    extreme = rattled(0.001, 1, 9, factor=1.2)[0]
+    for cell, volume in ((near, 1.0), (far, 1.0), (extreme, 1.2)):
+        cell.info.update(volume_factor=volume, amplitude_factor=1.0)
+    pool = [near, far, extreme]
+    assert select(pool, rattled(0.001, 3, 20), 2, Selection(method="farthest"), seed=0) == [1, 2]
+
+
+def test_generations_go_on_where_the_last_one_stopped() -> None:
+    groups = [(v, a) for v in (0.9, 1.0, 1.1) for a in (1.0, 2.0)] * 2
+    turns = [shared_out(groups, 2, 2 * generation) for generation in range(3)]
+    assert sorted(group for turn in turns for group in turn) == sorted(set(groups))
+    # a group that is used up is passed over
+    assert shared_out([(1.0, 1.0), (1.1, 1.0), (1.1, 1.0)], 3) == [(1, 1), (1.1, 1), (1.1, 1)]
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,11 @@ def test_cells_are_chosen_on_gpus_where_a_mace_judges_them(tmp_path, repository)
     gap, mace = TINY["fits"]["gap"], {"kind": "mace"}
     one = {**TINY, "structures": {"mp-149": TINY["structures"]["mp-149"]}}
     campaigns = {
-        "committee": {**one, "fits": {"mace": {**mace, "repeats": 2}}, "loop": committee},
+        "committee": {
+            **one,
+            "fits": {"mace": {**mace, "repeats": 2, "resampled": True}},
+            "loop": committee,
+        },
         "moving": {**one, "fits": {"mace": mace}, "loop": moving},
         "other": {**one, "fits": {"gap": gap, "mace": mace}, "loop": moving},
     }

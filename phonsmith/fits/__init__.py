@@ -1,5 +1,6 @@
 """Potentials fitted to labelled cells: one file for each architecture."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from phonsmith.calculators import Potential, make_calculator
 from phonsmith.datasets import ALWAYS_TRAIN, Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY
-from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.record import DRAWN_AGAIN, TargetCounts, TrainingRecord
 from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit
-from phonsmith.seeds import seed_for
+from phonsmith.seeds import generator_for, seed_for
 from phonsmith.sources import sha256_of
 
 __all__ = [
@@ -88,15 +89,46 @@ def learnable(frames: Sequence[Atoms], fit: GapFit | MaceFit, has_energies: bool
         raise PhonsmithError(
             f"learn_from: no labelled cell of kind {', '.join(fit.learn_from)} in the training set"
         )
-    if fit.training_cells is None:
-        return chosen
-    if fit.training_cells > len(cells):
-        raise PhonsmithError(
-            f"training_cells: {fit.training_cells} are wanted, the training set has {len(cells)}"
+    if fit.training_cells is not None:
+        if fit.training_cells > len(cells):
+            raise PhonsmithError(
+                f"training_cells: {fit.training_cells} are wanted, the training set has "
+                f"{len(cells)}"
+            )
+        cells = sorted(cells, key=lambda one: _lot(one, fit.seed))[: fit.training_cells]
+    kept = Counter(id(one) for one in cells)
+    if fit.resampled:
+        kept = Counter(id(one) for one in _drawn_again(cells, fit.seed))
+    return [
+        copy
+        for one in chosen
+        for copy in _copies(one, 1 if one.info.get("kind") in ALWAYS_TRAIN else kept[id(one)])
+    ]
+
+
+def _drawn_again(cells: Sequence[Atoms], seed: int) -> list[Atoms]:
+    """As many cells, drawn with replacement within structure and kind (bootstrap).
+
+    B. Efron, Ann. Statist. 7, 1 (1979). The draw of a group depends on its cells alone.
+    """
+    groups: dict[tuple[str, str], list[Atoms]] = defaultdict(list)
+    for cell in cells:
+        groups[str(cell.info.get("structure", "")), str(cell.info.get("kind", ""))].append(cell)
+    return [
+        group[index]
+        for (structure, kind), group in groups.items()
+        for index in generator_for(seed, f"drawn again/{structure}/{kind}", 0, 0).integers(
+            len(group), size=len(group)
         )
-    cells.sort(key=lambda one: _lot(one, fit.seed))
-    kept = {id(one) for one in cells[: fit.training_cells]}
-    return [one for one in chosen if id(one) in kept or one.info.get("kind") in ALWAYS_TRAIN]
+    ]
+
+
+def _copies(cell: Atoms, count: int) -> list[Atoms]:
+    """The cell so many times; all but the first are marked as :data:`DRAWN_AGAIN`."""
+    copies = [cell, *(cell.copy() for _ in range(count - 1))][:count]
+    for copy in copies[1:]:
+        copy.info[DRAWN_AGAIN] = True
+    return copies
 
 
 def _lot(cell: Atoms, seed: int) -> int:

@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from phonsmith.files import read_as, write_json
 
+DRAWN_AGAIN = "drawn_again"
+"""Key in ``info`` of further copies of a training cell, where cells are drawn with replacement."""
+
 
 class TargetCounts(BaseModel):
     """Numbers that a fit learnt from: energies, force components, virial components."""

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.fits.record import DRAWN_AGAIN
 from phonsmith.recipes import GapFit, Soap
 from phonsmith.seeds import generator_for
 
@@ -65,9 +66,11 @@ def plan_sparse_points(fit: GapFit, frames: Sequence[Atoms]) -> SparsePlan:
     copies = _rattled_copies(fit, soap, frames, shares) if soap.sparse_from == "rattled" else []
     elements = len({symbol for atoms in frames for symbol in set(atoms.symbols)})
     points = {group: max(1, number // elements) for group, number in shares.items()}
+    pristine = PRISTINE_KINDS if soap.sparse_from == "rattled" else frozenset()
     groups = [
         None
-        if soap.sparse_from == "rattled" and atoms.info.get("kind") in PRISTINE_KINDS
+        # two equal sparse points make the covariance singular
+        if atoms.info.get("kind") in pristine or DRAWN_AGAIN in atoms.info
         else _group(soap, atoms)
         for atoms in frames
     ]

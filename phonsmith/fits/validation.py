@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ase import Atoms
 
+from phonsmith.fits.record import DRAWN_AGAIN
 from phonsmith.seeds import seed_for
 
 HOLDABLE_KINDS = frozenset({"rattled", "recorded"})
@@ -44,6 +45,13 @@ def validation_split(
     }
     if not chosen and ranked:
         chosen = {max(ranked.values(), key=len)[0]}
+    # a cell that was drawn twice must not train and steer; its first copy ranks before the others
+    steering = {_rank(frames[i], seed) for i in chosen}
+    chosen |= {
+        i
+        for i, atoms in enumerate(frames)
+        if DRAWN_AGAIN in atoms.info and _rank(atoms, seed) in steering
+    }
     validation = [atoms for i, atoms in enumerate(frames) if i in chosen]
     learning = [atoms for i, atoms in enumerate(frames) if overlap or i not in chosen]
     return learning, validation, overlap
