@@ -1,11 +1,12 @@
 """Small files, written whole or not at all."""
 
+import fcntl
 import json
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,30 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """Hold a lock beside ``path`` while the body runs: other processes wait for it.
+
+    A process that is killed holds none. File systems without locks make nobody wait.
+    """
+    lock = Path(path).with_name(f".{Path(path).name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with lock.open("w") as stream:
+            with suppress(OSError):
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                if os.fstat(stream.fileno()).st_ino != lock.stat().st_ino:
+                    continue  # another file by now: who had it removed it
+            except FileNotFoundError:
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
 
 
 def expanded(path: str) -> str:

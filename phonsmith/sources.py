@@ -11,7 +11,7 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.files import replacing
+from phonsmith.files import alone, replacing
 from phonsmith.settings import Source
 
 TIMEOUT_S = 60.0
@@ -43,7 +43,7 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
     if mirrored is not None:
         return mirrored
     cached = Path(cache) / source.name / file
-    if cached.is_file() and sha256_of(cached) == expected:
+    if _is(cached, expected):
         return cached
     if source.url is None:
         tried = ", ".join(str(Path(mirror) / source.name) for mirror in mirrors) or "none is set"
@@ -51,8 +51,14 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
             f"source '{source.name}': '{file}' is in no mirror folder ({tried}) and the source "
             "has no `url`; put the file there or add the address"
         )
-    _download(f"{source.url.rstrip('/')}/{quote(file)}", cached, expected)
+    with alone(cached):
+        if not _is(cached, expected):  # another process may have been faster
+            download(f"{source.url.rstrip('/')}/{quote(file)}", cached, expected)
     return cached
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256
 
 
 def at_hand(source: Source, mirrors: Sequence[str | Path], cache: str | Path) -> bool:
@@ -88,11 +94,19 @@ def _compare(path: Path, expected: str) -> None:
         )
 
 
-def _download(url: str, target: Path, expected: str) -> None:
-    """Fetch ``url`` into ``target``, which appears only when complete and as expected."""
+def download(url: str, target: Path, expected: str | None) -> None:
+    """Fetch ``url`` into ``target``, which appears when it is complete and has the checksum.
+
+    Hold :func:`phonsmith.files.alone` for the target, so that no two processes fetch it.
+
+    Raises
+    ------
+    PhonsmithError
+        The file cannot be fetched, is cut off, or has another checksum than ``expected``.
+    """
     with replacing(target) as temporary, temporary.open("wb") as stream:
         found = _fetch(url, stream)
-        if found != expected:
+        if expected not in (None, found):
             raise PhonsmithError(
                 f"{url}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
                 "the address holds another file, or the checksum has to be corrected"
@@ -100,11 +114,15 @@ def _download(url: str, target: Path, expected: str) -> None:
 
 
 def _fetch(url: str, stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
+    digest, size = hashlib.sha256(), 0
     with opened(url, "check address and network, or put the file into a mirror folder") as answer:
+        promised = getattr(answer, "length", None)
         while chunk := answer.read(CHUNK):
             digest.update(chunk)
+            size += len(chunk)
             stream.write(chunk)
+    if promised is not None and size != promised:
+        raise PhonsmithError(f"{url}: cut off after {size} of {promised} bytes; try again")
     return digest.hexdigest()
 
 

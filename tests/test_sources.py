@@ -1,17 +1,26 @@
 """Files of public data sets: mirror, cache, web."""
 
 import hashlib
+import importlib
+import multiprocessing
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.files import alone
+from phonsmith.recipes import Foundation
 from phonsmith.settings import Source
-from phonsmith.sources import find_in_mirrors, locate, sha256_of
+from phonsmith.sources import download, find_in_mirrors, locate, sha256_of
 
 CONTENT = b"forces of one displaced cell\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -135,6 +144,92 @@ def test_what_is_nowhere_is_said_in_one_line(tmp_path: Path, url: str | None, me
     with pytest.raises(PhonsmithError, match=message) as caught:
         locate(source(url), "sub folder/a.yaml", [tmp_path], tmp_path / "cache")
     assert "\n" not in str(caught.value)
+
+
+class Slow(Quiet):
+    """Sends a file in two halves, with a pause."""
+
+    def do_GET(self) -> None:
+        Quiet.requests += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(2 * len(CONTENT)))
+        self.end_headers()
+        for _ in range(2):
+            self.wfile.write(CONTENT)
+            self.wfile.flush()
+            time.sleep(0.7)
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    Quiet.requests = 0
+    yield from serve(Slow)
+
+
+TWICE = hashlib.sha256(2 * CONTENT).hexdigest()
+
+
+def ask(kind: str, url: str, cache: str, start: Any, queue: Any) -> None:
+    """Fetch a file as one of several processes; tell the checksum of what was found."""
+    if kind == "source":
+        known = Source(name="set", url=url, files={"a": TWICE})
+        find = partial(locate, known, "a", [], Path(cache))
+    else:
+        mace: Any = ModuleType("mace.calculators")  # it takes ten seconds to import
+        mace.foundations_models = SimpleNamespace(
+            mace_mp_urls={"medium-0b3": f"{url}a.model"}, get_cache_dir=lambda: Path(cache)
+        )
+        sys.modules |= {"mace": ModuleType("mace"), "mace.calculators": mace}
+        foundation = importlib.import_module("phonsmith.fits.foundation")
+        find = partial(foundation.find, Foundation(model="medium-0b3"))
+    start.wait()
+    try:
+        queue.put(sha256_of(find()))
+    except BaseException as error:
+        queue.put(repr(error))
+
+
+@pytest.mark.parametrize("kind", ["source", "name"])
+def test_processes_that_want_one_file_get_it_once_and_whole(
+    tmp_path: Path, slow: str, kind: str
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    start, queue = context.Barrier(2), context.Queue()
+    asking = [
+        context.Process(target=ask, args=(kind, slow, str(tmp_path), start, queue))
+        for _ in range(2)
+    ]
+    for one in asking:
+        one.start()
+    found = [queue.get(timeout=120) for _ in asking]
+    for one in asking:
+        one.join()
+    assert found == [TWICE, TWICE]
+    assert Quiet.requests == 1
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+def test_a_lock_is_free_once_its_process_is_killed(tmp_path: Path) -> None:
+    code = "import sys, time; from phonsmith.files import alone\n"
+    code += "with alone(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout
+    assert holder.stdout.readline() == "held\n"
+    holder.kill()
+    holder.wait()
+    with alone(tmp_path / "a"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_without_checksum_that_is_cut_off_leaves_nothing(
+    tmp_path: Path, cutting: str
+) -> None:
+    with pytest.raises(PhonsmithError, match="cut off after 29 of 1000 bytes"):
+        download(f"{cutting}a", tmp_path / "a", None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_page_is_an_error(tmp_path: Path, web: str) -> None:

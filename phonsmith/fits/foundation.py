@@ -18,10 +18,11 @@ from phonsmith.calculators import evaluate, one_line
 from phonsmith.datasets import Baseline, isolated_energies
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames
+from phonsmith.files import alone
 from phonsmith.pickles import require_known
 from phonsmith.recipes import Foundation, Replay
 from phonsmith.settings import PotentialSource, Source
-from phonsmith.sources import locate, sha256_of
+from phonsmith.sources import download, locate, sha256_of
 
 # --- the file ---------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ def _compare(path: Path, foundation: Foundation) -> str:
     found = sha256_of(path)
     if foundation.sha256 not in (None, found):
         raise PhonsmithError(
-            f"foundation: {path}: checksum differs: SHA-256 is {found} but the campaign states "
+            f"foundation: {path}: checksum differs: SHA-256 is {found}, expected was "
             f"{foundation.sha256}; the file was not loaded; replace it or correct `sha256`"
         )
     return found
@@ -83,19 +84,26 @@ def _from_address(foundation: Foundation) -> Path:
 
 
 def _by_name(name: str) -> Path:
-    """The file in mace's cache, downloaded by mace where it is missing."""
+    """The file in mace's cache, downloaded where it is missing.
+
+    mace itself would download into the file that another process already takes for whole.
+    """
     from mace.calculators import foundations_models as models
 
     url = models.mace_mp_urls[name]
     # the name that mace gives the file
     kept = "".join(c for c in url.rpartition("/")[2] if c.isalnum() or c == "_")
+    path = Path(models.get_cache_dir()) / kept
     try:
-        return Path(models.download_mace_mp_checkpoint(name))
-    except (OSError, RuntimeError) as error:  # OSError: all that urllib raises
+        with alone(path):
+            if not path.is_file():
+                print(f"downloading {url}", flush=True)
+                download(url, path, None)
+    except PhonsmithError as error:
         raise PhonsmithError(
-            f"foundation: {name} cannot be downloaded ({one_line(error)}); put the file {url} "
-            f"here: {Path(models.get_cache_dir()) / kept}"
+            f"foundation: {name} cannot be downloaded: {error}; or put the file here: {path}"
         ) from None
+    return path
 
 
 # --- what it is -------------------------------------------------------------------------------
