@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from ase import Atoms
 from cells import rattled_cells
 from project import Project
 
+from phonsmith.calculators import Evaluation, evaluate_one
 from phonsmith.campaign import Campaign
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames
 from phonsmith.labels import LabelStore, label_cells
@@ -32,19 +34,29 @@ class SlowMethod(CalculatorMethod):
         return super().label(cell)
 
 
-def label_as(user, folder, start, queue) -> None:
+def label_as(user, project, folder, start, queue) -> None:
     """Label all cells as one campaign; tell how many were computed, and the labels."""
+    project.mkdir(exist_ok=True)
+    os.chdir(project)
     method = SlowMethod(CalculatorReference(**SW))
     start.wait()
     labels, failures = label_cells(rattled_cells(CELLS), method, Labels(), LabelStore(folder, user))
     queue.put((method.done, [label.arrays[FORCES] for label in labels], len(failures)))
 
 
-def test_campaigns_that_run_at_the_same_time_share_the_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("users", [("a/one", "a/other"), ("a/one", "b/one")])
+def test_campaigns_that_run_at_the_same_time_share_the_work(
+    tmp_path: Path, users: tuple[str, str]
+) -> None:
+    """Two campaigns of a project, or of two projects that call theirs the same."""
     context = multiprocessing.get_context("spawn")
     start, queue = context.Barrier(2), context.Queue()
     jobs = [
-        context.Process(target=label_as, args=(user, tmp_path, start, queue)) for user in ("a", "b")
+        context.Process(
+            target=label_as,
+            args=(Path(one).name, tmp_path / Path(one).parent, tmp_path, start, queue),
+        )
+        for one in users
     ]
     for job in jobs:
         job.start()
@@ -65,13 +77,45 @@ def test_campaigns_that_run_at_the_same_time_share_the_work(tmp_path: Path) -> N
     assert min(computed) > 0
 
 
-def test_users_take_cells_in_orders_of_their_own_always_the_same(tmp_path: Path) -> None:
+def test_batches_leave_out_what_another_job_has_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells, store = rattled_cells(6), LabelStore(tmp_path)
+    method = CalculatorMethod(CalculatorReference(**SW))
+    keys = [LabelStore.key(cell, method.fingerprint("Si")) for cell in cells]
+    computed = []
+
+    def batch(together: list[Atoms], calculator: object) -> list[Evaluation]:
+        """Label a batch, while another job labels the cells 3, 4 and 5."""
+        computed.append(len(together))
+        for index in (3, 4, 5):
+            store.put(keys[index], method.label(cells[index]))
+        return [evaluate_one(cell, calculator) for cell in together]
+
+    monkeypatch.setattr("phonsmith.labels.calculator.evaluate_batch", batch)
+    monkeypatch.setattr("phonsmith.labels.calculator.BATCH_ATOMS", 2 * len(cells[0]))
+    monkeypatch.setattr(
+        CalculatorMethod, "label_in_batches", lambda self, *args: self._in_batches(*args)
+    )
+    store.turn = keys.index  # in the order of the cells
+    labels, _ = label_cells(cells, method, Labels(), store)
+    assert computed == [2, 1]
+    for cell, label in zip(cells, labels, strict=True):
+        assert label.info[ENERGY] == pytest.approx(method.label(cell).info[ENERGY], abs=1e-10)
+
+
+def test_users_take_cells_in_orders_of_their_own_always_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = [LabelStore.key(cell, "") for cell in rattled_cells(10)]
 
     def order(user: str) -> list[str]:
         return sorted(keys, key=LabelStore(tmp_path, user).turn)
 
-    assert order("a") == order("a") != order("b")
+    here = order("a")
+    assert here == order("a") != order("b")
+    monkeypatch.chdir(tmp_path)
+    assert order("a") != here
 
 
 def test_the_first_label_stays_and_a_broken_one_is_replaced(tmp_path: Path) -> None:

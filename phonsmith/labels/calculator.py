@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib import metadata
 from typing import Any
@@ -107,11 +107,12 @@ class CalculatorMethod:
         return self._labelled(cell, result, time.monotonic() - start)
 
     def label_in_batches(
-        self, cells: Sequence[Atoms]
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
     ) -> Iterator[tuple[int, Atoms | Exception]] | None:
         """(index, label or exception) of cells, computed together; None but for MACE on a GPU.
 
-        Where a batch fails, as for want of memory, its cells are labelled one by one.
+        ``found`` gives the label of a cell that another job has computed meanwhile. Where a batch
+        fails, as for want of memory, its cells are labelled one by one.
         """
         if self.source.calculator != "mace":
             return None
@@ -119,10 +120,17 @@ class CalculatorMethod:
 
         wanted = str(self.source.arguments.get("device", "auto"))
         on_gpu = wanted != "cpu" and torch.cuda.is_available()
-        return self._in_batches(cells) if on_gpu else None
+        return self._in_batches(cells, found) if on_gpu else None
 
-    def _in_batches(self, cells: Sequence[Atoms]) -> Iterator[tuple[int, Atoms | Exception]]:
-        for batch in in_batches(cells, BATCH_ATOMS):
+    def _in_batches(
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
+    ) -> Iterator[tuple[int, Atoms | Exception]]:
+        for together in in_batches(cells, BATCH_ATOMS):
+            there = {index: label for index in together if (label := found(index)) is not None}
+            yield from there.items()
+            batch = [index for index in together if index not in there]
+            if not batch:
+                continue
             start = time.monotonic()
             try:
                 results = evaluate_batch([cells[index] for index in batch], self.calculator)

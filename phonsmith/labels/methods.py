@@ -190,8 +190,8 @@ def label_cells(
 
     Labels come in the order of the cells and carry the info of the cells as they are now. A cell
     that fails is recorded and does not stop the others. As many cells are labelled side by side as
-    the method's cores fit into ``cores``. Campaigns that share a store take the same cells in
-    different orders, so that those that run at the same time share the work.
+    the method's cores fit into ``cores``. Campaigns and projects that share a store take the same
+    cells in different orders, so that those that run at the same time share the work.
 
     Raises
     ------
@@ -288,8 +288,12 @@ def _labels_of(
     side_by_side: int,
 ) -> Iterator[tuple[int, Atoms | Exception]]:
     """(index, label or exception) of every cell as it is done, together where the method can."""
+
+    def found(index: int) -> Atoms | None:
+        return store.get(asked[index][0]) if store else None
+
     batches = getattr(method, "label_in_batches", None)
-    together = batches([cell for _, cell in asked]) if batches and asked else None
+    together = batches([cell for _, cell in asked], found) if batches and asked else None
     return together or each(partial(_labeller, method, store), asked, side_by_side)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import stat
 import zipfile
 import zlib
@@ -40,10 +41,10 @@ class LabelStore:
 
     def __init__(self, folder: str | Path, user: str = "") -> None:
         self.folder = Path(folder)
-        self.user = user
+        self.user = f"{socket.gethostname()} {Path.cwd()} {user}"
 
     def turn(self, key: str) -> str:
-        """Sorts keys into an order of the user's own, always the same."""
+        """Sort keys by this: an order of this campaign of this project on this machine."""
         return hashlib.sha256(f"{self.user} {key}".encode()).hexdigest()
 
     @staticmethod
