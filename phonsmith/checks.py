@@ -9,7 +9,8 @@ from pathlib import Path
 
 from phonsmith.campaign import Campaign
 from phonsmith.crystals import KEY, fetched_path
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import PhonsmithError, Problems
+from phonsmith.problems import listed, nearest
 from phonsmith.recipes import Fit, Foundation
 from phonsmith.references import EspressoReference, VaspReference
 from phonsmith.settings import PotentialSource, Source, Structure
@@ -39,54 +40,58 @@ def check_inputs(
     Raises
     ------
     PhonsmithError
-        The first fault: campaign file, key, and what to do.
+        All faults, a line each: campaign file, key, and what to do.
     """
-    try:
+    problems = Problems()
+    reference = campaign.reference
+    with problems.of():
         _check_circles(campaign, Path(path).stem)
-        elements = _check_structures(campaign)
-        _check_elements(campaign, elements, made)
-        if campaign.reference.method == "vasp":
-            _check_vasp(campaign, campaign.reference, elements)
-        if campaign.reference.method == "espresso":
-            _check_espresso(campaign.reference, elements)
-        _check_sources(campaign, mirrors)
-        for name, fit in campaign.fits.items():
-            if fit.kind == "existing":
-                _check_model(fit.potential, f"fits.{name}.potential", made)
-            elif fit.kind == "mace" and fit.foundation:
-                _check_foundation(fit.foundation, f"fits.{name}.foundation", made)
-    except PhonsmithError as error:
-        raise PhonsmithError(f"{path}: {error}") from None
+    in_circles = bool(problems.found)
+    elements = _check_structures(campaign, problems)
+    _check_sources(campaign, mirrors, problems)
+    if reference.method == "vasp":
+        with problems.of():
+            _check_vasp(campaign, reference, elements)
+    if reference.method == "espresso":
+        with problems.of():
+            _check_espresso(reference, elements)
+    if not in_circles:  # what a campaign makes of itself is not there
+        _check_models(campaign, made, problems)
+    if not problems.found:  # what a damaged model knows cannot be told
+        _check_elements(campaign, elements, problems)
+    problems.raise_all(str(path))
 
 
-def _check_structures(campaign: Campaign) -> dict[str, set[str]]:
+def _check_structures(campaign: Campaign, problems: Problems) -> dict[str, set[str]]:
     """Read every crystal file; the elements of each structure that has one."""
     elements = {}
     for name, structure in campaign.structures.items():
-        elements[name] = _elements_of(name, structure)
+        with problems.of(f"structures.{name}.{_origin(structure)}"):
+            elements[name] = _elements_of(structure)
         if structure.born:
-            _check_born(structure.born, f"structures.{name}.born")
+            with problems.of(f"structures.{name}.born"):
+                _check_born(structure.born)
     return elements
 
 
-def _check_born(file: str, where: str) -> None:
+def _check_born(file: str) -> None:
     """Whether a BORN file has the form; phonopy compares it with the crystal once that is relaxed.
 
     A line of its own, the dielectric tensor, and a line for each independent atom.
     """
     if not Path(file).is_file():
-        raise PhonsmithError(f"{where}: no file {file}")
+        raise PhonsmithError(f"no file {file}")
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()[1:]
         tensors = [[float(word) for word in line.split()] for line in takewhile(str.strip, lines)]
     except (OSError, ValueError) as error:
         raise PhonsmithError(
-            f"{where}: {file} is not a BORN file of phonopy ({error}); make it with phonopy-vasp-"
+            f"{file} is not a BORN file of phonopy ({error}); make it with phonopy-vasp-"
             "born or as phonopy's manual has it"
         ) from None
     if len(tensors) < 2 or any(len(one) != 9 or not all(map(isfinite, one)) for one in tensors):
         raise PhonsmithError(
-            f"{where}: {file} is not a whole BORN file of phonopy; after its first line it has to "
+            f"{file} is not a whole BORN file of phonopy; after its first line it has to "
             "hold lines of nine numbers, the dielectric tensor and a tensor for each atom"
         )
 
@@ -133,16 +138,21 @@ def _begun_with(fit: Fit) -> list[str | None]:
     return [fit.foundation.file, fit.foundation.replay.file if fit.foundation.replay else None]
 
 
-def _elements_of(name: str, structure: Structure) -> set[str]:
+def _origin(structure: Structure) -> str:
+    """The key that says where a crystal comes from."""
+    keys = ("file", "optimade", "materials_project", "recorded")
+    return next((key for key in keys if getattr(structure, key)), "scaled")
+
+
+def _elements_of(structure: Structure) -> set[str]:
     """The elements of a crystal that is here, given as a file or fetched before."""
     fetched = fetched_path(structure)
-    key = "file" if structure.file else "optimade" if structure.optimade else "materials_project"
     if fetched and not fetched.exists():
         if structure.materials_project and not os.environ.get(KEY):
             raise PhonsmithError(
-                f"structures.{name}.{key}: fetching it needs your key of the Materials Project in "
-                f"the environment variable {KEY} (next-gen.materialsproject.org/api shows it); or "
-                f"put the crystal at {fetched}"
+                "fetching it needs your key of the Materials Project in the environment variable "
+                f"{KEY} (next-gen.materialsproject.org/api shows it); or put the crystal at "
+                f"{fetched}"
             )
         return set()
     path = structure.file or fetched
@@ -150,26 +160,24 @@ def _elements_of(name: str, structure: Structure) -> set[str]:
         return set()
     from phonsmith.structures import read_structure
 
-    try:
-        return set(read_structure(path).symbols)
-    except PhonsmithError as error:
-        raise PhonsmithError(f"structures.{name}.{key}: {error}") from None
+    return set(read_structure(path).symbols)
 
 
-def _check_elements(campaign: Campaign, elements: dict[str, set[str]], made: Made) -> None:
+def _check_elements(campaign: Campaign, elements: dict[str, set[str]], problems: Problems) -> None:
     from phonsmith.calculators import known_elements
 
     users = {f"fits.{k}": f.potential for k, f in campaign.fits.items() if f.kind == "existing"}
     if campaign.reference.method == "calculator":
-        _check_model(campaign.reference.potential, "reference.potential", made)
         users["reference"] = campaign.reference.potential
     for where, potential in users.items():
-        known = known_elements(potential)
-        for name, symbols in elements.items():
-            if known is not None and not symbols <= known:
-                unknown = ", ".join(sorted(symbols - known))
+        with problems.of(where):
+            known = known_elements(potential)
+            unknown = {} if known is None else {k: one - known for k, one in elements.items()}
+            if foreign := [name for name, symbols in unknown.items() if symbols]:
+                symbols = ", ".join(sorted(set().union(*unknown.values())))
                 raise PhonsmithError(
-                    f"{where}: {potential.calculator} does not know {unknown} of structure {name}; "
+                    f"{potential.calculator} does not know {symbols} of "
+                    f"{'structure' if len(foreign) == 1 else 'structures'} {listed(foreign)}; "
                     "choose another potential or leave the structure out"
                 )
 
@@ -182,7 +190,10 @@ def _check_vasp(
 
     for name in reference.incar_by_structure:
         if name not in campaign.structures:
-            raise PhonsmithError(f"reference.incar_by_structure.{name}: no such structure")
+            raise PhonsmithError(
+                f"reference.incar_by_structure.{name}: no such structure"
+                f"{nearest(name, campaign.structures)}"
+            )
     try:
         check_spelling(reference)
         potcars_of(reference, set().union(*elements.values()))
@@ -203,6 +214,18 @@ def _check_espresso(reference: EspressoReference, elements: dict[str, set[str]])
         pseudopotentials_of(settings, reference.functional, wanted)
     except PhonsmithError as error:
         raise PhonsmithError(f"reference: {error}") from None
+
+
+def _check_models(campaign: Campaign, made: Made, problems: Problems) -> None:
+    if campaign.reference.method == "calculator":
+        with problems.of():
+            _check_model(campaign.reference.potential, "reference.potential", made)
+    for name, fit in campaign.fits.items():
+        with problems.of():
+            if fit.kind == "existing":
+                _check_model(fit.potential, f"fits.{name}.potential", made)
+            elif fit.kind == "mace" and fit.foundation:
+                _check_foundation(fit.foundation, f"fits.{name}.foundation", made)
 
 
 def _check_model(potential: PotentialSource, where: str, made: Made) -> None:
@@ -240,7 +263,7 @@ def _check_foundation(foundation: Foundation, where: str, made: Made) -> None:
         raise PhonsmithError(f"{where}.replay.file: {replay}: no such file")
 
 
-def _check_sources(campaign: Campaign, mirrors: Sequence[Path]) -> None:
+def _check_sources(campaign: Campaign, mirrors: Sequence[Path], problems: Problems) -> None:
     sources: dict[str, Source] = {
         f"datasets.databases.{name}.source": database.source
         for name, database in campaign.datasets.databases.items()
@@ -249,18 +272,16 @@ def _check_sources(campaign: Campaign, mirrors: Sequence[Path]) -> None:
         sources["reference.source"] = campaign.recorded.source
     for where, source in sources.items():
         for file in source.files:
-            _check_mirrored(where, source, file, mirrors)
+            with problems.of(where):
+                _check_mirrored(source, file, mirrors)
 
 
-def _check_mirrored(where: str, source: Source, file: str, mirrors: Sequence[Path]) -> None:
+def _check_mirrored(source: Source, file: str, mirrors: Sequence[Path]) -> None:
     """A file in a mirror has to be the right one; without any, there has to be an address."""
     from phonsmith.sources import find_in_mirrors
 
-    try:
-        if find_in_mirrors(source, file, mirrors) is None and source.url is None:
-            raise PhonsmithError(
-                f"{file} is in no mirror folder and the source has no url; add the folder that "
-                f"holds {source.name}/ to mirrors in config/config.yaml"
-            )
-    except PhonsmithError as error:
-        raise PhonsmithError(f"{where}: {error}") from None
+    if find_in_mirrors(source, file, mirrors) is None and source.url is None:
+        raise PhonsmithError(
+            f"{file} is in no mirror folder and the source has no url; add the folder that "
+            f"holds {source.name}/ to mirrors in config/config.yaml"
+        )

@@ -1,15 +1,13 @@
 """What every job does around its work: threads, log, and errors in one line."""
 
-import errno
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from phonsmith import tries
-from phonsmith.errors import PhonsmithError, without_secrets
+from phonsmith.errors import in_our_words
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -20,7 +18,9 @@ THREAD_VARIABLES = (
     "RAYON_NUM_THREADS",
 )
 
-MAKE_ROOM = "make room and start again, what is finished stays"
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 def limit_threads(threads: int) -> None:
@@ -56,7 +56,7 @@ def job(threads: int, log: str | Path) -> Iterator[Callable[[str], None]]:
             tries.begin(log)
             yield lambda line: _say(terminal, f"phonsmith: {line}")
             tries.succeeded(log)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             _end(terminal, log, error)
         finally:
             with suppress(OSError):  # the disk of the log may be full
@@ -64,27 +64,24 @@ def job(threads: int, log: str | Path) -> Iterator[Callable[[str], None]]:
                 sys.stderr.flush()
 
 
-def _end(terminal: int, log: Path, error: Exception) -> None:
-    """Tell an error: to people, for the next try, and in the log as far as that can be written."""
-    foreign = not isinstance(error, PhonsmithError)
-    text = _in_words(error)
-    _say(terminal, f"phonsmith: {text} (see {log})" if foreign else f"phonsmith: {text}")
+def _end(terminal: int, log: Path, error: Exception | KeyboardInterrupt) -> None:
+    """Tell an error: to people, for the next try, and in the log as far as that can be written.
+
+    An interrupt goes to the log alone: Snakemake says on the terminal that it ends.
+    """
+    ours = in_our_words(error)
+    if isinstance(error, KeyboardInterrupt):
+        with suppress(OSError):
+            print(f"phonsmith: {ours}", file=sys.stderr, flush=True)
+        sys.exit(INTERRUPTED)
+    pointer = f" (see {log})" if ours.details else ""
+    for line in str(ours).splitlines():
+        _say(terminal, f"phonsmith: {line}{pointer}")
     with suppress(OSError):
         tries.failed(log, error)
-        if foreign:
-            sys.stderr.write(without_secrets(traceback.format_exc()))
-        print(f"phonsmith: {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(ours.details)
+        print(f"phonsmith: {ours}", file=sys.stderr, flush=True)
     sys.exit(1)
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, PhonsmithError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        place = f" (writing {error.filename})" if error.filename else ""
-        return f"the disk is full{place}: {MAKE_ROOM}"
-    reason = str(error).splitlines()[0] if str(error) else "no reason given"
-    return without_secrets(f"{type(error).__name__}: {reason}")
 
 
 def _say(terminal: int, line: str) -> None:

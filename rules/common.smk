@@ -23,9 +23,8 @@ from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.checks import MADE, check_inputs
 from phonsmith.cluster import tell_host
 from phonsmith.crystals import fetched_path
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import MAKE_ROOM, PhonsmithError
 from phonsmith.files import read_as
-from phonsmith.jobs import MAKE_ROOM
 from phonsmith.own_code import code_of
 from phonsmith.potential_files import files_of
 from phonsmith.recipes import takes_gpu

@@ -48,6 +48,7 @@ DATABASE = {
     "level_of_theory": "stillinger-weber",
     "train_files": ["t.json"],
 }
+FILE_OF_SET = {"files": {"t.json": SHA}}
 CELL = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\n{}\nDirect\n{}\n"
 SILICON = CELL.format("Si\n2", "0 0 0\n0.5 0.5 0.5")
 XYZ = '2\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3\n'
@@ -282,10 +283,6 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((existing(calculator="gap", model="no.xml"),), ["fits.own.potential.model", "no such"]),
     ((existing(calculator="gap"),), ["fits.own.potential", "needs `model`"]),
     ((existing(calculator="gap", model="gap.xml", sha256=SHA),), ["gap.xml", "checksum differs"]),
-    (
-        (crystal("nacl.vasp"), existing(calculator="gap", model="gap.xml")),
-        ["gap", "does not know Cl, Na", "choose another"],
-    ),
     ((existing(calculator="mace", model="trap.model"),), ["trap.model: not loaded", "trust"]),
     ((existing(calculator="a.b:C", model="trap.model"),), ["trap.model: not loaded", "trust"]),
     (
@@ -425,6 +422,80 @@ def test_a_bad_campaign_is_refused(
         check_inputs(load_campaign(path), path, [here])
     assert told(caught.value, *words).startswith(f"{path}: ")
     assert content_of(here) == before
+
+
+# several mistakes at once: a line for each
+SEVERAL: list[tuple[tuple[tuple[str, Any], ...], list[list[str]]]] = [
+    (
+        (
+            ("structures/a", {"file": "no.vasp"}),
+            ("structures/b", {"file": "empty.vasp", "born": "cut-born"}),
+            ("structures/c", {"file": "flat.vasp"}),
+            existing(calculator="gap", model="cut.xml"),
+            ("fits/m", {**MACE, "foundation": "./trap.model"}),
+        ),
+        [
+            ["structures.a.file", "no.vasp: no such"],
+            ["structures.b.file", "empty.vasp"],
+            ["structures.b.born", "cut-born", "nine numbers"],
+            ["structures.c.file", "flat.vasp"],
+            ["fits.own.potential.model", "cut.xml", "cut off"],
+            ["fits.m.foundation.sha256", "trap.model: not loaded"],
+        ],
+    ),
+    (
+        (
+            ("structures/nacl", {"file": "nacl.vasp"}),
+            ("structures/salt", {"file": "nacl.vasp"}),
+            existing(calculator="gap", model="gap.xml"),
+        ),
+        [
+            ["fits.own", "gap does not know Cl, Na of structures nacl, salt", "choose another"],
+            ["reference", "stillinger-weber does not know Cl, Na of structures nacl, salt"],
+        ],
+    ),
+    (
+        (
+            ("datasets/databases/one", {**DATABASE, "source": {"name": "set", **FILE_OF_SET}}),
+            ("datasets/databases/two", {**DATABASE, "source": {"name": "no", **FILE_OF_SET}}),
+            ("structures/b", {"file": "a.pdf"}),
+        ),
+        [
+            ["structures.b.file", "a.pdf"],
+            ["datasets.databases.one.source", "set/t.json", "checksum differs"],
+            ["datasets.databases.two.source", "t.json is in no mirror folder"],
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "lines"), SEVERAL)
+def test_all_bad_files_are_named(
+    here: Path, changes: tuple[tuple[str, Any], ...], lines: list[list[str]]
+) -> None:
+    path = here / "c.yaml"
+    path.write_text(yaml.safe_dump(changed(*changes), sort_keys=False))
+    with pytest.raises(PhonsmithError) as caught:
+        check_inputs(load_campaign(path), path, [here])
+    for line, words in zip(str(caught.value).splitlines(), lines, strict=True):
+        told(Exception(line), f"{path}: ", *words)
+
+
+def test_an_exception_of_a_library_is_a_line_with_the_key(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import phonsmith.structures
+
+    def broken(path: str) -> Any:
+        raise KeyError("spglib\nfound nothing")
+
+    monkeypatch.setattr(phonsmith.structures, "read_structure", broken)
+    (here / "c.yaml").write_text(yaml.safe_dump(GOOD))
+    with pytest.raises(PhonsmithError) as caught:
+        check_inputs(load_campaign(here / "c.yaml"), here / "c.yaml", [here])
+    told(caught.value, "c.yaml: structures.si.file: KeyError", "spglib")
+    assert "Traceback" in caught.value.details
+    assert "broken" in caught.value.details
 
 
 def test_the_good_campaign_is_good(here: Path) -> None:
