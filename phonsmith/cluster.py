@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.terminal import errors_in_words
 
 _RUN = re.compile(r"^SLURM run ID: (\S+)$", re.MULTILINE)
 _HOST = re.compile(r"^ *Host: (\S+)$", re.MULTILINE)
@@ -253,14 +254,12 @@ def main() -> None:
     one.add_argument("--patience", type=float, default=20.0, help="minutes (default 20)")
     one.add_argument("command", nargs="+", help="after --: snakemake and its arguments")
     given = parser.parse_args()
-    try:
+    with errors_in_words():
         if given.what == "watch":
             sys.exit(watch(given.command, Path.cwd(), patience_s=60 * given.patience))
         for line in recover(Path.cwd(), force=given.force):
             print(line)
         print("start Snakemake again with the same command")
-    except PhonsmithError as error:
-        sys.exit(f"phonsmith: {error}")
 
 
 if __name__ == "__main__":

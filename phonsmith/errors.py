@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MAKE_ROOM = "make room and start again, what is finished stays"
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 SHOWN = 100
 """Problems printed at most; beyond, their number."""
 
@@ -55,6 +57,13 @@ def in_our_words(error: BaseException, where: str = "") -> PhonsmithError:
         found = PhonsmithError(f"{prefix}{error}")
         found.details = error.details
         return found
+    if type(error).__module__.startswith("pydantic"):
+        from pydantic import ValidationError
+
+        from phonsmith.problems import problems_of
+
+        if isinstance(error, ValidationError):
+            return PhonsmithError("\n".join(f"{prefix}{one}" for one in problems_of(error)))
     if isinstance(error, KeyboardInterrupt):
         return PhonsmithError("interrupted; start again, what is finished stays")
     if words := _of_the_disk(error):

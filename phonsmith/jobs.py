@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from phonsmith import tries
-from phonsmith.errors import in_our_words
+from phonsmith.errors import INTERRUPTED, in_our_words
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -17,10 +17,6 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "RAYON_NUM_THREADS",
 )
-
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 def limit_threads(threads: int) -> None:

@@ -13,16 +13,21 @@ SHOWN = 40
 """Names listed at most where a word is not among the allowed ones."""
 
 
+def most_similar(word: object, known: Iterable[str]) -> str:
+    """The most similar of the known words; empty where none is similar."""
+    folded = {one.lower(): one for one in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(str(word).lower(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
 def nearest(word: object, known: Iterable[str]) -> str:
     """A question that names the most similar of the known words; empty where none is similar.
 
     >>> nearest("kapa", ["kappa", "gap"])
     "; did you mean 'kappa'?"
     """
-    words = sorted(known)
-    folded = {one.lower(): one for one in reversed(words)}
-    found = difflib.get_close_matches(str(word).lower(), folded, n=1, cutoff=0.6)
-    return f"; did you mean '{folded[found[0]]}'?" if found else ""
+    found = most_similar(word, known)
+    return f"; did you mean '{found}'?" if found else ""
 
 
 def listed(words: Sequence[str]) -> str:

@@ -10,27 +10,38 @@ import uuid
 from pathlib import Path
 
 from snakemake.io import apply_wildcards
+from snakemake.logging import logger
 
 # the library beside this workflow, for this process and for the scripts of the jobs
 sys.path.insert(0, workflow.basedir)
 os.environ.update(
     PYTHONPATH=os.pathsep.join(
-        [workflow.basedir, *filter(None, [os.environ.get("PYTHONPATH")])]
+        [
+            f"{workflow.basedir}/phonsmith/startup",
+            workflow.basedir,
+            *filter(None, [os.environ.get("PYTHONPATH")]),
+        ]
     )
 )
+
+from phonsmith.terminal import InOurWords, campaigns_here, hook, say, unknown_target
+
+sys.excepthook = hook
 
 from phonsmith.campaign import Campaign, load_campaign
 from phonsmith.checks import MADE, check_inputs
 from phonsmith.cluster import tell_host
 from phonsmith.crystals import fetched_path
-from phonsmith.errors import MAKE_ROOM, PhonsmithError
+from phonsmith.errors import MAKE_ROOM, PhonsmithError, in_our_words
 from phonsmith.files import read_as
 from phonsmith.own_code import code_of
 from phonsmith.potential_files import files_of
+from phonsmith.problems import listed, nearest
 from phonsmith.recipes import takes_gpu
 from phonsmith.site import load_config, load_site
 from phonsmith.stages import VERSIONS
 from phonsmith.tries import RUN_VARIABLE, TRIES, growth
+from phonsmith.yaml_files import load_yaml
 
 
 wildcard_constraints:
@@ -57,15 +68,24 @@ RECORDS = {}
 
 
 def stop(message):
-    """End the run before any job, with one line."""
-    print(f"phonsmith: {message}", file=sys.stderr)
+    """End the run before any job, with one line for each problem."""
+    say(message)
     sys.exit(1)
 
 
+def missing_target(target):
+    """Words for a target that no rule makes."""
+    return unknown_target(target, COMMANDS, targets_of)
+
+
+COMMANDS = ("all", "plan", "failures")
+logger.addFilter(InOurWords(missing_target))
+
 try:
-    config.update(load_config(config).model_dump())  # checked, and with its defaults
+    given = load_yaml("config/config.yaml", "settings file") | config
+    config.update(load_config(given).model_dump())  # checked, and with its defaults
     SITE = load_site("config/site.yaml")
-except PhonsmithError as error:
+except Exception as error:
     stop(error)
 
 if workflow.is_main_process:
@@ -89,12 +109,20 @@ def campaign(name):
     """The campaign of this name, read once and checked with the files it names."""
     path = Path("config/campaigns") / f"{name}.yaml"
     try:
+        if not path.exists():
+            known = campaigns_here()
+            raise PhonsmithError(
+                f"{path}: no such campaign file{nearest(name, known) or ';'} "
+                f"campaigns are {listed(known)}"
+            )
         settings = load_campaign(path)
         if workflow.is_main_process:
             mirrors = [Path(one) for one in config["mirrors"]]
             check_inputs(settings, path, mirrors, made=is_made)
     except PhonsmithError as error:
         stop(error)
+    except Exception as error:
+        stop(in_our_words(error, str(path)))
     return settings
 
 
@@ -105,8 +133,8 @@ def look_up(wildcards, path):
     for key in path.split("/"):
         if isinstance(value, dict) and key not in value:
             stop(
-                f"campaign {wildcards.campaign} has no {path}; "
-                f"it has {', '.join(value) or 'none'}"
+                f"campaign {wildcards.campaign} has no {path}{nearest(key, value) or ';'} "
+                f"it has {listed(list(value)) or 'none'}"
             )
         value = value[key] if isinstance(value, dict) else getattr(value, key)
     return value
@@ -395,7 +423,7 @@ def everything(wildcards):
 def say_whether_the_disk_is_full():
     """In our words, since Snakemake itself may have been the first to meet it."""
     if shutil.disk_usage(".").free < FULL_BYTES:
-        print(f"phonsmith: the disk is full: {MAKE_ROOM}", file=sys.stderr)
+        say(f"the disk is full: {MAKE_ROOM}")
 
 
 def say_where_to_look():

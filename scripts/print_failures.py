@@ -1,17 +1,15 @@
 """Print the labels that failed; to the terminal, whatever the profile keeps quiet."""
 
-import sys
-
-from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_json
 from phonsmith.labels.quarantine import in_words
+from phonsmith.terminal import errors_in_words
 
-for campaign, files in snakemake.params.failures.items():
-    try:
+with errors_in_words():
+    for campaign, files in snakemake.params.failures.items():
         failures = [failure for path in files for failure in read_json(path)]
-    except PhonsmithError as error:
-        sys.exit(f"phonsmith: {error}")
-    failed = "1 cell has no label" if len(failures) == 1 else f"{len(failures)} cells have no label"
-    print(f"\n{campaign}: {failed}\n", flush=True)
-    if failures:
-        print(in_words(failures), flush=True)
+        failed = (
+            "1 cell has no label" if len(failures) == 1 else f"{len(failures)} cells have no label"
+        )
+        print(f"\n{campaign}: {failed}\n", flush=True)
+        if failures:
+            print(in_words(failures), flush=True)

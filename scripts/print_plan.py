@@ -2,5 +2,8 @@
 
 from pathlib import Path
 
-for plan in snakemake.input:
-    print("\n" + Path(plan).read_text(encoding="utf-8"), flush=True)
+from phonsmith.terminal import errors_in_words
+
+with errors_in_words():
+    for plan in snakemake.input:
+        print("\n" + Path(plan).read_text(encoding="utf-8"), flush=True)

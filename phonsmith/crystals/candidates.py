@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from ase import Atoms
-from pydantic import ValidationError
 
 from phonsmith.crystals import MATERIALS_PROJECT, fetched_path, path_of, structure_at
 from phonsmith.crystals.entries import Entry, today
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import replacing
-from phonsmith.problems import problems_of
 from phonsmith.settings import OptimadeEntry, PotentialSource, Relaxation, Supercells
 from phonsmith.structures import read_structure, space_group, symmetrized
+from phonsmith.terminal import errors_in_words
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import BaseCalculator
@@ -260,7 +259,7 @@ def _found(given: argparse.Namespace) -> tuple[str, Iterator[Entry | PhonsmithEr
 def main(arguments: Sequence[str] | None = None) -> None:
     """Choose candidates as the command line says."""
     given = _arguments().parse_args(arguments)
-    try:
+    with errors_in_words():
         sizes = Supercells(
             min_length_angstrom=given.min_length,
             min_atoms=given.min_atoms,
@@ -278,10 +277,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how = " ".join(["python -m phonsmith.crystals.candidates", *(arguments or sys.argv[1:])])
         write_list(given.list, choose(entries, database, limits, calculator), database, how)
         print(f"\n{given.list}: look through it, then set `structures_from: {given.list}`")
-    except ValidationError as error:
-        sys.exit("\n".join(f"phonsmith: {one}" for one in problems_of(error)))
-    except PhonsmithError as error:
-        sys.exit(f"phonsmith: {error}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_json, replacing
 from phonsmith.references import EspressoPseudopotentials, EspressoReference
+from phonsmith.terminal import errors_in_words
 
 _FUNCTIONALS = {
     "PBE": ("PBE", "SLA PW PBX PBC", "SLA PW PBE PBE"),
@@ -284,10 +285,8 @@ def main(arguments: list[str]) -> None:
     if len(arguments) != 3 or arguments[0] not in _FUNCTIONALS:
         sys.exit(f"usage: {Path(__file__).stem} {'|'.join(_FUNCTIONALS)} FILE.UPF FOLDER")
     functional, path, folder = arguments
-    try:
+    with errors_in_words():
         print(remake(Path(path), functional, Path(folder)))
-    except PhonsmithError as error:
-        sys.exit(f"phonsmith: {error}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,148 @@
+"""What the terminal shows where Snakemake's own words would not help: one line with a remedy."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from phonsmith.errors import INTERRUPTED, as_lines, in_our_words, without_secrets
+from phonsmith.problems import listed, most_similar, nearest
+
+TRACEBACKS = Path(".snakemake/log/phonsmith.traceback.log")
+"""Tracebacks of exceptions that were not foreseen while Snakemake planned."""
+
+
+def say(error: object) -> None:
+    """Print an error (or its text) as lines on standard error."""
+    if isinstance(error, BaseException):
+        print(as_lines(error, TRACEBACKS), file=sys.stderr, flush=True)
+        return
+    for line in str(error).splitlines():
+        print(f"phonsmith: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """Run the body of a program; an exception ends it with lines on standard error."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        say(error)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        say(error)
+        sys.exit(1)
+
+
+def campaigns_here(folder: Path = Path("config/campaigns")) -> list[str]:
+    """Names of the campaign files that a project has."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def unknown_target(target: str, commands: Sequence[str], of_campaign: Callable[[str], Any]) -> str:
+    """What to ask for instead of a target that no rule makes.
+
+    Parameters
+    ----------
+    target
+        What was asked for: a word, or a file.
+    commands
+        Words that can be asked for: rules without wildcards.
+    of_campaign
+        Gives the targets of a campaign by its name.
+    """
+    known = campaigns_here()
+    _, name, *below = [*Path(target).parts, "", ""] if target.startswith("results/") else ["", ""]
+    if name in known and below:
+        targets = sorted(of_campaign(name))
+        return (
+            f"{target}: campaign {name} makes no such file{nearest(target, targets) or ';'} "
+            f"its targets are {listed(targets)}"
+        )
+    if target in known:
+        return f"'{target}' is a campaign, not a target; ask for results/{target}/report.html"
+    word = name or Path(target).stem
+    if not name and (guess := nearest(target, commands)):
+        return f"there is no target '{target}'{guess} targets are {listed(commands)}"
+    if campaign := most_similar(word, known):
+        return (
+            f"there is no target '{target}' and no campaign '{word}'; did you mean "
+            f"results/{campaign}/report.html? campaigns are {listed(known)}"
+        )
+    return (
+        f"there is no target '{target}'; ask for {listed(commands)}, or for "
+        f"results/NAME/report.html of a campaign NAME in config/campaigns: {listed(known)}"
+    )
+
+
+class InOurWords(logging.Filter):
+    """Rewrites what Snakemake reports about exceptions that are not its own.
+
+    Snakemake logs an exception while it handles it, with the name of its class as ``exception``.
+    """
+
+    def __init__(self, missing: Callable[[str], str]) -> None:
+        super().__init__()
+        self._missing = missing
+        self._interrupted = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a message is shown; it may have been rewritten."""
+        if self._interrupted and str(getattr(record, "event", "")).upper().endswith("JOB_ERROR"):
+            return False
+        text = record.getMessage()
+        if record.levelno >= logging.ERROR and _INTERRUPTED.search(text):
+            self._interrupted = True
+            return False
+        name = getattr(record, "exception", None)
+        if not isinstance(name, str):
+            return True
+        if name == "MissingRuleException" and (found := _NO_RULE.search(text)):
+            self._replace(record, f"phonsmith: {self._missing(found['file'])}")
+            return True
+        error = _foreign(sys.exc_info()[1])
+        if isinstance(error, SystemExit):  # whose reason is on the terminal already
+            return False
+        if any(isinstance(one, KeyboardInterrupt) for one in _chain(sys.exc_info()[1])):
+            error = KeyboardInterrupt()
+        if error is not None:
+            where = _RULE.search(text)
+            ours = in_our_words(error, f"rule {where['rule']}" if where else "planning")
+            self._replace(record, as_lines(ours, TRACEBACKS))
+        return True
+
+    @staticmethod
+    def _replace(record: logging.LogRecord, text: str) -> None:
+        record.msg, record.args = without_secrets(text), ()
+
+
+_NO_RULE = re.compile(r"No rule to produce (?P<file>.+?) \(if you use")
+_INTERRUPTED = re.compile(r"died with <Signals.SIGINT|non-zero exit status 130\b")
+_RULE = re.compile(r" in rule (?P<rule>\w+) in file")
+
+
+def _foreign(error: BaseException | None) -> BaseException | None:
+    """The exception behind one of Snakemake's, or itself where it is none of Snakemake's."""
+    if error is None or not type(error).__module__.startswith("snakemake"):
+        return error
+    if type(error).__name__ != "InputFunctionException":
+        return None
+    behind = error.__cause__ or error.__context__
+    return _foreign(behind) if behind is not error else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those before it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """For ``sys.excepthook``: what ends Python (Ctrl-C above all) is one line."""
+    interrupts = (one for one in _chain(error) if isinstance(one, KeyboardInterrupt))
+    say(next(interrupts, error))
