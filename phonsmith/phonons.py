@@ -18,6 +18,7 @@ from phonsmith.band_paths import BandPath, band_path
 from phonsmith.errors import MissingLabels, PhonsmithError, UnusablePotential
 from phonsmith.extxyz import FORCES, of_kinds
 from phonsmith.files import replacing
+from phonsmith.phonopy_files import SYMPREC
 from phonsmith.settings import CellChoice, Displaced, PotentialSource, Relaxation
 from phonsmith.spectra import DOS_PITCH_THZ, DOS_SMEARING_THZ, Segment, Spectrum, spectrum
 
@@ -208,6 +209,7 @@ def potential_phonons(
     nac: Any = None,
     processes: int = 1,
     primitive_matrix: ArrayLike | str = "auto",
+    symprec: float = SYMPREC,
 ) -> "Phonopy":
     """Phonons of a potential for a crystal as it is.
 
@@ -227,6 +229,8 @@ def potential_phonons(
         Displaced cells computed at a time.
     primitive_matrix
         (3, 3) as phonopy's, or ``"auto"``.
+    symprec
+        Tolerance of symmetry in Å.
 
     Raises
     ------
@@ -236,25 +240,27 @@ def potential_phonons(
     from phonsmith.calculators import evaluate
     from phonsmith.supercells import displaced_cells
 
-    phonon = _bare(atoms, np.asarray(matrix).T, primitive_matrix)
+    phonon = _bare(atoms, np.asarray(matrix).T, primitive_matrix, symprec)
     cells = displaced_cells(phonon, displacement)
     if nac is not None:
         phonon.nac_params = nac
     return _with_forces(phonon, [one.forces for one in evaluate(cells, source, processes)])
 
 
-def _bare(atoms: "Atoms", matrix: ArrayLike, primitive_matrix: ArrayLike | str) -> "Phonopy":
+def _bare(
+    atoms: "Atoms", matrix: ArrayLike, primitive_matrix: ArrayLike | str, symprec: float
+) -> "Phonopy":
     """A crystal with supercell and primitive cell, as phonopy has their matrices."""
     from phonopy import Phonopy
 
-    from phonsmith.supercells import SYMPREC, to_phonopy
+    from phonsmith.supercells import to_phonopy
 
     try:
         return Phonopy(
             to_phonopy(atoms),
             supercell_matrix=matrix,
             primitive_matrix=primitive_matrix,
-            symprec=SYMPREC,
+            symprec=symprec,
         )
     except Exception as error:  # phonopy raises many kinds
         raise UnusablePotential(
@@ -281,7 +287,9 @@ def phonons_like(
     """
     from phonsmith.supercells import displaced_cells
 
-    phonon = _bare(atoms, template.supercell_matrix, template.primitive_matrix)
+    phonon = _bare(
+        atoms, template.supercell_matrix, template.primitive_matrix, template.symmetry.tolerance
+    )
     cells = displaced_cells(phonon, displacement)
     phonon.nac_params = template.nac_params
     phonon.masses = template.masses
@@ -315,6 +323,7 @@ def fit_phonons(
         nac=reference.nac_params,
         processes=processes,
         primitive_matrix=reference.primitive_matrix,
+        symprec=reference.symmetry.tolerance,
     )
     phonon.masses = reference.masses
     return phonon
@@ -392,20 +401,18 @@ def load_phonons(path: str | Path) -> "Phonopy":
 def load_displacements(path: str | Path) -> "Phonopy":
     """Read a phonopy YAML with displacements, and forces if it has them.
 
-    BORN and FORCE_SETS files that happen to lie in the working directory are not read.
+    BORN and FORCE_SETS files that happen to lie in the working directory are not read, and nothing
+    in the file is run.
 
     Raises
     ------
     PhonsmithError
         The file is missing or is not phonopy YAML.
     """
-    import phonopy
+    from phonsmith.phonopy_files import read_phonopy_file
 
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        return phonopy.load(path, produce_fc=False, is_nac="born_effective_charge:" in text)
-    except FileNotFoundError:
-        raise PhonsmithError(f"{path}: no such file") from None
-    except Exception as error:  # phonopy and yaml raise many kinds for a broken file
-        raise PhonsmithError(f"{path}: not a phonopy YAML file ({error})") from error
+    file = read_phonopy_file(path)
+    phonon = file.phonopy()
+    if file.data.dataset is not None:
+        phonon.dataset = file.converted(file.data.dataset)
+    return phonon

@@ -17,13 +17,11 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.phonopy_files import SYMPREC  # crystals are symmetrised before they come here
 from phonsmith.seeds import seed_for
 from phonsmith.settings import Displaced, Rattled, Supercells
 from phonsmith.structures import symmetry_dataset
 from phonsmith.sublattices import choose_supercell, smallest_index
-
-SYMPREC = 1e-5
-"""Å. Tolerance of symmetry in phonopy; crystals are symmetrised before they come here."""
 
 _TRIES = 1000
 _OUT_OF_REACH = 1000  # cells; nobody labels such supercells

@@ -377,15 +377,15 @@ def save_third_order(third: "Phono3py", yaml: str | Path, fc3: str | Path, fc2: 
 
 def load_displacements(path: str | Path) -> "Phono3py":
     """phono3py from its YAML: displacements, forces where it has them, no force constants."""
-    import phono3py
+    from phonsmith.phonopy_files import read_phonopy_file
 
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        return phono3py.load(
-            path, produce_fc=False, is_nac="born_effective_charge:" in text, log_level=0
-        )
-    except Exception as error:  # phono3py and yaml raise many kinds for a broken file
-        raise PhonsmithError(f"{path}: not a phono3py YAML file ({error})") from error
+    file = read_phonopy_file(path, third_order=True)
+    third = file.phono3py()
+    if file.data.dataset is not None:
+        third.dataset = file.converted(file.data.dataset)
+    if file.data.phonon_dataset is not None:
+        third.phonon_dataset = file.converted(file.data.phonon_dataset)
+    return third
 
 
 def load_third_order(yaml: str | Path, fc3: str | Path, fc2: str | Path) -> "Phono3py":

@@ -1,26 +1,29 @@
 """Displaced supercells with forces from phonopy and phono3py.
 
-The YAML classes are used rather than ``phonopy.load``, which also takes FORCE_SETS, BORN and force
-constants from whatever folder one happens to be in. Energies are read where the files have them
-and are never made up.
+:mod:`phonsmith.phonopy_files` reads the YAML files, safely and in Å and eV. FORCE_SETS, FORCES_FC2
+and FORCES_FC3 are taken from the folder of the YAML file alone. Energies are read where the files
+have them and are never made up.
 """
 
-import warnings
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from phonopy import Phonopy
-from phonopy.file_IO import parse_FORCE_SETS
-from phonopy.interface.calculator import get_calculator_physical_units
-from phonopy.interface.phonopy_yaml import PhonopyYaml
+from numpy.typing import NDArray
+from phonopy.file_IO import get_dataset_type2, parse_FORCE_SETS_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.readers import Recorded
+from phonsmith.phonopy_files import PhonopyFile, parsed, read_phonopy_file
+from phonsmith.safe_yaml import COMPRESSED, read_bytes
+
+SAME_DISPLACEMENT = 1e-4
+"""Å (or bohr). FORCE_SETS and YAML of one set of displacements agree to within this."""
 
 
 def read_phonopy(path: Path) -> Recorded:
@@ -29,101 +32,159 @@ def read_phonopy(path: Path) -> Recorded:
     Raises
     ------
     PhonsmithError
-        The file is broken, has no forces, or is in other units than Å and eV.
+        The file is broken, has no forces, or does not fit FORCE_SETS.
     """
-    yaml = _read_yaml(PhonopyYaml(), path)
-    phonon = _phonopy(yaml, yaml.supercell_matrix, path)
-    _check_order(yaml.supercell, phonon.supercell, path)
-    dataset = yaml.dataset
-    sets = path.with_name("FORCE_SETS")
-    if not _has_forces(dataset) and sets.is_file():
-        dataset = _parsed(
-            sets, lambda: parse_FORCE_SETS(natom=len(phonon.supercell), filename=str(sets))
-        )
-    _require_forces(dataset, path, "FORCE_SETS")
+    file = read_phonopy_file(path)
+    phonon = file.phonopy()
+    _check_order(file.data.supercell, phonon.supercell, path)
+    dataset, natom = file.data.dataset, len(phonon.supercell)
+    if not _has_forces(dataset) and (sets := companion(path, "FORCE_SETS")):
+        dataset = _force_sets(sets, natom, dataset)
+    _require_forces(dataset, path, "FORCE_SETS", natom)
+    dataset = file.converted(dataset)
     phonon.dataset = dataset
+    _tell_of_moments(file)
     return Recorded(
         frames=_frames(phonon.supercells_with_displacements, *_labels_of(dataset)),
-        crystal=_atoms(phonon.unitcell),
+        crystal=crystal_of_cell(phonon.unitcell),
         phonon=phonon,
     )
 
 
 def read_phono3py(path: Path) -> Recorded:
-    """phono3py YAML with forces in it, or with FORCES_FC3 in the same folder.
+    """phono3py YAML with forces in it, or with FORCES_FC3 (and FORCES_FC2) in the same folder.
 
     All displaced cells become frames, also those with two displaced atoms. ``phonon`` holds what
-    second-order force constants follow from: the file's own second-order supercells, else the
-    cells with one displaced atom (random displacements: all cells).
+    second-order force constants follow from: the second-order supercells where the file has any,
+    else the cells with one displaced atom (random displacements: all cells).
 
     Raises
     ------
     PhonsmithError
-        The file is broken, has no forces, or is in other units than Å and eV.
+        The file is broken, or has no forces of third order, or none for its second-order
+        supercells.
     """
-    from phono3py import Phono3py
-    from phono3py.file_IO import parse_FORCES_FC3
-    from phono3py.interface.phono3py_yaml import Phono3pyYaml
-
-    yaml = _read_yaml(Phono3pyYaml(), path)
-    third = Phono3py(yaml.unitcell, yaml.supercell_matrix, primitive_matrix=_primitive(yaml))
-    _check_order(yaml.supercell, third.supercell, path)
-    dataset = yaml.dataset
-    sets = path.with_name("FORCES_FC3")
-    if not _has_forces(dataset) and dataset is not None and sets.is_file():
-        _parsed(sets, lambda: parse_FORCES_FC3(dataset, str(sets)))
-    _require_forces(dataset, path, "FORCES_FC3")
+    file = read_phonopy_file(path, third_order=True)
+    data = file.data
+    third = file.phono3py()
+    _check_order(data.supercell, third.supercell, path)
+    dataset, natom = data.dataset, len(third.supercell)
+    if not _has_forces(dataset) and (sets := companion(path, "FORCES_FC3")):
+        dataset = _forces_of_order(sets, natom, dataset)
+    _require_forces(dataset, path, "FORCES_FC3", natom)
+    dataset = file.converted(dataset)
     third.dataset = dataset
     frames = _frames(third.supercells_with_displacements, *_labels_of(dataset))
 
-    if yaml.phonon_supercell_matrix is not None and _has_forces(yaml.phonon_dataset):
-        phonon = _phonopy(yaml, yaml.phonon_supercell_matrix, path)
-        _check_order(yaml.phonon_supercell, phonon.supercell, path)
-        phonon.dataset = yaml.phonon_dataset
-        cells = phonon.supercells_with_displacements
-        frames = _frames(cells, *_labels_of(yaml.phonon_dataset)) + frames
-    else:
-        phonon = _phonopy(yaml, yaml.supercell_matrix, path)
+    if data.phonon_supercell_matrix is None:
+        phonon = file.phonopy()
         phonon.dataset = _second_order(dataset)
-    if yaml.nac_params is not None:
-        third.nac_params = yaml.nac_params
-    return Recorded(frames=frames, crystal=_atoms(phonon.unitcell), phonon=phonon, third=third)
+    else:
+        phonon = file.phonopy(data.phonon_supercell_matrix)
+        _check_order(data.phonon_supercell, phonon.supercell, path)
+        second, natom = data.phonon_dataset, len(phonon.supercell)
+        if not _has_forces(second) and (sets := companion(path, "FORCES_FC2")):
+            second = _forces_of_order(sets, natom, second)
+        if not _has_forces(second):
+            raise PhonsmithError(
+                f"{path}: has supercells of {natom} atoms for the second order, but no forces for "
+                "them; put FORCES_FC2 beside it, and among the `files` of its source"
+            )
+        _require_forces(second, path, "FORCES_FC2", natom)
+        second = file.converted(second)
+        phonon.dataset = second
+        frames = _frames(phonon.supercells_with_displacements, *_labels_of(second)) + frames
+    _tell_of_moments(file)
+    return Recorded(
+        frames=frames, crystal=crystal_of_cell(phonon.unitcell), phonon=phonon, third=third
+    )
 
 
-def _read_yaml(reader: Any, path: Path) -> Any:
-    _parsed(path, lambda: reader.read(str(path)))
-    if reader.unitcell is None or reader.supercell_matrix is None:
-        raise PhonsmithError(f"{path}: has no unit cell or supercell matrix; give phonopy's YAML")
-    units = reader.physical_units or get_calculator_physical_units(reader.calculator)
-    if (units.distance_to_A, units.force_to_eVperA, units.energy_to_eV) != (1.0, 1.0, 1.0):
+def companion(path: Path, name: str) -> Path | None:
+    """A file of this name in the folder of ``path``, compressed or not; None if there is none."""
+    names = (path.with_name(name + suffix) for suffix in ("", *COMPRESSED))
+    return next((one for one in names if one.exists()), None)
+
+
+def crystal_of_cell(cell: PhonopyAtoms) -> Atoms:
+    """The cell for ASE; its masses are kept where they are not those that phonopy takes.
+
+    Indices of symbols (``Na1``) are left out: they are names of sites.
+    """
+    atoms = _atoms(cell)
+    usual = PhonopyAtoms(numbers=cell.numbers, cell=cell.cell, scaled_positions=cell.positions)
+    if not np.allclose(cell.masses, usual.masses, rtol=0, atol=1e-5):
+        atoms.set_masses(cell.masses)
+    return atoms
+
+
+def _tell_of_moments(file: PhonopyFile) -> None:
+    if file.data.unitcell.magnetic_moments is not None:
+        print(
+            f"{file.path}: its magnetic moments count for the symmetry of the reference's "
+            "phonons alone; labels and fits know no moments",
+            flush=True,
+        )
+
+
+# --- forces beside a file -------------------------------------------------------------------------
+
+
+def _text(path: Path) -> io.StringIO:
+    content = read_bytes(path)
+    text: str = parsed(path, lambda: content.decode("utf-8"))
+    return io.StringIO(text)
+
+
+def _force_sets(path: Path, natom: int, stated: Any) -> Any:
+    """The data set of FORCE_SETS; ``stated`` are the displacements of the YAML file, if any."""
+    text = _text(path).getvalue()
+    dataset = parsed(path, lambda: parse_FORCE_SETS_from_strings(text, natom=natom))
+    firsts, others = (
+        one.get("first_atoms") if isinstance(one, dict) else None for one in (dataset, stated)
+    )
+    if firsts and others:
+        fits = len(firsts) == len(others) and all(
+            first["number"] == other["number"]
+            and np.abs(first["displacement"] - np.array(other["displacement"])).max()
+            < SAME_DISPLACEMENT
+            for first, other in zip(firsts, others, strict=True)
+        )
+        if not fits:
+            raise PhonsmithError(
+                f"{path}: is of other displacements than the YAML file beside it; give the two "
+                "files of one calculation"
+            )
+    return dataset
+
+
+def _forces_of_order(path: Path, natom: int, dataset: Any) -> Any:
+    """A copy of a phono3py data set with the forces of FORCES_FC3 or FORCES_FC2.
+
+    Files with six columns hold displacements and forces of random cells.
+    """
+    table = parsed(path, lambda: np.loadtxt(_text(path), dtype=float, ndmin=2))
+    if table.shape[1] == 6:
+        return parsed(path, lambda: get_dataset_type2(_text(path), natom))
+    if not dataset or "first_atoms" not in dataset:
+        raise PhonsmithError(f"{path}: the YAML file beside it has no displacements for it")
+    firsts = [dict(first) for first in dataset["first_atoms"]]
+    for first in firsts:
+        if "second_atoms" in first:
+            first["second_atoms"] = [dict(pair) for pair in first["second_atoms"]]
+    pairs = [pair for first in firsts for pair in first.get("second_atoms", ())]
+    cells: list[dict[str, Any]] = [*firsts, *pairs]
+    if table.shape != (len(cells) * natom, 3):
         raise PhonsmithError(
-            f"{path}: is in {units.length_unit}, {units.force_unit} and {units.energy_unit} "
-            f"({reader.calculator}); convert it to Å and eV"
+            f"{path}: cannot be read as forces of {len(cells)} cells of {natom} atoms: it has "
+            f"{len(table)} lines of {table.shape[1]} numbers for {len(cells) * natom} of 3"
         )
-    return reader
+    for cell, forces in zip(cells, table.reshape(len(cells), natom, 3), strict=True):
+        cell["forces"] = forces
+    return {**dataset, "first_atoms": firsts}
 
 
-def _parsed(path: Path, parse: Callable[[], Any]) -> Any:
-    try:
-        return parse()
-    except Exception as error:  # phonopy raises many kinds for broken files
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise PhonsmithError(f"{path}: cannot be read ({reason})") from error
-
-
-def _phonopy(yaml: Any, matrix: Any, path: Path) -> Phonopy:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # phonopy 4 warns of its own default primitive cell
-        phonon = _parsed(
-            path, lambda: Phonopy(yaml.unitcell, matrix, primitive_matrix=_primitive(yaml))
-        )
-    if yaml.nac_params is not None:
-        phonon.nac_params = yaml.nac_params
-    return phonon
-
-
-def _primitive(yaml: Any) -> Any:
-    return "auto" if yaml.primitive_matrix is None else yaml.primitive_matrix
+# --- data sets ------------------------------------------------------------------------------------
 
 
 def _check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) -> None:
@@ -131,7 +192,12 @@ def _check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) -
     if stated is None:
         return
     shift = stated.scaled_positions - built.scaled_positions if len(stated) == len(built) else None
-    if shift is None or np.abs(shift - np.rint(shift)).max() > 1e-4:
+    if (
+        shift is None
+        or np.abs(shift - np.rint(shift)).max() > 1e-4
+        or not np.array_equal(stated.numbers, built.numbers)
+        or not np.allclose(stated.cell, built.cell, rtol=1e-5, atol=1e-4)
+    ):
         raise PhonsmithError(
             f"{path}: its supercell has another order of atoms than phonopy gives it now; "
             "write it anew with the phonopy version in use"
@@ -146,9 +212,32 @@ def _has_forces(dataset: Any) -> bool:
     return "forces" in dataset
 
 
-def _require_forces(dataset: Any, path: Path, companion: str) -> None:
+def _require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None:
+    """Refuse a data set without forces, or with such as no calculation gives."""
     if not _has_forces(dataset):
-        raise PhonsmithError(f"{path}: holds no forces, and no {companion} stands beside it")
+        raise PhonsmithError(
+            f"{path}: holds no forces, and no {companion} stands beside it; put it there, and "
+            "among the `files` of its source"
+        )
+    forces, energies = _labels_of(dataset)
+    for number, (force, energy) in enumerate(zip(forces, energies, strict=True)):
+        if force is not None and np.shape(force) != (natom, 3):
+            raise PhonsmithError(
+                f"{path}: displaced cell {number + 1} has forces of shape {np.shape(force)}, but "
+                f"its supercell has {natom} atoms"
+            )
+        values = (0.0 if energy is None else energy, 0.0 if force is None else force)
+        if not all(np.isfinite(np.asarray(one, dtype=float)).all() for one in values):
+            raise PhonsmithError(
+                f"{path}: displaced cell {number + 1} has forces or an energy that are not finite"
+            )
+    if "first_atoms" in dataset:
+        without = [k for k, one in enumerate(dataset["first_atoms"]) if "forces" not in one]
+        if without:
+            raise PhonsmithError(
+                f"{path}: displaced cell {without[0] + 1} has no forces, others have; phonons need "
+                "them all"
+            )
 
 
 def _labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
@@ -189,4 +278,5 @@ def _frames(
 
 
 def _atoms(cell: PhonopyAtoms) -> Atoms:
-    return Atoms(cell.symbols, positions=cell.positions, cell=cell.cell, pbc=True)
+    positions: NDArray[np.float64] = cell.positions
+    return Atoms(cell.numbers, positions=positions, cell=cell.cell, pbc=True)
