@@ -1,7 +1,10 @@
-"""Small files, written whole or not at all."""
+"""Small files, written whole or not at all, and files of others, read within bounds."""
 
+import bz2
 import fcntl
+import gzip
 import json
+import lzma
 import os
 import re
 import tempfile
@@ -13,6 +16,17 @@ from typing import Any, TypeVar
 from phonsmith.errors import PhonsmithError
 
 Made = TypeVar("Made")
+
+LARGEST_BYTES = 512 * 1024**2
+"""Largest file of others that is read whole, decompressed: third-order sets have some 100 MB."""
+_OPENERS: dict[str, Callable[..., Any]] = {
+    ".xz": lzma.open,
+    ".lzma": lzma.open,
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+}
+COMPRESSED = tuple(_OPENERS)
+"""Suffixes of compressed files that can be read, as phonopy knows them."""
 
 
 @contextmanager
@@ -116,3 +130,28 @@ def read_as(path: str | Path, what: str, build: Callable[[Any], Made]) -> Made:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise PhonsmithError(f"{path}: not {what} ({reason}); delete it and run again") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, decompressed by its suffix, up to :data:`LARGEST_BYTES`.
+
+    Raises
+    ------
+    PhonsmithError
+        It is no regular file, is damaged, or holds more.
+    """
+    if not path.exists():
+        raise PhonsmithError(f"{path}: no such file")
+    if not path.is_file():
+        raise PhonsmithError(f"{path}: is no regular file")
+    opener = _OPENERS.get(path.suffix)
+    try:
+        with opener(path) if opener else path.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        raise PhonsmithError(f"{path}: cannot be read ({error})") from None
+    if len(content) > LARGEST_BYTES:
+        raise PhonsmithError(
+            f"{path}: holds more than {LARGEST_BYTES // 1024**2} MB; that is too large to be read"
+        )
+    return content

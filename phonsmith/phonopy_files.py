@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.safe_yaml import read_yaml
+from phonsmith.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from phono3py import Phono3py

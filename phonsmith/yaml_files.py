@@ -1,4 +1,8 @@
-"""YAML files of settings: strict, and bounded before anything is built from them."""
+"""YAML files of settings and of others: strict, and bounded before anything is built from them.
+
+phonopy and phono3py load YAML with a loader that runs code named by a tag. Their files are parsed
+here, and reach them as plain data.
+"""
 
 import stat
 from pathlib import Path
@@ -7,6 +11,7 @@ from typing import Any, cast
 import yaml
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.files import read_bytes
 
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 50
@@ -46,7 +51,7 @@ def _decimal(loader: Any, node: yaml.ScalarNode) -> Any:
         raise yaml.constructor.ConstructorError(
             None,
             None,
-            f"YAML takes {node.value} for a number to the base 60; write a time as one number in "
+            f"YAML takes {node.value[:40]} for a number to the base 60; write a time as one number in "
             "the unit of its key (a day is 1440 minutes), and a text in quotes",
             node.start_mark,
         )
@@ -90,6 +95,35 @@ def load_yaml(path: str | Path, what: str) -> dict[str, Any]:
     return content
 
 
+def read_yaml(path: str | Path) -> Any:
+    """Read the data in a YAML file of others, which may be large and compressed.
+
+    Raises
+    ------
+    PhonsmithError
+        One line: no such file, no YAML, a tag (tags can run code), or more than can be read.
+    """
+    path = Path(path)
+    text = read_bytes(path)
+    try:
+        if b"&" in text:  # without anchors nothing is larger than the file
+            _bound(text.decode("utf-8"), max_nodes=len(text) + MAX_NODES)
+        return yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+        if problem and "constructor for the tag" in problem:
+            tag = problem.rpartition("the tag ")[2]
+            raise PhonsmithError(
+                f"{path}:{line} has the tag {tag}; tags can run code and are not read: remove it"
+            ) from None
+        raise PhonsmithError(f"{path}:{line} not valid YAML ({problem or error})") from None
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise PhonsmithError(f"{path}: not valid YAML ({reason})") from None
+
+
 def _text(path: Path, what: str) -> str:
     try:
         status = path.stat()
@@ -108,7 +142,7 @@ def _text(path: Path, what: str) -> str:
         raise PhonsmithError(f"{path}: cannot be read as UTF-8 text ({error})") from None
 
 
-def _bound(text: str) -> None:
+def _bound(text: str, max_nodes: int = MAX_NODES) -> None:
     """Refuse what would grow beyond the bounds, from the events of the parser alone.
 
     Raises
@@ -140,9 +174,9 @@ def _bound(text: str) -> None:
                 sizes[anchor] = nodes - before
         if len(open_nodes) > MAX_DEPTH:
             refuse(f"nested more than {MAX_DEPTH} levels deep", event)
-        if nodes > MAX_NODES:
+        if nodes > max_nodes:
             refuse(
-                f"more than {MAX_NODES:,} values once all aliases (*name) are filled in; use fewer "
+                f"more than {max_nodes:,} values once all aliases (*name) are filled in; use fewer "
                 "aliases or split the file",
                 event,
             )

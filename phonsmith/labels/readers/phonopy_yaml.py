@@ -17,10 +17,10 @@ from phonopy.file_IO import get_dataset_type2, parse_FORCE_SETS_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.files import COMPRESSED, read_bytes
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.readers import Recorded
 from phonsmith.phonopy_files import PhonopyFile, parsed, read_phonopy_file
-from phonsmith.safe_yaml import COMPRESSED, read_bytes
 
 SAME_DISPLACEMENT = 1e-4
 """Å (or bohr). FORCE_SETS and YAML of one set of displacements agree to within this."""
