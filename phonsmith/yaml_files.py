@@ -51,8 +51,8 @@ def _decimal(loader: Any, node: yaml.ScalarNode) -> Any:
         raise yaml.constructor.ConstructorError(
             None,
             None,
-            f"YAML takes {node.value[:40]} for a number to the base 60; write a time as one number in "
-            "the unit of its key (a day is 1440 minutes), and a text in quotes",
+            f"YAML takes {node.value[:40]} for a number to the base 60; write a time as one number "
+            "in the unit of its key (a day is 1440 minutes), and a text in quotes",
             node.start_mark,
         )
     kind = node.tag.rpartition(":")[2]
