@@ -1,6 +1,10 @@
 """Crystals: reading, checking, and their symmetry."""
 
+import bz2
+import gzip
+import lzma
 import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +12,25 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.geometry import minkowski_reduce
-from ase.io import read
 from ase.neighborlist import neighbor_list
 
+from phonsmith.crystals.cif.crystal import read_cif
+from phonsmith.crystals.extended_xyz import read_extxyz
+from phonsmith.crystals.poscar import read_poscar
 from phonsmith.errors import PhonsmithError
 
 SHORTEST_DISTANCE = 0.5
 """Å. Atoms closer than this stand on top of each other: no bond is that short (H2: 0.74 Å)."""
+
+VOLUMES_PER_ATOM = (0.5, 5000.0)
+"""Å³ per atom. Hydrogen at 500 GPa has 1; a molecule in a box of 20 Å some thousand."""
+
+MASS_SYMPREC = 1e-2
+"""Å. Tolerance of the symmetry that masses have to follow."""
+
+MOST_ATOMS = 10_000
+MOST_BYTES = 20_000_000
+"""Of a crystal file; CIFs with reflections have a few million."""
 
 _FORMATS = {
     ".vasp": "vasp",
@@ -23,6 +39,7 @@ _FORMATS = {
     ".extxyz": "extxyz",
     ".xyz": "extxyz",
 }
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -31,8 +48,9 @@ _FORMATS = {
 def read_structure(path: str | Path) -> Atoms:
     """One crystal from a POSCAR, CIF or extxyz file.
 
-    What comes back holds elements, positions and cell only: periodic in all directions, without
-    calculator, constraints or leftovers of the file.
+    What comes back holds elements, positions and cell only, and masses where the file names
+    isotopes (D) or has a column of them: periodic in all directions, without calculator,
+    constraints or leftovers of the file.
 
     Raises
     ------
@@ -41,31 +59,52 @@ def read_structure(path: str | Path) -> Atoms:
         crystal fails :func:`check_structure`.
     """
     path = Path(path)
-    if not path.is_file():
-        raise PhonsmithError(f"{path}: no such structure file")
-    if path.stat().st_size == 0:
-        raise PhonsmithError(f"{path}: the structure file is empty")
+    form = _format(path)
+    text = _text_of(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            frames = read(path, index=":", format=_format(path))
+        if form == "vasp":
+            atoms = read_poscar(text, str(path))
+        elif form == "cif":
+            atoms = read_cif(text, str(path))
+        else:
+            atoms = read_extxyz(text, str(path))
     except PhonsmithError:
         raise
-    except Exception as error:  # ASE raises many kinds for broken files
+    except Exception as error:  # ASE and gemmi raise many kinds for broken files
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise PhonsmithError(f"{path}: not a readable {_format(path)} file ({reason})") from None
-    if len(frames) != 1:
-        raise PhonsmithError(f"{path}: holds {len(frames)} crystals, has to hold exactly one")
-    crystal = frames[0]
-    if _format(path) == "vasp":
-        _refuse_half_a_poscar(path, len(crystal))
-    _refuse_partial_occupancy(crystal, str(path))
-    atoms = Atoms(crystal.numbers, positions=crystal.positions, cell=crystal.cell[:], pbc=True)
+        raise PhonsmithError(
+            f"{path}: not a readable {form} file ({reason[:200]}); export the crystal again"
+        ) from None
     check_structure(atoms, str(path))
-    return atoms
+    return plain(atoms)
+
+
+def _text_of(path: Path) -> str:
+    """The text of a regular file of sensible size; a pipe or a device would never end."""
+    if not path.is_file():
+        instead = " but a folder" * path.is_dir() or " but a pipe or device" * path.exists()
+        raise PhonsmithError(f"{path}: no such structure file{instead}")
+    try:
+        if path.stat().st_size == 0:
+            raise PhonsmithError(f"{path}: the structure file is empty")
+        with _OPENERS.get(path.suffix.lower(), Path.open)(path, "rb") as stream:
+            content: bytes = stream.read(MOST_BYTES + 1)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PhonsmithError(f"{path}: cannot be read ({reason}); get the file again") from None
+    if len(content) > MOST_BYTES:
+        raise PhonsmithError(
+            f"{path}: more than {MOST_BYTES / 1e6:.0f} MB, too large for the file of one crystal; "
+            "give its cell and atoms alone"
+        )
+    if b"\0" in content:
+        raise PhonsmithError(f"{path}: is no text; give a POSCAR, CIF or extxyz file")
+    return content.decode("utf-8", errors="replace")
 
 
 def _format(path: Path) -> str:
+    if path.suffix.lower() in _OPENERS:
+        path = path.with_suffix("")
     if path.name.upper().startswith(("POSCAR", "CONTCAR")):
         return "vasp"
     try:
@@ -76,34 +115,23 @@ def _format(path: Path) -> str:
         ) from None
 
 
-def _refuse_half_a_poscar(path: Path, atoms: int) -> None:
-    """ASE takes a line of one number, where a file is cut off, for three of them."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    modes = [i for i, line in enumerate(lines) if i > 5 and line.strip()[:1] in tuple("dDcCkK")]
-    for line in lines[modes[0] + 1 : modes[0] + 1 + atoms] if modes else []:
-        if len(line.split()) < 3:
-            raise PhonsmithError(
-                f"{path}: cut off, has an atom without three coordinates; get the file again"
-            )
-
-
-def _refuse_partial_occupancy(crystal: Atoms, where: str) -> None:
-    for site in crystal.info.get("occupancy", {}).values():
-        if len(site) > 1 or any(abs(share - 1) > 1e-3 for share in site.values()):
-            raise PhonsmithError(f"{where}: has partly occupied sites; give an ordered crystal")
-
-
 def check_structure(atoms: Atoms, where: str) -> None:
     """Refuse what is no crystal; ``where`` (file or key) opens the message.
 
     Raises
     ------
     PhonsmithError
-        No atoms, numbers that are not finite, an unknown element, a cell without positive volume,
-        or atoms (or their periodic images) closer than 0.5 Å.
+        No atoms or too many, numbers that are not finite, an unknown element, a cell without
+        positive volume or of a volume that no crystal has, masses that symmetry forbids, or atoms
+        (or their periodic images) closer than 0.5 Å.
     """
     if len(atoms) == 0:
         raise PhonsmithError(f"{where}: has no atoms")
+    if len(atoms) > MOST_ATOMS:
+        raise PhonsmithError(
+            f"{where}: {len(atoms)} atoms, more than phonons are computed for; give the primitive "
+            "cell"
+        )
     if not (np.isfinite(atoms.cell[:]).all() and np.isfinite(atoms.positions).all()):
         raise PhonsmithError(f"{where}: cell or positions hold NaN or infinite numbers")
     if (atoms.numbers < 1).any():
@@ -111,11 +139,16 @@ def check_structure(atoms: Atoms, where: str) -> None:
         raise PhonsmithError(f"{where}: atom {position} has no known element")
     _check_cell(atoms, where)
     _check_distances(atoms, where)
+    check_masses(atoms, where)
 
 
 def _check_cell(atoms: Atoms, where: str) -> None:
-    volume = float(np.linalg.det(atoms.cell[:]))
     longest = float(atoms.cell.lengths().max())
+    if longest > 1e4:
+        raise PhonsmithError(
+            f"{where}: a lattice vector of {longest:.3g} Å; lengths have to be in Å"
+        )
+    volume = float(np.linalg.det(atoms.cell[:]))
     if longest == 0 or abs(volume) < 1e-6 * longest**3:
         raise PhonsmithError(
             f"{where}: the cell has no volume ({volume:.3g} Å³); give three lattice vectors"
@@ -125,12 +158,27 @@ def _check_cell(atoms: Atoms, where: str) -> None:
             f"{where}: the cell is left-handed (volume {volume:.3g} Å³); exchange two lattice "
             "vectors and the coordinates along them"
         )
+    least, most = VOLUMES_PER_ATOM
+    if not least <= volume / len(atoms) <= most:
+        raise PhonsmithError(
+            f"{where}: {volume / len(atoms):.3g} Å³ per atom, where crystals have {least:g} to "
+            f"{most:g}; lengths have to be in Å: check units and scale factor"
+        )
+    if np.abs(atoms.cell.scaled_positions(atoms.positions)).max() > 1e4:
+        raise PhonsmithError(
+            f"{where}: an atom is more than 10000 cells away from the first; check its coordinates"
+        )
 
 
 def _check_distances(atoms: Atoms, where: str) -> None:
-    reduced = Atoms(
-        atoms.numbers, positions=atoms.positions, cell=minkowski_reduce(atoms.cell)[0], pbc=True
-    )
+    cell = minkowski_reduce(atoms.cell)[0]
+    lengths = np.linalg.norm(cell, axis=1)
+    if lengths.min() < SHORTEST_DISTANCE:  # before any neighbour list, which would not end
+        raise PhonsmithError(
+            f"{where}: every atom and its own periodic image are {lengths.min():.3f} Å apart; at "
+            f"least {SHORTEST_DISTANCE} Å is needed: check units and lattice vectors"
+        )
+    reduced = Atoms(atoms.numbers, positions=atoms.positions, cell=cell, pbc=True)
     first, second, distance = neighbor_list("ijd", reduced, SHORTEST_DISTANCE)
     if len(distance) == 0:
         return
@@ -140,6 +188,31 @@ def _check_distances(atoms: Atoms, where: str) -> None:
         f"{where}: atoms {names[0]} and {names[1]} (counted from 0) are {distance[pair]:.3f} Å "
         f"apart; at least {SHORTEST_DISTANCE} Å is needed"
     )
+
+
+def check_masses(atoms: Atoms, where: str) -> None:
+    """Refuse masses that differ between atoms which the symmetry of the crystal relates.
+
+    phonopy finds symmetry from elements alone, and would weight wave vectors wrongly.
+
+    Raises
+    ------
+    PhonsmithError
+        Such masses, or numbers that are no masses.
+    """
+    if not atoms.has("masses"):
+        return
+    masses = atoms.get_masses()
+    if not (np.isfinite(masses).all() and (masses > 0).all() and (masses < 500).all()):
+        raise PhonsmithError(f"{where}: masses have to lie between 0 and 500 u")
+    kinds = symmetry_dataset(atoms, MASS_SYMPREC).equivalent_atoms
+    for atom, kind in enumerate(kinds):
+        if abs(masses[atom] - masses[kind]) > 1e-6:
+            raise PhonsmithError(
+                f"{where}: atoms {kind} and {atom} (counted from 0) are equivalent by symmetry and "
+                f"have masses of {masses[kind]:g} and {masses[atom]:g} u; give equivalent atoms "
+                "one mass, or their mean for a mixture of isotopes"
+            )
 
 
 # --- symmetry --------------------------------------------------------------------------------
@@ -204,7 +277,7 @@ def symmetrized(atoms: Atoms, symprec: float) -> Atoms:
         or np.abs(move).max() > 10 * symprec
     ):
         raise failure
-    return Atoms(atoms.numbers, positions=refined.positions, cell=refined.cell[:], pbc=True)
+    return plain(with_masses_of(atoms, refined))
 
 
 def at_volume(atoms: Atoms, volume: float) -> Atoms:
@@ -215,5 +288,14 @@ def at_volume(atoms: Atoms, volume: float) -> Atoms:
 
 
 def plain(atoms: Atoms) -> Atoms:
-    """Elements, positions and cell alone, periodic in all directions."""
-    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=True)
+    """Elements, positions, cell and masses alone, periodic in all directions."""
+    return with_masses_of(
+        atoms, Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=True)
+    )
+
+
+def with_masses_of(origin: Atoms, atoms: Atoms) -> Atoms:
+    """``atoms`` with the masses of ``origin`` (same atoms, same order) where these are special."""
+    if origin.has("masses"):
+        atoms.set_masses(origin.get_masses())
+    return atoms

@@ -83,16 +83,20 @@ TWO = "0 0 0\n0.5 0.5 0.5"
     ("name", "text", "message"),
     [
         ("a.vasp", "", "is empty"),
-        ("a.vasp", "Si\n1.0\nhello\n", "not a readable vasp file"),
+        (
+            "a.vasp",
+            "Si\n1.0\nhello\n",
+            "line 3: lattice vector a has to be 3 numbers",
+        ),
         ("a.cif", "no data here\n", "a.cif: "),
         ("a.pdf", "something", "unknown kind of structure file"),
-        ("a.vasp", POSCAR.format(cell=CUBE, positions="0 0 0\nnan 0.5 0.5"), "NaN"),
+        ("a.vasp", POSCAR.format(cell=CUBE, positions="0 0 0\nnan 0.5 0.5"), "'nan 0.5 0.5'"),
         ("a.vasp", POSCAR.format(cell="5 0 0\n0 5 0\n5 5 0", positions=TWO), "no volume"),
         ("a.vasp", POSCAR.format(cell="0 5 0\n5 0 0\n0 0 5", positions=TWO), "left-handed"),
         ("a.vasp", POSCAR.format(cell=CUBE, positions="0 0 0\n0 0 0.98"), "0.100 Å apart"),
         ("a.xyz", "1\nno lattice\nSi 0 0 0\n", "no volume"),
         ("a.xyz", '0\nLattice="5 0 0 0 5 0 0 0 5"\n', "a.xyz: "),
-        ("a.xyz", '1\nLattice="5 0 0 0 5 0 0 0 5"\nX 0 0 0\n', "no known element"),
+        ("a.xyz", '1\nLattice="5 0 0 0 5 0 0 0 5"\nX 0 0 0\n', "line 3: 'X' is no element"),
         ("a.xyz", 2 * '1\nLattice="5 0 0 0 5 0 0 0 5"\nSi 0 0 0\n', "2 crystals"),
     ],
 )
