@@ -345,6 +345,12 @@ class Campaign(Model):
                     f"conductivity.structures: '{name}' is no crystal whose phonons are compared"
                     f"{nearest(name, self.benchmarked)}"
                 )
+        for name in self.conducting:
+            if self.structures[name].masses and True in self.conductivity.isotopes:
+                yield (
+                    f"conductivity.isotopes: natural isotopes do not scatter in '{name}', which "
+                    "has masses of its own; set [false]"
+                )
         for one in self.conductivity.published:
             if one.structure not in self.conducting:
                 yield (

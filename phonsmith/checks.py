@@ -68,10 +68,22 @@ def _check_structures(campaign: Campaign, problems: Problems) -> dict[str, set[s
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
             elements[name] = _elements_of(structure)
+            with problems.of(f"structures.{name}.masses"):
+                _check_masses(structure)
         if structure.born:
             with problems.of(f"structures.{name}.born"):
                 _check_born(structure.born)
     return elements
+
+
+def _check_masses(structure: Structure) -> None:
+    """Whether the masses that the campaign names are those of the crystal, if it is here."""
+    path = structure.file or fetched_path(structure)
+    if structure.masses is None or path is None or not Path(path).exists():
+        return
+    from phonsmith.structures import own_masses, read_structure
+
+    own_masses(read_structure(path), structure.masses, str(path))
 
 
 def _check_born(file: str) -> None:

@@ -6,7 +6,7 @@ these fractional coordinates, with the reference's supercell matrix, primitive m
 non-analytical correction (:func:`fit_phonons`), whatever its own relaxed cell looks like.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ __all__ = [
     "reference_phonons",
     "save_phonons",
     "spectrum",
+    "with_masses",
 ]
 
 
@@ -106,6 +107,32 @@ def reference_phonons(
     if born is not None:
         phonon.nac_params = _read_born(born, phonon)
     return _with_forces(phonon, [frame.arrays[FORCES] for frame in frames])
+
+
+def with_masses(
+    phonon: "Phonopy", masses: Mapping[str, float] | Sequence[float] | None
+) -> "Phonopy":
+    """The same phonons with other masses (u): by element, or one for each atom of the unit cell.
+
+    Elements that are not named keep the mass they have.
+
+    Raises
+    ------
+    PhonsmithError
+        As :func:`phonsmith.structures.own_masses`.
+    """
+    from phonsmith.structures import own_masses
+    from phonsmith.supercells import to_ase
+
+    if masses is None:
+        return phonon
+    crystal = to_ase(phonon.unitcell)
+    crystal.set_masses(phonon.unitcell.masses)
+    of_unit = own_masses(crystal, masses, crystal.get_chemical_formula()).get_masses()
+    supercell = phonon.supercell
+    units = [supercell.u2u_map[supercell.s2u_map[atom]] for atom in phonon.primitive.p2s_map]
+    phonon.masses = of_unit[units]
+    return phonon
 
 
 def _same_cell(cell: Any, frame: "Atoms", tolerance: float = 1e-5) -> bool:

@@ -23,7 +23,13 @@ from numpy.typing import NDArray
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.files import read_as
 from phonsmith.settings import Relaxation
-from phonsmith.structures import SHORTEST_DISTANCE, plain, space_group, symmetrized
+from phonsmith.structures import (
+    SHORTEST_DISTANCE,
+    plain,
+    space_group,
+    symmetrized,
+    with_masses_of,
+)
 
 if TYPE_CHECKING:
     from phonsmith.labels import LabelStore, ReferenceMethod
@@ -84,6 +90,7 @@ def reference_crystal(
         if not leave_out:
             raise PhonsmithError(f"structure {structure}: {error}") from error
         return crystal, _not_relaxed(crystal, str(error), settings)
+    with_masses_of(crystal, result.atoms)  # codes and stored relaxations know elements alone
     atoms, verdict = _judged(crystal, result, settings)
     if not verdict.converged and not leave_out:
         raise PhonsmithError(

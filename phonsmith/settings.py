@@ -40,6 +40,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Kind = Literal["displaced", "rattled", "recorded", "constraint"]
 CellChoice = Literal["relaxed", "reference"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Mass = Annotated[float, Field(gt=0, lt=500)]
 
 
 def why_no_path(text: str) -> str:
@@ -338,6 +339,13 @@ class Structure(Model):
         description="`train`: fits learn from it, and its phonons are compared. `benchmark`: no "
         "fit ever learns from it, its phonons are compared: out of sample. `test`: its labelled "
         "cells only measure errors of energies, forces and stresses.",
+    )
+    masses: dict[str, Mass] | list[Mass] | None = Field(
+        None,
+        description="Atomic masses in u where they are not those of the natural elements: by "
+        "element ({H: 2.014}), or one for each atom of the crystal file in its order. They count "
+        "in phonons and all that follows; labels and fits do not depend on them. A crystal file "
+        "may name deuterium itself (D).",
     )
     born: File | None = Field(
         None,

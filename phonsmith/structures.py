@@ -5,6 +5,7 @@ import gzip
 import lzma
 import warnings
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,34 @@ def check_masses(atoms: Atoms, where: str) -> None:
                 f"have masses of {masses[kind]:g} and {masses[atom]:g} u; give equivalent atoms "
                 "one mass, or their mean for a mixture of isotopes"
             )
+
+
+def own_masses(atoms: Atoms, masses: Mapping[str, float] | Sequence[float], where: str) -> Atoms:
+    """A copy with other masses (u): by element, or one for each atom.
+
+    Raises
+    ------
+    PhonsmithError
+        An element that the crystal has not, another number of atoms, or :func:`check_masses`.
+    """
+    if isinstance(masses, Mapping):
+        if unknown := sorted({*masses} - {*atoms.symbols}):
+            raise PhonsmithError(
+                f"{where}: there is no {', '.join(unknown)} in {atoms.get_chemical_formula()}; "
+                "masses are named by the elements of the crystal"
+            )
+        new = [masses.get(s, m) for s, m in zip(atoms.symbols, atoms.get_masses(), strict=True)]
+    elif len(masses) != len(atoms):
+        raise PhonsmithError(
+            f"{where}: {len(masses)} masses for {len(atoms)} atoms; give one for each atom of the "
+            "crystal, or masses by element such as {H: 2.014}"
+        )
+    else:
+        new = list(masses)
+    copy = atoms.copy()
+    copy.set_masses(new)
+    check_masses(copy, where)
+    return copy
 
 
 # --- symmetry --------------------------------------------------------------------------------

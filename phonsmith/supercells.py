@@ -35,14 +35,17 @@ Integers = NDArray[np.int64]
 
 
 def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
-    """The crystal for phonopy: elements, cell and positions."""
+    """The crystal for phonopy: elements, cell, positions, and masses where these are special."""
     return PhonopyAtoms(
-        numbers=atoms.numbers, cell=atoms.cell[:], scaled_positions=atoms.get_scaled_positions()
+        numbers=atoms.numbers,
+        cell=atoms.cell[:],
+        scaled_positions=atoms.get_scaled_positions(),
+        masses=atoms.get_masses() if atoms.has("masses") else None,
     )
 
 
 def to_ase(phonopy_atoms: PhonopyAtoms) -> Atoms:
-    """The crystal or supercell for ASE: elements, cell and positions, periodic."""
+    """The crystal or supercell for ASE: elements, cell and positions, periodic; no masses."""
     return Atoms(
         phonopy_atoms.numbers,
         cell=phonopy_atoms.cell,

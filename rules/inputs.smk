@@ -3,13 +3,21 @@
 # --- structures ----------------------------------------------------------------------------
 
 
-NOT_OF_CELLS = {"role", "born", "materials_project", "optimade"}
+NOT_OF_CELLS = {"role", "born", "masses", "materials_project", "optimade"}
 """Keys of a structure that no supercell or label depends on, other than by the crystal."""
 
 
 def is_scaled(wildcards):
     """Whether the crystal is held at its volume."""
     return look_up(wildcards, "structures/{structure}").scaled is not None
+
+
+def masses(wildcards):
+    """Masses that the campaign names for a crystal, or for the one it is scaled from."""
+    structure = look_up(wildcards, "structures/{structure}")
+    if structure.masses is None and structure.scaled:
+        structure = look_up(wildcards, f"structures/{structure.scaled.of}")
+    return structure.masses
 
 
 def crystal_file(wildcards):

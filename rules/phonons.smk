@@ -24,6 +24,7 @@ rule reference_phonons:
         runtime=minutes(60),
     params:
         phonons=setting("phonons", exclude={"cells"}),
+        masses=masses,
         version=VERSIONS["phonons"],
     message:
         "{wildcards.campaign}: reference phonons of {wildcards.structure}"

@@ -14,11 +14,13 @@ with job(snakemake.threads, snakemake.log[0]):
         reference_phonons,
         save_phonons,
         spectrum,
+        with_masses,
     )
     from phonsmith.settings import Phonons
     from phonsmith.supercells import to_ase
 
     phonon = load_displacements(snakemake.input.displacements)
+    phonon = with_masses(phonon, snakemake.params.masses)
     labels = read_frames(snakemake.input.labels)
     cautions = []
     try:

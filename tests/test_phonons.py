@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import phonopy
@@ -19,6 +20,7 @@ from phonopy.interface.vasp import read_vasp
 from phonsmith.band_paths import _mesh
 from phonsmith.calculators import evaluate_one, make_calculator
 from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import read_frames, write_frames
 from phonsmith.labels.recorded import read_recorded
 from phonsmith.phonons import (
     DOS_PITCH_THZ,
@@ -27,15 +29,19 @@ from phonsmith.phonons import (
     Spectrum,
     band_path,
     fit_phonons,
+    load_displacements,
     load_phonons,
     phonons_in_cell,
     potential_phonons,
     reference_phonons,
     save_phonons,
     spectrum,
+    with_masses,
 )
 from phonsmith.settings import Displaced, Phonons, PotentialSource, Relaxation
+from phonsmith.structures import plain, symmetrized
 from phonsmith.supercells import displaced_cells, make_phonopy, to_ase
+from phonsmith.third_order import new_phono3py
 
 PATHS = ["seekpath", "setyawan-curtarolo"]
 SW = PotentialSource(calculator="stillinger-weber")
@@ -522,3 +528,58 @@ def test_random_displacements_give_force_constants_through_symfc(shared_data):
     transverse, longitudinal = np.sort(found.qpoints.frequencies[0])[[3, 5]]
     assert 4.5 < transverse < 5.3  # experiment 4.9 THz
     assert 7.2 < longitudinal < 8.1  # experiment 7.9 THz
+
+
+# --- masses ----------------------------------------------------------------------------------
+
+
+def gamma(phonon: Phonopy) -> np.ndarray:
+    return phonon.run_qpoints([[0, 0, 0], [0.5, 0, 0]]).frequencies
+
+
+@pytest.mark.parametrize("masses", [{"Si": 4 * 28.0855}, [4 * 28.0855, 4 * 28.0855]])
+def test_frequencies_go_with_one_over_the_root_of_the_mass(masses: Any) -> None:
+    atoms = bulk("Si")
+    source = PotentialSource(calculator="stillinger-weber")
+    matrix, displaced = 2 * np.eye(3, dtype=int), Displaced()
+    phonon = potential_phonons(atoms, matrix, displaced, source)
+    before = gamma(phonon)
+    assert gamma(with_masses(phonon, masses)) == pytest.approx(before / 2, abs=1e-3)
+    heavy = atoms.copy()
+    heavy.set_masses([4 * 28.0855] * 2)
+    phonon = potential_phonons(heavy, matrix, displaced, source)
+    assert gamma(phonon) == pytest.approx(before / 2, abs=1e-3)
+
+
+def test_masses_survive_every_step_to_fits_and_third_order(tmp_path: Path) -> None:
+    """Deuterium of a file: relaxed, displaced, saved, loaded, and under a fit's forces."""
+    crystal = bulk("LiH", "rocksalt", a=4.06)
+    crystal.set_masses([None, 2.014])
+    write_frames(tmp_path / "a.extxyz", [crystal])
+    (crystal,) = read_frames(tmp_path / "a.extxyz")
+    crystal = symmetrized(plain(crystal), 1e-2)
+    phonon = make_phonopy(crystal, 2 * np.eye(3, dtype=int))
+    displaced_cells(phonon, Displaced())
+    save_phonons(tmp_path / "a.yaml", phonon)
+    loaded = load_displacements(tmp_path / "a.yaml")
+    assert loaded.masses == pytest.approx([6.94, 2.014], abs=1e-3)
+    assert new_phono3py(loaded, loaded.supercell_matrix).masses == pytest.approx(loaded.masses)
+    for cell in loaded.supercells_with_displacements:
+        assert not to_ase(cell).has("masses")  # no label depends on them
+
+
+def test_a_conventional_cell_takes_masses_of_elements_and_atoms() -> None:
+    crystal = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    phonon = make_phonopy(crystal, np.eye(3, dtype=int))
+    assert with_masses(phonon, {"Na": 22.0}).masses == pytest.approx([22, 35.45], abs=0.01)
+    of_each = [22.0 if one == "Na" else 37.0 for one in crystal.symbols]
+    assert with_masses(phonon, of_each).masses == pytest.approx([22, 37])
+    assert phonon.unitcell.masses == pytest.approx(of_each)
+    of_each[0] = 23.0
+    for masses, words in (
+        (of_each, "equivalent by symmetry"),
+        ([22.0], "1 masses for 8 atoms"),
+        ({"K": 39.0}, "there is no K in"),
+    ):
+        with pytest.raises(PhonsmithError, match=words):
+            with_masses(phonon, masses)
