@@ -143,6 +143,15 @@ class Campaign(Model):
         """Names of the fits that are trained on labels."""
         return [name for name, fit in self.fits.items() if fit.kind != "existing"]
 
+    @cached_property
+    def tested(self) -> list[str]:
+        """Names of the fits that give energies and forces of any cell, and so errors on labels."""
+        return [name for name in self.fits if name in self.trained or self.exists(name)]
+
+    def exists(self, name: str) -> bool:
+        """Whether the fit is a potential that was not trained here."""
+        return self.fits[name].kind == "existing"
+
     def as_written(self) -> dict[str, Any]:
         """What differs from the defaults, as in the file, without the resources of fits."""
         resources = {"resources": True}

@@ -14,7 +14,7 @@ from ase import Atoms
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, of_kinds
 from phonsmith.files import read_as, write_json
-from phonsmith.labels.provenance import without_provenance
+from phonsmith.labels.provenance import Provenance, without_provenance
 from phonsmith.labels.quarantine import short_reason
 from phonsmith.seeds import seed_for
 from phonsmith.settings import ConstraintCells, Datasets
@@ -393,14 +393,18 @@ def summary(train: Iterable[Atoms], test: Iterable[Atoms]) -> pd.DataFrame:
 def labels_table(frames: Iterable[Atoms], failures: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Cells labelled and failed, one row for each structure, generation and kind.
 
+    ``code`` names codes and versions that computed the labels, empty where they do not say so;
     ``reason`` is the most frequent one of the failures, empty where there are none.
     """
+    codes: dict[tuple[str, int, str], set[str]] = defaultdict(set)
     counts: dict[tuple[str, int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     reasons: dict[tuple[str, int, str], Counter[str]] = defaultdict(Counter)
     for atoms in frames:
-        row = counts[_structure(atoms), int(atoms.info.get("generation", 0)), _kind(atoms)]
-        row[0] += 1
-        row[1] += len(atoms)
+        key = _structure(atoms), int(atoms.info.get("generation", 0)), _kind(atoms)
+        counts[key][0] += 1
+        counts[key][1] += len(atoms)
+        if made := Provenance.of(atoms):
+            codes[key].add(f"{made.code} {made.code_version}")
     for failure in failures:
         key = failure["structure"], failure["generation"], failure["kind"]
         counts[key][2] += 1
@@ -408,8 +412,9 @@ def labels_table(frames: Iterable[Atoms], failures: Iterable[Mapping[str, Any]])
     rows = []
     for key, values in sorted(counts.items()):
         most = reasons[key].most_common(1) if key in reasons else []
-        rows.append((*key, *values, most[0][0] if most else ""))
-    columns = ["structure", "generation", "kind", "labels", "atoms", "failures", "reason"]
+        code = ", ".join(sorted(codes[key])) if key in codes else ""
+        rows.append((*key, *values, code, most[0][0] if most else ""))
+    columns = ["structure", "generation", "kind", "labels", "atoms", "failures", "code", "reason"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -91,6 +91,19 @@ class Spectrum:
         """The lowest frequency on the path and the mesh."""
         return float(min(self.frequencies_thz.min(), self.mesh_frequencies_thz.min()))
 
+    @property
+    def maximum_thz(self) -> float:
+        """The highest frequency on the path and the mesh."""
+        return float(max(self.frequencies_thz.max(), self.mesh_frequencies_thz.max()))
+
+    @property
+    def gamma_thz(self) -> Floats:
+        """(n_b,) frequencies at Γ, THz; it is the first point of the mesh.
+
+        Without the direction-dependent part of a non-analytical correction.
+        """
+        return np.asarray(self.mesh_frequencies_thz[0])
+
     def segments(self) -> Iterator[Segment]:
         """The segments of the path in their order."""
         first = 0

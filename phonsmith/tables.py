@@ -11,6 +11,9 @@ from phonsmith.benchmarks import NUMBERS, Benchmark, ModeError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from phonopy import Phonopy
+
+    from phonsmith.spectra import Spectrum
 
 _KEYS = ("campaign", "fit", "fit_kind", "generation", "structure")
 RMSE_COLUMNS = (
@@ -81,6 +84,55 @@ def special_point_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
         for mode in cell.special_points
     ]
     return pd.DataFrame(rows, columns=[*_KEYS, "cell", *ModeError.model_fields])
+
+
+def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) -> "pd.DataFrame":
+    """What the reference phonons of each crystal were computed with, and their range.
+
+    Columns: structure, formula (reduced), atoms (in the primitive cell), supercell_matrix (a row
+    for each vector of the supercell in vectors of the crystal's cell, rows parted by semicolons),
+    supercell_atoms, nac (whether with the non-analytical correction), minimum_frequency_thz and
+    maximum_frequency_thz (on path and mesh; empty where there are no phonons).
+    """
+    import pandas as pd
+    from ase.formula import Formula
+
+    rows = []
+    for structure, (phonon, found) in phonons.items():
+        matrix = np.asarray(phonon.supercell_matrix).T  # phonopy has vectors as columns
+        rows.append(
+            {
+                "structure": structure,
+                "formula": f"{Formula.from_list(phonon.primitive.symbols).reduce()[0]:metal}",
+                "atoms": len(phonon.primitive),
+                "supercell_matrix": "; ".join(" ".join(map(str, row)) for row in matrix),
+                "supercell_atoms": len(phonon.supercell),
+                "nac": phonon.nac_params is not None,
+                "minimum_frequency_thz": None if found is None else found.minimum_thz,
+                "maximum_frequency_thz": None if found is None else found.maximum_thz,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def gamma_table(
+    spectra: Iterable[tuple[str, str, str, "Spectrum | None"]],
+) -> "pd.DataFrame":
+    """The frequencies at Γ, of (structure, method, cell, spectrum) each.
+
+    Columns: structure, method (``reference`` or the fit), cell, branch (from 1), frequency_thz
+    (negative: imaginary). The non-analytical correction has no direction here and is left out, so
+    that these are transverse modes where the crystal is polar.
+    """
+    import pandas as pd
+
+    rows = [
+        (structure, method, cell, branch, float(frequency))
+        for structure, method, cell, found in spectra
+        if found is not None
+        for branch, frequency in enumerate(found.gamma_thz, start=1)
+    ]
+    return pd.DataFrame(rows, columns=["structure", "method", "cell", "branch", "frequency_thz"])
 
 
 def mechanics_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":

@@ -133,9 +133,9 @@ rule sweeps_table:
 
 
 rule errors_table:
-    """Errors of all trained fits on their training and test sets."""
+    """Errors of all fits on their training and test sets."""
     input:
-        of_every_trained_fit("results/{campaign}/fits/{fit}/gen{generation}/errors.csv"),
+        of_every_tested_fit("results/{campaign}/fits/{fit}/gen{generation}/errors.csv"),
     output:
         "results/{campaign}/tables/errors.csv",
     log:
@@ -144,7 +144,7 @@ rule errors_table:
     conda:
         ENVIRONMENT
     params:
-        fits=lambda wildcards: campaign(wildcards.campaign).trained,
+        fits=lambda wildcards: campaign(wildcards.campaign).tested,
         version=VERSIONS["errors"],
     script:
         "../scripts/errors_table.py"

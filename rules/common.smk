@@ -400,9 +400,15 @@ def application_figures(name):
 def targets_of(name):
     """All that a finished campaign consists of."""
     settings = campaign(name)
-    tables = ["warnings.csv", "structures.csv", "labels.csv"]
+    tables = [
+        "warnings.csv",
+        "structures.csv",
+        "labels.csv",
+        "phonons.csv",
+        "gamma.csv",
+    ]
     tables += ["rmse.csv", "rmse.md", "modes.csv", "fits.csv"] if settings.fits else []
-    tables += ["errors.csv"] if settings.trained else []
+    tables += ["errors.csv"] if settings.tested else []
     tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []

@@ -54,6 +54,35 @@ rule draw_bands:
         "../scripts/draw_bands.py"
 
 
+rule draw_reference_bands:
+    """Band structures of all structures by the reference method alone."""
+    input:
+        reference=of_benchmarked(
+            "results/{campaign}/phonons/reference/reference/{structure}.npz"
+        ),
+        structures="results/{campaign}/tables/structures.csv",
+    output:
+        directory("results/{campaign}/figures/bands/reference"),
+    log:
+        "results/{campaign}/logs/figures/bands/reference.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
+        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        formats=setting("figures/formats"),
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing band structures of the reference"
+    script:
+        "../scripts/draw_reference_bands.py"
+
+
+ruleorder: draw_reference_bands > draw_bands
+
+
 rule draw_rmse:
     """RMSE against structure."""
     input:
@@ -124,7 +153,7 @@ rule draw_parity:
 
 
 rule draw_phonon_vs_force:
-    """Phonon RMSE against force RMSE of the trained fits."""
+    """Phonon RMSE against force RMSE of the fits."""
     input:
         rmse="results/{campaign}/tables/rmse.csv",
         errors="results/{campaign}/tables/errors.csv",
@@ -147,9 +176,9 @@ rule draw_phonon_vs_force:
 
 
 rule draw_database_errors:
-    """Errors of the trained fits on the test cells of existing databases."""
+    """Errors of the fits on the test cells of existing databases."""
     input:
-        of_every_trained_fit(
+        of_every_tested_fit(
             "results/{campaign}/fits/{fit}/gen{generation}/predictions.csv.gz"
         ),
     output:
@@ -160,7 +189,7 @@ rule draw_database_errors:
     conda:
         ENVIRONMENT
     params:
-        fits=lambda wildcards: campaign(wildcards.campaign).trained,
+        fits=lambda wildcards: campaign(wildcards.campaign).tested,
         databases=tested_databases,
         labels=fit_labels,
         dpi=dpi,
@@ -218,14 +247,23 @@ def if_fits(path):
     )
 
 
+def if_tested(path):
+    """The same where it has fits with errors on labels."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).tested else []
+    )
+
+
 rule warnings_table:
     """What readers have to know beside the numbers, of all stages: stage, subject, message."""
     input:
         records=records_with_warnings,
         structures="results/{campaign}/tables/structures.csv",
+        phonons="results/{campaign}/tables/phonons.csv",
         labels="results/{campaign}/tables/labels.csv",
         rmse=if_fits("results/{campaign}/tables/rmse.csv"),
         fits=if_fits("results/{campaign}/tables/fits.csv"),
+        errors=if_tested("results/{campaign}/tables/errors.csv"),
         verdict=last_verdict,
     output:
         ensure("results/{campaign}/tables/warnings.csv", non_empty=True),
@@ -260,11 +298,7 @@ rule report:
             campaign=wildcards.campaign,
             sweep=campaign(wildcards.campaign).sweeps,
         ),
-        phonon_vs_force=lambda wildcards: (
-            f"results/{wildcards.campaign}/figures/phonon_vs_force.svg"
-            if campaign(wildcards.campaign).trained
-            else []
-        ),
+        phonon_vs_force=if_tested("results/{campaign}/figures/phonon_vs_force.svg"),
         database_errors=lambda wildcards: (
             f"results/{wildcards.campaign}/figures/database_errors.svg"
             if tested_databases(wildcards)
@@ -275,7 +309,7 @@ rule report:
         parity=lambda wildcards: expand(
             "results/{campaign}/figures/parity/{fit}.svg",
             campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).trained,
+            fit=campaign(wildcards.campaign).tested,
         ),
         other_formats=other_formats,
         application_tables=lambda wildcards: [
@@ -289,18 +323,16 @@ rule report:
         bands=lambda wildcards: expand(
             "results/{campaign}/figures/bands/{fit}",
             campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).fits,
+            fit=campaign(wildcards.campaign).fits or ["reference"],
         ),
         rmse=if_fits("results/{campaign}/tables/rmse.csv"),
         warnings="results/{campaign}/tables/warnings.csv",
         structures="results/{campaign}/tables/structures.csv",
+        phonons="results/{campaign}/tables/phonons.csv",
+        gamma="results/{campaign}/tables/gamma.csv",
         labels="results/{campaign}/tables/labels.csv",
         fits=if_fits("results/{campaign}/tables/fits.csv"),
-        errors=lambda wildcards: (
-            f"results/{wildcards.campaign}/tables/errors.csv"
-            if campaign(wildcards.campaign).trained
-            else []
-        ),
+        errors=if_tested("results/{campaign}/tables/errors.csv"),
         mechanics=lambda wildcards: (
             f"results/{wildcards.campaign}/tables/mechanics.csv"
             if campaign(wildcards.campaign).benchmarks.mechanics

@@ -61,13 +61,37 @@ rule fit:
         "../scripts/fit.py"
 
 
+def is_existing(wildcards):
+    """Whether the fit is a potential that was not trained here."""
+    return fit_of(wildcards).kind == "existing"
+
+
+def training_set(wildcards):
+    """What the fit learnt from: nothing where it exists already."""
+    path = "results/{campaign}/datasets/gen{generation}/train.extxyz"
+    return [] if is_existing(wildcards) else [path.format(**wildcards)]
+
+
+def test_set(wildcards):
+    """What no fit learnt from: all labels of the campaign where none is trained."""
+    settings = campaign(wildcards.campaign)
+    if settings.trained:
+        return [
+            "results/{campaign}/datasets/gen{generation}/test.extxyz".format(
+                **wildcards
+            )
+        ]
+    both = [*databases("train")(wildcards), *databases("test")(wildcards)]
+    return labelled(lambda settings: list(settings.structures))(wildcards) + both
+
+
 rule fit_errors:
     """Errors of energies, forces and stresses on the training and the test set."""
     input:
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
-        train="results/{campaign}/datasets/gen{generation}/train.extxyz",
-        test="results/{campaign}/datasets/gen{generation}/test.extxyz",
+        train=training_set,
+        test=test_set,
     output:
         errors="results/{campaign}/fits/{fit}/gen{generation}/errors.csv",
         predictions="results/{campaign}/fits/{fit}/gen{generation}/predictions.csv.gz",
@@ -77,7 +101,7 @@ rule fit_errors:
         "results/{campaign}/logs/fits/{fit}/gen{generation}.errors.tsv"
     conda:
         ENVIRONMENT
-    threads: share_of_cores(trained_fits)
+    threads: share_of_cores(tested_fits)
     resources:
         **runs_on(on_gpu),
         mem_mb=memory_mb(2000, 2000),

@@ -88,11 +88,12 @@ def unless_recorded(value_of):
 
 
 def cells_made(wildcards):
-    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits learn from them.
+    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits use them.
 
     Of one crystal, or for a plan of all.
     """
-    rattled = "rattled" in look_up(wildcards, "supercells/kinds")
+    asked = "rattled" in look_up(wildcards, "supercells/kinds")
+    rattled = asked and bool(campaign(wildcards.campaign).fits)
     without = {"multiples"} if rattled else {"multiples", "rattled"}
     cells = setting("supercells", exclude=without)(wildcards)
     cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
@@ -483,8 +484,9 @@ def on_gpu(wildcards):
     return takes_gpu(fit_of(wildcards))
 
 
-def trained_fits(wildcards):
-    return len(campaign(wildcards.campaign).trained)
+def tested_fits(wildcards):
+    """How many fits have errors on labels."""
+    return len(campaign(wildcards.campaign).tested)
 
 
 # --- phonons -------------------------------------------------------------------------------
@@ -559,19 +561,28 @@ def of_every_fit(pattern):
     return of
 
 
-def of_every_trained_fit(pattern):
-    """The same for the fits that are trained on labels."""
+def of_every_tested_fit(pattern):
+    """The same for the fits that have errors on labels."""
 
     def of(wildcards):
         return expand(
             pattern,
             campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).trained,
+            fit=campaign(wildcards.campaign).tested,
             generation=accepted_generation(wildcards.campaign),
             allow_missing=True,
         )
 
     return of
+
+
+def of_benchmarked(pattern):
+    """A function for input: ``pattern`` for every crystal whose phonons are compared."""
+    return lambda wildcards: expand(
+        pattern,
+        campaign=wildcards.campaign,
+        structure=campaign(wildcards.campaign).benchmarked,
+    )
 
 
 # --- generations ---------------------------------------------------------------------------
@@ -742,10 +753,10 @@ def sparse_points(wildcards):
 
 
 def tested_databases(wildcards):
-    """Existing databases with cells to test on, where some fit is trained."""
+    """Existing databases with cells to test on, where some fit is tested."""
     settings = campaign(wildcards.campaign)
     found = settings.datasets.databases.items()
-    return [name for name, one in found if one.test_files and settings.trained]
+    return [name for name, one in found if one.test_files and settings.tested]
 
 
 def other_formats(wildcards):
@@ -753,8 +764,8 @@ def other_formats(wildcards):
     settings = campaign(wildcards.campaign)
     stems = ["rmse_by_structure"] if settings.fits else []
     stems += [f"sweep_{sweep}" for sweep in settings.sweeps]
-    stems += ["phonon_vs_force"] if settings.trained else []
-    stems += [f"parity/{fit}" for fit in settings.trained]
+    stems += ["phonon_vs_force"] if settings.tested else []
+    stems += [f"parity/{fit}" for fit in settings.tested]
     stems += ["generations"] if settings.loop else []
     stems += ["database_errors"] if tested_databases(wildcards) else []
     stems += [stem for stem, _ in application_figures(wildcards.campaign)]

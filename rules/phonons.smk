@@ -10,7 +10,6 @@ rule reference_phonons:
     output:
         phonons="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         spectrum="results/{campaign}/phonons/reference/reference/{structure}.npz",
-        cautions="results/{campaign}/phonons/reference/reference/{structure}.json",
     log:
         "results/{campaign}/logs/phonons/reference/{structure}.log",
     benchmark:
@@ -66,18 +65,60 @@ rule fit_phonons:
         "../scripts/fit_phonons.py"
 
 
+def phonons_of_all_fits(name):
+    """[structure, fit, cell] of the phonons of every fit."""
+    settings = campaign(name)
+    return [
+        [structure, fit, cell]
+        for fit in settings.fits
+        for cell in settings.phonons.cells
+        for structure in settings.benchmarked
+    ]
+
+
+def spectra_of_all_fits(wildcards):
+    """Their files, at the accepted generation."""
+    name = wildcards.campaign
+    return [
+        f"results/{name}/phonons/{fit}/gen{accepted_generation(name)}/{cell}/{structure}.npz"
+        for structure, fit, cell in phonons_of_all_fits(name)
+    ]
+
+
+rule phonons_tables:
+    """What the reference phonons were computed with, and all frequencies at Γ."""
+    input:
+        phonons=of_benchmarked(
+            "results/{campaign}/phonons/reference/reference/{structure}.yaml"
+        ),
+        reference=of_benchmarked(
+            "results/{campaign}/phonons/reference/reference/{structure}.npz"
+        ),
+        fits=spectra_of_all_fits,
+    output:
+        phonons="results/{campaign}/tables/phonons.csv",
+        gamma="results/{campaign}/tables/gamma.csv",
+    log:
+        "results/{campaign}/logs/tables/phonons.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
+        fits=lambda wildcards: phonons_of_all_fits(wildcards.campaign),
+        version=VERSIONS["phonons"],
+    message:
+        "{wildcards.campaign}: tables of phonons"
+    script:
+        "../scripts/phonons_tables.py"
+
+
 RECORDS["phonons"] = lambda name: [
-    *(
-        [structure, f"results/{name}/phonons/reference/reference/{structure}.json"]
-        for structure in campaign(name).benchmarked
-    ),
-    *(
-        [
-            f"{one.label or fit}, {structure}",
-            f"results/{name}/phonons/{fit}/gen{{accepted}}/{cell}/{structure}.json",
-        ]
-        for fit, one in campaign(name).fits.items()
-        for cell in campaign(name).phonons.cells
-        for structure in campaign(name).benchmarked
-    ),
+    [
+        f"{one.label or fit}, {structure}",
+        f"results/{name}/phonons/{fit}/gen{{accepted}}/{cell}/{structure}.json",
+    ]
+    for fit, one in campaign(name).fits.items()
+    for cell in campaign(name).phonons.cells
+    for structure in campaign(name).benchmarked
 ]

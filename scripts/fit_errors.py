@@ -1,4 +1,7 @@
-"""Errors of a fit on its training and test set."""
+"""Errors of a fit on training and test set; of an existing potential on the test set alone.
+
+The zero of energy of an existing potential is another one: its energies are shifted.
+"""
 
 from phonsmith.jobs import job
 
@@ -7,13 +10,28 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.calculators import load_potential
     from phonsmith.extxyz import read_frames
-    from phonsmith.fits.errors import errors_of, predict, save_predictions
+    from phonsmith.fits.errors import (
+        SHIFT_COLUMN,
+        errors_of,
+        predict,
+        predict_shifted,
+        save_predictions,
+        shift_in_words,
+    )
 
-    potential = load_potential(snakemake.input.potential)
-    tables = [
-        predict(potential.source, read_frames(snakemake.input[part]), part, snakemake.threads)
-        for part in ("train", "test")
-    ]
-    predictions = pd.concat(tables, ignore_index=True)
+    inputs, threads = snakemake.input, snakemake.threads
+    source = load_potential(inputs.potential).source
+    train = [frame for path in inputs.train for frame in read_frames(path)]
+    test = [frame for path in inputs.test for frame in read_frames(path)]
+    if not train:
+        predictions, shift = predict_shifted(source, test, "test", threads)
+        errors = errors_of(predictions)
+        errors[SHIFT_COLUMN] = ""
+        errors.loc[errors["quantity"] == "energy", SHIFT_COLUMN] = shift_in_words(shift)
+    else:
+        parts = {"train": train, "test": test}
+        tables = [predict(source, frames, part, threads) for part, frames in parts.items()]
+        predictions = pd.concat(tables, ignore_index=True)
+        errors = errors_of(predictions)
     save_predictions(snakemake.output.predictions, predictions)
-    errors_of(predictions).to_csv(snakemake.output.errors, index=False)
+    errors.to_csv(snakemake.output.errors, index=False)

@@ -3,6 +3,7 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from datetime import UTC, datetime
     from pathlib import Path
 
     from phonsmith.campaign import Campaign
@@ -28,6 +29,8 @@ with job(snakemake.threads, snakemake.log[0]):
     )
     tables = Tables.read(
         warnings=inputs.warnings,
+        phonons=inputs.phonons,
+        gamma=inputs.gamma,
         rmse=inputs.rmse or None,
         structures=inputs.structures,
         labels=inputs.labels,
@@ -42,8 +45,14 @@ with job(snakemake.threads, snakemake.log[0]):
             )
         ],
     )
+    newest = max(Path(path).stat().st_mtime for path in inputs)
     page = render_report(
-        snakemake.wildcards.campaign, campaign, tables, figures, folder=target.parent
+        snakemake.wildcards.campaign,
+        campaign,
+        tables,
+        figures,
+        folder=target.parent,
+        date=datetime.fromtimestamp(newest, UTC).date().isoformat(),
     )
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")

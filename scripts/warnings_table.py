@@ -13,8 +13,10 @@ with job(snakemake.threads, snakemake.log[0]):
     tables = Tables.read(
         rmse=inputs.rmse or None,
         structures=inputs.structures,
+        phonons=inputs.phonons,
         labels=inputs.labels,
         fits=inputs.fits or None,
+        errors=inputs.errors or None,
     )
     verdict = GenerationVerdict.load(inputs.verdict) if inputs.verdict else None
     paths = iter(inputs.records)

@@ -313,6 +313,16 @@ def sparse_points(folder):
     return [int(number) for number in re.findall(r'n_sparseX="(\d+)"', text)]
 
 
+def test_sparse_points_that_are_not_there_are_a_warning(silicon, tmp_path):
+    """A rattled cell has as many different environments as atoms."""
+    few = silicon[:1]
+    _, record = train(gap_fit(soap={**SMALL_SOAP, "n_sparse": 1000}), few, tmp_path)
+    atoms = len(few[0])
+    assert record.details["sparse_points"] <= atoms
+    (line,) = record.cautions
+    assert line.startswith(f"Only {record.details['sparse_points']} of the 1000 SOAP sparse points")
+
+
 def test_equal_shares_add_up(silicon):
     frames = [atoms.copy() for atoms in silicon]
     for i, atoms in enumerate(frames):
@@ -710,6 +720,38 @@ def test_a_potential_has_no_error_against_itself(silicon):
     table = errors.errors_of(errors.predict(SW, silicon[:2], "train"))
     assert (table["max"] < 1e-12).all()
     assert len(table) == 4 * 3  # kind and structure, each or all; three quantities
+
+
+@pytest.mark.parametrize(
+    ("symbols", "shift"),
+    [
+        (["Na2Cl2", "NaCl2", "Cl2"], {"Na": 158.87, "Cl": -3.5}),  # compositions part the elements
+        (["NaCl", "Na2Cl2"], {"Na": 1.0, "Cl": 1.0}),  # they do not: the sum alone is known
+        (["Si2"], {"Si": -7.0}),
+    ],
+)
+def test_another_zero_of_energy_is_found_by_least_squares(symbols, shift):
+    frames = [
+        Atoms(one, info={ENERGY: -5.0 * len(Atoms(one)), "kind": "rattled"}) for one in symbols
+    ]
+    energies = [one.info[ENERGY] - sum(shift[e] for e in one.symbols) for one in frames]
+    lone = Atoms("Si", info={ENERGY: 99.0, "kind": "isolated_atom"})  # in another state: no measure
+    broken = Atoms("Si3", info={ENERGY: 0.0, "kind": "rattled"})
+    found = errors.energy_shift([*frames, lone, broken], [*energies, 0.0, np.nan])
+    assert found == pytest.approx(shift)
+
+
+def test_energies_of_an_existing_potential_are_compared_after_the_shift(silicon):
+    moved = [atoms.copy() for atoms in silicon[:3]]
+    for atoms in moved:
+        atoms.info[ENERGY] += 158.87 * len(atoms)
+    table, shift = errors.predict_shifted(SW, moved, "test")
+    assert shift == pytest.approx({"Si": 158.87})
+    assert errors.errors_of(table)["max"].max() < 1e-9
+
+
+def test_no_labels_with_energies_give_no_shift(displaced):
+    assert errors.energy_shift([displaced], [1.0]) == {}
 
 
 def test_constraint_cells_and_missing_labels_do_not_count(displaced):

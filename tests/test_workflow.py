@@ -115,6 +115,48 @@ def test_reference_phonons_are_those_of_stillinger_weber(finished):
     assert by_hand == pytest.approx(17.9, abs=0.1)
 
 
+ALONE = {
+    **{key: value for key, value in TINY.items() if key not in ("fits", "datasets")},
+    "structures": {"mp-149": TINY["structures"]["mp-149"]},
+    "thermodynamics": {"quasi_harmonic": False, "volumes": 5, "mesh_length_angstrom": 15},
+}
+GIVEN = {
+    **ALONE,
+    "fits": {"itself": TINY["fits"]["itself"]},
+    "thermodynamics": None,
+}
+
+
+def test_campaigns_that_train_nothing_have_tables_and_reports(tmp_path, repository):
+    """The reference alone, and an existing potential alone."""
+    given = {key: value for key, value in GIVEN.items() if value is not None}
+    project = Project(tmp_path, repository, alone=ALONE, given=given)
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+
+    alone = project.results("alone")
+    labels = pd.read_csv(alone / "tables/labels.csv")
+    assert set(labels.kind) == {"displaced"}  # nobody learns from rattled ones
+    (crystal,) = pd.read_csv(alone / "tables/phonons.csv").to_dict("records")
+    assert (crystal["formula"], crystal["nac"]) == ("Si", False)
+    gamma = pd.read_csv(alone / "tables/gamma.csv")
+    assert gamma.frequency_thz.tolist() == pytest.approx([0, 0, 0, 17.8, 17.8, 17.8], abs=0.1)
+    assert (alone / "figures/bands/reference/mp-149.svg").stat().st_size > 0
+    page = (alone / "report.html").read_text()
+    assert "figures/bands/reference/mp-149.svg" in page
+    assert "17.8" in page
+    assert (alone / "tables/warnings.csv").read_text() == "stage,subject,message\n"
+    assert not (alone / "tables/rmse.csv").exists()
+
+    errors = pd.read_csv(project.results("given") / "tables/errors.csv")
+    whole = errors[(errors.kind == "all") & (errors.structure == "all")]
+    assert set(whole.set) == {"test"}
+    assert whole.rmse.max() < 1e-6
+    assert whole[whole.quantity == "energy"]["count"].tolist() == [6]  # displaced and rattled
+    assert not (project.results("given") / "datasets").exists()
+    assert project.planned() == {}
+
+
 def test_a_second_run_has_nothing_to_do(finished):
     run = finished.run()
     assert run.returncode == 0

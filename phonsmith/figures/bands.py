@@ -118,6 +118,31 @@ def draw_bands(
     return figure
 
 
+def draw_reference_bands(reference: Spectrum, caption: BandsCaption) -> Figure:
+    """Band structure of the reference alone, with density of states at its side."""
+    with style():
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 3.2))
+        grid = figure.add_gridspec(
+            1,
+            2,
+            width_ratios=[4.2, 1],
+            left=0.062,
+            right=0.99,
+            bottom=0.155,
+            top=0.93,
+            wspace=0.035,
+        )
+        bands = figure.add_subplot(grid[0, 0])
+        dos = figure.add_subplot(grid[0, 1], sharey=bands)
+        places = _places(reference)
+        _draw_frequencies(bands, reference, None, places, None)
+        _draw_dos(dos, reference, None, None)
+        _mark_path(reference, places, bands)
+        _set_crystal(bands, caption)
+        bands.set_title(caption.reference, loc="right")
+    return figure
+
+
 def bands_of_benchmark(
     benchmark: Benchmark,
     cell: CellChoice,
@@ -163,12 +188,12 @@ def _places(spectrum: Spectrum) -> Floats:
 
 
 def _draw_frequencies(
-    axes: Axes, reference: Spectrum, fit: Spectrum | None, places: Floats, look: Look
+    axes: Axes, reference: Spectrum, fit: Spectrum | None, places: Floats, look: Look | None
 ) -> None:
     n_bands = reference.frequencies_thz.shape[1]
     width = float(np.clip(4.5 / np.sqrt(n_bands), 0.35, 1.1))
     axes.plot(*_one_line(reference, places), color=BLACK, lw=width, label="reference")
-    if fit is not None:
+    if fit is not None and look is not None:
         axes.plot(
             *_one_line(fit, places), color=look.colour, lw=width, ls=_DASHES, label=look.label
         )
@@ -207,12 +232,12 @@ def _one_line(spectrum: Spectrum, places: Floats) -> tuple[Floats, Floats]:
     return np.tile(abscissae, ordinates.shape[1]), ordinates.T.ravel()
 
 
-def _draw_dos(axes: Axes, reference: Spectrum, fit: Spectrum | None, look: Look) -> None:
+def _draw_dos(axes: Axes, reference: Spectrum, fit: Spectrum | None, look: Look | None) -> None:
     density = reference.dos / reference.natom
     axes.fill_betweenx(reference.dos_frequencies_thz, density, color=PALE, lw=0)
     axes.plot(density, reference.dos_frequencies_thz, color=BLACK, lw=0.6)
     highest = float(density.max())
-    if fit is not None:
+    if fit is not None and look is not None:
         density = fit.dos / fit.natom
         axes.plot(density, fit.dos_frequencies_thz, color=look.colour, lw=0.9, ls=_DASHES)
         highest = max(highest, float(density.max()))
@@ -247,8 +272,11 @@ def _draw_reason(axes: Axes, reason: str) -> None:
     )
 
 
-def _mark_path(reference: Spectrum, places: Floats, bands: Axes, errors: Axes) -> None:
-    """Special points as ticks and lines; a jump of the path as a grey gap."""
+def _mark_path(reference: Spectrum, places: Floats, *panels: Axes) -> None:
+    """Special points as ticks and lines; a jump of the path as a grey gap.
+
+    ``panels`` stand above each other; the last has the names.
+    """
     marks: list[tuple[float, float, str]] = []  # from, to, name
     for one in reference.segments():
         first, last = places[one.indices.start], places[one.indices.stop - 1]
@@ -257,7 +285,7 @@ def _mark_path(reference: Spectrum, places: Floats, bands: Axes, errors: Axes) -
         elif marks[-1][2] != one.start:
             marks[-1] = (marks[-1][0], first, f"{marks[-1][2]}|{one.start}")
         marks.append((last, last, one.end))
-    for axes in (bands, errors):
+    for axes in panels:
         for start, end, _ in marks:
             if end > start:
                 axes.axvspan(start, end, facecolor="#EFEFEF", edgecolor=GREY, lw=0.5, zorder=2.5)
@@ -265,10 +293,10 @@ def _mark_path(reference: Spectrum, places: Floats, bands: Axes, errors: Axes) -
                 axes.axvline(start, color=GREY, lw=0.4, zorder=0.5)
         axes.set_xlim(places[0], places[-1])
         axes.tick_params(axis="x", length=0)
-    errors.set_xticks([(start + end) / 2 for start, end, _ in marks])
-    errors.set_xticklabels(_staggered(marks, float(places[-1] - places[0])))
-    errors.set_xlabel("Wave vector")
-    bands.tick_params(labelbottom=False)
+        axes.tick_params(labelbottom=axes is panels[-1])
+    panels[-1].set_xticks([(start + end) / 2 for start, end, _ in marks])
+    panels[-1].set_xticklabels(_staggered(marks, float(places[-1] - places[0])))
+    panels[-1].set_xlabel("Wave vector")
 
 
 def _staggered(marks: list[tuple[float, float, str]], length: float) -> list[str]:
@@ -302,8 +330,12 @@ def _write_words(axes: Axes, has_fit: bool, look: Look, caption: BandsCaption) -
     )
 
 
-def _set_title(axes: Axes, look: Look, caption: BandsCaption) -> None:
+def _set_crystal(axes: Axes, caption: BandsCaption) -> None:
     crystal = f"{caption.structure}  {space_group_symbol(caption.space_group)}".rstrip()
     axes.set_title(crystal, fontweight="bold", loc="left")
+
+
+def _set_title(axes: Axes, look: Look, caption: BandsCaption) -> None:
+    _set_crystal(axes, caption)
     result = "no RMSE" if caption.rmse_thz is None else f"RMSE {thz(caption.rmse_thz)}"
     axes.set_title(f"{look.label}, {CELLS[caption.cell]}: {result}", loc="right")

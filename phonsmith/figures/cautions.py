@@ -8,6 +8,7 @@ from phonsmith.campaign import Campaign
 from phonsmith.cautions import Caution
 from phonsmith.figures.report_tables import Tables, counted, false_imaginary, label_of, rows_of
 from phonsmith.figures.style import CELLS
+from phonsmith.fits.errors import SHIFT_COLUMN
 from phonsmith.generations import STOP_IN_WORDS, GenerationVerdict
 
 
@@ -23,6 +24,9 @@ def cautions(
         *_about_crystals(tables.structures),
         *_about_failures(tables.labels),
         *_about_data(campaign, tables.fits),
+        *_about_reference(campaign, tables.phonons),
+        *_about_displacement(campaign),
+        *_about_shifts(campaign, tables.errors),
         *_about_samples(campaign, tables.rmse),
         *_about_missing(campaign, tables.rmse),
         *_about_imaginary(campaign, tables.rmse),
@@ -99,10 +103,42 @@ def _about_data(campaign: Campaign, fits: pd.DataFrame) -> list[Caution]:
     return found
 
 
+def _about_shifts(campaign: Campaign, errors: pd.DataFrame | None) -> list[Caution]:
+    """Energies of existing potentials that were compared with another zero."""
+    if errors is None or SHIFT_COLUMN not in errors:
+        return []
+    shifts = errors[SHIFT_COLUMN].fillna("").astype(str)
+    shifted = errors[shifts.map(_is_worth_telling)].drop_duplicates("fit")
+    return [
+        Caution(
+            "errors",
+            label_of(campaign, str(row["fit"])),
+            "Energies are compared after a least-squares shift by element, since each code has a "
+            f"zero of its own (eV/atom): {row[SHIFT_COLUMN]}.",
+        )
+        for row in rows_of(shifted)
+    ]
+
+
+def _is_worth_telling(shift: str) -> bool:
+    """Whether a shift in words, ``Si +158.8700``, is more than a millielectronvolt per atom."""
+    parts = [part.split() for part in shift.split(", ") if part]
+    return any(abs(float(value)) >= 1e-3 for _, value in parts)
+
+
 def _about_failures(labels: pd.DataFrame) -> list[Caution]:
     if "failures" not in labels:
         return []
     found = []
+    codes = _distinct(labels["code"].dropna() if "code" in labels else [])
+    if len(codes) > 1:
+        found.append(
+            Caution(
+                "labels",
+                "",
+                f"Labels of {len(codes)} codes or versions are used together: {_listed(codes)}.",
+            )
+        )
     for structure, part in labels[labels["failures"] > 0].groupby("structure", sort=False):
         number = int(part["failures"].sum())
         reasons = [str(row["reason"]) for row in rows_of(part) if isinstance(row["reason"], str)]
@@ -133,6 +169,53 @@ def _about_crystals(structures: pd.DataFrame) -> list[Caution]:
     ]
 
 
+def _about_reference(campaign: Campaign, phonons: pd.DataFrame | None) -> list[Caution]:
+    """Reference phonons that are missing, or imaginary."""
+    found = []
+    limit = -campaign.benchmarks.imaginary_tolerance_thz
+    for row in rows_of(phonons) if phonons is not None else []:
+        lowest = row["minimum_frequency_thz"]
+        if pd.isna(lowest):
+            message = "No reference phonons: not all displaced cells are labelled."
+        elif lowest < limit:
+            message = (
+                f"The reference itself has imaginary modes (−{-lowest:.2f} THz, below "
+                f"−{-limit:g} THz)."
+            )
+        else:
+            continue
+        found.append(Caution("phonons", str(row["structure"]), message))
+    return found
+
+
+CUSPED = {"chgnet": 0.03}
+"""Calculators whose energy has a narrow well at each minimum, by the displacement (Å) that leaves
+it: docs/conductivity.md."""
+
+
+def _about_displacement(campaign: Campaign) -> list[Caution]:
+    """Finite displacements inside the cusp of a potential."""
+    distance = campaign.supercells.displaced.distance_angstrom
+    potentials = {
+        label_of(campaign, name): fit.potential
+        for name, fit in campaign.fits.items()
+        if fit.kind == "existing"
+    }
+    if campaign.reference.method == "calculator":
+        potentials["reference"] = campaign.reference.potential
+    return [
+        Caution(
+            "phonons",
+            name,
+            f"Displaced by {distance:g} Å, inside the narrow well that {potential.calculator} has "
+            f"at each minimum: its frequencies come out too high. Set "
+            f"supercells.displaced.distance_angstrom to {CUSPED[potential.calculator]:g} or more.",
+        )
+        for name, potential in potentials.items()
+        if distance < CUSPED.get(potential.calculator, 0.0)
+    ]
+
+
 def _about_missing(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
     """One for each fit and cell that lacks an RMSE somewhere."""
     found = []
@@ -155,15 +238,6 @@ def _about_missing(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
 def _about_imaginary(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
     tolerance = f"{campaign.benchmarks.imaginary_tolerance_thz:g} THz"
     found = []
-    of_reference = rmse[rmse["imaginary_reference"].fillna(0) > 0]
-    if len(of_reference):
-        found.append(
-            Caution(
-                "phonons",
-                _listed(of_reference["structure"].astype(str).unique()),
-                f"The reference itself has imaginary modes (below −{tolerance}).",
-            )
-        )
     for fit in campaign.fits:
         for cell in campaign.phonons.cells:
             part = rmse[(rmse["fit"] == fit) & (rmse["cell"] == cell) & false_imaginary(rmse)]
@@ -181,6 +255,11 @@ def _about_imaginary(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
                     )
                 )
     return found
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    """All parts of comma-separated lists, each once."""
+    return list(dict.fromkeys(part for text in texts for part in str(text).split(", ") if part))
 
 
 def _listed(words: Iterable[str]) -> str:

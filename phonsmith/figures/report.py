@@ -8,7 +8,9 @@ import base64
 import io
 import os
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -18,6 +20,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+import phonsmith
 from phonsmith.campaign import Campaign
 from phonsmith.figures import citations
 from phonsmith.figures.report_tables import (
@@ -25,6 +28,7 @@ from phonsmith.figures.report_tables import (
     counted,
     errors_table,
     fits_table,
+    gamma_table,
     generations_table,
     label_of,
     marks_in_words,
@@ -82,7 +86,13 @@ class FigureFiles:
 
 
 def render_report(
-    name: str, campaign: Campaign, tables: Tables, figures: FigureFiles, folder: Path
+    name: str,
+    campaign: Campaign,
+    tables: Tables,
+    figures: FigureFiles,
+    folder: Path,
+    *,
+    date: str = "",
 ) -> str:
     """The page as HTML.
 
@@ -101,6 +111,8 @@ def render_report(
         Its figures.
     folder
         Where the page will stand; links are relative to it.
+    date
+        Day of the newest result; not of the page, so that equal results give equal pages.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -108,7 +120,9 @@ def render_report(
     template = files("phonsmith.figures").joinpath("report.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         name=name,
-        version=_version(),
+        version=_version("phonsmith"),
+        date=date,
+        codes=_codes(campaign, tables),
         description=campaign.description,
         summary=_summary(campaign),
         level_of_theory=campaign.level_of_theory,
@@ -121,7 +135,8 @@ def render_report(
             if campaign.fits
         ],
         marks=marks_in_words(tables.rmse),
-        structures=structures_table(campaign, tables.structures),
+        structures=structures_table(campaign, tables.structures, tables.phonons),
+        gamma=gamma_table(campaign, tables.gamma),
         labels=plain_table(tables.labels, "Labels and failures") if len(tables.labels) else None,
         generations=generations_table(campaign, tables.generations),
         fits=fits_table(campaign, tables.fits),
@@ -137,9 +152,7 @@ def render_report(
             for fit, path in figures.parity.items()
         ],
         gallery=_gallery(campaign, tables.rmse, figures.bands, folder),
-        gallery_in_words="The reference is black, the fit dashed and in colour; "
-        f"{CELLS[campaign.phonons.cells[0]]}. A picture leads to the figure in full size, which "
-        "lies beside this page.",
+        gallery_in_words=_gallery_in_words(campaign),
         settings=settings_in_words(campaign),
         method=citations.METHOD,
         software=citations.software(campaign),
@@ -147,11 +160,48 @@ def render_report(
     )
 
 
-def _version() -> str:
-    try:
-        return version("phonsmith")
-    except PackageNotFoundError:
-        return "(not installed)"
+def _version(package: str) -> str:
+    """Version of a package as it is installed, empty where it is not.
+
+    phonsmith may run from its repository, which holds its version.
+    """
+    with suppress(PackageNotFoundError):
+        return version(package)
+    project = Path(phonsmith.__file__).parents[1] / "pyproject.toml"
+    if package == "phonsmith" and project.exists():
+        found = tomllib.loads(project.read_text(encoding="utf-8"))
+        return str(found.get("project", {}).get("version", ""))
+    return ""
+
+
+def _codes(campaign: Campaign, tables: Tables) -> list[tuple[str, str]]:
+    """Who computed what, with versions: those of labels and fits as they were recorded."""
+    packages = ["phonsmith", "snakemake", "phonopy", "spglib", "ase"]
+    packages += ["phono3py", "symfc"] if campaign.conductivity else []
+    installed = [f"{one} {_version(one)}" for one in packages if _version(one)]
+    codes = [("Pipeline, as installed when this page was written", ", ".join(installed))]
+    unknown = f"{campaign.level_of_theory}, version not recorded"
+    codes.append(("Reference labels", _distinct(tables.labels) or unknown))
+    for fit, part in tables.fits.groupby("fit", sort=False) if "code" in tables.fits else []:
+        if code := _distinct(part):
+            codes.append((label_of(campaign, str(fit)), code))
+    return codes
+
+
+def _distinct(table: pd.DataFrame) -> str:
+    """All codes in the column ``code``, each once."""
+    values: list[str] = table["code"].dropna().tolist() if "code" in table else []
+    return ", ".join(dict.fromkeys(one for text in values for one in str(text).split(", ") if one))
+
+
+def _gallery_in_words(campaign: Campaign) -> str:
+    words = (
+        "The reference is black, the fit dashed and in colour; "
+        f"{CELLS[campaign.phonons.cells[0]]}. "
+        if campaign.fits
+        else ""
+    )
+    return f"{words}Each picture links to the figure in full size, a file beside this page."
 
 
 def _summary(campaign: Campaign) -> str:
@@ -253,10 +303,12 @@ def _gallery(
     for structure in campaign.benchmarked:
         pictures = []
         for fit, place in bands.items():
-            row = found[structure, fit]
-            value = row["rmse_thz"]
-            result = f"no RMSE: {row['reason']}" if pd.isna(value) else f"RMSE {thz(value)}"
-            caption = f"{label_of(campaign, fit)}: {result}"
+            caption = "reference"
+            if fit in campaign.fits:
+                row = found[structure, fit]
+                value = row["rmse_thz"]
+                result = f"no RMSE: {row['reason']}" if pd.isna(value) else f"RMSE {thz(value)}"
+                caption = f"{label_of(campaign, fit)}: {result}"
             pictures.append(_thumbnail(place / structure, caption, folder))
         if pictures:
             gallery.append((structure, pictures))

@@ -43,6 +43,10 @@ class Tables:
         Tables of the applications, as they are, with captions.
     warnings
         What to know beside the numbers, see :mod:`phonsmith.cautions`.
+    phonons
+        See :func:`phonsmith.tables.reference_table`.
+    gamma
+        See :func:`phonsmith.tables.gamma_table`.
     """
 
     rmse: pd.DataFrame
@@ -54,6 +58,8 @@ class Tables:
     generations: pd.DataFrame | None = None
     applications: Sequence[tuple[pd.DataFrame, str]] = ()
     warnings: Sequence[Caution] = ()
+    phonons: pd.DataFrame | None = None
+    gamma: pd.DataFrame | None = None
 
     @classmethod
     def read(
@@ -64,6 +70,8 @@ class Tables:
         rmse: str | Path | None = None,
         fits: str | Path | None = None,
         warnings: str | Path | None = None,
+        phonons: str | Path | None = None,
+        gamma: str | Path | None = None,
         errors: str | Path | None = None,
         mechanics: str | Path | None = None,
         generations: str | Path | None = None,
@@ -76,6 +84,8 @@ class Tables:
             structures=pd.read_csv(structures, dtype=names),
             labels=pd.read_csv(labels, dtype=names),
             fits=training_table({}) if fits is None else pd.read_csv(fits, dtype=names),
+            phonons=None if phonons is None else pd.read_csv(phonons, dtype=names),
+            gamma=None if gamma is None else pd.read_csv(gamma, dtype=names),
             warnings=() if warnings is None else read_cautions(warnings),
             errors=None if errors is None else pd.read_csv(errors, dtype=names),
             generations=None if generations is None else pd.read_csv(generations, dtype=names),
@@ -241,23 +251,59 @@ def _symbol(value: Any) -> str:
     return re.sub(r"_(\d)", lambda match: match[1].translate(_SUBSCRIPTS), str(value))
 
 
+def _formula(value: Any) -> str:
+    """A formula with its numbers as subscripts: Ga₂O₃."""
+    return str(value).translate(_SUBSCRIPTS)
+
+
+def _supercell(value: Any) -> str:
+    """A supercell matrix as in tables: ``2 × 2 × 1`` where it is diagonal.
+
+    >>> _supercell("2 0 0; 0 2 0; 0 0 1")
+    '2 × 2 × 1'
+    >>> _supercell("-2 2 2; 2 -2 2; 2 2 -2")
+    '(−2 2 2; 2 −2 2; 2 2 −2)'
+    """
+    rows = [row.split() for row in str(value).split(";")]
+    if all(rows[i][j] == "0" for i in range(3) for j in range(3) if i != j):
+        return " × ".join(rows[i][i] for i in range(3))
+    return f"({value})".replace("-", "−")
+
+
 _CRYSTAL_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "structure": ("Structure", str),
+    "formula": ("Formula", _formula),
     "space_group_before": ("No.", lambda value: f"{value:.0f}"),
     "symbol_before": ("Space group", _symbol),
 }
 _RELAXATION_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "symbol_after": ("after relaxation", _symbol),
-    "volume_change_percent": ("Volume change (%)", lambda value: f"{value:+.2f}"),
+    "volume_change_percent": (
+        "Volume change (%)",
+        lambda value: f"{value:+.2f}".replace("-", "−"),
+    ),
     "converged": ("Converged", lambda value: "yes" if value else "no"),
     "reason": ("Note", str),
 }
+_PHONON_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "supercell_matrix": ("Supercell", _supercell),
+    "supercell_atoms": ("Atoms", lambda value: f"{value:.0f}"),
+    "nac": ("NAC", lambda value: "yes" if value else "no"),
+}
+"""NAC: non-analytical correction."""
 
 
-def structures_table(campaign: Campaign, table: pd.DataFrame) -> Table:
-    """Space groups; and volume change and what was reported where crystals were relaxed."""
+def structures_table(
+    campaign: Campaign, table: pd.DataFrame, phonons: pd.DataFrame | None = None
+) -> Table:
+    """Formulae, space groups and supercells; what relaxation did where crystals were relaxed."""
     relaxed = campaign.relaxation.reference and not campaign.recorded
     shown = _CRYSTAL_COLUMNS | (_RELAXATION_COLUMNS if relaxed else {})
+    if phonons is not None:
+        own = ["structure", "formula", *_PHONON_COLUMNS]
+        table = table.merge(phonons[own], on="structure", how="left")
+        note = shown.pop("reason", None)
+        shown = shown | _PHONON_COLUMNS | ({} if note is None else {"reason": note})
     columns = [name for name in shown if name in table]
     rows = [
         [
@@ -270,7 +316,64 @@ def structures_table(campaign: Campaign, table: pd.DataFrame) -> Table:
         caption = "Crystals before and after relaxation with the reference method"
     else:
         caption = "Crystals, used as they were given: not relaxed here"
+    if phonons is not None:
+        caption += ". Supercell: in vectors of the crystal's cell. NAC: non-analytical correction"
     return _table([shown[name][0] for name in columns], rows, caption, text_columns=len(columns))
+
+
+LONGEST_LIST = 24
+"""So many different frequencies at Γ are listed; of more, the ends."""
+
+
+def gamma_table(campaign: Campaign, gamma: pd.DataFrame | None) -> Table | None:
+    """The frequencies at Γ, reference and fits; None without."""
+    if gamma is None or gamma.empty:
+        return None
+    cell = campaign.phonons.cells[0]
+    groups = {
+        (str(structure), str(method)): part["frequency_thz"].tolist()
+        for (structure, method, of), part in gamma.groupby(
+            ["structure", "method", "cell"], sort=False
+        )
+        if of == cell or method == "reference"
+    }
+    names = {"reference": "reference"} | {fit: label_of(campaign, fit) for fit in campaign.fits}
+    rows = [
+        (structure, name, _modes(groups[structure, method]))
+        for structure in campaign.benchmarked
+        for method, name in names.items()
+        if (structure, method) in groups
+    ]
+    caption = (
+        "Frequencies at Γ (THz), acoustic ones included; negative: imaginary. In brackets: how "
+        "often. Without the direction-dependent part of a non-analytical correction"
+    )
+    if campaign.fits:
+        caption += f". Fits: {CELLS[cell]}"
+    return _table(("Structure", "Method", "Frequencies"), rows, caption, text_columns=3)
+
+
+def _modes(frequencies: Sequence[float]) -> str:
+    """Frequencies with degeneracies, those within 0.005 THz taken together.
+
+    >>> _modes([-1e-7, 0.0, 0.0, 15.07, 15.0701, 15.0702])
+    '0.00 (3), 15.07 (3)'
+    """
+    groups: list[list[float]] = []
+    for frequency in sorted(frequencies):
+        if groups and frequency - groups[-1][0] < 0.005:
+            groups[-1].append(frequency)
+        else:
+            groups.append([frequency])
+    words = []
+    for group in groups:
+        text = f"{round(sum(group) / len(group), 2) + 0.0:.2f}".replace("-", "−")
+        words.append(f"{text} ({len(group)})" if len(group) > 1 else text)
+    if len(words) > LONGEST_LIST:
+        half = LONGEST_LIST // 2
+        more = f"… ({len(words) - 2 * half} more in tables/gamma.csv)"
+        words = [*words[:half], more, *words[-half:]]
+    return ", ".join(words)
 
 
 _FIT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
@@ -279,6 +382,7 @@ _FIT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "energies": ("Energies", lambda value: f"{value:.0f}"),
     "forces": ("Force components", lambda value: f"{value:.0f}"),
     "virials": ("Virial components", lambda value: f"{value:.0f}"),
+    "code": ("Code", str),
 }
 
 
@@ -341,15 +445,19 @@ _ERROR_COLUMNS = {
 
 
 def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | None:
-    """RMSE of energies, forces and stresses, training and test set; None without trained fits."""
+    """RMSE of energies, forces and stresses, training and test set; None without any.
+
+    Energies of existing potentials are shifted, see :func:`phonsmith.fits.errors.energy_shift`.
+    """
     if errors is None or errors.empty:
         return None
     whole = errors[(errors["kind"] == "all") & (errors["structure"] == "all")]
     quantities = [one for one in _ERROR_COLUMNS if one in set(whole["quantity"])]
     found = {(row["fit"], row["set"], row["quantity"]): row["rmse"] for row in rows_of(whole)}
-    columns = [(part, one) for one in quantities for part in ("train", "test")]
+    parts = ("train", "test") if campaign.trained else ("test",)
+    columns = [(part, one) for one in quantities for part in parts]
     rows = []
-    for fit in campaign.trained:
+    for fit in campaign.tested:
         values = [found.get((fit, part, one)) for part, one in columns]
         factors = [_ERROR_COLUMNS[one][1] for _, one in columns]
         rows.append(
@@ -363,6 +471,8 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
         )
     titles = ["Fit", *(f"{_ERROR_COLUMNS[one][0]}, {part}" for part, one in columns)]
     caption = "RMSE on the labels; – where a set has no such label"
+    if not campaign.trained:
+        caption += ". Test: all labels, since no potential learnt from any"
     return _table(titles, rows, caption)
 
 

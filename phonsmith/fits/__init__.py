@@ -180,8 +180,9 @@ def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
                 "n_sparse": record.details.get("sparse_points"),
                 **record.counts.model_dump(),
                 "baseline_origin": record.baseline_origin,
+                "code": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
             }
         )
     columns = ["fit", "kind", "wall_time_s", "peak_memory_mb", "n_sparse"]
-    columns += [*TargetCounts.model_fields, "baseline_origin"]
+    columns += [*TargetCounts.model_fields, "baseline_origin", "code"]
     return pd.DataFrame(rows, columns=columns)

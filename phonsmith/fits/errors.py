@@ -1,7 +1,8 @@
 """Errors of a potential on labelled cells."""
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ UNITS = {"energy": "eV/atom", "force": "eV/Å", "stress": "eV/Å³"}
 ALL = "all"
 PREDICTION_COLUMNS = ["set", "structure", "kind", "cell", "quantity", "reference", "prediction"]
 ERROR_COLUMNS = ["set", "kind", "structure", "quantity", "unit", "count", "rmse", "mae", "max"]
+SHIFT_COLUMN = "energy_shift_ev"
+"""Further column of errors whose energies were shifted: by how much, for each element."""
+NOT_COMPARED = frozenset({"constraint", "isolated_atom"})
+"""Kinds of cells that do not count in the errors of all kinds."""
 
 
 def predict(
@@ -33,6 +38,64 @@ def predict(
     from phonsmith.calculators import evaluate
 
     return predictions(frames, evaluate(frames, source, processes), set_name)
+
+
+def predict_shifted(
+    source: "PotentialSource", frames: Sequence[Atoms], set_name: str, processes: int = 1
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The same for a potential with another zero of energy, and its :func:`energy_shift`."""
+    from phonsmith.calculators import evaluate
+
+    evaluations = evaluate(frames, source, processes)
+    shift = energy_shift(frames, [one.energy for one in evaluations])
+    moved = [
+        replace(one, energy=one.energy + sum(shift.get(symbol, 0.0) for symbol in atoms.symbols))
+        for atoms, one in zip(frames, evaluations, strict=True)
+    ]
+    return predictions(frames, moved, set_name), shift
+
+
+def energy_shift(frames: Sequence[Atoms], energies: Sequence[float]) -> dict[str, float]:
+    """What to add to energies for each atom of an element, so that they fit the labels best.
+
+    The zero of energy of a potential is arbitrary for each element. The shift solves E(label) = E +
+    Σ n(element) · shift(element) by least squares of the error per atom; of least norm where
+    compositions do not part the elements. Isolated atoms, constraint cells and cells without a
+    finite energy do not count.
+
+    Parameters
+    ----------
+    frames
+        (n,) labelled cells.
+    energies
+        (n,) of the potential, eV per cell.
+
+    Returns
+    -------
+    eV per atom by element; empty where no cell counts.
+    """
+    cells = [
+        (atoms, (float(atoms.info[ENERGY]) - energy) / len(atoms))
+        for atoms, energy in zip(frames, energies, strict=True)
+        if ENERGY in atoms.info
+        and str(atoms.info.get("kind", "")) not in NOT_COMPARED
+        and np.isfinite(energy)
+    ]
+    elements = sorted({symbol for atoms, _ in cells for symbol in atoms.symbols})
+    if not cells:
+        return {}
+    shares = [[list(atoms.symbols).count(e) / len(atoms) for e in elements] for atoms, _ in cells]
+    solution = np.linalg.lstsq(np.array(shares), np.array([one for _, one in cells]), rcond=None)[0]
+    return dict(zip(elements, map(float, solution), strict=True))
+
+
+def shift_in_words(shift: Mapping[str, float]) -> str:
+    """A shift for tables.
+
+    >>> shift_in_words({"Si": 158.87, "O": -0.5})
+    'Si +158.8700, O -0.5000'
+    """
+    return ", ".join(f"{element} {value:+.4f}" for element, value in shift.items())
 
 
 def predictions(
@@ -97,7 +160,7 @@ def errors_of(table: pd.DataFrame) -> pd.DataFrame:
     structure, and ``all`` for either or both. Constraint cells, which are pseudo-observations, and
     isolated atoms have rows of their own and do not count in ``all`` kinds.
     """
-    labels = table[~table["kind"].isin(["constraint", "isolated_atom"])]
+    labels = table[~table["kind"].isin(NOT_COMPARED)]
     parts = [
         table,
         table.assign(structure=ALL),

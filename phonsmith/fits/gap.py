@@ -4,7 +4,7 @@ import hashlib
 import re
 import shlex
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -77,6 +77,7 @@ def train(
     counts = expected_counts(frames)
     compare_counts(finished.lines, counts, _atom_sigmas(frames, fit))
     _collect(work, folder, hashlib.sha256((text + shlex.join(arguments)).encode()).hexdigest())
+    sparse_points = _soap_sparse_points(folder / MODEL)
     return TrainingRecord(
         model=MODEL,
         wall_time_s=finished.wall_time_s,
@@ -89,10 +90,29 @@ def train(
         versions={"quippy-ase": version("quippy-ase")},
         details={
             "sparse_points_by_group": plan.points,
-            "sparse_points": _soap_sparse_points(folder / MODEL),
+            "sparse_points": sparse_points,
             "unlabelled_cells_for_sparse_points": len(plan.copies),
         },
+        cautions=_cautions(sparse_points, _wanted_sparse_points(plan, frames)),
     )
+
+
+def _wanted_sparse_points(plan: SparsePlan, frames: Sequence[Atoms]) -> int:
+    """SOAP sparse points asked for, over all central elements that each group has."""
+    elements: dict[str | None, set[str]] = defaultdict(set)
+    cells = [*zip(plan.groups, frames, strict=True)]
+    for group, atoms in [*cells, *zip(plan.copy_groups, plan.copies, strict=True)]:
+        elements[group] |= set(atoms.symbols)
+    return sum(number * len(elements[group]) for group, number in plan.points.items())
+
+
+def _cautions(found: int, wanted: int) -> list[str]:
+    if found >= wanted:
+        return []
+    return [
+        f"Only {found} of the {wanted} SOAP sparse points that the settings ask for: the training "
+        "cells have no more different environments. Add cells, or lower soap.n_sparse."
+    ]
 
 
 def gap_fit_program() -> Path:

@@ -1,0 +1,21 @@
+"""What the reference phonons were computed with, and the frequencies at Γ of reference and fits."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.phonons import Spectrum, load_displacements
+    from phonsmith.tables import gamma_table, reference_table
+
+    inputs, params = snakemake.input, snakemake.params
+    spectra = dict(zip(params.structures, map(Spectrum.load_if_any, inputs.reference), strict=True))
+    phonons = {
+        structure: (load_displacements(path), spectra[structure])
+        for structure, path in zip(params.structures, inputs.phonons, strict=True)
+    }
+    reference_table(phonons).to_csv(snakemake.output.phonons, index=False)
+    of_fits = (
+        (structure, fit, cell, Spectrum.load_if_any(path))
+        for (structure, fit, cell), path in zip(params.fits, inputs.fits, strict=True)
+    )
+    of_reference = ((name, "reference", "reference", one) for name, one in spectra.items())
+    gamma_table([*of_reference, *of_fits]).to_csv(snakemake.output.gamma, index=False)
