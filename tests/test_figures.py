@@ -56,7 +56,8 @@ from phonsmith.figures.transitions import draw_generations as draw_transition_ge
 from phonsmith.figures.transitions import draw_transition
 from phonsmith.files import write_json
 from phonsmith.fits.errors import PREDICTION_COLUMNS, errors_of
-from phonsmith.generations import GenerationVerdict
+from phonsmith.generations import FitVerdict, GenerationVerdict
+from phonsmith.properties import PropertyVerdict
 from phonsmith.spectra import Spectrum
 from phonsmith.tables import rmse_table
 
@@ -1166,19 +1167,10 @@ def test_database_errors_are_those_of_the_test_cells_of_the_database():
 
 
 def verdict(stop: str, reasons: list[str], unjudged: str = "") -> GenerationVerdict:
-    settled = {"value": None, "noise": None, "unit": "K", "change": None, "change_unit": "%"}
-    properties = [{"name": "t", **settled, "reason": unjudged, "judged": False}] if unjudged else []
-    fit = {
-        **{"fit": "gap", "repeats": ["gap"], "structures": [], "mean_rmse_thz": 0.3},
-        **{"noise_thz": None, "force_rmse_ev_per_angstrom": None, "change_thz": None},
-        **{"significant": None, "reasons": reasons, "properties": properties},
-    }
-    return GenerationVerdict.model_validate(
-        {
-            **{"campaign": "a", "generation": 3, "stop": stop, "best": "gap", "fits": [fit]},
-            **{"labels": {}, "next_cells": {}},
-        }
-    )
+    """What warnings read of a verdict."""
+    unknown = [PropertyVerdict.model_construct(reason=unjudged, judged=False)] if unjudged else []
+    fit = FitVerdict.model_construct(fit="gap", reasons=reasons, properties=unknown)
+    return GenerationVerdict.model_construct(generation=3, stop=stop, best="gap", fits=[fit])
 
 
 @pytest.mark.parametrize(
