@@ -1238,7 +1238,46 @@ def test_all_well_gives_no_cautions():
     rmse = table({("sw", "mp-149", "relaxed"): 0.1}, in_sample=())
     given = tables(rmse, failures=0)
     given = Tables(rmse, given.structures.assign(reason=""), given.labels, given.fits)
-    assert cautions(campaign(), given) == []
+    far = {"displaced": {"distance_angstrom": 0.03}}
+    assert cautions(campaign(supercells=far), given) == []
+    (cusp,) = cautions(campaign(), given)
+    assert (cusp.stage, cusp.subject) == ("phonons", "sw")
+    assert "Displaced by 0.01 Å, inside the narrow well that chgnet has" in cusp.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"minimum_frequency_thz": -0.25}, "The reference itself has imaginary modes (−0.25 THz"),
+        ({"minimum_frequency_thz": None}, "No reference phonons: not all displaced cells"),
+        ({"minimum_frequency_thz": -0.01}, ""),
+    ],
+)
+def test_reference_phonons_that_are_missing_or_imaginary_are_told(changes, said):
+    far = campaign(
+        supercells={"displaced": {"distance_angstrom": 0.03}}, fits={}, thermodynamics={}
+    )
+    bare = bare_tables(failures=0)
+    phonons = pd.DataFrame([{"structure": "mp-149", **changes}])
+    given = Tables(
+        rmse_table([]), bare.structures.assign(reason=""), bare.labels, bare.fits, phonons=phonons
+    )
+    found = cautions(alone, given)
+    assert [one.subject for one in found] == (["mp-149"] if said else [])
+    assert all(said in one.message for one in found)
+
+
+def test_labels_of_two_versions_and_energies_of_another_zero_are_told():
+    bare = bare_tables(failures=0)
+    errors = pd.DataFrame({"fit": ["mace", "sw"], "energy_shift_ev": ["Si +0.0001", "Si +158.87"]})
+    labels = bare.labels.assign(code="vasp 6.3.0, vasp 6.4.1")
+    far = campaign(supercells={"displaced": {"distance_angstrom": 0.03}})
+    rmse = table({("sw", "mp-149", "relaxed"): 0.1}, in_sample=())
+    given = Tables(rmse, bare.structures.assign(reason=""), labels, bare.fits, errors)
+    codes, shift = cautions(far, given)
+    assert "2 codes or versions are used together: vasp 6.3.0 and vasp 6.4.1" in codes.message
+    assert (shift.stage, shift.subject) == ("errors", "sw")
+    assert "Si +158.87" in shift.message
 
 
 RECORDED = {
