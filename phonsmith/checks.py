@@ -3,9 +3,8 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from itertools import takewhile
-from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from phonsmith.campaign import Campaign
 from phonsmith.crystals import KEY, fetched_path
@@ -14,6 +13,9 @@ from phonsmith.problems import listed, nearest
 from phonsmith.recipes import Fit, Foundation
 from phonsmith.references import EspressoReference, VaspReference
 from phonsmith.settings import PotentialSource, Source, Structure
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
 
 MADE = re.compile(
     r"(?P<folder>results/(?P<campaign>[^/]+)/(?:fits/(?P<fit>[^/]+)|datasets)"
@@ -47,7 +49,7 @@ def check_inputs(
     with problems.of():
         _check_circles(campaign, Path(path).stem)
     in_circles = bool(problems.found)
-    elements = _check_structures(campaign, problems)
+    elements = _check_structures(campaign, mirrors, problems)
     _check_sources(campaign, mirrors, problems)
     if reference.method == "vasp":
         with problems.of():
@@ -62,7 +64,9 @@ def check_inputs(
     problems.raise_all(str(path))
 
 
-def _check_structures(campaign: Campaign, problems: Problems) -> dict[str, set[str]]:
+def _check_structures(
+    campaign: Campaign, mirrors: Sequence[Path], problems: Problems
+) -> dict[str, set[str]]:
     """Read every crystal file; the elements of each structure that has one."""
     elements = {}
     for name, structure in campaign.structures.items():
@@ -72,7 +76,7 @@ def _check_structures(campaign: Campaign, problems: Problems) -> dict[str, set[s
                 _check_masses(structure)
         if structure.born:
             with problems.of(f"structures.{name}.born"):
-                _check_born(structure.born)
+                _check_born(campaign, name, mirrors)
     return elements
 
 
@@ -86,26 +90,48 @@ def _check_masses(structure: Structure) -> None:
     own_masses(read_structure(path), structure.masses, str(path))
 
 
-def _check_born(file: str) -> None:
-    """Whether a BORN file has the form; phonopy compares it with the crystal once that is relaxed.
+def _check_born(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:
+    """Whether a BORN file has the form, and where the crystal is here, whether it is of that."""
+    from phonsmith.labels.born import read_born, read_tensors
 
-    A line of its own, the dielectric tensor, and a line for each independent atom.
-    """
+    structure = campaign.structures[name]
+    file = structure.born or ""
     if not Path(file).is_file():
         raise PhonsmithError(f"no file {file}")
+    read_tensors(file)
     try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()[1:]
-        tensors = [[float(word) for word in line.split()] for line in takewhile(str.strip, lines)]
-    except (OSError, ValueError) as error:
-        raise PhonsmithError(
-            f"{file} is not a BORN file of phonopy ({error}); make it with phonopy-vasp-"
-            "born or as phonopy's manual has it"
-        ) from None
-    if len(tensors) < 2 or any(len(one) != 9 or not all(map(isfinite, one)) for one in tensors):
-        raise PhonsmithError(
-            f"{file} is not a whole BORN file of phonopy; after its first line it has to "
-            "hold lines of nine numbers, the dielectric tensor and a tensor for each atom"
-        )
+        phonon = _symmetric_crystal(campaign, structure, mirrors)
+    except PhonsmithError:
+        return  # said of the crystal itself
+    if phonon is not None:
+        read_born(file, phonon)
+
+
+def _symmetric_crystal(
+    campaign: Campaign, structure: Structure, mirrors: Sequence[Path]
+) -> "Phonopy | None":
+    """A crystal that is here, as the reference phonons will have it; None where it is not here."""
+    import numpy as np
+
+    from phonsmith.labels.displacements import crystal_of
+    from phonsmith.phonopy_files import read_phonopy_file
+    from phonsmith.sources import find_in_mirrors
+    from phonsmith.structures import read_structure, symmetrized
+    from phonsmith.supercells import make_phonopy
+
+    recorded = campaign.recorded
+    if recorded and isinstance(structure.recorded, str) and structure.file is None:
+        found = find_in_mirrors(recorded.source, structure.recorded, mirrors)
+        third = recorded.format == "phono3py"
+        return read_phonopy_file(found, third_order=third).phonopy() if found else None
+    path = structure.file or fetched_path(structure)
+    if path is None or not Path(path).exists():
+        return None
+    if recorded:
+        crystal = crystal_of(path)
+    else:
+        crystal = symmetrized(read_structure(path), campaign.relaxation.symprec_angstrom)
+    return make_phonopy(crystal, np.eye(3, dtype=int))
 
 
 def _check_circles(campaign: Campaign, name: str) -> None:

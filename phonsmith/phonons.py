@@ -105,7 +105,9 @@ def reference_phonons(
             "symmetry), or set `role: test`"
         )
     if born is not None:
-        phonon.nac_params = _read_born(born, phonon)
+        from phonsmith.labels.born import read_born
+
+        phonon.nac_params = read_born(born, phonon)
     return _with_forces(phonon, [frame.arrays[FORCES] for frame in frames])
 
 
@@ -193,21 +195,6 @@ def _spanned_directions(phonon: "Phonopy", atom: int, moves: Sequence[ArrayLike]
     images = np.array([rotations @ one for one in units]).reshape(-1, 3)
     sizes = np.linalg.svd(images, compute_uv=False)
     return int((sizes > 0.05 * sizes[0]).sum())
-
-
-def _read_born(path: str | Path, phonon: "Phonopy") -> Any:
-    from phonopy.file_IO import parse_BORN
-    from phonopy.physical_units import get_calculator_physical_units
-
-    try:
-        nac = parse_BORN(phonon.primitive, filename=path)
-    except FileNotFoundError:
-        raise PhonsmithError(f"{path}: no such BORN file") from None
-    except Exception as error:  # phonopy raises many kinds for a broken file
-        raise PhonsmithError(f"{path}: not a BORN file for this crystal ({error})") from error
-    # the factor belongs to the units of forces, which are eV and Å here whatever code wrote BORN
-    nac["factor"] = get_calculator_physical_units().nac_factor
-    return nac
 
 
 def _with_forces(phonon: "Phonopy", forces: Sequence[ArrayLike]) -> "Phonopy":

@@ -141,7 +141,7 @@ def test_cells_of_another_code_give_the_same_force_constants(
     assert {frame.info["kind"] for frame in frames} == {"recorded"}
     frames, phonon = arranged(frames, crystal_of(file))
     assert {frame.info["kind"] for frame in frames} == {"displaced"}
-    phonon = reference_phonons(without_forces(phonon), numbered(frames))
+    phonon = reference_phonons(without_forces(phonon), frames)
     assert np.abs(phonon.force_constants - direct.force_constants).max() < 1e-4  # eV/Å²
     assert np.allclose(frequencies(phonon), frequencies(direct), atol=1e-3)
 
@@ -189,7 +189,7 @@ def test_redundant_cells_and_larger_supercells_are_welcome(repository: Path) -> 
     frames, phonon = arranged([foreign(one, 5) for one in with_labels(cells)], atoms)
     assert [len(frame) for frame in frames] == [54, 54, 16]
     assert {frame.info["kind"] for frame in frames} == {"displaced"}
-    found = frequencies(reference_phonons(phonon, numbered(frames)))
+    found = frequencies(reference_phonons(phonon, frames))
     expected = large
     direct = with_labels(displaced_cells(expected, Displaced()))
     for frame in direct:
@@ -220,7 +220,7 @@ def test_a_missing_displacement_is_named(repository: Path) -> None:
     for some, number in ((cells[:1], 2), (cells[1:], 1)):
         frames, phonon = arranged(some, atoms)
         with pytest.raises(PhonsmithError, match=rf"Si \(atom 1 .* along {number} of 3 .*`role"):
-            reference_phonons(phonon, numbered(frames))
+            reference_phonons(phonon, frames)
 
 
 def test_an_atom_that_nobody_displaced_is_named() -> None:
@@ -231,7 +231,7 @@ def test_an_atom_that_nobody_displaced_is_named() -> None:
     assert coverage(phonon).missing == ""
     frames, phonon = arranged(frames[:1], salt)
     with pytest.raises(PhonsmithError, match=r"Cl \(atom 9 .* along 0 of 3") as caught:
-        reference_phonons(phonon, numbered(frames))
+        reference_phonons(phonon, frames)
     assert "Na" not in str(caught.value).split(":")[1]
 
 
@@ -247,7 +247,7 @@ def test_an_incomplete_twin_of_a_complete_atom_is_left_out(repository: Path) -> 
     assert np.allclose(frames[3].positions, twin.positions)
     complete, expected = arranged(cells, atoms)
     expected = reference_phonons(expected, numbered(complete))
-    found = reference_phonons(phonon, numbered(frames))
+    found = reference_phonons(phonon, frames)
     assert np.allclose(frequencies(found), frequencies(expected), atol=1e-4)
 
 

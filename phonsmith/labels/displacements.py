@@ -78,9 +78,10 @@ def arranged(frames: Sequence[Atoms], crystal: Atoms) -> tuple[list[Atoms], Phon
 
     Returns
     -------
-    The frames, those of the displacement set first, and phonopy with that set as its data set
-    (``first_atoms``, with forces). Frames of the set have the geometry and the order of atoms of
-    phonopy's displaced supercells; the others are as they were. Of several supercells the largest
+    The frames, those of the displacement set first and numbered in this order (``index``), and
+    phonopy with that set as its data set (``first_atoms``, with forces). Frames of the set have
+    the geometry and the order of atoms of phonopy's displaced supercells; the others are as they
+    were. Of several supercells the largest
     whose displacements suffice makes the set; where none does, it is the largest, and
     :func:`phonsmith.phonons.reference_phonons` says what is missing. Without any displaced cell
     phonopy has no data set.
@@ -101,10 +102,17 @@ def arranged(frames: Sequence[Atoms], crystal: Atoms) -> tuple[list[Atoms], Phon
     ]
     if not sets:
         matrix = next((one.matrix for one in placed if one is not None), np.eye(3, dtype=int))
-        return others, make_phonopy(crystal, matrix)
+        return numbered(others), make_phonopy(crystal, matrix)
     best = max(sets, key=lambda one: (not coverage(one.phonon).missing, len(one.phonon.supercell)))
     used = set(best.members)
-    return best.frames + [f for n, f in enumerate(others) if n not in used], best.phonon
+    return numbered(best.frames + [f for n, f in enumerate(others) if n not in used]), best.phonon
+
+
+def numbered(frames: list[Atoms]) -> list[Atoms]:
+    """The frames, with their places as ``info["index"]``, by which labels are found."""
+    for index, frame in enumerate(frames):
+        frame.info["index"] = index
+    return frames
 
 
 def _is_isolated(frame: Atoms) -> bool:

@@ -144,8 +144,6 @@ def load_recorded(
     if crystal is not None:
         read.crystal = crystal_of(crystal)
         read.frames, read.phonon = arranged(read.frames, read.crystal)
-        for index, frame in enumerate(read.frames):
-            frame.info["index"] = index
     return read
 
 
