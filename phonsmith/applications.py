@@ -178,6 +178,8 @@ Transition = Annotated[TemperatureTransition | PressureTransition, Field(discrim
 
 Mesh = tuple[PositiveInt, PositiveInt, PositiveInt] | PositiveFloat
 """Numbers of q points along the reciprocal vectors, or a length in Å that stands for a density."""
+MeshOf = Literal["primitive", "unit", "unit_folded"]
+"""Cell whose Brillouin zone a mesh divides, see :mod:`phonsmith.conductivity_mesh`."""
 
 
 class ThirdOrder(Model):
@@ -245,10 +247,12 @@ class Conductivity(Model):
         default_factory=list,
         description="Further meshes for the table of convergence; relaxation-time approximation.",
     )
-    mesh_of: Literal["primitive", "unit"] = Field(
+    mesh_of: MeshOf = Field(
         "primitive",
-        description="Cell whose Brillouin zone is sampled: the primitive cell, or the unit cell as "
-        "in the crystal file. The same mesh of a larger cell is a finer sampling, and costs more.",
+        description="Cell whose Brillouin zone the mesh divides. `primitive`: the primitive cell. "
+        "`unit`: the unit cell in the crystal file, whose q points are then sampled in the zone of "
+        "the primitive cell; the same numbers are a finer mesh. `unit_folded`: the unit cell takes "
+        "the place of the primitive cell, as in George 2020; folded bands lose part of the heat.",
     )
     solvers: list[Literal["rta", "lbte"]] = Field(
         ["rta"],

@@ -18,21 +18,28 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from phonsmith.applications import Conductivity, Mesh
-from phonsmith.errors import PhonsmithError
+from phonsmith.applications import Conductivity, MeshOf
+from phonsmith.conductivity_mesh import set_mesh
 from phonsmith.files import replacing
 from phonsmith.records import Record, StoredRecord
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
-    from phonopy import Phonopy
-    from phonopy.phonon.grid import BZGrid
 
 Floats = NDArray[np.float64]
 
 TRANSPORT = {"boltzmann": None, "wigner": "SMM19", "green-kubo": "NJC23"}
 """phono3py's names: Simoncelli, Marzari, Mauri, Nat. Phys. 15, 809 (2019); Fiorentino, Baroni,
 Phys. Rev. B 107, 054311 (2023)."""
+
+REPRODUCIBLE = {
+    "average_degenerate_weights": True,
+    "symmetrize_tetrahedra": True,
+    "exclude_gamma_acoustic": True,
+}
+"""What keeps rounding errors out of κ, isotope scattering included: weights of the tetrahedra are
+averaged over degenerate bands and over the ways to cut a cell of the mesh into tetrahedra, and
+acoustic modes at Γ are exactly zero. None of it is phono3py's default (docs/conductivity.md)."""
 
 COMPONENTS = ("xx", "yy", "zz", "yz", "xz", "xy")
 CURVE_POINTS = 201
@@ -61,7 +68,8 @@ class Series(Record):
 class KappaResult(StoredRecord):
     """The conductivity of one crystal by one method on one mesh.
 
-    ``cell`` holds the lattice vectors of the crystal's unit cell in rows (Å). ``imaginary_percent``
+    ``q_points`` counts those of the whole mesh. ``cell`` holds the lattice vectors of the crystal's
+    unit cell in rows (Å). ``imaginary_percent``
     is the share of the modes on the mesh that carry no heat because they are imaginary, within the
     tolerance. Where there is no conductivity, ``reason`` says why and ``series`` is empty.
     """
@@ -71,7 +79,8 @@ class KappaResult(StoredRecord):
     structure: str
     method: str
     mesh: list[int]
-    mesh_of: Literal["primitive", "unit"]
+    mesh_of: MeshOf
+    q_points: int
     cell: list[list[float]]
     temperatures_kelvin: list[float]
     lowest_frequency_thz: float | None
@@ -128,6 +137,7 @@ def without_result(structure: str, method: str, settings: Conductivity, reason: 
         method=method,
         mesh=[],
         mesh_of=settings.mesh_of,
+        q_points=0,
         cell=[],
         temperatures_kelvin=list(settings.temperatures_kelvin),
         lowest_frequency_thz=None,
@@ -137,70 +147,6 @@ def without_result(structure: str, method: str, settings: Conductivity, reason: 
 
 
 # --- the calculation -----------------------------------------------------------------------------
-
-
-def mesh_numbers(phonon: "Phonopy", mesh: Mesh, mesh_of: Literal["primitive", "unit"]) -> Any:
-    """Numbers of q points on a mesh, or its matrix; lengths are of the crystal of ``phonon``."""
-    if not isinstance(mesh, float | int):
-        return list(mesh)
-    grid = _grid(phonon, mesh, mesh_of)
-    return (grid.D_diag if grid.grid_matrix is None else grid.grid_matrix).tolist()
-
-
-def with_mesh_numbers(settings: Conductivity, phonon: "Phonopy") -> Conductivity:
-    """The settings with numbers of q points in the place of lengths.
-
-    Take the reference's phonons for all methods, so that modes can be compared one by one.
-    """
-    meshes = {"mesh": settings.mesh, "lbte_mesh": settings.lbte_mesh}
-    numbers = {
-        key: mesh_numbers(phonon, mesh, settings.mesh_of)
-        for key, mesh in meshes.items()
-        if mesh is not None
-    }
-    return settings.model_copy(update=numbers)
-
-
-def _grid(phonon: "Phonopy", mesh: Mesh, mesh_of: Literal["primitive", "unit"]) -> "BZGrid":
-    from phonsmith.third_order import new_phono3py
-
-    third = new_phono3py(phonon, np.eye(3, dtype=int), mesh_of)
-    third.mesh_numbers = mesh
-    return third.grid
-
-
-def check_memory(structure: str, phonon: "Phonopy", settings: Conductivity) -> None:
-    """Whether the direct solution, where asked for, fits the memory of its job.
-
-    ``phonon`` are the reference's, as for :func:`with_mesh_numbers`.
-
-    Raises
-    ------
-    PhonsmithError
-        It needs more.
-    """
-    if "lbte" not in settings.solvers:
-        return
-    needed = memory_of_direct_solution_mb(phonon, settings)
-    if needed > settings.memory_mb:
-        raise PhonsmithError(
-            f"{structure}: the direct solution (lbte) on its mesh needs about {needed} MB, "
-            f"conductivity.memory_mb is {settings.memory_mb}; give more, or a coarser "
-            "conductivity.lbte_mesh"
-        )
-
-
-def memory_of_direct_solution_mb(phonon: "Phonopy", settings: Conductivity) -> int:
-    """Memory (MB) of the direct solution: the collision matrix for each temperature, and its copy.
-
-    It has 3 times bands times irreducible q points in rows and columns.
-    """
-    from phonopy.phonon.grid import get_ir_grid_points
-
-    grid = _grid(phonon, settings.lbte_mesh or settings.mesh, settings.mesh_of)
-    atoms = phonon.primitive if settings.mesh_of == "primitive" else phonon.unitcell
-    rows = 3 * 3 * len(atoms) * len(get_ir_grid_points(grid)[0])
-    return 600 + int(2 * 8 * rows**2 * len(settings.temperatures_kelvin) / 1e6)
 
 
 def for_convergence(settings: Conductivity, mesh: Any) -> Conductivity:
@@ -243,12 +189,13 @@ def thermal_conductivity(
     lowest, share = math.inf, 0.0
     for non_analytical in charged:
         third.nac_params = nac if non_analytical else None
-        third.mesh_numbers = settings.mesh
+        numbers = set_mesh(third, settings.mesh, settings.mesh_of)
         found = _imaginary_modes(third)
         lowest, share = min(lowest, found[0]), max(share, found[1])
     empty = empty.model_copy(
         update={
-            "mesh": third.grid.D_diag.tolist(),
+            "mesh": numbers,
+            "q_points": int(np.prod(third.grid.D_diag)),
             "lowest_frequency_thz": lowest,
             "imaginary_percent": 100 * share,
         }
@@ -262,7 +209,7 @@ def thermal_conductivity(
     for non_analytical, isotopes, solver in product(charged, settings.isotopes, settings.solvers):
         third.nac_params = nac if non_analytical else None
         direct = settings.lbte_mesh if solver == "lbte" else None
-        third.mesh_numbers = direct or settings.mesh
+        numbers = set_mesh(third, direct or settings.mesh, settings.mesh_of)
         _run(third, settings, solver, isotopes=isotopes)
         found = third.thermal_conductivity
         kappa, between = found.kappa[0], None
@@ -276,7 +223,7 @@ def thermal_conductivity(
                 isotopes=isotopes,
                 non_analytical=non_analytical,
                 transport=settings.transport,
-                mesh=third.grid.D_diag.tolist(),
+                mesh=numbers,
                 kappa=_plain(kappa),
                 between_bands=None if between is None else _plain(between),
             )
@@ -288,20 +235,24 @@ def thermal_conductivity(
 
 
 def _run(third: "Phono3py", settings: Conductivity, solver: str, *, isotopes: bool) -> None:
-    third.init_phph_interaction()
-    third.run_thermal_conductivity(
-        is_LBTE=solver == "lbte",
-        temperatures=settings.temperatures_kelvin,
-        is_isotope=isotopes,
-        boundary_mfp=settings.boundary_micrometre,
-        transport_type=TRANSPORT[settings.transport],
-    )
+    from phonsmith.velocity_matrices import whole_velocity_matrices
+
+    third.init_phph_interaction(**REPRODUCIBLE)
+    with whole_velocity_matrices():
+        third.run_thermal_conductivity(
+            is_LBTE=solver == "lbte",
+            temperatures=settings.temperatures_kelvin,
+            is_isotope=isotopes,
+            boundary_mfp=settings.boundary_micrometre,
+            transport_type=TRANSPORT[settings.transport],
+        )
 
 
 def _imaginary_modes(third: "Phono3py") -> tuple[float, float]:
     """Lowest frequency (THz) on the mesh, and the share of modes that are imaginary, 0 ... 1.
 
-    Imaginary frequencies are negative; the three modes of translation do not count.
+    Imaginary frequencies are negative; the three modes of translation are in the lowest frequency,
+    as the force constants give them, and not in the share.
     """
     third.init_phph_interaction()
     third.run_phonon_solver()

@@ -195,7 +195,6 @@ def convergence_table(campaign: str, results: Sequence[KappaResult]) -> "pd.Data
         rta = [one for one in result.series if one.solver == "rta"]
         if result.reason or not rta:
             continue
-        count = result.mesh[0] * result.mesh[1] * result.mesh[2]
         for number, temperature in enumerate(result.temperatures_kelvin):
             rows.append(
                 {
@@ -204,7 +203,7 @@ def convergence_table(campaign: str, results: Sequence[KappaResult]) -> "pd.Data
                     "method": result.method,
                     "mesh": mesh_name(result.mesh),
                     "mesh_of": result.mesh_of,
-                    "q_points": count,
+                    "q_points": result.q_points,
                     "solver": "rta",
                     "temperature_kelvin": temperature,
                     "kappa_w_per_m_k": mean_kappa(rta[0].kappa[number]),

@@ -265,17 +265,10 @@ def _bare(
     atoms: "Atoms", matrix: ArrayLike, primitive_matrix: ArrayLike | str, symprec: float
 ) -> "Phonopy":
     """A crystal with supercell and primitive cell, as phonopy has their matrices."""
-    from phonopy import Phonopy
-
-    from phonsmith.supercells import to_phonopy
+    from phonsmith.supercells import make_phonopy
 
     try:
-        return Phonopy(
-            to_phonopy(atoms),
-            supercell_matrix=matrix,
-            primitive_matrix=primitive_matrix,
-            symprec=symprec,
-        )
+        return make_phonopy(atoms, np.asarray(matrix).T, primitive_matrix, symprec)
     except Exception as error:  # phonopy raises many kinds
         raise UnusablePotential(
             f"phonons of {atoms.get_chemical_formula()}: phonopy cannot make primitive cell and "

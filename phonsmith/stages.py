@@ -16,7 +16,7 @@ VERSIONS = {
     "generations": 3,
     "thermodynamics": 2,
     "transitions": 3,
-    "conductivity": 2,
+    "conductivity": 3,
     "figures": 1,
     "plan": 1,
 }

@@ -54,7 +54,9 @@ def to_ase(phonopy_atoms: PhonopyAtoms) -> Atoms:
     )
 
 
-def make_phonopy(atoms: Atoms, matrix: Any, primitive_matrix: Any = None) -> Phonopy:
+def make_phonopy(
+    atoms: Atoms, matrix: Any, primitive_matrix: Any = None, symprec: float = SYMPREC
+) -> Phonopy:
     """phonopy on the crystal as given (its unit cell) and its supercell.
 
     ``matrix`` has lattice vectors in rows (phonopy wants them in columns). Without
@@ -71,7 +73,7 @@ def make_phonopy(atoms: Atoms, matrix: Any, primitive_matrix: Any = None) -> Pho
             to_phonopy(atoms),
             supercell_matrix=np.asarray(matrix).T,
             primitive_matrix=primitive_matrix,
-            symprec=SYMPREC,
+            symprec=symprec,
         )
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from phonsmith.applications import ThirdOrder
+from phonsmith.applications import MeshOf, ThirdOrder
 from phonsmith.errors import MissingLabels, PhonsmithError, UnusablePotential
 from phonsmith.extxyz import FORCES
 from phonsmith.files import replacing
@@ -35,20 +35,18 @@ SAFETY = 4
 """Equations for each unknown in a fit, phono3py's default."""
 
 
-def new_phono3py(
-    phonon: "Phonopy", matrix: Any, mesh_of: Literal["primitive", "unit"] = "primitive"
-) -> "Phono3py":
+def new_phono3py(phonon: "Phonopy", matrix: Any, mesh_of: MeshOf = "primitive") -> "Phono3py":
     """phono3py on the crystal of harmonic phonons, without displacements.
 
     ``matrix`` (3, 3) is that of the third-order supercell, phonopy's convention (vectors in
-    columns). With ``mesh_of`` "unit" the unit cell takes the place of the primitive cell.
+    columns). With ``mesh_of`` "unit_folded" the unit cell takes the place of the primitive cell.
     """
     from phono3py import Phono3py
 
     third = Phono3py(
         phonon.unitcell,
         supercell_matrix=np.asarray(matrix),
-        primitive_matrix=phonon.primitive_matrix if mesh_of == "primitive" else "P",
+        primitive_matrix="P" if mesh_of == "unit_folded" else phonon.primitive_matrix,
         phonon_supercell_matrix=phonon.supercell_matrix,
         symprec=phonon.symmetry.tolerance,
     )
@@ -89,7 +87,7 @@ def displaced(
     phonon: "Phonopy",
     settings: ThirdOrder,
     seed: int,
-    mesh_of: Literal["primitive", "unit"] = "primitive",
+    mesh_of: MeshOf = "primitive",
 ) -> "Phono3py":
     """phono3py with the displacements that third-order force constants follow from.
 
@@ -135,7 +133,7 @@ def cells_to_come(
     crystal: "Atoms",
     settings: ThirdOrder,
     seed: int,
-    mesh_of: Literal["primitive", "unit"] = "primitive",
+    mesh_of: MeshOf = "primitive",
 ) -> tuple["Atoms | None", int | None, str]:
     """One of the cells to label, how many there are, and why there are none if so.
 
@@ -226,7 +224,7 @@ def cells_to_label(
     settings: ThirdOrder,
     seed: int,
     *,
-    mesh_of: Literal["primitive", "unit"] = "primitive",
+    mesh_of: MeshOf = "primitive",
     recorded: "Phono3py | None" = None,
     reason: str = "",
     memory_mb: int | None = None,

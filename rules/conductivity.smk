@@ -5,6 +5,12 @@ wildcard_constraints:
     mesh=r"\d+",
 
 
+def cell_of_third_order(wildcards):
+    """The cell that phono3py takes as primitive; where it is sampled makes no other cells."""
+    folded = campaign(wildcards.campaign).conductivity.mesh_of == "unit_folded"
+    return "unit_folded" if folded else "primitive"
+
+
 rule third_order_cells:
     """The displaced cells of one crystal that third-order force constants follow from.
 
@@ -33,7 +39,7 @@ rule third_order_cells:
         runtime=minutes(120),
     params:
         third_order=setting("conductivity/third_order"),
-        mesh_of=setting("conductivity/mesh_of"),
+        mesh_of=cell_of_third_order,
         # for what is refused beforehand
         effort=untracked(setting("conductivity", exclude={"published", "third_order"})),
         seed=setting("seed"),

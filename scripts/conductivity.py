@@ -6,12 +6,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.applications import Conductivity
-    from phonsmith.conductivity import (
-        for_convergence,
-        thermal_conductivity,
-        with_mesh_numbers,
-        without_result,
-    )
+    from phonsmith.conductivity import for_convergence, thermal_conductivity, without_result
+    from phonsmith.conductivity_mesh import with_mesh_numbers
     from phonsmith.files import read_json
     from phonsmith.phonons import load_phonons
     from phonsmith.third_order import load_third_order

@@ -609,6 +609,7 @@ def kappa(method: str, factor: float, temperatures: list[float]) -> KappaResult:
         method=method,
         mesh=[3, 3, 3],
         mesh_of="primitive",
+        q_points=1331,
         cell=MONOCLINIC,
         temperatures_kelvin=temperatures,
         lowest_frequency_thz=0.0,
