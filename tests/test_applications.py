@@ -144,7 +144,9 @@ def by_phono3py(folder: Path) -> float:
     third.produce_fc2()
     third.symmetrize_fc2()
     third.mesh_numbers = [3, 3, 3]
-    third.init_phph_interaction()
+    third.init_phph_interaction(
+        average_degenerate_weights=True, symmetrize_tetrahedra=True, exclude_gamma_acoustic=True
+    )
     third.run_thermal_conductivity(temperatures=[300])
     return float(third.thermal_conductivity.kappa.reshape(-1, 6)[0, :3].mean())
 
