@@ -63,7 +63,8 @@ def _inner_models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_meaning(field)} |"
+    key = field.alias or name
+    return f"| `{key}` | {_type(field.annotation)} | {_default(field)} | {_meaning(field)} |"
 
 
 NAMES = {

@@ -78,7 +78,7 @@ def missing_target(target):
     return unknown_target(target, COMMANDS, targets_of)
 
 
-COMMANDS = ("all", "plan", "failures")
+COMMANDS = ("all", "check", "plan", "failures")
 logger.addFilter(InOurWords(missing_target))
 
 try:

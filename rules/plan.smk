@@ -1,4 +1,22 @@
-"""The plan: what the campaigns will compute and what it costs, before anything expensive runs."""
+"""Before anything expensive runs: are the files good, and what will it cost?"""
+
+
+rule check:
+    """Check the campaigns of config.yaml and the site file, in seconds: `snakemake check`.
+
+    Without inputs, since it computes nothing, and without outputs, so that it always runs.
+    """
+    log:
+        "results/.logs/check.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        campaigns=config["campaigns"],
+    message:
+        "checking the campaigns of config.yaml:"
+    script:
+        "../scripts/check.py"
 
 
 rule plan:

@@ -297,6 +297,12 @@ def test_schema_and_settings_page_are_those_of_the_models(repository):
     assert (repository / schema.PAGE).read_text() == schema.page(), "run `make schema`"
 
 
+def test_the_settings_page_has_the_keys_of_the_file(repository):
+    keys = json.loads(schema.schema())["properties"]
+    rows = schema.page().split("## ")[1].splitlines()
+    assert [row.split("`")[1] for row in rows if row.startswith("| `")] == list(keys)
+
+
 def test_conda_environment_has_the_pins_of_the_lock_file(repository):
     lock = (repository / schema.LOCK).read_text()
     assert (repository / schema.ENVIRONMENT).read_text() == schema.environment(lock)

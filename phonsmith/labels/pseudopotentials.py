@@ -147,7 +147,8 @@ def pseudopotentials_of(
     folder = Path(settings.folder)
     if not folder.is_dir():
         raise PhonsmithError(
-            f"pseudopotentials.folder: no folder {folder}; make it and put the UPF files there"
+            f"pseudopotentials.folder: no folder {folder}; put the UPF files there "
+            "(`make pseudopotentials` makes those of si-qe-small in config/pseudopotentials)"
         )
     found = {}
     for element in sorted(set(elements)):

@@ -1,0 +1,10 @@
+"""Check campaign and site files; to the terminal, whatever the profile keeps quiet."""
+
+import sys
+
+from phonsmith.check import report
+from phonsmith.terminal import errors_in_words
+
+with errors_in_words():
+    if not report(snakemake.params.campaigns):
+        sys.exit(1)
