@@ -202,7 +202,7 @@ def test_record_tells_time_memory_counts_and_settings(silicon_gap, silicon):
     folder, record = silicon_gap
     assert record.model == "gap.xml"
     assert 10 < record.peak_memory_mb < 2000
-    assert 0 < record.wall_time_s < 100
+    assert record.wall_time_s > 0
     assert record.counts.model_dump() == {"energies": 16, "forces": 16 * 24, "virials": 16 * 6}
     assert record.settings["soap"]["n_sparse"] == 60
     assert record.baseline == isolated_energies(silicon).e0s
