@@ -28,6 +28,9 @@ from phonsmith.references import DftReference, Reference
 
 MEMORY_FACTOR = 1.5
 TIME_FACTOR = 3.0
+JOB_MEMORY_MB = 500
+"""What a labelling job needs beside the runs of its code (rules/inputs.smk)."""
+
 JOB_MINUTES = 10.0
 """Beside the runs: starting, loading libraries, a slow file system."""
 

@@ -38,8 +38,9 @@ from phonsmith.fits import learnable
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.recorded import load_recorded
-from phonsmith.needs import MEMORY_FACTOR
-from phonsmith.recipes import ExistingFit, Fit, MaceFit, takes_gpu
+from phonsmith.needs import JOB_MEMORY_MB, MEMORY_FACTOR
+from phonsmith.plan_jobs import JobKind, Site, Work, jobs_of
+from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit, takes_gpu
 from phonsmith.references import CalculatorReference, DftReference, RecordedReference
 from phonsmith.relaxation import left_out
 from phonsmith.settings import Supercells
@@ -53,9 +54,6 @@ if TYPE_CHECKING:
 GOOD_JOB_MINUTES = 120.0
 LONG_JOB_MINUTES = 480.0
 """How long a labelling job on a cluster should take: much longer than it takes to start."""
-
-JOB_MEMORY_MB = 500
-"""What a labelling job needs beside the runs of its code (rules/inputs.smk)."""
 
 TYPICAL_BULK_MODULUS_GPA = 100.0
 """To judge pressures by before anything is known: that of silicon."""
@@ -126,6 +124,8 @@ class Plan:
     """Structures whose crystals are not relaxed yet."""
     further: str = ""
     """What the loop may add, in words."""
+    jobs: list[JobKind] = field(default_factory=list)
+    """What DFT jobs and fits ask for."""
 
     def table(self) -> "pd.DataFrame":
         """One row for each task, with the campaign in front."""
@@ -189,15 +189,6 @@ class ThirdOrderCells:
     cell: Atoms | None
     count: int | None
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where the jobs go: names of partitions, and the memory a job may have, if that is known."""
-
-    cpu: str = "cpu"
-    gpu: str = "gpu"
-    memory_limit_mb: float | None = None
 
 
 def made(stage: str, *names: object) -> str:
@@ -392,7 +383,25 @@ class _Planner:
             experience=self.experience,
             as_read=[one for one in self.crystals if relaxable and one in as_read],
             further=self._further(),
+            jobs=jobs_of(self.campaign, self._work(), self.site),
         )
+
+    def _work(self) -> Work:
+        """The cells that jobs have to label, done or not."""
+        cells: dict[str, list[Atoms]] = {}
+        for (_, structure), group in self.cells.items():
+            cells.setdefault(structure, []).extend(group.cells)
+        relabelled = {
+            name: [cell for part in parts.values() for cell in part.cells]
+            for name, parts in self.databases.items()
+            if parts and self.campaign.datasets.databases[name].relabel
+        }
+        third_order = {
+            name: [found.cell] * found.count
+            for name, found in self.third_order.items()
+            if found.cell is not None and found.count
+        }
+        return Work(self.crystals, cells, relabelled, third_order)
 
     def _further(self) -> str:
         loop, known = self.campaign.loop, len(self.generations)
@@ -763,7 +772,7 @@ class _Planner:
         hours = None if cost.core_seconds is None else cost.core_seconds / 3600 / busy
         task = replace(task, cores=threads, hours_per_run=hours, memory_mb=cost.memory_mb)
         if left:
-            self._check_fit(task, fit)
+            self._check_fit(task, fit, cells)
         return task
 
     def _evaluations(self, generation: int, name: str, fit: Fit, data: list[Atoms]) -> list[Task]:
@@ -935,19 +944,67 @@ class _Planner:
                 "spreads the cells over more nodes"
             )
 
-    def _check_fit(self, task: Task, fit: Any) -> None:
+    def _check_fit(self, task: Task, fit: Any, cells: Sequence[Atoms]) -> None:
+        """Memory and time of a training against its resources and the limits of the site."""
         resources = fit.resources
-        if task.memory_mb is not None and task.memory_mb > resources.memory_mb:
+        most = self.site.memory
+        if most is not None and task.memory_mb is not None and task.memory_mb > most[0]:
+            self.warnings.append(
+                f"fit {task.fit}: may take {task.memory_mb:.0f} MB, more than the {most[0]:.0f} MB "
+                f"of {most[1]}; {self._smaller(fit, cells, most[0], lambda cost: cost.memory_mb)}"
+            )
+        elif task.memory_mb is not None and task.memory_mb > resources.memory_mb:
             self.warnings.append(
                 f"fit {task.fit}: may take {task.memory_mb:.0f} MB, more than resources.memory_mb "
                 f"= {resources.memory_mb}; raise it"
             )
         minutes = 60 * (task.hours_per_run or 0.0)
-        if minutes > resources.runtime_minutes and not takes_gpu(fit):
+        longest = self.site.max_minutes
+        busy = task.cores if isinstance(fit, MaceFit) else 1
+        if takes_gpu(fit):
+            return
+        if longest is not None and minutes > longest:
+            self.warnings.append(
+                f"fit {task.fit}: may take {minutes:.0f} minutes, more than the {longest:.0f} of "
+                "config/site.yaml (max_minutes); "
+                + self._smaller(fit, cells, 60 * longest * busy, lambda cost: cost.core_seconds)
+            )
+        elif minutes > resources.runtime_minutes:
             self.warnings.append(
                 f"fit {task.fit}: may take {minutes:.0f} minutes, more than "
                 f"resources.runtime_minutes = {resources.runtime_minutes}; raise it"
             )
+
+    def _smaller(
+        self,
+        fit: Any,
+        cells: Sequence[Atoms],
+        limit: float,
+        cost_of: Callable[[Cost], float | None],
+    ) -> str:
+        """What to lower, and to what, so that an amount of memory or time is within its limit."""
+
+        def amount(fit: Any, cells: Sequence[Atoms]) -> float:
+            return cost_of(fit_cost(fit, cells, self._has_stresses())) or 0.0
+
+        largest = max((len(cell) for cell in cells), default=0)
+        always = amount(fit, [])
+        share = (0.9 * limit - always) / max(amount(fit, cells) - always, 1e-9)
+        ways = [f"supercells.max_atoms to about {math.floor(share * largest)}"] if share > 0 else []
+        if isinstance(fit, GapFit) and fit.soap is not None:
+            fewer = (round(fit.soap.n_sparse * tenths / 10) for tenths in range(9, 0, -1))
+            for key, values in (
+                ("n_max", range(fit.soap.n_max - 1, 2, -1)),
+                ("n_sparse", fewer if fit.soap.n_sparse_by_group is None else ()),
+            ):
+                for value in values:
+                    soap = fit.soap.model_copy(update={key: value})
+                    if amount(fit.model_copy(update={"soap": soap}), cells) <= 0.9 * limit:
+                        ways.append(f"soap.{key} to {value}")
+                        break
+        if not ways:
+            return "no smaller setting is within it; take a larger machine"
+        return f"lower {', or '.join(ways)} (cells have up to {largest} atoms)"
 
 
 def _not_known(stage: str, structure: str, partition: str) -> Task:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from phonsmith.plan import Experience, Plan, Task
+from phonsmith.plan_jobs import JobKind
 
 WIDTH = 120
 """Characters of a terminal that every line fits into."""
@@ -66,6 +67,9 @@ def to_markdown(plan: Plan) -> str:
     )
     parts.append("## Totals")
     parts.append(_totals(tasks))
+    if plan.jobs:
+        parts.append("## Jobs, and what they ask a cluster for")
+        parts.append(_jobs(plan.jobs))
     if plan.warnings:
         parts.append("## Warnings")
         parts.append("\n".join(_wrapped(f"- {line}") for line in plan.warnings))
@@ -210,6 +214,18 @@ def _totals(tasks: Sequence[Task]) -> str:
             rows.append([group, partition, *_total(part)])
     rows.append(["all", "", *_total(tasks)])
     return _table(["what", "partition", "core time", "left", "largest run, MB"], rows)
+
+
+def _jobs(jobs: Sequence[JobKind]) -> str:
+    """The largest of each kind; the others of docs/cluster.md have fixed numbers."""
+    rows = [
+        [
+            *(one.what, _number(one.jobs), one.partition, str(one.cores)),
+            *(_number(one.memory_mb), duration(one.minutes / 60)),
+        ]
+        for one in jobs
+    ]
+    return _table(["for", "jobs", "partition", "cores", "MB", "time limit"], rows)
 
 
 def _total(tasks: Sequence[Task]) -> list[str]:

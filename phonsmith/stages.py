@@ -18,5 +18,5 @@ VERSIONS = {
     "transitions": 3,
     "conductivity": 3,
     "figures": 1,
-    "plan": 1,
+    "plan": 2,
 }

@@ -1189,7 +1189,13 @@ def state_of_store(wildcards):
     return sum(1 for _ in Path(label_store(wildcards)).glob("??/[0-9a-f]*.npz"))
 
 
-def memory_limit(wildcards):
-    """Memory that all jobs together may use on this machine, in MB; None on a cluster."""
-    limit = workflow.global_resources.get("mem_mb")
-    return None if limit is None else limit.value
+def limits_of_site(wildcards):
+    """Names of partitions, and the most that a job may have here or on the cluster."""
+    here = workflow.global_resources.get("mem_mb")
+    return {
+        "cpu": SITE.cpu.partition,
+        "gpu": SITE.gpu.partition,
+        "memory_limit_mb": None if here is None else here.value,
+        "max_memory_mb": SITE.max_memory_mb,
+        "max_minutes": SITE.max_minutes,
+    }

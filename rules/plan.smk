@@ -116,10 +116,7 @@ rule plan_campaign:
         relaxed=relaxed_crystals,
         done=done_already,
         store_state=state_of_store,
-        partitions={
-            kind: SITE.wishes(kind)["slurm_partition"] for kind in ("cpu", "gpu")
-        },
-        memory_limit_mb=memory_limit,
+        site=limits_of_site,
         sources=SOURCES,
         work=untracked(work_folder),
         store=untracked(label_store),

@@ -11,7 +11,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files import read_json, replacing
     from phonsmith.labels import Allocation, LabelStore, reference_method, unlabelled
     from phonsmith.labels.recorded import load_database
-    from phonsmith.plan import Cells, Site, ThirdOrderCells, finished_labels, made, make_plan
+    from phonsmith.plan import Cells, ThirdOrderCells, finished_labels, made, make_plan
+    from phonsmith.plan_jobs import Site
     from phonsmith.plan_text import to_markdown
     from phonsmith.sources import at_hand
 
@@ -76,7 +77,7 @@ with job(snakemake.threads, snakemake.log[0]):
         databases=databases,
         third_order=third_order,
         done=done,
-        site=Site(**params.partitions, memory_limit_mb=params.memory_limit_mb),
+        site=Site(**params.site),
     )
     with replacing(snakemake.output.markdown) as path:
         path.write_text(to_markdown(plan), encoding="utf-8")

@@ -3,6 +3,7 @@
 import gzip
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -32,10 +33,10 @@ from phonsmith.costs import (
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels import LabelStore, label_cells, reference_method
 from phonsmith.labels.recorded import load_database
+from phonsmith.needs import need_of_labels
 from phonsmith.plan import (
     Cells,
     Request,
-    Site,
     ThirdOrderCells,
     cells_to_come,
     finished_labels,
@@ -43,6 +44,7 @@ from phonsmith.plan import (
     make_plan,
     volumes_not_learnt,
 )
+from phonsmith.plan_jobs import Site
 from phonsmith.plan_text import WIDTH, duration, to_markdown
 from phonsmith.recipes import GapFit, MaceFit
 from phonsmith.references import EspressoReference, VaspReference
@@ -430,6 +432,59 @@ def test_runs_beyond_memory_and_time_are_warnings(crystals, pseudopotentials):
     # atoms are computed once for each element, in a box of their own
     atoms = [task for task in plan.tasks if task.stage == "isolated atom"]
     assert [(one.structure, one.electrons, one.kpoints) for one in atoms] == [("Si", 4, 1)]
+
+
+def test_the_plan_lists_what_jobs_ask_for(crystals, pseudopotentials):
+    reference = espresso(pseudopotentials).model_dump(mode="json") | {"cores": 4}
+    campaign = campaign_of(
+        reference=reference, labels={"side_by_side": 2, "batches_per_structure": 3}
+    )
+    cells = cells_of(campaign, crystals)
+    site = Site("normal", "gpus", max_minutes=100_000)
+    plan = make_plan("tiny", campaign, crystals, cells, site=site)
+    jobs = {one.what: one for one in plan.jobs}
+    assert {"relaxation", "isolated atoms", "labels", "fit gap"} <= jobs.keys()
+    labels = jobs["labels"]
+    wanted = [
+        need_of_labels(group.cells, campaign.reference, name, batches=3, side_by_side=2)
+        for (_, name), group in cells.items()
+    ]
+    assert (labels.jobs, labels.partition, labels.cores) == (3 * len(cells), "normal", 8)
+    assert labels.memory_mb == 500 + 2 * max(one.memory_mb for one in wanted)
+    assert labels.minutes == max(one.minutes for one in wanted)
+    assert jobs["relaxation"].cores == 4
+    resources = campaign.fits["gap"].resources
+    assert jobs["fit gap"].memory_mb == resources.memory_mb
+    text = to_markdown(plan)
+    section = text.split("what they ask a cluster for")[1]
+    row = next(line for line in section.splitlines() if line.startswith("| labels "))
+    for word in ("normal", " 8 ", f"{labels.memory_mb:,}"):
+        assert word in row
+    small = replace(site, max_memory_mb=600, max_minutes=1)
+    capped = make_plan("tiny", campaign, crystals, cells, site=small).jobs
+    assert {(one.memory_mb, one.minutes) for one in capped} == {(600, 1)}
+
+
+@pytest.mark.parametrize(
+    ("site", "words"),
+    [
+        (Site(memory_limit_mb=225), ["more than the 225 MB of this machine's profile"]),
+        (Site(max_memory_mb=225), ["more than the 225 MB of config/site.yaml (max_memory_mb)"]),
+        (Site(max_minutes=0.2), ["more than the 0 of config/site.yaml (max_minutes)"]),
+    ],
+)
+def test_the_plan_says_what_to_lower(crystals, site, words):
+    """A fit beyond the machine: lower settings with which it is within."""
+    soap = {"n_max": 10, "l_max": 6, "n_sparse": 300}
+    campaign = campaign_of(fits={"gap": {"kind": "gap", "soap": soap}})
+    cells = cells_of(campaign, crystals)
+    (said,) = make_plan("tiny", campaign, crystals, cells, site=site).warnings
+    for word in ["lower supercells.max_atoms to about ", "soap.n_max to ", *words]:
+        assert word in said
+    for key, value in re.findall(r"soap\.(\w+) to (\d+)", said):
+        smaller = {"kind": "gap", "soap": soap | {key: int(value)}}
+        campaign = campaign_of(fits={"gap": smaller})
+        assert not make_plan("tiny", campaign, crystals, cells, site=site).warnings, said
 
 
 def test_a_fit_beyond_its_memory_is_a_warning(crystals):
