@@ -8,7 +8,7 @@ from phonsmith.plan_jobs import JobKind
 
 WIDTH = 120
 """Characters of a terminal that every line fits into."""
-_NAMES = {"fit", "structure", "partition"}
+_NAMES = {"fit", "structure", "partition", "job"}
 _WORDS = _NAMES | {"kind", "what", "for", "cell"}
 _LABELS = ("label", "database")
 _CRYSTALS = ("relaxation", "isolated atom", "Born charges")
@@ -225,7 +225,7 @@ def _jobs(jobs: Sequence[JobKind]) -> str:
         ]
         for one in jobs
     ]
-    return _table(["for", "jobs", "partition", "cores", "MB", "time limit"], rows)
+    return _table(["job", "jobs", "partition", "cores", "MB", "time limit"], rows)
 
 
 def _total(tasks: Sequence[Task]) -> list[str]:
