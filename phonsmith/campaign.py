@@ -355,7 +355,8 @@ class Campaign(Model):
                     f"{nearest(name, self.benchmarked)}"
                 )
         for name in self.conducting:
-            if self.structures[name].masses and True in self.conductivity.isotopes:
+            own = name in self.structures and self.structures[name].masses
+            if own and True in self.conductivity.isotopes:
                 yield (
                     f"conductivity.isotopes: natural isotopes do not scatter in '{name}', which "
                     "has masses of its own; set [false]"
