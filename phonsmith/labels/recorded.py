@@ -23,7 +23,7 @@ from phonsmith.labels.readers import Recorded
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
-from phonsmith.labels.units import mismatch
+from phonsmith.labels.units import consistency
 from phonsmith.references import RecordedReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Database, ExtxyzKeys, Labels, Relaxation, Source
@@ -88,8 +88,11 @@ def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recor
         reason = recorded.refused[0] if recorded.refused else f"{path}: holds no labelled cell"
         more = f" (and {len(recorded.refused) - 1} more)" if len(recorded.refused) > 1 else ""
         raise PhonsmithError(reason + more)
-    if mixed := mismatch(recorded.frames):
-        raise PhonsmithError(f"{path}: {mixed}")
+    found = consistency([*recorded.frames, *_undisplaced(recorded)])
+    if found.fault:
+        raise PhonsmithError(f"{path}: {found.fault}")
+    if found.checked:
+        recorded.found.append(f"{path}: {found.checked}")
     for index, frame in enumerate(recorded.frames):
         frame.info.setdefault("kind", "recorded")
         frame.info.update(
@@ -100,6 +103,16 @@ def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recor
     for line in recorded.refused:
         print(f"refused: {line}", flush=True)
     return recorded
+
+
+def _undisplaced(recorded: Recorded) -> list[Atoms]:
+    """The supercell without displacement, on which no forces act: it shows the sign of forces."""
+    if recorded.phonon is None or not recorded.frames:
+        return []
+    supercell = recorded.phonon.supercell
+    cell = Atoms(supercell.numbers, supercell.positions, cell=supercell.cell, pbc=True)
+    cell.arrays[FORCES] = np.zeros((len(cell), 3))
+    return [cell]
 
 
 def _leave_out_unfit(recorded: Recorded, path: Path) -> None:

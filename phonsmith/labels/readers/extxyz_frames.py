@@ -84,8 +84,8 @@ def _split(stream: IO[bytes]) -> Iterator[list[bytes] | str]:
                 if not lost:
                     shown = count_line[:40].decode(errors="replace").strip()
                     yield (
-                        f"begins with '{shown}' where the number of atoms is expected; the lines "
-                        "up to the next frame are skipped"
+                        f"begins with '{shown}' where the number of atoms is expected: not a "
+                        "readable extxyz file from there to the next frame"
                     )
                 lost = True
                 continue
