@@ -1,26 +1,24 @@
 """Labels from VASP runs: vasprun.xml and OUTCAR, packed or not, in folders of any depth.
 
-Only runs that ended by themselves and converged become labels. A static run and a relaxation
-give their last step, molecular dynamics all steps. The energy is VASP's free energy, the one whose
-derivatives the forces are. A single atom in a large box becomes an isolated atom.
+Only runs that ended by themselves and converged become labels. A static run and a relaxation give
+their last step; molecular dynamics all steps that converged; finite differences and perturbation
+theory (IBRION 5 to 8) their first, the cell at rest. The energy is VASP's free energy, the one
+whose derivatives the forces are. A single atom in a large box becomes an isolated atom.
 """
 
-import re
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import read
 from ase.units import GPa
-from numpy.typing import NDArray
 
-from phonsmith.errors import PhonsmithError
 from phonsmith.labels.checks import LabelFailed, labelled
-from phonsmith.labels.readers import Recorded
+from phonsmith.labels.readers import Recorded, each_file
+from phonsmith.labels.readers.levels import Level, level_of
+from phonsmith.labels.readers.outcar import outcar_text, parse_outcar
+from phonsmith.labels.readers.vasp_run import Floats, IonicStep, Run, refuse_by_settings
+from phonsmith.labels.readers.vasprun import parse_vasprun
 
 KILOBAR = 0.1 * GPa
 LARGE_BOX_ANGSTROM = 9.0
@@ -32,36 +30,35 @@ LARGEST_STRAIN = 0.01
 ROUNDING_EV = 2e-8
 """eV. Energies of electronic steps stand in vasprun.xml with eight digits."""
 
+LARGEST_ENERGY_EV = 100.0
+"""eV per atom. VASP counts from neutral atoms, so that no crystal in equilibrium lies above zero."""
+
+UNSYMMETRIC_KILOBAR = 1.0
+"""kbar. Noise of the two halves of VASP's stress is far below."""
+
 
 def read_vasprun(path: Path) -> Recorded:
     """A vasprun.xml, or all ``vasprun*.xml*`` in a folder.
 
-    Runs that are damaged, unfinished or unconverged are left out and named in ``refused``.
+    Runs that are damaged, unfinished, unconverged, or no ground states of the bare crystal are left
+    out and named in ``refused``; so are single steps of molecular dynamics.
     """
-    return _read(path, "vasprun*.xml*", _vasprun)
+    return each_file(path, ("vasprun*.xml*",), lambda file: _recorded(read_run(file)))
 
 
 def read_outcar(path: Path) -> Recorded:
     """An OUTCAR, or all ``OUTCAR*`` in a folder; otherwise as :func:`read_vasprun`."""
-    return _read(path, "OUTCAR*", _outcar)
+
+    def of_file(file: Path) -> Recorded:
+        run = parse_outcar(outcar_text(file))
+        return _recorded(judged(run, LARGEST_STRAIN))
+
+    return each_file(path, ("OUTCAR*",), of_file)
 
 
-def _read(path: Path, pattern: str, reader: Callable[[Path], list[Atoms]]) -> Recorded:
-    files = sorted(one for one in path.rglob(pattern) if one.is_file()) if path.is_dir() else [path]
-    if not files:
-        raise PhonsmithError(f"{path}: no file {pattern} in this folder or below")
-    recorded = Recorded(frames=[])
-    for file in files:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                recorded.frames += reader(file)
-        except LabelFailed as failed:
-            recorded.refused.append(f"{file}: {failed}")
-    return recorded
-
-
-# --- vasprun.xml --------------------------------------------------------------------------------
+def _recorded(run: "VaspRun") -> Recorded:
+    run.refuse_pressure()
+    return Recorded(run.frames, refused=run.refused, levels=[("", run.level)])
 
 
 @dataclass(frozen=True)
@@ -69,29 +66,31 @@ class VaspRun:
     """A run that ended by itself and converged; ``frames`` are its labelled cells.
 
     ``scf_steps`` and ``ionic_steps`` count electronic steps of the last cell, and cells. With a
-    ``pressure_kilobar`` (PSTRESS) the energies hold pV, and these are no labels.
+    ``pressure_kilobar`` (PSTRESS) the energies hold pV, and these are no labels. ``refused`` names
+    steps of molecular dynamics that are none.
     """
 
     frames: list[Atoms]
     version: str
     scf_steps: int
     ionic_steps: int
+    level: Level
     pressure_kilobar: float = 0.0
+    refused: list[str] = field(default_factory=list)
 
+    def refuse_pressure(self) -> None:
+        """VASP adds pV to energies of vasprun.xml, and changes stresses, under PSTRESS.
 
-def _vasprun(file: Path) -> list[Atoms]:
-    run = read_run(file)
-    _refuse_pressure(run.pressure_kilobar)
-    return run.frames
-
-
-def _refuse_pressure(kilobar: float) -> None:
-    """VASP adds pV to energies of vasprun.xml, and changes stresses, under PSTRESS."""
-    if kilobar:
-        raise LabelFailed(
-            f"was run under PSTRESS = {kilobar:g} kbar, which is in its energy and stress; give a "
-            "static run of the last cell without"
-        )
+        Raises
+        ------
+        LabelFailed
+            There is one.
+        """
+        if self.pressure_kilobar:
+            raise LabelFailed(
+                f"was run under PSTRESS = {self.pressure_kilobar:g} kbar, which is in its energy "
+                "and stress; give a static run of the last cell without"
+            )
 
 
 def read_run(file: Path, largest_strain: float = LARGEST_STRAIN) -> VaspRun:
@@ -102,94 +101,143 @@ def read_run(file: Path, largest_strain: float = LARGEST_STRAIN) -> VaspRun:
     Raises
     ------
     LabelFailed
-        It is damaged, unfinished or unconverged, or not of DFT.
+        It is damaged, unfinished or unconverged, or no self-consistent DFT of the bare crystal.
     """
-    from pymatgen.io.vasp import Vasprun
+    return judged(parse_vasprun(file), largest_strain)
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warns of is refused below
-            run = Vasprun(
-                file,
-                parse_dos=False,
-                parse_eigen=False,
-                parse_potcar_file=False,
-                parse_projected_eigen=False,
-            )
-    except Exception as error:  # lxml, pymatgen and the unpackers raise many kinds
-        raise LabelFailed(f"is not a complete vasprun.xml ({_short(error)})") from error
-    steps = run.ionic_steps
-    parameters = run.parameters
-    if not steps:
+
+def judged(run: Run, largest_strain: float) -> VaspRun:
+    """The labels of a run.
+
+    Raises
+    ------
+    LabelFailed
+        As for :func:`read_run`.
+    """
+    refuse_by_settings(run)
+    if not run.steps:
         raise LabelFailed("holds no finished ionic step")
-    if run.incar.get("ML_LMLFF"):
-        raise LabelFailed("comes from VASP's machine-learned force field (ML_LMLFF)")
-    dynamics = parameters.get("IBRION") == 0 and parameters.get("NSW", 0) > 1
-    used = steps if dynamics else steps[-1:]
-    limit = parameters["NELM"]
-    if any(len(step["electronic_steps"]) >= limit for step in used):
-        raise LabelFailed(f"the electronic loop did not converge within NELM = {limit} steps")
-    if not run.converged_electronic or not all(_settled(step, parameters) for step in used):
-        raise LabelFailed("the electronic loop did not converge")
-    if not dynamics and not run.converged_ionic:
-        raise LabelFailed(f"the relaxation did not converge within NSW = {parameters['NSW']} steps")
-    if any("forces" not in step for step in used):
-        raise LabelFailed("a step holds no forces")
-    _check_strain(
-        steps[0]["structure"].lattice.matrix, used[-1]["structure"].lattice.matrix, largest_strain
-    )
-    frames = []
-    for step in used:
-        structure = step["structure"]
-        cell = Atoms(
-            [site.specie.symbol for site in structure],
-            positions=structure.cart_coords,
-            cell=structure.lattice.matrix,
-            pbc=True,
-        )
-        stress = np.array(step["stress"]) if step.get("stress") is not None else None
-        frames.append(_frame(cell, step["e_fr_energy"], np.array(step["forces"]), stress))
+    _check_relaxation(run)
+    frames, refused = [], []
+    for number, step in enumerate(run.steps):
+        if not _is_used(run, number):
+            continue
+        try:
+            _check_step(step, run)
+            frame = _frame(step, run)
+            _check_strain(run.steps[0].lattice, frame, largest_strain)
+            frames.append(frame)
+        except LabelFailed as failed:
+            if not run.is_dynamics:
+                raise
+            refused.append(f"ionic step {number + 1}: {failed}")
+    if not frames:
+        raise LabelFailed(refused[0])
     return VaspRun(
         frames=frames,
-        version=str(run.vasp_version),
-        scf_steps=len(used[-1]["electronic_steps"]),
-        ionic_steps=len(steps),
-        pressure_kilobar=float(parameters.get("PSTRESS") or 0.0),
+        version=run.version,
+        scf_steps=run.steps[-1].electronic_steps,
+        ionic_steps=len(run.steps),
+        level=level_of(run, frames[0].get_chemical_formula("hill"), frames[0].cell[:]),
+        pressure_kilobar=run.number("PSTRESS"),
+        refused=refused,
     )
 
 
-def _settled(step: dict[str, Any], parameters: dict[str, Any]) -> bool:
-    """Whether the last electronic step changed the energy by no more than EDIFF."""
-    energies = [one["e_fr_energy"] for one in step["electronic_steps"] if "e_fr_energy" in one]
-    change = abs(energies[-1] - energies[-2]) if len(energies) > 1 else 0.0
-    return bool(change <= parameters["EDIFF"] + ROUNDING_EV)
+def _is_used(run: Run, number: int) -> bool:
+    if run.is_dynamics:
+        return True
+    # the later ones are of its perturbations
+    if run.number("IBRION", -1) in (5, 6, 7, 8) or run.is_true("LCHIMAG"):
+        return number == 0
+    return number == len(run.steps) - 1
 
 
-def _frame(
-    cell: Atoms, energy: float, forces: NDArray[np.float64], kilobar: NDArray[np.float64] | None
-) -> Atoms:
-    """``kilobar``: VASP's stress (3, 3), positive under compression, so minus ASE's."""
-    stress = None if kilobar is None else -KILOBAR * (kilobar + kilobar.T) / 2
-    frame = labelled(cell, "", energy, forces, stress)
+def _check_relaxation(run: Run) -> None:
+    if not run.is_relaxation:
+        return
+    ended = len(run.steps) < run.number("NSW") if run.relaxed is None else run.relaxed
+    if not ended:
+        raise LabelFailed(
+            f"the relaxation did not converge within NSW = {run.number('NSW'):g} steps"
+        )
+
+
+def _check_step(step: IonicStep, run: Run) -> None:
+    """Whether the electronic loop of a step ended by EDIFF and before NELM."""
+    limit, tolerance = run.number("NELM", 60), run.number("EDIFF", 1e-4)
+    if not step.electronic_steps:
+        raise LabelFailed("holds no electronic loop")
+    if step.says_converged is False or step.electronic_steps >= limit:
+        raise LabelFailed(f"the electronic loop did not converge within NELM = {limit:g} steps")
+    change = step.energy_change or 0.0
+    if not abs(change) <= tolerance * 1.000001 + ROUNDING_EV:
+        raise LabelFailed(
+            f"the electronic loop did not converge: its last step changed the energy by "
+            f"{change:.1e} eV, EDIFF = {tolerance:g}"
+        )
+
+
+def _frame(step: IonicStep, run: Run) -> Atoms:
+    if step.lattice is None or step.positions is None:
+        raise LabelFailed("a step holds no atoms (as with NWRITE = 0)")
+    if step.forces is None:
+        raise LabelFailed("a step holds no forces (as with NWRITE = 0)")
+    if step.energy is None:
+        raise LabelFailed("a step holds no free energy (e_fr_energy)")
+    symbols = run.symbols
+    for what, values in (
+        ("lattice", step.lattice),
+        ("positions", step.positions),
+        ("forces", step.forces),
+        ("free energy", np.array(step.energy)),
+    ):
+        if not np.isfinite(values).all():
+            raise LabelFailed(f"its {what} cannot be read (asterisks, or numbers are missing)")
+    if not len(symbols) == len(step.positions) == len(step.forces):
+        raise LabelFailed(
+            f"has {len(symbols)} atoms, {len(step.positions)} positions and {len(step.forces)} "
+            "forces"
+        )
+    if step.energy / len(symbols) > LARGEST_ENERGY_EV:
+        raise LabelFailed(
+            f"its energy is {step.energy / len(symbols):+.0f} eV per atom above neutral atoms: "
+            "atoms overlap, or the run went astray"
+        )
+    cell = Atoms(symbols, positions=step.positions, cell=step.lattice, pbc=True)
+    frame = labelled(cell, "", step.energy, step.forces, _stress(step, run))
     if len(cell) == 1 and cell.cell.lengths().min() > LARGE_BOX_ANGSTROM:
         frame.info.update({"kind": "isolated_atom", "config_type": "IsolatedAtom"})
     return frame
 
 
-def _check_strain(first: NDArray[np.float64], last: NDArray[np.float64], largest: float) -> None:
-    strain = float(np.abs(np.linalg.solve(first, last) - np.eye(3)).max())
+def _stress(step: IonicStep, run: Run) -> Floats | None:
+    """In eV/Å³ with ASE's sign; VASP's is positive under compression.
+
+    With ISIF = 1 VASP computes the pressure alone and prints it on the diagonal.
+    """
+    kilobar = step.kilobar
+    if kilobar is None or run.number("ISIF", 2) == 1:
+        return None
+    if not np.isfinite(kilobar).all() or kilobar.shape != (3, 3):
+        raise LabelFailed("its stress cannot be read (asterisks, or numbers are missing)")
+    if np.abs(kilobar - kilobar.T).max() > UNSYMMETRIC_KILOBAR:
+        raise LabelFailed("its stress is not symmetric")
+    return np.asarray(-KILOBAR * (kilobar + kilobar.T) / 2)
+
+
+def _check_strain(first: Floats | None, frame: Atoms, largest: float) -> None:
+    if first is None or not np.isfinite(first).all() or abs(np.linalg.det(first)) < 1e-6:
+        raise LabelFailed("its first step holds no lattice")
+    strain = float(np.abs(np.linalg.solve(first, frame.cell[:]) - np.eye(3)).max())
     if strain > largest:
         raise LabelFailed(
             f"its lattice changed by {100 * strain:.1f} % during the run, with the plane waves of "
-            "the first cell; give a static run of the last one"
+            "the first cell; give a static run of this one"
         )
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
-
-
-# --- OUTCAR --------------------------------------------------------------------------------------
+# --- OUTCAR beside vasprun.xml -------------------------------------------------------------------
 
 
 def checked_outcar(file: Path) -> str:
@@ -200,63 +248,10 @@ def checked_outcar(file: Path) -> str:
     LabelFailed
         It did not, or the file cannot be read.
     """
-    from monty.io import zopen
-
-    try:
-        with zopen(file, "rt", encoding="utf-8", errors="replace") as stream:
-            text = str(stream.read())
-    except (OSError, EOFError) as error:
-        raise LabelFailed(f"cannot be read ({_short(error)})") from error
-    if "General timing and accounting" not in text:
-        raise LabelFailed("is not a complete OUTCAR (VASP did not come to its end)")
-    _check_loops(text, every=_of_dynamics(text))
-    if (
-        _number(text, "IBRION") in (1, 2, 3)
-        and _number(text, "NSW") > 1
-        and "reached required accuracy" not in text
-    ):
-        raise LabelFailed(
-            f"the relaxation did not converge within NSW = {_number(text, 'NSW')} steps"
-        )
-    return text
-
-
-def _of_dynamics(text: str) -> bool:
-    return _number(text, "IBRION") == 0 and _number(text, "NSW") > 1
-
-
-def _outcar(file: Path) -> list[Atoms]:
-    text = checked_outcar(file)
-    pressed = re.search(r"\bPSTRESS\s*=\s*(-?[\d.]+)", text)
-    _refuse_pressure(float(pressed[1]) if pressed else 0.0)
-    dynamics = _of_dynamics(text)
-    try:
-        steps = read(file, index=":", format="vasp-out")
-    except Exception as error:  # ASE raises many kinds for broken files
-        raise LabelFailed(f"cannot be understood ({_short(error)})") from error
-    used = steps if dynamics else steps[-1:]
-    _check_strain(steps[0].cell[:], used[-1].cell[:], LARGEST_STRAIN)
-    frames = []
-    for step in used:
-        results = step.calc.results
-        stress = step.get_stress(voigt=False) / -KILOBAR if "stress" in results else None
-        cell = Atoms(step.numbers, positions=step.positions, cell=step.cell[:], pbc=True)
-        frames.append(_frame(cell, results["free_energy"], results["forces"], stress))
-    return frames
-
-
-def _check_loops(text: str, every: bool) -> None:
-    """Each electronic loop, or the last one, has to end with VASP's word that EDIFF is reached."""
-    loops = re.split(r"-+ Iteration +\d+\( +1\)", text)[1:]
-    if not loops:
+    text = outcar_text(file)
+    run = parse_outcar(text)
+    if not run.steps:
         raise LabelFailed("holds no electronic loop")
-    for loop in loops if every else loops[-1:]:
-        if "aborting loop because EDIFF is reached" not in loop:
-            raise LabelFailed(
-                f"the electronic loop did not converge within NELM = {_number(text, 'NELM')} steps"
-            )
-
-
-def _number(text: str, name: str) -> int:
-    found = re.search(rf"\b{name}\s*=\s*(-?\d+)", text)
-    return int(found.group(1)) if found else 0
+    _check_relaxation(run)
+    _check_step(run.steps[-1], run)
+    return text
