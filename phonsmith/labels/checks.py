@@ -13,6 +13,32 @@ from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.provenance import KEYS, Provenance
 from phonsmith.settings import Labels
 
+CLOSEST_ANGSTROM = 0.3
+"""Å. Cores overlap below: the shortest bond, that of H2, is 0.74 Å, and no pseudopotential or basis
+set is made for less than half of it."""
+
+LEAST_VOLUME_ANGSTROM3 = 0.5
+"""Å³ per atom. Hydrogen in the middle of Jupiter has about 1; less is a cell in other units."""
+
+LARGEST_EXTENT_ANGSTROM = 1e5
+"""Å. A supercell of DFT is a thousand times smaller."""
+
+LARGEST_ENERGY_EV = 2e6
+"""eV per atom. With all electrons, oganesson has about -1.6e6."""
+
+LARGEST_FORCE = 1e4
+"""eV/Å. Bare carbon nuclei at the smallest distance allowed repel each other with 6e3."""
+
+LARGEST_STRESS = 100.0
+"""eV/Å³, or 16 TPa."""
+
+OUTLIER_EV_PER_ATOM = 50.0
+"""Cells that potentials learn from, dense liquids and broken bonds included, differ by less once
+energies of the elements are subtracted."""
+
+UNSYMMETRIC_STRESS, UNSYMMETRIC_SHARE = 1e-3, 0.01
+"""eV/Å³ and share of the largest component by which the two halves of a stress may differ."""
+
 SAME_CELL_ANGSTROM = 1e-5
 """Å. Files round positions to 1e-8; a calculator that moves atoms moves them by more than this."""
 
@@ -99,7 +125,7 @@ def unlabelled(frames: Iterable[Atoms]) -> list[Atoms]:
 
 
 def check_label(label: Atoms, cell: Atoms, settings: Labels) -> None:
-    """Whether ``label`` is complete, of this ``cell``, finite, and free of a net force.
+    """Whether ``label`` is complete, of this ``cell``, sane, and free of a net force.
 
     Forces have to be there; energy and stress are checked where they are.
 
@@ -109,19 +135,90 @@ def check_label(label: Atoms, cell: Atoms, settings: Labels) -> None:
         The reason in words.
     """
     check_same(label, cell)
-    if FORCES not in label.arrays:
-        raise LabelFailed("has no forces")
-    forces = np.asarray(label.arrays[FORCES], dtype=float)
-    _check_numbers("forces", forces, (len(cell), 3))
-    if ENERGY in label.info:
-        _check_numbers("energy", np.asarray(label.info[ENERGY], dtype=float), ())
-    if STRESS in label.info:
-        _check_numbers("stress", np.asarray(label.info[STRESS], dtype=float), (3, 3))
+    forces = check_sane(label)
     net = float(np.abs(forces.sum(axis=0)).max())
     if net > settings.max_force_sum_ev_per_angstrom:
         raise LabelFailed(
             f"forces sum to {net:.3g} eV/Å, more than labels.max_force_sum_ev_per_angstrom = "
             f"{settings.max_force_sum_ev_per_angstrom:g}"
+        )
+
+
+def check_sane(label: Atoms) -> NDArray[np.float64]:
+    """The forces of a label, whose atoms and numbers may be those of matter.
+
+    Raises
+    ------
+    LabelFailed
+        They are not: an atom of no element, two atoms on one site, a lattice without volume,
+        something that is no number, or numbers that no matter has.
+    """
+    _check_atoms(label)
+    if FORCES not in label.arrays:
+        raise LabelFailed("has no forces")
+    forces = _numbers("forces", label.arrays[FORCES], (len(label), 3))
+    _check_size("forces", "eV/Å", forces, LARGEST_FORCE)
+    if ENERGY in label.info:
+        energy = _numbers("energy", label.info[ENERGY], ())
+        _check_size("energy per atom", "eV", energy / max(1, len(label)), LARGEST_ENERGY_EV)
+    if STRESS in label.info:
+        stress = _numbers("stress", label.info[STRESS], (3, 3))
+        _check_size("stress", "eV/Å³", stress, LARGEST_STRESS)
+        halves = float(np.abs(stress - stress.T).max())
+        if halves > max(UNSYMMETRIC_STRESS, UNSYMMETRIC_SHARE * float(np.abs(stress).max())):
+            raise LabelFailed(
+                f"stress is not symmetric (its halves differ by {halves:.3g} eV/Å³); its nine "
+                "numbers may be in another order, or not all of one cell"
+            )
+    return forces
+
+
+def _check_atoms(atoms: Atoms) -> None:
+    if not len(atoms):
+        raise LabelFailed("has no atoms")
+    if (atoms.numbers < 1).any():
+        raise LabelFailed("has atoms of no element (X)")
+    lattice, positions = np.asarray(atoms.cell[:]), np.asarray(atoms.positions)
+    for what, values in (("lattice", lattice), ("positions", positions)):
+        if not np.isfinite(values).all():
+            raise LabelFailed(f"its {what} are not finite")
+        _check_size(what, "Å", values, LARGEST_EXTENT_ANGSTROM)
+    if atoms.pbc.any():
+        volume = abs(float(np.linalg.det(lattice))) / len(atoms)
+        if volume < LEAST_VOLUME_ANGSTROM3:
+            raise LabelFailed(
+                f"its lattice holds {volume:.3g} Å³ per atom: no lattice, or not in Å"
+            )
+        height = 1 / float(np.linalg.norm(np.linalg.inv(lattice), axis=0).max())
+        if height < CLOSEST_ANGSTROM:
+            raise LabelFailed(f"its lattice is {height:.2g} Å thin: no lattice, or not in Å")
+    distance = shortest_distance(atoms)
+    if distance < CLOSEST_ANGSTROM:
+        raise LabelFailed(
+            f"two of its atoms are {distance:.2g} Å apart, less than {CLOSEST_ANGSTROM:g} Å: they "
+            "share a site, or positions are not in Å"
+        )
+
+
+def shortest_distance(atoms: Atoms, below: float = CLOSEST_ANGSTROM) -> float:
+    """The shortest distance of two atoms in Å, images included; infinity above ``below``."""
+    from matscipy.neighbours import neighbour_list
+
+    cell = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=atoms.pbc)
+    if cell.cell.rank < 3:
+        cell.center(vacuum=1.0)
+        cell.pbc = False
+    cell.wrap()
+    distances = neighbour_list("d", cell, below)
+    return float(distances.min()) if len(distances) else float("inf")
+
+
+def _check_size(what: str, unit: str, values: NDArray[np.float64], largest: float) -> None:
+    found = float(np.abs(values).max()) if values.size else 0.0
+    if found > largest:
+        raise LabelFailed(
+            f"{what} of {found:.3g} {unit} cannot be ({largest:g} at most): other units, or a "
+            "wrecked run"
         )
 
 
@@ -148,11 +245,16 @@ def check_same(label: Atoms, cell: Atoms) -> None:
         raise LabelFailed(f"its atoms moved by up to {np.abs(shift).max():.2g} Å")
 
 
-def _check_numbers(what: str, values: NDArray[np.float64], shape: tuple[int, ...]) -> None:
-    if values.shape != shape:
-        raise LabelFailed(f"{what} has shape {values.shape}, expected {shape}")
-    if not np.isfinite(values).all():
+def _numbers(what: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Values as floats of this shape, if they are finite numbers."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "fiu":
+        raise LabelFailed(f"{what} is no number ({str(values).strip()[:40]})")
+    if found.shape != shape:
+        raise LabelFailed(f"{what} has shape {found.shape}, expected {shape}")
+    if not np.isfinite(found).all():
         raise LabelFailed(f"{what} is not finite")
+    return found.astype(float)
 
 
 def gather(
@@ -181,6 +283,39 @@ def gather(
             )
             lost.append({**identity(label), "reason": reason})
     return kept, lost
+
+
+def energy_outliers(
+    frames: Sequence[Atoms], limit_ev_per_atom: float = OUTLIER_EV_PER_ATOM
+) -> dict[int, float]:
+    """Indices of labels whose energy lies far off all others', and by how much, in eV per atom.
+
+    Others are those of a sum of energies of elements, fitted to the smallest sum of deviations, so
+    that an outlier does not draw it to itself. Isolated atoms, and labels without energy, are left
+    out.
+    """
+    judged = [
+        index
+        for index, frame in enumerate(frames)
+        if ENERGY in frame.info and frame.info.get("kind") != "isolated_atom"
+    ]
+    elements = sorted({symbol for index in judged for symbol in frames[index].symbols})
+    if len(judged) < 3 * max(1, len(elements)):
+        return {}
+    energies = np.array([_energy_per_atom(frames[index]) for index in judged])
+    shares = np.array(
+        [[(frames[index].symbols == one).mean() for one in elements] for index in judged]
+    )
+    deviations = energies - np.median(energies)
+    for _ in range(20):
+        weights = 1 / np.sqrt(np.maximum(np.abs(deviations), 1e-3))
+        found = np.linalg.lstsq(shares * weights[:, None], energies * weights, rcond=None)[0]
+        deviations = energies - shares @ found
+    return {
+        index: float(deviation)
+        for index, deviation in zip(judged, deviations, strict=True)
+        if abs(deviation) > limit_ev_per_atom
+    }
 
 
 def identity(cell: Atoms) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from phonsmith.labels.checks import (
     SAME_CELL_ANGSTROM,
     LabelFailed,
     check_label,
+    check_sane,
+    energy_outliers,
     labelled,
     unlabelled,
 )
@@ -82,8 +84,10 @@ def _read(path: Path, format: str, keys: ExtxyzKeys | None) -> Recorded:
 
 
 def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recorded:
-    if recorded.phonon is None:  # else the order of the frames means something: none may go
+    if recorded.phonon is None:
         _leave_out_unfit(recorded, path)
+    else:  # the order of the frames means something: none may go
+        _check_all(recorded.frames, path)
     if not recorded.frames:
         reason = recorded.refused[0] if recorded.refused else f"{path}: holds no labelled cell"
         more = f" (and {len(recorded.refused) - 1} more)" if len(recorded.refused) > 1 else ""
@@ -116,14 +120,28 @@ def _undisplaced(recorded: Recorded) -> list[Atoms]:
 
 
 def _leave_out_unfit(recorded: Recorded, path: Path) -> None:
-    frames = []
+    sound = []
     for number, frame in enumerate(recorded.frames):
         try:
             check_label(frame, frame, Labels())
-            frames.append(frame)
+            sound.append((number, frame))
         except LabelFailed as failed:
             recorded.refused.append(f"{path}: cell {number}: {failed}")
-    recorded.frames = frames
+    far_off = energy_outliers([frame for _, frame in sound])
+    recorded.frames = [frame for index, (_, frame) in enumerate(sound) if index not in far_off]
+    for index, deviation in far_off.items():
+        recorded.refused.append(
+            f"{path}: cell {sound[index][0]}: its energy is {deviation:+.3g} eV/atom off those of "
+            "the other cells"
+        )
+
+
+def _check_all(frames: Sequence[Atoms], path: Path) -> None:
+    for number, frame in enumerate(frames, start=1):
+        try:
+            check_sane(frame)
+        except LabelFailed as failed:
+            raise PhonsmithError(f"{path}: cell {number}: {failed}") from None
 
 
 # --- data sets of a campaign ----------------------------------------------------------------------

@@ -98,6 +98,10 @@ def _settings(head: str, text: str) -> dict[str, str]:
     for key in _WORDS:
         if found := re.findall(rf"(?<![\w*]){key}\s*=[ \t]*(\.?[\w-]+\.?)", head):
             settings[key] = found[-1]
+    # "METAGGA = F" among the parameters is about non-self-consistent ones
+    named = re.findall(r"(?<![\w*])METAGGA\s*=[ \t]*([A-Za-z]\w+)", head)
+    if named:
+        settings["METAGGA"] = named[-1]
     for key in ("VCA", "EFIELD_PEAD"):
         if found := re.findall(rf"(?<![\w*]){key}\s*=((?:[ \t]+{_FLOAT})+)", head):
             settings[key] = found[-1]
