@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from phonsmith.settings import (
+    AllowMixed,
     ExtxyzKeys,
     File,
     Model,
@@ -73,7 +74,10 @@ class CalculatorReference(ReferenceBase):
 class RecordedReference(ReferenceBase):
     """Labels that exist already: an earlier calculation or a published data set."""
 
-    NOT_PHYSICS: ClassVar[dict[str, Any]] = {"source": {"url": True}}
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {
+        "source": {"url": True},
+        "allow_mixed_levels_of_theory": True,
+    }
 
     method: Literal["recorded"] = Field(description="Which reference method this is.")
     level_of_theory: str = Field(
@@ -88,6 +92,7 @@ class RecordedReference(ReferenceBase):
     keys: ExtxyzKeys | None = Field(
         None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
     )
+    allow_mixed_levels_of_theory: AllowMixed = False
 
     @model_validator(mode="after")
     def _keys_of_extxyz(self) -> Self:
@@ -456,9 +461,35 @@ _REFUSED_TAGS = {
     "SIGMA": "use sigma_ev, or incar_by_structure",
     "KSPACING": "use kspacing_per_angstrom, or incar_by_structure",
     "NELECT": "phonsmith labels neutral cells",
+    **dict.fromkeys(("IMAGES", "SPRING", "LCLIMB"), "labels are single cells, no paths"),
+    "PSTRESS": "its pV would be in energies and stresses; pressures are the campaign's",
+    "VCA": "labels are of whole atoms",
+    **dict.fromkeys(("EFIELD", "EFIELD_PEAD"), "labels are of crystals without a field"),
+    **dict.fromkeys(("I_CONSTRAINED_M", "M_CONSTR", "LAMBDA"), "its penalty would be in energies"),
+    "SCALEE": "it scales energies and forces",
+    **dict.fromkeys(("FERWE", "FERDO"), "labels are of ground states"),
+    "ICORELEVEL": "labels are of ground states",
+    **dict.fromkeys(("LCHIMAG", "LRPA", "LOPTICS"), "labels need no response to fields"),
+    **dict.fromkeys(("MDALGO", "TEBEG", "TEEND", "POTIM"), "labels are of cells at rest"),
+    "LDAUTYPE": _BY_SPECIES,
     **dict.fromkeys(("LDAU", "LDAUL", "LDAUU", "LDAUJ"), _BY_SPECIES),
 }
 """INCAR keys that a campaign cannot set by ``incar``, and why."""
+
+
+_ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
+    "ALGO": ("Normal", "VeryFast", "Fast", "All", "Conjugate", "Damped"),
+    "IALGO": ("38", "48", "53", "54", "58", "68"),
+    "ISMEAR": ("-5", "-4", "-1", "0", "1", "2"),
+}
+"""Solvers and occupations of a self-consistent ground state."""
+
+
+def _is_allowed(value: Any, allowed: tuple[str, ...]) -> bool:
+    """VASP takes the first letter of ALGO alone too; "N" is Normal."""
+    word = str(value).strip().lower()
+    names = [name.lower() for name in allowed]
+    return word in names or (word.isalpha() and word in [name[0] for name in names])
 
 
 def _check_incar(tags: dict[str, Any], where: str, refused: dict[str, str]) -> None:
@@ -469,6 +500,11 @@ def _check_incar(tags: dict[str, Any], where: str, refused: dict[str, str]) -> N
         reason = refused.get(name) or (name.startswith("ML_") and "labels are DFT")
         if reason:
             raise ValueError(f"{where}.{tag}: not here; {reason}")
+        if (allowed := _ALLOWED_VALUES.get(name)) and not _is_allowed(tags[tag], allowed):
+            raise ValueError(
+                f"{where}.{tag}: {tags[tag]} leads to no self-consistent ground state with forces; "
+                f"allowed: {', '.join(allowed)}"
+            )
 
 
 Reference = Annotated[

@@ -562,6 +562,16 @@ def check_keys(keys: ExtxyzKeys | None, format: str) -> None:
         raise ValueError(f"keys: only `format: extxyz` has keys to choose; this is {format}")
 
 
+AllowMixed = Annotated[
+    bool,
+    Field(
+        description="Take VASP or Quantum ESPRESSO runs for one level of theory that differ in "
+        "functional, cutoff, pseudopotentials, Hubbard U, spin or k-points by their own words; "
+        "false refuses such a set.",
+    ),
+]
+
+
 class Database(Model):
     """An existing labelled data set that joins the training set (kind `recorded`)."""
 
@@ -573,6 +583,7 @@ class Database(Model):
         None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
     )
     level_of_theory: str = Field(min_length=1, description="Code and functional.")
+    allow_mixed_levels_of_theory: AllowMixed = False
     train_files: list[RelativePath] = Field(
         default_factory=list, description="Files to learn from; none: a set to test on."
     )

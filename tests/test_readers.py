@@ -427,6 +427,9 @@ def test_a_folder_of_a_source_is_read_by_its_list(shared_data: Path, tmp_path: P
     files = [f"{run}/outputs/vasprun.xml.gz" for run in runs]
     folder = shared_data / "sn-alpha-vasp"
     reference = recorded_reference(folder, files, "vasprun")
+    with pytest.raises(PhonsmithError, match="but the functional is PBE"):
+        load_recorded(reference, runs[0], [shared_data], tmp_path)
+    reference = reference.model_copy(update={"level_of_theory": "VASP PBE"})
     recorded = load_recorded(reference, runs[0], [shared_data], tmp_path)
     assert len(recorded.frames) == 1
     source = Source(name="sn-alpha-vasp", files=reference.source.files)

@@ -22,6 +22,7 @@ from phonsmith.labels.checks import (
 from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.readers import Recorded
+from phonsmith.labels.readers.levels import Level, additions, contradiction, mixture
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
@@ -52,6 +53,8 @@ def read_recorded(
     structure: str,
     method: str = "recorded",
     keys: ExtxyzKeys | None = None,
+    *,
+    allow_mixed: bool = False,
 ) -> Recorded:
     """Labelled frames of a file, or of all files of the format in a folder.
 
@@ -67,16 +70,21 @@ def read_recorded(
         The level of theory, for the frames' info.
     keys
         What the labels of an extxyz file are called, if not as usual.
+    allow_mixed
+        Take runs of several levels of theory for one.
 
     Raises
     ------
     PhonsmithError
-        Nothing is there, the file is broken, or no frame in it is fit to be a label.
+        Nothing is there, the file is broken, no frame in it is fit to be a label, or the runs are
+        of several levels of theory, or of another than ``method``.
     """
     path = Path(path)
     if not path.exists():
         raise PhonsmithError(f"{path}: no such file or folder of recorded data")
-    return _named(_read(path, format, keys), path, structure, method)
+    recorded = _named(_read(path, format, keys), path, structure, method)
+    check_levels(recorded.levels, method, str(path), allow_mixed=allow_mixed)
+    return recorded
 
 
 def _read(path: Path, format: str, keys: ExtxyzKeys | None) -> Recorded:
@@ -117,6 +125,34 @@ def _undisplaced(recorded: Recorded) -> list[Atoms]:
     cell = Atoms(supercell.numbers, supercell.positions, cell=supercell.cell, pbc=True)
     cell.arrays[FORCES] = np.zeros((len(cell), 3))
     return [cell]
+
+
+def check_levels(
+    levels: Sequence[tuple[str, Level]], stated: str, where: str, *, allow_mixed: bool
+) -> None:
+    """Whether runs have one level of theory, the stated one as far as its words are understood.
+
+    Raises
+    ------
+    PhonsmithError
+        They have not.
+    """
+    if not levels:
+        return
+    if not allow_mixed and (mixed := mixture(levels)):
+        raise PhonsmithError(
+            f"{where}: its runs are of several levels of theory: {mixed}; leave out those of one "
+            "level, or set `allow_mixed_levels_of_theory: true` beside its `format`"
+        )
+    for file, level in levels:
+        if wrong := contradiction(stated, level):
+            raise PhonsmithError(
+                f"{file}: level_of_theory is '{stated}', but {wrong}; correct level_of_theory, or "
+                "leave the file out"
+            )
+    print(f"level of theory found in {len(levels)} runs: {levels[0][1]}", flush=True)
+    if more := additions(stated, levels[0][1]):
+        print(f"warning: {levels[0][0]} has {more}, which '{stated}' does not name", flush=True)
 
 
 def _leave_out_unfit(recorded: Recorded, path: Path) -> None:
@@ -172,6 +208,12 @@ def load_recorded(
     paths = fetch_recorded(reference, recorded, mirrors, cache)
     first = recorded if isinstance(recorded, str) else recorded[0]
     read = _read_all(paths, reference, structure or first)
+    check_levels(
+        read.levels,
+        reference.level_of_theory,
+        structure or first,
+        allow_mixed=reference.allow_mixed_levels_of_theory,
+    )
     if crystal is not None:
         read.crystal = crystal_of(crystal)
         read.frames, read.phonon = arranged(read.frames, read.crystal)
@@ -214,9 +256,17 @@ def load_database(
             read = _read_all(paths, database, name)
             parts[part].frames += read.frames
             parts[part].refused += read.refused
+            parts[part].levels += read.levels
         for frame in parts[part].frames:
             frame.info["index"] = count
             count += 1
+    if not database.relabel:
+        check_levels(
+            [level for read in parts.values() for level in read.levels],
+            database.level_of_theory,
+            f"database '{name}'",
+            allow_mixed=database.allow_mixed_levels_of_theory,
+        )
     return parts
 
 
@@ -272,6 +322,7 @@ def _read_all(
         third=parts[0].third if len(parts) == 1 else None,
         refused=[line for part in parts for line in part.refused],
         found=[line for part in parts for line in part.found],
+        levels=[level for part in parts for level in part.levels],
     )
     return _named(merged, paths[0], structure, data.level_of_theory)
 

@@ -114,7 +114,7 @@ _META |= {"RTPSS": "revTPSS", "M06L": "M06-L", "MBJ": "mBJ"}
 def level_of(run: Run, formula: str, lattice: np.ndarray | None) -> Level:
     """The level of theory of a VASP run; ``formula`` and ``lattice`` are those of its cell."""
     isolated = sum(run.counts) == 1
-    settings = {"ENCUT": f"{run.number('ENCUT', run.number('ENMAX')):g} eV"}
+    settings = {"ENCUT": f"{run.number('ENMAX', run.number('ENCUT')):g} eV"}
     settings["spin"] = "on" if run.number("ISPIN", 1) == 2 else "off"
     if run.is_true("LNONCOLLINEAR"):
         settings["spin"] = "noncollinear"
@@ -192,8 +192,10 @@ def _hybrid(name: str, run: Run) -> str:
 
 # --- what a campaign says ----------------------------------------------------------------------
 
-_NAMES = ("PBEsol", "PBE", "LDA", "PW91", "RPBE", "revPBE", "AM05", "SCAN", "rSCAN", "R2SCAN")
-_NAMES += ("HSE06", "PBE0", "HSEsol", "B3LYP", "BLYP", "optPBE", "optB88", "optB86b", "TPSS")
+_NAMES = (
+    *("PBEsol", "PBE", "LDA", "PW91", "RPBE", "revPBE", "AM05", "SCAN", "rSCAN", "R2SCAN", "TPSS"),
+    *("HSE06", "PBE0", "HSEsol", "B3LYP", "BLYP", "optPBE", "optB88", "optB86b"),
+)
 _CODES = {"VASP": "VASP", "QE": "Quantum ESPRESSO", "Quantum ESPRESSO": "Quantum ESPRESSO"}
 _CODES |= {"pw.x": "Quantum ESPRESSO", "PWscf": "Quantum ESPRESSO", "CASTEP": "CASTEP"}
 _CODES |= {"FHI-aims": "FHI-aims", "CP2K": "CP2K", "ABINIT": "ABINIT", "WIEN2k": "WIEN2k"}

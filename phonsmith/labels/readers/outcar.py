@@ -6,7 +6,6 @@ and over the short OUTCARs of NWRITE = 0.
 
 import re
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 
@@ -41,8 +40,8 @@ def outcar_text(path: Path) -> str:
 
     try:
         with zopen(path, "rb") as stream:
-            bounded = Bounded(cast(IO[bytes], stream), LARGEST_BYTES)
-            parts = iter(lambda: bounded.read(), b"")
+            bounded = Bounded(stream, LARGEST_BYTES)
+            parts = iter(bounded.read, b"")
             return b"".join(parts).decode("utf-8", errors="replace")
     except LabelFailed:
         raise

@@ -31,7 +31,7 @@ ROUNDING_EV = 2e-8
 """eV. Energies of electronic steps stand in vasprun.xml with eight digits."""
 
 LARGEST_ENERGY_EV = 100.0
-"""eV per atom. VASP counts from neutral atoms, so that no crystal in equilibrium lies above zero."""
+"""eV per atom. VASP counts from neutral atoms: no crystal in equilibrium lies above zero."""
 
 UNSYMMETRIC_KILOBAR = 1.0
 """kbar. Noise of the two halves of VASP's stress is far below."""

@@ -212,8 +212,8 @@ def refuse_by_settings(run: Run) -> None:
         name and not given_as_number and not re.match(_SELF_CONSISTENT_NAMES, name.lower())
     ) or solver not in _SELF_CONSISTENT:
         raise LabelFailed(
-            f"ALGO = {name or solver} finds no self-consistent ground state with forces; "
-            f"{_STATIC_RUN} (ALGO Normal, Fast, VeryFast, All or Damped)"
+            f"ALGO = {solver if given_as_number or not name else name} finds no self-consistent "
+            f"ground state with forces; {_STATIC_RUN} (ALGO Normal, Fast, VeryFast, All or Damped)"
         )
     _refuse_other_hamiltonians(run)
     _refuse_charge(run)

@@ -7,7 +7,7 @@ holds all of them.
 """
 
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from lxml import etree
@@ -44,7 +44,7 @@ def parse_vasprun(path: Path) -> Run:
 
     try:
         with zopen(path, "rb") as stream:
-            bounded = Bounded(cast(IO[bytes], stream), LARGEST_BYTES, LARGEST_STRETCH_BYTES)
+            bounded = Bounded(stream, LARGEST_BYTES, LARGEST_STRETCH_BYTES)
             return _parse(bounded)
     except LabelFailed:
         raise
@@ -145,7 +145,7 @@ def _atoms(section: etree._Element) -> tuple[list[str], list[int], list[str], li
         for row in section.iterfind("array[@name='atomtypes']/set/rc")
     ]
     types = [
-        int((row.findall("c")[-1].text or "0"))
+        int(row.findall("c")[-1].text or "0")
         for row in section.iterfind("array[@name='atoms']/set/rc")
     ]
     counts = [int(row[0]) for row in rows]

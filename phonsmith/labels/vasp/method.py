@@ -96,6 +96,7 @@ class VaspMethod:
         """Free energy, forces and stress of one cell, its atoms in their own order."""
         with run_folder(self.allocation.work, KEEP, SAID) as folder:
             done = self._run(folder, cell, static_tags(self.reference, self.structure))
+            done.run.refuse_pressure()
             frame = done.frame
             if STRESS not in frame.info:
                 raise LabelFailed("vasprun.xml: holds no stress")
