@@ -16,6 +16,7 @@ from phonsmith.settings import (
     Source,
     check_keys,
 )
+from phonsmith.stages import VERSIONS
 
 IncarValue = bool | int | float | str | list[int | float | str]
 """A value of an INCAR key, as YAML has it."""
@@ -93,6 +94,10 @@ class RecordedReference(ReferenceBase):
         None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
     )
     allow_mixed_levels_of_theory: AllowMixed = False
+
+    def physics(self) -> dict[str, Any]:
+        """The settings that labels depend on, and the version of the readers, as plain JSON."""
+        return {**super().physics(), "readers": VERSIONS["readers"]}
 
     @model_validator(mode="after")
     def _keys_of_extxyz(self) -> Self:

@@ -1,13 +1,15 @@
 """The stages of the pipeline and the version of each.
 
 A rule passes the version of its stage through ``params``: raising it makes Snakemake redo that
-stage and what follows. Raise it when a change of code changes results, and only then.
+stage and what follows. Raise it when a change of code changes results, and only then. ``readers``
+is what recorded data and databases are read by: computed labels do not depend on it.
 """
 
 VERSIONS = {
     "structures": 2,
     "supercells": 2,
     "labels": 1,
+    "readers": 2,
     "datasets": 1,
     "fits": 1,
     "errors": 1,

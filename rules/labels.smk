@@ -128,7 +128,7 @@ rule read_database:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
         sources=SOURCES,
-        version=VERSIONS["labels"],
+        version=[VERSIONS["labels"], VERSIONS["readers"]],
     message:
         "{wildcards.campaign}: reading database {wildcards.database}"
     script:
@@ -169,7 +169,7 @@ rule label_database_batch:
         work=untracked(work_folder),
         sources=SOURCES,
         store=untracked(label_store),
-        version=VERSIONS["labels"],
+        version=[VERSIONS["labels"], VERSIONS["readers"]],
     message:
         "{wildcards.campaign}: labelling database {wildcards.database}, batch {wildcards.batch}"
     script:
@@ -202,7 +202,7 @@ rule label_database:
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
         sources=SOURCES,
         fraction=untracked(setting("labels/min_label_fraction")),
-        version=VERSIONS["labels"],
+        version=[VERSIONS["labels"], VERSIONS["readers"]],
     message:
         "{wildcards.campaign}: gathering the labels of database {wildcards.database}"
     script:

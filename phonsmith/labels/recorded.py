@@ -372,7 +372,7 @@ class RecordedMethod:
             "recorded": self.recorded,
             "keys": None if (keys := self.reference.keys) is None else keys.model_dump(),
             "level_of_theory": self.name,
-            "version": VERSIONS["labels"],
+            "version": [VERSIONS["labels"], VERSIONS["readers"]],
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
