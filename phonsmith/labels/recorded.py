@@ -141,8 +141,8 @@ def check_levels(
         return
     if not allow_mixed and (mixed := mixture(levels)):
         raise PhonsmithError(
-            f"{where}: its runs are of several levels of theory: {mixed}; leave out those of one "
-            "level, or set `allow_mixed_levels_of_theory: true` beside its `format`"
+            f"{where}: its runs are of several levels of theory: {mixed}; keep the runs of one "
+            "level, or set `allow_mixed_levels_of_theory: true` beside `format`"
         )
     for file, level in levels:
         if wrong := contradiction(stated, level):
