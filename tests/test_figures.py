@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from phonsmith import thermodynamics, transitions, transitions_tables
@@ -20,7 +21,12 @@ from phonsmith.conductivity import KappaResult, Modes, Series, without_result
 from phonsmith.conductivity_tables import conductivity_table
 from phonsmith.equations_of_state import EquationOfState
 from phonsmith.errors import PhonsmithError
-from phonsmith.figures.bands import BandsCaption, bands_of_benchmark, draw_bands
+from phonsmith.figures.bands import (
+    BandsCaption,
+    bands_of_benchmark,
+    draw_bands,
+    draw_reference_bands,
+)
 from phonsmith.figures.cautions import cautions
 from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
 from phonsmith.figures.conductivity import draw_generations as draw_kappa_generations
@@ -44,11 +50,13 @@ from phonsmith.figures.rmse import (
 )
 from phonsmith.figures.style import (
     COLOURS,
+    Look,
     looks,
     method_looks,
     save_figure,
     space_group_symbol,
     special_point,
+    style,
     thz,
 )
 from phonsmith.figures.thermodynamics import draw_equations_of_state, draw_thermal_expansion
@@ -98,6 +106,45 @@ def texts(figure: Figure) -> str:
     figure.canvas.draw()
     found = [one.get_text() for one in figure.findobj(mpl.text.Text)]
     return "\n".join(found)
+
+
+def faults_of_text(figure: Figure) -> list[str]:
+    """Texts of a figure that are cut at its edge or run into each other."""
+    canvas = FigureCanvasAgg(figure)
+    with style():
+        canvas.draw()
+    renderer = canvas.get_renderer()
+    hidden = hidden_ticks(figure)
+    shown = [
+        (one.get_text(), one.get_window_extent(renderer))
+        for one in figure.findobj(mpl.text.Text)
+        if one.get_text().strip() and one.get_visible() and id(one) not in hidden
+    ]
+    width, height = canvas.get_width_height()
+    found = [
+        f"cut: {text!r}"
+        for text, box in shown
+        if min(box.x0, box.y0) < -1 or box.x1 > width + 1 or box.y1 > height + 1
+    ]
+    for number, (text, box) in enumerate(shown):
+        for other, place in shown[number + 1 :]:
+            wide = min(box.x1, place.x1) - max(box.x0, place.x0)
+            high = min(box.y1, place.y1) - max(box.y0, place.y0)
+            if wide > 1 and high > 1:
+                found.append(f"over each other: {text!r}, {other!r}")
+    return found
+
+
+def hidden_ticks(figure: Figure) -> set[int]:
+    """The labels of ticks outside of the limits of their axis, which are not drawn."""
+    return {
+        id(label)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    }
 
 
 # --- style -------------------------------------------------------------------------------------
@@ -509,7 +556,7 @@ def test_phonon_against_force_marks_sparse_points_by_area():
     assert set(points) == {"GAP", "MACE"}
     assert points["GAP"].get_xydata().tolist() == [[0.02, pytest.approx(0.2)]]
     assert points["GAP"].get_markersize() > points["MACE"].get_markersize()
-    assert points["MACE"].get_markerfacecolor() == "white"  # its mean lacks a structure
+    assert points["MACE"].get_markerfacecolor() == "none"  # its mean lacks a structure
     words = texts(figure)
     assert "Force RMSE, test set (eV/Å)" in words
     assert "Mean phonon RMSE (THz)" in words
@@ -542,11 +589,11 @@ def test_parity_has_a_panel_for_each_quantity_in_its_unit():
     words = texts(draw_parity(predictions(*WITH_ENERGIES), "GAP"))
     for wanted in (
         "GAP",
-        "Energy, training set\nRMSE 10, MAE 10 meV/atom; n = 1",
-        "Force component, training set\nRMSE 3.54, MAE 3.5 meV/Å; n = 2",
-        "Force component, test set\nRMSE 100, MAE 100 meV/Å; n = 1",
+        "Energy, training set\nRMSE 10, MAE 10 meV/atom",
+        "Force component, training set\nRMSE 3.54, MAE 3.5 meV/Å",
+        "Force component, test set\nRMSE 100, MAE 100 meV/Å",
         # 0.01 eV/Å³; the constraint cell is no label
-        "Stress component, training set\nRMSE 1.6, MAE 1.6 GPa; n = 1",
+        "Stress component, training set\nRMSE 1.6, MAE 1.6 GPa",
         "Reference (eV/atom)",
         "Predicted (GPa)",
         "constraint",
@@ -984,6 +1031,91 @@ def test_energy_against_volume_from_each_minimum():
     assert [len(line.get_xdata()) for line in points] == [5, 1, 5, 1]
     assert axes.get_ylabel() == "Energy (meV per atom)"
     assert "no result: MACE" in texts(figure)
+
+
+# --- all figures -----------------------------------------------------------------------------
+
+LONG = "MACE fine-tuned on all rattled cells, batch size 16, repeat 2"
+
+
+def many_predictions() -> pd.DataFrame:
+    """Large numbers, as of a wild potential on a large set."""
+    rows = [
+        (part, "a", "rattled", cell, quantity, float(cell % 7), float(cell % 7) * 1.4)
+        for part in ("train", "test")
+        for quantity in ("energy", "force", "stress")
+        for cell in range(1200)
+    ]
+    return predictions(*rows)
+
+
+def many_sweeps() -> Figure:
+    rows = [
+        (f"s-{n}{again}", name, "relaxed", value, "")
+        for n in (10, 20)
+        for again in ("", "-r2")
+        for name, value in (("a", 0.1 * n), ("b", None if n == 10 else 0.2))
+    ]
+    rmse = pd.DataFrame(rows, columns=["fit", "structure", "cell", "rmse_thz", "reason"])
+    swept = {fit: {"n": int(fit.split("-")[1])} for fit in rmse["fit"].unique()}
+    return draw_rmse_against(rmse, swept, "points")
+
+
+def long_generations() -> Figure:
+    values = {("reference", float("nan")): 20.0}
+    repeats = ("gap", "gap-r2", "gap-r3")
+    values |= {(fit, float(g)): 10.0 + g for g in range(30) for fit in repeats}
+    return against_generation(values)
+
+
+def long_bands() -> Figure:
+    named = replace(caption(0.3), structure="alpha-quartz-high-temperature-form")
+    errors = np.ones(len(chain().distances))
+    return draw_bands(chain(), chain(1.1), errors, Look(LONG, COLOURS[0], "o"), named)
+
+
+def long_reference() -> Figure:
+    named = replace(caption(None), reference="Quantum ESPRESSO PBEsol+U, SSSP efficiency 1.3")
+    return draw_reference_bands(chain(), named)
+
+
+LONG_LOOKS = looks({"gap": LONG, "mace": LONG})
+FIGURES = {
+    "parity": lambda: draw_parity(many_predictions(), LONG),
+    "parity of forces": lambda: draw_parity(predictions(*FORCES), LONG),
+    "sweep": many_sweeps,
+    "long loop": long_generations,
+    "loop": lambda: draw_generations(generations(), LOOKS, 0.2),
+    "bands": long_bands,
+    "bands of the reference": long_reference,
+    "phonon against force": lambda: draw_phonon_vs_force(
+        table(RMSE), {"gap": 0.02, "mace": 0.05}, "test set", LONG_LOOKS, {"gap": 9000}
+    ),
+    "by structure": lambda: draw_rmse_by_structure(table(RMSE), LONG_LOOKS),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_is_cut_or_runs_into_another(name):
+    assert faults_of_text(FIGURES[name]()) == []
+
+
+def test_counts_have_whole_ticks():
+    """Labels and generations come in ones."""
+    for figure in (long_generations(), draw_generations(generations(), LOOKS, 0.2)):
+        (axes,) = figure.axes
+        ticks = axes.get_xticks()
+        assert len(ticks) <= 13
+        assert all(tick == round(tick) for tick in ticks)
+
+
+def test_equal_recipes_stand_beside_each_other():
+    rows = [(fit, g, 1.0) for fit in ("gap", "mace") for g in (0, 1)]
+    rows = pd.DataFrame(rows, columns=["fit", "generation", "value"])
+    one = {"gap": ["gap"], "mace": ["mace"]}
+    (axes,) = draw_against_generation(rows, LOOKS, one, "PBE", "κ (W/mK)").axes
+    first, second = (container[0].get_xdata() for container in axes.containers)
+    assert (np.abs(first - second) > 0.03).all()
 
 
 # --- report ----------------------------------------------------------------------------------

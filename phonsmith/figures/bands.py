@@ -20,6 +20,7 @@ from phonsmith.figures.style import (
     GREY,
     PALE,
     Look,
+    short,
     space_group_symbol,
     special_point,
     style,
@@ -139,7 +140,7 @@ def draw_reference_bands(reference: Spectrum, caption: BandsCaption) -> Figure:
         _draw_dos(dos, reference, None, None)
         _mark_path(reference, places, bands)
         _set_crystal(bands, caption)
-        bands.set_title(caption.reference, loc="right")
+        bands.set_title(short(caption.reference, 56), loc="right")
     return figure
 
 
@@ -316,7 +317,9 @@ def _staggered(marks: list[tuple[float, float, str]], length: float) -> list[str
 def _write_words(axes: Axes, has_fit: bool, look: Look, caption: BandsCaption) -> None:
     """The legend, in the corner that the panels leave free."""
     axes.set_axis_off()
-    handles: list[Line2D | Patch] = [Line2D([], [], color=BLACK, label=caption.reference)]
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=BLACK, label=textwrap.fill(caption.reference, 17))
+    ]
     if has_fit:
         handles.append(Line2D([], [], color=look.colour, ls=_DASHES, label=look.wrapped(17)))
     if has_fit and caption.rmse_thz is not None:
@@ -331,11 +334,11 @@ def _write_words(axes: Axes, has_fit: bool, look: Look, caption: BandsCaption) -
 
 
 def _set_crystal(axes: Axes, caption: BandsCaption) -> None:
-    crystal = f"{caption.structure}  {space_group_symbol(caption.space_group)}".rstrip()
+    crystal = f"{short(caption.structure, 20)}  {space_group_symbol(caption.space_group)}".rstrip()
     axes.set_title(crystal, fontweight="bold", loc="left")
 
 
 def _set_title(axes: Axes, look: Look, caption: BandsCaption) -> None:
     _set_crystal(axes, caption)
     result = "no RMSE" if caption.rmse_thz is None else f"RMSE {thz(caption.rmse_thz)}"
-    axes.set_title(f"{look.label}, {CELLS[caption.cell]}: {result}", loc="right")
+    axes.set_title(f"{short(look.label, 22)}, {CELLS[caption.cell]}: {result}", loc="right")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from phonsmith.figures.rmse import SMALLEST_THZ, plain_log
 from phonsmith.figures.style import (
@@ -16,6 +17,9 @@ from phonsmith.figures.style import (
     reference_in_words,
     style,
 )
+
+MOST_TICKS = 12
+"""Of an axis of generations."""
 
 
 def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: float) -> Figure:
@@ -59,6 +63,7 @@ def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: fl
         axes.set_ylim(low / 1.2, high * 1.2)
         plain_log(axes, "y")
         axes.grid(axis="y", which="major")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("Labels so far")
         axes.set_ylabel("Mean phonon RMSE (THz)")
         figure.legend(loc="outside upper left", ncols=1)
@@ -94,18 +99,20 @@ def draw_against_generation(
             label = reference_in_words(level_of_theory)
             axes.axhline(reference.iloc[0], color=BLACK, ls="--", lw=0.8, label=label)
         lost = 0
-        for fit, repeats in groups.items():
+        for number, (fit, repeats) in enumerate(groups.items()):
+            # beside each other, or equal ones would hide each other
+            aside = 0.06 * (number - (len(groups) - 1) / 2)
             own = table[table["fit"].isin(repeats)].groupby("generation")["value"]
             known, look = own.count(), fits[fit]
             mean = own.mean()
             if mean.notna().any():
-                _draw_means(axes, mean, own.std(ddof=1), look)
+                _draw_means(axes, mean, own.std(ddof=1), look, aside)
             for generation in known.index[known < len(repeats)]:
                 text = f"{known[generation]} of {len(repeats)}"
                 there = known[generation] > 0
                 axes.annotate(
                     text,
-                    (generation, mean[generation] if there else 0),
+                    (generation + aside, mean[generation] if there else 0),
                     (5, -9) if there else (0, 3 + 7 * lost),
                     xycoords="data" if there else ("data", "axes fraction"),
                     textcoords="offset points",
@@ -117,7 +124,8 @@ def draw_against_generation(
         generations = table["generation"].dropna()
         if len(generations):
             first, last = generations.min(), generations.max()
-            axes.set_xticks(np.arange(first, last + 1))
+            step = max(1, int(np.ceil((last - first) / MOST_TICKS)))
+            axes.set_xticks(np.arange(first, last + 1, step))
             axes.set_xlim(first - 0.3, last + 0.3)
         axes.set_xlabel("Generation")
         axes.set_ylabel(name)
@@ -130,9 +138,11 @@ def draw_against_generation(
     return figure
 
 
-def _draw_means(axes: Axes, mean: pd.Series, spread: pd.Series, look: Look) -> None:
+def _draw_means(
+    axes: Axes, mean: pd.Series, spread: pd.Series, look: Look, aside: float = 0.0
+) -> None:
     axes.errorbar(
-        mean.index.to_numpy(dtype=float),
+        mean.index.to_numpy(dtype=float) + aside,
         mean,
         yerr=spread.fillna(0.0),
         color=look.colour,

@@ -1,5 +1,6 @@
 """Predicted against reference energies, forces and stresses."""
 
+import textwrap
 from collections.abc import Mapping
 
 import pandas as pd
@@ -57,7 +58,7 @@ def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
         # a quantity alone has its sets side by side
         rows, columns = (len(sets), len(quantities)) if len(quantities) > 1 else (1, len(sets))
         width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH
-        height = (0.96 * width / columns + 0.35) * rows + 0.3
+        height = (0.96 * width / columns + 0.35) * rows + 0.5
         figure = Figure(figsize=(width, height), layout="constrained")
         panels = iter(figure.subplots(rows, columns, squeeze=False).T.ravel())
         for quantity in quantities:
@@ -67,13 +68,14 @@ def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
                 axes = next(panels)
                 _draw_panel(axes, part[part["set"] == one], quantity, kinds, limits)
                 errors = _errors_in_words(part[part["set"] == one], quantity)
-                axes.set_title(f"{QUANTITIES[quantity][0]}, {SETS[one]}\n{errors}", fontsize=7)
+                axes.set_title(f"{QUANTITIES[quantity][0]}, {SETS[one]}\n{errors}", fontsize=6.5)
         handles = [
             Line2D([], [], ls="none", marker="o", ms=4, mew=0, color=KIND_COLOURS[kind], label=kind)
             for kind in kinds
         ]
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(kinds))
-        figure.suptitle(title, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds))
+        words = textwrap.fill(title, 90 if columns > 1 else 44)
+        figure.suptitle(words, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
     return figure
 
 
@@ -110,8 +112,10 @@ def _draw_panel(
     axes.set_xlim(limits)
     axes.set_ylim(limits)
     axes.set_aspect("equal")
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    labels = int((part["kind"] != "constraint").sum())
+    axes.text(0.04, 0.95, f"n = {labels}", transform=axes.transAxes, va="top", fontsize=6.5)
     axes.set_xlabel(f"Reference ({unit})")
     axes.set_ylabel(f"Predicted ({unit})")
 
@@ -124,7 +128,7 @@ def _errors_in_words(part: pd.DataFrame, quantity: str) -> str:
     table = errors_of(labels)
     one = table[(table["kind"] == ALL) & (table["structure"] == ALL)].iloc[0]
     rmse, mae = (_three_digits(float(one[name]) * factor * more) for name in ("rmse", "mae"))
-    return f"RMSE {rmse}, MAE {mae} {unit}; n = {one['count']}"
+    return f"RMSE {rmse}, MAE {mae} {unit}"
 
 
 def _three_digits(value: float) -> str:

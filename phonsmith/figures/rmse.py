@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import (
@@ -26,6 +27,7 @@ from phonsmith.figures.style import (
     COLOURS,
     DOUBLE_COLUMN_INCH,
     GREY,
+    LINES,
     MARKERS,
     SINGLE_COLUMN_INCH,
     Look,
@@ -78,7 +80,8 @@ def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Fig
             for i, (fit, look) in enumerate(shown.items()):
                 offset = 0.62 * ((i + 0.5) / len(shown) - 0.5)
                 values = part[part["fit"] == fit].set_index("structure")["rmse_thz"]
-                _draw_fit(axes, values.reindex(structures), offset, look)
+                line = LINES[i % len(LINES)]
+                _draw_fit(axes, values.reindex(structures), offset, look, line)
             axes.set_title(CELLS[cell])
             _legend_with_means(axes, part, cell, shown)
             for i in range(0, len(structures), 2):
@@ -98,7 +101,7 @@ def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Fig
     return figure
 
 
-def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look) -> None:
+def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look, line: Any) -> None:
     places = np.arange(len(values)) + offset
     there = values.notna().to_numpy()
     heights = np.maximum(values.to_numpy(dtype=float), SMALLEST_THZ)
@@ -114,7 +117,7 @@ def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look) -> None:
     )
     if there.any():
         mean = max(float(values.mean()), SMALLEST_THZ)
-        axes.axhline(mean, color=look.colour, lw=0.8, alpha=0.75, zorder=1)
+        axes.axhline(mean, color=look.colour, lw=0.8, ls=line, alpha=0.75, zorder=1)
     _draw_crosses(axes, places[~there], look.colour)
 
 
@@ -138,13 +141,14 @@ def _legend_with_means(
     axes: Axes, table: pd.DataFrame, cell: str, fits: Mapping[str, Look]
 ) -> None:
     handles = []
-    for fit, look in fits.items():
+    for i, (fit, look) in enumerate(fits.items()):
         mean = mean_rmse(table, fit, cell)
         number = "  –  " if np.isnan(mean.rmse_thz) else f"{mean.rmse_thz:.3f}"
         some = "" if mean.structures == mean.total else f" ({mean.structures} of {mean.total})"
         handles.append(
             _handle(
                 color=look.colour,
+                ls=LINES[i % len(LINES)],
                 marker=look.marker,
                 ms=4,
                 mew=0,
@@ -342,7 +346,9 @@ def _sweep_legend(
             _handle("mean of fewer structures", marker="o", ms=4, mfc="white", mec=GREY, lw=0),
             _handle("some structure without RMSE", marker="x", ms=4, color=BLACK, lw=0),
         ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=min(columns, len(handles)))
+    if columns == 2 and len(handles) > 2:
+        columns = 1  # long words beside each other are wider than a figure of one column
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(columns, len(handles)))
 
 
 # --- against the errors of forces --------------------------------------------------------------
@@ -404,10 +410,10 @@ def draw_phonon_vs_force(
                     ls="none",
                     marker="o" if sparse_points.get(fit) else "D",
                     ms=sizes[fit],
-                    mfc="white" if part else look.colour,
+                    # seen through, so that no fit hides another
+                    mfc="none" if part else to_rgba(look.colour, 0.45),
                     mec=look.colour,
                     mew=1.0,
-                    alpha=0.9,
                     label=look.label,
                 )
             axes.set_title(CELLS[cell])
@@ -457,7 +463,8 @@ def _legend_of_fits(
                 ls="none",
                 marker="o" if number else "D",
                 ms=min(sizes[fit], 8.0),
-                color=look.colour,
+                mfc=to_rgba(look.colour, 0.45),
+                mec=look.colour,
                 label=look.wrapped(28) + (f"\n{number} sparse points" if number else ""),
             )
         )

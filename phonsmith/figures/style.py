@@ -29,6 +29,8 @@ PALE = "#D9D9D9"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
 MARKERS = ("o", "s", "^", "D", "v", "p", ">", "<")
 """None of them looks like the cross that stands for a missing result."""
+LINES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
+"""Of curves over each other: what lies below shows in the gaps."""
 REFERENCE_MARKER = "*"
 """Of the reference alone, where results of several methods are drawn."""
 
@@ -110,11 +112,20 @@ def method_looks(
 
 
 def say_lacking(axes: Axes, names: Iterable[str]) -> None:
-    """Say in a panel which methods have no result."""
+    """Say above a panel, where nothing is drawn, which methods have no result."""
     found = list(dict.fromkeys(names))
     if found:
         text = textwrap.fill("no result: " + ", ".join(found), 44)
-        axes.text(0.03, 0.03, text, transform=axes.transAxes, fontsize=6, color=GREY)
+        axes.set_title(text, loc="right", fontsize=6, color=GREY)
+
+
+def short(text: str, length: int) -> str:
+    """A name that has to fit beside another one.
+
+    >>> short("one two three", 9)
+    'one two …'
+    """
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from phonsmith.figures.style import (
     DOUBLE_COLUMN_INCH,
     GREY,
+    LINES,
     REFERENCE_MARKER,
     SINGLE_COLUMN_INCH,
     Look,
@@ -23,6 +24,9 @@ COLUMNS = 3
 PANEL_HEIGHT_INCH = 2.1
 Panels: TypeAlias = NDArray[Any]
 """Axes, (panels, rows of each)."""
+
+
+IMAGINARY = "with imaginary modes"
 
 
 def by_structure(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -43,7 +47,7 @@ def draw_equations_of_state(results: Sequence[Result], methods: Mapping[str, Loo
         figure, axes = grid(len(panels), 1)
         for (structure, ones), panel in zip(panels.items(), axes[:, 0], strict=False):
             lacking = []
-            for one in ones:
+            for number, one in enumerate(ones):
                 look, state = methods[one.method], one.equation_of_state("vinet")
                 if state is None:
                     lacking.append(look.label)
@@ -60,16 +64,21 @@ def draw_equations_of_state(results: Sequence[Result], methods: Mapping[str, Loo
                     "ms": 4.5 if above else 3,
                     "zorder": 4 if above else 3,
                 }
-                panel.plot(line, 1000 * (state.energy(line) - rest), color=look.colour)
+                curve = {"color": look.colour, "ls": LINES[number % len(LINES)]}
+                panel.plot(line, 1000 * (state.energy(line) - rest), **curve)
                 for chosen, marker in ((~unstable, look.marker), (unstable, "x")):
                     panel.plot(
                         volumes[chosen],
                         1000 * (energies[chosen] - rest),
                         marker=marker,
                         ls="none",
+                        mfc=look.colour if above else "none",
                         **symbol,
                     )
-                panel.plot([], [], marker=look.marker, label=look.label, **symbol)
+                symbol["mfc"] = look.colour if above else "none"
+                panel.plot([], [], marker=look.marker, label=look.label, **curve | symbol)
+                if unstable.any():
+                    panel.plot([], [], ls="none", marker="x", ms=3, color=GREY, label=IMAGINARY)
             say_lacking(panel, lacking)
             panel.set_title(structure)
             panel.set_xlabel("Volume (Å³ per atom)")
@@ -85,14 +94,14 @@ def draw_thermal_expansion(results: Sequence[Result], methods: Mapping[str, Look
         figure, axes = grid(len(panels), 2)
         for (structure, ones), (above, below) in zip(panels.items(), axes, strict=False):
             lacking = []
-            for one in ones:
+            for number, one in enumerate(ones):
                 look, found = methods[one.method], at_lowest_pressure(one)
                 if found is None:
                     lacking.append(look.label)
                     continue
                 pressure = f", {found.pressure_gpa:g} GPa" if found.pressure_gpa else ""
                 line = {"color": look.colour, "label": look.label + pressure}
-                line["ls"] = "--" if pressure else "-"
+                line["ls"] = LINES[number % len(LINES)]
                 above.plot(found.temperature_k, found.volume_angstrom3_per_atom, **line)
                 # the first and the last are one-sided differences
                 expansion = 1e6 * np.array(found.thermal_expansion_per_k)
