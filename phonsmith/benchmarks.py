@@ -14,7 +14,7 @@ from phonsmith.records import Record, StoredRecord
 from phonsmith.settings import CellChoice
 
 if TYPE_CHECKING:
-    from phonsmith.relaxation import Verdict
+    from phonsmith.verdicts import Verdict
 
 Floats = NDArray[np.float64]
 

@@ -72,25 +72,38 @@ def make_dataset(
     """
     isolated = [*isolated_atoms, *of_kinds([*labels, *test_labels], ["isolated_atom"])]
     labels = [atoms for atoms in labels if _kind(atoms) != "isolated_atom"]
-    test_labels = [atoms for atoms in test_labels if _kind(atoms) != "isolated_atom"]
     kept, left_out = outliers(labels, settings)
     wanted = [kinds is None or _kind(atoms) in (*kinds, *ALWAYS_TRAIN) for atoms in kept]
     train, test = split([a for a, yes in zip(kept, wanted, strict=True) if yes], settings, seed)
     test += [a for a, yes in zip(kept, wanted, strict=True) if not yes]
-    for frames, members in (
-        (database_train, train),
-        (test_labels, test),
-        (database_test, test),
-    ):
-        kept, more = outliers(frames, settings)
-        members.extend(kept)
-        left_out.extend(more)
+    kept, more = outliers(database_train, settings)
+    train += kept
+    tests, others = test_cells(settings, test_labels, database_test)
+    left_out += more + others
     if settings.constraints:
         train += constraint_frames(crystals or {}, settings.constraints)
     train += _one_for_each_element(isolated)
     # effort differs from run to run, data sets must not
-    train, test = without_provenance(train), without_provenance(test)
+    train, test = without_provenance(train), without_provenance(test) + tests
     return Dataset(train, test, isolated_energies(train), left_out)
+
+
+def test_cells(
+    settings: Datasets, labels: Sequence[Atoms], database: Sequence[Atoms]
+) -> tuple[list[Atoms], list[dict[str, Any]]]:
+    """Cells that only measure errors, and what is left out of them as :func:`outliers` gives it.
+
+    Parameters
+    ----------
+    labels
+        Labelled cells of structures that no fit learns from; their isolated atoms are no test.
+    database
+        The test part of existing data sets.
+    """
+    cells = [atoms for atoms in labels if _kind(atoms) != "isolated_atom"]
+    kept, left_out = outliers(cells, settings)
+    more, others = outliers(database, settings)
+    return without_provenance([*kept, *more]), left_out + others
 
 
 def _one_for_each_element(isolated: Sequence[Atoms]) -> list[Atoms]:

@@ -84,6 +84,12 @@ def _of_the_disk(error: BaseException) -> str:
             "no temporary folder has room or may be written to (TMPDIR, /tmp, /var/tmp); make "
             "room, or set the environment variable TMPDIR to a folder that has some"
         )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        place = error.filename or "a folder"
+        return (
+            f"{place}: may not be written or read (permission denied, or a read-only disk); change "
+            "its permissions (chmod, chown), or run in a folder of your own"
+        )
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return ""
     place = f" (writing {error.filename})" if error.filename else ""

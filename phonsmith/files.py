@@ -7,7 +7,8 @@ import json
 import lzma
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,22 +31,32 @@ COMPRESSED = tuple(_OPENERS)
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, mode: int | None = None) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the body has succeeded.
 
-    The temporary file keeps the suffix of ``path``, for writers that go by it.
+    The temporary file keeps the suffix of ``path``, for writers that go by it. The file gets the
+    permissions ``mode``, by default those of the user's umask.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.name)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _created(path)
     try:
+        if mode is None:
+            mode = stat.S_IMODE(temporary.stat().st_mode)
         yield temporary
-        temporary.chmod(0o644)
+        temporary.chmod(mode)  # whatever the writer set
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _created(path: Path) -> Path:
+    """A new empty file beside ``path``, with the permissions that any new file of the user has."""
+    while True:
+        temporary = path.with_name(f".part-{secrets.token_hex(4)}{path.name}")
+        with suppress(FileExistsError):
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return temporary
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from phonsmith.datasets import ALWAYS_TRAIN
 from phonsmith.errors import PhonsmithError
 from phonsmith.properties import Property, PropertyVerdict, judge_property
 from phonsmith.records import Record, StoredRecord
-from phonsmith.relaxation import LEFT_OUT
 from phonsmith.repeats import Sample, difference_in_words
 from phonsmith.settings import Goal, Loop
+from phonsmith.verdicts import LEFT_OUT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from phonopy import Phonopy
 
-    from phonsmith.relaxation import Verdict
+    from phonsmith.verdicts import Verdict
 
 __all__ = [
     "DOS_PITCH_THZ",

@@ -42,7 +42,6 @@ from phonsmith.needs import JOB_MEMORY_MB, MEMORY_FACTOR
 from phonsmith.plan_jobs import JobKind, Site, Work, jobs_of
 from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit, takes_gpu
 from phonsmith.references import CalculatorReference, DftReference, RecordedReference
-from phonsmith.relaxation import left_out
 from phonsmith.settings import Supercells
 from phonsmith.supercells import make_supercells
 
@@ -250,7 +249,7 @@ class Request:
     sources: str
     count: int = 0
     chosen: str | None = None
-    verdict: str | None = None
+    left_out: str = ""
 
 
 def cells_to_come() -> Callable[[Request], tuple[list[Atoms], str]]:
@@ -260,8 +259,8 @@ def cells_to_come() -> Callable[[Request], tuple[list[Atoms], str]]:
 
 def _cells_or_reason(request: Request) -> tuple[list[Atoms], str]:
     try:
-        if why := left_out(request.verdict):
-            return [], why
+        if request.left_out:
+            return [], request.left_out
         return _cells(request), ""
     except PhonsmithError as error:  # a plan tells what cannot be done
         return [], str(error)

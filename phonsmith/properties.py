@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phonsmith.records import Record
-from phonsmith.relaxation import LEFT_OUT
 from phonsmith.repeats import Sample, difference_in_words
 from phonsmith.settings import AnyPropertyGoal, ConductivityGoal, TransitionGoal
+from phonsmith.verdicts import LEFT_OUT
 
 
 @dataclass(frozen=True)

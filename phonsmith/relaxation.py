@@ -6,10 +6,9 @@ verdict is the remaining numerical noise removed.
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -21,7 +20,6 @@ from ase.units import GPa
 from numpy.typing import NDArray
 
 from phonsmith.errors import PhonsmithError, UnusablePotential
-from phonsmith.files import read_as
 from phonsmith.settings import Relaxation
 from phonsmith.structures import (
     SHORTEST_DISTANCE,
@@ -30,6 +28,7 @@ from phonsmith.structures import (
     symmetrized,
     with_masses_of,
 )
+from phonsmith.verdicts import Verdict
 
 if TYPE_CHECKING:
     from phonsmith.labels import LabelStore, ReferenceMethod
@@ -52,7 +51,7 @@ FREE = Load()
 
 def relaxed_crystal(
     crystal: Atoms, calculator: Any, settings: Relaxation, load: Load = FREE
-) -> tuple[Atoms, "Verdict"]:
+) -> tuple[Atoms, Verdict]:
     """The crystal as a calculator relaxes it, with exact symmetry where it kept it."""
     return _judged(crystal, relax(crystal, calculator, settings, load), settings)
 
@@ -65,56 +64,41 @@ def reference_crystal(
     load: Load = FREE,
     *,
     store: "LabelStore | None" = None,
-) -> tuple[Atoms, "Verdict"]:
+) -> tuple[Atoms, Verdict]:
     """The crystal as the reference method relaxes it; ``structure`` is its name in messages.
 
-    A ``store`` keeps the relaxation.
+    A ``store`` keeps the relaxation. The verdict reports a crystal that changes or does not relax;
+    :mod:`phonsmith.verdicts` has what a campaign does then.
 
     Raises
     ------
     PhonsmithError
-        It does not relax, or changes and the campaign wants to stop then. Where the campaign
-        leaves such crystals out, the verdict tells.
+        The method cannot relax at all, such as without stresses.
     TryAgain
         The code was short of memory or time.
     """
     from phonsmith.labels.checks import LabelFailed
     from phonsmith.labels.relaxations import relaxed
 
-    leave_out = settings.on_change == "leave_out"
     try:
         result = relaxed(crystal, method, settings, load, store)
     except (LabelFailed, UnusablePotential) as error:
         if isinstance(error, LabelFailed) and error.wants:
             raise error.for_good(f"structure {structure}") from error
-        if not leave_out:
-            raise PhonsmithError(f"structure {structure}: {error}") from error
         return crystal, _not_relaxed(crystal, str(error), settings)
     with_masses_of(crystal, result.atoms)  # codes and stored relaxations know elements alone
-    atoms, verdict = _judged(crystal, result, settings)
-    if not verdict.converged and not leave_out:
-        raise PhonsmithError(
-            f"structure {structure}: {verdict.reason}; raise relaxation.max_steps or "
-            "relaxation.fmax_ev_per_angstrom, or set relaxation.on_change: leave_out"
-        )
-    if verdict.reason and settings.on_change == "stop":
-        raise PhonsmithError(
-            f"structure {structure}: {verdict.reason} when relaxed by {method.name}; set "
-            "relaxation.on_change: leave_out to go on without it, or report to go on with what it "
-            "became"
-        )
-    return atoms, verdict
+    return _judged(crystal, result, settings)
 
 
-def _not_relaxed(crystal: Atoms, reason: str, settings: Relaxation) -> "Verdict":
+def _not_relaxed(crystal: Atoms, reason: str, settings: Relaxation) -> Verdict:
     """The verdict on a crystal that the reference method cannot even compute."""
     result = RelaxationResult(crystal, False, 0, math.inf, None)
-    return replace(compare(crystal, result, settings), reason=reason)
+    return replace(compare(crystal, result, settings), reason=reason, computed=False)
 
 
 def _judged(
     crystal: Atoms, result: "RelaxationResult", settings: Relaxation
-) -> tuple[Atoms, "Verdict"]:
+) -> tuple[Atoms, Verdict]:
     """The verdict, and the crystal freed of noise where its symmetry holds."""
     verdict = compare(crystal, result, settings)
     if not verdict.converged:
@@ -126,7 +110,7 @@ def _judged(
         return result.atoms, replace(verdict, reason=reason)
 
 
-def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, "Verdict"]:
+def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, Verdict]:
     """The crystal unchanged, with a verdict that says so.
 
     Crystals from files with few digits want :func:`phonsmith.structures.symmetrized` before.
@@ -250,54 +234,6 @@ def _went_astray(now: Atoms, start: Atoms) -> bool:
 # --- verdict ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a relaxed crystal is still the crystal it was; ``reason`` is empty if all is well.
-
-    ``cautions`` are further warnings for the reader, see :mod:`phonsmith.cautions`.
-    """
-
-    space_group_before: int
-    space_group_after: int
-    symbol_before: str
-    symbol_after: str
-    same_structure: bool
-    symmetry_kept: bool
-    converged: bool
-    volume_change_percent: float
-    reason: str
-    cautions: Sequence[str] = ()
-
-    @property
-    def lost(self) -> bool:
-        """Whether this is no longer the crystal: another structure, or never at rest."""
-        return not (self.converged and self.same_structure)
-
-    def model_dump(self) -> dict[str, Any]:
-        """The verdict as plain values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a verdict from JSON."""
-        return read_as(path, "a verdict on a crystal", lambda content: cls(**content))
-
-
-LEFT_OUT = "left out: "
-"""How the reasons of crystals begin that a campaign goes on without."""
-
-
-def left_out(verdict: str | Path | None) -> str:
-    """Why a crystal is left out, empty where it is not; from the file of its verdict.
-
-    Campaigns that leave no crystal out give no file.
-    """
-    if not verdict:
-        return ""
-    found = Verdict.load(verdict)
-    return f"{LEFT_OUT}{found.reason}" if found.lost else ""
-
-
 def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Verdict:
     """Compare a crystal before and after relaxation: type, size and space group.
 
@@ -331,6 +267,7 @@ def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Ve
         converged=result.converged,
         volume_change_percent=change,
         reason="; ".join(words() for fine, words in reasons if not fine),
+        max_steps=settings.max_steps,
     )
 
 

@@ -1,8 +1,9 @@
 """The stages of the pipeline and the version of each.
 
-A rule passes the version of its stage through ``params``: raising it makes Snakemake redo that
-stage and what follows. Raise it when a change of code changes results, and only then. ``readers``
-is what recorded data and databases are read by: computed labels do not depend on it.
+A rule passes the version of its stage through ``params``, and the versions of the other stages
+whose code it runs: raising one makes Snakemake redo that stage, what follows, and what shares its
+code. Raise it when a change of code changes results, and only then. ``readers`` is what recorded
+data and databases are read by: computed labels do not depend on it.
 """
 
 VERSIONS = {
@@ -22,3 +23,25 @@ VERSIONS = {
     "figures": 1,
     "plan": 2,
 }
+
+MODULES = {
+    "structures": ("structures", "relaxation", "verdicts", "crystals"),
+    "supercells": ("supercells", "sublattices", "selection", "pool"),
+    "labels": ("labels",),
+    "readers": ("labels.readers", "labels.recorded", "labels.displacements"),
+    "datasets": ("datasets",),
+    "fits": ("fits",),
+    "errors": ("fits.errors",),
+    "phonons": ("phonons", "spectra", "band_paths", "phonopy_files", "labels.born"),
+    "benchmarks": ("benchmarks", "mechanics", "equations_of_state"),
+    "generations": ("generations", "properties"),
+    "thermodynamics": ("thermodynamics",),
+    "transitions": ("transitions",),
+    "conductivity": ("conductivity", "third_order"),
+}
+"""The modules of each stage; code that stages share belongs to the first of them."""
+
+
+def versions(*stages: str) -> dict[str, int]:
+    """The versions of the stages whose code a rule runs, its own first."""
+    return {stage: VERSIONS[stage] for stage in stages}

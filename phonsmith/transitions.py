@@ -23,9 +23,10 @@ from phonsmith.applications import (
 from phonsmith.equations_of_state import FORMS, EquationOfState, fit_energies
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.records import Record, StoredRecord
-from phonsmith.relaxation import LEFT_OUT, Load, compare
+from phonsmith.relaxation import Load, compare
 from phonsmith.settings import Relaxation
 from phonsmith.structures import at_volume
+from phonsmith.verdicts import LEFT_OUT
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -7,7 +7,7 @@ rule benchmark:
         reference="results/{campaign}/phonons/reference/reference/{structure}.npz",
         spectra=spectra("npz"),
         verdicts=spectra("json"),
-        verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
         mechanics_reference=mechanics_of(
             "results/{campaign}/benchmarks/reference/mechanics/{structure}.json"
         ),
@@ -26,7 +26,7 @@ rule benchmark:
         benchmarks=setting("benchmarks"),
         in_sample=in_sample,
         fit_kind=lambda wildcards: fit_of(wildcards).kind,
-        version=VERSIONS["benchmarks"],
+        version=versions("benchmarks", "structures", "supercells", "phonons"),
     message:
         "{wildcards.campaign}: benchmark of {wildcards.fit} on {wildcards.structure}"
     script:
@@ -37,7 +37,7 @@ rule reference_mechanics:
     """Equation of state and elastic constants by the reference method."""
     input:
         "results/{campaign}/relaxed/{structure}.extxyz",
-        verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
         model=reference_model,
     output:
         "results/{campaign}/benchmarks/reference/mechanics/{structure}.json",
@@ -53,8 +53,9 @@ rule reference_mechanics:
         mem_mb=memory_mb(2000),
         runtime=minutes(120),
     params:
-        reference=setting("reference", exclude={"isolated_atoms"}),
-        version=VERSIONS["benchmarks"],
+        reference=untracked(setting("reference")),
+        physics=reference_physics,
+        version=versions("benchmarks", "structures"),
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure}, reference"
     script:
@@ -65,7 +66,7 @@ rule fit_mechanics:
     """Equation of state and elastic constants by a fit."""
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
-        verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
     output:
@@ -83,7 +84,7 @@ rule fit_mechanics:
         runtime=minutes(120),
     params:
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
-        version=VERSIONS["benchmarks"],
+        version=versions("benchmarks", "structures"),
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure} with {wildcards.fit}"
     script:
@@ -107,7 +108,7 @@ rule rmse_table:
     conda:
         ENVIRONMENT
     params:
-        version=VERSIONS["benchmarks"],
+        version=versions("benchmarks", "phonons"),
     message:
         "{wildcards.campaign}: table of phonon RMSE"
     script:
@@ -163,7 +164,7 @@ rule fits_table:
         ENVIRONMENT
     params:
         fits=lambda wildcards: list(campaign(wildcards.campaign).fits),
-        version=VERSIONS["fits"],
+        version=versions("fits", "datasets"),
     script:
         "../scripts/fits_table.py"
 
@@ -180,6 +181,6 @@ rule mechanics_table:
     conda:
         ENVIRONMENT
     params:
-        version=VERSIONS["benchmarks"],
+        version=versions("benchmarks", "phonons"),
     script:
         "../scripts/mechanics_table.py"

@@ -39,8 +39,9 @@ from phonsmith.potential_files import files_of
 from phonsmith.problems import listed, nearest
 from phonsmith.recipes import takes_gpu
 from phonsmith.site import load_config, load_site
-from phonsmith.stages import VERSIONS
+from phonsmith.stages import VERSIONS, versions
 from phonsmith.tries import RUN_VARIABLE, TRIES, growth
+from phonsmith.verdicts import Verdict, left_out, refuse, why_left_out
 from phonsmith.yaml_files import load_yaml
 
 

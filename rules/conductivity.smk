@@ -21,7 +21,7 @@ rule third_order_cells:
         unpack(method_phonons),
         template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         recorded=recorded_of_method,
-        crystal_verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
     output:
         displacements="results/{campaign}/conductivity/{method}/{structure}/displacements.yaml",
         cells="results/{campaign}/conductivity/{method}/{structure}/cells.extxyz",
@@ -46,7 +46,10 @@ rule third_order_cells:
         reference=untracked(setting("reference")),
         recorded=record_of_method,
         sources=SOURCES,
-        version=VERSIONS["conductivity"],
+        readers=readers_if_recorded,
+        version=versions(
+            "conductivity", "structures", "supercells", "labels", "phonons"
+        ),
     message:
         "{wildcards.campaign}: third-order cells of {wildcards.structure} with {wildcards.method}"
     script:
@@ -117,7 +120,7 @@ rule third_order_constants:
         runtime=minutes(conductivity_effort("runtime_minutes")),
     params:
         third_order=setting("conductivity/third_order"),
-        version=VERSIONS["conductivity"],
+        version=versions("conductivity", "structures", "supercells", "phonons"),
     message:
         "{wildcards.campaign}: third-order force constants of {wildcards.structure} with "
         "{wildcards.method}"
@@ -154,7 +157,7 @@ rule conductivity:
         ),
         converging=mesh_of_convergence,
         imaginary_tolerance=setting("benchmarks/imaginary_tolerance_thz"),
-        version=VERSIONS["conductivity"],
+        version=versions("conductivity", "structures", "supercells", "phonons"),
     message:
         "{wildcards.campaign}: thermal conductivity of {wildcards.structure} with "
         "{wildcards.method}, mesh {wildcards.mesh}"

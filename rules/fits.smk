@@ -19,7 +19,7 @@ rule find_foundation:
     params:
         foundation=untracked(setting("fits/{fit}/foundation")),
         identity=setting("fits/{fit}/foundation", exclude={"trust"}),
-        version=VERSIONS["fits"],
+        version=versions("fits", "datasets"),
     message:
         "{wildcards.campaign}: finding the foundation model of {wildcards.fit}"
     script:
@@ -35,9 +35,10 @@ rule fit:
     input:
         unpack(training_data),
     output:
-        potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
-        model=directory("results/{campaign}/fits/{fit}/gen{generation}/model"),
-        record="results/{campaign}/fits/{fit}/gen{generation}/fit.json",
+        # the old potential stays until the new one is there
+        potential=update("results/{campaign}/fits/{fit}/gen{generation}/potential.json"),
+        model=update(directory("results/{campaign}/fits/{fit}/gen{generation}/model")),
+        record=update("results/{campaign}/fits/{fit}/gen{generation}/fit.json"),
     log:
         "results/{campaign}/logs/fits/{fit}/gen{generation}.log",
     benchmark:
@@ -54,7 +55,7 @@ rule fit:
         recipe=recipe,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         work="results/{campaign}/fits/{fit}/gen{generation}/work",
-        version=VERSIONS["fits"],
+        version=versions("fits", "labels", "datasets"),
     message:
         "{wildcards.campaign}: fitting {wildcards.fit}, generation {wildcards.generation}"
     script:

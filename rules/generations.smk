@@ -22,7 +22,9 @@ checkpoint judge_generation:
         fits=fits_with_errors,
         trained=lambda wildcards: campaign(wildcards.campaign).trained,
         learnt=lambda wildcards: campaign(wildcards.campaign).learnt,
-        version=VERSIONS["generations"],
+        version=versions(
+            "generations", "structures", "datasets", "phonons", "benchmarks"
+        ),
     message:
         "{wildcards.campaign}: judging generation {wildcards.generation}"
     script:
@@ -42,7 +44,7 @@ rule add_supercells:
         models=ancient(of_judges("model")),
         labels=ancient(labels_before(this_generation)),
         verdict=ancient(verdict_before),
-        crystal_verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
     output:
         "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
     log:
@@ -62,7 +64,7 @@ rule add_supercells:
         supercells=cells_made,
         selection=setting("loop/selection"),
         seed=setting("seed"),
-        version=VERSIONS["supercells"],
+        version=versions("supercells", "structures"),
     message:
         "{wildcards.campaign}: choosing cells of {wildcards.structure}, "
         "generation {wildcards.generation}"
@@ -98,6 +100,6 @@ rule generations_table:
     conda:
         ENVIRONMENT
     params:
-        version=VERSIONS["generations"],
+        version=versions("generations", "structures", "datasets"),
     script:
         "../scripts/generations_table.py"

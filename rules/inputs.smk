@@ -35,10 +35,78 @@ def recorded_files(wildcards):
     return "results/{campaign}/sources/{structure}.json" if recorded else []
 
 
-def verdict_if_left_out(wildcards):
-    """The verdict on the crystal, in campaigns that leave out those that are lost."""
-    leaving = look_up(wildcards, "relaxation/on_change") == "leave_out"
-    return "results/{campaign}/relaxed/{structure}.json" if leaving else []
+ACCEPTED = "results/{campaign}/accepted/{structure}.json"
+"""What the gate makes of the verdict on a crystal."""
+
+RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
+"""Keys that no relaxed crystal depends on."""
+
+
+@functools.cache
+def verdict_as_of(path, modified):
+    """A verdict on a crystal; a damaged one ends the run with one line."""
+    try:
+        return Verdict.load(path)
+    except PhonsmithError as error:
+        stop(error)
+
+
+def verdict_on_crystal(name, structure):
+    """The verdict on a crystal, None before it is relaxed."""
+    path = Path(f"results/{name}/relaxed/{structure}.json")
+    try:
+        return verdict_as_of(str(path), path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+
+
+# Params that are made from verdicts take wildcards alone: Snakemake does not compare others.
+# It makes them once more when the job is ready, so that they are those of the crystal in use.
+
+
+def crystal_left_out(wildcards):
+    """Why the campaign leaves the crystal out, empty where it does not.
+
+    Where it stops at the crystal, what was decided before stays: to stop makes nothing stale.
+    """
+    verdict = verdict_on_crystal(wildcards.campaign, wildcards.structure)
+    if not verdict:
+        return ""
+    policy = campaign(wildcards.campaign).relaxation.on_change
+    decided = Path(ACCEPTED.format(**wildcards))
+    if refuse(wildcards.structure, verdict, policy):
+        try:
+            return left_out(decided) if decided.exists() else ""
+        except PhonsmithError as error:
+            stop(error)
+    return why_left_out(verdict, policy)
+
+
+def crystals_left_out(wildcards):
+    """Why it leaves crystals out, by structure; those that it does not are not in it."""
+    settings, found = campaign(wildcards.campaign), {}
+    for structure in settings.structures:
+        verdict = verdict_on_crystal(wildcards.campaign, structure)
+        if verdict and (why := why_left_out(verdict, settings.relaxation.on_change)):
+            found[structure] = why
+    return found
+
+
+def crystals_refused(wildcards):
+    """Why the campaign stops at crystals, one line for each."""
+    settings = campaign(wildcards.campaign)
+    policy, found = settings.relaxation.on_change, []
+    for structure in settings.structures:
+        verdict = verdict_on_crystal(wildcards.campaign, structure)
+        found.append(refuse(structure, verdict, policy) if verdict else "")
+    return [why for why in found if why]
+
+
+def relaxations_again(wildcards):
+    """How often the crystal is relaxed again after it did not converge, see Verdict.tries_again."""
+    settings = campaign(wildcards.campaign).relaxation
+    verdict = verdict_on_crystal(wildcards.campaign, wildcards.structure)
+    return verdict.tries_again(settings.max_steps, settings.on_change) if verdict else 0
 
 
 def is_relaxed(wildcards):
@@ -68,6 +136,11 @@ def isolated_atom_box(wildcards):
 def if_relaxed(value_of):
     """A function for params: the value where the reference method relaxes crystals, else None."""
     return lambda wildcards: value_of(wildcards) if is_relaxed(wildcards) else None
+
+
+def readers_if_recorded(wildcards):
+    """The version of the readers, where they give crystals and labels, else None."""
+    return VERSIONS["readers"] if campaign(wildcards.campaign).recorded else None
 
 
 def if_recorded(value_of):
@@ -408,6 +481,20 @@ def held_out(settings):
     return sorted(set(settings.structures) - set(settings.learnt))
 
 
+def held_out_with_atoms(settings):
+    """Those among them whose labels may hold isolated atoms: recorded ones."""
+    return held_out(settings) if settings.recorded else []
+
+
+def with_isolated_atoms(settings):
+    """The structures whose elements have isolated atoms: those that fits learn from.
+
+    All of them beside data sets, whose elements are not known here.
+    """
+    alone = settings.learnt and not settings.datasets.databases
+    return settings.learnt if alone else list(settings.structures)
+
+
 def pristine_crystals(wildcards):
     settings = campaign(wildcards.campaign)
     constraints = settings.datasets.constraints
@@ -420,11 +507,12 @@ def pristine_crystals(wildcards):
     return [f"results/{wildcards.campaign}/relaxed/{name}.extxyz" for name in names]
 
 
-def verdicts_on_pristine(wildcards):
-    """The verdicts on the pristine crystals, in campaigns that leave out those that are lost."""
-    leaving = look_up(wildcards, "relaxation/on_change") == "leave_out"
-    crystals = pristine_crystals(wildcards) if leaving else []
-    return [path.removesuffix(".extxyz") + ".json" for path in crystals]
+def accepted_pristine(wildcards):
+    """What the gate made of the pristine crystals."""
+    names = [Path(path).stem for path in pristine_crystals(wildcards)]
+    return [
+        ACCEPTED.format(campaign=wildcards.campaign, structure=name) for name in names
+    ]
 
 
 def databases(part):
@@ -1066,13 +1154,6 @@ def there(wildcards, pattern):
 def relaxed_crystals(wildcards):
     """The relaxed crystals that exist."""
     return there(wildcards, "results/{campaign}/relaxed/{structure}.extxyz")
-
-
-def verdicts_if_left_out(wildcards):
-    """The verdicts on crystals that exist, in campaigns that leave out those that are lost."""
-    if look_up(wildcards, "relaxation/on_change") != "leave_out":
-        return {}
-    return there(wildcards, "results/{campaign}/relaxed/{structure}.json")
 
 
 def chosen_cells(wildcards):

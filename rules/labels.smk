@@ -38,6 +38,7 @@ rule label_batch:
         runtime=untracked(setting("labels/runtime_minutes")),
         work=untracked(work_folder),
         store=untracked(label_store),
+        readers=readers_if_recorded,
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: labelling {wildcards.structure}, batch {wildcards.batch}"
@@ -63,7 +64,7 @@ rule label_isolated_atoms:
         crystals=lambda wildcards: expand(
             "results/{campaign}/structures/{structure}.extxyz",
             campaign=wildcards.campaign,
-            structure=campaign(wildcards.campaign).structures,
+            structure=with_isolated_atoms(campaign(wildcards.campaign)),
         ),
         model=reference_model,
     output:
@@ -128,7 +129,7 @@ rule read_database:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
         sources=SOURCES,
-        version=[VERSIONS["labels"], VERSIONS["readers"]],
+        version=versions("labels", "structures", "readers"),
     message:
         "{wildcards.campaign}: reading database {wildcards.database}"
     script:
@@ -169,7 +170,7 @@ rule label_database_batch:
         work=untracked(work_folder),
         sources=SOURCES,
         store=untracked(label_store),
-        version=[VERSIONS["labels"], VERSIONS["readers"]],
+        version=versions("labels", "structures", "readers"),
     message:
         "{wildcards.campaign}: labelling database {wildcards.database}, batch {wildcards.batch}"
     script:
@@ -202,7 +203,7 @@ rule label_database:
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
         sources=SOURCES,
         fraction=untracked(setting("labels/min_label_fraction")),
-        version=[VERSIONS["labels"], VERSIONS["readers"]],
+        version=versions("labels", "structures", "readers"),
     message:
         "{wildcards.campaign}: gathering the labels of database {wildcards.database}"
     script:
@@ -213,7 +214,7 @@ rule born_charges:
     """Born charges and dielectric tensor of one crystal, as phonopy's BORN file."""
     input:
         "results/{campaign}/relaxed/{structure}.extxyz",
-        verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
     output:
         "results/{campaign}/labels/born/{structure}.BORN",
     log:
@@ -233,7 +234,7 @@ rule born_charges:
         reference=untracked(setting("reference")),
         method=reference_physics,
         work=untracked(work_folder),
-        version=VERSIONS["labels"],
+        version=versions("labels", "structures"),
     message:
         "{wildcards.campaign}: Born charges of {wildcards.structure}"
     script:

@@ -24,7 +24,7 @@ rule reference_phonons:
     params:
         phonons=setting("phonons", exclude={"cells"}),
         masses=masses,
-        version=VERSIONS["phonons"],
+        version=versions("phonons", "structures", "supercells"),
     message:
         "{wildcards.campaign}: reference phonons of {wildcards.structure}"
     script:
@@ -57,7 +57,7 @@ rule fit_phonons:
         displaced=setting("supercells/displaced"),
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         fixed_volume=is_scaled,
-        version=VERSIONS["phonons"],
+        version=versions("phonons", "structures", "supercells"),
     message:
         "{wildcards.campaign}: phonons of {wildcards.structure} with {wildcards.fit}, "
         "{wildcards.cell} cell"
@@ -106,7 +106,7 @@ rule phonons_tables:
     params:
         structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
         fits=lambda wildcards: phonons_of_all_fits(wildcards.campaign),
-        version=VERSIONS["phonons"],
+        version=versions("phonons", "structures", "supercells"),
     message:
         "{wildcards.campaign}: tables of phonons"
     script:

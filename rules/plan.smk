@@ -53,7 +53,7 @@ rule plan_cells:
     params:
         # beside the inputs, since a plan relaxes nothing
         relaxed=relaxed_crystals,
-        verdicts=verdicts_if_left_out,
+        left_out=crystals_left_out,
         asked=cells_asked_for,
         chosen=chosen_cells,
         supercells=unless_recorded(cells_made),
@@ -88,7 +88,7 @@ rule plan_third_order:
         third_order=setting("conductivity/third_order"),
         mesh_of=setting("conductivity/mesh_of"),
         seed=setting("seed"),
-        version=VERSIONS["conductivity"],
+        version=versions("conductivity", "supercells", "phonons"),
     message:
         "{wildcards.campaign}: counting third-order cells"
     script:

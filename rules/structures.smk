@@ -59,7 +59,8 @@ rule read_structure:
         reference=untracked(setting("reference")),
         recorded=if_recorded(reference_physics),
         sources=SOURCES,
-        version=VERSIONS["structures"],
+        readers=readers_if_recorded,
+        version=versions("structures", "labels"),
     message:
         "{wildcards.campaign}: reading crystal {wildcards.structure}"
     script:
@@ -73,7 +74,8 @@ rule relax_structure:
         model=reference_model,
     output:
         crystal=ensure("results/{campaign}/relaxed/{structure}.extxyz", non_empty=True),
-        verdict="results/{campaign}/relaxed/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        verdict=update("results/{campaign}/relaxed/{structure}.json"),
     log:
         "results/{campaign}/logs/relaxed/{structure}.log",
     benchmark:
@@ -93,14 +95,65 @@ rule relax_structure:
         work=untracked(work_folder),
         store=untracked(label_store),
         relaxation=untracked(setting("relaxation")),
-        tolerances=setting("relaxation", exclude={"reference", "on_change"}),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=relaxations_again,
         relax=is_relaxed,
         fixed_volume=is_scaled,
-        version=VERSIONS["structures"],
+        version=versions("structures", "labels"),
     message:
         "{wildcards.campaign}: relaxing {wildcards.structure} with the reference method"
     script:
         "../scripts/relax_structure.py"
+
+
+rule accept_crystal:
+    """The gate: whether the campaign goes on with a crystal as it was relaxed, or stops.
+
+    All rules that use a relaxed crystal wait for it. Another policy reruns it only where the
+    crystal is left out under one policy and used under the other.
+    """
+    input:
+        "results/{campaign}/relaxed/{structure}.json",
+    output:
+        ACCEPTED,
+    log:
+        "results/{campaign}/logs/accepted/{structure}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        on_change=untracked(setting("relaxation/on_change")),
+        left_out=crystal_left_out,
+        version=VERSIONS["structures"],
+    message:
+        "{wildcards.campaign}: judging crystal {wildcards.structure} as it was relaxed"
+    script:
+        "../scripts/accept_crystal.py"
+
+
+rule check_crystals:
+    """Whether the campaign has to stop at a crystal: the gate again, for crystals in use already."""
+    input:
+        verdicts=lambda wildcards: expand(
+            "results/{campaign}/relaxed/{structure}.json",
+            campaign=wildcards.campaign,
+            structure=campaign(wildcards.campaign).structures,
+        ),
+    output:
+        "results/{campaign}/accepted.json",
+    log:
+        "results/{campaign}/logs/accepted.log",
+    priority: 1  # before anything that uses them
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        refused=crystals_refused,
+        version=VERSIONS["structures"],
+    message:
+        "{wildcards.campaign}: checking the crystals"
+    script:
+        "../scripts/check_crystals.py"
 
 
 RECORDS["structures"] = lambda name: [
@@ -117,6 +170,12 @@ rule structures_table:
             campaign=wildcards.campaign,
             structure=campaign(wildcards.campaign).structures,
         ),
+        accepted=lambda wildcards: expand(
+            ACCEPTED,
+            campaign=wildcards.campaign,
+            structure=campaign(wildcards.campaign).structures,
+        ),
+        checked="results/{campaign}/accepted.json",
     output:
         "results/{campaign}/tables/structures.csv",
     log:
@@ -126,7 +185,6 @@ rule structures_table:
         ENVIRONMENT
     params:
         structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
-        on_change=setting("relaxation/on_change"),
         version=VERSIONS["structures"],
     script:
         "../scripts/structures_table.py"

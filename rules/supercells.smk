@@ -6,7 +6,7 @@ rule make_supercells:
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
         recorded=recorded_files,
-        verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
     output:
         cells="results/{campaign}/supercells/gen0/{structure}.extxyz",
         displacements="results/{campaign}/supercells/gen0/{structure}.yaml",
@@ -25,7 +25,8 @@ rule make_supercells:
         recorded=if_recorded(reference_physics),
         seed=unless_recorded(setting("seed")),
         sources=SOURCES,
-        version=VERSIONS["supercells"],
+        readers=readers_if_recorded,
+        version=versions("supercells", "structures", "labels"),
     message:
         "{wildcards.campaign}: making supercells of {wildcards.structure}"
     script:

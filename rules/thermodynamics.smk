@@ -9,7 +9,7 @@ rule thermodynamics:
         unpack(method_files),
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
         template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
-        verdict=verdict_if_left_out,
+        accepted=ACCEPTED,
     output:
         "results/{campaign}/thermodynamics/{method}/{structure}.json",
     log:
@@ -39,7 +39,14 @@ rule thermodynamics:
         tolerance=setting("benchmarks/imaginary_tolerance_thz"),
         work=untracked(work_folder),
         store=untracked(label_store),
-        version=VERSIONS["thermodynamics"],
+        version=versions(
+            "thermodynamics",
+            "structures",
+            "supercells",
+            "labels",
+            "phonons",
+            "benchmarks",
+        ),
     message:
         "{wildcards.campaign}: thermodynamics of {wildcards.structure} with {wildcards.method}"
     script:
@@ -61,7 +68,9 @@ rule thermodynamics_tables:
         ENVIRONMENT
     params:
         temperature=OVERVIEW_KELVIN,
-        version=VERSIONS["thermodynamics"],
+        version=versions(
+            "thermodynamics", "structures", "labels", "phonons", "benchmarks"
+        ),
     message:
         "{wildcards.campaign}: tables of thermodynamics"
     script:

@@ -31,7 +31,9 @@ rule enthalpies:
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         work=untracked(work_folder),
         store=untracked(label_store),
-        version=VERSIONS["transitions"],
+        version=versions(
+            "transitions", "structures", "labels", "benchmarks", "thermodynamics"
+        ),
     message:
         "{wildcards.campaign}: {wildcards.structure} under pressure with {wildcards.method}"
     script:
@@ -60,7 +62,14 @@ rule transition:
             and look_up(wildcards, "thermodynamics/imaginary") != "report"
         ),
         tolerance_thz=setting("benchmarks/imaginary_tolerance_thz"),
-        version=VERSIONS["transitions"],
+        version=versions(
+            "transitions",
+            "structures",
+            "labels",
+            "phonons",
+            "benchmarks",
+            "thermodynamics",
+        ),
     message:
         "{wildcards.campaign}: transition {wildcards.transition} with {wildcards.method}"
     script:
@@ -87,7 +96,9 @@ rule transitions_tables:
             name: published_transitions(one)
             for name, one in campaign(wildcards.campaign).transitions.items()
         },
-        version=VERSIONS["transitions"],
+        version=versions(
+            "transitions", "structures", "labels", "benchmarks", "thermodynamics"
+        ),
     message:
         "{wildcards.campaign}: tables of the phase transitions"
     script:

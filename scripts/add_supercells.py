@@ -7,16 +7,16 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.generations import GenerationVerdict
     from phonsmith.pool import candidate_pool
-    from phonsmith.relaxation import left_out
     from phonsmith.seeds import seed_for
     from phonsmith.selection import select
     from phonsmith.settings import Selection, Supercells
+    from phonsmith.verdicts import left_out
 
     inputs, params = snakemake.input, snakemake.params
     structure, generation = snakemake.wildcards.structure, int(snakemake.wildcards.generation)
     count = GenerationVerdict.load(inputs.verdict[0]).next_cells.get(structure, 0)
     cells = []
-    if count and not left_out(inputs.get("crystal_verdict")):
+    if count and not left_out(inputs.accepted):
         (crystal,) = read_frames(inputs.crystal)
         selection = Selection.model_validate(params.selection)
         fits = [load_potential(path).source for path in inputs.potentials]

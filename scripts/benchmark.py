@@ -7,13 +7,13 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.benchmarks import Benchmark, benchmark_cell
     from phonsmith.phonons import Spectrum
-    from phonsmith.relaxation import Verdict, left_out
     from phonsmith.settings import Benchmarks
+    from phonsmith.verdicts import Verdict, left_out
 
     inputs, wildcards = snakemake.input, snakemake.wildcards
     tolerance = Benchmarks.model_validate(snakemake.params.benchmarks).imaginary_tolerance_thz
     reference = Spectrum.load_if_any(inputs.reference)
-    why = left_out(inputs.get("verdict"))
+    why = left_out(inputs.accepted)
 
     def verdict_of(path):
         verdict = Verdict.load(path)

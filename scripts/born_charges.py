@@ -8,9 +8,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames
     from phonsmith.files import replacing
     from phonsmith.labels import Allocation, reference_method
-    from phonsmith.relaxation import left_out
+    from phonsmith.verdicts import left_out
 
-    why = left_out(snakemake.input.get("verdict"))
     method = reference_method(
         snakemake.params.reference,
         structure=snakemake.wildcards.structure,
@@ -19,5 +18,6 @@ with job(snakemake.threads, snakemake.log[0]):
         ),
     )
     (crystal,) = read_frames(snakemake.input[0])
+    text = "" if left_out(snakemake.input.accepted) else method.born(crystal)
     with replacing(snakemake.output[0]) as temporary:
-        temporary.write_text("" if why else method.born(crystal), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

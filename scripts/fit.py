@@ -1,39 +1,35 @@
-"""One potential: trained, or taken as it is."""
+"""One potential: trained, kept where it learnt from the same cells, or taken as it is."""
 
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.calculators import Potential, save_potential
+    from phonsmith.calculators import save_potential
     from phonsmith.datasets import Baseline
     from phonsmith.extxyz import read_frames
-    from phonsmith.files import write_json
-    from phonsmith.fits import existing_potential, recipe, train
-    from phonsmith.settings import PotentialSource
-    from phonsmith.sources import sha256_of
+    from phonsmith.files import read_json, write_json
+    from phonsmith.fits import existing_potential, recipe
+    from phonsmith.fits.kept import Files, train_or_keep
 
     name, params, output = snakemake.wildcards.fit, snakemake.params, snakemake.output
-    folder = Path(output.model)
-    folder.mkdir(parents=True, exist_ok=True)
+    files = Files(Path(output.model), Path(output.potential), Path(output.record))
     fit = recipe(params.fit)
     if fit.kind == "existing":
+        files.model.mkdir(parents=True, exist_ok=True)
         potential = existing_potential(name, fit)
         write_json(output.record, None)
+        save_potential(output.potential, potential)
     else:
-        baseline = Baseline.load(snakemake.input.baseline)
-        frames = read_frames(snakemake.input.train)
-        work = Path(params.work)
-        record = train(fit, frames, baseline, folder, work, snakemake.threads)
-        record.save(output.record)
-        potential = Potential(
-            source=PotentialSource(
-                calculator=fit.kind,
-                model=str(folder / record.model),
-                sha256=sha256_of(folder / record.model),
-            ),
-            has_energies=baseline.has_energies,
+        found = snakemake.input.get("foundation")
+        train_or_keep(
+            name,
+            fit,
+            read_frames(snakemake.input.train),
+            Baseline.load(snakemake.input.baseline),
+            files,
+            work=Path(params.work),
+            threads=snakemake.threads,
             level_of_theory=params.level_of_theory,
-            fit=name,
+            foundation_sha256=read_json(found)["sha256"] if found else None,
         )
-    save_potential(output.potential, potential)

@@ -1,32 +1,31 @@
-"""Training and test set of one generation."""
+"""Training set of one generation, the cells of its crystals held back as tests, the energy zero."""
 
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    import pandas as pd
-
-    from phonsmith.datasets import ALWAYS_TRAIN, make_dataset, summary, without_crystals
+    from phonsmith.datasets import ALWAYS_TRAIN, make_dataset, without_crystals
     from phonsmith.errors import PhonsmithError
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.relaxation import left_out
+    from phonsmith.extxyz import of_kinds, read_frames, write_frames
+    from phonsmith.files import write_json
     from phonsmith.settings import Datasets
+    from phonsmith.verdicts import left_out
 
     def frames_of(paths):
         return [frame for path in paths for frame in read_frames(path)]
 
     inputs = snakemake.input
     crystals = {atoms.info["structure"]: atoms for atoms in frames_of(inputs.pristine)}
-    pairs = zip(crystals, inputs.get("verdicts") or [None] * len(crystals), strict=True)
-    gone = {name for name, verdict in pairs if left_out(verdict)}
+    pairs = zip(crystals, inputs.accepted, strict=True)
+    gone = {name for name, path in pairs if left_out(path)}
     dataset = make_dataset(
         without_crystals(Datasets.model_validate(snakemake.params.datasets), gone),
         snakemake.params.seed,
         labels=frames_of(inputs.train_structures),
         kinds=snakemake.params.kinds,
-        test_labels=frames_of(inputs.test_structures),
+        # a fit learns the isolated atom of every element, whatever the role of its structure
+        test_labels=of_kinds(frames_of(inputs.recorded_atoms), ["isolated_atom"]),
         crystals={name: atoms for name, atoms in crystals.items() if name not in gone},
         database_train=frames_of(inputs.database_train),
-        database_test=frames_of(inputs.database_test),
         isolated_atoms=frames_of(inputs.isolated_atoms),
     )
     if not any(frame.info["kind"] not in ALWAYS_TRAIN for frame in dataset.train):
@@ -35,9 +34,6 @@ with job(snakemake.threads, snakemake.log[0]):
             "say what became of the crystals and their cells"
         )
     write_frames(snakemake.output.train, dataset.train)
-    write_frames(snakemake.output.test, dataset.test)
+    write_frames(snakemake.output.held_back, dataset.test)
     dataset.baseline.save(snakemake.output.baseline)
-    columns = ["structure", "kind", "generation", "index", "reason"]
-    outliers = pd.DataFrame(dataset.outliers, columns=columns)
-    outliers.to_csv(snakemake.output.outliers, index=False)
-    summary(dataset.train, dataset.test).to_csv(snakemake.output.summary, index=False)
+    write_json(snakemake.output.outliers, dataset.outliers)

@@ -8,13 +8,13 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.phonons import save_phonons
     from phonsmith.references import RecordedReference
-    from phonsmith.relaxation import left_out
     from phonsmith.settings import Supercells
     from phonsmith.supercells import make_supercells, no_supercells
+    from phonsmith.verdicts import left_out
 
     structure = snakemake.params.structure
     (crystal,) = read_frames(snakemake.input.crystal)
-    if why := left_out(snakemake.input.get("verdict")):
+    if why := left_out(snakemake.input.accepted):
         print(f"no supercells: {why}")
         phonon, cells = no_supercells(crystal)
     elif structure["recorded"]:

@@ -27,7 +27,7 @@ with job(snakemake.threads, snakemake.log[0]):
                 sources=params.sources,
                 count=params.asked.get(structure, 0),
                 chosen=params.chosen.get(structure, [None])[0],
-                verdict=params.verdicts.get(structure, [None])[0],
+                left_out=params.left_out.get(structure, ""),
             )
         )
     found = [([], "")] * len(requests)

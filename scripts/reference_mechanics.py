@@ -6,11 +6,11 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames
     from phonsmith.mechanics import MechanicsResult, mechanics
     from phonsmith.references import CalculatorReference
-    from phonsmith.relaxation import left_out
+    from phonsmith.verdicts import left_out
 
     reference = CalculatorReference.model_validate(snakemake.params.reference)
     (crystal,) = read_frames(snakemake.input[0])
-    if why := left_out(snakemake.input.get("verdict")):
+    if why := left_out(snakemake.input.accepted):
         result = MechanicsResult(mechanics=None, reason=why)
     else:
         result = MechanicsResult(mechanics=mechanics(crystal, reference.potential))

@@ -3,6 +3,7 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from dataclasses import replace
     from pathlib import Path
 
     from phonsmith.extxyz import read_frames, write_frames
@@ -33,6 +34,7 @@ with job(snakemake.threads, snakemake.log[0]):
         crystal, verdict = crystal_as_given(crystal, relaxation)
         if snakemake.params.reference["method"] != "recorded":
             crystal = symmetrized(crystal, relaxation.symprec_angstrom)
+    verdict = replace(verdict, again=snakemake.params.again)
     crystal.info["structure"] = name
     write_frames(snakemake.output.crystal, [crystal])
     write_json(snakemake.output.verdict, verdict.model_dump())

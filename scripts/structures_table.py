@@ -5,20 +5,13 @@ from phonsmith.jobs import job
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.errors import PhonsmithError
-    from phonsmith.files import read_json
-    from phonsmith.relaxation import left_out
+    from phonsmith.verdicts import NOT_IN_TABLES, Verdict, left_out
 
-    leaving = snakemake.params.on_change == "leave_out"
+    inputs = snakemake.input
     rows = [
-        {"structure": name, **read_json(path), "left_out": leaving and bool(left_out(path))}
-        for name, path in zip(snakemake.params.structures, snakemake.input.verdicts, strict=True)
-    ]
-    changed = [f"{row['structure']}: {row['reason']}" for row in rows if row["reason"]]
-    if changed and snakemake.params.on_change == "stop":
-        raise PhonsmithError(
-            f"structure {changed[0]}; set relaxation.on_change: leave_out or report"
+        {"structure": name, **Verdict.load(path).model_dump(), "left_out": bool(left_out(accepted))}
+        for name, path, accepted in zip(
+            snakemake.params.structures, inputs.verdicts, inputs.accepted, strict=True
         )
-    pd.DataFrame(rows).drop(columns="cautions", errors="ignore").to_csv(
-        snakemake.output[0], index=False
-    )
+    ]
+    pd.DataFrame(rows).drop(columns=NOT_IN_TABLES).to_csv(snakemake.output[0], index=False)

@@ -10,9 +10,9 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames
     from phonsmith.labels import Allocation, LabelStore, reference_or_fit
     from phonsmith.phonons import load_phonons
-    from phonsmith.relaxation import left_out
     from phonsmith.settings import Displaced, Labels, Relaxation
     from phonsmith.thermodynamics import Crystal, no_result, thermodynamics
+    from phonsmith.verdicts import left_out
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)
@@ -25,7 +25,7 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.threads, Path(params.work), snakemake.resources.attempt, store
         ),
     )
-    why = left_out(inputs.get("verdict"))
+    why = left_out(inputs.accepted)
     if inputs.get("potential"):
         why = why or without_energies(load_potential(inputs.potential), "a free energy")
     if why:

@@ -10,13 +10,13 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.recorded import load_recorded
     from phonsmith.phonons import load_phonons
     from phonsmith.references import RecordedReference
-    from phonsmith.relaxation import left_out
     from phonsmith.seeds import seed_for
     from phonsmith.third_order import cells_to_label, save_displacements
+    from phonsmith.verdicts import left_out
 
     structure, params = snakemake.wildcards.structure, snakemake.params
     verdict = snakemake.input.get("verdict")
-    why = left_out(snakemake.input.get("crystal_verdict"))
+    why = left_out(snakemake.input.accepted)
     recorded = None
     if params.recorded:
         recorded = load_recorded(

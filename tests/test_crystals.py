@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,17 @@ from phonsmith.crystals.materials_project import entry as mp_entry
 from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.extxyz import read_frames
 from phonsmith.labels import LabelFailed
-from phonsmith.relaxation import FREE, Load, RelaxationResult, reference_crystal, relaxed_crystal
+from phonsmith.relaxation import (
+    FREE,
+    Load,
+    RelaxationResult,
+    crystal_as_given,
+    reference_crystal,
+    relaxed_crystal,
+)
 from phonsmith.settings import OptimadeEntry, PotentialSource, Relaxation, Structure
 from phonsmith.structures import read_structure
+from phonsmith.verdicts import Verdict, refuse, require_accepted, why_left_out
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 KEY = "k" * 32
@@ -721,12 +730,60 @@ class Failing:
     ],
 )
 def test_what_the_reference_cannot_relax_is_lost(outcome: Any, reason: str) -> None:
-    leaving = Relaxation(on_change="leave_out")
-    verdict = reference_crystal("si", silicon(), Failing(outcome), leaving)[1]  # type: ignore[arg-type]
+    verdict = reference_crystal("si", silicon(), Failing(outcome), Relaxation())[1]  # type: ignore[arg-type]
     assert verdict.lost
     assert reason in verdict.reason
-    with pytest.raises((PhonsmithError, LabelFailed), match=reason):
-        reference_crystal("si", silicon(), Failing(outcome), Relaxation())  # type: ignore[arg-type]
+    require_accepted("si", verdict, "leave_out")
+    assert reason in why_left_out(verdict, "leave_out")
+    for policy in ("report", "stop"):
+        assert not why_left_out(verdict, policy)
+        with pytest.raises(PhonsmithError, match=f"structure si: .*{reason}.*leave_out"):
+            require_accepted("si", verdict, policy)
+
+
+def verdict_on(**changes: Any) -> Verdict:
+    return replace(crystal_as_given(silicon(), Relaxation())[1], **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stopped_by"),
+    [
+        ({}, set()),
+        ({"symmetry_kept": False, "reason": "space group changed"}, {"stop"}),
+        ({"same_structure": False, "reason": "became another"}, {"stop"}),
+        ({"converged": False, "reason": "not converged"}, {"stop", "report"}),
+        ({"converged": False, "computed": False, "reason": "no SCF"}, {"stop", "report"}),
+    ],
+)
+def test_one_gate_applies_the_policy(changes: dict[str, Any], stopped_by: set[str]) -> None:
+    verdict = verdict_on(**changes)
+    policies = ("stop", "report", "leave_out")
+    assert {one for one in policies if refuse("si", verdict, one)} == stopped_by
+    lost = not (verdict.converged and verdict.same_structure)
+    assert {one for one in policies if why_left_out(verdict, one)} == (
+        {"leave_out"} if lost else set()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "max_steps", "policy", "again"),
+    [
+        ({}, 1000, "report", 0),  # converged: the limit does not matter
+        ({"again": 2}, 1000, "stop", 2),
+        ({"converged": False}, 500, "report", 0),
+        ({"converged": False}, 400, "report", 0),
+        ({"converged": False}, 501, "report", 1),
+        ({"converged": False}, 501, "leave_out", 1),
+        ({"converged": False, "computed": False}, 500, "report", 1),
+        ({"converged": False, "computed": False, "again": 1}, 500, "stop", 2),
+        ({"converged": False, "computed": False}, 500, "leave_out", 0),
+        ({"converged": False, "computed": False}, 501, "leave_out", 1),
+    ],
+)
+def test_when_a_relaxation_is_tried_again(
+    changes: dict[str, Any], max_steps: int, policy: Any, again: int
+) -> None:
+    assert verdict_on(max_steps=500, **changes).tries_again(max_steps, policy) == again
 
 
 def test_a_run_short_of_memory_fails_its_job_rather_than_leaving_the_crystal_out() -> None:

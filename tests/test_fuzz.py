@@ -29,10 +29,10 @@ from phonsmith.labels import LabelStore, labelled
 from phonsmith.labels.provenance import Provenance
 from phonsmith.mechanics import MechanicsResult
 from phonsmith.records import StoredRecord
-from phonsmith.relaxation import Verdict
 from phonsmith.settings import PotentialSource
 from phonsmith.spectra import Spectrum
 from phonsmith.transitions import Enthalpies
+from phonsmith.verdicts import Verdict
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

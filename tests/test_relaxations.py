@@ -17,7 +17,7 @@ from test_thermodynamics import crystal
 from phonsmith.applications import Pressing, Thermodynamics
 from phonsmith.labels import LabelStore
 from phonsmith.labels.calculator import CalculatorMethod
-from phonsmith.labels.relaxations import relaxed
+from phonsmith.labels.relaxations import _path, relaxed
 from phonsmith.references import CalculatorReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult, reference_crystal
 from phonsmith.settings import Relaxation
@@ -161,12 +161,43 @@ def test_another_question_is_another_relaxation(tmp_path: Path) -> None:
     assert method.calls == len(questions)
 
 
-def test_what_has_not_converged_is_tried_again(tmp_path: Path) -> None:
+def test_what_has_not_converged_resumes_under_a_larger_limit(tmp_path: Path) -> None:
     store, method = LabelStore(tmp_path / "store"), Counting(tmp_path / "log")
-    short = SETTINGS.model_copy(update={"max_steps": 1})
-    for number in (1, 2):
-        assert not relaxed(silicon(), method, short, store=store).converged
-        assert method.calls == number
+    whole = relaxed(silicon(), method, SETTINGS)
+
+    def within(steps: int) -> RelaxationResult:
+        settings = SETTINGS.model_copy(update={"max_steps": steps})
+        return relaxed(silicon(), method, settings, store=store)
+
+    short = within(2)
+    assert (short.converged, short.steps, method.calls) == (False, 2, 2)
+    again = within(2)  # there is nothing more to do
+    assert (again.converged, again.steps, method.calls) == (False, 2, 2)
+    assert np.array_equal(again.atoms.positions, short.atoms.positions)
+    longer = within(3)
+    assert (longer.converged, longer.steps, method.calls) == (False, 3, 3)
+    assert longer.fmax_ev_per_angstrom < short.fmax_ev_per_angstrom
+    done = within(500)
+    assert (done.converged, method.calls) == (True, 4)
+    assert done.energy_ev == pytest.approx(whole.energy_ev, abs=1e-6)
+    for limit in (500, 1000, 1):  # a converged relaxation does not depend on the limit
+        assert within(limit).steps == done.steps
+    assert method.calls == 4
+
+
+def test_relaxations_of_earlier_versions_stay_readable(tmp_path: Path) -> None:
+    """Their files are named by the step limit too, and hold converged relaxations alone."""
+    store, method = LabelStore(tmp_path / "store"), Counting(tmp_path / "log")
+    first = relaxed(silicon(), method, SETTINGS, store=store)
+    (path,) = (store.folder / "relaxations").rglob("*.npz")
+    with np.load(path) as data:
+        content = {key: data[key] for key in data if key not in {"converged", "names"}}
+    old = _path(silicon(), method, SETTINGS, FREE, store, SETTINGS.max_steps)
+    assert old != path
+    path.unlink()
+    store.write_arrays(old, content)
+    assert relaxed(silicon(), method, SETTINGS, store=store).steps == first.steps
+    assert method.calls == 1
 
 
 def test_the_reference_crystal_comes_from_the_store(tmp_path: Path) -> None:

@@ -152,6 +152,15 @@ def test_members_of_a_group_share_a_store(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o7777 for path in folders} == {0o2775}
     files = {path for path in store.folder.rglob("*") if path.is_file()}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+    # a store of one's own alone is not opened to others
+    own = LabelStore(tmp_path / "own")
+    before = os.umask(0o077)
+    try:
+        own.put("abc", method.label(cell))
+    finally:
+        os.umask(before)
+    modes = {path.is_dir(): path.stat().st_mode & 0o777 for path in own.folder.rglob("*")}
+    assert modes == {True: 0o700, False: 0o600}
     # what a killed job has left is no description of a method
     (store.folder / "settings/.part-x.json").write_text("{")
     assert store.latest_fingerprint(["Si"], {}) == method.fingerprint(["Si"])

@@ -53,6 +53,14 @@ def raised(error: BaseException, before: BaseException | None = None) -> BaseExc
         (OSError(errno.ENOSPC, "No space", "results/a"), ["disk is full (writing results/a)"]),
         (OSError(errno.ENOSPC, "No space", "/tmp/a"), ["disk is full (writing /tmp/a)", "TMPDIR"]),
         (
+            PermissionError(errno.EACCES, "denied", "results/a"),
+            ["results/a", "permission"],
+        ),
+        (
+            OSError(errno.EROFS, "Read-only", "results/a"),
+            ["results/a", "read-only disk"],
+        ),
+        (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
             ["temporary folder", "TMPDIR", "make room"],
         ),

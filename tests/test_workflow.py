@@ -201,13 +201,8 @@ NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batc
             {"make_dataset"},
             {"reference_phonons", "label_isolated_atoms"},
         ),
-        (
-            {"relaxation": {"on_change": "stop"}},
-            {"structures_table"},
-            {"reference_phonons", "make_dataset", "fit", "fit_phonons"},
-        ),
     ],
-    ids=["role test", "role benchmark", "born", "cells", "kinds", "isolated atoms", "on_change"],
+    ids=["role test", "role benchmark", "born", "cells", "kinds", "isolated atoms"],
 )
 def test_a_changed_setting_redoes_what_reads_it(finished, changes, redone, kept):
     (finished.folder / "BORN").write_text("14.4\n" + 2 * "1 0 0 0 1 0 0 0 1\n")
@@ -441,6 +436,71 @@ def test_a_changed_fit_relabels_nothing(finished):
     finished.write("tiny", TINY)
     assert "fit" in planned
     assert not {"label_batch", "make_supercells", "make_dataset"} & planned.keys()
+
+
+@pytest.mark.parametrize("policy", ["stop", "report", "leave_out"])
+@pytest.mark.parametrize("max_steps", [500, 900])
+def test_crystals_that_are_fine_are_so_under_every_policy(finished, policy, max_steps):
+    changes = {"relaxation": {"on_change": policy, "max_steps": max_steps}}
+    planned = finished.planned_with(changes)
+    if max_steps == 500:
+        assert planned == {}
+    assert not (NEVER_NEW | {"accept_crystal", "make_dataset", "fit"}) & planned.keys()
+
+
+SHOWN = ("draw_", "report", "warnings_table", "structures_table", "all")
+
+
+@pytest.mark.slow
+def test_policies_change_what_happens_to_a_lost_crystal_and_nothing_else(tmp_path, repository):
+    """mp-165 takes five steps, mp-149 two."""
+
+    def relaxing(on_change, max_steps=3):
+        return {"on_change": on_change, "max_steps": max_steps}
+
+    changes = {"fits": {"itself": TINY["fits"]["itself"]}, "relaxation": relaxing("leave_out")}
+    settings = {**TINY, **changes}
+    project = Project(tmp_path, repository, tiny=settings)
+    assert project.run().returncode == 0
+    assert project.planned() == {}
+    relaxed = project.results("tiny") / "relaxed"
+    before = {path: path.read_bytes() for path in relaxed.iterdir()}
+
+    # under another policy the crystal stops the campaign, and nothing is made with it
+    project.write("tiny", {**settings, "relaxation": relaxing("report")})
+    run = project.run()
+    assert run.returncode != 0
+    said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: structure")]
+    assert said
+    for line in said:
+        assert "mp-165: relaxation not converged after 3 steps" in line
+        assert "raise relaxation.max_steps" in line
+    assert {path: path.read_bytes() for path in relaxed.iterdir()} == before
+
+    # back again: all is as it was
+    project.write("tiny", settings)
+    planned = project.planned()
+    made = {rule for rule in planned if not rule.startswith(SHOWN)}
+    assert made <= {"check_crystals"}, planned
+
+    # a larger limit: this one relaxation resumes
+    project.write("tiny", {**settings, "relaxation": relaxing("report", 500)})
+    planned = project.planned()
+    assert planned["relax_structure"] == planned["make_supercells"] == 1
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    log = project.results("tiny") / "logs/relaxed/mp-165.log"
+    assert "this relaxation resumes after 3 steps" in log.read_text()
+    assert project.planned() == {}
+
+
+@pytest.mark.parametrize("role", ["benchmark", "test"])
+def test_a_crystal_that_no_fit_learns_from_refits_nothing(finished, role):
+    more = {"file": "config/structures/silicon/mp-168.vasp", "role": role}
+    planned = finished.planned_with({"structures": {**TINY["structures"], "mp-168": more}})
+    assert planned["relax_structure"] == 1
+    assert {"make_test_set", "fit_errors"} <= planned.keys()
+    assert not {"label_isolated_atoms", "make_dataset", "fit"} & planned.keys()
 
 
 def test_another_structure_leaves_labels_of_the_others(finished):

@@ -43,6 +43,8 @@ class TrainingRecord(BaseModel):
     versions: dict[str, str]
     details: dict[str, Any] = {}
     """What else is worth knowing: device, restart, validation cells."""
+    digest: str = ""
+    """Of all that the potential was made from, see :mod:`phonsmith.fits.kept`."""
     cautions: list[str] = []
     """Warnings for the reader, see :mod:`phonsmith.cautions`."""
 

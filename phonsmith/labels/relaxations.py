@@ -7,7 +7,7 @@ again on its next try.
 import hashlib
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,9 @@ def relaxed(
 ) -> RelaxationResult:
     """What ``method.relax`` gives: from the store, or computed and kept there.
 
-    Only those that converged are kept. Files are like those of labels: numbers in full precision,
-    whole or not there, and a broken one counts as absent.
+    A relaxation that reached ``settings.max_steps`` is kept too: with a larger limit it continues
+    from its last step. Files are like those of labels: numbers in full precision, whole or not
+    there, and a broken one counts as absent.
 
     Raises
     ------
@@ -43,33 +44,44 @@ def relaxed(
     if store is None:
         return method.relax(atoms, settings, load)
     path = _path(atoms, method, settings, load, store)
-    found = _read(path, atoms)
-    if found is not None:
+    before = _path(atoms, method, settings, load, store, settings.max_steps)
+    found = _read(path, atoms) or _read(before, atoms)
+    if found is not None and (found.converged or found.steps >= settings.max_steps):
         print("this relaxation is in the label store", flush=True)
         return found
-    result = method.relax(atoms, settings, load)
-    if result.converged:
+    start, done = (found.atoms, found.steps) if found else (atoms, 0)
+    if done:
+        print(f"this relaxation resumes after {done} steps", flush=True)
+    left = settings.model_copy(update={"max_steps": settings.max_steps - done})
+    result = method.relax(start, left, load)
+    result = replace(result, steps=result.steps + done)
+    if result.converged or result.steps >= settings.max_steps:
         store.describe(method.fingerprint(frozenset(atoms.symbols)))
         store.write_arrays(path, _content(result))
     return result
 
 
-def _path(
+def _path(  # noqa: PLR0917
     atoms: Atoms,
     method: "ReferenceMethod",
     settings: Relaxation,
     load: Load,
     store: LabelStore,
+    max_steps: int | None = None,
 ) -> Path:
-    """The file of a relaxation: named by the cell, and by all that its result depends on."""
+    """The file of a relaxation: named by the cell, and by all that its result depends on.
+
+    Earlier versions counted the step limit ``max_steps`` in.
+    """
     told = getattr(method, "load_of", None)  # VASP may be asked to keep the volume
     content = {
         "method": method.fingerprint(frozenset(atoms.symbols)),
         "load": asdict(told(load) if told else load),
         "fmax_ev_per_angstrom": settings.fmax_ev_per_angstrom,
-        "max_steps": settings.max_steps,
         "version": VERSIONS["structures"],
     }
+    if max_steps is not None:
+        content["max_steps"] = max_steps
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     key = LabelStore.key(atoms, f"{digest} relaxation")
     return store.folder / "relaxations" / key[:2] / f"{key}.npz"
@@ -82,7 +94,7 @@ def _read(path: Path, asked: Atoms) -> RelaxationResult | None:
                 Atoms(
                     data["numbers"], positions=data["positions"], cell=data["cell"], pbc=data["pbc"]
                 ),
-                converged=True,
+                converged=bool(data.get("converged", True)),
                 steps=int(data["steps"]),
                 fmax_ev_per_angstrom=float(data["fmax"]),
                 energy_ev=float(data["energy"]) if "energy" in data else None,
@@ -100,6 +112,7 @@ def _content(result: RelaxationResult) -> dict[str, Any]:
         "positions": atoms.positions,
         "cell": atoms.cell[:],
         "pbc": atoms.pbc,
+        "converged": np.asarray(result.converged),
         "steps": np.asarray(result.steps),
         "fmax": np.asarray(result.fmax_ev_per_angstrom),
     }

@@ -131,6 +131,7 @@ class LabelStore:
         """A stream to a file of the store, which appears whole.
 
         New folders get the mode of the store's own: where a group may write, its members share it.
+        Files may be read by those who may read the store.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         mode = stat.S_IMODE(self.folder.stat().st_mode)
@@ -138,7 +139,7 @@ class LabelStore:
             with suppress(FileExistsError):  # another job has been faster
                 (self.folder / part).mkdir()
                 (self.folder / part).chmod(mode)
-        with replacing(path) as temporary, temporary.open("wb") as stream:
+        with replacing(path, mode & 0o644) as temporary, temporary.open("wb") as stream:
             yield stream
 
     def latest_fingerprint(self, elements: Iterable[str], known: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,152 @@
+"""A trained potential is kept while what it learnt from is the same, and until another is there."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from phonsmith.calculators import Potential, load_potential, save_potential
+from phonsmith.datasets import Baseline
+from phonsmith.errors import PhonsmithError
+from phonsmith.fits import learnable, train
+from phonsmith.fits.record import TrainingRecord
+from phonsmith.recipes import GapFit, MaceFit
+from phonsmith.settings import PotentialSource
+from phonsmith.sources import sha256_of
+from phonsmith.stages import VERSIONS
+
+_PACKAGES = {"gap": ("quippy-ase",), "mace": ("mace-torch", "torch")}
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a fit is: the folder of its model, ``potential.json``, and the training record."""
+
+    model: Path
+    potential: Path
+    record: Path
+
+
+def train_or_keep(
+    name: str,
+    fit: GapFit | MaceFit,
+    frames: Sequence[Atoms],
+    baseline: Baseline,
+    files: Files,
+    *,
+    work: Path,
+    threads: int,
+    level_of_theory: str,
+    foundation_sha256: str | None = None,
+) -> None:
+    """Train a potential, unless the one that is there learnt from the same in the same way.
+
+    The old potential stays until the new one is there, also where the training is killed.
+
+    Parameters
+    ----------
+    name
+        The fit's key in the campaign.
+    frames, baseline, work, threads
+        As for :func:`phonsmith.fits.train`.
+    foundation_sha256
+        Checksum of the foundation model as it was found, of a fine-tuning.
+
+    Raises
+    ------
+    PhonsmithError
+        As :func:`phonsmith.fits.train` does.
+    """
+    replay = fit.foundation.replay if isinstance(fit, MaceFit) and fit.foundation else None
+    settings = {
+        "recipe": fit.identity(),
+        "baseline": baseline.e0s,
+        "baseline_origin": baseline.origin,
+        "has_energies": baseline.has_energies,
+        "level_of_theory": level_of_theory,
+        "foundation": foundation_sha256,
+        "replay": sha256_of(replay.file) if replay else None,
+        "packages": {package: version(package) for package in _PACKAGES[fit.kind]},
+        "version": VERSIONS["fits"],
+    }
+    digest = digest_of(learnable(frames, fit, baseline.has_energies), settings)
+    if keep(files.potential, files.record, digest):
+        print(
+            "the training set and all settings are those of the potential that is there, which is "
+            f"kept; delete {files.potential} to train it anew"
+        )
+        return
+    with replacing_folder(files.model) as folder:
+        record = train(fit, frames, baseline, folder, work, threads)
+    model = files.model / record.model
+    record.model_copy(update={"digest": digest}).save(files.record)
+    potential = Potential(
+        source=PotentialSource(calculator=fit.kind, model=str(model), sha256=sha256_of(model)),
+        has_energies=baseline.has_energies,
+        level_of_theory=level_of_theory,
+        fit=name,
+    )
+    save_potential(files.potential, potential)
+
+
+def digest_of(frames: Sequence[Atoms], settings: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a potential is made from.
+
+    Parameters
+    ----------
+    frames
+        The cells that it learns from, in their order, with labels.
+    settings
+        Plain data that it depends on beside them.
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for atoms in frames:
+        arrays = {**atoms.arrays, "cell": atoms.cell[:], "pbc": atoms.pbc}
+        for name in sorted(arrays):
+            values = np.ascontiguousarray(arrays[name])
+            digest.update(f"{name} {values.dtype} {values.shape}".encode())
+            digest.update(values.tobytes())
+        info = {key: np.asarray(value).tolist() for key, value in atoms.info.items()}
+        digest.update(json.dumps(info, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def keep(potential: Path, record: Path, digest: str) -> bool:
+    """Whether a whole potential of this digest is there; its files count as made now then."""
+    try:
+        before = TrainingRecord.load(record)
+        source = load_potential(potential).source
+        whole = source.model is not None and sha256_of(source.model) == source.sha256
+    except (PhonsmithError, OSError):
+        return False
+    if before is None or before.digest != digest or not whole:
+        return False
+    for path in (potential, record):
+        os.utime(path)
+    return True
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of ``folder`` when the body has succeeded."""
+    made, old = (folder.with_name(f".{folder.name}-{what}") for what in ("new", "old"))
+    for left in (made, old):
+        shutil.rmtree(left, ignore_errors=True)
+    made.mkdir(parents=True)
+    try:
+        yield made
+        if folder.exists():
+            folder.rename(old)
+        made.rename(folder)
+    finally:
+        for left in (made, old):
+            shutil.rmtree(left, ignore_errors=True)
