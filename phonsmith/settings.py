@@ -435,6 +435,24 @@ class Rattled(Model):
     )
 
 
+Multiples = tuple[PositiveInt, PositiveInt, PositiveInt]
+_Row = tuple[int, int, int]
+
+
+def _of_positive_volume(rows: tuple[_Row, _Row, _Row]) -> tuple[_Row, _Row, _Row]:
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    volume = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    if not 0 < volume <= 10_000:
+        raise ValueError(
+            f"a supercell of {volume} cells; the determinant has to be above 0 (exchange two rows "
+            "where it is negative)"
+        )
+    return rows
+
+
+SupercellMatrix = Annotated[tuple[_Row, _Row, _Row], AfterValidator(_of_positive_volume)]
+
+
 class Supercells(Model):
     """Which supercells are labelled, and how large they are."""
 
@@ -449,10 +467,12 @@ class Supercells(Model):
     )
     min_atoms: PositiveInt = Field(50, description="Smallest number of atoms.")
     max_atoms: PositiveInt = Field(500, description="Largest number of atoms.")
-    multiples: dict[Name, tuple[PositiveInt, PositiveInt, PositiveInt]] = Field(
+    multiples: dict[Name, Multiples | SupercellMatrix] = Field(
         default_factory=dict,
-        description="Supercells of single crystals, by id, as multiples of the lattice vectors "
-        "([2, 2, 3]), whatever the limits of size; the others are chosen within these.",
+        description="Supercells of single crystals, by id, whatever the limits of size; the others "
+        "are chosen within these. Multiples of the lattice vectors ([2, 2, 3]), or a matrix whose "
+        "rows are the vectors of the supercell in units of the lattice vectors "
+        "([[-2, 2, 2], [2, -2, 2], [2, 2, -2]]; phonopy's DIM has them in columns).",
     )
     displaced: Displaced = Displaced()
     rattled: Rattled = Rattled()

@@ -6,8 +6,8 @@ vectors, the rows of ``lattice``. Its index, the number of cells in it, is ``|de
 
 import itertools
 import math
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 
 import numpy as np
 from ase.geometry import minkowski_reduce
@@ -19,7 +19,13 @@ Integers = NDArray[np.int64]
 CUBIC_TOLERANCE = 0.1
 """Cells whose :func:`deviation_from_cube` differ by less count as equally cubic."""
 
+LONG_AXIS = 5.0
+"""Spacing of the layers over the edge of a square of the area of their cell."""
+
+MOST_ACROSS = 2
+
 _MOST_VECTORS = 600
+_MOST_LAYERED = 3  # times the smallest index that can do
 _MARGIN = 1e-6  # Å, so that a length that equals the limit passes
 
 
@@ -38,31 +44,61 @@ def choose_supercell(
     Sublattices that all of them leave as they are come first, then the nearly cubic ones, then
     those of small index; with ``fewest`` the index alone counts. The vectors of the result
     are as short as possible and point along the lattice vectors as well as they can.
+
+    A lattice with a long axis (``LONG_AXIS`` times the edge across, and longer than ``min_length``)
+    cannot be nearly cubic but with needlessly many cells. There the cells are square across the
+    axis, and have at most ``MOST_ACROSS`` times the smallest index.
     """
     group = np.asarray(rotations, dtype=np.int64).transpose(0, 2, 1)  # on rows from here on
     limits = (min_length, least, most)
     if most < least or most < smallest_index(lattice, min_length):
         return None
     if fewest:
-        return _aligned(_best(lattice, _compact(lattice, *limits, None), min_length, True), lattice)
+        return _aligned(_best(lattice, _smallest(lattice, *limits), min_length), lattice)
+    axis = _long_axis(lattice, min_length)
+    if axis is not None:
+        smallest = _smallest(lattice, *limits)
+        if not smallest:
+            return None
+        most = min(most, MOST_ACROSS * min(round(np.linalg.det(one)) for one in smallest))
+        limits = (min_length, least, most)
+    shape = partial(deviation_from_cube, axis=axis)
     if _laue_order(group) <= 4:  # triclinic, monoclinic: too many to go through them all
-        candidates = _compact(lattice, *limits, group)
+        candidates = _any_shape(lattice, *limits, group)
     else:
         candidates = _invariant(lattice, least, most, group)
-    best = _best(lattice, candidates, min_length, False)
+    best = _best(lattice, candidates, min_length, shape)
     if best is None:
-        best = _best(lattice, _compact(lattice, *limits, None), min_length, False)
+        best = _best(lattice, _any_shape(lattice, *limits, None), min_length, shape)
     return _aligned(best, lattice)
 
 
 def smallest_index(lattice: Floats, min_length: float) -> int:
-    """No sublattice of smaller index has all vectors that long (the densest packing is fcc)."""
+    """No sublattice of smaller index has all vectors that long.
+
+    The densest packing in space is fcc. Where the layers of the lattice are further apart than
+    ``min_length``, it is the hexagonal one in the plane of the two shortest vectors.
+    """
+    length = min_length - _MARGIN
     volume = abs(float(np.linalg.det(lattice)))
-    return math.ceil((min_length - _MARGIN) ** 3 / math.sqrt(2) / volume)
+    layers = _layers(lattice, min_length)
+    if layers is None:
+        return math.ceil(length**3 / math.sqrt(2) / volume)
+    area = float(np.linalg.norm(np.cross(*(layers[:2] @ lattice))))
+    return math.ceil(length**2 * math.sqrt(3) / 2 / area)
 
 
-def deviation_from_cube(basis: Floats) -> float:
-    """Frobenius norm of the metric tensor, scaled to volume 1, minus the identity: 0 for a cube."""
+def deviation_from_cube(basis: Floats, axis: Floats | None = None) -> float:
+    """Frobenius norm of the metric tensor, scaled to volume 1, minus the identity: 0 for a cube.
+
+    With an ``axis`` (unit vector) lengths along it do not count: 0 for a square prism.
+    """
+    if axis is not None:
+        volume = abs(float(np.linalg.det(basis)))
+        along = basis @ axis
+        layers = float(np.abs(along[np.abs(along) > 1e-6]).min())
+        stretch = math.sqrt(volume / layers) / layers - 1
+        basis = basis + stretch * np.outer(along, axis)
     metric = basis @ basis.T
     return float(np.linalg.norm(metric / np.linalg.det(metric) ** (1 / 3) - np.eye(3)))
 
@@ -85,20 +121,26 @@ def _laue_order(group: Integers) -> int:
 
 
 def _best(
-    lattice: Floats, candidates: list[Integers], min_length: float, fewest: bool
+    lattice: Floats,
+    candidates: list[Integers],
+    min_length: float,
+    shape: Callable[[Floats], float] | None = None,
 ) -> Integers | None:
-    """The best candidate whose images are far enough apart, as a reduced basis."""
+    """The best candidate whose images are far enough apart, as a reduced basis.
+
+    Best is the smallest ``shape``, and of about the same the smallest index; or that alone.
+    """
     fine = []
     for matrix in candidates:
         reduced, operation = minkowski_reduce(matrix @ lattice)
         if np.linalg.norm(reduced, axis=1).min() >= min_length - _MARGIN:
             index = abs(round(np.linalg.det(matrix)))
-            fine.append((index, round(deviation_from_cube(reduced), 6), operation @ matrix))
+            deviation = round(shape(reduced), 6) if shape else 0.0
+            fine.append((index, deviation, operation @ matrix))
     if not fine:
         return None
-    if not fewest:
-        limit = min(deviation for _, deviation, _ in fine) + CUBIC_TOLERANCE
-        fine = [entry for entry in fine if entry[1] <= limit]
+    limit = min(deviation for _, deviation, _ in fine) + CUBIC_TOLERANCE
+    fine = [entry for entry in fine if entry[1] <= limit]
     return np.asarray(min(fine, key=lambda entry: entry[:2])[2], dtype=np.int64)
 
 
@@ -273,6 +315,108 @@ def _vectors(lattice: Floats, min_length: float, least: int, most: int) -> Integ
     )
     half = [n for n in order if flat[n] > [0, 0, 0]]
     return integers[half[:_MOST_VECTORS]]
+
+
+# --- sublattices of a lattice with a long axis -------------------------------------------------
+
+
+def _any_shape(
+    lattice: Floats, min_length: float, least: int, most: int, group: Integers | None
+) -> list[Integers]:
+    """Compact sublattices, and of a lattice with a long axis those that keep the axis."""
+    found = _compact(lattice, min_length, least, most, group)
+    layers = _layers(lattice, min_length)
+    if layers is not None:
+        found += _layered(lattice, layers, min_length, least, most, group)
+    return found
+
+
+def _smallest(lattice: Floats, min_length: float, least: int, most: int) -> list[Integers]:
+    """Sublattices among which that of smallest index is; with layers far apart, exactly."""
+    layers = _layers(lattice, min_length)
+    if layers is None:
+        return _compact(lattice, min_length, least, most, None)
+    return _layered(lattice, layers, min_length, least, most, None)
+
+
+def _layers(lattice: Floats, min_length: float) -> Integers | None:
+    """A reduced basis, the longest vector last; None unless its layers are far enough apart."""
+    reduced, operation = minkowski_reduce(lattice)
+    order = np.argsort(np.linalg.norm(reduced, axis=1), kind="stable")
+    basis = np.asarray(operation, dtype=np.int64)[order]
+    first, second, _ = basis @ lattice
+    spacing = abs(float(np.linalg.det(lattice))) / float(np.linalg.norm(np.cross(first, second)))
+    return basis if spacing >= min_length - _MARGIN else None
+
+
+def _long_axis(lattice: Floats, min_length: float) -> Floats | None:
+    """The normal of the layers of a lattice that has a long axis."""
+    layers = _layers(lattice, 1.5 * min_length)
+    if layers is None:
+        return None
+    normal = np.cross(*(layers[:2] @ lattice))
+    area = float(np.linalg.norm(normal))
+    spacing = abs(float(np.linalg.det(lattice))) / area
+    return np.asarray(normal / area) if spacing >= LONG_AXIS * math.sqrt(area) else None
+
+
+def _layered(  # noqa: PLR0917
+    lattice: Floats,
+    layers: Integers,
+    min_length: float,
+    least: int,
+    most: int,
+    group: Integers | None,
+) -> list[Integers]:
+    """Sublattices with every layer: of each index in the plane, those with long enough vectors.
+
+    Any other sublattice, with every k-th layer, has k times the cells. With ``group`` only
+    invariant ones; of each index the squarest.
+    """
+    plane = layers[:2] @ lattice
+    gram = plane @ plane.T
+    found = []
+    smallest = smallest_index(lattice, min_length)
+    for index in range(max(least, smallest), min(most, _MOST_LAYERED * max(least, smallest)) + 1):
+        best: tuple[float, Integers] | None = None
+        for first in (n for n in range(1, index + 1) if index % n == 0):
+            for shift in range(index // first):
+                flat = np.array([[first, shift], [0, index // first]], dtype=np.int64)
+                squares = _reduced_squares(flat @ gram @ flat.T)
+                if squares[0] < (min_length - _MARGIN) ** 2:
+                    continue
+                if best is not None and squares[1] >= best[0] - 1e-9:
+                    continue
+                matrix = _stacked(flat, layers, group)
+                if matrix is not None:
+                    best = (squares[1], _right_handed(matrix))
+        if best is not None:
+            found.append(best[1])
+    return found
+
+
+def _reduced_squares(gram: Floats) -> tuple[float, float]:
+    """Squared lengths of the two shortest vectors of a lattice in a plane (Lagrange, Gauss)."""
+    a, b, c = float(gram[0, 0]), float(gram[0, 1]), float(gram[1, 1])
+    while True:
+        if a > c:
+            a, c = c, a
+        turns = round(b / a)
+        if not turns:
+            return a, c
+        b, c = b - turns * a, c - 2 * turns * b + turns**2 * a
+
+
+def _stacked(flat: Integers, layers: Integers, group: Integers | None) -> Integers | None:
+    """The sublattice of ``flat`` (in the layer) and a vector to the next layer, if it is kept."""
+    rows = flat @ layers[:2]
+    if group is None:
+        return np.vstack([rows, layers[2:]])
+    for i, j in itertools.product(range(int(flat[0, 0])), range(int(flat[1, 1]))):
+        matrix = np.vstack([rows, layers[2:] + i * layers[:1] + j * layers[1:2]])
+        if keeps(_right_handed(matrix), group):
+            return matrix
+    return None
 
 
 # --- the final form --------------------------------------------------------------------------

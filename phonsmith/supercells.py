@@ -87,7 +87,8 @@ def _is_primitive(atoms: Atoms) -> bool:
 def matrix_of(structure: str, atoms: Atoms, settings: Supercells) -> Integers:
     """The supercell that the settings name for this crystal, else :func:`supercell_matrix`."""
     if structure in settings.multiples:
-        return np.diag(settings.multiples[structure])
+        given = np.array(settings.multiples[structure], dtype=np.int64)
+        return given if given.ndim == 2 else np.diag(given)
     return supercell_matrix(atoms, settings)
 
 

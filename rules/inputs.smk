@@ -160,6 +160,11 @@ def unless_recorded(value_of):
 # --- supercells ----------------------------------------------------------------------------
 
 
+def as_lists(multiples):
+    """Three numbers or three rows of them, as JSON has them."""
+    return [list(row) if isinstance(row, tuple) else row for row in multiples]
+
+
 def cells_made(wildcards):
     """Sizes and kinds of the cells: displaced ones always, rattled ones where fits use them.
 
@@ -172,7 +177,7 @@ def cells_made(wildcards):
     cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
     named = look_up(wildcards, "supercells/multiples")
     asked = [wildcards.structure] if hasattr(wildcards, "structure") else named
-    multiples = {name: list(named[name]) for name in asked if name in named}
+    multiples = {name: as_lists(named[name]) for name in asked if name in named}
     return {**cells, "multiples": multiples} if multiples else cells
 
 

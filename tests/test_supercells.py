@@ -1,6 +1,11 @@
 """Supercells: the matrix search, displaced cells, rattled cells."""
 
+import hashlib
 import itertools
+import math
+import re
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -364,3 +369,82 @@ def test_displaced_cells_belong_to_generation_zero() -> None:
     assert {frame.info["kind"] for frame in frames} == {"rattled"}
     assert [frame.info["index"] for frame in frames] == list(range(10))
     assert phonon.dataset["first_atoms"]
+
+
+# --- lattices with a long axis ---------------------------------------------------------------
+
+NEEDLES = {
+    "orthorhombic": ([[5.59, 0, 0], [0, 3.23, 0], [0, 0, 34.1]], 10),
+    "monoclinic": ([[5.59, 0, 0], [0, 3.23, 0], [-2, 0, 34.1]], 10),
+    "triclinic": ([[5.59, 0, 0], [0.3, 3.23, 0], [-2, 0.4, 34.1]], 10),
+    "hexagonal": ([[4, 0, 0], [-2, 12**0.5, 0], [0, 0, 60]], 15),
+    "tetragonal": ([[4, 0, 0], [0, 4, 0], [0, 0, 60]], 15),
+    "long axis first": ([[34.1, 0, 0], [0, 5.59, 0], [0, 0, 3.23]], 10),
+    "centred": ([[2, 2, 0], [-2, 2, 0], [0, 0, 40]], 10),
+}
+
+
+def all_sublattices(index: int) -> Iterator[np.ndarray]:
+    """Every sublattice of an index, once: its Hermite normal form."""
+    for a, b in itertools.product(range(1, index + 1), repeat=2):
+        if index % (a * b) == 0:
+            c = index // (a * b)
+            for i, j, k in itertools.product(range(b), range(c), range(c)):
+                yield np.array([[a, i, j], [0, b, k], [0, 0, c]])
+
+
+@pytest.mark.parametrize("name", NEEDLES)
+def test_cells_of_needles_are_square_across_and_small(name: str) -> None:
+    vectors, length = NEEDLES[name]
+    lattice = np.array(vectors, dtype=float)
+    atoms = Atoms("Si", cell=lattice, pbc=True)
+    rotations = np.unique(symmetry_dataset(atoms, 1e-5).rotations, axis=0)
+
+    def fits(matrix: np.ndarray) -> bool:
+        return shortest_vector(matrix @ lattice) >= length - 1e-6
+
+    smallest = next(n for n in range(1, 99) if any(fits(m) for m in all_sublattices(n)))
+    found = choose_supercell(lattice, rotations, length, 1, 40, fewest=True)
+    assert found is not None
+    assert round(np.linalg.det(found)) == smallest
+    matrix = choose_supercell(lattice, rotations, length, 1, 40)
+    assert matrix is not None
+    assert fits(matrix)
+    assert round(np.linalg.det(matrix)) <= 2 * smallest
+    diagonal = [
+        np.diag(one) for one in itertools.product(range(1, 9), repeat=3) if math.prod(one) <= 40
+    ]
+    least = min(math.prod(np.diag(one)) for one in diagonal if fits(one))
+    assert round(np.linalg.det(matrix)) <= 1.5 * least
+    if name == "orthorhombic":
+        assert matrix.tolist() == [[2, 0, 0], [0, 4, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("name", NEEDLES)
+def test_too_few_atoms_for_a_needle_name_a_number_that_is_the_smallest(name: str) -> None:
+    vectors, length = NEEDLES[name]
+    atoms = Atoms("Si", cell=vectors, pbc=True)
+    settings = Supercells(min_length_angstrom=length, min_atoms=1, max_atoms=3)
+    with pytest.raises(PhonsmithError, match=r"set supercells\.max_atoms to (\d+)") as caught:
+        supercell_matrix(atoms, settings)
+    asked = int(re.search(r"max_atoms to (\d+)", str(caught.value))[1])
+    assert asked < 26
+    for atoms_allowed, works in ((asked, True), (asked - 1, False)):
+        limit = settings.model_copy(update={"max_atoms": atoms_allowed})
+        with nullcontext() if works else pytest.raises(PhonsmithError):
+            assert abs(np.linalg.det(supercell_matrix(atoms, limit))) == pytest.approx(asked)
+
+
+def test_cells_of_shipped_crystals_stay_what_they_were(repository: Path) -> None:
+    """Labels are found again by their cells: another choice would compute them all anew."""
+    digest = hashlib.sha256()
+    for path in sorted((repository / "config" / "structures").rglob("*.vasp")):
+        try:
+            matrix = supercell_matrix(
+                read_structure(path),
+                Supercells(min_length_angstrom=10, min_atoms=50, max_atoms=200),
+            )
+            digest.update(f"{path.stem} {matrix.tolist()}".encode())
+        except PhonsmithError:
+            digest.update(path.stem.encode())
+    assert digest.hexdigest()[:16] == "f76dea00a77d611d"
