@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -41,6 +42,17 @@ Kind = Literal["displaced", "rattled", "recorded", "constraint"]
 CellChoice = Literal["relaxed", "reference"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Mass = Annotated[float, Field(gt=0, lt=500)]
+
+
+def _are_masses(given: Any) -> Any:
+    by_atom = isinstance(given, list | tuple) and given
+    values = given.values() if isinstance(given, dict) and given else given if by_atom else [None]
+    if not all(type(one) in (int, float) and 0 < one < 500 for one in values):
+        raise ValueError("give numbers of u above 0 and below 500, as {H: 2.014} or a list of them")
+    return given
+
+
+Masses = Annotated[dict[str, Mass] | list[Mass], BeforeValidator(_are_masses)]
 
 
 def why_no_path(text: str) -> str:
@@ -340,7 +352,7 @@ class Structure(Model):
         "fit ever learns from it, its phonons are compared: out of sample. `test`: its labelled "
         "cells only measure errors of energies, forces and stresses.",
     )
-    masses: dict[str, Mass] | list[Mass] | None = Field(
+    masses: Masses | None = Field(
         None,
         description="Atomic masses in u where they are not those of the natural elements: by "
         "element ({H: 2.014}), or one for each atom of the crystal file in its order. They count "
@@ -435,22 +447,36 @@ class Rattled(Model):
     )
 
 
-Multiples = tuple[PositiveInt, PositiveInt, PositiveInt]
-_Row = tuple[int, int, int]
-
-
-def _of_positive_volume(rows: tuple[_Row, _Row, _Row]) -> tuple[_Row, _Row, _Row]:
+def _is_supercell(given: Any) -> Any:
+    rows = given
+    if _are_three_integers(given):
+        rows = [[given[0], 0, 0], [0, given[1], 0], [0, 0, given[2]]]
+        if min(given) < 1:
+            raise ValueError("multiples of the lattice vectors have to be above 0")
+    if not (
+        isinstance(rows, list | tuple) and len(rows) == 3 and all(map(_are_three_integers, rows))
+    ):
+        raise ValueError("give three integers or three rows of three, such as [2, 2, 3]")
     (a, b, c), (d, e, f), (g, h, i) = rows
     volume = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     if not 0 < volume <= 10_000:
         raise ValueError(
-            f"a supercell of {volume} cells; the determinant has to be above 0 (exchange two rows "
-            "where it is negative)"
+            f"a supercell of {volume} cells; the determinant has to lie between 1 and 10000 "
+            "(exchange two rows where it is negative)"
         )
-    return rows
+    return given
 
 
-SupercellMatrix = Annotated[tuple[_Row, _Row, _Row], AfterValidator(_of_positive_volume)]
+def _are_three_integers(given: Any) -> bool:
+    return (
+        isinstance(given, list | tuple)
+        and len(given) == 3
+        and all(type(one) is int for one in given)
+    )
+
+
+_Row = tuple[int, int, int]
+Multiples = Annotated[_Row | tuple[_Row, _Row, _Row], BeforeValidator(_is_supercell)]
 
 
 class Supercells(Model):
@@ -467,7 +493,7 @@ class Supercells(Model):
     )
     min_atoms: PositiveInt = Field(50, description="Smallest number of atoms.")
     max_atoms: PositiveInt = Field(500, description="Largest number of atoms.")
-    multiples: dict[Name, Multiples | SupercellMatrix] = Field(
+    multiples: dict[Name, Multiples] = Field(
         default_factory=dict,
         description="Supercells of single crystals, by id, whatever the limits of size; the others "
         "are chosen within these. Multiples of the lattice vectors ([2, 2, 3]), or a matrix whose "

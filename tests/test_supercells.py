@@ -7,14 +7,17 @@ import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.geometry import minkowski_reduce
+from pydantic import ValidationError
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.problems import problems_of
 from phonsmith.settings import Displaced, Rattled, Supercells
 from phonsmith.structures import read_structure, symmetry_dataset
 from phonsmith.sublattices import (
@@ -306,6 +309,36 @@ def test_multiples_of_a_crystal_are_taken_as_given() -> None:
     assert {len(cell) for cell in cells} == {6 * len(DIAMOND)}
     with pytest.raises(PhonsmithError, match="max_atoms"):
         make_supercells("y", DIAMOND, settings, 1, 0)
+
+
+def test_multiples_may_be_a_matrix_with_vectors_in_rows() -> None:
+    rows = [[-1, 1, 1], [1, -1, 1], [2, 2, -2]]
+    settings = Supercells(multiples={"x": rows}, rattled=Rattled(count=2))
+    phonon, cells = make_supercells("x", DIAMOND, settings, 1, 0)
+    assert np.array_equal(phonon.supercell_matrix.T, rows)
+    assert phonon.supercell.cell == pytest.approx(np.array(rows) @ DIAMOND.cell[:])
+    assert {len(cell) for cell in cells} == {8 * len(DIAMOND)}
+    assert {cell.info["kind"] for cell in cells} == {"displaced", "rattled"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([2, 2], "three integers or three rows"),
+        ([2, 0, 2], "above 0"),
+        ("2 2 2", "three integers or three rows"),
+        ([[1, 0, 0], [0, 1, 0]], "three integers or three rows"),
+        ([[1, 0, 0], [0, 1.5, 0], [0, 0, 1]], "three integers or three rows"),
+        ([[1, 0, 0], [0, 1, 0], [0, 0, -1]], "a supercell of -1 cells"),
+        ([[1, 0, 0], [1, 0, 0], [0, 0, 1]], "a supercell of 0 cells"),
+    ],
+)
+def test_multiples_that_are_no_supercell_are_one_problem(given: Any, words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Supercells.model_validate({"multiples": {"x": given}})
+    (problem,) = problems_of(caught.value, Supercells)
+    assert problem.startswith("multiples.x: ")
+    assert words in problem
 
 
 SMALL = {"min_length_angstrom": 7.0, "min_atoms": 10, "max_atoms": 100}
