@@ -45,9 +45,9 @@ Mass = Annotated[float, Field(gt=0, lt=500)]
 
 
 def _are_masses(given: Any) -> Any:
-    by_atom = isinstance(given, list | tuple) and given
-    values = given.values() if isinstance(given, dict) and given else given if by_atom else [None]
-    if not all(type(one) in (int, float) and 0 < one < 500 for one in values):
+    values = list(given.values()) if isinstance(given, dict) else given
+    numbers = isinstance(values, list | tuple) and all(type(one) in (int, float) for one in values)
+    if not (numbers and values and all(0 < one < 500 for one in values)):
         raise ValueError("give numbers of u above 0 and below 500, as {H: 2.014} or a list of them")
     return given
 
@@ -453,9 +453,8 @@ def _is_supercell(given: Any) -> Any:
         rows = [[given[0], 0, 0], [0, given[1], 0], [0, 0, given[2]]]
         if min(given) < 1:
             raise ValueError("multiples of the lattice vectors have to be above 0")
-    if not (
-        isinstance(rows, list | tuple) and len(rows) == 3 and all(map(_are_three_integers, rows))
-    ):
+    three = isinstance(rows, list | tuple) and len(rows) == 3
+    if not (three and all(map(_are_three_integers, rows))):
         raise ValueError("give three integers or three rows of three, such as [2, 2, 3]")
     (a, b, c), (d, e, f), (g, h, i) = rows
     volume = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
