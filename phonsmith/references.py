@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from phonsmith.errors import PhonsmithError
 from phonsmith.settings import (
     AllowMixed,
     ExtxyzKeys,
@@ -108,6 +109,13 @@ class RecordedReference(ReferenceBase):
 # --- density-functional theory ----------------------------------------------------------------
 
 
+class HubbardU(Model):
+    """A Hubbard correction of one orbital of an element (Dudarev: U stands for U - J)."""
+
+    orbital: Literal["s", "p", "d", "f"] = Field(description="Which valence orbital.")
+    u_ev: PositiveFloat = Field(description="U in eV.")
+
+
 class DftReference(ReferenceBase):
     """What all codes of density-functional theory share."""
 
@@ -119,11 +127,23 @@ class DftReference(ReferenceBase):
     functional: Literal["PBEsol", "PBE", "LDA"] = Field(
         "PBEsol", description="Exchange and correlation."
     )
+    version: str | None = Field(
+        None,
+        pattern=r"^\d[\w.]*$",
+        description="Version of the code, e.g. `6.4.2`: a run of another version is refused, and "
+        "another version here makes new labels. pw.x tells its version before it runs; VASP does "
+        "not, so that without this key labels of an earlier VASP come back from the label store.",
+    )
     kspacing_per_angstrom: PositiveFloat = Field(
         0.2,
         description="Largest distance of neighbouring k-points in 1/Å, with the factor 2π (VASP's "
         "KSPACING): along reciprocal vector b there are max(1, ceil(|b| / spacing)) of them, with "
         "|b| = 2π/a in a cubic cell. The meshes contain Γ.",
+    )
+    hubbard: dict[str, HubbardU] = Field(
+        default_factory=dict,
+        description="DFT+U by element, e.g. `{Fe: {orbital: d, u_ev: 4}}`; the order of species in "
+        "a cell does not matter.",
     )
     isolated_atoms: bool = Field(
         True,
@@ -150,6 +170,28 @@ class DftReference(ReferenceBase):
         description="A run that takes longer is ended and counts as out of time. On a cluster a "
         "job by the cost model ends it earlier, so as to outlive it.",
     )
+
+    LATER: ClassVar[tuple[str, ...]] = ("version", "hubbard")
+    """Keys that older fingerprints do not have: they are part of them only where they are used."""
+
+    def physics(self) -> dict[str, Any]:
+        """The settings that labels depend on, as plain JSON."""
+        settings = super().physics()
+        return {k: v for k, v in settings.items() if k not in self.LATER or v not in (None, {})}
+
+    def check_version(self, found: str, code: str) -> None:
+        """Whether the code that ran is the one stated.
+
+        Raises
+        ------
+        PhonsmithError
+            It is not.
+        """
+        if self.version and not re.match(re.escape(self.version) + r"(?!\d)", found.strip()):
+            raise PhonsmithError(
+                f"reference.version is {self.version}, but {code} {found.strip()} ran; load the "
+                "other one, or correct reference.version"
+            )
 
 
 class EspressoPseudopotentials(Model):
@@ -267,12 +309,14 @@ class EspressoReference(DftReference):
         for section, keys in self.input_data.items():
             for key in keys:
                 _check_further_key(section, key)
+                if self.hubbard and re.match(r"(lda_plus_u|hubbard_|u_projection)", key.lower()):
+                    raise ValueError(f"input_data.{section}.{key}: not beside hubbard")
         return self
 
     @property
     def level_of_theory(self) -> str:
         """What the labels are, as tables and figures name it."""
-        return f"Quantum ESPRESSO {self.functional}"
+        return f"Quantum ESPRESSO {self.functional}{'+U' if self.hubbard else ''}"
 
 
 _REFUSED_KEYS = {
@@ -313,7 +357,9 @@ _REFUSED_KEYS = {
 """Keys of pw.x that a campaign cannot set by ``input_data``, and why."""
 
 
-_BY_SPECIES = "values of single species go by their order, which differs from cell to cell"
+_BY_SPECIES = (
+    "values of single species go by their order, which differs from cell to cell (DFT+U: hubbard)"
+)
 
 
 def _check_further_key(section: str, key: str) -> None:
@@ -419,7 +465,7 @@ class VaspReference(DftReference):
     @property
     def level_of_theory(self) -> str:
         """What the labels are, as tables and figures name it."""
-        return f"VASP {self.functional}"
+        return f"VASP {self.functional}{'+U' if self.hubbard else ''}"
 
     @property
     def family(self) -> str:
@@ -476,8 +522,7 @@ _REFUSED_TAGS = {
     "ICORELEVEL": "labels are of ground states",
     **dict.fromkeys(("LCHIMAG", "LRPA", "LOPTICS"), "labels need no response to fields"),
     **dict.fromkeys(("MDALGO", "TEBEG", "TEEND", "POTIM"), "labels are of cells at rest"),
-    "LDAUTYPE": _BY_SPECIES,
-    **dict.fromkeys(("LDAU", "LDAUL", "LDAUU", "LDAUJ"), _BY_SPECIES),
+    **dict.fromkeys(("LDAU", "LDAUL", "LDAUU", "LDAUJ", "LDAUTYPE"), "use hubbard"),
 }
 """INCAR keys that a campaign cannot set by ``incar``, and why."""
 

@@ -37,6 +37,7 @@ from phonsmith.files import read_as
 from phonsmith.own_code import code_of
 from phonsmith.potential_files import files_of
 from phonsmith.problems import listed, nearest
+from phonsmith.pseudopotential_contents import pseudopotential_contents
 from phonsmith.recipes import takes_gpu
 from phonsmith.site import load_config, load_site
 from phonsmith.stages import VERSIONS, versions

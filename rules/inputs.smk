@@ -119,6 +119,8 @@ def reference_physics(wildcards):
     """The settings of the reference method that labels depend on, of the crystal if there is one."""
     reference = reference_of(wildcards)
     physics = reference.physics_of(getattr(wildcards, "structure", None))
+    if files := pseudopotential_contents(reference):
+        physics = {**physics, "pseudopotential_contents": files}
     return with_code(physics, getattr(reference, "potential", None))
 
 

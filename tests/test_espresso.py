@@ -6,6 +6,7 @@ description.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.io.espresso import read_fortran_namelist
 from pydantic import ValidationError
@@ -45,6 +47,7 @@ from phonsmith.labels.pseudopotentials import (
 )
 from phonsmith.labels.readers.pw import RunFailed, read_pw, reason_in
 from phonsmith.labels.runs import run_folder
+from phonsmith.pseudopotential_contents import pseudopotential_contents
 from phonsmith.references import EspressoPseudopotentials, EspressoReference
 from phonsmith.settings import PotentialSource, Relaxation
 
@@ -266,6 +269,59 @@ def test_fingerprint_holds_version_and_checksums(pseudo, tmp_path):
     missing = reference_method(reference(pseudo, command="/nowhere/pw.x"), allocation=here)
     with pytest.raises(PhonsmithError, match=r"/nowhere/pw\.x.* install Quantum ESPRESSO"):
         missing.fingerprint(["Si"])
+
+
+def test_a_stated_version_is_compared_before_anything_runs(pseudo, tmp_path):
+    program = tmp_path / "pw.x"
+    program.write_text("#!/bin/sh\necho '     Program PWSCF v.7.2 starts on ...'\nexit 1\n")
+    program.chmod(0o755)
+    make = lambda **more: reference_method(  # noqa: E731
+        reference(pseudo, command=str(program), **more), allocation=Allocation(1, tmp_path)
+    )
+    assert make(version="7.2").fingerprint(["Si"]) == make().fingerprint(["Si"])
+    with pytest.raises(PhonsmithError, match=r"reference.version is 6.7, but pw.x 7.2 ran"):
+        make(version="6.7").fingerprint(["Si"])
+
+
+def test_another_folder_of_the_same_names_is_told_apart(pseudo, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(pseudo, other)
+    first = pseudopotential_contents(reference(pseudo))
+    assert pseudopotential_contents(reference(other)) == first
+    (other / "Si.pbesol.UPF").write_text("another")
+    files = {"folder": str(other), "files": {"Si": "Si.pbesol.UPF"}}
+    assert pseudopotential_contents(reference(other, pseudopotentials=files)) != first
+    family = {"folder": str(other), "family": "PseudoDojo"}
+    contents = pseudopotential_contents(reference(other, pseudopotentials=family))
+    (other / "Si.pbesol.UPF").write_text("and another")
+    assert pseudopotential_contents(reference(other, pseudopotentials=family)) != contents
+
+
+@pytest.mark.parametrize(
+    ("version", "keys", "card"),
+    [
+        ("6.7MaX", {"hubbard_u(2)": "4.0", "lda_plus_u": ".true."}, []),
+        ("7.0", {"hubbard_u(2)": "4.0", "lda_plus_u": ".true."}, []),
+        ("7.1", {}, ["HUBBARD (atomic)", "U Fe-3d 4.0"]),
+        ("10.0", {}, ["HUBBARD (atomic)", "U Fe-3d 4.0"]),
+    ],
+)
+def test_hubbard_u_in_the_words_of_the_version(pseudo, tmp_path, version, keys, card):
+    upf(pseudo, "Fe.UPF", element="Fe")
+    upf(pseudo, "O.UPF", element="O")
+    files = {"folder": str(pseudo), "files": {"Fe": "Fe.UPF", "O": "O.UPF"}}
+    hubbard = {"Fe": {"orbital": "d", "u_ev": 4}}
+    settings = reference(pseudo, pseudopotentials=files, hubbard=hubbard)
+    assert settings.level_of_theory == "Quantum ESPRESSO PBEsol+U"
+    cell = Atoms("OFe", positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True)
+    potentials = pseudopotentials_of(settings.pseudopotentials, settings.functional, cell.symbols)
+    subject = Subject(cell, potentials, (1, 1, 1), version)
+    write_input(tmp_path, subject, settings, namelists(settings, potentials))
+    text = (tmp_path / "espresso.pwi").read_text()
+    found = dict(re.findall(r"^ +((?:hubbard_u|lda_plus)\S*) += (\S+)$", text, re.MULTILINE))
+    assert found == keys
+    assert all(line in text.splitlines() for line in card)
+    assert ("HUBBARD" in text) == bool(card)
 
 
 def test_a_relaxation_that_was_ended_goes_on(pseudo, tmp_path, monkeypatch):

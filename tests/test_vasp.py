@@ -47,6 +47,7 @@ from phonsmith.labels.vasp.inputs import (
 )
 from phonsmith.labels.vasp.method import _in_own_order, born_text
 from phonsmith.labels.vasp.running import Attempt, accepted, changed_physics
+from phonsmith.pseudopotential_contents import pseudopotential_contents
 from phonsmith.references import VaspReference
 from phonsmith.relaxation import FREE, Load
 from phonsmith.settings import Labels, Relaxation
@@ -453,6 +454,81 @@ def test_another_element_leaves_labels_valid(potcar_folder: Path) -> None:
     assert both.fingerprint(["Sn", "Sn"]) == tin.fingerprint(["Sn"])
     assert both.fingerprint(["Na", "Sn"]) != tin.fingerprint(["Sn"])
     assert set(json.loads(both.fingerprint(["Na"]))["potcars"]) == {"Na"}
+
+
+def test_hubbard_u_goes_by_the_order_of_the_species(tmp_path: Path, potcar_folder: Path) -> None:
+    for symbol in ("Fe_pv", "O", "Sn_d"):
+        write_potcar(potcar_folder, symbol)
+    potcars = {"Fe": "Fe_pv", "O": "O", "Sn": "Sn_d"}
+    plain = vasp(potcars=potcars)
+    reference = vasp(potcars=potcars, hubbard={"Fe": {"orbital": "d", "u_ev": 4}})
+    assert reference.level_of_theory == "VASP PBEsol+U"
+    cell = Atoms("OFe", positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True)
+    for atoms, orbitals, values in ((cell, [-1, 2], [0, 4]), (cell[::-1], [2, -1], [4, 0])):
+        tags = static_tags(reference, None)
+        files = potcars_of(reference, ["Fe", "O"])
+        write_inputs(tmp_path, atoms, tags, files, hubbard=reference.hubbard)
+        incar = Incar.from_file(tmp_path / "INCAR")
+        assert (incar["LDAUL"], incar["LDAUU"], incar["LDAUJ"]) == (orbitals, values, [0, 0])
+        assert (incar["LDAU"], incar["LDAUTYPE"], incar["LMAXMIX"]) == (True, 2, 4)
+    write_inputs(tmp_path, bulk("Sn"), tags, potcars_of(plain, ["Sn"]), hubbard=reference.hubbard)
+    assert "LDAU" not in Incar.from_file(tmp_path / "INCAR")
+    method, without = (VaspMethod(one, None, Allocation()) for one in (reference, plain))
+    assert method.fingerprint(["Sn"]) == without.fingerprint(["Sn"])
+    assert method.fingerprint(["Fe", "O"]) != without.fingerprint(["Fe", "O"])
+    with pytest.raises(ValidationError, match="use hubbard"):
+        vasp(incar={"LDAUU": [4, 0]})
+
+
+def test_a_stated_version_is_that_of_labels(tin: Path, tmp_path: Path) -> None:
+    """VASP cannot tell its version before it runs: the run is compared with what is stated."""
+    cell = poscar(sorted(tin.glob("dft_*"))[0])
+    stated = recorded_method(tin, tmp_path, version="6.1")
+    plain = recorded_method(tin, tmp_path)
+    assert "version" not in plain.reference.physics()
+    assert json.loads(stated.fingerprint(["Sn"]))["code_version"] == "6.1"
+    assert "code_version" not in json.loads(plain.fingerprint(["Sn"]))
+    assert stated.label(cell).info["code_version"] == "6.1.2"
+    other = recorded_method(tin, tmp_path, version="6.1.20")
+    with pytest.raises(PhonsmithError, match=r"reference.version is 6.1.20, but VASP 6.1.2 ran"):
+        other.label(cell)
+
+
+def test_contents_of_potcars_are_told_without_pymatgen(
+    potcar_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PMG_VASP_PSP_DIR", str(potcar_folder))
+    path = write_potcar(potcar_folder, "Sn_d")
+    first = pseudopotential_contents(vasp())
+    assert first == {"Sn": sha256_of(path)}
+    monkeypatch.setenv("PMG_VASP_PSP_DIR", str(potcar_folder / "other"))
+    assert pseudopotential_contents(vasp()) == {"Sn": "missing"}
+    packed = write_potcar(potcar_folder / "other", "Sn_d", enmax=300.0)
+    packed = packed.rename(packed.with_name("POTCAR.Sn_d.gz"))
+    assert pseudopotential_contents(vasp()) == {"Sn": sha256_of(packed)} != first
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        *(({"ALGO": value}, "ALGO: .* allowed: Normal") for value in ("None", "Exact", "GW0")),
+        ({"IALGO": 90}, "IALGO: 90"),
+        ({"PSTRESS": 10}, "PSTRESS: not here"),
+        ({"IMAGES": 3}, "IMAGES: not here"),
+        ({"VCA": [0.5, 0.5]}, "VCA: not here"),
+        ({"EFIELD": 0.1}, "EFIELD: not here"),
+        ({"I_CONSTRAINED_M": 1}, "I_CONSTRAINED_M: not here"),
+        ({"SCALEE": 0.5}, "SCALEE: not here"),
+    ],
+)
+def test_keys_that_spoil_labels_are_refused(tags: dict, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        vasp(incar=tags)
+
+
+def test_solvers_that_end_in_a_ground_state_are_allowed() -> None:
+    for value in ("Fast", "veryfast", "A", "Normal", "D"):
+        assert vasp(incar={"ALGO": value}).incar == {"ALGO": value}
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
 """Input files of pw.x, written by ASE."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
+from ase.data import atomic_numbers
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.pseudopotentials import INPUT_DFT, Pseudopotential, cutoffs
-from phonsmith.references import EspressoReference
+from phonsmith.references import EspressoReference, HubbardU
 
 INPUT, OUTPUT, PREFIX, SCRATCH = "espresso.pwi", "espresso.pwo", "pwscf", "out"
 
@@ -20,11 +22,15 @@ Namelists = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Subject:
-    """What a run is about: a cell, its pseudopotentials, and its mesh of k-points (None: Γ)."""
+    """What a run is about: a cell, its pseudopotentials, and its mesh of k-points (None: Γ).
+
+    ``version`` of pw.x decides how DFT+U is written.
+    """
 
     cell: Atoms
     potentials: Mapping[str, Pseudopotential]
     kpts: tuple[int, int, int] | None
+    version: str = ""
 
 
 def namelists(reference: EspressoReference, potentials: Mapping[str, Pseudopotential]) -> Namelists:
@@ -149,6 +155,35 @@ def merged(first: Namelists, *others: Mapping[str, Mapping[str, Any]]) -> Nameli
     return result
 
 
+def hubbard_input(
+    cell: Atoms, hubbard: Mapping[str, HubbardU], version: str
+) -> tuple[dict[str, Any], list[str]]:
+    """DFT+U in the words of a version of pw.x: keys of ``system``, and lines of a card.
+
+    pw.x has a HUBBARD card from 7.1 on, and keys by the number of the species before. Projectors
+    are the atomic orbitals of the pseudopotentials in both.
+    """
+    species = list(dict.fromkeys(cell.symbols))
+    used = {symbol: hubbard[symbol] for symbol in species if symbol in hubbard}
+    if not used:
+        return {}, []
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers is None or (int(numbers[1]), int(numbers[2])) >= (7, 1):
+        lines = [f"U {symbol}-{_shell(symbol, u.orbital)} {u.u_ev}" for symbol, u in used.items()]
+        return {}, ["HUBBARD (atomic)", *lines]
+    keys: dict[str, Any] = {"lda_plus_u": True, "u_projection_type": "atomic"}
+    keys |= {f"Hubbard_U({species.index(symbol) + 1})": u.u_ev for symbol, u in used.items()}
+    return keys, []
+
+
+def _shell(element: str, orbital: str) -> str:
+    """Valence shell of an orbital: ``3d`` of iron, ``2p`` of oxygen, ``4f`` of cerium."""
+    number = atomic_numbers[element]
+    period = next(n for n, last in enumerate((2, 10, 18, 36, 54, 86, 118), 1) if number <= last)
+    below = {"s": 0, "p": 0, "d": 1, "f": 2}[orbital]
+    return f"{period - below}{orbital}"
+
+
 def k_points(reference: EspressoReference, cell: Atoms) -> tuple[int, int, int] | None:
     """Divisions of the mesh of k-points; None is Γ alone, for which pw.x has a faster way."""
     divisions = mesh(cell, reference.kspacing_per_angstrom)
@@ -172,12 +207,14 @@ def write_input(
     place = next(iter(potentials.values())).path.parent.absolute()
     template = EspressoTemplate()
     template.inputname = INPUT
+    further, card = hubbard_input(cell, reference.hubbard, subject.version)
     template.write_input(
         EspressoProfile("pw.x", str(place)),
         folder,
         atoms,
         {
-            "input_data": merged(settings),
+            "input_data": merged(settings, {"system": further}),
+            "additional_cards": card,
             "pseudopotentials": {symbol: one.path.name for symbol, one in potentials.items()},
             "kpts": subject.kpts,
             "koffset": (int(reference.shifted_mesh),) * 3,

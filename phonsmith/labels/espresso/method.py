@@ -66,7 +66,9 @@ class EspressoMethod:
     @cached_property
     def version(self) -> str:
         """Version of pw.x."""
-        return self.runner.version()
+        found = self.runner.version()
+        self.reference.check_version(found, "pw.x")
+        return found
 
     def fingerprint(self, elements: Iterable[str]) -> str:
         """Settings, checksums of the pseudopotentials, and version of pw.x, as canonical JSON.
@@ -76,12 +78,15 @@ class EspressoMethod:
         wanted = sorted(set(elements))
         settings = self.reference.physics()
         del settings["pseudopotentials"]  # names do not matter, contents do
+        settings.pop("version", None)  # the one found is there in full
         magnetization = settings["starting_magnetization"]
         files = checksums(self.reference.pseudopotentials)
+        hubbard = {e: u for e, u in settings.pop("hubbard", {}).items() if e in wanted}
         content = {
             **settings,
             "elements": wanted,
             "starting_magnetization": {e: m for e, m in magnetization.items() if e in wanted},
+            **({"hubbard": hubbard} if hubbard else {}),
             "pseudopotential_files": {e: one for e, one in files.items() if e in wanted},
             "code_version": self.version,
             "version": VERSIONS["labels"],
@@ -105,7 +110,7 @@ class EspressoMethod:
             from_density=reference.reuse_density and self._density.suits(cell),
         )
         with run_folder(self.allocation.work, KEEP, SAID) as folder:
-            subject = Subject(cell, potentials, k_points(reference, cell))
+            subject = self._subject(cell, potentials, k_points(reference, cell))
             run = self.runner.converge(subject, start, folder, self._density)
             if reference.reuse_density:
                 with suppress(OSError):  # a full disk must not cost the label
@@ -119,6 +124,9 @@ class EspressoMethod:
     def _potentials(self, cell: Atoms) -> Any:
         settings = self.reference.pseudopotentials
         return pseudopotentials_of(settings, self.reference.functional, cell.symbols)
+
+    def _subject(self, cell: Atoms, potentials: Any, kpts: tuple[int, int, int] | None) -> Subject:
+        return Subject(cell, potentials, kpts, self.version if self.reference.hubbard else "")
 
     def _provenance(self, run: Run, wall_time_s: float) -> Provenance:
         return Provenance(
@@ -158,7 +166,7 @@ class EspressoMethod:
         start = Start(atom_namelists(self.reference, potentials[element], moment))
         what = f"the isolated {element} atom"
         with _told(what), run_folder(self.allocation.work, KEEP, SAID) as folder:
-            run = self.runner.converge(Subject(box, potentials, None), start, folder)
+            run = self.runner.converge(self._subject(box, potentials, None), start, folder)
         made = self._provenance(run, time.monotonic() - started)
         return labelled_alone(box, self.name, run.result.energy, made)
 
@@ -173,7 +181,8 @@ class EspressoMethod:
         potentials = self._potentials(crystal)
         settings = born_namelists(self.reference, potentials)
         start = Start(settings, self.reference.pools, insulator=True)
-        subject = Subject(crystal, potentials, mesh(crystal, self.reference.kspacing_per_angstrom))
+        grid = mesh(crystal, self.reference.kspacing_per_angstrom)
+        subject = self._subject(crystal, potentials, grid)
         with (
             _told("the run for Born charges"),
             run_folder(self.allocation.work, KEEP, SAID) as folder,

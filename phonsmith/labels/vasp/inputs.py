@@ -5,7 +5,7 @@ VASP then makes the mesh by its own rule, which :func:`phonsmith.labels.kpoints.
 the remedies of custodian that exchange a mesh for a shifted or an odd one do not apply.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from phonsmith.errors import PhonsmithError
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.potcars import PotcarFile
-from phonsmith.references import VaspReference
+from phonsmith.references import HubbardU, VaspReference
 from phonsmith.relaxation import Load
 from phonsmith.settings import Relaxation
 
@@ -138,10 +138,13 @@ def write_inputs(
     tags: Tags,
     potcars: Mapping[str, PotcarFile],
     moments: Mapping[str, float] | None = None,
+    *,
+    hubbard: Mapping[str, HubbardU] | None = None,
 ) -> None:
     """INCAR, POSCAR and POTCAR of a cell, its atoms in :func:`in_vasp_order`.
 
-    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms.
+    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms; ``hubbard`` becomes
+    LDAU keys in the order of the species.
     """
     from pymatgen.io.ase import AseAtomsAdaptor
     from pymatgen.io.vasp import Incar, Poscar
@@ -151,6 +154,7 @@ def write_inputs(
     ]
     if moments is not None:
         tags = {**tags, "MAGMOM": [moments.get(symbol, 0.0) for symbol in sorted_cell.symbols]}
+    tags = {**tags, **hubbard_tags(dict.fromkeys(sorted_cell.symbols), hubbard or {})}
     Incar(tags).write_file(folder / "INCAR")
     structure = AseAtomsAdaptor.get_structure(sorted_cell)
     Poscar(structure, comment=cell.get_chemical_formula()).write_file(
@@ -159,6 +163,23 @@ def write_inputs(
     elements = dict.fromkeys(sorted_cell.symbols)
     content = "".join(potcars[element].content.rstrip("\n") + "\n" for element in elements)
     (folder / "POTCAR").write_text(content, encoding="utf-8")
+
+
+def hubbard_tags(species: Iterable[str], hubbard: Mapping[str, HubbardU]) -> Tags:
+    """INCAR keys of DFT+U by Dudarev for species in the order of the POSCAR; none without U."""
+    found = [hubbard.get(symbol) for symbol in species]
+    orbitals = ["spdf".index(one.orbital) if one else -1 for one in found]
+    if max(orbitals, default=-1) < 0:
+        return {}
+    return {
+        "LDAU": True,
+        "LDAUTYPE": 2,
+        "LDAUL": orbitals,
+        "LDAUU": [one.u_ev if one else 0.0 for one in found],
+        "LDAUJ": [0.0] * len(found),
+        # densities of d and f orbitals inside the PAW spheres take part in mixing
+        "LMAXMIX": max(2, 2 * max(orbitals)),
+    }
 
 
 def gamma_alone(cell: Atoms, tags: Tags) -> bool:

@@ -67,7 +67,7 @@ class VaspMethod:
     def fingerprint(self, elements: Iterable[str]) -> str:
         """The INCAR of labels, and title and checksum of the POTCARs, as canonical JSON.
 
-        POTCARs and moments of these elements only.
+        POTCARs and moments of these elements only; VASP's version where the campaign states it.
         """
         reference = self.reference
         wanted = sorted(set(elements))
@@ -84,6 +84,10 @@ class VaspMethod:
             },
             "version": VERSIONS["labels"],
         }
+        if hubbard := {e: u.model_dump() for e, u in reference.hubbard.items() if e in wanted}:
+            content["hubbard"] = hubbard
+        if reference.version:
+            content["code_version"] = reference.version
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def elements(self) -> frozenset[str] | None:
@@ -122,6 +126,7 @@ class VaspMethod:
         started = time.monotonic()
         attempt = self._attempt(folder, cell, tags, relaxation=relaxation)
         run, outcar = accepted(folder, largest_strain)
+        self.reference.check_version(run.version, "VASP")
         return _Done(
             run=run,
             frame=_in_own_order(run.frames[-1], cell),
@@ -136,7 +141,8 @@ class VaspMethod:
         reference = self.reference
         moments = reference.magmom if reference.magnetism and "MAGMOM" not in tags else None
         try:
-            write_inputs(folder, cell, tags, self._potcars(cell.symbols), moments)
+            potcars = self._potcars(cell.symbols)
+            write_inputs(folder, cell, tags, potcars, moments, hubbard=reference.hubbard)
         except OSError as error:
             raise LabelFailed(f"inputs cannot be written ({error.strerror})") from error
         command = reference.command or (
