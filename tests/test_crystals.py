@@ -282,6 +282,20 @@ def bare(**changes: Any) -> dict[str, Any]:
         (200, bare(species=[{**RENAMED[0], "concentration": [0.9]}]), "partly occupied"),
         (200, bare(species=[{**RENAMED[0], "attached": ["H"]}]), "partly occupied"),
         (200, bare(species=None, species_at_sites=["X", "Si"]), "'X' is no element"),
+        (200, bare(species=None, species_at_sites=["Si1", "Si"]), "'Si1' is no element"),
+        (
+            200,
+            bare(species=[{**RENAMED[0], "name": "Si", "chemical_symbols": ["vacancy"]}]),
+            "'vacancy' is no element; choose an entry without vacancies",
+        ),
+        (
+            200,
+            bare(species=[{**RENAMED[0], "name": "Si", "concentration": ["much"]}]),
+            "of another form than OPTIMADE's",
+        ),
+        (200, bare(species=["Si"]), "of another form than OPTIMADE's"),
+        (200, bare(dimension_types=["a"]), "of another form than OPTIMADE's"),
+        (200, bare(lattice_vectors=[[0.05, 0, 0], [0, 0.05, 0], [0, 0, 0.05]]), "have to be in Å"),
         (200, bare(cartesian_site_positions=[[0, 0, 0]]), "not those of 2 atoms"),
         (200, bare(lattice_vectors=[[5, 0, 0], [0, 5, 0], [None] * 3]), "not those of|NaN"),
         (200, bare(cartesian_site_positions=[[0, 0, 0]] * 2), "apart"),
@@ -294,6 +308,26 @@ def test_a_faulty_answer_is_said_in_one_line(
     with pytest.raises(PhonsmithError, match=words) as caught:
         optimade.entry(server.url, "x")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("species", "mass"),
+    [
+        ({"chemical_symbols": ["D"]}, 2.014),
+        ({"chemical_symbols": ["H"], "mass": [2.0141]}, 2.014),
+        ({"chemical_symbols": ["H"], "mass": [1.0079]}, None),
+        ({"chemical_symbols": ["H"]}, None),
+    ],
+)
+def test_isotopes_of_an_answer_are_kept(server: Any, species: Any, mass: float | None) -> None:
+    known = [{"name": "h", "concentration": [1.0], **species}]
+    answer = bare(species=known, species_at_sites=["h", "h"])
+    server.answer = lambda url: (200, answer)
+    atoms = optimade.entry(server.url, "x").atoms
+    assert set(atoms.symbols) == {"H"}
+    assert atoms.has("masses") == (mass is not None)
+    if mass is not None:
+        assert atoms.get_masses() == pytest.approx([mass, mass], abs=1e-3)
 
 
 def test_the_least_answer_is_enough(server: Any) -> None:

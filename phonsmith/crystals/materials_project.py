@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from phonsmith.crystals import KEY, MATERIALS_PROJECT
+from phonsmith.crystals.elements import element_of
 from phonsmith.crystals.entries import Entry, Origin, today
 from phonsmith.errors import PhonsmithError
 
@@ -40,8 +41,10 @@ def entry(material_id: str) -> Entry:
         return _entry(document, _version(client))
 
 
-def entries(chemical_systems: list[str]) -> list[Entry]:
+def entries(chemical_systems: list[str]) -> list[Entry | PhonsmithError]:
     """All crystals of chemical systems (``Si``, ``Ga-O``) that are not deprecated.
+
+    What is no ordered crystal comes as the error that says why.
 
     Raises
     ------
@@ -54,7 +57,14 @@ def entries(chemical_systems: list[str]) -> list[Entry]:
         if not documents:
             raise PhonsmithError(f"Materials Project: no crystal of {', '.join(systems)}")
         version = _version(client)
-    return [_entry(one, version) for one in documents]
+    return [_entry_or_why_not(one, version) for one in documents]
+
+
+def _entry_or_why_not(document: dict[str, Any], version: str) -> Entry | PhonsmithError:
+    try:
+        return _entry(document, version)
+    except PhonsmithError as error:
+        return error
 
 
 def _client() -> Any:
@@ -141,9 +151,13 @@ def _atoms(document: dict[str, Any], name: str) -> "Atoms":
         raise PhonsmithError(f"Materials Project: the answer holds no structure of {name}")
     if not structure.is_ordered:
         raise PhonsmithError(f"{name}: has partly occupied sites; give an ordered crystal")
-    return Atoms(
-        [site.specie.symbol for site in structure],
+    elements = [element_of(site.specie.symbol, f"Materials Project: {name}") for site in structure]
+    atoms = Atoms(
+        [one.number for one in elements],
         positions=structure.cart_coords,
         cell=structure.lattice.matrix,
         pbc=True,
     )
+    if any(one.mass for one in elements):
+        atoms.set_masses([one.mass for one in elements])  # None: the element's own
+    return atoms

@@ -12,8 +12,9 @@ from urllib.parse import quote, urlencode, urljoin
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_masses, chemical_symbols
 
+from phonsmith.crystals.elements import ISOTOPES_U, Element, element_of
 from phonsmith.crystals.entries import Entry, Origin, today
 from phonsmith.errors import PhonsmithError
 from phonsmith.settings import OptimadeEntry
@@ -45,6 +46,8 @@ _UNFIT = {
     "assemblies": "has alternatives of sites (assemblies)",
 }
 _MOST_PAGES = 1000
+_MOST_BYTES = 200_000_000
+_ISOTOPE = 0.01  # relative change of a mass that is an isotope's, not another table's
 
 
 def address_of(one: OptimadeEntry) -> str:
@@ -135,7 +138,9 @@ def _fields(hull_key: str | None) -> str:
 
 def _ask(url: str) -> dict[str, Any]:
     with opened(url, "check address and network, or give the crystal as a `file`") as stream:
-        text = stream.read()
+        text = stream.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise PhonsmithError(f"{url}: the answer has no end; give the crystal as a `file`")
     try:
         answer = json.loads(text)
     except ValueError:
@@ -160,6 +165,19 @@ def _next(answer: dict[str, Any], url: str) -> str | None:
 
 
 def _entry(
+    data: dict[str, Any], answer: dict[str, Any], base_url: str, hull_key: str | None
+) -> Entry:
+    try:
+        return _read_entry(data, answer, base_url, hull_key)
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        id = str(data.get("id", "")) if isinstance(data, dict) else ""
+        reason = " ".join(str(error).split())[:100]
+        raise PhonsmithError(
+            f"{base_url}: {id}: an answer of another form than OPTIMADE's ({reason}); give a `file`"
+        ) from None
+
+
+def _read_entry(
     data: dict[str, Any], answer: dict[str, Any], base_url: str, hull_key: str | None
 ) -> Entry:
     id = str(data.get("id", ""))
@@ -194,28 +212,44 @@ def _atoms(attributes: dict[str, Any], where: str) -> Atoms:
     for key in ("lattice_vectors", "cartesian_site_positions", "species_at_sites"):
         if not attributes.get(key):
             raise PhonsmithError(f"{where}: the answer lacks {key}; give a `file`")
-    symbols = _symbols(attributes, where)
+    elements = _elements(attributes, where)
     try:
         cell = np.array(attributes["lattice_vectors"], dtype=float)
         positions = np.array(attributes["cartesian_site_positions"], dtype=float)
-        return Atoms(symbols, positions=positions, cell=cell, pbc=True)
+        atoms = Atoms([one.number for one in elements], positions=positions, cell=cell, pbc=True)
     except (TypeError, ValueError):
         raise PhonsmithError(
             f"{where}: lattice_vectors and cartesian_site_positions are not those of "
-            f"{len(symbols)} atoms; give a `file`"
+            f"{len(elements)} atoms; give a `file`"
         ) from None
+    if any(one.mass for one in elements):
+        atoms.set_masses([one.mass for one in elements])  # None: the element's own
+    return atoms
 
 
-def _symbols(attributes: dict[str, Any], where: str) -> list[str]:
+def _elements(attributes: dict[str, Any], where: str) -> list[Element]:
     """Element of every site; names of species are free in OPTIMADE, elements stand behind them."""
-    elements: dict[str, str] = {}
-    for one in attributes.get("species") or []:
-        symbols, shares = one.get("chemical_symbols") or [], one.get("concentration") or [1.0]
-        if len(symbols) != 1 or abs(shares[0] - 1) > 1e-3 or one.get("attached"):
-            raise PhonsmithError(f"{where}: has partly occupied sites; give an ordered crystal")
-        elements[str(one.get("name"))] = str(symbols[0])
-    found = [elements.get(name, name) for name in attributes["species_at_sites"]]
-    for symbol in found:
-        if atomic_numbers.get(symbol, 0) < 1:
-            raise PhonsmithError(f"{where}: '{symbol}' is no element; give a `file`")
-    return found
+    sites = [str(name) for name in attributes["species_at_sites"]]
+    species = {name: {"chemical_symbols": [name]} for name in sites}
+    species |= {str(one.get("name")): one for one in attributes.get("species") or []}
+    found = {name: _element_of_species(one, where) for name, one in species.items()}
+    return [found[name] for name in sites]
+
+
+def _element_of_species(species: dict[str, Any], where: str) -> Element:
+    symbols, shares = species.get("chemical_symbols") or [], species.get("concentration") or [1.0]
+    if len(symbols) != 1 or abs(float(shares[0]) - 1) > 1e-3 or species.get("attached"):
+        raise PhonsmithError(f"{where}: has partly occupied sites; give an ordered crystal")
+    symbol = str(symbols[0])
+    if symbol not in chemical_symbols[1:] and symbol not in ISOTOPES_U:
+        raise PhonsmithError(
+            f"{where}: '{symbol}' is no element; choose an entry without vacancies and dummy "
+            "atoms, or give a `file`"
+        )
+    element = element_of(symbol, where)
+    given: Any = species.get("mass")
+    if not given or element.mass is not None:
+        return element
+    mass = float(given[0] if isinstance(given, list) else given)
+    isotope = abs(mass / float(atomic_masses[element.number]) - 1) > _ISOTOPE
+    return Element(element.number, mass) if isotope else element
