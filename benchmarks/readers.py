@@ -1,0 +1,327 @@
+"""What the readers of calculations accept and refuse in public collections of real files.
+
+    python benchmarks/readers.py FOLDER...
+
+Each folder is a collection (custodian, pymatgen's test files, dpdata, aiida-quantumespresso, ASE,
+phonopy, phono3py), named by the folder. Every VASP and pw.x output in it is judged twice: by the
+reader, and by a judge of its own below, which looks for single words in the raw text and shares no
+code with the readers. The table goes to benchmarks/readers.csv; the counts of bad runs accepted
+and good runs refused are printed, and both have to be 0. A folder that is absent is skipped.
+"""
+
+import bz2
+import csv
+import gzip
+import lzma
+import re
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.labels.checks import LabelFailed
+from phonsmith.labels.readers.pw import read_pw
+from phonsmith.labels.recorded import read_recorded
+from phonsmith.sources import sha256_of
+
+OUTPUT = Path(__file__).with_suffix(".csv")
+LARGEST_NET_FORCE_EV_PER_ANGSTROM = 0.05
+LARGEST_CHANGE_OF_VOLUME = 0.03
+PACKED = {".gz": gzip.open, ".xz": lzma.open, ".lzma": lzma.open, ".bz2": bz2.open}
+NO_OUTPUT = re.compile(r"\.(py|pyc|sh|json|md|rst|txt|ipynb|yaml|csv|npy|npz|png)$")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Whether a file holds a label, from its own words; None: these words do not decide it."""
+
+    good: bool | None
+    words: str
+
+
+def raw_text(path: Path) -> str:
+    """The text of a file, packed or not; as much as can be unpacked."""
+    opener: Callable[..., object] = PACKED.get(path.suffix, open)
+    try:
+        with opener(path, "rb") as stream:  # type: ignore[attr-defined]
+            return bytes(stream.read(1 << 29)).decode("utf-8", "replace")
+    except (OSError, EOFError, lzma.LZMAError):
+        return ""
+
+
+# --- vasprun.xml ---------------------------------------------------------------------------------
+
+
+def _setting(text: str, name: str) -> str:
+    """The last value of a setting that VASP used, else of one that the user wrote."""
+    found = re.findall(rf'<i[^>]* name="{name}"[^>]*>([^<]*)</i>', text)
+    return found[-1].strip() if found else ""
+
+
+def _real(text: str, otherwise: float = 0.0) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return otherwise
+
+
+def truth_of_vasprun(text: str) -> Truth:
+    """Judge a vasprun.xml by tags and numbers of its raw text."""
+    if "</modeling>" not in text[-400:]:
+        return Truth(False, "does not end with </modeling>")
+    if bad := _no_ground_state(lambda name: _setting(text, name)):
+        return Truth(False, bad)
+    if re.search(r'name="(ML_LMLFF|ML_LRUN)"[^>]*>\s*T', text) or re.search(
+        r'name="ML_MODE"[^>]*>\s*run', text, re.IGNORECASE
+    ):
+        return Truth(False, "machine-learned force field")
+    steps = re.findall(r"<calculation>(.*?)</calculation>", text, re.DOTALL)
+    if not steps:
+        return Truth(False, "no <calculation>")
+    limit, wanted = _real(_setting(text, "NELM"), 60), _real(_setting(text, "EDIFF"), 1e-4)
+    moves = _real(_setting(text, "NSW")) > 0 and _setting(text, "IBRION") in ("1", "2", "3", "44")
+    dynamics = _real(_setting(text, "NSW")) > 1 and _setting(text, "IBRION") == "0"
+    if moves and len(steps) >= _real(_setting(text, "NSW")) and _real(_setting(text, "NSW")) > 1:
+        return Truth(None, "the relaxation used all NSW steps: the text does not say if it is done")
+    verdicts = [_step_of_vasprun(step, limit, wanted) for step in steps]
+    used = verdicts if dynamics else verdicts[-1:]
+    if all(used):
+        return Truth(False, used[-1])
+    if bad := _grew(re.findall(r'<i name="volume">([^<]*)</i>', text), moves=moves):
+        return Truth(False, bad)
+    if bad := _sites(text):
+        return Truth(False, bad)
+    return Truth(True, "complete, self-consistent, below NELM, with forces")
+
+
+def _no_ground_state(value: Callable[[str], str]) -> str:
+    """Settings under which the energy or the forces are not those of the ground state."""
+    if _real(value("ICHARG")) >= 10:
+        return f"ICHARG = {value('ICHARG')}: not self-consistent"
+    algorithm = value("ALGO").lower()
+    if algorithm.startswith(("none", "not", "eigen", "exact", "gw", "g0w0", "sc", "bse", "chi")):
+        return f"ALGO = {algorithm}"
+    if algorithm.startswith(("timeev", "evgw", "qpgw", "acfdt", "rpa", "crpa")):
+        return f"ALGO = {algorithm}"
+    if value("IALGO") in ("-1", "2", "3", "4", "5"):
+        return f"IALGO = {value('IALGO')}"
+    if value("IBRION") in ("5", "6", "7", "8"):
+        return f"IBRION = {value('IBRION')}: force constants"
+    if any(value(name).startswith(("T", ".T")) for name in ("LEPSILON", "LCALCEPS")):
+        return "response to a field"
+    if abs(_real(value("PSTRESS"))) > 0:
+        return f"PSTRESS = {value('PSTRESS')}"
+    if _real(value("IMAGES")) > 0:
+        return "IMAGES: a band of images"
+    return ""
+
+
+def _step_of_vasprun(step: str, limit: float, wanted: float) -> str:
+    """Why one ionic step is no label; empty if it is one."""
+    loops = step.count("<scstep>")
+    if loops >= limit:
+        return f"{loops} electronic steps of NELM = {limit:g}"
+    energies = [_real(e, np.nan) for e in re.findall(r'"e_fr_energy">([^<]*)</i>', step)]
+    if not energies or not np.isfinite(energies[-1]):
+        return "no free energy"
+    changes = energies[:loops]
+    if len(changes) > 1 and abs(changes[-1] - changes[-2]) > 2 * wanted + 2e-8:
+        return f"the last electronic step changed the energy by more than EDIFF = {wanted:g}"
+    forces = re.findall(r'<varray name="forces"\s*>(.*?)</varray>', step, re.DOTALL)
+    if not forces:
+        return "no forces"
+    rows = [[_real(x, np.nan) for x in v.split()] for v in re.findall(r"<v>(.*?)</v>", forces[-1])]
+    return _net(rows)
+
+
+def _net(rows: list[list[float]]) -> str:
+    if not rows or any(len(row) != 3 for row in rows):
+        return "a damaged table of forces"
+    net = float(np.abs(np.sum(rows, axis=0)).max())
+    if not np.isfinite(net):
+        return "forces are not finite"
+    return f"forces sum to {net:.3g} eV/Å" if net > LARGEST_NET_FORCE_EV_PER_ANGSTROM else ""
+
+
+def _grew(volumes: list[str], *, moves: bool) -> str:
+    numbers = [x for x in map(_real, volumes) if x > 0]
+    if moves and numbers and abs(numbers[-1] / numbers[0] - 1) > LARGEST_CHANGE_OF_VOLUME:
+        return f"volume {numbers[0]:.2f} became {numbers[-1]:.2f} Å³: plane waves of another cell"
+    return ""
+
+
+def _sites(text: str) -> str:
+    final = re.findall(r'<varray name="positions"\s*>(.*?)</varray>', text, re.DOTALL)
+    rows = re.findall(r"<v>\s*(.*?)\s*</v>", final[-1]) if final else []
+    return "two atoms on one site" if len(set(rows)) < len(rows) else ""
+
+
+# --- OUTCAR --------------------------------------------------------------------------------------
+
+
+def truth_of_outcar(text: str) -> Truth:
+    """Judge an OUTCAR by words and numbers of its raw text."""
+    if "General timing and accounting informations" not in text:
+        return Truth(False, "does not end with VASP's timing")
+
+    def setting(name: str) -> str:
+        found = re.search(rf"^\s*{name}\s*=\s*(\S+)", text, re.MULTILINE)
+        return found[1].rstrip(";") if found else ""
+
+    if bad := _no_ground_state(setting):
+        return Truth(False, bad)
+    if re.search(r"ML_LMLFF\s*=\s*T", text) and "ML_MODE" not in text:
+        return Truth(False, "machine-learned force field")
+    limit = int(_real(setting("NELM"), 60))
+    loops: Counter[int] = Counter()
+    for ionic, electronic in re.findall(r"Iteration\s+(\d+)\(\s*(\d+)\)", text):
+        loops[int(ionic)] = max(loops[int(ionic)], int(electronic))
+    if not loops:
+        return Truth(False, "no electronic iteration")
+    dynamics = _real(setting("NSW")) > 1 and setting("IBRION") == "0"
+    used = list(loops.values()) if dynamics else [loops[max(loops)]]
+    if all(count >= limit for count in used):
+        return Truth(False, f"{used[-1]} electronic steps of NELM = {limit}")
+    if "aborting loop because EDIFF is reached" not in text:
+        return Truth(False, "never says that EDIFF is reached")
+    tables = re.findall(r"TOTAL-FORCE \(eV/Angst\)\s*\n\s*-+\n(.*?)\n\s*-+", text, re.DOTALL)
+    if not tables or not re.search(r"free  ?energy\s+TOTEN", text):
+        return Truth(False, "no forces or no free energy")
+    rows = [[_real(x, np.nan) for x in line.split()[3:6]] for line in tables[-1].splitlines()]
+    if bad := _net(rows):
+        return Truth(False, bad)
+    moves = _real(setting("NSW")) > 1 and setting("IBRION") in ("1", "2", "3", "44")
+    if moves and "reached required accuracy" not in text:
+        return Truth(False, "the relaxation never says that it is done")
+    volumes = re.findall(r"volume of cell\s*:\s*(\S+)", text)
+    if bad := _grew(volumes, moves=moves):
+        return Truth(False, bad)
+    return Truth(True, "complete, self-consistent, below NELM, with forces")
+
+
+# --- pw.x ----------------------------------------------------------------------------------------
+
+
+def truth_of_pw(text: str) -> Truth:
+    """Judge an output of pw.x by its words."""
+    for words in ("convergence NOT achieved", "Error in routine", "Maximum CPU time exceeded"):
+        if words in text:
+            return Truth(False, words)
+    for words in ("Band Structure Calculation", "The maximum number of steps has been reached"):
+        if words in text:
+            return Truth(False, words)
+    for words in ("JOB DONE", "convergence has been achieved", "Forces acting on atoms"):
+        if words not in text:
+            return Truth(False, f"never says '{words}'")
+    if "BFGS Geometry Optimization" in text and "bfgs converged" not in text:
+        return Truth(False, "never says 'bfgs converged'")
+    return Truth(True, "done, self-consistent, with forces")
+
+
+def read_pw_output(path: Path) -> int:
+    """Labels that the reader finds in an output of pw.x and the XML beside it."""
+    xml = sorted(path.parent.rglob("data-file*.xml"))
+    if not xml:
+        raise LabelFailed("no data-file-schema.xml beside it")
+    text = raw_text(path)
+    stated = re.search(r"convergence threshold\s*=\s*(\S+)", text)
+    read_pw(text, xml[0], _real(stated[1] if stated else "", 1e-6))
+    return 1
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def kind_of(path: Path) -> str:
+    """Which reader a file is for; empty for none."""
+    name = path.name.lower()
+    if NO_OUTPUT.search(name):
+        return ""
+    if name.startswith("vasprun"):
+        return "vasprun"
+    if "outcar" in name:
+        return "outcar"
+    if name.endswith((".out", ".stdout", ".log")) and path.stat().st_size < 1 << 24:
+        return "pw" if "Program PWSCF" in raw_text(path)[:4000] else ""
+    return ""
+
+
+JUDGES = {"vasprun": truth_of_vasprun, "outcar": truth_of_outcar, "pw": truth_of_pw}
+
+
+def read(path: Path, kind: str) -> tuple[int, str]:
+    """Number of labels, and why there are none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if kind == "pw":
+                return read_pw_output(path), ""
+            return len(read_recorded(path, kind, "x").frames), ""
+    except (PhonsmithError, LabelFailed) as error:
+        return 0, str(error).removeprefix(f"{path}: ")
+
+
+def rows_of(collection: Path) -> list[dict[str, str]]:
+    """One row for each output in a collection."""
+    rows = []
+    for path in sorted(one for one in collection.rglob("*") if one.is_file()):
+        if not (kind := kind_of(path)):
+            continue
+        start = time.perf_counter()
+        labels, reason = read(path, kind)
+        seconds = time.perf_counter() - start
+        truth = JUDGES[kind](raw_text(path))
+        rows.append(
+            {
+                "collection": collection.name,
+                "path": str(path.relative_to(collection)),
+                "sha256": sha256_of(path),
+                "kind": kind,
+                "truth": {True: "label", False: "none", None: "open"}[truth.good],
+                "words": truth.words,
+                "verdict": "accepted" if labels else "refused",
+                "labels": str(labels),
+                "reason": " ".join(reason.replace(str(path), path.name).split())[:200],
+            }
+        )
+        if seconds > 10:
+            print(f"{path}: {seconds:.0f} s", flush=True)
+    return rows
+
+
+def main() -> None:
+    """Judge all collections that are named and there."""
+    rows = []
+    for folder in map(Path, sys.argv[1:]):
+        if not folder.is_dir():
+            print(f"{folder}: absent, skipped")
+            continue
+        found = rows_of(folder)
+        print(f"{folder.name}: {len(found)} outputs", flush=True)
+        rows += found
+    if not rows:
+        sys.exit("no collection; give the folders of some")
+    with OUTPUT.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    accepted = [row for row in rows if row["truth"] == "none" and row["verdict"] == "accepted"]
+    refused = [row for row in rows if row["truth"] == "label" and row["verdict"] == "refused"]
+    for row in (*accepted, *refused):
+        print(
+            f"{row['verdict']}: {row['collection']}/{row['path']}: {row['words']} {row['reason']}"
+        )
+    print(
+        f"{len(rows)} outputs: bad ones accepted {len(accepted)}, good ones refused {len(refused)}"
+    )
+    sys.exit(bool(accepted or refused))
+
+
+if __name__ == "__main__":
+    main()
