@@ -18,7 +18,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,10 @@ OUTPUT = Path(__file__).with_suffix(".csv")
 LARGEST_NET_FORCE_EV_PER_ANGSTROM = 0.05
 LARGEST_CHANGE_OF_VOLUME = 0.03
 PACKED = {".gz": gzip.open, ".xz": lzma.open, ".lzma": lzma.open, ".bz2": bz2.open}
+OTHER_ALGORITHMS = (
+    *("none", "not", "eigen", "exact", "gw", "g0w0", "sc", "bse", "chi", "timeev"),
+    *("evgw", "qpgw", "acfdt", "rpa", "crpa"),
+)
 NO_OUTPUT = re.compile(r"\.(py|pyc|sh|json|md|rst|txt|ipynb|yaml|csv|npy|npz|png)$")
 
 
@@ -73,53 +77,54 @@ def _real(text: str, otherwise: float = 0.0) -> float:
 
 def truth_of_vasprun(text: str) -> Truth:
     """Judge a vasprun.xml by tags and numbers of its raw text."""
-    if "</modeling>" not in text[-400:]:
-        return Truth(False, "does not end with </modeling>")
-    if bad := _no_ground_state(lambda name: _setting(text, name)):
-        return Truth(False, bad)
-    if re.search(r'name="(ML_LMLFF|ML_LRUN)"[^>]*>\s*T', text) or re.search(
-        r'name="ML_MODE"[^>]*>\s*run', text, re.IGNORECASE
-    ):
-        return Truth(False, "machine-learned force field")
     steps = re.findall(r"<calculation>(.*?)</calculation>", text, re.DOTALL)
+    shifts = _real(_setting(text, "NSW"))
+    moves = shifts > 1 and _setting(text, "IBRION") in {"1", "2", "3", "44"}
+    fault = next(_faults_of_vasprun(text, steps, moves=moves), "")
+    if not fault and moves and len(steps) >= shifts:
+        return Truth(None, "all NSW steps were used: the text does not say if it is relaxed")
+    return Truth(not fault, fault or "complete, self-consistent, below NELM, with forces")
+
+
+def _faults_of_vasprun(text: str, steps: list[str], *, moves: bool) -> Iterator[str]:
+    if "</modeling>" not in text[-400:]:
+        yield "does not end with </modeling>"
+    yield from _no_ground_state(lambda name: _setting(text, name))
+    if re.search(r'name="(ML_LMLFF|ML_LRUN)"[^>]*>\s*T', text):
+        yield "machine-learned force field"
     if not steps:
-        return Truth(False, "no <calculation>")
+        yield "no <calculation>"
+        return
     limit, wanted = _real(_setting(text, "NELM"), 60), _real(_setting(text, "EDIFF"), 1e-4)
-    moves = _real(_setting(text, "NSW")) > 0 and _setting(text, "IBRION") in ("1", "2", "3", "44")
     dynamics = _real(_setting(text, "NSW")) > 1 and _setting(text, "IBRION") == "0"
-    if moves and len(steps) >= _real(_setting(text, "NSW")) and _real(_setting(text, "NSW")) > 1:
-        return Truth(None, "the relaxation used all NSW steps: the text does not say if it is done")
     verdicts = [_step_of_vasprun(step, limit, wanted) for step in steps]
     used = verdicts if dynamics else verdicts[-1:]
     if all(used):
-        return Truth(False, used[-1])
-    if bad := _grew(re.findall(r'<i name="volume">([^<]*)</i>', text), moves=moves):
-        return Truth(False, bad)
-    if bad := _sites(text):
-        return Truth(False, bad)
-    return Truth(True, "complete, self-consistent, below NELM, with forces")
+        yield used[-1]
+    yield from _grew(re.findall(r'<i name="volume">([^<]*)</i>', text), moves=moves)
+    final = re.findall(r'<varray name="positions"\s*>(.*?)</varray>', text, re.DOTALL)
+    rows = re.findall(r"<v>\s*(.*?)\s*</v>", final[-1]) if final else []
+    if len(set(rows)) < len(rows):
+        yield "two atoms on one site"
 
 
-def _no_ground_state(value: Callable[[str], str]) -> str:
+def _no_ground_state(value: Callable[[str], str]) -> Iterator[str]:
     """Settings under which the energy or the forces are not those of the ground state."""
     if _real(value("ICHARG")) >= 10:
-        return f"ICHARG = {value('ICHARG')}: not self-consistent"
+        yield f"ICHARG = {value('ICHARG')}: not self-consistent"
     algorithm = value("ALGO").lower()
-    if algorithm.startswith(("none", "not", "eigen", "exact", "gw", "g0w0", "sc", "bse", "chi")):
-        return f"ALGO = {algorithm}"
-    if algorithm.startswith(("timeev", "evgw", "qpgw", "acfdt", "rpa", "crpa")):
-        return f"ALGO = {algorithm}"
-    if value("IALGO") in ("-1", "2", "3", "4", "5"):
-        return f"IALGO = {value('IALGO')}"
-    if value("IBRION") in ("5", "6", "7", "8"):
-        return f"IBRION = {value('IBRION')}: force constants"
+    if algorithm.startswith(OTHER_ALGORITHMS):
+        yield f"ALGO = {algorithm}"
+    if value("IALGO") in {"-1", "2", "3", "4", "5"}:
+        yield f"IALGO = {value('IALGO')}"
+    if value("IBRION") in {"5", "6", "7", "8"}:
+        yield f"IBRION = {value('IBRION')}: force constants"
     if any(value(name).startswith(("T", ".T")) for name in ("LEPSILON", "LCALCEPS")):
-        return "response to a field"
+        yield "response to a field"
     if abs(_real(value("PSTRESS"))) > 0:
-        return f"PSTRESS = {value('PSTRESS')}"
+        yield f"PSTRESS = {value('PSTRESS')}"
     if _real(value("IMAGES")) > 0:
-        return "IMAGES: a band of images"
-    return ""
+        yield "IMAGES: a band of images"
 
 
 def _step_of_vasprun(step: str, limit: float, wanted: float) -> str:
@@ -149,17 +154,10 @@ def _net(rows: list[list[float]]) -> str:
     return f"forces sum to {net:.3g} eV/Å" if net > LARGEST_NET_FORCE_EV_PER_ANGSTROM else ""
 
 
-def _grew(volumes: list[str], *, moves: bool) -> str:
+def _grew(volumes: list[str], *, moves: bool) -> Iterator[str]:
     numbers = [x for x in map(_real, volumes) if x > 0]
     if moves and numbers and abs(numbers[-1] / numbers[0] - 1) > LARGEST_CHANGE_OF_VOLUME:
-        return f"volume {numbers[0]:.2f} became {numbers[-1]:.2f} Å³: plane waves of another cell"
-    return ""
-
-
-def _sites(text: str) -> str:
-    final = re.findall(r'<varray name="positions"\s*>(.*?)</varray>', text, re.DOTALL)
-    rows = re.findall(r"<v>\s*(.*?)\s*</v>", final[-1]) if final else []
-    return "two atoms on one site" if len(set(rows)) < len(rows) else ""
+        yield f"volume {numbers[0]:.2f} became {numbers[-1]:.2f} Å³: plane waves of another cell"
 
 
 # --- OUTCAR --------------------------------------------------------------------------------------
@@ -167,42 +165,42 @@ def _sites(text: str) -> str:
 
 def truth_of_outcar(text: str) -> Truth:
     """Judge an OUTCAR by words and numbers of its raw text."""
-    if "General timing and accounting informations" not in text:
-        return Truth(False, "does not end with VASP's timing")
+    fault = next(_faults_of_outcar(text), "")
+    return Truth(not fault, fault or "complete, self-consistent, below NELM, with forces")
 
+
+def _faults_of_outcar(text: str) -> Iterator[str]:
     def setting(name: str) -> str:
         found = re.search(rf"^\s*{name}\s*=\s*(\S+)", text, re.MULTILINE)
         return found[1].rstrip(";") if found else ""
 
-    if bad := _no_ground_state(setting):
-        return Truth(False, bad)
-    if re.search(r"ML_LMLFF\s*=\s*T", text) and "ML_MODE" not in text:
-        return Truth(False, "machine-learned force field")
+    if "General timing and accounting informations" not in text:
+        yield "does not end with VASP's timing"
+    yield from _no_ground_state(setting)
+    if re.search(r"ML_LMLFF\s*=\s*T", text):
+        yield "machine-learned force field"
     limit = int(_real(setting("NELM"), 60))
     loops: Counter[int] = Counter()
     for ionic, electronic in re.findall(r"Iteration\s+(\d+)\(\s*(\d+)\)", text):
         loops[int(ionic)] = max(loops[int(ionic)], int(electronic))
-    if not loops:
-        return Truth(False, "no electronic iteration")
     dynamics = _real(setting("NSW")) > 1 and setting("IBRION") == "0"
-    used = list(loops.values()) if dynamics else [loops[max(loops)]]
-    if all(count >= limit for count in used):
-        return Truth(False, f"{used[-1]} electronic steps of NELM = {limit}")
+    used = list(loops.values()) if dynamics else [loops[max(loops, default=0)]]
+    if all(count >= limit or not count for count in used):
+        yield f"{used[-1]} electronic steps of NELM = {limit}"
     if "aborting loop because EDIFF is reached" not in text:
-        return Truth(False, "never says that EDIFF is reached")
+        yield "never says that EDIFF is reached"
     tables = re.findall(r"TOTAL-FORCE \(eV/Angst\)\s*\n\s*-+\n(.*?)\n\s*-+", text, re.DOTALL)
     if not tables or not re.search(r"free  ?energy\s+TOTEN", text):
-        return Truth(False, "no forces or no free energy")
-    rows = [[_real(x, np.nan) for x in line.split()[3:6]] for line in tables[-1].splitlines()]
-    if bad := _net(rows):
-        return Truth(False, bad)
-    moves = _real(setting("NSW")) > 1 and setting("IBRION") in ("1", "2", "3", "44")
+        yield "no forces or no free energy"
+        return
+    if net := _net(
+        [[_real(x, np.nan) for x in row.split()[3:6]] for row in tables[-1].split("\n")]
+    ):
+        yield net
+    moves = _real(setting("NSW")) > 1 and setting("IBRION") in {"1", "2", "3", "44"}
     if moves and "reached required accuracy" not in text:
-        return Truth(False, "the relaxation never says that it is done")
-    volumes = re.findall(r"volume of cell\s*:\s*(\S+)", text)
-    if bad := _grew(volumes, moves=moves):
-        return Truth(False, bad)
-    return Truth(True, "complete, self-consistent, below NELM, with forces")
+        yield "the relaxation never says that it is done"
+    yield from _grew(re.findall(r"volume of cell\s*:\s*(\S+)", text), moves=moves)
 
 
 # --- pw.x ----------------------------------------------------------------------------------------

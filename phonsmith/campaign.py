@@ -547,7 +547,7 @@ class Campaign(Model):
             if name in self.structures:
                 yield f"datasets.databases.{name}: a structure has this name"
             for file in (*database.train_files, *database.test_files):
-                if not _covers(database.source.files, file):
+                if not database.source.may_hold(file):
                     yield (f"datasets.databases.{name}: '{file}' is not among its source.files")
             if set(database.train_files) & set(database.test_files):
                 yield (f"datasets.databases.{name}: a file is in train_files and test_files")
@@ -601,13 +601,8 @@ def _check_recorded(name: str, structure: Structure, reference: RecordedReferenc
         )
     recorded = structure.recorded
     for path in [recorded] if isinstance(recorded, str) else recorded:
-        if not _covers(reference.source.files, path):
+        if not reference.source.may_hold(path):
             yield (f"structures.{name}.recorded: '{path}' is not among reference.source.files")
-
-
-def _covers(files: dict[str, str], wanted: str) -> bool:
-    """Whether ``wanted`` is one of the files or a folder that holds some of them."""
-    return wanted in files or any(name.startswith(wanted.rstrip("/") + "/") for name in files)
 
 
 # --- reading ---------------------------------------------------------------------------------

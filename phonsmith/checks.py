@@ -302,6 +302,8 @@ def _check_foundation(foundation: Foundation, where: str, made: Made) -> None:
 
 
 def _check_sources(campaign: Campaign, mirrors: Sequence[Path], problems: Problems) -> None:
+    from phonsmith.sources import listed
+
     sources: dict[str, Source] = {
         f"datasets.databases.{name}.source": database.source
         for name, database in campaign.datasets.databases.items()
@@ -309,7 +311,10 @@ def _check_sources(campaign: Campaign, mirrors: Sequence[Path], problems: Proble
     if campaign.recorded:
         sources["reference.source"] = campaign.recorded.source
     for where, source in sources.items():
-        for file in source.files:
+        files: list[str] = []
+        with problems.of(where):
+            files = listed(source)
+        for file in files:
             with problems.of(where):
                 _check_mirrored(source, file, mirrors)
 

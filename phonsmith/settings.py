@@ -111,17 +111,47 @@ class Model(BaseModel):
 
 
 class Source(Model):
-    """A public data set: files with checksums, taken from a mirror folder or from the web."""
+    """A data set: public files with checksums, or a folder of the user's own."""
 
     name: Name = Field(description="Name of the data set; its folder in every mirror.")
+    folder: File | None = Field(
+        None,
+        description="Folder with files of your own, instead of mirrors and `url`. `files` may then "
+        "be a list, or absent: all files below the folder, without checksums.",
+    )
     url: str | None = Field(
         None,
         pattern=r"^https?://[^@/\s]+(/\S*)?$",
         description="Address of the folder with the files; without it only mirrors are tried.",
     )
-    files: dict[RelativePath, Sha256] = Field(
-        min_length=1, description="Path of each file below the folder, and its SHA-256."
+    files: dict[RelativePath, Sha256] | list[RelativePath] = Field(
+        default_factory=dict,
+        description="Path of each file below the folder, and its SHA-256; `python -m "
+        "phonsmith.labels.survey FOLDER` writes them. Checksums may be absent with `folder`.",
     )
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of the files that have one."""
+        return self.files if isinstance(self.files, dict) else {}
+
+    def may_hold(self, wanted: str) -> bool:
+        """Whether ``wanted`` is one of the files, or a folder that holds some of them."""
+        if self.folder is not None and not self.files:
+            return True  # what is there is seen when the folder is read
+        prefix = wanted.rstrip("/") + "/"
+        return wanted in self.files or any(name.startswith(prefix) for name in self.files)
+
+    @model_validator(mode="after")
+    def _some_place(self) -> Self:
+        if self.folder is not None and self.url is not None:
+            raise ValueError("`folder` and `url` exclude each other: give one")
+        if self.folder is None and not (self.files and isinstance(self.files, dict)):
+            raise ValueError(
+                "`files` needs each file with its SHA-256 (`python -m phonsmith.labels.survey "
+                "FOLDER` writes them); only files in a `folder` of your own go without"
+            )
+        return self
 
 
 READY_ARGUMENTS = {

@@ -1,9 +1,10 @@
-"""Files of public data sets: from a mirror folder, the cache, or the web; always checksummed."""
+"""Files of data sets: from a folder of the user, or checksummed from mirror, cache or web."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
@@ -16,6 +17,7 @@ from phonsmith.settings import Source
 
 TIMEOUT_S = 60.0
 CHUNK = 1 << 20
+MOST_FILES = 100_000
 
 
 def sha256_of(path: str | Path) -> str:
@@ -27,21 +29,22 @@ def sha256_of(path: str | Path) -> str:
 def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str | Path) -> Path:
     """Path of one file of a data set, found or fetched, with the checksum that is stated.
 
-    Looked for in this order: ``{mirror}/{source.name}/{file}`` of each mirror,
-    ``{cache}/{source.name}/{file}``, and ``{source.url}/{file}`` on the web, which is kept in the
-    cache. A damaged file in the cache is fetched again.
+    In ``source.folder`` if there is one. Else looked for in this order:
+    ``{mirror}/{source.name}/{file}`` of each mirror, ``{cache}/{source.name}/{file}``, and
+    ``{source.url}/{file}`` on the web, which is kept in the cache. A damaged file in the cache is
+    fetched again.
 
     Raises
     ------
     PhonsmithError
         The file is not part of the set, has another checksum, or is nowhere to be had.
     """
-    expected = source.files.get(file)
-    if expected is None:
+    if file not in listed(source):
         raise PhonsmithError(f"source '{source.name}': '{file}' is not among its `files`")
     mirrored = find_in_mirrors(source, file, mirrors)
     if mirrored is not None:
         return mirrored
+    expected = source.checksums[file]
     cached = Path(cache) / source.name / file
     if _is(cached, expected):
         return cached
@@ -61,26 +64,62 @@ def _is(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_of(path) == sha256
 
 
+def listed(source: Source) -> list[str]:
+    """Names of the files of a data set; without a list, of all files in its folder.
+
+    Raises
+    ------
+    PhonsmithError
+        The folder is not there, or has more files than a data set.
+    """
+    if source.files or source.folder is None:
+        return sorted(source.files)
+    folder = Path(source.folder)
+    if not folder.is_dir():
+        raise PhonsmithError(
+            f"source '{source.name}': {folder}: no such folder; correct `folder` (relative to the "
+            "project)"
+        )
+    found = [path for path in islice(folder.rglob("*"), MOST_FILES + 1) if path.is_file()]
+    if len(found) > MOST_FILES:
+        raise PhonsmithError(
+            f"source '{source.name}': {folder} holds more than {MOST_FILES} files; give a folder "
+            "with the data alone, or list the `files`"
+        )
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
 def at_hand(source: Source, mirrors: Sequence[str | Path], cache: str | Path) -> bool:
     """Whether every file of a data set is in a mirror or in the cache."""
     return all(
         find_in_mirrors(source, file, mirrors) or (Path(cache) / source.name / file).is_file()
-        for file in source.files
+        for file in listed(source)
     )
 
 
 def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) -> Path | None:
     """``{mirror}/{source.name}/{file}`` of the first mirror that has it; None if none has.
 
+    A source with a folder of its own has its files there alone.
+
     Raises
     ------
     PhonsmithError
-        That file has another checksum than the source states.
+        That file has another checksum than the source states, or is not in the source's folder.
     """
+    if source.folder is not None:
+        path = Path(source.folder) / file
+        if not path.is_file():
+            raise PhonsmithError(
+                f"source '{source.name}': {path}: no such file; correct `files` or `folder`"
+            )
+        if file in source.checksums:
+            _compare(path, source.checksums[file])
+        return path
     for mirror in mirrors:
         path = Path(mirror) / source.name / file
         if path.is_file():
-            _compare(path, source.files[file])
+            _compare(path, source.checksums[file])
             return path
     return None
 

@@ -40,6 +40,7 @@ from phonsmith.problems import listed, nearest
 from phonsmith.pseudopotential_contents import pseudopotential_contents
 from phonsmith.recipes import takes_gpu
 from phonsmith.site import load_config, load_site
+from phonsmith.sources import listed as listed_files
 from phonsmith.stages import VERSIONS, versions
 from phonsmith.tries import RUN_VARIABLE, TRIES, growth
 from phonsmith.verdicts import Verdict, left_out, refuse, why_left_out

@@ -35,6 +35,19 @@ def recorded_files(wildcards):
     return "results/{campaign}/sources/{structure}.json" if recorded else []
 
 
+def own_files(wildcards):
+    """Files in a folder of the user's own: when they change, they are read anew."""
+    if "database" in wildcards.keys():
+        source = look_up(wildcards, "datasets/databases/{database}").source
+    else:
+        source = campaign(wildcards.campaign).recorded.source
+    return (
+        [f"{source.folder}/{name}" for name in listed_files(source)]
+        if source.folder
+        else []
+    )
+
+
 ACCEPTED = "results/{campaign}/accepted/{structure}.json"
 """What the gate makes of the verdict on a crystal."""
 

@@ -97,6 +97,8 @@ rule label_isolated_atoms:
 
 rule fetch_database:
     """Bring the files of an existing data set here: where Snakemake runs, which has a network."""
+    input:
+        own_files,
     output:
         "results/{campaign}/sources/databases/{database}.json",
     log:

@@ -24,6 +24,8 @@ rule fetch_crystal:
 
 rule fetch_recorded:
     """Bring the files of one crystal in the recorded data set here, likewise."""
+    input:
+        own_files,
     output:
         "results/{campaign}/sources/{structure}.json",
     log:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -30,7 +31,7 @@ from phonsmith.labels.units import consistency
 from phonsmith.references import RecordedReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Database, ExtxyzKeys, Labels, Relaxation, Source
-from phonsmith.sources import locate
+from phonsmith.sources import listed, locate, sha256_of
 from phonsmith.stages import VERSIONS
 
 __all__ = ["Recorded", "RecordedMethod", "load_database", "load_recorded", "read_recorded"]
@@ -283,17 +284,18 @@ def _located(
     source: Source, wanted: str, format: str, mirrors: Sequence[str | Path], cache: str | Path
 ) -> list[Path]:
     """Local paths of a file, or of the files in a folder, with what has to stand beside them."""
-    if wanted not in source.files:
-        prefix = wanted.rstrip("/") + "/"
+    files = listed(source)
+    if wanted not in files:
+        prefix = "" if wanted == "." else wanted.rstrip("/") + "/"
         return [
             locate(source, file, mirrors, cache)
-            for file in sorted(source.files)
+            for file in files
             if file.startswith(prefix) and _of_format(file, format)
         ]
     path = locate(source, wanted, mirrors, cache)
     for name in _COMPANIONS.get(format, ()):
         companion = str(PurePosixPath(wanted).with_name(name))
-        if companion in source.files:
+        if companion in files:
             found = locate(source, companion, mirrors, cache)
             if found.parent != path.parent:
                 raise PhonsmithError(
@@ -367,7 +369,7 @@ class RecordedMethod:
         """Checksums of the data set and what is read of it, as canonical JSON."""
         content = {
             "method": "recorded",
-            "source": self.reference.source.model_dump(exclude={"url"}),
+            "source": self._content(),
             "format": self.reference.format,
             "recorded": self.recorded,
             "keys": None if (keys := self.reference.keys) is None else keys.model_dump(),
@@ -375,6 +377,15 @@ class RecordedMethod:
             "version": [VERSIONS["labels"], VERSIONS["readers"]],
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    def _content(self) -> dict[str, Any]:
+        """Name and checksums of the data set, also where the campaign states none."""
+        source = self.reference.source
+        found: dict[str, Any] = {"name": source.name, "files": source.checksums}
+        if source.folder is not None and self.recorded is not None:
+            paths = fetch_recorded(self.reference, self.recorded, self.mirrors, self.cache)
+            found["files"] = {path.name: sha256_of(path) for path in paths}
+        return found
 
     def label(self, cell: Atoms) -> Atoms:
         """The recorded label of the cell with this index."""
