@@ -116,24 +116,19 @@ class Source(Model):
     name: Name = Field(description="Name of the data set; its folder in every mirror.")
     folder: File | None = Field(
         None,
-        description="Folder with files of your own, instead of mirrors and `url`. `files` may then "
-        "be a list, or absent: all files below the folder, without checksums.",
+        description="Folder with files of your own, instead of mirrors and `url`. Without `files` "
+        "it is all files below the folder, without checksums.",
     )
     url: str | None = Field(
         None,
         pattern=r"^https?://[^@/\s]+(/\S*)?$",
         description="Address of the folder with the files; without it only mirrors are tried.",
     )
-    files: dict[RelativePath, Sha256] | list[RelativePath] = Field(
+    files: dict[RelativePath, Sha256] = Field(
         default_factory=dict,
         description="Path of each file below the folder, and its SHA-256; `python -m "
-        "phonsmith.labels.survey FOLDER` writes them. Checksums may be absent with `folder`.",
+        "phonsmith.labels.survey FOLDER` writes them. With `folder` they may be absent.",
     )
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """SHA-256 of the files that have one."""
-        return self.files if isinstance(self.files, dict) else {}
 
     def may_hold(self, wanted: str) -> bool:
         """Whether ``wanted`` is one of the files, or a folder that holds some of them."""
@@ -146,7 +141,7 @@ class Source(Model):
     def _some_place(self) -> Self:
         if self.folder is not None and self.url is not None:
             raise ValueError("`folder` and `url` exclude each other: give one")
-        if self.folder is None and not (self.files and isinstance(self.files, dict)):
+        if self.folder is None and not self.files:
             raise ValueError(
                 "`files` needs each file with its SHA-256 (`python -m phonsmith.labels.survey "
                 "FOLDER` writes them); only files in a `folder` of your own go without"

@@ -44,7 +44,7 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
     mirrored = find_in_mirrors(source, file, mirrors)
     if mirrored is not None:
         return mirrored
-    expected = source.checksums[file]
+    expected = source.files[file]
     cached = Path(cache) / source.name / file
     if _is(cached, expected):
         return cached
@@ -113,13 +113,13 @@ def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) ->
             raise PhonsmithError(
                 f"source '{source.name}': {path}: no such file; correct `files` or `folder`"
             )
-        if file in source.checksums:
-            _compare(path, source.checksums[file])
+        if file in source.files:
+            _compare(path, source.files[file])
         return path
     for mirror in mirrors:
         path = Path(mirror) / source.name / file
         if path.is_file():
-            _compare(path, source.checksums[file])
+            _compare(path, source.files[file])
             return path
     return None
 

@@ -381,7 +381,7 @@ class RecordedMethod:
     def _content(self) -> dict[str, Any]:
         """Name and checksums of the data set, also where the campaign states none."""
         source = self.reference.source
-        found: dict[str, Any] = {"name": source.name, "files": source.checksums}
+        found: dict[str, Any] = {"name": source.name, "files": source.files}
         if source.folder is not None and self.recorded is not None:
             paths = fetch_recorded(self.reference, self.recorded, self.mirrors, self.cache)
             found["files"] = {path.name: sha256_of(path) for path in paths}

@@ -146,7 +146,7 @@ def as_yaml(
         if checksums:
             source["files"] = {name: sha256_of(folder / name) for name in names}
         else:
-            source |= {"folder": str(folder), "files": names}
+            source["folder"] = str(folder)
         blocks.append(_block(format, mine, source, level_of_theory))
     return "\n".join(blocks)
 
