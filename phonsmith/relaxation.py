@@ -26,6 +26,7 @@ from phonsmith.structures import (
     plain,
     space_group,
     symmetrized,
+    vacuum_caution,
     with_masses_of,
 )
 from phonsmith.verdicts import Verdict
@@ -269,6 +270,12 @@ def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Ve
         reason="; ".join(words() for fine, words in reasons if not fine),
         max_steps=settings.max_steps,
     )
+
+
+def cautioned(verdict: Verdict, given: Atoms) -> Verdict:
+    """The verdict with what a reader has to know of the crystal as it was given."""
+    caution = vacuum_caution(given)
+    return replace(verdict, cautions=[*verdict.cautions, caution]) if caution else verdict
 
 
 def _group_or_unknown(atoms: Atoms, symprec: float) -> tuple[int, str]:

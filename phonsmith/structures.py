@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from ase.geometry import minkowski_reduce
 from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
 
 from phonsmith.crystals.cif.crystal import read_cif
 from phonsmith.crystals.extended_xyz import read_extxyz
@@ -25,6 +26,9 @@ SHORTEST_DISTANCE = 0.5
 
 VOLUMES_PER_ATOM = (0.5, 5000.0)
 """Å³ per atom. Hydrogen at 500 GPa has 1; a molecule in a box of 20 Å some thousand."""
+
+VACUUM = 7.0
+"""Å between planes of atoms. Layers of graphite are 3.4 Å apart, large ions at most 6 Å."""
 
 MASS_SYMPREC = 1e-2
 """Å. Tolerance of the symmetry that masses have to follow."""
@@ -242,6 +246,47 @@ def own_masses(atoms: Atoms, masses: Mapping[str, float] | Sequence[float], wher
     copy.set_masses(new)
     check_masses(copy, where)
     return copy
+
+
+# --- vacuum ----------------------------------------------------------------------------------
+
+
+def vacuum_thicknesses(atoms: Atoms) -> list[float]:
+    """Å of empty space between layers of atoms, one number for each direction that has it.
+
+    A direction is the normal of two lattice vectors, of the cell as given or of the reduced one;
+    its empty space is the largest distance between neighbouring planes of atoms, if at least
+    ``VACUUM``. Layered crystals have 3 to 4 Å there.
+    """
+    both = [_gaps(atoms, cell) for cell in (atoms.cell[:], minkowski_reduce(atoms.cell)[0])]
+    return max(both, key=lambda gaps: (len(gaps), sum(gaps)))
+
+
+def _gaps(atoms: Atoms, cell: NDArray[np.float64]) -> list[float]:
+    inverse = np.linalg.inv(cell)
+    spacings = 1 / np.linalg.norm(inverse, axis=0)
+    gaps = []
+    for axis, spacing in enumerate(spacings):
+        heights = np.sort((atoms.positions @ inverse)[:, axis] % 1)
+        largest = np.diff([*heights, heights[0] + 1]).max() * spacing
+        if largest >= VACUUM:
+            gaps.append(float(largest))
+    return gaps
+
+
+def vacuum_caution(atoms: Atoms) -> str:
+    """What a reader has to know of a slab, chain or molecule that is treated as a bulk crystal."""
+    found = vacuum_thicknesses(atoms)
+    if not found:
+        return ""
+    kind = ("a slab or layer", "a chain", "a molecule")[len(found) - 1]
+    thickness = " and ".join(f"{gap:.1f}" for gap in sorted(found))
+    return (
+        f"The cell has {thickness} Å of empty space, as of {kind}, and is treated as a bulk "
+        "crystal: volume, stress, elastic constants, thermal expansion and conductivity count the "
+        "empty space, and relaxation may close it. Give the bulk crystal, or hold the cell "
+        "(relaxation.reference: false) and use frequencies alone."
+    )
 
 
 # --- symmetry --------------------------------------------------------------------------------

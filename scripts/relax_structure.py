@@ -9,13 +9,13 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.files import write_json
     from phonsmith.labels import Allocation, LabelStore, reference_method
-    from phonsmith.relaxation import Load, crystal_as_given, reference_crystal
+    from phonsmith.relaxation import Load, cautioned, crystal_as_given, reference_crystal
     from phonsmith.settings import Relaxation
     from phonsmith.structures import symmetrized
 
     name = snakemake.wildcards.structure
     relaxation = Relaxation.model_validate(snakemake.params.relaxation)
-    (crystal,) = read_frames(snakemake.input[0])
+    (given,) = read_frames(snakemake.input[0])
     if snakemake.params.relax:
         store = LabelStore(snakemake.params.store)
         method = reference_method(
@@ -29,12 +29,12 @@ with job(snakemake.threads, snakemake.log[0]):
             ),
         )
         load = Load(fixed_volume=snakemake.params.fixed_volume)
-        crystal, verdict = reference_crystal(name, crystal, method, relaxation, load, store=store)
+        crystal, verdict = reference_crystal(name, given, method, relaxation, load, store=store)
     else:
-        crystal, verdict = crystal_as_given(crystal, relaxation)
+        crystal, verdict = crystal_as_given(given, relaxation)
         if snakemake.params.reference["method"] != "recorded":
             crystal = symmetrized(crystal, relaxation.symprec_angstrom)
     verdict = replace(verdict, again=snakemake.params.again)
     crystal.info["structure"] = name
     write_frames(snakemake.output.crystal, [crystal])
-    write_json(snakemake.output.verdict, verdict.model_dump())
+    write_json(snakemake.output.verdict, cautioned(verdict, given).model_dump())

@@ -266,6 +266,18 @@ def test_a_crystal_at_another_volume_is_noticed(
         reference_phonons(load_displacements(tmp_path / "a.yaml"), frames)
 
 
+@pytest.mark.parametrize("angle", [1, 30])
+def test_a_crystal_in_another_orientation_is_noticed(
+    repository: Path, capsys: pytest.CaptureFixture[str], angle: float
+) -> None:
+    atoms, cells = lonsdaleite(repository)
+    atoms.rotate(angle, (1, 2, 3), rotate_cell=True)
+    arranged(cells, atoms)
+    said = capsys.readouterr().out
+    assert "3 cells have the lengths and angles of the crystal, in another orientation" in said
+    assert "volume" not in said
+
+
 def test_rounded_crystal_files_get_their_symmetry_back(tmp_path: Path, repository: Path) -> None:
     atoms, cells = lonsdaleite(repository)
     atoms.set_scaled_positions(np.round(atoms.get_scaled_positions(), 5))

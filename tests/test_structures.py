@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, fcc111, molecule
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
@@ -20,7 +20,14 @@ from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
 from phonsmith.errors import PhonsmithError
 from phonsmith.relaxation import Load, RelaxationResult, compare, relax
 from phonsmith.settings import Relaxation
-from phonsmith.structures import check_structure, read_structure, space_group, symmetrized
+from phonsmith.structures import (
+    check_structure,
+    read_structure,
+    space_group,
+    symmetrized,
+    vacuum_caution,
+    vacuum_thicknesses,
+)
 
 # Materials Project's and George et al.'s (J. Chem. Phys. 153, 044104) stable silicon allotropes
 ALLOTROPES = {
@@ -325,3 +332,32 @@ def test_symmetrized_removes_noise_only(silicon: Path, name: str) -> None:
     assert np.abs(exact.positions - noisy.positions).max() < 3e-3
     np.testing.assert_allclose(exact.cell[:], ideal.cell[:], atol=1e-6)
     np.testing.assert_array_equal(exact.numbers, ideal.numbers)
+
+
+# --- vacuum ----------------------------------------------------------------------------------
+
+
+def test_slabs_chains_and_molecules_are_cautioned() -> None:
+    slab = fcc111("Al", (1, 1, 4), vacuum=6.0, periodic=True)
+    assert vacuum_thicknesses(slab) == pytest.approx([12.0])
+    assert "12.0 Å of empty space, as of a slab" in vacuum_caution(slab)
+    skewed = slab.copy()  # the same crystal in other vectors
+    skewed.set_cell(np.array([[1, 0, 0], [0, 1, 0], [2, 1, 1]]) @ slab.cell[:])
+    assert vacuum_thicknesses(skewed) == pytest.approx([12.0])
+    chain = Atoms("C2", positions=[[0, 0, 0], [1.3, 0, 0]], cell=[2.6, 10, 12], pbc=True)
+    assert "10.0 and 12.0 Å of empty space, as of a chain" in vacuum_caution(chain)
+    box = molecule("H2O", cell=[15, 15, 15], pbc=True)
+    assert "of a molecule" in vacuum_caution(box)
+
+
+def test_bulk_crystals_have_no_vacuum(repository: Path) -> None:
+    for path in sorted((repository / "config" / "structures").rglob("*.vasp")):
+        assert vacuum_caution(read_structure(path)) == "", path
+    graphite = Atoms(
+        "C4",
+        scaled_positions=[[0, 0, 0], [1 / 3, 2 / 3, 0], [0, 0, 0.5], [2 / 3, 1 / 3, 0.5]],
+        cell=[2.46, 2.46, 6.7, 90, 90, 120],
+        pbc=True,
+    )
+    assert vacuum_caution(graphite) == ""
+    assert vacuum_caution(bulk("Xe", "fcc", a=6.2)) == ""

@@ -88,7 +88,7 @@ def arranged(frames: Sequence[Atoms], crystal: Atoms) -> tuple[list[Atoms], Phon
     """
     placed = [None if _is_isolated(frame) else _place(frame, crystal) for frame in frames]
     kinds = [_kind(frame, one) for frame, one in zip(frames, placed, strict=True)]
-    _tell(kinds, placed)
+    _tell(frames, kinds, placed, crystal)
     supercells: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, (kind, one) in enumerate(zip(kinds, placed, strict=True)):
         if one is not None and kind == "displaced":
@@ -273,14 +273,17 @@ def _translation(phonon: Phonopy, atom: int) -> Integers:
     return np.asarray(permutations[np.flatnonzero(at_home)[0]], dtype=np.int64)
 
 
-def _tell(kinds: Sequence[str], placed: Sequence[_Placed | None]) -> None:
+def _tell(
+    frames: Sequence[Atoms], kinds: Sequence[str], placed: Sequence[_Placed | None], crystal: Atoms
+) -> None:
     """Into the log: what was found, and what nearly was a displaced cell."""
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(kinds).items()))
     print(f"{len(kinds)} cells: {counts}", flush=True)
+    turned = [not _is_isolated(frame) and _is_turned(frame, crystal) for frame in frames]
     strained = [
         one.strain
-        for kind, one in zip(kinds, placed, strict=True)
-        if kind != "displaced" and one is not None and one.one_moved
+        for kind, one, other in zip(kinds, placed, turned, strict=True)
+        if kind != "displaced" and not other and one is not None and one.one_moved
     ]
     if strained:
         print(
@@ -288,3 +291,22 @@ def _tell(kinds: Sequence[str], placed: Sequence[_Placed | None]) -> None:
             f"{100 * min(strained):.3g} % or more: the crystal file is not at their volume",
             flush=True,
         )
+    if any(turned):
+        print(
+            f"{sum(turned)} cells have the lengths and angles of the crystal, in another "
+            "orientation: rotate the crystal file to that of the cells",
+            flush=True,
+        )
+
+
+def _is_turned(frame: Atoms, crystal: Atoms) -> bool:
+    """Whether a cell is a multiple of the crystal's, rotated."""
+    lengths = frame.cell.lengths() / crystal.cell.lengths()
+    multiples = np.rint(lengths)
+    if not multiples.all() or np.abs(lengths / multiples - 1).max() > LATTICE_TOLERANCE:
+        return False
+    if np.abs(frame.cell.angles() - crystal.cell.angles()).max() > 0.1:
+        return False
+    unrotated = multiples[:, None] * crystal.cell[:]
+    away = np.abs(frame.cell[:] - unrotated).max()
+    return bool(away > 10 * LATTICE_TOLERANCE * np.abs(unrotated).max())
