@@ -84,7 +84,8 @@ def reference_phonons(
         raise PhonsmithError(
             f"phonons {phonon.unitcell.formula}: no recorded cell is an undistorted supercell of "
             "the crystal with one displaced atom; the log of the supercells says what they are. "
-            "Give such cells and the crystal at their volume and in their orientation, or set `role: test`"
+            "Give such cells and the crystal at their volume and in their orientation, or set "
+            "`role: test`"
         )
     if len(frames) != len(cells):
         raise MissingLabels(
