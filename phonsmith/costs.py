@@ -323,12 +323,14 @@ def _gap_cost(fit: GapFit, cells: Sequence[Atoms], stresses: bool) -> Cost:
     gradients = sum(
         len(cell) * (1 + neighbours(cell, cutoff)) * (9 if stresses else 3) for cell in cells
     )
-    sparse = (fit.soap.sparse_points * _elements(cells) if fit.soap else 0) + sum(
-        part.n_sparse for part in (fit.two_body, fit.three_body) if part
-    )
+    bodies = sum(part.n_sparse for part in (fit.two_body, fit.three_body) if part)
+    soap = fit.soap.sparse_points if fit.soap else 0
+    sparse = soap + bodies
+    # each element has its share of the points, which meet the environments of that element alone
+    meeting = soap / max(1, _elements(cells)) + bodies
     seconds = (
         JOB_START_S
-        + _GAP_MULTIPLY * sparse * gradients * dimension
+        + _GAP_MULTIPLY * meeting * gradients * dimension
         + 2 * _GAP_SOLVE * sparse**2 * (rows + sparse)
     )
     memory = 150 + 8 * (gradients * dimension + 2 * sparse * (rows + sparse)) / MB

@@ -97,19 +97,26 @@ class Soap(Model):
     cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
     cutoff_transition_angstrom: PositiveFloat = Field(1.0, description="Width of the cutoff.")
     atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
-    n_max: PositiveInt = Field(10, description="Radial functions.")
-    l_max: NonNegativeInt = Field(6, description="Largest angular momentum.")
+    n_max: PositiveInt = Field(
+        8,
+        description="Radial functions. Memory grows with the square of n_max times the number of "
+        "elements.",
+    )
+    l_max: NonNegativeInt = Field(5, description="Largest angular momentum.")
     zeta: PositiveInt = Field(4, description="Power of the dot-product kernel.")
     delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
-    n_sparse: PositiveInt = Field(1000, description="Sparse points in all.")
+    n_sparse: PositiveInt = Field(
+        300, description="Sparse points in all, an equal share for each element."
+    )
     sparse_method: Literal["cur_points", "random", "pivot"] = Field(
         "cur_points", description="How gap_fit chooses sparse points."
     )
     sparse_from: Literal["training", "rattled"] = Field(
-        "training",
+        "rattled",
         description="Environments that sparse points are chosen from: those of the training cells, "
         "or, in place of displaced and constraint cells (whose environments are nearly all alike), "
-        "those of rattled copies of them. The copies have no labels.",
+        "those of rattled copies of them. The copies have no labels. Without displaced and "
+        "constraint cells both choices are the same.",
     )
     sparse_rattle_std_angstrom: PositiveFloat = Field(
         0.1, description="Standard deviation of the moves in these copies."
@@ -134,14 +141,14 @@ class Sigma(Model):
     """GAP's regularisation: expected errors of the data."""
 
     energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
-    force_ev_per_angstrom: PositiveFloat = Field(0.1, description="Force components.")
-    virial_ev_per_atom: PositiveFloat = Field(0.05, description="Virials.")
+    force_ev_per_angstrom: PositiveFloat = Field(0.03, description="Force components.")
+    virial_ev_per_atom: PositiveFloat = Field(0.01, description="Virials.")
 
 
 class ForceProportional(Model):
     """σ of each atom's force: f·max(|F|, F_min) (George et al. 2020, equation 8)."""
 
-    factor: PositiveFloat = Field(description="f, dimensionless.")
+    factor: PositiveFloat = Field(0.01, description="f, dimensionless.")
     minimum_force_ev_per_angstrom: PositiveFloat = Field(0.01, description="F_min.")
     kinds: list[Kind] = Field(["displaced"], min_length=1, description="Cells it applies to.")
 
@@ -158,7 +165,11 @@ class GapFit(TrainedFit):
         default_factory=dict,
         description="Other sigmas for a config type, a structure or a kind; the most special wins.",
     )
-    force_proportional: ForceProportional | None = None
+    force_proportional: ForceProportional | None = Field(
+        ForceProportional(),
+        description="Expected errors of the forces of displaced cells, in proportion to the force; "
+        "null for `sigma` on all cells.",
+    )
     balance_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
         description="Force sigmas of displaced cells are multiplied by n to this power, n being "

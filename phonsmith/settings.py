@@ -452,7 +452,7 @@ class Rattled(Model):
         description="Independent Gaussian moves, or a Monte Carlo rattle that refuses moves "
         "bringing atoms closer than the minimum distance.",
     )
-    std_angstrom: PositiveFloat = Field(0.01, description="Standard deviation of each component.")
+    std_angstrom: PositiveFloat = Field(0.03, description="Standard deviation of each component.")
     min_distance_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.75,
         description="No two atoms come closer than this fraction of the shortest distance in the "
@@ -513,10 +513,10 @@ class Supercells(Model):
         "case, for the reference phonons; left out here, they measure errors.",
     )
     min_length_angstrom: PositiveFloat = Field(
-        15.0, description="Shortest distance between periodic images."
+        12.0, description="Shortest distance between periodic images."
     )
     min_atoms: PositiveInt = Field(50, description="Smallest number of atoms.")
-    max_atoms: PositiveInt = Field(500, description="Largest number of atoms.")
+    max_atoms: PositiveInt = Field(300, description="Largest number of atoms.")
     multiples: dict[Name, Multiples] = Field(
         default_factory=dict,
         description="Supercells of single crystals, by id, whatever the limits of size; the others "

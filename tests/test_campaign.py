@@ -106,7 +106,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "fits/gap/kind", "nequip", ["fits.gap", "nequip"]),
         (GOOD, "fits/gap/sigma/force", 1, ["fits.gap.sigma.force", "unknown key"]),
         (GOOD, "fits/gap/soap/l_max", -1, ["fits.gap.soap.l_max", "-1"]),
-        (GOOD, "fits/gap/force_proportional", {}, ["fits.gap.force_proportional.factor"]),
+        (GOOD, "fits/gap/force_proportional", {"factor": 0}, ["force_proportional.factor", "0"]),
         (GOOD, "fits/mace/max_epochs", 0, ["fits.mace.max_epochs", "0"]),
         (GOOD, "fits/mace/device", "tpu", ["fits.mace.device", "tpu", "cuda"]),
         (GOOD, "fits/old", {"kind": "existing"}, ["fits.old.potential", "missing"]),

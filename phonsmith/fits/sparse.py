@@ -128,10 +128,6 @@ def _rattled_copies(
     fit: GapFit, soap: Soap, frames: Sequence[Atoms], shares: dict[str, int]
 ) -> list[Atoms]:
     bases = _bases(frames)
-    if not bases:
-        raise PhonsmithError(
-            "soap.sparse_from: rattled needs displaced or constraint cells to copy; use `training`"
-        )
     crystals: dict[str, int] = defaultdict(int)
     for base in bases.values():
         crystals[_group(soap, base) or ""] += 1
