@@ -37,4 +37,4 @@ onsuccess:
 
 
 onerror:
-    say_whether_the_disk_is_full()
+    say_what_is_wrong()

@@ -29,6 +29,7 @@ from phonsmith.terminal import InOurWords, campaigns_here, hook, say, unknown_ta
 sys.excepthook = hook
 
 from phonsmith.campaign import Campaign, load_campaign
+from phonsmith.cautions import read_cautions
 from phonsmith.checks import MADE, check_inputs
 from phonsmith.cluster import tell_host
 from phonsmith.crystals import fetched_path
@@ -64,6 +65,7 @@ wildcard_constraints:
 ENVIRONMENT = "../envs/phonsmith.yaml"
 FULL_BYTES = 1e6  # what failed jobs had written is gone again
 STARTED = time.time()
+WARNINGS_SHOWN = 20
 SOURCES = "results/.sources"
 RECORDS = {}
 """Results of a stage that may hold warnings: stage → function of a campaign's name that lists
@@ -435,8 +437,33 @@ def say_whether_the_disk_is_full():
         say(f"the disk is full: {MAKE_ROOM}")
 
 
+def say_warnings():
+    """Print the warnings of the campaigns that this run worked on, those of the loop first."""
+    for table in sorted(Path("results").glob("*/tables/warnings.csv")):
+        if table.stat().st_mtime < STARTED:
+            continue
+        name = table.parents[1].name
+        try:
+            found = read_cautions(table)
+        except Exception as error:
+            say(in_our_words(error, str(table)))
+            continue
+        for caution in found[:WARNINGS_SHOWN]:
+            say(f"{name}: warning: {' '.join(caution.in_words().split())}")
+        if len(found) > WARNINGS_SHOWN:
+            more = len(found) - WARNINGS_SHOWN
+            say(f"{name}: {more} further warnings in {table} and on top of the report")
+
+
+def say_what_is_wrong():
+    """What people need to know after a run that failed."""
+    say_warnings()
+    say_whether_the_disk_is_full()
+
+
 def say_where_to_look():
     """Name the reports and tables of the campaigns that this run finished."""
+    say_warnings()
     for report in sorted(Path("results").glob("*/report.html")):
         if report.stat().st_mtime < STARTED:
             continue

@@ -16,6 +16,7 @@ from project import Project
 from snakemake.exceptions import InputFunctionException, MissingRuleException, WorkflowError
 
 from phonsmith import terminal
+from phonsmith.cautions import Caution, write_cautions
 from phonsmith.errors import PhonsmithError, Problems, in_our_words
 from phonsmith.jobs import job
 from phonsmith.terminal import InOurWords, errors_in_words, unknown_target
@@ -259,6 +260,30 @@ def test_an_interrupted_run_has_no_traceback(
     assert run.returncode != 0
     assert "Traceback" not in said
     assert "KeyboardInterrupt" not in said
+
+
+def test_warnings_are_printed_at_the_end(tmp_path: Path, repository: Path) -> None:
+    project = Project(tmp_path, repository, tiny=TINY)
+    (tmp_path / "si.vasp").write_text(SILICON)
+    now = time.time()
+    for name, messages, age_s in (
+        ("tiny", ["Lattice strained by 6 %."] + [f"Warning {i}." for i in range(30)], -3600),
+        ("old", ["Said before."], 3600),
+        ("odd", None, -3600),
+    ):
+        table = tmp_path / f"results/{name}/tables/warnings.csv"
+        table.parent.mkdir(parents=True)
+        if messages is None:
+            table.write_text("something else\n")
+        else:
+            write_cautions(table, [Caution("structures", "si", one) for one in messages])
+        os.utime(table, (now - age_s,) * 2)  # as if this run wrote it, or one before
+    run = project.run("results/tiny/structures/si.extxyz")
+    assert run.returncode == 0, run.stderr
+    assert "phonsmith: tiny: warning: si: Lattice strained by 6 %." in run.stderr
+    assert "tiny: 11 further warnings in results/tiny/tables/warnings.csv" in run.stderr
+    assert "Said before" not in run.stderr
+    assert "results/odd/tables/warnings.csv: not a table of warnings" in run.stderr
 
 
 def test_config_yaml_is_read_strictly(tmp_path: Path, repository: Path) -> None:
