@@ -6,7 +6,7 @@ CORES ?= all
 .PHONY: help demo test test-all test-dft test-slurm quantum-espresso slurm pseudopotentials lint format schema lock clean
 
 help:
-	@echo "make demo      run the demo campaign (about ten minutes on two cores)"
+	@echo "make demo      run the demo campaign (five to ten minutes on two cores)"
 	@echo "make test      run the tests"
 	@echo "make test-all  run the tests with the slow ones, without those of DFT codes and clusters"
 	@echo "make test-dft  run the tests with Quantum ESPRESSO (fifteen minutes on two cores)"

@@ -446,7 +446,7 @@ def say_warnings():
         try:
             found = read_cautions(table)
         except Exception as error:
-            say(in_our_words(error, str(table)))
+            say(error)
             continue
         for caution in found[:WARNINGS_SHOWN]:
             say(f"{name}: warning: {' '.join(caution.in_words().split())}")

@@ -175,6 +175,10 @@ def test_jobs_that_an_interrupt_ended_are_not_told() -> None:
         ("results/si-demo/report.htm", ["did you mean 'results/si-demo/report.html'?"]),
         ("results/si-demo/x", ["si-demo makes no such file", "tables/rmse.csv"]),
         ("results/si-demi/report.html", ["no campaign 'si-demi'", "results/si-demo/report.html?"]),
+        (
+            "results/si-demo/figures/bands/gap/mp-149.pdf",
+            ["ask for results/si-demo/figures/bands/gap,", "'pdf' to figures.formats"],
+        ),
         ("x/y.z", ["no target 'x/y.z'", "all, plan", "mgo2, si-demo"]),
     ],
 )
