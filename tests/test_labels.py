@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from phonsmith.labels import (
 )
 from phonsmith.references import CalculatorReference
 from phonsmith.settings import Labels, PotentialSource, Relaxation
+from phonsmith.stages import VERSIONS
 
 SETTINGS = Labels()
 
@@ -101,6 +103,15 @@ def test_the_fingerprint_knows_arguments_and_not_where_a_model_stands(tmp_path: 
         reference = CalculatorReference(method="calculator", potential=source)
         gaps.append(reference_method(reference).fingerprint("Si"))
     assert gaps[0] == gaps[1] != gaps[2]
+
+
+def test_the_fingerprint_of_a_ready_calculator_is_that_of_earlier_versions() -> None:
+    """Labels that exist stay readable: another text is another key for each label."""
+    expected = (
+        '{"arguments":{},"calculator":"stillinger-weber","method":"calculator","model":null,'
+        f'"package":"matscipy {metadata.version("matscipy")}","version":{VERSIONS["labels"]}}}'
+    )
+    assert reference_method(SW).fingerprint("Si") == expected
 
 
 def test_the_fingerprint_knows_files_that_arguments_name(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from project import Project
 
 from phonsmith.labels import reference_method
 from phonsmith.own_code import code_of
@@ -81,6 +82,35 @@ def test_where_to_compute_is_not_what_is_computed(project: Path) -> None:
         assert fingerprint(arguments=arguments) == plain
     other = [{"default_dtype": "float32"}, {"device": 3}, {"head": 1}]
     assert len({plain, *(fingerprint(arguments=one) for one in other)}) == 4
+
+
+def test_a_changed_source_reruns_what_computes_with_it(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels and existing fits; a comment in another module does not."""
+    potential = {"calculator": "own.calculator:Own"}
+    campaign = {
+        "structures": {"si": {"file": "config/structures/silicon/mp-149.vasp"}},
+        "reference": {"method": "calculator", "potential": potential},
+        "fits": {"own": {"kind": "existing", "potential": potential}},
+    }
+    project = Project(tmp_path, repository, c=campaign)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{repository}")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/__init__.py").touch()
+    (tmp_path / "own/other.py").touch()
+    source = tmp_path / "own/calculator.py"
+    source.write_text(
+        "from ase.calculators.lj import LennardJones\n\n\nclass Own(LennardJones):\n    x = 1\n"
+    )
+    wanted = ["results/c/fits/own/gen0/potential.json", "results/c/labels/isolated_atoms.extxyz"]
+    run = project.run(*wanted)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert project.planned(*wanted) == {}
+    (tmp_path / "own/other.py").write_text("x = 1")
+    assert project.planned(*wanted) == {}
+    source.write_text(source.read_text().replace("x = 1", "x = 2"))
+    assert {"fit", "label_isolated_atoms"} <= project.planned(*wanted).keys()
 
 
 def test_planning_stays_light(repository: Path) -> None:
