@@ -6,6 +6,7 @@ min_version("9.0")
 
 
 include: "rules/common.smk"
+include: "rules/mended.smk"
 include: "rules/inputs.smk"
 include: "rules/structures.smk"
 include: "rules/supercells.smk"
@@ -30,6 +31,7 @@ rule all:
 
 onstart:
     tell_host(log)
+    forget_copies_of_killed_runs()
 
 
 onsuccess:

@@ -501,6 +501,31 @@ def test_a_crystal_that_no_fit_learns_from_refits_nothing(finished, role):
     assert not {"label_isolated_atoms", "make_dataset", "fit"} & planned.keys()
 
 
+def test_a_changed_fit_is_fitted_whatever_else_runs_before_it(finished):
+    """Snakemake alone would not look at it: the new crystal's labels are counted before it."""
+    more = {"file": "config/structures/silicon/mp-168.vasp", "role": "benchmark"}
+    gap = {**TINY["fits"]["gap"], "soap": {**TINY["fits"]["gap"]["soap"], "n_sparse": 70}}
+    planned = finished.planned_with(
+        {
+            "structures": {**TINY["structures"], "mp-168": more},
+            "fits": {**TINY["fits"], "gap": gap},
+        }
+    )
+    assert {"enough_labels", "fit"} <= planned.keys()
+    assert "make_dataset" not in planned
+
+
+def test_a_refit_that_was_killed_is_fitted_by_the_next_run(finished, tmp_path):
+    """Snakemake alone would fail at the copies of the outputs that the killed run has left."""
+    model = "results/tiny/fits/itself/gen0/model"
+    copy = finished.folder / ".snakemake/backups" / model
+    copy.mkdir(parents=True)
+    (copy / "half").touch()
+    run = finished.run("--forcerun", "fit", "--", model)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert not copy.exists()
+
+
 def test_another_structure_leaves_labels_of_the_others(finished):
     structures = {
         **TINY["structures"],
