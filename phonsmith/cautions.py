@@ -6,6 +6,7 @@ A stage that has something to say puts it into its own result: a list of sentenc
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +72,20 @@ def of_records(files: Mapping[str, Sequence[tuple[str, str | Path]]]) -> list[Ca
                     f"{path}: {KEY} is not a list of sentences; delete it and run again"
                 )
             found += [Caution(stage, subject, line) for line in lines]
+    return found
+
+
+def of_failures(files: Iterable[tuple[str, str | Path]]) -> list[Caution]:
+    """The warnings in records of failed labels: (subject, JSON file) of each."""
+    found = []
+    for subject, path in files:
+        failures = read_json(path)
+        if failures:
+            reasons = Counter(" ".join(str(one["reason"]).split())[:160] for one in failures)
+            (reason, _), *_ = reasons.most_common(1)
+            number = f"{len(failures)} label{'' if len(failures) == 1 else 's'}"
+            message = f"{number} refused or failed. Most frequent reason: {reason}."
+            found.append(Caution("labels", subject, message))
     return found
 
 

@@ -171,3 +171,7 @@ class UnusablePotential(PhonsmithError):  # noqa: N818 - a finding rather than a
 
 class MissingLabels(PhonsmithError):  # noqa: N818 - a finding rather than an error
     """Labels that phonons of a crystal need are not there, since the reference method failed."""
+
+
+class DataWarning(UserWarning):
+    """Data are used, but not as one may expect: in the log, in the report, and after the run."""

@@ -232,12 +232,31 @@ def records_with_warnings(wildcards):
     ]
 
 
+def failures_of_databases(wildcards):
+    """What was refused of each existing data set."""
+    return expand(
+        "results/{campaign}/labels/databases/{database}/failures.json",
+        campaign=wildcards.campaign,
+        database=campaign(wildcards.campaign).datasets.databases,
+    )
+
+
 def last_verdict(wildcards):
     """The verdict with which the loop ends, where there is one."""
     name = wildcards.campaign
     if campaign(name).loop is None:
         return []
     return f"results/{name}/generations/gen{accepted_generation(name)}.json"
+
+
+def settings_of_warnings(wildcards):
+    """The settings that warnings may depend on: the address of a data set is none of them."""
+    settings = campaign(wildcards.campaign).as_written()
+    settings.pop("figures", None)
+    databases = settings.get("datasets", {}).get("databases", {})
+    for holder in (settings["reference"], *databases.values()):
+        holder.get("source", {}).pop("url", None)
+    return settings
 
 
 def if_fits(path):
@@ -258,6 +277,7 @@ rule warnings_table:
     """What readers have to know beside the numbers, of all stages: stage, subject, message."""
     input:
         records=records_with_warnings,
+        databases=failures_of_databases,
         structures="results/{campaign}/tables/structures.csv",
         phonons="results/{campaign}/tables/phonons.csv",
         labels="results/{campaign}/tables/labels.csv",
@@ -273,11 +293,7 @@ rule warnings_table:
     conda:
         ENVIRONMENT
     params:
-        campaign=lambda wildcards: {
-            key: value
-            for key, value in campaign(wildcards.campaign).as_written().items()
-            if key != "figures"
-        },
+        campaign=settings_of_warnings,
         subjects=lambda wildcards: {
             stage: [subject for subject, _ in of_stage(wildcards.campaign)]
             for stage, of_stage in RECORDS.items()

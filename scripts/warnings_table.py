@@ -4,7 +4,7 @@ from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.campaign import Campaign
-    from phonsmith.cautions import of_records, write_cautions
+    from phonsmith.cautions import of_failures, of_records, write_cautions
     from phonsmith.figures.cautions import cautions
     from phonsmith.figures.report_tables import Tables
     from phonsmith.generations import GenerationVerdict
@@ -26,5 +26,10 @@ with job(snakemake.threads, snakemake.log[0]):
     }
     campaign = Campaign.model_validate(snakemake.params.campaign)
     write_cautions(
-        snakemake.output[0], [*cautions(campaign, tables, verdict), *of_records(records)]
+        snakemake.output[0],
+        [
+            *cautions(campaign, tables, verdict),
+            *of_failures(zip(campaign.datasets.databases, inputs.databases, strict=True)),
+            *of_records(records),
+        ],
     )

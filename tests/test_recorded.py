@@ -1,6 +1,7 @@
 """Existing calculations: labelled cells over their crystal, as displacements and as other kinds."""
 
 import gzip
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from ase.io import write
 from phonopy import Phonopy
 
 from phonsmith.calculators import evaluate
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import DataWarning, PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 from phonsmith.labels import label_cells, labelled, reference_method, unlabelled
 from phonsmith.labels.displacements import arranged, crystal_of
-from phonsmith.labels.recorded import load_recorded, read_recorded
+from phonsmith.labels.readers import Recorded
+from phonsmith.labels.recorded import load_recorded, read_recorded, recorded_cautions
 from phonsmith.phonons import coverage, load_displacements, reference_phonons, save_phonons
 from phonsmith.references import RecordedReference
 from phonsmith.settings import Displaced, Labels, PotentialSource, Rattled, Source
@@ -251,15 +253,24 @@ def test_an_incomplete_twin_of_a_complete_atom_is_left_out(repository: Path) -> 
     assert np.allclose(frequencies(found), frequencies(expected), atol=1e-4)
 
 
-def test_a_crystal_at_another_volume_is_noticed(
-    tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_refused_and_strained_is_told_in_the_report() -> None:
+    def read() -> Recorded:
+        warnings.warn("3 cells are strained.", DataWarning, stacklevel=2)
+        warnings.warn("not for readers", RuntimeWarning, stacklevel=2)
+        return Recorded([], refused=[f"run{i}: not converged" for i in range(5)])
+
+    strained, refused = recorded_cautions(read)
+    assert strained == "3 cells are strained."
+    assert refused.startswith("Refused as labels (5): run0: not converged; run1")
+    assert refused.endswith("; and 2 more.")
+    assert recorded_cautions(lambda: Recorded([])) == []
+
+
+def test_a_crystal_at_another_volume_is_noticed(tmp_path: Path, repository: Path) -> None:
     atoms, cells = lonsdaleite(repository)
     atoms.set_cell(atoms.cell * 1.01, scale_atoms=True)
-    frames, phonon = arranged(cells, atoms)
-    assert "3 cells have one displaced atom, but a lattice strained by 0.99 %" in (
-        capsys.readouterr().out
-    )
+    with pytest.warns(DataWarning, match=r"3 cells have one .* a lattice strained by 0\.99 %"):
+        frames, phonon = arranged(cells, atoms)
     assert [frame.info["kind"] for frame in frames] == ["rattled"] * 3
     save_phonons(tmp_path / "a.yaml", phonon)  # a crystal that only tests needs no phonons
     with pytest.raises(PhonsmithError, match=r"no recorded cell .* at their volume.*role: test"):

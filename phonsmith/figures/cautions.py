@@ -190,7 +190,7 @@ def _about_reference(campaign: Campaign, phonons: pd.DataFrame | None) -> list[C
 
 CUSPED = {"chgnet": 0.03}
 """Calculators whose energy has a narrow well at each minimum, by the displacement (Å) that leaves
-it: docs/conductivity.md."""
+it: docs/definitions.md."""
 
 
 def _about_displacement(campaign: Campaign) -> list[Caution]:

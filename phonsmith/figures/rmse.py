@@ -348,6 +348,7 @@ def _sweep_legend(
         ]
     if columns == 2 and len(handles) > 2:
         columns = 1  # long words beside each other are wider than a figure of one column
+        figure.set_figheight(figure.get_figheight() + 0.14 * (len(handles) - 2))
     figure.legend(handles=handles, loc="outside upper left", ncols=min(columns, len(handles)))
 
 

@@ -15,6 +15,7 @@ recorded
 Isolated atoms stay what they are.
 """
 
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import DataWarning, PhonsmithError
 from phonsmith.extxyz import FORCES
 from phonsmith.phonons import coverage
 from phonsmith.structures import read_structure, symmetrized
@@ -286,10 +287,12 @@ def _tell(
         if kind != "displaced" and not other and one is not None and one.one_moved
     ]
     if strained:
-        print(
+        warnings.warn(
             f"{len(strained)} cells have one displaced atom, but a lattice strained by "
-            f"{100 * min(strained):.3g} % or more: the crystal file is not at their volume",
-            flush=True,
+            f"{100 * min(strained):.3g} % or more: the crystal file is not at their volume, and "
+            "they give no phonons.",
+            DataWarning,
+            stacklevel=2,
         )
     if any(turned):
         print(

@@ -1,6 +1,7 @@
 """Labels that exist already: other people's data sets and one's own earlier calculations."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.errors import DataWarning, PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import (
     SAME_CELL_ANGSTROM,
@@ -153,7 +154,8 @@ def check_levels(
             )
     print(f"level of theory found in {len(levels)} runs: {levels[0][1]}", flush=True)
     if more := additions(stated, levels[0][1]):
-        print(f"warning: {levels[0][0]} has {more}, which '{stated}' does not name", flush=True)
+        message = f"{levels[0][0]} has {more}, which the level of theory '{stated}' does not name."
+        warnings.warn(message, DataWarning, stacklevel=2)
 
 
 def _leave_out_unfit(recorded: Recorded, path: Path) -> None:
@@ -219,6 +221,23 @@ def load_recorded(
         read.crystal = crystal_of(crystal)
         read.frames, read.phonon = arranged(read.frames, read.crystal)
     return read
+
+
+SHOWN_REFUSALS = 3
+"""So many files or cells that were refused are named in the report; the log names them all."""
+
+
+def recorded_cautions(read: Callable[[], Recorded]) -> list[str]:
+    """What readers of the results have to know of a recorded data set; ``read`` reads it."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DataWarning)
+        refused = read().refused
+    found = [str(one.message) for one in told if issubclass(one.category, DataWarning)]
+    if refused:
+        more = len(refused) - SHOWN_REFUSALS
+        some = "; ".join(refused[:SHOWN_REFUSALS]) + (f"; and {more} more" if more > 0 else "")
+        found.append(f"Refused as labels ({len(refused)}): {some}.")
+    return found
 
 
 def fetch_recorded(

@@ -1,0 +1,22 @@
+"""What readers have to know of the recorded data of one crystal."""
+
+from phonsmith.jobs import job
+
+with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.cautions import Cautions
+    from phonsmith.labels.recorded import load_recorded, recorded_cautions
+    from phonsmith.references import RecordedReference
+
+    params = snakemake.params
+    reference = RecordedReference.model_validate(params.reference)
+    found = recorded_cautions(
+        lambda: load_recorded(
+            reference,
+            params.structure["recorded"],
+            snakemake.config["mirrors"],
+            params.sources,
+            snakemake.wildcards.structure,
+            crystal=params.structure["file"],
+        )
+    )
+    Cautions(cautions=found).save(snakemake.output[0])
