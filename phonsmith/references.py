@@ -86,10 +86,11 @@ class RecordedReference(ReferenceBase):
         min_length=1, description="Code and functional, e.g. `CASTEP PW91`: printed everywhere."
     )
     source: Source
-    format: Literal["phonopy", "phono3py", "extxyz", "vasprun", "outcar"] = Field(
+    format: Literal["phonopy", "phono3py", "extxyz", "vasprun", "outcar", "espresso"] = Field(
         "phonopy",
         description="What the files are: phonopy YAML with forces, phono3py_disp.yaml with "
-        "FORCES_FC3, extxyz, or folders of vasprun.xml or OUTCAR files.",
+        "FORCES_FC3, extxyz, folders of vasprun.xml or OUTCAR files, or of outputs of pw.x "
+        "(data-file-schema.xml, with the text output beside it, or the text alone).",
     )
     keys: ExtxyzKeys | None = Field(
         None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."

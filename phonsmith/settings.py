@@ -347,8 +347,8 @@ class Structure(Model):
     file: File | None = Field(
         None,
         description="Crystal file (POSCAR, CIF or extxyz), relative to the project. Recorded "
-        "cells of the formats `extxyz`, `vasprun` and `outcar` need it too: at their volume and in "
-        "their orientation.",
+        "cells of the formats `extxyz`, `vasprun`, `outcar` and `espresso` need it too: at their "
+        "volume and in their orientation.",
     )
     materials_project: str | None = Field(
         None,
@@ -646,8 +646,8 @@ class Database(Model):
     """An existing labelled data set that joins the training set (kind `recorded`)."""
 
     source: Source
-    format: Literal["extxyz", "mlearn", "vasprun", "outcar"] = Field(
-        "extxyz", description="extxyz, mlearn JSON, or VASP outputs."
+    format: Literal["extxyz", "mlearn", "vasprun", "outcar", "espresso"] = Field(
+        "extxyz", description="extxyz, mlearn JSON, or outputs of VASP or pw.x."
     )
     keys: ExtxyzKeys | None = Field(
         None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."

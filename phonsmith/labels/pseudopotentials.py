@@ -80,7 +80,7 @@ def read_upf(path: Path) -> Pseudopotential:
         return Pseudopotential(
             path=path,
             element=header["element"].strip().capitalize(),
-            functional=_functional(header["functional"]),
+            functional=functional_name(header["functional"]),
             valence=_number(header["z_valence"]),
             kind=header["pseudo_type"].strip(),
             ecutwfc_ry=_number(header.get("wfc_cutoff", "0")),
@@ -119,7 +119,8 @@ def _header_of_version_1(text: str) -> dict[str, str]:
     return header
 
 
-def _functional(text: str) -> str:
+def functional_name(text: str) -> str:
+    """PBEsol, PBE or LDA for what Quantum ESPRESSO calls it; other functionals in capitals."""
     words = " ".join(text.upper().replace("-", " ").split())
     for name, written in _FUNCTIONALS.items():
         if words in written:

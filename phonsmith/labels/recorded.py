@@ -24,6 +24,7 @@ from phonsmith.labels.checks import (
 from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.readers import Recorded
+from phonsmith.labels.readers.espresso import read_espresso, texts_beside
 from phonsmith.labels.readers.levels import Level, additions, contradiction, mixture
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
@@ -43,6 +44,7 @@ _READERS: dict[str, Callable[[Path], Recorded]] = {
     "mlearn": read_mlearn,
     "vasprun": read_vasprun,
     "outcar": read_outcar,
+    "espresso": read_espresso,
 }
 
 # files that a reader looks for beside the one that is named
@@ -65,7 +67,7 @@ def read_recorded(
     format
         ``phonopy`` (YAML with forces, or FORCE_SETS beside it), ``phono3py`` (YAML with forces, or
         FORCES_FC3 beside it), ``extxyz``, ``mlearn``, ``vasprun`` or ``outcar`` (a file, packed or
-        not, or a folder that is searched to any depth).
+        not, or a folder that is searched to any depth), ``espresso`` (XML or output of pw.x).
     structure
         Id of the crystal or name of the database, for the frames' info.
     method
@@ -306,11 +308,16 @@ def _located(
     files = listed(source)
     if wanted not in files:
         prefix = "" if wanted == "." else wanted.rstrip("/") + "/"
-        return [
+        paths = [
             locate(source, file, mirrors, cache)
             for file in files
             if file.startswith(prefix) and _of_format(file, format)
         ]
+        if format == "espresso":  # the outputs beside XML files are of the same runs
+            xml = [path for path in paths if path.suffix == ".xml"]
+            beside = {text for path in xml for text in texts_beside(path)}
+            paths = [path for path in paths if path not in beside]
+        return paths
     path = locate(source, wanted, mirrors, cache)
     for name in _COMPANIONS.get(format, ()):
         companion = str(PurePosixPath(wanted).with_name(name))
@@ -326,6 +333,8 @@ def _located(
 
 def _of_format(file: str, format: str) -> bool:
     name = PurePosixPath(file).name
+    if format == "espresso":
+        return name.endswith((".xml", ".out", ".pwo", ".log", ".txt"))
     marks = {"vasprun": "vasprun", "outcar": "OUTCAR", "extxyz": "xyz", "mlearn": ".json"}
     return marks.get(format, ".yaml") in name
 

@@ -59,7 +59,7 @@ class PwResult:
     atoms: Atoms
     energy: float
     forces: NDArray[np.float64]
-    stress: NDArray[np.float64]
+    stress: NDArray[np.float64] | None
     scf_steps: int
     scf_accuracy_ry: float
     total_magnetization: float
@@ -98,7 +98,7 @@ def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
     except ET.ParseError as error:
         raise RunFailed("incomplete", f"the XML file of pw.x is damaged ({error})") from None
     try:
-        result = _from_xml(root)
+        result = result_of_xml(root)
     except RunFailed as failed:
         raise reason_in(text) or failed from None
     if _text(root, "output/convergence_info/scf_conv/convergence_achieved") == "false":
@@ -111,21 +111,30 @@ def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
     return result
 
 
-def _from_xml(root: ET.Element) -> PwResult:
+def result_of_xml(root: ET.Element, *, with_stress: bool = True) -> PwResult:
+    """What an XML file holds, unjudged; without a stress only if none is needed.
+
+    Raises
+    ------
+    RunFailed
+        Something is missing in it.
+    """
     creator = root.find("general_info/creator")
     version = creator.get("VERSION", "") if creator is not None else ""
     if not version:
         raise RunFailed("incomplete", "the XML file does not tell the version of pw.x")
     atoms = _atoms(root)
     forces = _matrix(root, "output/forces", "forces", (len(atoms), 3)) * Hartree / Bohr
-    # positive under compression, so minus ASE's
-    stress = -_matrix(root, "output/stress", "stress", (3, 3)) * Hartree / Bohr**3
+    stress = None
+    if with_stress or root.find("output/stress") is not None:
+        # positive under compression, so minus ASE's
+        stress = -_matrix(root, "output/stress", "stress", (3, 3)) * Hartree / Bohr**3
     magnetization = root.find("output/magnetization/total")
     return PwResult(
         atoms=atoms,
         energy=_number(root, "output/total_energy/etot") * Hartree,
         forces=forces,
-        stress=(stress + stress.T) / 2,
+        stress=None if stress is None else (stress + stress.T) / 2,
         scf_steps=int(_number(root, "output/convergence_info/scf_conv/n_scf_steps")),
         scf_accuracy_ry=2 * _number(root, "output/convergence_info/scf_conv/scf_error"),
         total_magnetization=float(magnetization.text or 0) if magnetization is not None else 0.0,

@@ -1,0 +1,194 @@
+"""Recorded outputs of pw.x: which of them are labels, and their level of theory."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.checks import LabelFailed
+from phonsmith.labels.readers.espresso import read_espresso
+from phonsmith.labels.readers.pw import read_pw
+from phonsmith.labels.recorded import load_recorded, read_recorded
+from phonsmith.references import RecordedReference
+from phonsmith.settings import Source
+from phonsmith.sources import sha256_of
+
+GOOD = "default_xml_241015"
+XML, TEXT = "data-file-schema.xml", "aiida.out"
+
+
+@pytest.fixture
+def run(tmp_path: Path, shared_data: Path) -> Path:
+    """A copy of the good run, to be changed."""
+    folder = tmp_path / "runs" / "a"
+    shutil.copytree(shared_data / "qe-outputs" / GOOD, folder, copy_function=shutil.copyfile)
+    folder.chmod(0o755)
+    return folder
+
+
+SITES = """
+     Cartesian axes
+
+     site n.     atom                  positions (alat units)
+         1        Si     tau(   1) = (   0.0000000   0.0000000   0.0000000  )
+         2        Si     tau(   2) = (   0.2500000   0.2500000   0.2500000  )
+
+     number of k points=     1
+                       cart. coord. in units 2pi/alat
+        k(    1) = (   0.0000000   0.0000000   0.0000000), wk =   2.0000000
+"""
+"""What pw.x prints with more verbosity; the recorded text does not list its atoms."""
+
+
+def with_atoms(run: Path) -> None:
+    (run / XML).unlink()
+    change(run / TEXT, r"(\n +48 Sym. Ops.)", SITES + r"\1")
+
+
+def change(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    changed = re.sub(old, new, text, flags=re.DOTALL)
+    assert changed != text
+    file.write_text(changed)
+
+
+def refusal(path: Path) -> str:
+    recorded = read_espresso(path)
+    assert recorded.frames == []
+    (line,) = recorded.refused
+    assert "\n" not in line
+    return line
+
+
+def test_labels_are_those_of_the_pipelines_own_runs(run: Path) -> None:
+    truth = read_pw((run / TEXT).read_text(), run / XML, 1e-9)
+    recorded = read_recorded(run.parent, "espresso", "si", "Quantum ESPRESSO PBEsol")
+    (frame,) = recorded.frames
+    assert frame.info[ENERGY] == truth.energy
+    assert np.array_equal(frame.arrays[FORCES], truth.forces)
+    assert np.array_equal(frame.info[STRESS], truth.stress)
+    assert np.array_equal(frame.positions, truth.atoms.positions)
+    # the text alone has fewer digits
+    with_atoms(run)
+    (text,) = read_espresso(run).frames
+    assert text.info[ENERGY] == pytest.approx(truth.energy, abs=1e-5)
+    assert np.allclose(text.arrays[FORCES], truth.forces, atol=1e-5)
+    assert np.allclose(text.info[STRESS], truth.stress, atol=1e-6)
+    assert np.allclose(text.cell[:], truth.atoms.cell[:], atol=1e-3)
+    (run / TEXT).unlink()
+    with pytest.raises(PhonsmithError, match=r"no file data-file-schema\.xml or"):
+        read_espresso(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("failed_computing_cholesky", "no output of pw.x"),
+        ("failed_interrupted", "did not come to its end"),
+        ("failed_out_of_walltime", "out of time"),
+        ("failed_scf_not_converged", "SCF did not converge"),
+    ],
+)
+def test_failed_runs_never_become_labels(shared_data: Path, name: str, reason: str) -> None:
+    assert reason in refusal(shared_data / "qe-outputs" / name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (r"<calculation>scf<", "<calculation>nscf<", "calculation = 'nscf'"),
+        (r"<calculation>scf<", "<calculation>vc-md<", "calculation = 'vc-md'"),
+        (r"<calculation>scf<", "<calculation>relax<", "relaxation did not converge"),
+        (r"<exit_status>0<", "<exit_status>255<", "exit status 255"),
+        (r"<convergence_achieved>true<", "<convergence_achieved>false<", "did not converge"),
+        (r"<tot_charge>[^<]*<", "<tot_charge>1.0<", "charged"),
+        (r"(<forces [^>]*>).*?</forces>", r"\1</forces>", "no forces"),
+        (r"(<etot>)[^<]*", r"\g<1>-12.0", "another energy"),
+        (r"</qes:espresso>", "", "damaged"),
+        (r"(</control_variables>)", r"\1<electric_field></electric_field>", "electric field"),
+    ],
+)
+def test_xml_files_that_are_no_labels(run: Path, old: str, new: str, reason: str) -> None:
+    change(run / XML, old, new)
+    assert reason in refusal(run)
+    if reason != "another energy":
+        (run / TEXT).unlink()
+        assert reason in refusal(run)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (r"tau\(", "", "does not list its atoms"),
+        (r"JOB DONE", "", "did not come to its end"),
+        (r"(number of electrons +=) +\S+", r"\1 9.00", "charged"),
+        (r"Forces acting on atoms", "Nothing", "no forces"),
+        (r"estimated scf accuracy +< +\S+ Ry(?=.{0,400}convergence has)", None, "an accuracy of"),
+        (r"(Self-consistent Calculation)", r"Band Structure Calculation \1", "not self-cons"),
+        (r"(Self-consistent Calculation)", r"BFGS Geometry Optimization \1", "relaxation did not"),
+    ],
+)
+def test_texts_that_are_no_labels(run: Path, old: str, new: str | None, reason: str) -> None:
+    with_atoms(run)
+    new = "estimated scf accuracy    <       0.1E-03 Ry" if new is None else new
+    change(run / TEXT, old, new)
+    assert reason in refusal(run)
+
+
+def test_a_text_of_a_bad_end_spoils_a_good_xml(run: Path) -> None:
+    """The XML file may be left by an earlier run."""
+    change(run / TEXT, "JOB DONE", "")
+    assert "did not come to its end" in refusal(run)
+
+
+def test_one_bad_file_never_ends_the_set(run: Path) -> None:
+    bad = run.parent / "b"
+    bad.mkdir()
+    (bad / "x.xml").write_text("<qes:espresso " + "x" * 100)
+    (bad / "pw.out").write_bytes(b"Program PWSCF \xff\xfe")
+    recorded = read_espresso(run.parent)
+    assert (len(recorded.frames), len(recorded.refused)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (r"<functional>PBESOL<", "<functional>PBE<", "the functional is PBEsol in .* and PBE in"),
+        (r"(<ecutwfc>)1\.5\d*E", r"\g<1>2.0E", "ecutwfc is 30 Ry in .* and 40 Ry in"),
+        (r"(<pseudo_file>)Si", r"\1other-Si", "the pseudopotential of Si is Si"),
+    ],
+)
+def test_runs_of_several_levels_of_theory_are_refused(
+    run: Path, old: str, new: str, words: str
+) -> None:
+    other = run.parent / "b"
+    shutil.copytree(run, other)
+    change(other / XML, old, new)
+    with pytest.raises(PhonsmithError, match=words):
+        read_recorded(run.parent, "espresso", "si")
+    assert len(read_recorded(run.parent, "espresso", "si", allow_mixed=True).frames) == 2
+
+
+def test_a_source_lists_outputs_beside_the_xml(run: Path, tmp_path: Path) -> None:
+    files = {f"a/{name}": sha256_of(run / name) for name in (XML, TEXT)}
+    reference = RecordedReference(
+        method="recorded",
+        level_of_theory="QE PBEsol",
+        format="espresso",
+        source=Source(name="runs", files=files),
+    )
+    assert len(load_recorded(reference, "a", [tmp_path], tmp_path / "cache").frames) == 1
+    wrong = reference.model_copy(update={"level_of_theory": "VASP PBEsol"})
+    with pytest.raises(PhonsmithError, match="the code is Quantum ESPRESSO"):
+        load_recorded(wrong, "a", [tmp_path], tmp_path / "cache")
+
+
+def test_reasons_can_be_pickled_and_shown(run: Path) -> None:
+    change(run / TEXT, "JOB DONE", "")
+    with pytest.raises(PhonsmithError, match="did not come to its end"):
+        read_recorded(run, "espresso", "si")
+    assert issubclass(LabelFailed, Exception)
