@@ -36,10 +36,6 @@ SITES = """
      site n.     atom                  positions (alat units)
          1        Si     tau(   1) = (   0.0000000   0.0000000   0.0000000  )
          2        Si     tau(   2) = (   0.2500000   0.2500000   0.2500000  )
-
-     number of k points=     1
-                       cart. coord. in units 2pi/alat
-        k(    1) = (   0.0000000   0.0000000   0.0000000), wk =   2.0000000
 """
 """What pw.x prints with more verbosity; the recorded text does not list its atoms."""
 
