@@ -95,12 +95,15 @@ class InOurWords(logging.Filter):
         super().__init__()
         self._missing = missing
         self._interrupted = False
+        self._said: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message is shown; it may have been rewritten."""
         if self._interrupted and str(getattr(record, "event", "")).upper().endswith("JOB_ERROR"):
             return False
         text = record.getMessage()
+        if record.levelno >= logging.ERROR:
+            self._say_remedy(record)
         if record.levelno >= logging.ERROR and _INTERRUPTED.search(text):
             self._interrupted = True
             return False
@@ -121,10 +124,46 @@ class InOurWords(logging.Filter):
             self._replace(record, as_lines(ours, TRACEBACKS))
         return True
 
+    def _say_remedy(self, record: logging.LogRecord) -> None:
+        """Once for each reason why SLURM refuses jobs; Snakemake reports sbatch's words beside."""
+        text = " ".join(str(value) for value in vars(record).values())
+        if not _REFUSED.search(text):
+            return
+        for words, remedy in SLURM_REMEDIES.items():
+            if re.search(words, text, re.IGNORECASE):
+                if remedy not in self._said:
+                    say(f"SLURM refuses a job: {remedy}")
+                self._said.add(remedy)
+                return
+
     @staticmethod
     def _replace(record: logging.LogRecord, text: str) -> None:
         record.msg, record.args = without_secrets(text), ()
 
+
+_REFUSED = re.compile(r"sbatch failed|SLURM job submission failed")
+SLURM_REMEDIES = {
+    r"node configuration|more processors|cpu count|too many cpus|MaxCpus": (
+        "it asks for more cores, memory or GPUs than a node has; lower max_cores or max_memory_mb "
+        "in config/site.yaml, for a DFT code reference.cores or labels.side_by_side of the campaign"
+    ),
+    r"memory specification|MaxMem": (
+        "it asks for more memory than a node has; set max_memory_mb in config/site.yaml"
+    ),
+    r"time limit|MaxWall": (
+        "it asks for more time than the partition gives; set max_minutes in config/site.yaml"
+    ),
+    r"invalid partition|partition.*(not|inactive)": (
+        "there is no such partition; name yours in config/site.yaml (`sinfo -s` lists them)"
+    ),
+    r"account|qos|AssocGrp": (
+        "account or QOS are not yours on this partition; set account and qos in config/site.yaml "
+        "(`sacctmgr show assoc user=$USER` lists them)"
+    ),
+    r"constraint|feature": "no node has this feature; correct constraint in config/site.yaml",
+    r"gres": "no node has this GPU; correct gres in config/site.yaml (`sinfo -o %G` lists them)",
+}
+"""What sbatch says when it refuses a job, as a pattern, and what to do."""
 
 _NO_RULE = re.compile(r"No rule to produce (?P<file>.+?) \(if you use")
 _INTERRUPTED = re.compile(r"died with <Signals.SIGINT|non-zero exit status 130\b")

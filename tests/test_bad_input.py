@@ -502,6 +502,21 @@ def test_an_exception_of_a_library_is_a_line_with_the_key(
     assert "broken" in caught.value.details
 
 
+def test_a_gap_whose_sparse_points_are_in_a_folder_is_one_line(
+    here: Path, shared_data: Path
+) -> None:
+    shutil.copy(shared_data / "real-inputs/gap-sparsex-in-a-folder.xml", here)
+    path = here / "c.yaml"
+    model = "gap-sparsex-in-a-folder.xml"
+    path.write_text(yaml.safe_dump(changed(existing(calculator="gap", model=model))))
+    with pytest.raises(PhonsmithError) as caught:
+        check_inputs(load_campaign(path), path, [here])
+    told(caught.value, "fits.own.potential.model", "some/folder/Si.soapparam: no such file", model)
+    (here / "some/folder").mkdir(parents=True)
+    (here / "some/folder/Si.soapparam").write_text("1.0\n")
+    check_inputs(load_campaign(path), path, [here])
+
+
 def test_the_good_campaign_is_good(here: Path) -> None:
     """Else all of the refusals above would prove nothing."""
     (here / "c.yaml").write_text(yaml.safe_dump(GOOD))

@@ -167,6 +167,32 @@ def test_jobs_that_an_interrupt_ended_are_not_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("Requested node configuration is not available", ["max_cores", "reference.cores"]),
+        ("CPU count per node can not be satisfied", ["max_cores"]),
+        ("Memory specification can not be satisfied", ["max_memory_mb"]),
+        ("Requested time limit is invalid (missing or exceeds some limit)", ["max_minutes"]),
+        ("invalid partition specified: cpu", ["sinfo"]),
+        ("Invalid account or account/partition combination specified", ["account", "qos"]),
+        ("Invalid feature specification", ["constraint"]),
+        ("Invalid generic resource (gres) specification", ["gres"]),
+    ],
+)
+def test_refusals_of_sbatch_have_a_remedy_in_the_site_file(
+    said: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shows = InOurWords(str)
+    record = logging.LogRecord("snakemake", logging.ERROR, "", 0, "Error in rule fit", (), None)
+    record.msg_of_executor = f"SLURM sbatch failed. The error message was 'sbatch: error: {said}'."
+    for _ in range(3):
+        assert shows.filter(record)
+    (line,) = capsys.readouterr().err.splitlines()
+    for word in ["phonsmith: SLURM refuses a job: ", "config/site.yaml", *words]:
+        assert word in line
+
+
+@pytest.mark.parametrize(
     ("target", "words"),
     [
         ("mgo", ["no target 'mgo'", "no campaign 'mgo'", "results/mgo2/report.html?"]),
