@@ -167,8 +167,9 @@ class GapFit(TrainedFit):
     )
     force_proportional: ForceProportional | None = Field(
         ForceProportional(),
-        description="Expected errors of the forces of displaced cells, in proportion to the force; "
-        "null for `sigma` on all cells.",
+        description="Expected errors of the forces of displaced cells, in proportion to the force. "
+        "It is null where this key is absent and `sigma` or `sigma_by_group` state an error of "
+        "forces, which then holds for all cells.",
     )
     balance_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
@@ -180,6 +181,23 @@ class GapFit(TrainedFit):
     extra_arguments: dict[str, str | int | float] = Field(
         default_factory=dict, description="Any further `keyword=value` of gap_fit."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stated_sigma(cls, given: Any) -> Any:
+        """What is stated of forces is not overruled by a default."""
+        if not isinstance(given, dict) or "force_proportional" in given:
+            return given
+        groups = given.get("sigma_by_group") or {}
+        stated = [given.get("sigma"), *(groups.values() if isinstance(groups, dict) else [])]
+        keys = {
+            key
+            for one in stated
+            for key in (one.model_fields_set if isinstance(one, Sigma) else one or ())
+        }
+        if "force_ev_per_angstrom" in keys:
+            return {**given, "force_proportional": None}
+        return given
 
     @model_validator(mode="after")
     def _has_descriptor(self) -> Self:
