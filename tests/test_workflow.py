@@ -189,6 +189,11 @@ NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batc
             {"make_dataset", "fit"},
         ),
         (
+            {"structures": {**TINY["structures"], "mp-165": {**MP_165, "masses": {"Si": 30.0}}}},
+            {"reference_phonons", "fit_phonons"},
+            {"make_dataset", "fit"},
+        ),
+        (
             {"phonons": {**TINY["phonons"], "cells": ["relaxed"]}},
             {"benchmark"},
             {"reference_phonons", "fit_phonons", "make_dataset", "fit"},
@@ -204,7 +209,7 @@ NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batc
             {"reference_phonons", "label_isolated_atoms"},
         ),
     ],
-    ids=["role test", "role benchmark", "born", "cells", "kinds", "isolated atoms"],
+    ids=["role test", "role benchmark", "born", "masses", "cells", "kinds", "isolated atoms"],
 )
 def test_a_changed_setting_redoes_what_reads_it(finished, changes, redone, kept):
     (finished.folder / "BORN").write_text("14.4\n" + 2 * "1 0 0 0 1 0 0 0 1\n")
