@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gemmi
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
 
+from phonsmith.crystals.cif.groups import _of_setting, _settings_called, _type_of
 from phonsmith.errors import PhonsmithError
 from phonsmith.structures import check_structure, read_structure, space_group
 
@@ -319,6 +321,19 @@ def test_cifs_of_a_database_are_those_that_ase_reads() -> None:
         assert ours.get_chemical_formula() == theirs.get_chemical_formula()
         assert ours.get_volume() == pytest.approx(theirs.get_volume())
         assert space_group(ours, 1e-2) == space_group(theirs, 1e-2)
+
+
+def test_every_setting_of_every_space_group_is_known_by_its_name() -> None:
+    """gemmi's names and operations, against what spglib finds of the operations."""
+    for setting in gemmi.spacegroup_table():
+        if setting.hm.endswith(")"):  # a name that cctbx alone has
+            continue
+        for name in (setting.xhm(), f"{setting.hm} :{setting.ext}" if setting.ext > " " else ""):
+            if name:
+                assert [one.xhm() for one in _settings_called(name)] == [setting.xhm()]
+        assert {one.number for one in _settings_called(setting.hm)} == {setting.number}
+        group = _of_setting(setting)
+        assert _type_of(group.rotations, group.translations)[0] == setting.number
 
 
 # --- POSCAR ----------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""Crystals from public databases: the Materials Project, and all that speak OPTIMADE.
+"""Crystals from files and from public databases: the Materials Project, and all of OPTIMADE.
 
-A crystal is fetched once, into a small file under ``config/structures/fetched/`` that says where
-it comes from. Databases move on; commit these files, and the campaign stays what it is. Nothing
-here overwrites a file that is there: delete it to fetch the crystal again.
+The readers of files (``cif``, ``poscar``, ``extended_xyz``) are called by
+:func:`phonsmith.structures.read_structure`. A crystal of a database is fetched once, into a small
+file under ``config/structures/fetched/`` that says where it comes from. Databases move on; commit
+these files, and the campaign stays what it is. Nothing here overwrites a file that is there: delete
+it to fetch the crystal again.
 
 This page of the package is light, since planning imports it.
 """

@@ -1,6 +1,7 @@
 """The space group of a CIF: by its operations, or by a name where that is unambiguous."""
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -167,7 +168,9 @@ def _type_of(
     import spglib
 
     try:
-        found = spglib.get_spacegroup_type_from_symmetry(rotations, translations)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = spglib.get_spacegroup_type_from_symmetry(rotations, translations)
     except Exception:  # newer releases raise where older ones return None
         found = None
     if found is None:
