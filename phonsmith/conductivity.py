@@ -381,29 +381,6 @@ def along(components: ArrayLike, cell: ArrayLike, direction: Sequence[int]) -> f
     return float(n @ tensor(components) @ n)
 
 
-def kappa_100_as_printed(components: ArrayLike, cell: ArrayLike) -> float | None:
-    """What Ertural et al. (2025) print as κ₁₀₀ of a monoclinic crystal; None for any other cell.
-
-    κ_yy cos²β + κ_yz sin 2β + κ_zz sin²β, with x along b and z along c. That is n·κ·n for
-    n = (0, cos β, sin β), whereas [100] is n = (0, sin β, cos β) in these axes: use :func:`along`.
-    """
-    a, b, c = np.asarray(cell, dtype=float)
-    if abs(a @ b) > 1e-3 or abs(b @ c) > 1e-3 or abs(a @ c) < 1e-3:
-        return None
-    x, z = b / np.linalg.norm(b), c / np.linalg.norm(c)
-    y = np.cross(z, x)
-    axes = np.array([x, y, z])
-    turned = axes @ tensor(components) @ axes.T
-    beta = math.acos(a @ c / np.linalg.norm(a) / np.linalg.norm(c))
-    # the sign of y is that of a, for the angle to be β
-    yz = turned[1, 2] * math.copysign(1.0, a @ y)
-    return float(
-        turned[1, 1] * math.cos(beta) ** 2
-        + yz * math.sin(2 * beta)
-        + turned[2, 2] * math.sin(beta) ** 2
-    )
-
-
 def mean_kappa(components: ArrayLike) -> float:
     """Mean over the three axes: a third of the trace."""
     return float(np.asarray(components, dtype=float)[:3].mean())

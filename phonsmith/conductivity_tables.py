@@ -11,7 +11,6 @@ from phonsmith.conductivity import (
     Modes,
     Series,
     along,
-    kappa_100_as_printed,
     kappa_sre,
     kappa_srme,
     mean_kappa,
@@ -19,9 +18,6 @@ from phonsmith.conductivity import (
 
 if TYPE_CHECKING:
     import pandas as pd
-
-AS_PRINTED = "κ₁₀₀ by the formula as printed in Ertural 2025 (not [100])"
-"""Name of the row beside [100] of monoclinic crystals."""
 
 
 def direction_name(direction: Sequence[int]) -> str:
@@ -97,9 +93,6 @@ def _numbers(
         found["between bands (mean)"] = mean_kappa(series.between_bands[number])
     for direction in settings.directions:
         found[direction_name(direction)] = along(kappa, result.cell, direction)
-        printed = kappa_100_as_printed(kappa, result.cell)
-        if tuple(direction) == (1, 0, 0) and printed is not None:
-            found[AS_PRINTED] = printed
     return found
 
 

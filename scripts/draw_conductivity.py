@@ -20,4 +20,5 @@ with job(snakemake.threads, snakemake.log[0]):
     figure = draw_conductivity(table[table["structure"] == structure], looks, settings, structure)
     save_figure(figure, output.temperature, params.dpi)
     wanted = settings.cumulative_kelvin or settings.temperatures_kelvin[0]
-    save_figure(draw_cumulative(modes, looks, wanted), output.cumulative, params.dpi)
+    figure = draw_cumulative(modes, looks, wanted, structure)
+    save_figure(figure, output.cumulative, params.dpi)

@@ -17,5 +17,6 @@ with job(snakemake.threads, snakemake.log[0]):
         params.groups,
         Conductivity.model_validate(params.conductivity),
         params.level_of_theory,
+        structure=snakemake.wildcards.structure,
     )
     save_figure(figure, snakemake.output[0], params.dpi)

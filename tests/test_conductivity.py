@@ -20,7 +20,6 @@ from phonsmith.calculators import Potential
 from phonsmith.campaign import Campaign
 from phonsmith.conductivity import (
     along,
-    kappa_100_as_printed,
     kappa_sre,
     kappa_srme,
     mean_kappa,
@@ -390,23 +389,44 @@ def test_directions_turn_with_the_cell() -> None:
         for direction in [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, -2, 3)]:
             expected = along(straight, MONOCLINIC, direction)
             assert along(components, cell, direction) == pytest.approx(expected)
-        expected = kappa_100_as_printed(straight, MONOCLINIC)
-        assert kappa_100_as_printed(components, cell) == pytest.approx(expected)
 
 
-def test_the_printed_formula_is_another_direction() -> None:
-    """It gives n = (0, cos β, sin β) in the axes x = b, z = c, not [100] = (0, sin β, cos β)."""
-    beta = 1.812
-    c = MONOCLINIC[2] / np.linalg.norm(MONOCLINIC[2])
-    across = MONOCLINIC[0] - MONOCLINIC[0] @ c * c
-    across /= np.linalg.norm(across)
-    n = np.cos(beta) * across + np.sin(beta) * c
-    components = [3.0, 5.0, 11.0, 0, 1.5, 0]
-    expected = n @ tensor(components) @ n
-    assert kappa_100_as_printed(components, MONOCLINIC) == pytest.approx(expected)
-    assert abs(expected - along(components, MONOCLINIC, (1, 0, 0))) > 1
-    assert kappa_100_as_printed([4, 4, 4, 0, 0, 0], MONOCLINIC) == pytest.approx(4)
-    assert kappa_100_as_printed(components, np.eye(3)) is None
+def printed_kappa_100(components, angle: float) -> float:
+    """The formula for κ₁₀₀ in Ertural et al. (2025)."""
+    _, yy, zz, yz, _, _ = components
+    return yy * np.cos(angle) ** 2 + yz * np.sin(2 * angle) + zz * np.sin(angle) ** 2
+
+
+def test_the_printed_formula_is_100_with_another_angle(repository: Path) -> None:
+    """β − 90° for β, in right-handed axes x ∥ b, z ∥ c, y = z × x of β-Ga2O3 (C2/m)."""
+    cell = np.array(read(repository / "config/structures/kappa/beta-ga2o3.vasp").cell)
+    a, b, c = cell
+    z, x = c / np.linalg.norm(c), b / np.linalg.norm(b)
+    axes = np.array([x, np.cross(z, x), z])
+    beta = np.arccos(a @ c / np.linalg.norm(a) / np.linalg.norm(c))
+    assert np.degrees(beta) == pytest.approx(103.8, abs=0.2)
+    turned = cell @ axes.T  # the crystal in these axes
+    assert turned[0] / np.linalg.norm(a) == pytest.approx([0, -np.sin(beta), np.cos(beta)])
+    for draw in range(5):
+        root = np.random.default_rng(draw).normal(size=(3, 3))
+        whole = root @ root.T
+        components = [whole[i] for i in [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]]
+        exact = along(components, turned, (1, 0, 0))
+        assert printed_kappa_100(components, beta - np.pi / 2) == pytest.approx(exact)
+        assert printed_kappa_100(components, beta) != pytest.approx(exact, rel=0.01)
+
+
+@pytest.mark.parametrize(("angle", "least"), [(103.8, 7.87), (13.8, 1.81)])
+def test_published_numbers_need_the_other_angle(angle: float, least: float) -> None:
+    """κ₁₀₀ 9.5 and κ₀₀₁ 16.9: the ratio of principal values that either angle asks for."""
+    beta, zz, ratios = np.radians(angle), 16.9, []
+    for yy in np.linspace(0.5, 200, 4000):
+        yz = (9.5 - printed_kappa_100([0, yy, zz, 0, 0, 0], beta)) / np.sin(2 * beta)
+        low, high = np.linalg.eigvalsh([[yy, yz], [yz, zz]])
+        if low > 0:
+            ratios.append(high / low)
+            assert angle < 90 or (yy > 14.5 and abs(yz) > 15.6)
+    assert min(ratios) == pytest.approx(least, rel=0.01)
 
 
 def sw_third_order(crystal, settings: ThirdOrder):

@@ -13,8 +13,9 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from phonsmith.applications import Conductivity
 from phonsmith.conductivity import Modes
-from phonsmith.conductivity_tables import AS_PRINTED, direction_name
+from phonsmith.conductivity_tables import direction_name
 from phonsmith.figures.generations import draw_against_generation
+from phonsmith.figures.rmse import plain_log
 from phonsmith.figures.style import (
     DOUBLE_COLUMN_INCH,
     GREY,
@@ -54,6 +55,7 @@ def draw_conductivity(
         say_lacking(
             figure.axes[0], (look.label for one, look in methods.items() if one not in known)
         )
+        _set_crystal(figure, structure)
         # above the axes, one below the other: lines go through every corner
         handles: dict[str, Any] = {}
         for panel in figure.axes:
@@ -71,6 +73,10 @@ def draw_conductivity(
                 ncols=columns,
             )
     return figure
+
+
+def _set_crystal(figure: Figure, structure: str) -> None:
+    figure.suptitle(structure, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
 
 
 def _values(
@@ -96,10 +102,7 @@ def _values(
 
 def _components(settings: Conductivity, structure: str) -> list[str]:
     """The components that are drawn: the mean, and the directions computed or published."""
-    names = ["mean"]
-    for direction in settings.directions:
-        names += [direction_name(direction)]
-        names += [AS_PRINTED] if tuple(direction) == (1, 0, 0) else []
+    names = ["mean", *map(direction_name, settings.directions)]
     names += [
         direction_name(one.direction)
         for one in settings.published
@@ -114,7 +117,7 @@ def _draw_panels(
     settings: Conductivity,
     structure: str,
 ) -> Figure:
-    components = _drawn(found, settings, structure)
+    components = _components(settings, structure)
     columns = 1 if len(components) == 1 else 2
     rows = -(-len(components) // columns)
     width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH
@@ -137,7 +140,7 @@ def _draw_panels(
         axes.set_yscale("log")
         axes.grid(which="major")
         if len(components) > 1:
-            axes.set_title(_title(component))
+            axes.set_title(component)
     _plain_ticks(panels[0], settings)
     for axes in panels[len(components) :]:
         axes.set_axis_off()
@@ -156,7 +159,7 @@ def _draw_groups(
     structure: str,
 ) -> Figure:
     """Values of one temperature: a group for each component, published values at its right."""
-    components = _drawn(found, settings, structure)
+    components = _components(settings, structure)
     published = {one: _published(settings, structure, one) for one in components}
     kinds = list(dict.fromkeys((method, solver) for method, solver, _ in found))
     numbers = sorted({number for ones in published.values() for _, number, _ in ones})
@@ -178,7 +181,7 @@ def _draw_groups(
             place = places[len(kinds) + numbers.index(number)]
             x = np.full(len(points), i + place)
             axes.plot(x, [y for _, y in points], label=label, **_published_symbol(number))
-    axes.set_xticks(range(len(components)), [_title(one) for one in components])
+    axes.set_xticks(range(len(components)), components)
     axes.set_xlim(-0.5, len(components) - 0.5)
     for i in range(1, len(components)):
         axes.axvline(i - 0.5, color=PALE, lw=0.5)
@@ -188,18 +191,6 @@ def _draw_groups(
     kelvin = settings.temperatures_kelvin[0]
     axes.set_ylabel(f"Thermal conductivity at {kelvin:g} K (W/mK)")
     return figure
-
-
-def _drawn(
-    found: Mapping[tuple[str, str, str], pd.Series], settings: Conductivity, structure: str
-) -> list[str]:
-    """The components, without the printed formula where no crystal is monoclinic."""
-    printed = any(one == AS_PRINTED for _, _, one in found)
-    return [one for one in _components(settings, structure) if one != AS_PRINTED or printed]
-
-
-def _title(component: str) -> str:
-    return "formula of\nErtural 2025" if component == AS_PRINTED else component
 
 
 def _label(look: Look, solver: str, settings: Conductivity) -> str:
@@ -238,7 +229,7 @@ def _published(
 
 def _plain_ticks(axes: Axes, settings: Conductivity) -> None:
     """Numbers as people write them, on logarithmic axes over less than a decade or two."""
-    axes.set_xticks(settings.temperatures_kelvin)
+    axes.set_xticks(_apart(settings.temperatures_kelvin))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter(NullFormatter())
@@ -249,8 +240,26 @@ def _plain_ticks(axes: Axes, settings: Conductivity) -> None:
     axes.set_ylim(low, high)
 
 
+def _apart(temperatures: Sequence[float]) -> list[float]:
+    """Lowest and highest temperature, and those between whose numbers do not overlap.
+
+    >>> _apart([100, 200, 300, 400, 500, 600, 700, 800, 900, 1000])
+    [100, 200, 300, 500, 1000]
+    """
+    ticks = sorted(temperatures)
+    room = (ticks[-1] / ticks[0]) ** 0.17
+    chosen = ticks[:1]
+    for tick in ticks[1:-1]:
+        if tick / chosen[-1] > room and ticks[-1] / tick > room:
+            chosen.append(tick)
+    return chosen + ticks[-1:]
+
+
 def draw_cumulative(
-    modes: Mapping[str, Modes | None], methods: Mapping[str, Look], temperature: float
+    modes: Mapping[str, Modes | None],
+    methods: Mapping[str, Look],
+    temperature: float,
+    structure: str,
 ) -> Figure:
     """Conductivity of all modes below a frequency, and below a mean free path.
 
@@ -259,7 +268,9 @@ def draw_cumulative(
     modes
         By method; None where there is no conductivity.
     temperature
-        K, for the title.
+        K, for the axis label.
+    structure
+        Name of the crystal, for the title.
     """
     with style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 2.6), layout="constrained")
@@ -279,6 +290,7 @@ def draw_cumulative(
         if longest:
             right.set_xlim(shortest, longest)
         right.set_xscale("log")
+        plain_log(right, "x")
         left.set_xlim(left=0)
         left.set_ylim(bottom=0)
         left.set_xlabel("Frequency (THz)")
@@ -287,6 +299,7 @@ def draw_cumulative(
         for axes in (left, right):
             axes.grid()
         say_lacking(left, lacking)
+        _set_crystal(figure, structure)
         if len(lacking) < len(methods):
             figure.legend(loc="outside upper left", ncols=3)
     return figure
@@ -298,6 +311,8 @@ def draw_generations(
     groups: Mapping[str, Sequence[str]],
     settings: Conductivity,
     level_of_theory: str,
+    *,
+    structure: str,
 ) -> Figure:
     """Mean conductivity against generation, of the first kind of calculation at one temperature.
 
@@ -321,6 +336,9 @@ def draw_generations(
                 "value": math.nan if values is None else values[kelvin],
             }
         )
-    return draw_against_generation(
+    figure = draw_against_generation(
         pd.DataFrame(rows), fits, groups, level_of_theory, f"κ at {kelvin:g} K (W/mK)"
     )
+    with style():
+        _set_crystal(figure, structure)
+    return figure
