@@ -116,16 +116,26 @@ def _grid(phonon: "Phonopy", mesh: Any, mesh_of: MeshOf) -> "BZGrid":
     return third.grid
 
 
-def check_meshes(structure: str, phonon: "Phonopy", settings: Conductivity) -> None:
-    """Check that every mesh keeps the symmetry, and that the direct solution fits its memory.
+def check_before_labels(structure: str, phonon: "Phonopy", settings: Conductivity) -> None:
+    """Check the settings against the crystal, before third-order cells are labelled.
 
     ``phonon`` are those of the reference, as for :func:`with_mesh_numbers`.
 
     Raises
     ------
     PhonsmithError
-        A mesh breaks the symmetry, or the direct solution needs more memory than its job has.
+        A mesh breaks the symmetry, natural isotopes are asked for in a crystal with masses of its
+        own, or the direct solution needs more memory than its job has.
     """
+    from ase.data import atomic_masses
+
+    natural = atomic_masses[phonon.unitcell.numbers]
+    own = np.abs(phonon.unitcell.masses / natural - 1).max() > 0.01  # files round masses
+    if own and True in settings.isotopes:
+        raise PhonsmithError(
+            f"{structure}: conductivity.isotopes: natural isotopes do not scatter in a crystal "
+            "with masses of its own; set [false]"
+        )
     try:
         for mesh in (settings.mesh, settings.lbte_mesh, *settings.convergence):
             if mesh is not None:

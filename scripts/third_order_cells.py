@@ -4,7 +4,7 @@ from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.applications import Conductivity
-    from phonsmith.conductivity_mesh import check_meshes
+    from phonsmith.conductivity_mesh import check_before_labels
     from phonsmith.extxyz import write_frames
     from phonsmith.files import read_json, write_json
     from phonsmith.labels.recorded import load_recorded
@@ -29,7 +29,7 @@ with job(snakemake.threads, snakemake.log[0]):
     settings = Conductivity.model_validate({**params.effort, "third_order": params.third_order})
     reason = why or (read_json(verdict)["reason"] if verdict else "")
     if not reason:
-        check_meshes(structure, load_phonons(snakemake.input.template), settings)
+        check_before_labels(structure, load_phonons(snakemake.input.template), settings)
     third, cells, record = cells_to_label(
         structure,
         load_phonons(snakemake.input.phonons),

@@ -28,7 +28,7 @@ from phonsmith.conductivity import (
     thermal_conductivity,
 )
 from phonsmith.conductivity_mesh import (
-    check_meshes,
+    check_before_labels,
     memory_of_direct_solution_mb,
     mesh_numbers,
     set_mesh,
@@ -37,7 +37,7 @@ from phonsmith.conductivity_tables import conductivity_table, overview
 from phonsmith.errors import MissingLabels, PhonsmithError
 from phonsmith.labels import fitted_method, label_cells
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py
-from phonsmith.phonons import load_phonons, potential_phonons, save_phonons
+from phonsmith.phonons import load_phonons, potential_phonons, save_phonons, with_masses
 from phonsmith.properties import Property, judge_property
 from phonsmith.settings import ConductivityGoal, Displaced, Labels, PotentialSource
 from phonsmith.supercells import make_phonopy, to_ase
@@ -324,8 +324,8 @@ def test_a_mesh_that_breaks_the_symmetry_is_refused(silicon) -> None:
         ("unit_folded", {"mesh": 9, "convergence": [(3, 3, 4)]}),
     ):
         with pytest.raises(PhonsmithError, match=r"x: .*3×3×4 q points breaks the symmetry"):
-            check_meshes("x", phonon, Conductivity(**settings, mesh_of=mesh_of))
-    check_meshes("x", phonon, Conductivity(mesh=30, lbte_mesh=20, mesh_of="unit"))
+            check_before_labels("x", phonon, Conductivity(**settings, mesh_of=mesh_of))
+    check_before_labels("x", phonon, Conductivity(mesh=30, lbte_mesh=20, mesh_of="unit"))
 
 
 @pytest.mark.parametrize("solver", ["rta", "lbte"])
@@ -578,9 +578,9 @@ def test_a_direct_solution_without_the_memory_is_not_begun(shared_data: Path) ->
     settings = Conductivity(mesh=100, temperatures_kelvin=[300], solvers=["lbte"], memory_mb=250000)
     assert memory_of_direct_solution_mb(phonon, settings) == pytest.approx(2 * 1.87e6, rel=0.05)
     with pytest.raises(PhonsmithError, match="lbte_mesh"):
-        check_meshes("beta", phonon, settings)
-    check_meshes("beta", phonon, settings.model_copy(update={"lbte_mesh": 40}))
-    check_meshes("beta", phonon, settings.model_copy(update={"solvers": ["rta"]}))
+        check_before_labels("beta", phonon, settings)
+    check_before_labels("beta", phonon, settings.model_copy(update={"lbte_mesh": 40}))
+    check_before_labels("beta", phonon, settings.model_copy(update={"solvers": ["rta"]}))
 
 
 def test_a_density_is_that_of_the_reference(silicon) -> None:
@@ -593,6 +593,26 @@ def test_a_density_is_that_of_the_reference(silicon) -> None:
     meshes = {"mesh": (3, 3, 3), "lbte_mesh": (2, 2, 2), "solvers": ["rta", "lbte"]}
     result, _ = kappa(silicon[1], **meshes)
     assert [one.mesh for one in result.series] == [[3, 3, 3], [2, 2, 2]]
+
+
+def test_masses_of_the_crystal_reach_phono3py(silicon, tmp_path: Path) -> None:
+    """Through every file, in either cell; κ of a heavy crystal falls with the root of its mass."""
+    save_phonons(tmp_path / "light.yaml", silicon[0])
+    heavy = with_masses(load_phonons(tmp_path / "light.yaml"), {"Si": 60.0})
+    save_phonons(tmp_path / "heavy.yaml", heavy)
+    heavy = load_phonons(tmp_path / "heavy.yaml")
+    for mesh_of in ("primitive", "unit", "unit_folded"):
+        assert set(new_phono3py(heavy, np.eye(3, dtype=int), mesh_of).primitive.masses) == {60.0}
+    third, _, _ = cells_to_label("x", heavy, ThirdOrder(**SMALL), 0, recorded=silicon[1])
+    produce(third, heavy, ThirdOrder(**SMALL))
+    paths = [tmp_path / name for name in ("phono3py.yaml", "fc3.hdf5", "fc2.hdf5")]
+    save_third_order(third, *paths)
+    settings = {"mesh": (3, 3, 3), "temperatures_kelvin": [3000]}
+    light, found = (kappa(one, **settings)[0] for one in (silicon[1], load_third_order(*paths)))
+    assert first(found) / first(light) == pytest.approx((28.085 / 60) ** 0.5, rel=1e-2)
+    with pytest.raises(PhonsmithError, match=r"x: .*conductivity.isotopes: .*masses"):
+        check_before_labels("x", heavy, Conductivity(isotopes=[False, True]))
+    check_before_labels("x", silicon[0], Conductivity(isotopes=[False, True]))
 
 
 def test_random_cells_come_from_their_seed(silicon) -> None:
