@@ -12,6 +12,7 @@ and good runs refused are printed, and both have to be 0. A folder that is absen
 import bz2
 import csv
 import gzip
+import io
 import lzma
 import re
 import sys
@@ -19,6 +20,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,7 @@ OTHER_ALGORITHMS = (
     *("none", "not", "eigen", "exact", "gw", "g0w0", "sc", "bse", "chi", "timeev"),
     *("evgw", "qpgw", "acfdt", "rpa", "crpa"),
 )
+RESPONSE = {"5", "6", "7", "8"}
 NO_OUTPUT = re.compile(r"\.(py|pyc|sh|json|md|rst|txt|ipynb|yaml|csv|npy|npz|png)$")
 
 
@@ -63,9 +66,14 @@ def raw_text(path: Path) -> str:
 
 
 def _setting(text: str, name: str) -> str:
-    """The last value of a setting that VASP used, else of one that the user wrote."""
-    found = re.findall(rf'<i[^>]* name="{name}"[^>]*>([^<]*)</i>', text)
-    return found[-1].strip() if found else ""
+    """A setting that VASP used, else one that the user wrote.
+
+    The first of the parameters: NELM is there once more, as 1, for response functions.
+    """
+    used = text.find("<parameters>")
+    pattern = rf'<[iv][^>]* name="{name}"[^>]*>([^<]*)</[iv]>'
+    found = re.search(pattern, text[used:] if used >= 0 else "") or re.search(pattern, text)
+    return found[1].strip() if found else ""
 
 
 def _real(text: str, otherwise: float = 0.0) -> float:
@@ -80,7 +88,12 @@ def truth_of_vasprun(text: str) -> Truth:
     steps = re.findall(r"<calculation>(.*?)</calculation>", text, re.DOTALL)
     shifts = _real(_setting(text, "NSW"))
     moves = shifts > 1 and _setting(text, "IBRION") in {"1", "2", "3", "44"}
+    if open_question := _open_question(lambda name: _setting(text, name)):
+        return Truth(None, open_question)
     fault = next(_faults_of_vasprun(text, steps, moves=moves), "")
+    volumes = _volumes_of_vasprun(text)
+    if not fault and moves and volumes and abs(volumes[-1] / volumes[0] - 1) > 0.003:
+        return Truth(None, "relaxed with its lattice: how much is too much is a matter of taste")
     if not fault and moves and len(steps) >= shifts:
         return Truth(None, "all NSW steps were used: the text does not say if it is relaxed")
     return Truth(not fault, fault or "complete, self-consistent, below NELM, with forces")
@@ -101,11 +114,27 @@ def _faults_of_vasprun(text: str, steps: list[str], *, moves: bool) -> Iterator[
     used = verdicts if dynamics else verdicts[-1:]
     if all(used):
         yield used[-1]
-    yield from _grew(re.findall(r'<i name="volume">([^<]*)</i>', text), moves=moves)
+    yield from _grew(_volumes_of_vasprun(text), moves=moves)
+    kinds = re.findall(
+        r"<rc><c>\s*(\d+)</c><c>[^<]*</c><c>[^<]*</c><c>\s*([\d.]+)</c><c>[^<]*</c></rc>", text
+    )
+    yield from _charged(_setting(text, "NELECT"), kinds)
+    energies = re.findall(r'"e_fr_energy">([^<]*)</i>', steps[-1])
+    if energies and _real(energies[-1]) / max(sum(int(n) for n, _ in kinds), 1) > 100:
+        yield "more than 100 eV per atom above neutral atoms"
     final = re.findall(r'<varray name="positions"\s*>(.*?)</varray>', text, re.DOTALL)
     rows = re.findall(r"<v>\s*(.*?)\s*</v>", final[-1]) if final else []
     if len(set(rows)) < len(rows):
         yield "two atoms on one site"
+
+
+def _open_question(value: Callable[[str], str]) -> str:
+    """Runs of which some steps are labels and others are not, by conventions of each reader."""
+    if value("IBRION") in RESPONSE:
+        return "force constants by displacement or response"
+    if any(value(n).startswith(("T", ".T")) for n in ("LEPSILON", "LCALCEPS", "LCHIMAG")):
+        return "response to a field, with electronic steps of its own"
+    return ""
 
 
 def _no_ground_state(value: Callable[[str], str]) -> Iterator[str]:
@@ -117,14 +146,14 @@ def _no_ground_state(value: Callable[[str], str]) -> Iterator[str]:
         yield f"ALGO = {algorithm}"
     if value("IALGO") in {"-1", "2", "3", "4", "5"}:
         yield f"IALGO = {value('IALGO')}"
-    if value("IBRION") in {"5", "6", "7", "8"}:
-        yield f"IBRION = {value('IBRION')}: force constants"
-    if any(value(name).startswith(("T", ".T")) for name in ("LEPSILON", "LCALCEPS")):
-        yield "response to a field"
     if abs(_real(value("PSTRESS"))) > 0:
         yield f"PSTRESS = {value('PSTRESS')}"
     if _real(value("IMAGES")) > 0:
         yield "IMAGES: a band of images"
+    if _real(value("ICORELEVEL")) > 1:
+        yield "ICORELEVEL: a hole in a core"
+    if "MBJ" in value("METAGGA").upper():
+        yield "METAGGA = MBJ: a potential without an energy"
 
 
 def _step_of_vasprun(step: str, limit: float, wanted: float) -> str:
@@ -154,8 +183,20 @@ def _net(rows: list[list[float]]) -> str:
     return f"forces sum to {net:.3g} eV/Å" if net > LARGEST_NET_FORCE_EV_PER_ANGSTROM else ""
 
 
-def _grew(volumes: list[str], *, moves: bool) -> Iterator[str]:
-    numbers = [x for x in map(_real, volumes) if x > 0]
+def _volumes_of_vasprun(text: str) -> list[float]:
+    """From the first cell on: a primitive cell may stand before it."""
+    start = max(text.find('name="initialpos"'), 0)
+    return [_real(x) for x in re.findall(r'<i name="volume">([^<]*)</i>', text[start:])]
+
+
+def _charged(electrons: str, kinds: list[tuple[str, str]]) -> Iterator[str]:
+    neutral = sum(int(number) * _real(valence) for number, valence in kinds)
+    if kinds and electrons and abs(_real(electrons) - neutral) > 0.01:
+        yield f"{_real(electrons):g} electrons, {neutral:g} are neutral"
+
+
+def _grew(volumes: list[float], *, moves: bool) -> Iterator[str]:
+    numbers = [x for x in volumes if x > 0]
     if moves and numbers and abs(numbers[-1] / numbers[0] - 1) > LARGEST_CHANGE_OF_VOLUME:
         yield f"volume {numbers[0]:.2f} became {numbers[-1]:.2f} Å³: plane waves of another cell"
 
@@ -165,20 +206,44 @@ def _grew(volumes: list[str], *, moves: bool) -> Iterator[str]:
 
 def truth_of_outcar(text: str) -> Truth:
     """Judge an OUTCAR by words and numbers of its raw text."""
+    if open_question := _open_question(lambda name: _word(text, name)):
+        return Truth(None, open_question)
     fault = next(_faults_of_outcar(text), "")
+    volumes = _volumes(text)
+    moves = _real(_word(text, "NSW")) > 1 and _word(text, "IBRION") != "0"
+    if not fault and moves and volumes and abs(volumes[-1] / volumes[0] - 1) > 0.003:
+        return Truth(None, "relaxed with its lattice: how much is too much is a matter of taste")
     return Truth(not fault, fault or "complete, self-consistent, below NELM, with forces")
+
+
+def _word(text: str, name: str) -> str:
+    found = re.search(rf"^\s*{name}\s*=\s*(\S+)", text, re.MULTILINE)
+    return found[1].rstrip(";") if found else ""
 
 
 def _faults_of_outcar(text: str) -> Iterator[str]:
     def setting(name: str) -> str:
-        found = re.search(rf"^\s*{name}\s*=\s*(\S+)", text, re.MULTILINE)
-        return found[1].rstrip(";") if found else ""
+        return _word(text, name)
 
     if "General timing and accounting informations" not in text:
         yield "does not end with VASP's timing"
     yield from _no_ground_state(setting)
     if re.search(r"ML_LMLFF\s*=\s*T", text):
         yield "machine-learned force field"
+    if re.search(r"ICORELEVEL\s*=\s*2", text):
+        yield "ICORELEVEL: a hole in a core"
+    ions = re.search(r"NIONS\s*=\s*(\d+)", text)
+    listed = re.search(r"ions per type =([\s\d]*)", text)
+    if ions and listed and sum(map(int, listed[1].split())) != int(ions[1]):
+        yield "its list of ions per type is cut off"
+    valences = re.search(r"^\s*ZVAL\s*=((?:\s+[\d.]+)+)", text, re.MULTILINE)
+    if listed and valences:
+        yield from _charged(
+            setting("NELECT"), list(zip(listed[1].split(), valences[1].split(), strict=False))
+        )
+    energy = re.findall(r"free  ?energy\s+TOTEN\s*=\s*(\S+)", text)
+    if ions and energy and _real(energy[-1]) / int(ions[1]) > 100:
+        yield "more than 100 eV per atom above neutral atoms"
     limit = int(_real(setting("NELM"), 60))
     loops: Counter[int] = Counter()
     for ionic, electronic in re.findall(r"Iteration\s+(\d+)\(\s*(\d+)\)", text):
@@ -189,7 +254,7 @@ def _faults_of_outcar(text: str) -> Iterator[str]:
         yield f"{used[-1]} electronic steps of NELM = {limit}"
     if "aborting loop because EDIFF is reached" not in text:
         yield "never says that EDIFF is reached"
-    tables = re.findall(r"TOTAL-FORCE \(eV/Angst\)\s*\n\s*-+\n(.*?)\n\s*-+", text, re.DOTALL)
+    tables = re.findall(r"TOTAL-FORCE \(eV/Angst\)[^\n]*\n\s*-+\n(.*?)\n\s*-{10}", text, re.DOTALL)
     if not tables or not re.search(r"free  ?energy\s+TOTEN", text):
         yield "no forces or no free energy"
         return
@@ -200,7 +265,14 @@ def _faults_of_outcar(text: str) -> Iterator[str]:
     moves = _real(setting("NSW")) > 1 and setting("IBRION") in {"1", "2", "3", "44"}
     if moves and "reached required accuracy" not in text:
         yield "the relaxation never says that it is done"
-    yield from _grew(re.findall(r"volume of cell\s*:\s*(\S+)", text), moves=moves)
+    yield from _grew(_volumes(text), moves=moves)
+
+
+def _volumes(text: str) -> list[float]:
+    blocks = re.findall(
+        r"basis-vectors are now.*?volume of cell\s*:\s*(\S+)", text, re.DOTALL | re.IGNORECASE
+    )
+    return [_real(volume) for volume in blocks]
 
 
 # --- pw.x ----------------------------------------------------------------------------------------
@@ -208,18 +280,25 @@ def _faults_of_outcar(text: str) -> Iterator[str]:
 
 def truth_of_pw(text: str) -> Truth:
     """Judge an output of pw.x by its words."""
+    fault = next(_faults_of_pw(text), "")
+    if not fault and re.search(r"electric field|Electric field|tefield", text):
+        return Truth(None, "under an electric field")
+    if not fault and "BFGS Geometry Optimization" in text:
+        return Truth(None, "a relaxation; the reader is for single points")
+    if not fault and "total   stress" not in text:
+        return Truth(None, "without stress, which own runs ask for")
+    return Truth(not fault, fault or "done, self-consistent, with forces and stress")
+
+
+def _faults_of_pw(text: str) -> Iterator[str]:
     for words in ("convergence NOT achieved", "Error in routine", "Maximum CPU time exceeded"):
         if words in text:
-            return Truth(False, words)
-    for words in ("Band Structure Calculation", "The maximum number of steps has been reached"):
-        if words in text:
-            return Truth(False, words)
+            yield words
+    if "Band Structure Calculation" in text:
+        yield "Band Structure Calculation"
     for words in ("JOB DONE", "convergence has been achieved", "Forces acting on atoms"):
         if words not in text:
-            return Truth(False, f"never says '{words}'")
-    if "BFGS Geometry Optimization" in text and "bfgs converged" not in text:
-        return Truth(False, "never says 'bfgs converged'")
-    return Truth(True, "done, self-consistent, with forces")
+            yield f"never says '{words}'"
 
 
 def read_pw_output(path: Path) -> int:
@@ -239,14 +318,16 @@ def read_pw_output(path: Path) -> int:
 def kind_of(path: Path) -> str:
     """Which reader a file is for; empty for none."""
     name = path.name.lower()
-    if NO_OUTPUT.search(name):
+    if NO_OUTPUT.search(name) or ".tar" in name:
         return ""
     if name.startswith("vasprun"):
         return "vasprun"
     if "outcar" in name:
         return "outcar"
     if name.endswith((".out", ".stdout", ".log")) and path.stat().st_size < 1 << 24:
-        return "pw" if "Program PWSCF" in raw_text(path)[:4000] else ""
+        # without its XML an output is not given to the reader
+        xml = next(path.parent.rglob("data-file*.xml"), None)
+        return "pw" if xml and "Program PWSCF" in raw_text(path)[:4000] else ""
     return ""
 
 
@@ -260,7 +341,8 @@ def read(path: Path, kind: str) -> tuple[int, str]:
             warnings.simplefilter("ignore")
             if kind == "pw":
                 return read_pw_output(path), ""
-            return len(read_recorded(path, kind, "x").frames), ""
+            with redirect_stdout(io.StringIO()):
+                return len(read_recorded(path, kind, "x").frames), ""
     except (PhonsmithError, LabelFailed) as error:
         return 0, str(error).removeprefix(f"{path}: ")
 
