@@ -67,7 +67,6 @@ FULL_BYTES = 1e6  # what failed jobs had written is gone again
 STARTED = time.time()
 WARNINGS_SHOWN = 20
 SOURCES = "results/.sources"
-MOST_WARNINGS = 20  # so many are printed after a run
 RECORDS = {}
 """Results of a stage that may hold warnings: stage → function of a campaign's name that lists
 [subject, JSON file]; ``{accepted}`` in a path is the generation whose fits are used."""
@@ -474,16 +473,3 @@ def say_where_to_look():
         if campaign(folder.name).fits:
             print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
         print(f"  {folder}/figures/            band structures and comparisons")
-        print_warnings(folder / "tables/warnings.csv")
-
-
-def print_warnings(table):
-    """What readers of the results have to know, as on top of the report."""
-    found = read_cautions(table) if table.exists() else []
-    if not found:
-        return
-    print(f"\nwarnings ({len(found)}, in {table}):")
-    for caution in found[:MOST_WARNINGS]:
-        print(f"  - {caution.in_words()}")
-    if len(found) > MOST_WARNINGS:
-        print(f"  and {len(found) - MOST_WARNINGS} more")

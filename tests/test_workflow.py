@@ -55,7 +55,7 @@ def finished(tmp_path_factory, repository):
     run = project.run()
     assert run.returncode == 0, run.stdout + run.stderr
     assert "tiny: done. Look at" in run.stdout
-    assert "warnings (1, in results/tiny/tables/warnings.csv):\n  - gap: In-sample" in run.stdout
+    assert "tiny: warning: gap: In-sample: trained on the displaced cells" in run.stderr
     return project
 
 
