@@ -312,7 +312,7 @@ def _level_of_text(text: str, atoms: Atoms) -> Level:
     wavefunctions = float(first(r"kinetic-energy cutoff\s+=\s+([\d.]+)") or 0)
     density = float(first(r"charge density cutoff\s+=\s+([\d.]+)") or 0)
     functional = functional_name(first(r"Exchange-correlation\s*=\s*([^\n(]+?)\s*(?:\(|\n)"))
-    if "DFT-D" in text or "Grimme-D" in text:
+    if re.search(r"Parameters for Dispersion Correction|DFT-D3 Dispersion|MBD", text):
         functional += " + dispersion"
     names = re.findall(r"PseudoPot\. #\s*\d+ for\s+(\w+)\s+read from file:?\s*\n\s*(\S+)", text)
     if re.search(r"LDA\+U|Hubbard U|DFT\+Hubbard", text):
