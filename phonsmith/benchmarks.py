@@ -117,7 +117,7 @@ class Benchmark(StoredRecord):
     campaign: str
     structure: str
     fit: str
-    fit_kind: Literal["gap", "mace", "existing"]
+    fit_kind: Literal["gap", "mace", "existing", "recorded"]
     generation: int
     in_sample: bool
     imaginary_tolerance_thz: float

@@ -13,9 +13,9 @@ from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from phonsmith.applications import Conductivity, Thermodynamics, Transition
 from phonsmith.errors import PhonsmithError
-from phonsmith.problems import nearest, problems_of
-from phonsmith.recipes import ExistingFit, Fit, TrainedFit
-from phonsmith.references import RecordedReference, Reference
+from phonsmith.problems import listed, nearest, problems_of
+from phonsmith.recipes import Fit, RecordedFit, TrainedFit
+from phonsmith.references import HOLDS_CRYSTAL, RecordedReference, Reference
 from phonsmith.settings import (
     AnyPropertyGoal,
     Benchmarks,
@@ -141,7 +141,15 @@ class Campaign(Model):
     @cached_property
     def trained(self) -> list[str]:
         """Names of the fits that are trained on labels."""
-        return [name for name, fit in self.fits.items() if fit.kind != "existing"]
+        return [name for name, fit in self.fits.items() if isinstance(fit, TrainedFit)]
+
+    @property
+    def has_third_order(self) -> bool:
+        """Whether the recorded data of the crystals that conduct are of third order."""
+        return self.recorded is not None and all(
+            (self.structures[name].recorded_format or self.recorded.format) == "phono3py"
+            for name in self.conducting
+        )
 
     @cached_property
     def tested(self) -> list[str]:
@@ -194,6 +202,12 @@ class Campaign(Model):
         for name, structure in self.structures.items():
             if self.recorded:
                 yield from _check_recorded(name, structure, self.recorded)
+                form = structure.recorded_format or self.recorded.format
+                if form == "force_constants" and structure.role != "benchmark" and self.trained:
+                    yield (
+                        f"structures.{name}.role: force constants hold no labels that a fit could "
+                        "learn from or be tested on; set `role: benchmark`"
+                    )
             elif structure.recorded:
                 yield (
                     f"structures.{name}.recorded needs `reference: method: recorded`; "
@@ -214,11 +228,30 @@ class Campaign(Model):
         if self.benchmarks.mechanics and self.reference.method != "calculator":
             yield "benchmarks.mechanics: needs a reference that is a calculator; set false"
 
+    def _check_recorded_fit(self, name: str, fit: RecordedFit) -> Iterator[str]:
+        """A fit of recorded forces is of structures that are compared, and computes nothing."""
+        for structure in fit.files:
+            if structure not in self.benchmarked:
+                yield (
+                    f"fits.{name}.files.{structure}: no such structure is benchmarked; they are "
+                    f"{listed(self.benchmarked)}"
+                )
+        computing = ("loop", "thermodynamics", "transitions", "conductivity")
+        asked = [key for key in computing if getattr(self, key)]
+        asked += ["benchmarks.mechanics"] if self.benchmarks.mechanics else []
+        if asked:
+            yield (
+                f"fits.{name}: recorded forces compute nothing, but the campaign has "
+                f"{listed(asked)}; compare recorded forces in a campaign without"
+            )
+
     def _check_fits(self) -> Iterator[str]:
         for name in RESERVED_FIT_NAMES & self.fits.keys():
             yield f"fits.{name}: this name is taken; choose another"
         for name, fit in self.fits.items():
-            if fit.kind != "existing" and not self._taught & set(fit.learn_from):
+            if isinstance(fit, RecordedFit):
+                yield from self._check_recorded_fit(name, fit)
+            if isinstance(fit, TrainedFit) and not self._taught & set(fit.learn_from):
                 yield (
                     f"fits.{name}.learn_from: this campaign has no such cells; it has "
                     f"{', '.join(sorted(self._taught))}"
@@ -322,7 +355,7 @@ class Campaign(Model):
         if self.recorded is None or self.fits:
             return
         asked = [key for key in ("thermodynamics", "transitions") if getattr(self, key)]
-        if self.conductivity is not None and self.recorded.format != "phono3py":
+        if self.conductivity is not None and not self.has_third_order:
             asked.append("conductivity")
         if asked:
             yield f"{asked[0]}: recorded data cannot compute it, and this campaign has no fits"
@@ -572,7 +605,7 @@ class Campaign(Model):
 
 def repeats_of(name: str, fit: Fit) -> dict[str, Fit]:
     """The fit itself and its repeats, by name, each with a seed of its own."""
-    if isinstance(fit, ExistingFit):
+    if not isinstance(fit, TrainedFit):
         return {name: fit}
     repeats: dict[str, Fit] = {name: fit.model_copy(update={"repeats": 1})}
     for number in range(2, fit.repeats + 1):
@@ -589,15 +622,22 @@ def _check_recorded(name: str, structure: Structure, reference: RecordedReferenc
     if structure.recorded is None:
         yield f"structures.{name}: a recorded reference needs `recorded`"
         return
-    holds_crystal = reference.format in ("phonopy", "phono3py")
+    form = structure.recorded_format or reference.format
+    holds_crystal = form in HOLDS_CRYSTAL
+    of_phonopy = form in ("force_sets", "force_constants")
     if holds_crystal and structure.file:
-        yield (f"structures.{name}.file: {reference.format} data hold the crystal; drop `file`")
-    if holds_crystal and not isinstance(structure.recorded, str):
-        yield f"structures.{name}.recorded: has to be one {reference.format} file"
+        yield (f"structures.{name}.file: {form} data hold the crystal; drop `file`")
+    if (holds_crystal or of_phonopy) and not isinstance(structure.recorded, str):
+        yield f"structures.{name}.recorded: has to be one {form} file"
     if not holds_crystal and structure.file is None:
         yield (
-            f"structures.{name}.file: {reference.format} data do not tell the crystal; give its "
+            f"structures.{name}.file: {form} data do not tell the crystal; give its "
             "`file` (POSCAR, CIF or extxyz) beside `recorded`"
+        )
+    if structure.recorded_supercell and not of_phonopy:
+        yield (
+            f"structures.{name}.recorded_supercell: {form} data tell the supercell; only force_sets"
+            " and force_constants need it"
         )
     recorded = structure.recorded
     for path in [recorded] if isinstance(recorded, str) else recorded:

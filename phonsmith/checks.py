@@ -122,7 +122,8 @@ def _symmetric_crystal(
     recorded = campaign.recorded
     if recorded and isinstance(structure.recorded, str) and structure.file is None:
         found = find_in_mirrors(recorded.source, structure.recorded, mirrors)
-        third = recorded.format == "phono3py"
+        form = structure.recorded_format or recorded.format
+        third = form == "phono3py"
         return read_phonopy_file(found, third_order=third).phonopy() if found else None
     path = structure.file or fetched_path(structure)
     if path is None or not Path(path).exists():
@@ -171,6 +172,8 @@ def _begun_with(fit: Fit) -> list[str | None]:
     """Model and data that a fit begins with, beside the training set."""
     if fit.kind == "existing":
         return [fit.potential.model]
+    if fit.kind == "recorded":
+        return []
     if fit.kind == "gap" or fit.foundation is None:
         return []
     return [fit.foundation.file, fit.foundation.replay.file if fit.foundation.replay else None]
@@ -307,6 +310,11 @@ def _check_sources(campaign: Campaign, mirrors: Sequence[Path], problems: Proble
     sources: dict[str, Source] = {
         f"datasets.databases.{name}.source": database.source
         for name, database in campaign.datasets.databases.items()
+    }
+    sources |= {
+        f"fits.{name}.source": fit.source
+        for name, fit in campaign.fits.items()
+        if fit.kind == "recorded"
     }
     if campaign.recorded:
         sources["reference.source"] = campaign.recorded.source

@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.units import Bohr, Ry
 
 from phonsmith.labels.kpoints import mesh
-from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit
+from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit, RecordedFit
 from phonsmith.references import (
     CalculatorReference,
     DftReference,
@@ -275,6 +275,8 @@ def seconds_per_atom(potential: PotentialSource | Fit, cells: Sequence[Atoms] = 
     """
     if isinstance(potential, PotentialSource):
         return SECONDS_PER_ATOM.get(potential.calculator)
+    if isinstance(potential, RecordedFit):
+        return 0.0
     if isinstance(potential, ExistingFit):
         return seconds_per_atom(potential.potential)
     if isinstance(potential, GapFit):

@@ -6,6 +6,7 @@ these fractional coordinates, with the reference's supercell matrix, primitive m
 non-analytical correction (:func:`fit_phonons`), whatever its own relaxed cell looks like.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +23,17 @@ from phonsmith.phonopy_files import SYMPREC
 from phonsmith.settings import CellChoice, Displaced, PotentialSource, Relaxation
 from phonsmith.spectra import DOS_PITCH_THZ, DOS_SMEARING_THZ, Segment, Spectrum, spectrum
 
+SAME_CELL_STRAIN = 1e-4
+"""Files round lattices; a larger strain is another cell."""
+LARGEST_STRAIN = 0.1
+"""Strain of a recorded crystal against the reference's: more is another crystal."""
+LARGEST_MOVE = 0.5
+"""Å. Moves of its atoms, likewise."""
+
 if TYPE_CHECKING:
     from ase import Atoms
     from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
 
     from phonsmith.verdicts import Verdict
 
@@ -41,6 +50,7 @@ __all__ = [
     "load_phonons",
     "phonons_in_cell",
     "potential_phonons",
+    "recorded_phonons",
     "reference_phonons",
     "save_phonons",
     "spectrum",
@@ -71,6 +81,12 @@ def reference_phonons(
         There are no displaced cells, or force constants do not follow from them (:func:`coverage`);
         a displaced cell differs from its label; or the BORN file cannot be read.
     """
+    from phonsmith.labels.born import read_born
+
+    if phonon.force_constants is not None and phonon.dataset is None:  # recorded as such
+        if born is not None:
+            phonon.nac_params = read_born(born, phonon)
+        return phonon
     cells = phonon.supercells_with_displacements or []
     # data sets of third order have further displaced cells behind these
     found = {int(one.info["index"]): one for one in of_kinds(labels, ["displaced"])}
@@ -106,8 +122,6 @@ def reference_phonons(
             "symmetry), or set `role: test`"
         )
     if born is not None:
-        from phonsmith.labels.born import read_born
-
         phonon.nac_params = read_born(born, phonon)
     return _with_forces(phonon, [frame.arrays[FORCES] for frame in frames])
 
@@ -373,6 +387,102 @@ def phonons_in_cell(
     return _without_forces(atoms, reference), verdict
 
 
+def recorded_phonons(
+    cell: CellChoice, reference: "Phonopy", path: Path, relaxation: Relaxation
+) -> tuple["Phonopy", "Verdict"]:
+    """Phonons of recorded forces of a potential, to be compared with the reference's.
+
+    Masses and non-analytical correction are the reference's. The cell is the one that was recorded:
+    for ``cell`` "reference" it has to be the reference's own. Where there is nothing to compare,
+    the verdict has the reason in words and the phonons come without forces.
+
+    Raises
+    ------
+    PhonsmithError
+        The recorded crystal is another one, or in another setting.
+    """
+    from phonsmith.relaxation import RelaxationResult, compare, crystal_as_given
+    from phonsmith.supercells import to_ase
+
+    before = to_ase(reference.unitcell)
+    _, verdict = crystal_as_given(before, relaxation)
+    if not path.exists():
+        reason = "no forces of this crystal were recorded"
+        return _without_forces(before, reference), replace(verdict, reason=reason)
+    if reference.force_constants is None:
+        reason = "the reference has no phonons of this crystal, see the failed labels"
+        return _without_forces(before, reference), replace(verdict, reason=reason)
+    phonon = load_phonons(path)
+    _places(reference.unitcell, phonon.unitcell, path)
+    phonon = _with_primitive(phonon, reference.primitive_matrix)
+    places = _places(reference.primitive, phonon.primitive, path)
+    after = to_ase(phonon.unitcell)
+    verdict = compare(before, RelaxationResult(after, True, 0, math.nan, None), relaxation)
+    strain = np.abs(np.linalg.solve(before.cell[:], after.cell[:]) - np.eye(3)).max()
+    if cell == "reference" and strain > SAME_CELL_STRAIN:
+        reason = (
+            f"the forces were recorded in another cell (strain {strain:.2g}, volume "
+            f"{verdict.volume_change_percent:+.2f} %); `phonons.cells: [relaxed]` compares them"
+        )
+        verdict = replace(verdict, reason=reason)
+    if verdict.reason:
+        return _without_forces(before, reference), verdict
+    if reference.nac_params is not None:
+        born = np.asarray(reference.nac_params["born"])[places]
+        phonon.nac_params = {**reference.nac_params, "born": born}
+    else:
+        phonon.nac_params = None
+    phonon.masses = np.asarray(reference.masses)[places]
+    return phonon, verdict
+
+
+def _with_primitive(phonon: "Phonopy", matrix: ArrayLike) -> "Phonopy":
+    """The same phonons with another choice of the primitive cell."""
+    from phonopy import Phonopy
+    from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+
+    if np.allclose(phonon.primitive_matrix, matrix, atol=1e-6):
+        return phonon
+    other = Phonopy(
+        phonon.unitcell,
+        phonon.supercell_matrix,
+        primitive_matrix=np.asarray(matrix),
+        symprec=phonon.symmetry.tolerance,
+    )
+    other.dataset = phonon.dataset
+    constants = phonon.force_constants
+    if constants.shape[0] != constants.shape[1]:
+        constants = compact_fc_to_full_fc(phonon.primitive, constants)
+    other.force_constants = constants
+    return other
+
+
+def _places(mine: "PhonopyAtoms", other: "PhonopyAtoms", path: Path) -> Any:
+    """For each atom of ``other`` the atom of ``mine`` in its place, from whatever origin.
+
+    Wave vectors in fractional coordinates then mean the same in both crystals.
+    """
+    like = len(mine) == len(other) and np.array_equal(np.sort(mine.numbers), np.sort(other.numbers))
+    strain = np.abs(np.linalg.solve(mine.cell, other.cell) - np.eye(3)).max()
+    if like and strain <= LARGEST_STRAIN:
+        unlike = other.numbers[:, None] != mine.numbers
+        for site in np.flatnonzero(mine.numbers == other.numbers[0]):
+            points = (
+                other.scaled_positions - other.scaled_positions[0] + mine.scaled_positions[site]
+            )
+            shift = points[:, None] - mine.scaled_positions
+            moves = np.linalg.norm((shift - np.rint(shift)) @ mine.cell, axis=2)
+            moves[unlike] = np.inf
+            found = moves.argmin(axis=1)
+            if len(set(found)) == len(found) and moves.min(axis=1).max() <= LARGEST_MOVE:
+                return found
+    raise PhonsmithError(
+        f"{path.stem}: the recorded forces are of {other.formula} in another setting than the "
+        f"reference's {mine.formula} (lattice vectors, orientation or sites of the atoms); give a "
+        "file with the reference's unit cell"
+    )
+
+
 def _without_forces(atoms: "Atoms", reference: "Phonopy") -> "Phonopy":
     from phonopy import Phonopy
 
@@ -384,10 +494,12 @@ def _without_forces(atoms: "Atoms", reference: "Phonopy") -> "Phonopy":
 def save_phonons(path: str | Path, phonon: "Phonopy") -> None:
     """Write as phonopy YAML with displacements, forces and non-analytical correction.
 
-    `phonopy-load` opens it. First to a temporary file beside ``path``, then renamed.
+    Force constants that do not follow from forces in it are written too. `phonopy-load` opens it.
+    First to a temporary file beside ``path``, then renamed.
     """
+    constants = phonon.force_constants is not None and phonon.dataset is None
     with replacing(path) as temporary:
-        phonon.save(temporary)
+        phonon.save(temporary, settings={"force_constants": constants})
 
 
 def load_phonons(path: str | Path) -> "Phonopy":
@@ -423,4 +535,7 @@ def load_displacements(path: str | Path) -> "Phonopy":
     phonon = file.phonopy()
     if file.data.dataset is not None:
         phonon.dataset = file.converted(file.data.dataset)
+    if file.data.force_constants is not None:
+        factor = file.units.force_to_eVperA / file.units.distance_to_A
+        phonon.force_constants = file.data.force_constants * factor
     return phonon

@@ -40,7 +40,15 @@ from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.recorded import load_recorded
 from phonsmith.needs import JOB_MEMORY_MB, MEMORY_FACTOR
 from phonsmith.plan_jobs import JobKind, Site, Work, jobs_of
-from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit, takes_gpu
+from phonsmith.recipes import (
+    ExistingFit,
+    Fit,
+    GapFit,
+    MaceFit,
+    RecordedFit,
+    TrainedFit,
+    takes_gpu,
+)
 from phonsmith.references import CalculatorReference, DftReference, RecordedReference
 from phonsmith.settings import Supercells
 from phonsmith.supercells import make_supercells
@@ -271,7 +279,7 @@ def _cells(request: Request) -> list[Atoms]:
         return read_frames(request.chosen)
     structure = request.settings  # without its origin in a database
     if structure["recorded"]:
-        reference = RecordedReference.model_validate(request.reference)
+        reference = RecordedReference.model_validate(request.reference).of(structure)
         recorded = load_recorded(
             reference,
             structure["recorded"],
@@ -279,6 +287,7 @@ def _cells(request: Request) -> list[Atoms]:
             request.sources,
             request.structure,
             crystal=structure["file"],
+            supercell=structure["recorded_supercell"],
         )
         return unlabelled(recorded.frames)
     settings = Supercells.model_validate(request.supercells)
@@ -712,10 +721,11 @@ class _Planner:
         train, test = self._dataset(generation)
         tasks = []
         for name, fit in self.campaign.fits.items():
-            if not isinstance(fit, ExistingFit):
+            if isinstance(fit, TrainedFit):
                 tasks.append(self._training(generation, name, fit, train))
         for name, fit in self.campaign.fits.items():
-            tasks += self._evaluations(generation, name, fit, [*train, *test])
+            if not isinstance(fit, RecordedFit):
+                tasks += self._evaluations(generation, name, fit, [*train, *test])
         return tasks
 
     def _dataset(self, generation: int) -> tuple[list[Atoms], list[Atoms]]:
@@ -795,7 +805,7 @@ class _Planner:
             return replace(planned, structure=structure, kind=kind)
 
         tasks = []
-        if not isinstance(fit, ExistingFit):
+        if isinstance(fit, TrainedFit):
             sizes = [len(cell) for cell in data]
             finished = made("fit errors", generation, name) in self.done
             tasks.append(task("fit errors", "", "", sizes, finished))
@@ -858,7 +868,7 @@ class _Planner:
 
     def _has_stresses(self) -> bool:
         recorded = self.campaign.recorded
-        return recorded is None or recorded.format not in ("phonopy", "phono3py")
+        return recorded is None or recorded.format in ("extxyz", "vasprun", "outcar", "espresso")
 
     # --- limits ----------------------------------------------------------------------------------
 

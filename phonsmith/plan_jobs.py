@@ -21,7 +21,7 @@ from phonsmith.needs import (
     need_of_labels,
     need_of_thermodynamics,
 )
-from phonsmith.recipes import ExistingFit, takes_gpu
+from phonsmith.recipes import TrainedFit, takes_gpu
 from phonsmith.references import DftReference
 
 
@@ -81,7 +81,7 @@ def jobs_of(campaign: Campaign, work: Work, site: Site) -> list[JobKind]:
     if isinstance(campaign.reference, DftReference):
         kinds += _dft_jobs(campaign, campaign.reference, work, site)
     for name, fit in campaign.fits.items():
-        if not isinstance(fit, ExistingFit):
+        if isinstance(fit, TrainedFit):
             asked = fit.resources
             partition = site.gpu if takes_gpu(fit) else site.cpu
             kind = JobKind(

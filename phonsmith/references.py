@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
@@ -14,6 +15,7 @@ from phonsmith.settings import (
     Model,
     Name,
     PotentialSource,
+    RecordedFormat,
     Source,
     check_keys,
 )
@@ -73,6 +75,10 @@ class CalculatorReference(ReferenceBase):
         return self.potential.calculator
 
 
+HOLDS_CRYSTAL = frozenset(("phonopy", "phono3py"))
+"""Formats whose files hold the crystal; for the others it is in a file of its own."""
+
+
 class RecordedReference(ReferenceBase):
     """Labels that exist already: an earlier calculation or a published data set."""
 
@@ -86,11 +92,15 @@ class RecordedReference(ReferenceBase):
         min_length=1, description="Code and functional, e.g. `CASTEP PW91`: printed everywhere."
     )
     source: Source
-    format: Literal["phonopy", "phono3py", "extxyz", "vasprun", "outcar", "espresso"] = Field(
+    format: RecordedFormat = Field(
         "phonopy",
-        description="What the files are: phonopy YAML with forces, phono3py_disp.yaml with "
-        "FORCES_FC3, extxyz, folders of vasprun.xml or OUTCAR files, or of outputs of pw.x "
-        "(data-file-schema.xml, with the text output beside it, or the text alone).",
+        description="What the files are: `phonopy` YAML with forces or beside FORCE_SETS, "
+        "`phono3py` YAML with FORCES_FC3, `extxyz`, or folders of `vasprun` (vasprun.xml), "
+        "`outcar` or `espresso` files (pw.x: data-file-schema.xml, with the text output beside "
+        "it, or the text alone); `force_sets`, a FORCE_SETS file alone; `force_constants`, "
+        "FORCE_CONSTANTS, force_constants.hdf5 or the vasprun.xml of a DFPT run (IBRION 7 or 8), "
+        "which give phonons, but nothing to learn from. Structures may name another one in "
+        "`recorded_format`.",
     )
     keys: ExtxyzKeys | None = Field(
         None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
@@ -100,6 +110,12 @@ class RecordedReference(ReferenceBase):
     def physics(self) -> dict[str, Any]:
         """The settings that labels depend on, and the version of the readers, as plain JSON."""
         return {**super().physics(), "readers": VERSIONS["readers"]}
+
+    def of(self, structure: Mapping[str, Any]) -> Self:
+        """The reference with the format that a structure (settings as plain data) names."""
+        named = structure.get("recorded_format")
+        keys = self.keys if named in (None, "extxyz") else None
+        return self.model_copy(update={"format": named or self.format, "keys": keys})
 
     @model_validator(mode="after")
     def _keys_of_extxyz(self) -> Self:

@@ -341,6 +341,25 @@ class Scaled(Model):
     )
 
 
+RecordedFormat = Literal[
+    "phonopy",
+    "phono3py",
+    "force_sets",
+    "force_constants",
+    "extxyz",
+    "vasprun",
+    "outcar",
+    "espresso",
+]
+"""What files of recorded data are."""
+
+SupercellMatrix = (
+    tuple[PositiveInt, PositiveInt, PositiveInt]
+    | tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+)
+"""phonopy's DIM: three multiples, or a matrix."""
+
+
 class Structure(Model):
     """One crystal of a campaign."""
 
@@ -369,7 +388,17 @@ class Structure(Model):
         None,
         description="With the reference method `recorded`: the phonopy YAML or the "
         "phono3py_disp.yaml beside its FORCES_FC3, which hold the crystal; or a file or folder, or "
-        "a list of them, with labelled cells of the crystal: extxyz, vasprun.xml or OUTCAR.",
+        "a list of them, with labelled cells of the crystal: extxyz, vasprun.xml or OUTCAR; or "
+        "FORCE_SETS, FORCE_CONSTANTS or force_constants.hdf5.",
+    )
+    recorded_format: RecordedFormat | None = Field(
+        None, description="Format of `recorded`, where it is not `reference.format`."
+    )
+    recorded_supercell: SupercellMatrix | None = Field(
+        None,
+        description="Supercell of FORCE_SETS or force constants (phonopy's DIM): three multiples "
+        "of the lattice vectors in `file`, or phonopy's matrix of nine integers in three rows. "
+        "Not needed where SPOSCAR or disp.yaml is beside them.",
     )
     role: Literal["train", "benchmark", "test"] = Field(
         "train",

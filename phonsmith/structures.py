@@ -110,7 +110,7 @@ def _text_of(path: Path) -> str:
 def _format(path: Path) -> str:
     if path.suffix.lower() in _OPENERS:
         path = path.with_suffix("")
-    if path.name.upper().startswith(("POSCAR", "CONTCAR")):
+    if path.name.upper().startswith(("POSCAR", "CONTCAR", "SPOSCAR")):
         return "vasp"
     try:
         return _FORMATS[path.suffix.lower()]

@@ -26,7 +26,7 @@ from phonsmith.equations_of_state import (
     EquationOfState,
     fit_equation_of_state,
 )
-from phonsmith.errors import MissingLabels, UnusablePotential
+from phonsmith.errors import MissingLabels, PhonsmithError, UnusablePotential
 from phonsmith.labels.checks import LabelFailed
 from phonsmith.records import Record, StoredRecord
 from phonsmith.relaxation import Load, compare
@@ -228,6 +228,73 @@ class Crystal:
         return phonons_like(self.template, atoms, self.displaced, forces)
 
 
+@dataclass
+class RecordedCrystal:
+    """A crystal whose energies and phonons at several volumes were computed by others.
+
+    In the place of :class:`Crystal`: what is asked of it is looked up, and nothing is computed.
+
+    Attributes
+    ----------
+    structure
+        Its id.
+    recorded
+        Phonons with forces or force constants, one for each volume, of like unit cells.
+    energies_ev
+        Energies of these unit cells without vibrations, in eV.
+    """
+
+    structure: str
+    recorded: Sequence["Phonopy"]
+    energies_ev: Sequence[float]
+
+    def __post_init__(self) -> None:
+        """Raise a PhonsmithError where the two do not belong together."""
+        if len(self.recorded) != len(self.energies_ev):
+            raise PhonsmithError(
+                f"{self.structure}: {len(self.recorded)} phonons but {len(self.energies_ev)} "
+                "energies; each volume needs both"
+            )
+        numbers = [phonon.unitcell.numbers for phonon in self.recorded]
+        if any(not np.array_equal(one, numbers[0]) for one in numbers):
+            raise PhonsmithError(
+                f"{self.structure}: the unit cells at the volumes differ in their atoms"
+            )
+
+    @property
+    def volumes(self) -> list[float]:
+        """Volumes of the unit cell in Å³."""
+        return [float(phonon.unitcell.volume) for phonon in self.recorded]
+
+    @property
+    def template(self) -> "Phonopy":
+        """The phonons at the lowest energy."""
+        return self.recorded[int(np.argmin(self.energies_ev))]
+
+    @property
+    def atoms(self) -> "Atoms":
+        """The crystal at the lowest energy."""
+        return self.at_rest()
+
+    def at_rest(self) -> "Atoms":
+        """The crystal at the lowest energy that was recorded."""
+        from phonsmith.supercells import to_ase
+
+        return to_ase(self.template.unitcell)
+
+    def at_volume(self, atoms: "Atoms", volume: float) -> tuple["Atoms", float]:
+        """The recorded crystal nearest to a volume of its cell (Å³), and its energy (eV)."""
+        from phonsmith.supercells import to_ase
+
+        index = int(np.argmin(np.abs(np.array(self.volumes) - volume)))
+        return to_ase(self.recorded[index].unitcell), float(self.energies_ev[index])
+
+    def phonons(self, atoms: "Atoms") -> "Phonopy":
+        """The recorded phonons of the crystal in this cell."""
+        index = int(np.argmin(np.abs(np.array(self.volumes) - atoms.get_volume())))
+        return self.recorded[index]
+
+
 def _named(cell: "Atoms", structure: str, index: int, atoms: int) -> "Atoms":
     cell.info = {"structure": structure, "kind": "displaced", "generation": 0, "index": index}
     return cell
@@ -250,7 +317,7 @@ class _Point:
 class _Curve:
     """Points in the order of their volumes, widened at either end on demand."""
 
-    crystal: Crystal
+    crystal: Crystal | RecordedCrystal
     settings: Thermodynamics
     tolerance_thz: float
     mesh: Sequence[int]
@@ -266,6 +333,10 @@ class _Curve:
         """The crystal at rest, and the first volumes around it."""
         atoms = self.crystal.at_rest()
         self.rest = atoms.get_volume()
+        if isinstance(self.crystal, RecordedCrystal):
+            for volume in self.crystal.volumes:
+                self._add(volume, atoms)
+            return
         low, high = (percent / 100 for percent in self.settings.first_volumes_percent)
         factors = np.linspace(1 + low, 1 + high, self.settings.volumes)
         self.step = float(factors[1] - factors[0])
@@ -282,6 +353,8 @@ class _Curve:
 
     def widen(self, upwards: bool) -> bool:
         """Add volumes at one end; whether one of them can be used."""
+        if isinstance(self.crystal, RecordedCrystal):
+            return False
         end = self.points[-1 if upwards else 0].volume / self.rest
         added = False
         for number in range(1, STEPS_OF_WIDENING + 1):
@@ -332,13 +405,18 @@ class _Curve:
 
 
 def thermodynamics(
-    crystal: Crystal, settings: Thermodynamics, *, method: str, tolerance_thz: float
+    crystal: Crystal | RecordedCrystal,
+    settings: Thermodynamics,
+    *,
+    method: str,
+    tolerance_thz: float,
 ) -> Result:
     """Equation of state, harmonic and quasi-harmonic free energies of a crystal by one method.
 
-    Volumes are added until the volume at equilibrium at the highest temperature and at all
-    pressures lies between the outermost ones, or until the largest change of volume is reached:
-    then the notes say up to which temperature it does.
+    Of a recorded crystal the volumes are those of the record, and the harmonic properties are
+    those at its lowest energy. Else volumes are added until the volume at equilibrium at the
+    highest temperature and at all pressures lies between the outermost ones, or until the largest
+    change of volume is reached: then the notes say up to which temperature it does.
     """
     empty = no_result(crystal.structure, method, crystal.atoms, "")
     mesh = odd_mesh(crystal.template, settings.mesh_length_angstrom)
@@ -486,7 +564,9 @@ def _temperatures(settings: Thermodynamics) -> NDArray[np.float64]:
     return np.asarray(np.arange(0, settings.max_temperature_kelvin + 1e-6 * step, step))
 
 
-def _harmonic(crystal: Crystal, curve: _Curve, settings: Thermodynamics) -> Harmonic:
+def _harmonic(
+    crystal: Crystal | RecordedCrystal, curve: _Curve, settings: Thermodynamics
+) -> Harmonic:
     """Vibrations in the cell at rest."""
     start = curve.nearest(curve.rest, None)
     if start is None:

@@ -163,7 +163,9 @@ rule fits_table:
     conda:
         ENVIRONMENT
     params:
-        fits=lambda wildcards: list(campaign(wildcards.campaign).fits),
+        fits=lambda wildcards: {
+            name: fit.kind for name, fit in campaign(wildcards.campaign).fits.items()
+        },
         version=versions("fits", "datasets"),
     script:
         "../scripts/fits_table.py"

@@ -26,6 +26,27 @@ rule find_foundation:
         "../scripts/find_foundation.py"
 
 
+rule fetch_fit:
+    """Bring the recorded forces of a potential here: where Snakemake runs, which has a network."""
+    input:
+        own_files,
+    output:
+        "results/{campaign}/sources/fits/{fit}.json",
+    log:
+        "results/{campaign}/logs/sources/fits/{fit}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fit=untracked(setting("fits/{fit}")),
+        recorded=recipe,
+        sources=SOURCES,
+    message:
+        "{wildcards.campaign}: fetching the recorded forces of {wildcards.fit}"
+    script:
+        "../scripts/fetch_recorded.py"
+
+
 rule fit:
     """Train one potential.
 

@@ -39,6 +39,8 @@ def own_files(wildcards):
     """Files in a folder of the user's own: when they change, they are read anew."""
     if "database" in wildcards.keys():
         source = look_up(wildcards, "datasets/databases/{database}").source
+    elif "fit" in wildcards.keys():
+        source = fit_of(wildcards).source
     else:
         source = campaign(wildcards.campaign).recorded.source
     return (
@@ -569,6 +571,10 @@ def training_data(wildcards):
     fit = fit_of(wildcards)
     if fit.kind == "existing":
         return {"existing": model_of(fit.potential)}
+    if fit.kind == "recorded":
+        return {
+            "recorded": f"results/{wildcards.campaign}/sources/fits/{wildcards.fit}.json"
+        }
     folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
     files = {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
     if getattr(fit, "foundation", None):
@@ -636,7 +642,8 @@ def in_sample(wildcards):
     settings = campaign(wildcards.campaign)
     fit = fit_of(wildcards)
     labelled = settings.recorded is not None or "displaced" in settings.supercells.kinds
-    taught = wildcards.structure in settings.learnt and fit.kind != "existing"
+    trained = wildcards.fit in settings.trained
+    taught = trained and wildcards.structure in settings.learnt
     return taught and "displaced" in fit.learn_from and labelled
 
 
@@ -935,7 +942,7 @@ def conductivity_effort(key):
 def conductivity_methods(name):
     """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
     settings = campaign(name)
-    known = settings.recorded and settings.recorded.format == "phono3py"
+    known = settings.has_third_order
     return (["reference"] if known else []) + methods_of(name)
 
 

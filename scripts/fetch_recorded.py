@@ -4,16 +4,22 @@ from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files import write_json
-    from phonsmith.labels.recorded import fetch_database, fetch_recorded
+    from phonsmith.labels.recorded import fetch_database, fetch_fit, fetch_recorded
+    from phonsmith.recipes import RecordedFit
     from phonsmith.references import RecordedReference
     from phonsmith.settings import Database
     from phonsmith.sources import sha256_of
 
     params, mirrors = snakemake.params, snakemake.config["mirrors"]
-    if snakemake.wildcards.get("database"):
+    if snakemake.wildcards.get("fit"):
+        paths = fetch_fit(RecordedFit.model_validate(params.fit), mirrors, params.sources)
+    elif snakemake.wildcards.get("database"):
         database = Database.model_validate(params.database)
         paths = fetch_database(database, mirrors, params.sources)
     else:
-        reference = RecordedReference.model_validate(params.reference)
+        reference = RecordedReference.model_validate(params.reference).of(params.structure)
         paths = fetch_recorded(reference, params.structure["recorded"], mirrors, params.sources)
-    write_json(snakemake.output[0], {path.name: sha256_of(path) for path in paths})
+    if snakemake.wildcards.get("fit"):
+        write_json(snakemake.output[0], [str(path) for path in paths])
+    else:
+        write_json(snakemake.output[0], {path.name: sha256_of(path) for path in paths})

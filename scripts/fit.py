@@ -11,11 +11,17 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files import read_json, write_json
     from phonsmith.fits import existing_potential, recipe
     from phonsmith.fits.kept import Files, train_or_keep
+    from phonsmith.labels.recorded import write_fit
 
     name, params, output = snakemake.wildcards.fit, snakemake.params, snakemake.output
     files = Files(Path(output.model), Path(output.potential), Path(output.record))
     fit = recipe(params.fit)
-    if fit.kind == "existing":
+    if fit.kind == "recorded":
+        files.model.mkdir(parents=True, exist_ok=True)
+        write_fit(fit, read_json(snakemake.input.recorded), files.model)
+        write_json(output.record, None)
+        write_json(output.potential, {"recorded": fit.level_of_theory})
+    elif fit.kind == "existing":
         files.model.mkdir(parents=True, exist_ok=True)
         potential = existing_potential(name, fit)
         write_json(output.record, None)

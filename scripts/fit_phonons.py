@@ -6,21 +6,34 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.calculators import load_potential
-    from phonsmith.files import write_json
-    from phonsmith.phonons import band_path, load_phonons, phonons_in_cell, save_phonons, spectrum
+    from phonsmith.files import read_json, write_json
+    from phonsmith.phonons import (
+        band_path,
+        load_phonons,
+        phonons_in_cell,
+        recorded_phonons,
+        save_phonons,
+        spectrum,
+    )
     from phonsmith.settings import Displaced, Phonons, Relaxation
     from phonsmith.supercells import to_ase
 
     reference = load_phonons(snakemake.input.reference)
-    phonon, verdict = phonons_in_cell(
-        snakemake.wildcards.cell,
-        reference,
-        load_potential(snakemake.input.potential).source,
-        Displaced.model_validate(snakemake.params.displaced),
-        Relaxation.model_validate(snakemake.params.relaxation),
-        fixed_volume=snakemake.params.fixed_volume,
-        processes=snakemake.threads,
-    )
+    cell, structure = snakemake.wildcards.cell, snakemake.wildcards.structure
+    relaxation = Relaxation.model_validate(snakemake.params.relaxation)
+    if "recorded" in read_json(snakemake.input.potential):
+        path = Path(snakemake.input.model) / f"{structure}.yaml"
+        phonon, verdict = recorded_phonons(cell, reference, path, relaxation)
+    else:
+        phonon, verdict = phonons_in_cell(
+            cell,
+            reference,
+            load_potential(snakemake.input.potential).source,
+            Displaced.model_validate(snakemake.params.displaced),
+            relaxation,
+            fixed_volume=snakemake.params.fixed_volume,
+            processes=snakemake.threads,
+        )
     save_phonons(snakemake.output.phonons, phonon)
     if verdict.reason:
         Path(snakemake.output.spectrum).touch()  # no phonons; the verdict says why

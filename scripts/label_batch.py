@@ -33,6 +33,7 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
         mirrors=snakemake.config["mirrors"],
         cache=snakemake.params.sources,
         crystal=structure["file"],
+        recorded_as=structure,
         structure=snakemake.wildcards.structure,
         allocation=Allocation(
             snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit

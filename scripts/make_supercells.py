@@ -18,7 +18,7 @@ with job(snakemake.threads, snakemake.log[0]):
         print(f"no supercells: {why}")
         phonon, cells = no_supercells(crystal)
     elif structure["recorded"]:
-        reference = RecordedReference.model_validate(snakemake.params.reference)
+        reference = RecordedReference.model_validate(snakemake.params.reference).of(structure)
         recorded = load_recorded(
             reference,
             structure["recorded"],
@@ -26,6 +26,7 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.params.sources,
             snakemake.wildcards.structure,
             crystal=structure["file"],
+            supercell=structure["recorded_supercell"],
         )
         phonon = recorded.phonon
         cells = unlabelled(recorded.frames)

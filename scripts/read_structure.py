@@ -10,10 +10,12 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.structures import read_structure
 
     structure = snakemake.params.structure
+    if structure["recorded"]:
+        reference = RecordedReference.model_validate(snakemake.params.reference).of(structure)
     if structure["recorded"] and structure["file"]:
-        crystal = crystal_of(structure["file"])
+        exact = reference.format in ("force_sets", "force_constants")
+        crystal = (read_structure if exact else crystal_of)(structure["file"])
     elif structure["recorded"]:
-        reference = RecordedReference.model_validate(snakemake.params.reference)
         crystal = load_recorded(
             reference, structure["recorded"], snakemake.config["mirrors"], snakemake.params.sources
         ).crystal

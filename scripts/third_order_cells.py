@@ -20,7 +20,7 @@ with job(snakemake.threads, snakemake.log[0]):
     recorded = None
     if params.recorded:
         recorded = load_recorded(
-            RecordedReference.model_validate(params.reference),
+            RecordedReference.model_validate(params.reference).of({"recorded_format": "phono3py"}),
             params.recorded,
             snakemake.config["mirrors"],
             params.sources,

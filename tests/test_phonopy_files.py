@@ -562,3 +562,220 @@ def test_born_files_are_compared_with_the_crystal_at_planning(
     )
     with pytest.raises(PhonsmithError, match=r"structures\.salt\.born: .*sum to 1.9 e"):
         check_inputs(campaign, "salt.yaml", [tmp_path])
+
+
+# --- FORCE_SETS and force constants without a YAML file -------------------------------------------
+
+
+@pytest.fixture
+def with_constants(tmp_path: Path, nacl: dict[str, Any]) -> tuple[Path, Phonopy]:
+    """A folder with a crystal and its force constants in every form, and phonopy with them."""
+    from phonopy.file_IO import (
+        write_FORCE_CONSTANTS,
+        write_force_constants_to_hdf5,
+        write_FORCE_SETS,
+    )
+    from phonopy.interface.vasp import write_vasp
+
+    recorded = read_recorded(write(tmp_path / "a.yaml", nacl), "phonopy", "a")
+    phonon = recorded.phonon
+    assert phonon is not None
+    write_vasp(str(tmp_path / "POSCAR"), phonon.unitcell)
+    write_FORCE_SETS(phonon.dataset, filename=str(tmp_path / "FORCE_SETS"))
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cells").mkdir()
+    write_vasp(str(tmp_path / "cells" / "SPOSCAR"), phonon.supercell)
+    phonon = reference_phonons(phonon, recorded.frames)
+    compact, primitive = phonon.force_constants, phonon.primitive
+    from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+
+    full = compact_fc_to_full_fc(primitive, compact)
+    for folder, constants in ((tmp_path, compact), (tmp_path / "whole", full)):
+        p2s = primitive.p2s_map
+        write_FORCE_CONSTANTS(constants, filename=str(folder / "FORCE_CONSTANTS"), p2s_map=p2s)
+        write_force_constants_to_hdf5(
+            constants,
+            filename=str(folder / "force_constants.hdf5"),
+            p2s_map=p2s if constants is compact else None,
+            physical_unit="eV/angstrom^2",
+        )
+    phonon.nac_params = None
+    return tmp_path, phonon
+
+
+CONSTANTS = ("FORCE_CONSTANTS", "force_constants.hdf5", "whole/FORCE_CONSTANTS")
+CONSTANTS += ("whole/force_constants.hdf5",)
+
+
+@pytest.mark.parametrize("name", [*CONSTANTS, "FORCE_SETS"])
+def test_files_without_yaml_give_the_phonons_that_phonopy_gives(
+    with_constants: tuple[Path, Phonopy], name: str
+) -> None:
+    from phonsmith.labels.readers.force_constants import read_force_constants, read_force_sets
+
+    folder, phonon = with_constants
+    read = read_force_sets if name == "FORCE_SETS" else read_force_constants
+    recorded = read(folder / name, folder / "POSCAR", [2, 2, 2])
+    assert recorded.phonon is not None
+    for index, frame in enumerate(recorded.frames):
+        frame.info["index"] = index
+    found = reference_phonons(recorded.phonon, recorded.frames)
+    assert np.abs(frequencies(found) - frequencies(phonon)).max() < 1e-6
+    save_phonons(folder / "kept.yaml", found)
+    kept = load_phonons(folder / "kept.yaml")
+    assert np.abs(frequencies(kept) - frequencies(phonon)).max() < 1e-6
+
+
+def test_supercells_follow_from_what_is_beside_or_are_asked_for(
+    with_constants: tuple[Path, Phonopy],
+) -> None:
+    import shutil
+
+    from phonsmith.labels.readers.force_constants import read_force_constants
+
+    folder, phonon = with_constants
+    path, crystal = folder / "FORCE_CONSTANTS", folder / "POSCAR"
+    with pytest.raises(PhonsmithError, match="give recorded_supercell"):
+        read_force_constants(path, crystal)
+    for wrong in ([3, 2, 2], [[2, 0, 0], [0, 2, 0], [0, 0, 1]]):
+        with pytest.raises(PhonsmithError, match="is of 64 atoms, the supercell has"):
+            read_force_constants(path, crystal, wrong)
+        with pytest.raises(PhonsmithError, match=r"shape .* but the supercell has|cannot be read"):
+            read_force_constants(folder / "force_constants.hdf5", crystal, wrong)
+    shutil.copy(folder / "cells" / "SPOSCAR", folder / "SPOSCAR")
+    recorded = read_force_constants(path, crystal)
+    assert recorded.phonon is not None
+    assert np.allclose(frequencies(recorded.phonon), frequencies(phonon), atol=1e-6)
+    (folder / "FORCE_CONSTANTS").write_text("2 64\n1 1\n")
+    with pytest.raises(PhonsmithError, match="cannot be read"):
+        read_force_constants(path, crystal)
+
+
+def test_phonondb_without_its_yaml(shared_data: Path) -> None:
+    """POSCAR-unitcell, disp.yaml and FORCE_SETS of an earlier phonopy."""
+    from phonsmith.labels.readers.force_constants import read_force_sets
+
+    folder = next(shared_data.glob("phonondb-pbesol/1265-*/mp-*"))
+    recorded = read_force_sets(folder / "FORCE_SETS", folder / "POSCAR-unitcell")
+    for index, frame in enumerate(recorded.frames):
+        frame.info["index"] = index
+    assert recorded.phonon is not None
+    found = reference_phonons(recorded.phonon, recorded.frames)
+    yaml_file = read_recorded(folder / "phonon.yaml", "phonopy", "mgo")
+    assert yaml_file.phonon is not None
+    truth = reference_phonons(yaml_file.phonon, yaml_file.frames)
+    for phonon in (found, truth):
+        phonon.nac_params = None
+    assert np.allclose(frequencies(found), frequencies(truth), atol=1e-5)
+
+
+# --- two recorded sets against each other ---------------------------------------------------------
+
+
+def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path: Path) -> None:
+    """Forces times 1.21 are frequencies times 1.1; the same forces are no error at all."""
+    from phonsmith.labels.recorded import fetch_fit, write_fit
+    from phonsmith.phonons import recorded_phonons
+    from phonsmith.recipes import RecordedFit
+    from phonsmith.settings import Relaxation
+
+    folder = shared_data / "si-castep"
+    reference = read_recorded(folder / "22_phonopy.yaml", "phonopy", "si")
+    assert reference.phonon is not None
+    truth = reference_phonons(reference.phonon, reference.frames)
+    mirror = tmp_path / "si"
+    mirror.mkdir()
+    same = (folder / "22_phonopy.yaml").read_bytes()
+    (mirror / "same.yaml").write_bytes(same)
+    scaled = content_of(folder / "22_phonopy.yaml")
+    for one in scaled["displacements"]:
+        one["forces"] = (1.21 * np.array(one["forces"])).tolist()
+    write(mirror / "scaled.yaml", scaled)
+    wider = content_of(folder / "22_phonopy.yaml")
+    for key in ("unit_cell", "primitive_cell", "supercell"):
+        wider[key]["lattice"] = (1.01 * np.array(wider[key]["lattice"])).tolist()
+    write(mirror / "wider.yaml", wider)
+    names = ("same", "scaled", "wider")
+    fit = RecordedFit.model_validate(
+        {
+            "kind": "recorded",
+            "level_of_theory": "scaled PW91",
+            "source": {
+                "name": "si",
+                "files": {f"{name}.yaml": sha256_of(mirror / f"{name}.yaml") for name in names},
+            },
+            "files": {name: f"{name}.yaml" for name in names},
+        }
+    )
+    write_fit(fit, fetch_fit(fit, [tmp_path], tmp_path / "cache"), tmp_path)
+    for name, factor in (("same", 1.0), ("scaled", 1.1)):
+        found, verdict = recorded_phonons(
+            "reference", truth, tmp_path / f"{name}.yaml", Relaxation()
+        )
+        assert not verdict.reason
+        assert np.allclose(frequencies(found), factor * frequencies(truth), atol=1e-4)
+    path = tmp_path / "wider.yaml"
+    _, verdict = recorded_phonons("reference", truth, path, Relaxation())
+    assert "another cell (strain 0.01, volume +3.03 %)" in verdict.reason
+    found, verdict = recorded_phonons("relaxed", truth, path, Relaxation())
+    assert not verdict.reason
+    assert np.allclose(frequencies(found), frequencies(truth), atol=1e-4)
+    _, verdict = recorded_phonons("relaxed", truth, tmp_path / "none.yaml", Relaxation())
+    assert "no forces of this crystal were recorded" in verdict.reason
+
+    other = read_recorded(folder / "24_phonopy.yaml", "phonopy", "si")
+    assert other.phonon is not None
+    save_phonons(tmp_path / "other.yaml", reference_phonons(other.phonon, other.frames))
+    with pytest.raises(PhonsmithError, match="other: the recorded forces are of Si4 in another"):
+        recorded_phonons("relaxed", truth, tmp_path / "other.yaml", Relaxation())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"fits": {"gap": {"kind": "gap"}}}, "structures.a.role: force constants hold no labels"),
+        (
+            {"fits": {"p": {"files": {"b": "a.yaml"}}}},
+            "fits.p.files.b: no such structure is benchmarked",
+        ),
+        ({"fits": {"p": {"files": {"a": "b.yaml"}}}}, "'b.yaml' is not among source.files"),
+        ({"benchmarks": {"mechanics": True}}, "fits.p: recorded forces compute nothing"),
+        (
+            {"structures": {"a": {"recorded_format": "phonopy"}}},
+            "structures.a.recorded_supercell: phonopy data tell the supercell",
+        ),
+        (
+            {"structures": {"a": {"file": None}}},
+            "structures.a.file: force_constants data do not tell the crystal",
+        ),
+    ],
+)
+def test_settings_of_recorded_phonons(changes: dict[str, Any], reason: str) -> None:
+    from pydantic import ValidationError
+
+    from phonsmith.campaign import Campaign
+
+    source = {"name": "x", "files": {"FORCE_CONSTANTS": "0" * 64, "a.yaml": "0" * 64}}
+    structure = {
+        "file": "POSCAR",
+        "recorded": "FORCE_CONSTANTS",
+        "recorded_format": "force_constants",
+        "recorded_supercell": [2, 2, 2],
+    }
+    fit = {"kind": "recorded", "level_of_theory": "GAP", "source": source, "files": {"a": "a.yaml"}}
+    fits = {
+        name: {**(fit if name == "p" else {}), **one}
+        for name, one in changes.get("fits", {"p": {}}).items()
+    }
+    settings = {
+        "structures": {"a": {**structure, **changes.get("structures", {}).get("a", {})}},
+        "reference": {"method": "recorded", "level_of_theory": "PBE", "source": source},
+        "fits": fits,
+        "benchmarks": changes.get("benchmarks", {}),
+    }
+    if not reason:
+        Campaign.model_validate(settings)
+        return
+    with pytest.raises(ValidationError, match=reason):
+        Campaign.model_validate(settings)

@@ -17,12 +17,19 @@ from phonsmith.equations_of_state import (
     fit_energies,
     fit_equation_of_state,
 )
-from phonsmith.errors import UnusablePotential
+from phonsmith.errors import PhonsmithError, UnusablePotential
 from phonsmith.labels import LabelStore, reference_method
+from phonsmith.phonons import potential_phonons
 from phonsmith.settings import Displaced, Labels, PotentialSource, Relaxation
 from phonsmith.structures import read_structure
 from phonsmith.supercells import make_phonopy
-from phonsmith.thermodynamics import Crystal, Result, thermodynamics
+from phonsmith.thermodynamics import (
+    Crystal,
+    RecordedCrystal,
+    Result,
+    odd_mesh,
+    thermodynamics,
+)
 from phonsmith.thermodynamics_tables import states_table, thermodynamics_table
 
 SW = {"calculator": "stillinger-weber"}
@@ -345,3 +352,47 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Thermodynamics(**changes)
+
+
+# --- recorded volumes -----------------------------------------------------------------------------
+
+
+def test_recorded_volumes_give_what_computed_ones_give(repository):
+    """Phonons and energies of a potential as if they were of others; nothing is computed anew."""
+    import phonopy
+
+    source = PotentialSource(**SW)
+    unit = read_structure(repository / "config/structures/silicon/mp-149.vasp")
+    recorded, energies = [], []
+    for factor in np.linspace(0.96, 1.06, 7):
+        cell = unit.copy()
+        cell.set_cell(unit.cell[:] * factor ** (1 / 3), scale_atoms=True)
+        recorded.append(potential_phonons(cell, 2 * np.eye(3, dtype=int), Displaced(), source))
+        energies.append(evaluate([cell], source)[0].energy)
+    settings = Thermodynamics(max_temperature_kelvin=300, temperature_step_kelvin=20)
+    crystal = RecordedCrystal("si", recorded, energies)
+    found = thermodynamics(crystal, settings, method="recorded", tolerance_thz=0.1)
+    assert not found.reason
+    (gibbs,) = found.quasi_harmonic
+    mesh = odd_mesh(crystal.template, settings.mesh_length_angstrom)
+    truth = phonopy.run_qha(
+        recorded,
+        [*gibbs.temperature_k, gibbs.temperature_k[-1] + settings.temperature_step_kelvin],
+        energies,
+        mesh=mesh,
+        eos=settings.equation_of_state.replace("-", "_"),
+        exclude_gamma_acoustic=True,
+    )
+    count = len(gibbs.temperature_k)
+    volumes = np.array(truth.equilibrium_volumes)[:count] / 2
+    assert np.allclose(gibbs.volume_angstrom3_per_atom, volumes, rtol=1e-8)
+    assert np.allclose(gibbs.gibbs_ev_per_atom, np.array(truth.gibbs_free_energies)[:count] / 2)
+    assert len(found.volumes) == 7
+    assert found.harmonic.energy_ev_per_atom == pytest.approx(min(energies) / 2)
+
+    with pytest.raises(PhonsmithError, match="7 phonons but 6 energies"):
+        RecordedCrystal("si", recorded, energies[:-1])
+    few = RecordedCrystal("si", recorded[:3], energies[:3])
+    lost = thermodynamics(few, settings, method="recorded", tolerance_thz=0.1)
+    assert not lost.quasi_harmonic
+    assert "volumes are left" in lost.lost_pressures[0].reason

@@ -46,6 +46,7 @@ def software(campaign: Campaign) -> list[str]:
     used = [
         fit.potential.calculator if fit.kind == "existing" else fit.kind
         for fit in campaign.fits.values()
+        if fit.kind != "recorded"
     ]
     if campaign.reference.method == "calculator":
         used.append(campaign.reference.potential.calculator)

@@ -14,7 +14,7 @@ from phonsmith.datasets import ALWAYS_TRAIN, Baseline
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY
 from phonsmith.fits.record import DRAWN_AGAIN, TargetCounts, TrainingRecord
-from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit
+from phonsmith.recipes import ExistingFit, Fit, GapFit, MaceFit, RecordedFit, TrainedFit
 from phonsmith.seeds import generator_for, seed_for
 from phonsmith.sources import sha256_of
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def train(  # noqa: PLR0917 (the order is that of the stages)
-    fit: GapFit | MaceFit | ExistingFit,
+    fit: Fit,
     frames: Sequence[Atoms],
     baseline: Baseline,
     folder: Path,
@@ -58,8 +58,8 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
     PhonsmithError
         Nothing to learn from, or the training program failed: its reason is in the text.
     """
-    if isinstance(fit, ExistingFit):
-        raise PhonsmithError("a fit of kind `existing` is a finished potential; nothing to train")
+    if not isinstance(fit, TrainedFit):
+        raise PhonsmithError(f"a fit of kind `{fit.kind}` is finished; there is nothing to train")
     chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
     if isinstance(fit, GapFit):
@@ -138,9 +138,9 @@ def _lot(cell: Atoms, seed: int) -> int:
     return seed_for(seed, name, int(info.get("generation", 0)), int(info.get("index", -1)))
 
 
-def recipe(settings: dict[str, Any]) -> GapFit | MaceFit | ExistingFit:
+def recipe(settings: dict[str, Any]) -> GapFit | MaceFit | ExistingFit | RecordedFit:
     """The fit that a campaign's settings describe."""
-    fit: GapFit | MaceFit | ExistingFit = TypeAdapter(Fit).validate_python(settings)
+    fit: GapFit | MaceFit | ExistingFit | RecordedFit = TypeAdapter(Fit).validate_python(settings)
     return fit
 
 
@@ -164,12 +164,17 @@ def existing_potential(name: str, fit: ExistingFit) -> Potential:
     )
 
 
-def fits_table(records: Mapping[str, TrainingRecord | None]) -> pd.DataFrame:
-    """Time, memory and size of the trainings, one row a fit; existing potentials have no record."""
+def fits_table(
+    records: Mapping[str, TrainingRecord | None], kinds: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Time, memory and size of the trainings, one row a fit.
+
+    Potentials that were not trained have no record; ``kinds`` says what they are.
+    """
     rows: list[dict[str, Any]] = []
     for fit, record in records.items():
         if record is None:
-            rows.append({"fit": fit, "kind": "existing"})
+            rows.append({"fit": fit, "kind": (kinds or {}).get(fit, "existing")})
             continue
         rows.append(
             {

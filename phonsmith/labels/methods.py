@@ -2,7 +2,7 @@
 
 import math
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -128,6 +128,7 @@ def reference_method(
     mirrors: Sequence[str | Path] = (),
     cache: str | Path = "sources",
     crystal: str | None = None,
+    recorded_as: Mapping[str, Any] | None = None,
     structure: str | None = None,
     allocation: Allocation | None = None,
 ) -> ReferenceMethod:
@@ -135,8 +136,10 @@ def reference_method(
 
     Some matter for recorded data only: ``recorded``, the files of the crystal in its data set;
     ``mirrors`` and ``cache``, where the data set is looked for and kept; ``crystal``, the file of
-    the crystal itself, where the data set does not hold it. Others for DFT codes only:
-    ``structure``, the id of the crystal, which may have settings of its own, and ``allocation``.
+    the crystal itself, where the data set does not hold it; ``recorded_as``, the crystal's
+    settings (``recorded_format``, ``recorded_supercell``) where the data need them. Others for DFT
+    codes only: ``structure``, the id of the crystal, which may have settings of its own, and
+    ``allocation``.
     """
     checked: Reference = TypeAdapter(Reference).validate_python(reference)
     allocation = allocation or Allocation()
@@ -144,7 +147,9 @@ def reference_method(
         case RecordedReference():
             from phonsmith.labels.recorded import RecordedMethod
 
-            return RecordedMethod(checked, recorded, mirrors, cache, crystal)
+            named = recorded_as or {}
+            supercell = named.get("recorded_supercell")
+            return RecordedMethod(checked.of(named), recorded, mirrors, cache, crystal, supercell)
         case CalculatorReference():
             from phonsmith.labels.calculator import CalculatorMethod
 

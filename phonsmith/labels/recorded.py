@@ -12,6 +12,7 @@ from ase import Atoms
 
 from phonsmith.errors import DataWarning, PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files import COMPRESSED
 from phonsmith.labels.checks import (
     SAME_CELL_ANGSTROM,
     LabelFailed,
@@ -25,11 +26,14 @@ from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.readers import Recorded
 from phonsmith.labels.readers.espresso import read_espresso, texts_beside
+from phonsmith.labels.readers.force_constants import read_force_constants, read_force_sets
 from phonsmith.labels.readers.levels import Level, additions, contradiction, mixture
 from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.units import consistency
+from phonsmith.phonons import reference_phonons, save_phonons
+from phonsmith.recipes import RecordedFit
 from phonsmith.references import RecordedReference
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Database, ExtxyzKeys, Labels, Relaxation, Source
@@ -47,8 +51,23 @@ _READERS: dict[str, Callable[[Path], Recorded]] = {
     "espresso": read_espresso,
 }
 
+# formats of phonopy that take the crystal from a file of its own, atom by atom
+_OF_PHONOPY: dict[str, Callable[[Path, str | Path, Any], Recorded]] = {
+    "force_sets": read_force_sets,
+    "force_constants": read_force_constants,
+}
+
 # files that a reader looks for beside the one that is named
-_COMPANIONS = {"phonopy": ("FORCE_SETS",), "phono3py": ("FORCES_FC3", "FORCES_FC2")}
+_CELLS = ("SPOSCAR", "disp.yaml")
+_COMPANIONS = {
+    form: [name + suffix for name in names for suffix in ("", *COMPRESSED)]
+    for form, names in {
+        "phonopy": ("FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5"),
+        "phono3py": ("FORCES_FC3", "FORCES_FC2"),
+        "force_sets": _CELLS,
+        "force_constants": _CELLS,
+    }.items()
+}
 
 
 def read_recorded(
@@ -100,6 +119,9 @@ def _named(recorded: Recorded, path: Path, structure: str, method: str) -> Recor
         _leave_out_unfit(recorded, path)
     else:  # the order of the frames means something: none may go
         _check_all(recorded.frames, path)
+    of_constants = recorded.phonon is not None and recorded.phonon.force_constants is not None
+    if not recorded.frames and of_constants:
+        return recorded
     if not recorded.frames:
         reason = recorded.refused[0] if recorded.refused else f"{path}: holds no labelled cell"
         more = f" (and {len(recorded.refused) - 1} more)" if len(recorded.refused) > 1 else ""
@@ -196,6 +218,7 @@ def load_recorded(
     structure: str | None = None,
     *,
     crystal: str | Path | None = None,
+    supercell: Any = None,
 ) -> Recorded:
     """The recorded data of one crystal, from mirror, cache or web.
 
@@ -208,10 +231,21 @@ def load_recorded(
         Id of the crystal; default: the first path.
     crystal
         File of the crystal, for formats that do not hold it: the cells are then told apart and put
-        in order as in :func:`phonsmith.labels.displacements.arranged`.
+        in order as in :func:`phonsmith.labels.displacements.arranged`. For FORCE_SETS and force
+        constants the file has the atoms in phonopy's order, and is taken as it is.
+    supercell
+        Three multiples or phonopy's matrix (3, 3), for FORCE_SETS and force constants without
+        SPOSCAR or disp.yaml beside them.
     """
     paths = fetch_recorded(reference, recorded, mirrors, cache)
     first = recorded if isinstance(recorded, str) else recorded[0]
+    if reference.format in _OF_PHONOPY:
+        if not paths:
+            raise PhonsmithError(f"{first}: no such file in source '{reference.source.name}'")
+        if crystal is None:
+            raise PhonsmithError(f"{paths[0]}: {reference.format} data need the crystal's `file`")
+        found = _OF_PHONOPY[reference.format](paths[0], crystal, supercell)
+        return _named(found, paths[0], structure or first, reference.level_of_theory)
     read = _read_all(paths, reference, structure or first)
     check_levels(
         read.levels,
@@ -264,6 +298,42 @@ def fetch_database(
         for file in (*database.train_files, *database.test_files)
         for path in _located(source, file, format, mirrors, cache)
     ]
+
+
+def fetch_fit(fit: RecordedFit, mirrors: Sequence[str | Path], cache: str | Path) -> list[Path]:
+    """The files of a fit that is recorded forces, in the order of its structures.
+
+    Raises
+    ------
+    PhonsmithError
+        One of them is not there.
+    """
+    paths = []
+    for structure, file in fit.files.items():
+        found = _located(fit.source, file, "phonopy", mirrors, cache)
+        if len(found) != 1:
+            raise PhonsmithError(
+                f"files.{structure}: {file}: no such file in source '{fit.source.name}'"
+            )
+        paths += found
+    return paths
+
+
+def write_fit(fit: RecordedFit, paths: Sequence[str | Path], folder: Path) -> None:
+    """Write the recorded phonons of a potential as ``{structure}.yaml``, in eV and Å.
+
+    ``paths`` are those of :func:`fetch_fit`.
+
+    Raises
+    ------
+    PhonsmithError
+        A file is broken, or force constants do not follow from it.
+    """
+    for structure, path in zip(fit.files, map(Path, paths), strict=True):
+        recorded = _named(read_phonopy(path), path, structure, fit.level_of_theory)
+        assert recorded.phonon is not None
+        phonon = reference_phonons(recorded.phonon, recorded.frames)
+        save_phonons(folder / f"{structure}.yaml", phonon)
 
 
 def load_database(
@@ -369,17 +439,19 @@ class RecordedMethod:
 
     cores = 1
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (the order is that of the settings)
         self,
         reference: RecordedReference,
         recorded: str | list[str] | None,
         mirrors: Sequence[str | Path] = (),
         cache: str | Path = "sources",
         crystal: str | None = None,
+        supercell: Any = None,
     ) -> None:
         self.reference = reference
         self.recorded = recorded
         self.crystal = crystal
+        self.supercell = supercell
         self.mirrors = list(mirrors)
         self.cache = cache
         self.name = reference.level_of_theory
@@ -390,7 +462,12 @@ class RecordedMethod:
         if self.recorded is None:
             return []
         return load_recorded(
-            self.reference, self.recorded, self.mirrors, self.cache, crystal=self.crystal
+            self.reference,
+            self.recorded,
+            self.mirrors,
+            self.cache,
+            crystal=self.crystal,
+            supercell=self.supercell,
         ).frames
 
     def fingerprint(self, elements: Iterable[str] = ()) -> str:

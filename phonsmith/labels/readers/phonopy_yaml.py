@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from phonopy import Phonopy
 from phonopy.file_IO import get_dataset_type2, parse_FORCE_SETS_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 
@@ -29,6 +30,9 @@ SAME_DISPLACEMENT = 1e-4
 def read_phonopy(path: Path) -> Recorded:
     """phonopy YAML with forces in it, or with FORCE_SETS in the same folder.
 
+    Without forces the force constants count that are in the file, or beside it in
+    force_constants.hdf5 or FORCE_CONSTANTS: phonons without labels.
+
     Raises
     ------
     PhonsmithError
@@ -36,19 +40,38 @@ def read_phonopy(path: Path) -> Recorded:
     """
     file = read_phonopy_file(path)
     phonon = file.phonopy()
-    _check_order(file.data.supercell, phonon.supercell, path)
+    check_order(file.data.supercell, phonon.supercell, path)
     dataset, natom = file.data.dataset, len(phonon.supercell)
     if not _has_forces(dataset) and (sets := companion(path, "FORCE_SETS")):
-        dataset = _force_sets(sets, natom, dataset)
-    _require_forces(dataset, path, "FORCE_SETS", natom)
+        dataset = force_sets(sets, natom, dataset)
+    if not _has_forces(dataset) and _with_constants(file, phonon):
+        return Recorded(frames=[], crystal=crystal_of_cell(phonon.unitcell), phonon=phonon)
+    require_forces(dataset, path, "FORCE_SETS", natom)
     dataset = file.converted(dataset)
     phonon.dataset = dataset
     _tell_of_moments(file)
     return Recorded(
-        frames=_frames(phonon.supercells_with_displacements, *_labels_of(dataset)),
+        frames=frames_of(phonon.supercells_with_displacements, *labels_of(dataset)),
         crystal=crystal_of_cell(phonon.unitcell),
         phonon=phonon,
     )
+
+
+def _with_constants(file: PhonopyFile, phonon: Phonopy) -> bool:
+    """Whether phonopy got force constants, of the file or of one beside it."""
+    from phonsmith.labels.readers.force_constants import force_constants_of
+
+    factor = file.units.force_to_eVperA / file.units.distance_to_A
+    found = file.data.force_constants
+    names = ("force_constants.hdf5", "FORCE_CONSTANTS")
+    beside = next((one for name in names if (one := companion(file.path, name))), None)
+    if found is None and beside is None:
+        return False
+    if found is not None:
+        phonon.force_constants = found * factor
+    elif beside is not None:
+        phonon.force_constants = force_constants_of(beside, phonon, factor)
+    return True
 
 
 def read_phono3py(path: Path) -> Recorded:
@@ -67,21 +90,21 @@ def read_phono3py(path: Path) -> Recorded:
     file = read_phonopy_file(path, third_order=True)
     data = file.data
     third = file.phono3py()
-    _check_order(data.supercell, third.supercell, path)
+    check_order(data.supercell, third.supercell, path)
     dataset, natom = data.dataset, len(third.supercell)
     if not _has_forces(dataset) and (sets := companion(path, "FORCES_FC3")):
         dataset = _forces_of_order(sets, natom, dataset)
-    _require_forces(dataset, path, "FORCES_FC3", natom)
+    require_forces(dataset, path, "FORCES_FC3", natom)
     dataset = file.converted(dataset)
     third.dataset = dataset
-    frames = _frames(third.supercells_with_displacements, *_labels_of(dataset))
+    frames = frames_of(third.supercells_with_displacements, *labels_of(dataset))
 
     if data.phonon_supercell_matrix is None:
         phonon = file.phonopy()
         phonon.dataset = _second_order(dataset)
     else:
         phonon = file.phonopy(data.phonon_supercell_matrix)
-        _check_order(data.phonon_supercell, phonon.supercell, path)
+        check_order(data.phonon_supercell, phonon.supercell, path)
         second, natom = data.phonon_dataset, len(phonon.supercell)
         if not _has_forces(second) and (sets := companion(path, "FORCES_FC2")):
             second = _forces_of_order(sets, natom, second)
@@ -90,10 +113,10 @@ def read_phono3py(path: Path) -> Recorded:
                 f"{path}: has supercells of {natom} atoms for the second order, but no forces for "
                 "them; put FORCES_FC2 beside it, and among the `files` of its source"
             )
-        _require_forces(second, path, "FORCES_FC2", natom)
+        require_forces(second, path, "FORCES_FC2", natom)
         second = file.converted(second)
         phonon.dataset = second
-        frames = _frames(phonon.supercells_with_displacements, *_labels_of(second)) + frames
+        frames = frames_of(phonon.supercells_with_displacements, *labels_of(second)) + frames
     _tell_of_moments(file)
     return Recorded(
         frames=frames, crystal=crystal_of_cell(phonon.unitcell), phonon=phonon, third=third
@@ -136,7 +159,7 @@ def _text(path: Path) -> io.StringIO:
     return io.StringIO(text)
 
 
-def _force_sets(path: Path, natom: int, stated: Any) -> Any:
+def force_sets(path: Path, natom: int, stated: Any) -> Any:
     """The data set of FORCE_SETS; ``stated`` are the displacements of the YAML file, if any."""
     text = _text(path).getvalue()
     dataset = parsed(path, lambda: parse_FORCE_SETS_from_strings(text, natom=natom))
@@ -187,7 +210,7 @@ def _forces_of_order(path: Path, natom: int, dataset: Any) -> Any:
 # --- data sets ------------------------------------------------------------------------------------
 
 
-def _check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) -> None:
+def check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) -> None:
     """The forces belong to the supercell in the file; phonopy builds it anew, maybe otherwise."""
     if stated is None:
         return
@@ -212,14 +235,14 @@ def _has_forces(dataset: Any) -> bool:
     return "forces" in dataset
 
 
-def _require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None:
+def require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None:
     """Refuse a data set without forces, or with such as no calculation gives."""
     if not _has_forces(dataset):
         raise PhonsmithError(
             f"{path}: holds no forces, and no {companion} stands beside it; put it there, and "
             "among the `files` of its source"
         )
-    forces, energies = _labels_of(dataset)
+    forces, energies = labels_of(dataset)
     for number, (force, energy) in enumerate(zip(forces, energies, strict=True)):
         if force is not None and np.shape(force) != (natom, 3):
             raise PhonsmithError(
@@ -240,7 +263,7 @@ def _require_forces(dataset: Any, path: Path, companion: str, natom: int) -> Non
             )
 
 
-def _labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
+def labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
     """Forces and energies in the order of the displaced cells; None where there are none."""
     if "first_atoms" in dataset:
         first = dataset["first_atoms"]
@@ -265,9 +288,10 @@ def _second_order(dataset: Any) -> dict[str, Any]:
     return {"natom": dataset["natom"], "first_atoms": first}
 
 
-def _frames(
+def frames_of(
     cells: Sequence[PhonopyAtoms | None], forces: Sequence[Any], energies: Sequence[float | None]
 ) -> list[Atoms]:
+    """Labelled displaced cells; those without forces are left out."""
     frames = []
     for cell, force, energy in zip(cells, forces, energies, strict=True):
         if cell is not None and force is not None:  # pairs beyond phono3py's cutoff have neither
