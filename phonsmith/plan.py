@@ -999,7 +999,10 @@ class _Planner:
         largest = max((len(cell) for cell in cells), default=0)
         always = amount(fit, [])
         share = (0.9 * limit - always) / max(amount(fit, cells) - always, 1e-9)
-        ways = [f"supercells.max_atoms to about {math.floor(share * largest)}"] if share > 0 else []
+        ways = []
+        if share > 0:
+            atoms = math.floor(share * largest)
+            ways.append(f"supercells.max_atoms to about {atoms} (with min_length_angstrom)")
         if isinstance(fit, GapFit) and fit.soap is not None:
             fewer = (round(fit.soap.n_sparse * tenths / 10) for tenths in range(9, 0, -1))
             for key, values in (
