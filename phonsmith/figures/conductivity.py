@@ -55,14 +55,13 @@ def draw_conductivity(
         say_lacking(
             figure.axes[0], (look.label for one, look in methods.items() if one not in known)
         )
-        _set_crystal(figure, structure)
         # above the axes, one below the other: lines go through every corner
         handles: dict[str, Any] = {}
         for panel in figure.axes:
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
                 handles.setdefault(label, handle)
         columns = 1 if figure.get_figwidth() == SINGLE_COLUMN_INCH else 3
-        rows = -(-len(handles) // columns)
+        rows = 1 + -(-len(handles) // columns)
         figure.set_figheight(figure.get_figheight() + 0.13 * rows)
         if handles:
             figure.legend(
@@ -72,11 +71,18 @@ def draw_conductivity(
                 fontsize=6,
                 ncols=columns,
             )
+        _set_crystal(figure, structure)
     return figure
 
 
 def _set_crystal(figure: Figure, structure: str) -> None:
-    figure.suptitle(structure, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
+    """Write the name of the crystal above the legend, or above a figure without one."""
+    if not figure.legends:
+        figure.suptitle(structure, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
+        return
+    legend = figure.legends[0]
+    legend.set_title(structure, prop={"size": 7.5, "weight": "bold"})
+    legend.set_alignment("left")
 
 
 def _values(
@@ -299,9 +305,9 @@ def draw_cumulative(
         for axes in (left, right):
             axes.grid()
         say_lacking(left, lacking)
-        _set_crystal(figure, structure)
         if len(lacking) < len(methods):
             figure.legend(loc="outside upper left", ncols=3)
+        _set_crystal(figure, structure)
     return figure
 
 
