@@ -65,6 +65,9 @@ def test_files_in_a_folder_of_ones_own_need_no_checksum(shared_data: Path, tmp_p
         for wanted in ("sets/a.xyz", "sets", "."):
             database = Database(source=source, level_of_theory="x", train_files=[wanted])
             assert len(load_database("db", database, [], tmp_path)["train"].frames) == 5
+    alone = Database(source=source, level_of_theory="x", test_files=["."])  # a set to test on
+    parts = load_database("db", alone, [], tmp_path)
+    assert {part: len(read.frames) for part, read in parts.items()} == {"train": 0, "test": 5}
     wrong = Source(name="mine", folder=str(folder), files={"sets/a.xyz": "0" * 64})
     with pytest.raises(PhonsmithError, match="checksum differs"):
         locate(wrong, "sets/a.xyz", [], tmp_path)
