@@ -8,7 +8,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.references import RecordedReference
 
     params = snakemake.params
-    reference = RecordedReference.model_validate(params.reference)
+    reference = RecordedReference.model_validate(params.reference).of(params.structure)
     found = recorded_cautions(
         lambda: load_recorded(
             reference,
@@ -17,6 +17,7 @@ with job(snakemake.threads, snakemake.log[0]):
             params.sources,
             snakemake.wildcards.structure,
             crystal=params.structure["file"],
+            supercell=params.structure["recorded_supercell"],
         )
     )
     Cautions(cautions=found).save(snakemake.output[0])
