@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from phonsmith.applications import Conductivity
@@ -81,7 +82,7 @@ def _set_crystal(figure: Figure, structure: str) -> None:
         figure.suptitle(structure, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
         return
     legend = figure.legends[0]
-    legend.set_title(structure, prop={"size": 7.5, "weight": "bold"})
+    legend.set_title(structure, prop=FontProperties(size=7.5, weight="bold"))
     legend.set_alignment("left")
 
 
