@@ -212,7 +212,7 @@ NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batc
     ids=["role test", "role benchmark", "born", "masses", "cells", "kinds", "isolated atoms"],
 )
 def test_a_changed_setting_redoes_what_reads_it(finished, changes, redone, kept):
-    (finished.folder / "BORN").write_text("14.4\n" + 2 * "1 0 0 0 1 0 0 0 1\n")
+    (finished.folder / "BORN").write_text("14.4\n13 0 0 0 13 0 0 0 13\n0 0 0 0 0 0 0 0 0\n")
     planned = finished.planned_with(changes)
     assert redone <= planned.keys()
     assert not (NEVER_NEW | kept) & planned.keys()
