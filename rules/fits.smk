@@ -76,7 +76,8 @@ rule fit:
         recipe=recipe,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         work="results/{campaign}/fits/{fit}/gen{generation}/work",
-        version=versions("fits", "labels", "datasets"),
+        readers=readers_if_recorded_fit,
+        version=versions("fits", "structures", "labels", "datasets"),
     message:
         "{wildcards.campaign}: fitting {wildcards.fit}, generation {wildcards.generation}"
     script:

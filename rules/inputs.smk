@@ -584,6 +584,11 @@ def training_data(wildcards):
     return files
 
 
+def readers_if_recorded_fit(wildcards):
+    """The version of the readers, where the fit is recorded forces, else None."""
+    return VERSIONS["readers"] if fit_of(wildcards).kind == "recorded" else None
+
+
 def foundation_files(wildcards):
     """The files of a foundation model and of its replay data that are here or made here."""
     foundation = fit_of(wildcards).foundation

@@ -364,7 +364,7 @@ rule recorded_cautions:
         reference=untracked(setting("reference")),
         recorded=if_recorded(reference_physics),
         sources=SOURCES,
-        version=VERSIONS["readers"],
+        version=versions("readers", "structures", "labels"),
     message:
         "{wildcards.campaign}: looking through the recorded data of {wildcards.structure}"
     script:

@@ -69,7 +69,12 @@ rule thermodynamics_tables:
     params:
         temperature=OVERVIEW_KELVIN,
         version=versions(
-            "thermodynamics", "structures", "labels", "phonons", "benchmarks"
+            "thermodynamics",
+            "structures",
+            "supercells",
+            "labels",
+            "phonons",
+            "benchmarks",
         ),
     message:
         "{wildcards.campaign}: tables of thermodynamics"

@@ -65,6 +65,7 @@ rule transition:
         version=versions(
             "transitions",
             "structures",
+            "supercells",
             "labels",
             "phonons",
             "benchmarks",

@@ -10,20 +10,21 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames
     from phonsmith.files import read_json, write_json
     from phonsmith.fits import existing_potential, recipe
-    from phonsmith.fits.kept import Files, train_or_keep
+    from phonsmith.fits.kept import Files, replacing_folder, train_or_keep
     from phonsmith.labels.recorded import write_fit
 
     name, params, output = snakemake.wildcards.fit, snakemake.params, snakemake.output
     files = Files(Path(output.model), Path(output.potential), Path(output.record))
     fit = recipe(params.fit)
     if fit.kind == "recorded":
-        files.model.mkdir(parents=True, exist_ok=True)
-        write_fit(fit, read_json(snakemake.input.recorded), files.model)
+        with replacing_folder(files.model) as folder:
+            write_fit(fit, read_json(snakemake.input.recorded), folder)
         write_json(output.record, None)
         write_json(output.potential, {"recorded": fit.level_of_theory})
     elif fit.kind == "existing":
-        files.model.mkdir(parents=True, exist_ok=True)
         potential = existing_potential(name, fit)
+        with replacing_folder(files.model):
+            pass  # its model is elsewhere
         write_json(output.record, None)
         save_potential(output.potential, potential)
     else:
