@@ -540,6 +540,7 @@ def test_a_spoiled_file_is_a_crystal_or_one_line(
         if path.name in REAL_INPUTS
     ]
     every = [*seeds(), *real]
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("a file is read without end"))
     signal.alarm(60)
     crystals = 0
     for _ in range(60):
