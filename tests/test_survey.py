@@ -81,17 +81,20 @@ def test_files_in_a_folder_of_ones_own_need_no_checksum(shared_data: Path, tmp_p
 def test_the_fingerprint_follows_the_content_of_own_files(
     shared_data: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "a.xyz"
-    shutil.copy(shared_data / "real-inputs/extxyz-ref-virial.xyz", path)
+    for name in ("a", "b"):  # files of one name
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "a.xyz"
+        shutil.copy(shared_data / "real-inputs/extxyz-ref-virial.xyz", path)
+    path = tmp_path / "a" / "a.xyz"
     reference = RecordedReference(
         method="recorded",
         level_of_theory="x",
         format="extxyz",
         source=Source(name="mine", folder=str(tmp_path)),
     )
-    first = RecordedMethod(reference, "a.xyz").fingerprint()
+    first = RecordedMethod(reference, ["a/a.xyz", "b/a.xyz"]).fingerprint()
     path.write_text(path.read_text().replace("0.01036753", "0.01036754"))
-    assert RecordedMethod(reference, "a.xyz").fingerprint() != first
+    assert RecordedMethod(reference, ["a/a.xyz", "b/a.xyz"]).fingerprint() != first
 
 
 @pytest.mark.parametrize(

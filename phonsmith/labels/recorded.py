@@ -489,7 +489,7 @@ class RecordedMethod:
         found: dict[str, Any] = {"name": source.name, "files": source.files}
         if source.folder is not None and self.recorded is not None:
             paths = fetch_recorded(self.reference, self.recorded, self.mirrors, self.cache)
-            found["files"] = {path.name: sha256_of(path) for path in paths}
+            found["files"] = [sha256_of(path) for path in paths]  # runs share their names
         return found
 
     def label(self, cell: Atoms) -> Atoms:
