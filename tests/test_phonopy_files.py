@@ -779,3 +779,34 @@ def test_settings_of_recorded_phonons(changes: dict[str, Any], reason: str) -> N
         return
     with pytest.raises(ValidationError, match=reason):
         Campaign.model_validate(settings)
+
+
+def test_atoms_on_the_other_side_of_the_cell_keep_their_force_constants(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """An atom at z = 1: wrapped to 0 the supercell of phonopy has its images elsewhere."""
+    from phonopy.file_IO import write_FORCE_CONSTANTS
+    from phonopy.interface.vasp import write_vasp
+
+    from phonsmith.labels.readers.force_constants import read_force_constants
+
+    phonon = load_phonons(shared_data / "si-castep" / "22_phonopy.yaml")
+    assert phonon.unitcell.scaled_positions[0, 2] == pytest.approx(1)
+    path = tmp_path / "FORCE_CONSTANTS"
+    p2s = phonon.primitive.p2s_map
+    write_FORCE_CONSTANTS(phonon.force_constants, filename=str(path), p2s_map=p2s)
+    write_vasp(str(tmp_path / "POSCAR"), phonon.unitcell)
+    dim = phonon.supercell_matrix.tolist()
+    try:
+        found = read_force_constants(path, tmp_path / "POSCAR", dim).phonon
+    except PhonsmithError as error:  # where the crystal's reader has wrapped the atom
+        assert "does not act most on near atoms" in str(error)
+    else:
+        assert found is not None
+        assert np.allclose(frequencies(found), frequencies(phonon), atol=1e-5)
+    text = (tmp_path / "POSCAR").read_text().splitlines()
+    text[8] = "0.0 0.0 0.0"
+    assert len(text[7].split()) == 1 or text[7] == "Direct"
+    (tmp_path / "POSCAR").write_text("\n".join(text))
+    with pytest.raises(PhonsmithError, match="does not act most on near atoms"):
+        read_force_constants(path, tmp_path / "POSCAR", dim)

@@ -27,12 +27,15 @@ from phonsmith.labels.readers.phonopy_yaml import (
     labels_of,
     require_forces,
 )
-from phonsmith.phonopy_files import LARGEST_SUPERCELL, parsed
+from phonsmith.phonopy_files import LARGEST_SUPERCELL, SYMPREC, parsed
 from phonsmith.structures import read_structure
 from phonsmith.supercells import make_phonopy, to_phonopy
 from phonsmith.yaml_files import read_yaml
 
 Floats = NDArray[np.float64]
+
+NEAR = 1.6
+"""Times the distance of the nearest atom: there the strongest force constants are."""
 
 
 def read_force_sets(path: Path, crystal: str | Path, supercell: Any = None) -> Recorded:
@@ -48,6 +51,12 @@ def read_force_sets(path: Path, crystal: str | Path, supercell: Any = None) -> R
     dataset = force_sets(path, natom, None)
     require_forces(dataset, path, "FORCE_SETS", natom)
     phonon.dataset = dataset
+    for first in dataset.get("first_atoms", ()):
+        if int(np.linalg.norm(first["forces"], axis=1).argmax()) != int(first["number"]):
+            raise PhonsmithError(
+                f"{path}: the largest force is not on the displaced atom {first['number'] + 1}: "
+                "the crystal file has another order of atoms than phonopy had; give the very file"
+            )
     frames = frames_of(phonon.supercells_with_displacements, *labels_of(dataset))
     return Recorded(frames=frames, crystal=crystal_of_cell(phonon.unitcell), phonon=phonon)
 
@@ -85,7 +94,49 @@ def force_constants_of(path: Path, phonon: Phonopy, factor: float = 1.0) -> Floa
         )
     if not np.isfinite(found).all():
         raise PhonsmithError(f"{path}: holds force constants that are not finite")
+    _check_order_of_constants(found, phonon, path)
     return found
+
+
+def _check_order_of_constants(constants: Floats, phonon: Phonopy, path: Path) -> None:
+    """Whether the strongest force constants of each atom are with itself and with near atoms.
+
+    In another order of the atoms, or with an atom wrapped to the other side of the cell, they are
+    not, and the phonons would be wrong without a word.
+    """
+    home = phonon.primitive.p2s_map
+    for row, atom in enumerate(home):
+        block = constants[row if len(constants) == len(home) else atom]
+        _require_near(np.linalg.norm(block, axis=(1, 2)), int(atom), phonon, path)
+
+
+def _require_near(strength: Floats, atom: int, phonon: Phonopy, path: Path) -> None:
+    """Whether force constants or forces due to an atom are strongest on it and on near atoms."""
+    if companion(path, "SPOSCAR") or companion(path, "disp.yaml") or "vasprun" in path.name:
+        return  # every atom was compared
+    supercell = phonon.supercell
+    distance = _shortest(
+        supercell.scaled_positions - supercell.scaled_positions[atom], supercell.cell
+    )
+    others = np.arange(len(supercell)) != atom
+    if len(supercell) == 1 or strength[others].max() < 1e-3 * strength.max():
+        return
+    strongest = others & (strength > 0.9 * strength[others].max())
+    limit = NEAR * distance[others].min() + 0.5
+    if strength.argmax() != atom or distance[strongest].max() > limit:
+        raise PhonsmithError(
+            f"{path}: atom {atom + 1} does not act most on near atoms: the crystal file has "
+            "another order of atoms, or atoms on another side of the cell, than phonopy had; put "
+            "SPOSCAR beside it, and among the `files` of its source, or give the very crystal file"
+        )
+
+
+def _shortest(shift: Floats, cell: Floats) -> Floats:
+    """Shortest distances (Å) of fractional vectors between periodic images."""
+    shift = shift - np.rint(shift)
+    images = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
+    vectors = (shift[:, None] + images) @ cell
+    return np.asarray(np.linalg.norm(vectors, axis=2).min(axis=1))
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -152,7 +203,15 @@ def _cell_of_run(path: Path) -> Atoms:
 
 def _phonopy(path: Path, crystal: str | Path, supercell: Any, run: Atoms | None) -> Phonopy:
     atoms = read_structure(crystal)
+    # not wrapped into the cell: the order of phonopy's supercell depends on it
     unitcell = to_phonopy(atoms)
+    unitcell.scaled_positions = atoms.get_scaled_positions(wrap=False)
+    if Path(crystal).name.upper().startswith("POSCAR") or Path(crystal).suffix == ".vasp":
+        from phonopy.interface.vasp import read_vasp
+
+        stated_cell = parsed(Path(crystal), lambda: read_vasp(str(crystal)))
+        if np.array_equal(stated_cell.numbers, unitcell.numbers):
+            unitcell.scaled_positions = stated_cell.scaled_positions
     stated = run or _cell_beside(path)
     if stated is not None:
         matrix = _matrix_of(stated, unitcell, path)
@@ -168,7 +227,10 @@ def _phonopy(path: Path, crystal: str | Path, supercell: Any, run: Atoms | None)
     count = abs(np.linalg.det(matrix)) * len(unitcell)
     if not 0.5 < count <= LARGEST_SUPERCELL:
         raise PhonsmithError(f"{path}: a supercell of {count:.0f} atoms cannot be used")
-    phonon: Phonopy = parsed(path, lambda: make_phonopy(atoms, matrix.T))
+    primitive = make_phonopy(atoms, np.eye(3, dtype=int)).primitive_matrix
+    phonon: Phonopy = parsed(
+        path, lambda: Phonopy(unitcell, matrix, primitive_matrix=primitive, symprec=SYMPREC)
+    )
     if stated is not None:
         check_order(to_phonopy(stated), phonon.supercell, path)
     return phonon
