@@ -781,6 +781,51 @@ def test_settings_of_recorded_phonons(changes: dict[str, Any], reason: str) -> N
         Campaign.model_validate(settings)
 
 
+def test_forces_of_atoms_on_the_other_side_of_the_cell_are_refused(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """FORCE_SETS with a bare crystal file: the order of images follows where its atoms lie."""
+    from phonopy.file_IO import write_FORCE_SETS
+    from phonopy.interface.vasp import write_vasp
+
+    from phonsmith.labels.readers.force_constants import read_force_sets
+
+    phonon = load_phonons(shared_data / "si-castep" / "22_phonopy.yaml")
+    write_FORCE_SETS(phonon.dataset, filename=str(tmp_path / "FORCE_SETS"))
+    write_vasp(str(tmp_path / "SPOSCAR"), phonon.supercell)
+    dim = phonon.supercell_matrix.tolist()
+    cell = phonon.unitcell.copy()
+    for wrapped in (False, True):
+        if wrapped:
+            cell.scaled_positions = cell.scaled_positions % 1.0 - np.array([[0, 0, 1], [0, 0, 0]])
+        lines = "\n".join(" ".join(f"{x:.16f}" for x in row) for row in cell.scaled_positions)
+        lattice = "\n".join(" ".join(f"{x:.16f}" for x in row) for row in cell.cell)
+        poscar = tmp_path / "POSCAR"
+        poscar.write_text(f"Si\n1.0\n{lattice}\nSi\n2\nDirect\n{lines}\n")
+        (tmp_path / "SPOSCAR").unlink(missing_ok=True)
+        if wrapped:
+            with pytest.raises(PhonsmithError, match=r"asymmetric by \d+ %.*SPOSCAR or disp.yaml"):
+                read_force_sets(tmp_path / "FORCE_SETS", poscar, dim)
+        else:
+            found = read_force_sets(tmp_path / "FORCE_SETS", poscar, dim).phonon
+            assert found is not None
+            found.produce_force_constants()
+            found.symmetrize_force_constants()
+            assert np.allclose(frequencies(found), frequencies(phonon), atol=1e-4)
+
+
+def test_a_stronger_force_on_another_atom_is_no_fault(shared_data: Path, tmp_path: Path) -> None:
+    """Sb2Se3: residual forces exceed that of a displacement of 0.01 Å along a soft direction."""
+    from phonsmith.labels.readers.force_constants import read_force_sets
+
+    (folder,) = (shared_data / "phonondb-pbesol/2160-sb2se3-pnma-62").iterdir()
+    for name in ("FORCE_SETS", "POSCAR-unitcell"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    found = read_force_sets(tmp_path / "FORCE_SETS", tmp_path / "POSCAR-unitcell", [1, 3, 2])
+    expected = read_force_sets(folder / "FORCE_SETS", folder / "POSCAR-unitcell")
+    assert len(found.frames) == len(expected.frames) == 25
+
+
 def test_atoms_on_the_other_side_of_the_cell_keep_their_force_constants(
     shared_data: Path, tmp_path: Path
 ) -> None:
