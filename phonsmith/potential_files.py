@@ -8,7 +8,6 @@ in a cache: each text needs a checksum or trust.
 import re
 from collections.abc import Iterator
 from glob import glob
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,9 +16,6 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.pickles import check_torch_file, require_known
 from phonsmith.settings import READY_ARGUMENTS, PotentialSource
 from phonsmith.sources import sha256_of
-
-MOST_FILES = 1000
-"""Files in a folder that trusted arguments may name."""
 
 
 def check_model(source: PotentialSource) -> None:
@@ -110,19 +106,14 @@ def files_of(source: PotentialSource) -> list[str]:
 
 
 def _expanded(text: str) -> Iterator[str]:
-    """The files that a calculator may find under a text: in a folder, or by a pattern."""
+    """The files that a calculator may find under a text, by a pattern or from the home folder.
+
+    Folders are not searched: most are those in which a calculator works, and their files change
+    with every label.
+    """
     for place in sorted(glob(str(Path(text).expanduser()))) if text else []:  # noqa: PTH207
-        path = Path(place)
-        if path.is_file():
+        if Path(place).is_file():
             yield place
-        if path.is_dir():
-            below = list(islice((one for one in path.rglob("*") if one.is_file()), MOST_FILES + 1))
-            if len(below) > MOST_FILES:
-                raise PhonsmithError(
-                    f"{text}: a folder of more than {MOST_FILES} files in the arguments of a "
-                    "calculator; name a folder with its files alone"
-                )
-            yield from map(str, sorted(below))
 
 
 def _check_quip(arguments: dict[str, Any]) -> None:

@@ -232,7 +232,8 @@ class PotentialSource(Model):
         description="Load `model` and what `arguments` name without checksum. A model file (other "
         "than that of `gap`) can hold code that runs when it is loaded; models that this pipeline "
         "trained are known. Also: `calculator` may be a function that makes a calculator. Texts "
-        "in `arguments`, other than devices and precisions, need `files` or `trust`.",
+        "in `arguments`, other than devices and precisions, need `files` or `trust`. Files in a "
+        "folder that an argument names are not tracked: changing them reruns nothing.",
     )
     elements: list[str] | None = Field(
         None, description="Elements it knows; needed only where the calculator does not tell."

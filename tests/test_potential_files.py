@@ -165,7 +165,8 @@ def test_trusted_names_of_several_files_are_found_for_the_fingerprint(here: Path
 
     assert files("m/*.model") == ["m/trap.model"]
     assert files("~/m/trap.model") == [f"{here}/m/trap.model"]
-    assert files("m") == ["m/trap.model"]
+    # a folder may be where the calculator works: what it writes there must make nothing stale
+    assert files("m") == []
     assert files(["medium", "GFN2-xTB"]) == ["medium"]
 
 

@@ -39,7 +39,10 @@ TESTS = Path(__file__).parents[1]
 
 def trapped(folder: Path, **labels: int) -> dict:
     """Eight small cells in four batches, labelled by :class:`slurm.traps.Trapped`; no fits."""
-    potential = {"calculator": "slurm.traps:Trapped", "arguments": {"folder": str(folder)}}
+    potential = {
+        **{"calculator": "slurm.traps:Trapped", "trust": True},  # it loads no file
+        "arguments": {"folder": str(folder)},
+    }
     reference = {"method": "calculator", "potential": potential, "isolated_atoms": False}
     itself = {"kind": "existing", "potential": {"calculator": "stillinger-weber"}}
     supercells = {**SILICON["supercells"], "rattled": {"count": 7, "std_angstrom": 0.05}}
