@@ -64,8 +64,8 @@ def read_structure(path: str | Path) -> Atoms:
         crystal fails :func:`check_structure`.
     """
     path = Path(path)
-    form = _format(path)
     text = _text_of(path)
+    form = _format(path)
     try:
         if form == "vasp":
             atoms = read_poscar(text, str(path))
