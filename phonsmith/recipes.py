@@ -208,6 +208,15 @@ class GapFit(TrainedFit):
             return {**given, "force_proportional": None}
         return given
 
+    @model_serializer(mode="wrap")
+    def _with_force_proportional(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Beside a stated sigma its absence means null: what differs from defaults holds it too."""
+        content: dict[str, Any] = dump(self)
+        if "sigma" in content or "sigma_by_group" in content:
+            one = self.force_proportional
+            content["force_proportional"] = one.model_dump() if one else None
+        return content
+
     @model_validator(mode="after")
     def _has_descriptor(self) -> Self:
         if self.two_body is None and self.three_body is None and self.soap is None:
