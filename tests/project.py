@@ -100,14 +100,14 @@ class Project:
             jobs.append(job)
         return jobs
 
-    def refuses(self, words: list[str], *arguments: str) -> None:
-        """Check that a run stops with one line that holds the words, before any job."""
+    def refuses(self, words: list[str], *arguments: str, problems: int = 1) -> None:
+        """Check that a run stops with a line a problem, the last with the words, before any job."""
         run = self.run(*arguments)
         assert run.returncode != 0
         said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
-        assert len(said) == 1, run.stderr
+        assert len(said) == problems, run.stderr
         for word in words:
-            assert word in said[0]
+            assert word in said[-1]
         assert "Traceback" not in run.stderr
         assert not (self.folder / "results").exists()
 
