@@ -358,16 +358,22 @@ def isolated_energies(frames: Sequence[Atoms]) -> Baseline:
     if elements and all(element in isolated for element in elements):
         return Baseline({element: isolated[element] for element in elements}, "isolated_atoms")
     if bound:
-        return Baseline(_least_squares(bound, elements), "least_squares")
+        energies = [float(a.info[ENERGY]) for a in bound]
+        return Baseline(energies_of_elements(bound, energies, elements), "least_squares")
     return Baseline(dict.fromkeys(elements, 0.0), "forces_only")
 
 
-def _least_squares(frames: Sequence[Atoms], elements: Sequence[str]) -> dict[str, float]:
+def energies_of_elements(
+    frames: Sequence[Atoms], energies: Sequence[float], elements: Sequence[str]
+) -> dict[str, float]:
+    """Least squares of energy = Σ n(element) · e(element); ``energies`` in eV per cell.
+
+    Of least norm where compositions do not part the elements.
+    """
     counts = np.array([[list(a.symbols).count(e) for e in elements] for a in frames], dtype=float)
-    energies = np.array([float(a.info[ENERGY]) for a in frames])
     # per atom, so that large cells do not outweigh small ones
     atoms = counts.sum(axis=1)
-    solution = np.linalg.lstsq(counts / atoms[:, None], energies / atoms, rcond=None)[0]
+    solution = np.linalg.lstsq(counts / atoms[:, None], np.asarray(energies) / atoms, rcond=None)[0]
     return {element: float(value) for element, value in zip(elements, solution, strict=True)}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
+from phonsmith.datasets import energies_of_elements
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files import replacing
@@ -75,18 +76,17 @@ def energy_shift(frames: Sequence[Atoms], energies: Sequence[float]) -> dict[str
     eV per atom by element; empty where no cell counts.
     """
     cells = [
-        (atoms, (float(atoms.info[ENERGY]) - energy) / len(atoms))
+        (atoms, float(atoms.info[ENERGY]) - energy)
         for atoms, energy in zip(frames, energies, strict=True)
         if ENERGY in atoms.info
         and str(atoms.info.get("kind", "")) not in NOT_COMPARED
         and np.isfinite(energy)
     ]
-    elements = sorted({symbol for atoms, _ in cells for symbol in atoms.symbols})
     if not cells:
         return {}
-    shares = [[list(atoms.symbols).count(e) / len(atoms) for e in elements] for atoms, _ in cells]
-    solution = np.linalg.lstsq(np.array(shares), np.array([one for _, one in cells]), rcond=None)[0]
-    return dict(zip(elements, map(float, solution), strict=True))
+    elements = sorted({symbol for atoms, _ in cells for symbol in atoms.symbols})
+    compared, differences = zip(*cells, strict=True)
+    return energies_of_elements(compared, differences, elements)
 
 
 def shift_in_words(shift: Mapping[str, float]) -> str:
