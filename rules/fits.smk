@@ -130,7 +130,7 @@ rule fit_errors:
         mem_mb=memory_mb(2000, 2000),
         runtime=minutes(60),
     params:
-        version=VERSIONS["errors"],
+        version=versions("errors", "datasets"),
     message:
         "{wildcards.campaign}: errors of {wildcards.fit} on its data"
     script:
