@@ -5,12 +5,6 @@ wildcard_constraints:
     mesh=r"\d+",
 
 
-def cell_of_third_order(wildcards):
-    """The cell that phono3py takes as primitive; where it is sampled makes no other cells."""
-    folded = campaign(wildcards.campaign).conductivity.mesh_of == "unit_folded"
-    return "unit_folded" if folded else "primitive"
-
-
 rule third_order_cells:
     """The displaced cells of one crystal that third-order force constants follow from.
 

@@ -222,57 +222,6 @@ rule draw_generations:
         "../scripts/draw_generations.py"
 
 
-def records_with_warnings(wildcards):
-    """The results of all stages that may hold warnings, see RECORDS."""
-    name = wildcards.campaign
-    return [
-        path.format(accepted=accepted_generation(name))
-        for of_stage in RECORDS.values()
-        for _, path in of_stage(name)
-    ]
-
-
-def failures_of_databases(wildcards):
-    """What was refused of each existing data set."""
-    return expand(
-        "results/{campaign}/labels/databases/{database}/failures.json",
-        campaign=wildcards.campaign,
-        database=campaign(wildcards.campaign).datasets.databases,
-    )
-
-
-def last_verdict(wildcards):
-    """The verdict with which the loop ends, where there is one."""
-    name = wildcards.campaign
-    if campaign(name).loop is None:
-        return []
-    return f"results/{name}/generations/gen{accepted_generation(name)}.json"
-
-
-def settings_of_warnings(wildcards):
-    """The settings that warnings may depend on: the address of a data set is none of them."""
-    settings = campaign(wildcards.campaign).as_written()
-    settings.pop("figures", None)
-    databases = settings.get("datasets", {}).get("databases", {})
-    for holder in (settings["reference"], *databases.values()):
-        holder.get("source", {}).pop("url", None)
-    return settings
-
-
-def if_fits(path):
-    """A function for input: ``path`` where the campaign has fits."""
-    return lambda wildcards: (
-        path.format(**wildcards) if campaign(wildcards.campaign).fits else []
-    )
-
-
-def if_tested(path):
-    """The same where it has fits with errors on labels."""
-    return lambda wildcards: (
-        path.format(**wildcards) if campaign(wildcards.campaign).tested else []
-    )
-
-
 rule warnings_table:
     """What readers have to know beside the numbers, of all stages: stage, subject, message."""
     input:

@@ -84,30 +84,6 @@ rule fit:
         "../scripts/fit.py"
 
 
-def is_existing(wildcards):
-    """Whether the fit is a potential that was not trained here."""
-    return fit_of(wildcards).kind == "existing"
-
-
-def training_set(wildcards):
-    """What the fit learnt from: nothing where it exists already."""
-    path = "results/{campaign}/datasets/gen{generation}/train.extxyz"
-    return [] if is_existing(wildcards) else [path.format(**wildcards)]
-
-
-def test_set(wildcards):
-    """What no fit learnt from: all labels of the campaign where none is trained."""
-    settings = campaign(wildcards.campaign)
-    if settings.trained:
-        return [
-            "results/{campaign}/datasets/gen{generation}/test.extxyz".format(
-                **wildcards
-            )
-        ]
-    both = [*databases("train")(wildcards), *databases("test")(wildcards)]
-    return labelled(lambda settings: list(settings.structures))(wildcards) + both
-
-
 rule fit_errors:
     """Errors of energies, forces and stresses on the training and the test set."""
     input:

@@ -1312,3 +1312,104 @@ def limits_of_site(wildcards):
         "max_memory_mb": SITE.max_memory_mb,
         "max_minutes": SITE.max_minutes,
     }
+
+
+def is_existing(wildcards):
+    """Whether the fit is a potential that was not trained here."""
+    return fit_of(wildcards).kind == "existing"
+
+
+def training_set(wildcards):
+    """What the fit learnt from: nothing where it exists already."""
+    path = "results/{campaign}/datasets/gen{generation}/train.extxyz"
+    return [] if is_existing(wildcards) else [path.format(**wildcards)]
+
+
+def test_set(wildcards):
+    """What no fit learnt from: all labels of the campaign where none is trained."""
+    settings = campaign(wildcards.campaign)
+    if settings.trained:
+        return [
+            "results/{campaign}/datasets/gen{generation}/test.extxyz".format(
+                **wildcards
+            )
+        ]
+    both = [*databases("train")(wildcards), *databases("test")(wildcards)]
+    return labelled(lambda settings: list(settings.structures))(wildcards) + both
+
+
+def phonons_of_all_fits(name):
+    """[structure, fit, cell] of the phonons of every fit."""
+    settings = campaign(name)
+    return [
+        [structure, fit, cell]
+        for fit in settings.fits
+        for cell in settings.phonons.cells
+        for structure in settings.benchmarked
+    ]
+
+
+def spectra_of_all_fits(wildcards):
+    """Their files, at the accepted generation."""
+    name = wildcards.campaign
+    return [
+        f"results/{name}/phonons/{fit}/gen{accepted_generation(name)}/{cell}/{structure}.npz"
+        for structure, fit, cell in phonons_of_all_fits(name)
+    ]
+
+
+def cell_of_third_order(wildcards):
+    """The cell that phono3py takes as primitive; where it is sampled makes no other cells."""
+    folded = campaign(wildcards.campaign).conductivity.mesh_of == "unit_folded"
+    return "unit_folded" if folded else "primitive"
+
+
+def records_with_warnings(wildcards):
+    """The results of all stages that may hold warnings, see RECORDS."""
+    name = wildcards.campaign
+    return [
+        path.format(accepted=accepted_generation(name))
+        for of_stage in RECORDS.values()
+        for _, path in of_stage(name)
+    ]
+
+
+def failures_of_databases(wildcards):
+    """What was refused of each existing data set."""
+    return expand(
+        "results/{campaign}/labels/databases/{database}/failures.json",
+        campaign=wildcards.campaign,
+        database=campaign(wildcards.campaign).datasets.databases,
+    )
+
+
+def last_verdict(wildcards):
+    """The verdict with which the loop ends, where there is one."""
+    name = wildcards.campaign
+    if campaign(name).loop is None:
+        return []
+    return f"results/{name}/generations/gen{accepted_generation(name)}.json"
+
+
+def settings_of_warnings(wildcards):
+    """The settings that warnings may depend on: the address of a data set is none of them."""
+    settings = campaign(wildcards.campaign).as_written()
+    settings.pop("figures", None)
+    databases = settings.get("datasets", {}).get("databases", {})
+    for holder in (settings["reference"], *databases.values()):
+        holder.get("source", {}).pop("url", None)
+    return settings
+
+
+def if_fits(path):
+    """A function for input: ``path`` where the campaign has fits."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).fits else []
+    )
+
+
+def if_tested(path):
+    """The same where it has fits with errors on labels."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).tested else []
+    )

@@ -65,26 +65,6 @@ rule fit_phonons:
         "../scripts/fit_phonons.py"
 
 
-def phonons_of_all_fits(name):
-    """[structure, fit, cell] of the phonons of every fit."""
-    settings = campaign(name)
-    return [
-        [structure, fit, cell]
-        for fit in settings.fits
-        for cell in settings.phonons.cells
-        for structure in settings.benchmarked
-    ]
-
-
-def spectra_of_all_fits(wildcards):
-    """Their files, at the accepted generation."""
-    name = wildcards.campaign
-    return [
-        f"results/{name}/phonons/{fit}/gen{accepted_generation(name)}/{cell}/{structure}.npz"
-        for structure, fit, cell in phonons_of_all_fits(name)
-    ]
-
-
 rule phonons_tables:
     """What the reference phonons were computed with, and all frequencies at Γ."""
     input:
