@@ -83,12 +83,12 @@ format: .venv/.ready
 	$(BIN)/snakefmt Snakefile rules
 
 schema: .venv/.ready
-	$(BIN)/python -m phonsmith.schema
+	$(BIN)/python -m phonsmith.campaign.schema
 
 # pins of the packages that are installed now, here and in envs/; local build tags such as +cpu are left out
 lock: .venv/.ready
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
-	$(BIN)/python -m phonsmith.schema
+	$(BIN)/python -m phonsmith.campaign.schema
 
 # results stay, and so does .snakemake, which knows with what settings they were made
 clean:

@@ -17,7 +17,8 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
-from phonsmith.labels import Allocation, reference_method
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.protocol import Allocation
 
 CELLS = 5
 

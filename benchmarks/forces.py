@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from phonsmith.jobs import limit_threads
+from phonsmith.running.job_context import limit_threads
 
 limit_threads(1)
 
@@ -26,13 +26,14 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from ase import Atoms  # noqa: E402
 
-from phonsmith.applications import ThirdOrder  # noqa: E402
-from phonsmith.calculators import evaluate, load_potential, make_calculator  # noqa: E402
-from phonsmith.extxyz import read_frames, write_frames  # noqa: E402
-from phonsmith.settings import Displaced, PotentialSource, Supercells  # noqa: E402
-from phonsmith.structures import read_structure  # noqa: E402
-from phonsmith.supercells import displaced_cells, make_phonopy, supercell_matrix  # noqa: E402
-from phonsmith.third_order import cells_of, displaced  # noqa: E402
+from phonsmith.conductivity.settings import ThirdOrder  # noqa: E402
+from phonsmith.conductivity.third_order import cells_of, displaced  # noqa: E402
+from phonsmith.files.extxyz import read_frames, write_frames  # noqa: E402
+from phonsmith.potentials.calculators import evaluate, load_potential, make_calculator  # noqa: E402
+from phonsmith.potentials.settings import PotentialSource  # noqa: E402
+from phonsmith.structures.reading import read_structure  # noqa: E402
+from phonsmith.supercells.cells import displaced_cells, make_phonopy, supercell_matrix  # noqa: E402
+from phonsmith.supercells.settings import Displaced, Supercells  # noqa: E402
 
 CRYSTALS = Path(__file__).parents[1] / "config/structures/silicon"
 SUPERCELLS = Supercells(min_length_angstrom=10.0, min_atoms=50, max_atoms=300)

@@ -1,4 +1,4 @@
-"""Calibrate the cost model of pw.x (phonsmith.costs.ESPRESSO) on real runs.
+"""Calibrate the cost model of pw.x (phonsmith.plan.costs.ESPRESSO) on real runs.
 
     python benchmarks/pw_cost.py run FOLDER    runs pw.x and writes benchmarks/pw_cost.csv
     python benchmarks/pw_cost.py fit           fits the constants to that file, and compares
@@ -21,7 +21,7 @@ from ase.build import bulk
 from ase.io.espresso import write_espresso_in
 from scipy.optimize import nnls
 
-from phonsmith.costs import COMPLEX, ESPRESSO, MB, ElectronicSize
+from phonsmith.plan.costs import COMPLEX, ESPRESSO, MB, ElectronicSize
 
 TABLE = Path(__file__).with_suffix(".csv")
 FILES = {

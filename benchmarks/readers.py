@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.readers.pw import read_pw
-from phonsmith.labels.recorded import read_recorded
-from phonsmith.sources import sha256_of
+from phonsmith.labels.recorded.reading import read_recorded
 
 OUTPUT = Path(__file__).with_suffix(".csv")
 LARGEST_NET_FORCE_EV_PER_ANGSTROM = 0.05

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from phonsmith.jobs import limit_threads
+from phonsmith.running.job_context import limit_threads
 
 limit_threads(1)
 
@@ -32,56 +32,36 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import MaxNLocator  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 
-from phonsmith import fits  # noqa: E402
-from phonsmith.benchmarks import compare_spectra  # noqa: E402
-from phonsmith.calculators import evaluate, evaluate_one, make_calculator  # noqa: E402
-from phonsmith.datasets import Baseline  # noqa: E402
-from phonsmith.extxyz import ENERGY, FORCES, STRESS  # noqa: E402
+from phonsmith.benchmarks.comparison import compare_spectra  # noqa: E402
+from phonsmith.datasets.sets import Baseline  # noqa: E402
 from phonsmith.figures.rmse import plain_log  # noqa: E402
-from phonsmith.figures.style import (  # noqa: E402
-    DOUBLE_COLUMN_INCH,
-    Look,
-    looks,
-    save_figure,
-    style,
-)
-from phonsmith.files import read_json, replacing, write_json  # noqa: E402
-from phonsmith.phonons import (  # noqa: E402
-    Spectrum,
-    band_path,
-    phonons_in_cell,
-    potential_phonons,
-    spectrum,
-)
-from phonsmith.pool import candidate_pool, run_dynamics  # noqa: E402
-from phonsmith.recipes import GapFit, Sigma, Soap  # noqa: E402
-from phonsmith.relaxation import relaxed_crystal  # noqa: E402
-from phonsmith.seeds import seed_for  # noqa: E402
-from phonsmith.selection import (  # noqa: E402
-    disagreement,
-    distances,
-    environments,
-    select,
-)
-from phonsmith.settings import (  # noqa: E402
+from phonsmith.figures.style import DOUBLE_COLUMN_INCH, Look, looks, save_figure, style
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS  # noqa: E402
+from phonsmith.files.reading_writing import read_json, replacing, write_json  # noqa: E402
+from phonsmith.files.seeds import seed_for  # noqa: E402
+from phonsmith.fits import training as fits  # noqa: E402
+from phonsmith.fits.gap.settings import GapFit, Sigma, Soap  # noqa: E402
+from phonsmith.phonons.band_paths import band_path
+from phonsmith.phonons.force_constants import phonons_in_cell, potential_phonons
+from phonsmith.phonons.settings import Phonons
+from phonsmith.phonons.spectra import Spectrum, spectrum
+from phonsmith.potentials.calculators import evaluate, evaluate_one, make_calculator  # noqa: E402
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.process_pool import each  # noqa: E402
+from phonsmith.structures.reading import read_structure  # noqa: E402
+from phonsmith.structures.relaxation import relaxed_crystal  # noqa: E402
+from phonsmith.structures.settings import Relaxation
+from phonsmith.supercells.candidates import candidate_pool, run_dynamics  # noqa: E402
+from phonsmith.supercells.cells import make_phonopy, rattled_cells, supercell_matrix, to_ase
+from phonsmith.supercells.selection import disagreement, distances, environments, select
+from phonsmith.supercells.settings import (
     Displaced,
     Dynamics,
-    Phonons,
-    PotentialSource,
     Rattled,
-    Relaxation,
     Selection,
     SoapDescriptor,
     Supercells,
 )
-from phonsmith.structures import read_structure  # noqa: E402
-from phonsmith.supercells import (  # noqa: E402
-    make_phonopy,
-    rattled_cells,
-    supercell_matrix,
-    to_ase,
-)
-from phonsmith.workers import each  # noqa: E402
 
 CRYSTALS = Path(__file__).parents[1] / "config/structures/silicon"
 STRUCTURES = ("mp-149", "mp-999200", "mp-1072544")

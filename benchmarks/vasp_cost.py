@@ -1,4 +1,4 @@
-"""Compare the cost model of VASP (phonsmith.costs.VASP) with recorded runs, and fit it to them.
+"""Compare the cost model of VASP (phonsmith.plan.costs.VASP) with recorded runs, and fit it to them.
 
 python benchmarks/vasp_cost.py FOLDER      with POSCAR.gz and OUTCAR.gz in folders below
 """
@@ -13,7 +13,7 @@ import pandas as pd
 from ase.io import read
 from scipy.optimize import nnls
 
-from phonsmith.costs import VASP, vasp_size
+from phonsmith.plan.costs import VASP, vasp_size
 
 
 def measured(outcar: Path) -> dict[str, object]:

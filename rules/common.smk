@@ -17,35 +17,42 @@ sys.path.insert(0, workflow.basedir)
 os.environ.update(
     PYTHONPATH=os.pathsep.join(
         [
-            f"{workflow.basedir}/phonsmith/startup",
+            f"{workflow.basedir}/phonsmith/running/startup",
             workflow.basedir,
             *filter(None, [os.environ.get("PYTHONPATH")]),
         ]
     )
 )
 
-from phonsmith.terminal import InOurWords, campaigns_here, hook, say, unknown_target
+from phonsmith.running.terminal import (
+    InOurWords,
+    campaigns_here,
+    hook,
+    say,
+    unknown_target,
+)
 
 sys.excepthook = hook
 
-from phonsmith.campaign import Campaign, load_campaign
-from phonsmith.cautions import read_cautions
-from phonsmith.checks import MADE, check_inputs
-from phonsmith.cluster import tell_host
-from phonsmith.crystals import fetched_path
-from phonsmith.errors import MAKE_ROOM, PhonsmithError, in_our_words
-from phonsmith.files import read_as
-from phonsmith.own_code import code_of
-from phonsmith.potential_files import files_of
-from phonsmith.problems import listed, nearest
-from phonsmith.pseudopotential_contents import pseudopotential_contents
-from phonsmith.recipes import takes_gpu
-from phonsmith.site import load_config, load_site
-from phonsmith.sources import listed as listed_files
-from phonsmith.stages import VERSIONS, versions
-from phonsmith.tries import RUN_VARIABLE, TRIES, growth
-from phonsmith.verdicts import Verdict, left_out, refuse, why_left_out
-from phonsmith.yaml_files import load_yaml
+from phonsmith.campaign.model import Campaign
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.files.cautions import read_cautions
+from phonsmith.check.inputs import MADE, check_inputs
+from phonsmith.running.cluster import tell_host
+from phonsmith.structures.databases.addresses import fetched_path
+from phonsmith.files.errors import MAKE_ROOM, PhonsmithError, in_our_words
+from phonsmith.files.reading_writing import read_as
+from phonsmith.potentials.own_code import code_of
+from phonsmith.potentials.loaded_files import files_of
+from phonsmith.files.problems import listed, nearest
+from phonsmith.labels.pseudopotential_contents import pseudopotential_contents
+from phonsmith.fits.kinds import takes_gpu
+from phonsmith.running.site import load_config, load_site
+from phonsmith.files.sources import listed as listed_files
+from phonsmith.running.versions import VERSIONS, versions
+from phonsmith.running.attempts import RUN_VARIABLE, TRIES, growth
+from phonsmith.structures.verdicts import Verdict, left_out, refuse, why_left_out
+from phonsmith.files.yaml_files import load_yaml
 
 
 wildcard_constraints:

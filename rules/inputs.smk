@@ -283,8 +283,8 @@ def need(rulename, name, structure, transition, files, modified):
 
     ``modified`` is when the cells in ``files`` were made.
     """
-    from phonsmith import needs
-    from phonsmith.extxyz import read_frames
+    from phonsmith.plan import job_resources as needs
+    from phonsmith.files.extxyz import read_frames
 
     settings = campaign(name)
     reference, labels = settings.reference, settings.labels
@@ -1252,7 +1252,7 @@ def planned_settings(wildcards):
 
 
 def done_already(wildcards):
-    """What of the plan exists, as phonsmith.plan.made names it."""
+    """What of the plan exists, as phonsmith.plan.planner.made names it."""
     name, settings = wildcards.campaign, campaign(wildcards.campaign)
     crystals, fits = list(settings.structures), list(settings.fits)
     generations, cells = planned_generations(wildcards), settings.phonons.cells

@@ -1,10 +1,10 @@
 """Whether a campaign goes on with a crystal as it was relaxed, goes on without it, or stops."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.files import write_json
-    from phonsmith.verdicts import Verdict, require_accepted, why_left_out
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.structures.verdicts import Verdict, require_accepted, why_left_out
 
     verdict, on_change = Verdict.load(snakemake.input[0]), snakemake.params.on_change
     require_accepted(snakemake.wildcards.structure, verdict, on_change)

@@ -1,16 +1,16 @@
 """The cells that a later generation labels of one crystal, chosen from candidates."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.calculators import load_potential
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.generations import GenerationVerdict
-    from phonsmith.pool import candidate_pool
-    from phonsmith.seeds import seed_for
-    from phonsmith.selection import select
-    from phonsmith.settings import Selection, Supercells
-    from phonsmith.verdicts import left_out
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.seeds import seed_for
+    from phonsmith.generations.verdict import GenerationVerdict
+    from phonsmith.potentials.calculators import load_potential
+    from phonsmith.structures.verdicts import left_out
+    from phonsmith.supercells.candidates import candidate_pool
+    from phonsmith.supercells.selection import select
+    from phonsmith.supercells.settings import Selection, Supercells
 
     inputs, params = snakemake.input, snakemake.params
     structure, generation = snakemake.wildcards.structure, int(snakemake.wildcards.generation)

@@ -1,14 +1,14 @@
 """One structure of one fit against the reference."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from dataclasses import replace
 
-    from phonsmith.benchmarks import Benchmark, benchmark_cell
-    from phonsmith.phonons import Spectrum
-    from phonsmith.settings import Benchmarks
-    from phonsmith.verdicts import Verdict, left_out
+    from phonsmith.benchmarks.comparison import Benchmark, benchmark_cell
+    from phonsmith.benchmarks.settings import Benchmarks
+    from phonsmith.phonons.spectra import Spectrum
+    from phonsmith.structures.verdicts import Verdict, left_out
 
     inputs, wildcards = snakemake.input, snakemake.wildcards
     tolerance = Benchmarks.model_validate(snakemake.params.benchmarks).imaginary_tolerance_thz

@@ -1,14 +1,15 @@
 """Born charges and dielectric tensor of one crystal by the reference method."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.extxyz import read_frames
-    from phonsmith.files import replacing
-    from phonsmith.labels import Allocation, reference_method
-    from phonsmith.verdicts import left_out
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.files.reading_writing import replacing
+    from phonsmith.labels.factory import reference_method
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.structures.verdicts import left_out
 
     method = reference_method(
         snakemake.params.reference,

@@ -2,8 +2,8 @@
 
 import sys
 
-from phonsmith.check import report
-from phonsmith.terminal import errors_in_words
+from phonsmith.check.campaigns import report
+from phonsmith.running.terminal import errors_in_words
 
 with errors_in_words():
     if not report(snakemake.params.campaigns):

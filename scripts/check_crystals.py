@@ -1,10 +1,10 @@
 """Stop where the campaign wants to stop at a crystal as it was relaxed, whatever exists already."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.errors import PhonsmithError
-    from phonsmith.files import write_json
+    from phonsmith.files.errors import PhonsmithError
+    from phonsmith.files.reading_writing import write_json
 
     if refused := snakemake.params.refused:
         raise PhonsmithError("\n".join(refused))

@@ -1,16 +1,16 @@
 """Thermal conductivity of one crystal by one method on one mesh."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.applications import Conductivity
-    from phonsmith.conductivity import for_convergence, thermal_conductivity, without_result
-    from phonsmith.conductivity_mesh import with_mesh_numbers
-    from phonsmith.files import read_json
-    from phonsmith.phonons import load_phonons
-    from phonsmith.third_order import load_third_order
+    from phonsmith.conductivity.kappa import for_convergence, thermal_conductivity, without_result
+    from phonsmith.conductivity.mesh import with_mesh_numbers
+    from phonsmith.conductivity.settings import Conductivity
+    from phonsmith.conductivity.third_order import load_third_order
+    from phonsmith.files.reading_writing import read_json
+    from phonsmith.phonons.files import load_phonons
 
     inputs, params, names = snakemake.input, snakemake.params, snakemake.wildcards
     settings = Conductivity.model_validate(params.conductivity)

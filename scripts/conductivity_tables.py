@@ -1,18 +1,18 @@
 """Conductivities, their errors, their convergence, and what they cost in labels."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.applications import Conductivity
-    from phonsmith.conductivity import KappaResult, Modes
-    from phonsmith.conductivity_tables import (
+    from phonsmith.conductivity.kappa import KappaResult, Modes
+    from phonsmith.conductivity.settings import Conductivity
+    from phonsmith.conductivity.tables import (
         conductivity_table,
         convergence_table,
         errors_table,
         labels_table,
         overview,
     )
-    from phonsmith.files import read_json, replacing
+    from phonsmith.files.reading_writing import read_json, replacing
 
     inputs, name = snakemake.input, snakemake.wildcards.campaign
     settings = Conductivity.model_validate(snakemake.params.conductivity)

@@ -1,16 +1,16 @@
 """Band structures of all structures, one fit against the reference."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     import pandas as pd
 
-    from phonsmith.benchmarks import Benchmark
+    from phonsmith.benchmarks.comparison import Benchmark
     from phonsmith.figures.bands import bands_of_benchmark
     from phonsmith.figures.style import looks, save_figure
-    from phonsmith.phonons import Spectrum
+    from phonsmith.phonons.spectra import Spectrum
 
     inputs, params = snakemake.input, snakemake.params
     look = looks(params.labels)[snakemake.wildcards.fit]

@@ -1,12 +1,12 @@
 """κ against temperature and cumulative κ of one crystal."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.applications import Conductivity
-    from phonsmith.conductivity import KappaResult, Modes
+    from phonsmith.conductivity.kappa import KappaResult, Modes
+    from phonsmith.conductivity.settings import Conductivity
     from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
     from phonsmith.figures.style import method_looks, save_figure
 

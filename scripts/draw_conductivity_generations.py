@@ -1,11 +1,11 @@
 """κ of one crystal against the generation of the fits."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.applications import Conductivity
+    from phonsmith.conductivity.settings import Conductivity
     from phonsmith.figures.conductivity import draw_generations
     from phonsmith.figures.style import looks, save_figure
 

@@ -1,6 +1,6 @@
 """Errors of the trained fits on the test cells of existing databases."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.figures.database import draw_database_errors

@@ -1,6 +1,6 @@
 """Phonon RMSE against the number of labels, generation by generation."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd

@@ -1,6 +1,6 @@
 """Predicted against reference energies, forces and stresses of one fit."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.figures.parity import draw_parity

@@ -1,6 +1,6 @@
 """Band structures of all structures by the reference method alone."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
@@ -9,7 +9,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.figures.bands import BandsCaption, draw_reference_bands
     from phonsmith.figures.style import save_figure
-    from phonsmith.phonons import Spectrum
+    from phonsmith.phonons.spectra import Spectrum
 
     inputs, params = snakemake.input, snakemake.params
     crystals = pd.read_csv(inputs.structures, dtype=str, index_col="structure").fillna("")

@@ -1,11 +1,11 @@
 """RMSE against structure."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.benchmarks.tables import read_rmse_table
     from phonsmith.figures.rmse import draw_rmse_by_structure
     from phonsmith.figures.style import looks, save_figure
-    from phonsmith.tables import read_rmse_table
 
     figure = draw_rmse_by_structure(
         read_rmse_table(snakemake.input[0]), looks(snakemake.params.labels)

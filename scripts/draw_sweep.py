@@ -1,11 +1,11 @@
 """RMSE against one setting of the fits."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.benchmarks.tables import read_rmse_table
     from phonsmith.figures.rmse import draw_rmse_against
     from phonsmith.figures.style import save_figure
-    from phonsmith.tables import read_rmse_table
 
     figure = draw_rmse_against(
         read_rmse_table(snakemake.input[0]), snakemake.params.swept, snakemake.params.axis_label

@@ -1,11 +1,11 @@
 """Energy against volume, or volume and thermal expansion against temperature."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.figures.style import method_looks, save_figure
     from phonsmith.figures.thermodynamics import draw_equations_of_state, draw_thermal_expansion
-    from phonsmith.thermodynamics import Result
+    from phonsmith.thermodynamics.results import Result
 
     draw = {
         "equations_of_state": draw_equations_of_state,

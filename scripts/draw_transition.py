@@ -1,12 +1,12 @@
 """Free energies or enthalpies of the crystals of one transition, reference and fits."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.applications import PublishedTransition
     from phonsmith.figures.style import method_looks, save_figure
     from phonsmith.figures.transitions import draw_transition
-    from phonsmith.transitions import Result
+    from phonsmith.transitions.results import Result
+    from phonsmith.transitions.settings import PublishedTransition
 
     params = snakemake.params
     results = {result.method: result for result in map(Result.load, snakemake.input)}

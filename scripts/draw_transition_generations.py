@@ -1,6 +1,6 @@
 """A transition against the generation of the fits."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd

@@ -1,11 +1,11 @@
 """Whether enough cells of a generation are labelled to go on."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import count_frames
-    from phonsmith.files import read_json, write_json
-    from phonsmith.labels import require_labels
+    from phonsmith.files.extxyz import count_frames
+    from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.labels.quarantine import require_labels
 
     labelled = sum(count_frames(path) for path in snakemake.input.labels)
     failures = [failure for path in snakemake.input.failures for failure in read_json(path)]

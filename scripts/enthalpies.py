@@ -1,16 +1,18 @@
 """One crystal relaxed at pressures and at volumes, by the reference method or by a fit."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.applications import Pressing
-    from phonsmith.calculators import load_potential, without_energies
-    from phonsmith.extxyz import read_frames
-    from phonsmith.labels import Allocation, LabelStore, reference_or_fit
-    from phonsmith.settings import Relaxation
-    from phonsmith.transitions import enthalpies, no_enthalpies
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.labels.factory import reference_or_fit
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.store import LabelStore
+    from phonsmith.potentials.calculators import load_potential, without_energies
+    from phonsmith.structures.settings import Relaxation
+    from phonsmith.transitions.enthalpies import enthalpies, no_enthalpies
+    from phonsmith.transitions.settings import Pressing
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)

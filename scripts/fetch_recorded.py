@@ -1,14 +1,16 @@
 """The files of recorded data, from mirror, cache or web: names and checksums of those read."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.files import write_json
-    from phonsmith.labels.recorded import fetch_database, fetch_fit, fetch_recorded
-    from phonsmith.recipes import RecordedFit
-    from phonsmith.references import RecordedReference
-    from phonsmith.settings import Database
-    from phonsmith.sources import sha256_of
+    from phonsmith.datasets.settings import Database
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.files.sources import sha256_of
+    from phonsmith.fits.settings import RecordedFit
+    from phonsmith.labels.recorded.databases import fetch_database
+    from phonsmith.labels.recorded.fits import fetch_fit
+    from phonsmith.labels.recorded.reading import fetch_recorded
+    from phonsmith.labels.recorded.settings import RecordedReference
 
     params, mirrors = snakemake.params, snakemake.config["mirrors"]
     if snakemake.wildcards.get("fit"):

@@ -1,17 +1,17 @@
 """One potential: trained, kept where it learnt from the same cells, or taken as it is."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.calculators import save_potential
-    from phonsmith.datasets import Baseline
-    from phonsmith.extxyz import read_frames
-    from phonsmith.files import read_json, write_json
-    from phonsmith.fits import existing_potential, recipe
+    from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.files.reading_writing import read_json, write_json
     from phonsmith.fits.kept import Files, replacing_folder, train_or_keep
-    from phonsmith.labels.recorded import write_fit
+    from phonsmith.fits.training import existing_potential, recipe
+    from phonsmith.labels.recorded.fits import write_fit
+    from phonsmith.potentials.calculators import save_potential
 
     name, params, output = snakemake.wildcards.fit, snakemake.params, snakemake.output
     files = Files(Path(output.model), Path(output.potential), Path(output.record))

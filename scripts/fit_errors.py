@@ -3,13 +3,12 @@
 The zero of energy of an existing potential is another one: its energies are shifted.
 """
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.calculators import load_potential
-    from phonsmith.extxyz import read_frames
+    from phonsmith.files.extxyz import read_frames
     from phonsmith.fits.errors import (
         SHIFT_COLUMN,
         errors_of,
@@ -18,6 +17,7 @@ with job(snakemake.threads, snakemake.log[0]):
         save_predictions,
         shift_in_words,
     )
+    from phonsmith.potentials.calculators import load_potential
 
     inputs, threads = snakemake.input, snakemake.threads
     source = load_potential(inputs.potential).source

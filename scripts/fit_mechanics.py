@@ -1,13 +1,13 @@
 """Equation of state and elastic constants of one structure by a fit."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.calculators import load_potential, require_energies
-    from phonsmith.extxyz import read_frames
-    from phonsmith.mechanics import MechanicsResult, mechanics_of_fit
-    from phonsmith.settings import Relaxation
-    from phonsmith.verdicts import left_out
+    from phonsmith.benchmarks.mechanics import MechanicsResult, mechanics_of_fit
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.potentials.calculators import load_potential, require_energies
+    from phonsmith.structures.settings import Relaxation
+    from phonsmith.structures.verdicts import left_out
 
     potential = load_potential(snakemake.input.potential)
     require_energies(potential, "the equation of state")

@@ -1,22 +1,21 @@
 """Phonons of one structure by a fit, in the relaxed or in the reference cell."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.calculators import load_potential
-    from phonsmith.files import read_json, write_json
-    from phonsmith.phonons import (
-        band_path,
-        load_phonons,
-        phonons_in_cell,
-        recorded_phonons,
-        save_phonons,
-        spectrum,
-    )
-    from phonsmith.settings import Displaced, Phonons, Relaxation
-    from phonsmith.supercells import to_ase
+    from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.phonons.band_paths import band_path
+    from phonsmith.phonons.files import load_phonons, save_phonons
+    from phonsmith.phonons.force_constants import phonons_in_cell
+    from phonsmith.phonons.recorded import recorded_phonons
+    from phonsmith.phonons.settings import Phonons
+    from phonsmith.phonons.spectra import spectrum
+    from phonsmith.potentials.calculators import load_potential
+    from phonsmith.structures.settings import Relaxation
+    from phonsmith.supercells.cells import to_ase
+    from phonsmith.supercells.settings import Displaced
 
     reference = load_phonons(snakemake.input.reference)
     cell, structure = snakemake.wildcards.cell, snakemake.wildcards.structure

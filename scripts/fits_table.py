@@ -1,9 +1,10 @@
 """Time, memory and size of all fits."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.fits import TrainingRecord, fits_table
+    from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.training import fits_table
 
     paths = zip(snakemake.params.fits, snakemake.input, strict=True)
     records = {fit: TrainingRecord.load(path) for fit, path in paths}

@@ -1,12 +1,13 @@
 """The labels of one structure from its batches, and those of failed cells tried again."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.files import read_json, write_json
-    from phonsmith.labels import gather, taken_up
-    from phonsmith.settings import Labels
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.labels.checks import gather
+    from phonsmith.labels.quarantine import taken_up
+    from phonsmith.labels.settings import Labels
 
     labels, failures = gather(
         *taken_up(

@@ -1,10 +1,10 @@
 """The verdicts of all generations, and what each has added to the data."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import read_frames
-    from phonsmith.generations import (
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.generations.verdict import (
         GenerationVerdict,
         data_per_generation,
         generations_table,

@@ -1,18 +1,18 @@
 """Whether a potential of this generation meets the goal, and what is asked for next."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from collections import Counter
 
     import pandas as pd
 
-    from phonsmith.benchmarks import Benchmark
-    from phonsmith.extxyz import read_frames
-    from phonsmith.generations import GenerationVerdict, judge, test_set_force_rmse
-    from phonsmith.properties import property_of
-    from phonsmith.settings import Loop
-    from phonsmith.tables import rmse_table
+    from phonsmith.benchmarks.comparison import Benchmark
+    from phonsmith.benchmarks.tables import rmse_table
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.generations.properties import property_of
+    from phonsmith.generations.settings import Loop
+    from phonsmith.generations.verdict import GenerationVerdict, judge, test_set_force_rmse
 
     inputs, params = snakemake.input, snakemake.params
     labels = [frame for path in inputs.labels for frame in read_frames(path)]

@@ -1,13 +1,14 @@
 """An existing data set: its own labels, or the new ones of its batches."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.files import read_json, write_json
-    from phonsmith.labels import Failure, require_labels
-    from phonsmith.labels.recorded import load_database
-    from phonsmith.settings import Database
+    from phonsmith.datasets.settings import Database
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.labels.protocol import Failure
+    from phonsmith.labels.quarantine import require_labels
+    from phonsmith.labels.recorded.databases import load_database
 
     name = snakemake.wildcards.database
     database = Database.model_validate(snakemake.params.database)

@@ -1,22 +1,20 @@
 """One batch of the cells of an existing data set, labelled anew by the reference method."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.extxyz import write_frames
-    from phonsmith.files import write_json
-    from phonsmith.labels import (
-        Allocation,
-        LabelStore,
-        ask_for_more,
-        label_cells,
-        reference_method,
-    )
-    from phonsmith.labels.recorded import cells_of_database
-    from phonsmith.needs import most_minutes
-    from phonsmith.settings import Database, Labels
+    from phonsmith.datasets.settings import Database
+    from phonsmith.files.extxyz import write_frames
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.labels.factory import reference_method
+    from phonsmith.labels.labelling import ask_for_more, label_cells
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.recorded.databases import cells_of_database
+    from phonsmith.labels.settings import Labels
+    from phonsmith.labels.store import LabelStore
+    from phonsmith.plan.job_resources import most_minutes
 
     database = Database.model_validate(snakemake.params.database)
     settings = Labels.model_validate(snakemake.params.labels)

@@ -1,12 +1,15 @@
 """Isolated atoms of all elements of the campaign."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.labels import Allocation, LabelStore, isolated_atoms, reference_method
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.labels.factory import reference_method
+    from phonsmith.labels.labelling import isolated_atoms
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.store import LabelStore
 
     method = reference_method(
         snakemake.params.reference,

@@ -1,23 +1,19 @@
 """Forces on one batch of third-order cells, by the reference method or by a fit."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.calculators import load_potential
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.files import write_json
-    from phonsmith.labels import (
-        Allocation,
-        LabelStore,
-        ask_for_more,
-        fitted_method,
-        label_cells,
-        reference_method,
-    )
-    from phonsmith.needs import most_minutes
-    from phonsmith.settings import Labels
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.labels.factory import fitted_method, reference_method
+    from phonsmith.labels.labelling import ask_for_more, label_cells
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.settings import Labels
+    from phonsmith.labels.store import LabelStore
+    from phonsmith.plan.job_resources import most_minutes
+    from phonsmith.potentials.calculators import load_potential
 
     settings = Labels.model_validate(snakemake.params.labels)
     cells, attempt = read_frames(snakemake.input[0]), snakemake.resources.attempt

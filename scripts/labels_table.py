@@ -1,11 +1,11 @@
 """Labels and failures by structure and generation."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.datasets import labels_table
-    from phonsmith.extxyz import read_frames
-    from phonsmith.files import read_json
+    from phonsmith.datasets.sets import labels_table
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.files.reading_writing import read_json
 
     frames = [frame for path in snakemake.input.labels for frame in read_frames(path)]
     failures = [failure for path in snakemake.input.failures for failure in read_json(path)]

@@ -1,14 +1,14 @@
 """Training set of one generation, the cells of its crystals held back as tests, the energy zero."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.datasets import ALWAYS_TRAIN, make_dataset, without_crystals
-    from phonsmith.errors import PhonsmithError
-    from phonsmith.extxyz import of_kinds, read_frames, write_frames
-    from phonsmith.files import write_json
-    from phonsmith.settings import Datasets
-    from phonsmith.verdicts import left_out
+    from phonsmith.datasets.sets import ALWAYS_TRAIN, make_dataset, without_crystals
+    from phonsmith.datasets.settings import Datasets
+    from phonsmith.files.errors import PhonsmithError
+    from phonsmith.files.extxyz import of_kinds, read_frames, write_frames
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.structures.verdicts import left_out
 
     def frames_of(paths):
         return [frame for path in paths for frame in read_frames(path)]

@@ -1,16 +1,16 @@
 """The supercells of one crystal: made here, or those of the recorded data set."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.labels import unlabelled
-    from phonsmith.labels.recorded import load_recorded
-    from phonsmith.phonons import save_phonons
-    from phonsmith.references import RecordedReference
-    from phonsmith.settings import Supercells
-    from phonsmith.supercells import make_supercells, no_supercells
-    from phonsmith.verdicts import left_out
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.labels.checks import unlabelled
+    from phonsmith.labels.recorded.reading import load_recorded
+    from phonsmith.labels.recorded.settings import RecordedReference
+    from phonsmith.phonons.files import save_phonons
+    from phonsmith.structures.verdicts import left_out
+    from phonsmith.supercells.cells import make_supercells, no_supercells
+    from phonsmith.supercells.settings import Supercells
 
     structure = snakemake.params.structure
     (crystal,) = read_frames(snakemake.input.crystal)

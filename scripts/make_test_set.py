@@ -1,14 +1,14 @@
 """Test set of one generation, and tables of all its cells and of those that were left out."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.datasets import summary, test_cells
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.files import read_json
-    from phonsmith.settings import Datasets
+    from phonsmith.datasets.sets import summary, test_cells
+    from phonsmith.datasets.settings import Datasets
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.reading_writing import read_json
 
     def frames_of(paths):
         return [frame for path in paths for frame in read_frames(path)]

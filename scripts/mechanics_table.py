@@ -1,10 +1,10 @@
 """Equation of state and elastic constants of reference and fits as one table."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.benchmarks import Benchmark
-    from phonsmith.tables import mechanics_table
+    from phonsmith.benchmarks.comparison import Benchmark
+    from phonsmith.benchmarks.tables import mechanics_table
 
     table = mechanics_table(Benchmark.load(path) for path in snakemake.input)
     table.to_csv(snakemake.output[0], index=False)

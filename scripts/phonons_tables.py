@@ -1,10 +1,11 @@
 """What the reference phonons were computed with, and the frequencies at Γ of reference and fits."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.phonons import Spectrum, load_displacements
-    from phonsmith.tables import gamma_table, reference_table
+    from phonsmith.benchmarks.tables import gamma_table, reference_table
+    from phonsmith.phonons.files import load_displacements
+    from phonsmith.phonons.spectra import Spectrum
 
     inputs, params = snakemake.input, snakemake.params
     spectra = dict(zip(params.structures, map(Spectrum.load_if_any, inputs.reference), strict=True))

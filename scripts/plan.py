@@ -1,20 +1,23 @@
 """The plan of one campaign."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from collections import defaultdict
     from pathlib import Path
 
-    from phonsmith.campaign import Campaign
-    from phonsmith.extxyz import read_frames
-    from phonsmith.files import read_json, replacing
-    from phonsmith.labels import Allocation, LabelStore, reference_method, unlabelled
-    from phonsmith.labels.recorded import load_database
-    from phonsmith.plan import Cells, ThirdOrderCells, finished_labels, made, make_plan
-    from phonsmith.plan_jobs import Site
-    from phonsmith.plan_text import to_markdown
-    from phonsmith.sources import at_hand
+    from phonsmith.campaign.model import Campaign
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.files.reading_writing import read_json, replacing
+    from phonsmith.files.sources import at_hand
+    from phonsmith.labels.checks import unlabelled
+    from phonsmith.labels.factory import reference_method
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.recorded.databases import load_database
+    from phonsmith.labels.store import LabelStore
+    from phonsmith.plan.jobs import Site
+    from phonsmith.plan.planner import Cells, ThirdOrderCells, finished_labels, made, make_plan
+    from phonsmith.plan.text import to_markdown
 
     params = snakemake.params
     campaign = Campaign.model_validate(params.campaign)

@@ -1,12 +1,12 @@
 """The supercells of all crystals as they would be made now, or why there are none."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.files import write_json
-    from phonsmith.plan import Request, cells_to_come
-    from phonsmith.workers import each
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.plan.planner import Request, cells_to_come
+    from phonsmith.running.process_pool import each
 
     params = snakemake.params
     requests = []

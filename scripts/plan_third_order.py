@@ -1,13 +1,13 @@
 """How many cells third-order force constants ask for, and one of them for each crystal."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.applications import ThirdOrder
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.files import write_json
-    from phonsmith.seeds import seed_for
-    from phonsmith.third_order import cells_to_come
+    from phonsmith.conductivity.settings import ThirdOrder
+    from phonsmith.conductivity.third_order import cells_to_come
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.files.seeds import seed_for
 
     params = snakemake.params
     settings = ThirdOrder.model_validate(params.third_order)

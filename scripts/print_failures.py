@@ -1,8 +1,8 @@
 """Print the labels that failed; to the terminal, whatever the profile keeps quiet."""
 
-from phonsmith.files import read_json
+from phonsmith.files.reading_writing import read_json
 from phonsmith.labels.quarantine import in_words
-from phonsmith.terminal import errors_in_words
+from phonsmith.running.terminal import errors_in_words
 
 with errors_in_words():
     for campaign, files in snakemake.params.failures.items():

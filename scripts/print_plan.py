@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from phonsmith.terminal import errors_in_words
+from phonsmith.running.terminal import errors_in_words
 
 with errors_in_words():
     for plan in snakemake.input:

@@ -1,11 +1,11 @@
 """The cells of an existing data set that gets new labels."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import write_frames
-    from phonsmith.labels.recorded import cells_of_database
-    from phonsmith.settings import Database
+    from phonsmith.datasets.settings import Database
+    from phonsmith.files.extxyz import write_frames
+    from phonsmith.labels.recorded.databases import cells_of_database
 
     database = Database.model_validate(snakemake.params.database)
     mirrors, cache = snakemake.config["mirrors"], snakemake.params.sources

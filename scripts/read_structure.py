@@ -1,13 +1,13 @@
 """One crystal, from its file, a database, the recorded data set, or another one of the campaign."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import read_frames, write_frames
+    from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.labels.displacements import crystal_of
-    from phonsmith.labels.recorded import load_recorded
-    from phonsmith.references import RecordedReference
-    from phonsmith.structures import read_structure
+    from phonsmith.labels.recorded.reading import load_recorded
+    from phonsmith.labels.recorded.settings import RecordedReference
+    from phonsmith.structures.reading import read_structure
 
     structure = snakemake.params.structure
     if structure["recorded"]:

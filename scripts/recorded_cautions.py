@@ -1,11 +1,11 @@
 """What readers have to know of the recorded data of one crystal."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.cautions import Cautions
-    from phonsmith.labels.recorded import load_recorded, recorded_cautions
-    from phonsmith.references import RecordedReference
+    from phonsmith.files.cautions import Cautions
+    from phonsmith.labels.recorded.reading import load_recorded, recorded_cautions
+    from phonsmith.labels.recorded.settings import RecordedReference
 
     params = snakemake.params
     reference = RecordedReference.model_validate(params.reference).of(params.structure)

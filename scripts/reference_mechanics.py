@@ -1,12 +1,12 @@
 """Equation of state and elastic constants of one structure by the reference method."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.extxyz import read_frames
-    from phonsmith.mechanics import MechanicsResult, mechanics
-    from phonsmith.references import CalculatorReference
-    from phonsmith.verdicts import left_out
+    from phonsmith.benchmarks.mechanics import MechanicsResult, mechanics
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.labels.calculator.settings import CalculatorReference
+    from phonsmith.structures.verdicts import left_out
 
     reference = CalculatorReference.model_validate(snakemake.params.reference)
     (crystal,) = read_frames(snakemake.input[0])

@@ -1,22 +1,18 @@
 """Phonons of one structure by the reference method."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.errors import MissingLabels
-    from phonsmith.extxyz import read_frames
-    from phonsmith.phonons import (
-        band_path,
-        load_displacements,
-        reference_phonons,
-        save_phonons,
-        spectrum,
-        with_masses,
-    )
-    from phonsmith.settings import Phonons
-    from phonsmith.supercells import to_ase
+    from phonsmith.files.errors import MissingLabels
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.phonons.band_paths import band_path
+    from phonsmith.phonons.files import load_displacements, save_phonons
+    from phonsmith.phonons.force_constants import reference_phonons, with_masses
+    from phonsmith.phonons.settings import Phonons
+    from phonsmith.phonons.spectra import spectrum
+    from phonsmith.supercells.cells import to_ase
 
     phonon = load_displacements(snakemake.input.displacements)
     phonon = with_masses(phonon, snakemake.params.masses)

@@ -1,17 +1,20 @@
 """One crystal relaxed with the reference method, or as it is given, and the verdict on it."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from dataclasses import replace
     from pathlib import Path
 
-    from phonsmith.extxyz import read_frames, write_frames
-    from phonsmith.files import write_json
-    from phonsmith.labels import Allocation, LabelStore, reference_method
-    from phonsmith.relaxation import Load, cautioned, crystal_as_given, reference_crystal
-    from phonsmith.settings import Relaxation
-    from phonsmith.structures import symmetrized
+    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.reading_writing import write_json
+    from phonsmith.labels.factory import reference_method
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.reference_crystal import reference_crystal
+    from phonsmith.labels.store import LabelStore
+    from phonsmith.structures.reading import symmetrized
+    from phonsmith.structures.relaxation import Load, cautioned, crystal_as_given
+    from phonsmith.structures.settings import Relaxation
 
     name = snakemake.wildcards.structure
     relaxation = Relaxation.model_validate(snakemake.params.relaxation)

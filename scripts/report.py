@@ -1,14 +1,15 @@
 """Everything about a campaign on one page."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from phonsmith.campaign import Campaign
-    from phonsmith.figures.report import FigureFiles, Tables, render_report
-    from phonsmith.files import replacing
+    from phonsmith.campaign.model import Campaign
+    from phonsmith.figures.report import FigureFiles, render_report
+    from phonsmith.figures.results_read import Tables
+    from phonsmith.files.reading_writing import replacing
 
     inputs, target = snakemake.input, Path(snakemake.output[0])
     campaign = Campaign.model_validate(snakemake.params.campaign)

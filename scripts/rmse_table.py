@@ -1,12 +1,12 @@
 """The RMSE of all fits as tables, for programs and for people."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.benchmarks import Benchmark
-    from phonsmith.tables import rmse_table, special_point_table, to_markdown
+    from phonsmith.benchmarks.comparison import Benchmark
+    from phonsmith.benchmarks.tables import rmse_table, special_point_table, to_markdown
 
     benchmarks = [Benchmark.load(path) for path in snakemake.input]
     table = rmse_table(benchmarks)

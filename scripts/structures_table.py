@@ -1,11 +1,11 @@
 """The verdicts on all crystals as a table."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.verdicts import NOT_IN_TABLES, Verdict, left_out
+    from phonsmith.structures.verdicts import NOT_IN_TABLES, Verdict, left_out
 
     inputs = snakemake.input
     rows = [

@@ -1,18 +1,24 @@
 """Thermodynamics of one crystal by the reference method or by a fit."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.applications import Thermodynamics
-    from phonsmith.calculators import load_potential, without_energies
-    from phonsmith.extxyz import read_frames
-    from phonsmith.labels import Allocation, LabelStore, reference_or_fit
-    from phonsmith.phonons import load_phonons
-    from phonsmith.settings import Displaced, Labels, Relaxation
-    from phonsmith.thermodynamics import Crystal, no_result, thermodynamics
-    from phonsmith.verdicts import left_out
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.labels.factory import reference_or_fit
+    from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.settings import Labels
+    from phonsmith.labels.store import LabelStore
+    from phonsmith.phonons.files import load_phonons
+    from phonsmith.potentials.calculators import load_potential, without_energies
+    from phonsmith.structures.settings import Relaxation
+    from phonsmith.structures.verdicts import left_out
+    from phonsmith.supercells.settings import Displaced
+    from phonsmith.thermodynamics.crystals import Crystal
+    from phonsmith.thermodynamics.free_energies import thermodynamics
+    from phonsmith.thermodynamics.results import no_result
+    from phonsmith.thermodynamics.settings import Thermodynamics
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)

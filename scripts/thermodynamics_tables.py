@@ -1,10 +1,10 @@
 """Thermodynamics of all methods and crystals as tidy tables."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.thermodynamics import Result
-    from phonsmith.thermodynamics_tables import (
+    from phonsmith.thermodynamics.results import Result
+    from phonsmith.thermodynamics.tables import (
         states_table,
         thermodynamics_overview,
         thermodynamics_table,

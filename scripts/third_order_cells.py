@@ -1,18 +1,18 @@
 """The displaced cells of one crystal that third-order force constants follow from."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.applications import Conductivity
-    from phonsmith.conductivity_mesh import check_before_labels
-    from phonsmith.extxyz import write_frames
-    from phonsmith.files import read_json, write_json
-    from phonsmith.labels.recorded import load_recorded
-    from phonsmith.phonons import load_phonons
-    from phonsmith.references import RecordedReference
-    from phonsmith.seeds import seed_for
-    from phonsmith.third_order import cells_to_label, save_displacements
-    from phonsmith.verdicts import left_out
+    from phonsmith.conductivity.mesh import check_before_labels
+    from phonsmith.conductivity.settings import Conductivity
+    from phonsmith.conductivity.third_order import cells_to_label, save_displacements
+    from phonsmith.files.extxyz import write_frames
+    from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.files.seeds import seed_for
+    from phonsmith.labels.recorded.reading import load_recorded
+    from phonsmith.labels.recorded.settings import RecordedReference
+    from phonsmith.phonons.files import load_phonons
+    from phonsmith.structures.verdicts import left_out
 
     structure, params = snakemake.wildcards.structure, snakemake.params
     verdict = snakemake.input.get("verdict")

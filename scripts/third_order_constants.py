@@ -1,16 +1,21 @@
 """Third-order force constants of one crystal from the forces on its displaced cells."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.applications import ThirdOrder
-    from phonsmith.errors import MissingLabels, UnusablePotential
-    from phonsmith.extxyz import read_frames
-    from phonsmith.files import read_json, write_json
-    from phonsmith.phonons import load_phonons
-    from phonsmith.third_order import load_displacements, produce, save_third_order, with_forces
+    from phonsmith.conductivity.settings import ThirdOrder
+    from phonsmith.conductivity.third_order import (
+        load_displacements,
+        produce,
+        save_third_order,
+        with_forces,
+    )
+    from phonsmith.files.errors import MissingLabels, UnusablePotential
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.phonons.files import load_phonons
 
     inputs, output = snakemake.input, snakemake.output
     record = read_json(inputs.record)

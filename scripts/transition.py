@@ -1,16 +1,17 @@
 """One transition by one method, driven by temperature or by pressure."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from pydantic import TypeAdapter
 
-    from phonsmith import thermodynamics
-    from phonsmith.applications import Transition
-    from phonsmith.spectra import Spectrum
-    from phonsmith.transitions import Enthalpies, pressure_transition, temperature_transition
+    from phonsmith.phonons.spectra import Spectrum
+    from phonsmith.thermodynamics import results as thermodynamics
+    from phonsmith.transitions.results import Enthalpies
+    from phonsmith.transitions.settings import Transition
+    from phonsmith.transitions.transition import pressure_transition, temperature_transition
 
     inputs, params, name = snakemake.input, snakemake.params, snakemake.wildcards.transition
     settings = TypeAdapter(Transition).validate_python(params.transition)

@@ -1,12 +1,12 @@
 """All phase transitions by all methods as tidy tables."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.applications import PublishedTransition
-    from phonsmith.files import replacing
-    from phonsmith.transitions import Result
-    from phonsmith.transitions_tables import overview, transitions_table
+    from phonsmith.files.reading_writing import replacing
+    from phonsmith.transitions.results import Result
+    from phonsmith.transitions.settings import PublishedTransition
+    from phonsmith.transitions.tables import overview, transitions_table
 
     params = snakemake.params
     results = [Result.load(path) for path in snakemake.input]

@@ -1,13 +1,13 @@
 """The warnings of all stages in one table."""
 
-from phonsmith.jobs import job
+from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.campaign import Campaign
-    from phonsmith.cautions import of_failures, of_records, write_cautions
+    from phonsmith.campaign.model import Campaign
     from phonsmith.figures.cautions import cautions
-    from phonsmith.figures.report_tables import Tables
-    from phonsmith.generations import GenerationVerdict
+    from phonsmith.figures.results_read import Tables
+    from phonsmith.files.cautions import of_failures, of_records, write_cautions
+    from phonsmith.generations.verdict import GenerationVerdict
 
     inputs = snakemake.input
     tables = Tables.read(

@@ -18,18 +18,26 @@ import yaml
 from ase.build import bulk
 from project import Project
 
-from phonsmith.calculators import Potential as FittedPotential
-from phonsmith.calculators import evaluate, load_potential, make_calculator, save_potential
-from phonsmith.campaign import Campaign, load_campaign
-from phonsmith.checks import check_inputs
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
-from phonsmith.labels import labelled
-from phonsmith.labels.recorded import load_recorded
-from phonsmith.references import RecordedReference
-from phonsmith.settings import OptimadeEntry, PotentialSource, Source
-from phonsmith.site import load_config
-from phonsmith.sources import sha256_of
+from phonsmith.campaign.model import Campaign
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.check.inputs import check_inputs
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, write_frames
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.checks import labelled
+from phonsmith.labels.recorded.reading import load_recorded
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.potentials.calculators import Potential as FittedPotential
+from phonsmith.potentials.calculators import (
+    evaluate,
+    load_potential,
+    make_calculator,
+    save_potential,
+)
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.site import load_config
+from phonsmith.structures.settings import OptimadeEntry
 
 SHA = "0" * 64
 SW = {"calculator": "stillinger-weber"}
@@ -488,12 +496,12 @@ def test_all_bad_files_are_named(
 def test_an_exception_of_a_library_is_a_line_with_the_key(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import phonsmith.structures
+    import phonsmith.structures.reading
 
     def broken(path: str) -> Any:
         raise KeyError("spglib\nfound nothing")
 
-    monkeypatch.setattr(phonsmith.structures, "read_structure", broken)
+    monkeypatch.setattr(phonsmith.structures.reading, "read_structure", broken)
     (here / "c.yaml").write_text(yaml.safe_dump(GOOD))
     with pytest.raises(PhonsmithError) as caught:
         check_inputs(load_campaign(here / "c.yaml"), here / "c.yaml", [here])
@@ -728,7 +736,7 @@ def test_good_recorded_data_are_read(here: Path) -> None:
 
 @pytest.mark.parametrize("content", ["[", "{}", '[{"group": 1}]', "null", "[1]"])
 def test_other_json_is_no_data_set(here: Path, content: str) -> None:
-    from phonsmith.labels.recorded import read_recorded
+    from phonsmith.labels.recorded.reading import read_recorded
 
     (here / "t.json").write_text(content)
     with pytest.raises(PhonsmithError) as caught:

@@ -8,29 +8,15 @@ from ase import Atoms
 from ase.build import bulk
 from pydantic import ValidationError
 
-from phonsmith.benchmarks import (
+from phonsmith.benchmarks.comparison import (
     Benchmark,
     CellResult,
     cell_result,
     compare_spectra,
     dos_distance,
 )
-from phonsmith.calculators import make_calculator
-from phonsmith.errors import PhonsmithError
-from phonsmith.mechanics import elastic_constants, equation_of_state, mechanics
-from phonsmith.phonons import (
-    DOS_PITCH_THZ,
-    Spectrum,
-    band_path,
-    fit_phonons,
-    potential_phonons,
-    spectrum,
-)
-from phonsmith.relaxation import relaxed_crystal
-from phonsmith.settings import Displaced, Phonons, PotentialSource, Relaxation
-from phonsmith.structures import read_structure
-from phonsmith.supercells import to_ase
-from phonsmith.tables import (
+from phonsmith.benchmarks.mechanics import elastic_constants, equation_of_state, mechanics
+from phonsmith.benchmarks.tables import (
     RMSE_COLUMNS,
     mechanics_table,
     read_rmse_table,
@@ -39,6 +25,18 @@ from phonsmith.tables import (
     sweeps_table,
     to_markdown,
 )
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.phonons.band_paths import band_path
+from phonsmith.phonons.force_constants import fit_phonons, potential_phonons
+from phonsmith.phonons.settings import Phonons
+from phonsmith.phonons.spectra import DOS_PITCH_THZ, Spectrum, spectrum
+from phonsmith.potentials.calculators import make_calculator
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.reading import read_structure
+from phonsmith.structures.relaxation import relaxed_crystal
+from phonsmith.structures.settings import Relaxation
+from phonsmith.supercells.cells import to_ase
+from phonsmith.supercells.settings import Displaced
 
 SW = PotentialSource(calculator="stillinger-weber")
 LATTICE_CONSTANT = 5.4310
@@ -76,9 +74,9 @@ def test_a_potential_against_itself(phonon, path, reference):
 
 def test_a_potential_relaxed_against_itself(phonon, path, reference):
     """A crystal off its minimum comes back to it, and the RMSE to zero."""
-    from phonsmith.calculators import make_calculator
-    from phonsmith.relaxation import relax
-    from phonsmith.structures import symmetrized
+    from phonsmith.potentials.calculators import make_calculator
+    from phonsmith.structures.reading import symmetrized
+    from phonsmith.structures.relaxation import relax
 
     start = to_ase(phonon.unitcell)
     start.set_cell(1.01 * start.cell.array, scale_atoms=True)

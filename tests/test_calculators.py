@@ -11,7 +11,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator
 
-from phonsmith.calculators import (
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import sha256_of
+from phonsmith.potentials.calculators import (
     Evaluation,
     Potential,
     check_elements,
@@ -25,9 +27,7 @@ from phonsmith.calculators import (
     save_potential,
     torch_dtype,
 )
-from phonsmith.errors import PhonsmithError
-from phonsmith.settings import PotentialSource
-from phonsmith.sources import sha256_of
+from phonsmith.potentials.settings import PotentialSource
 
 SW = PotentialSource(calculator="stillinger-weber")
 CHGNET = PotentialSource(calculator="chgnet")
@@ -172,7 +172,7 @@ def test_a_script_without_guard_can_use_processes(tmp_path: Path, repository: Pa
     script = tmp_path / "script.py"
     script.write_text(
         "from ase.build import bulk\n"
-        "from phonsmith.calculators import evaluate\n"
+        "from phonsmith.potentials.calculators import evaluate\n"
         "from phonsmith.settings import PotentialSource\n"
         "source = PotentialSource(calculator='stillinger-weber')\n"
         "results = evaluate([bulk('Si', a=5.4), bulk('Si', a=5.5)], source, 2)\n"

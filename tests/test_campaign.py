@@ -9,9 +9,10 @@ import yaml
 from ase.units import Ry
 from pydantic import ValidationError
 
-from phonsmith import schema
-from phonsmith.campaign import Campaign, load_campaign
-from phonsmith.errors import PhonsmithError
+from phonsmith.campaign import schema
+from phonsmith.campaign.model import Campaign
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.files.errors import PhonsmithError
 
 GOOD = {
     "structures": {"mp-149": {"file": "si.vasp"}, "t": {"file": "t.vasp", "role": "test"}},

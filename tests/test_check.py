@@ -7,7 +7,7 @@ import pytest
 import yaml
 from project import Project
 
-from phonsmith.check import main
+from phonsmith.check.campaigns import main
 
 SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 GOOD = {

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from phonsmith.cluster import recover, watch
-from phonsmith.errors import PhonsmithError
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.running.cluster import recover, watch
 
 LOG = "  Host: {host}\n\nBuilding DAG of jobs...\n"
 

@@ -15,10 +15,8 @@ from project import Project
 from pydantic import ValidationError
 from scipy.spatial.transform import Rotation
 
-from phonsmith.applications import Conductivity, ThirdOrder
-from phonsmith.calculators import Potential
-from phonsmith.campaign import Campaign
-from phonsmith.conductivity import (
+from phonsmith.campaign.model import Campaign
+from phonsmith.conductivity.kappa import (
     along,
     kappa_sre,
     kappa_srme,
@@ -27,21 +25,15 @@ from phonsmith.conductivity import (
     tensor,
     thermal_conductivity,
 )
-from phonsmith.conductivity_mesh import (
+from phonsmith.conductivity.mesh import (
     check_before_labels,
     memory_of_direct_solution_mb,
     mesh_numbers,
     set_mesh,
 )
-from phonsmith.conductivity_tables import conductivity_table, overview
-from phonsmith.errors import MissingLabels, PhonsmithError
-from phonsmith.labels import fitted_method, label_cells
-from phonsmith.labels.readers.phonopy_yaml import read_phono3py
-from phonsmith.phonons import load_phonons, potential_phonons, save_phonons, with_masses
-from phonsmith.properties import Property, judge_property
-from phonsmith.settings import ConductivityGoal, Displaced, Labels, PotentialSource
-from phonsmith.supercells import make_phonopy, to_ase
-from phonsmith.third_order import (
+from phonsmith.conductivity.settings import Conductivity, ThirdOrder
+from phonsmith.conductivity.tables import conductivity_table, overview
+from phonsmith.conductivity.third_order import (
     cells_of,
     cells_to_label,
     displaced,
@@ -54,7 +46,20 @@ from phonsmith.third_order import (
     unknowns_of_fit,
     with_forces,
 )
-from phonsmith.velocity_matrices import whole_velocity_matrices
+from phonsmith.conductivity.velocity_matrices import whole_velocity_matrices
+from phonsmith.files.errors import MissingLabels, PhonsmithError
+from phonsmith.generations.properties import Property, judge_property
+from phonsmith.generations.settings import ConductivityGoal
+from phonsmith.labels.factory import fitted_method
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.readers.phonopy_yaml import read_phono3py
+from phonsmith.labels.settings import Labels
+from phonsmith.phonons.files import load_phonons, save_phonons
+from phonsmith.phonons.force_constants import potential_phonons, with_masses
+from phonsmith.potentials.calculators import Potential
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.supercells.cells import make_phonopy, to_ase
+from phonsmith.supercells.settings import Displaced
 
 SW = {"calculator": "stillinger-weber"}
 SMALL = {"min_length_angstrom": 10, "min_atoms": 64, "max_atoms": 80}

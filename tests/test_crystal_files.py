@@ -14,9 +14,9 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
 
-from phonsmith.crystals.cif.groups import _of_setting, _settings_called, _type_of
-from phonsmith.errors import PhonsmithError
-from phonsmith.structures import check_structure, read_structure, space_group
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.structures.cif.groups import _of_setting, _settings_called, _type_of
+from phonsmith.structures.reading import check_structure, read_structure, space_group
 
 DEUTERIUM = 2.014
 

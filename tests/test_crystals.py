@@ -24,28 +24,31 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure as PymatgenStructure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from phonsmith.calculators import make_calculator
-from phonsmith.campaign import load_campaign
-from phonsmith.checks import check_inputs
-from phonsmith.crystals import fetch, fetched_path, optimade, structure_at
-from phonsmith.crystals.candidates import main as choose_candidates
-from phonsmith.crystals.entries import Entry
-from phonsmith.crystals.materials_project import entries as mp_entries
-from phonsmith.crystals.materials_project import entry as mp_entry
-from phonsmith.errors import PhonsmithError, UnusablePotential
-from phonsmith.extxyz import read_frames
-from phonsmith.labels import LabelFailed
-from phonsmith.relaxation import (
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.check.inputs import check_inputs
+from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.files.extxyz import read_frames
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.reference_crystal import reference_crystal
+from phonsmith.potentials.calculators import make_calculator
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.candidates import main as choose_candidates
+from phonsmith.structures.databases import optimade
+from phonsmith.structures.databases.addresses import fetched_path, structure_at
+from phonsmith.structures.databases.entries import Entry
+from phonsmith.structures.databases.fetching import fetch
+from phonsmith.structures.databases.materials_project import entries as mp_entries
+from phonsmith.structures.databases.materials_project import entry as mp_entry
+from phonsmith.structures.reading import read_structure
+from phonsmith.structures.relaxation import (
     FREE,
     Load,
     RelaxationResult,
     crystal_as_given,
-    reference_crystal,
     relaxed_crystal,
 )
-from phonsmith.settings import OptimadeEntry, PotentialSource, Relaxation, Structure
-from phonsmith.structures import read_structure
-from phonsmith.verdicts import Verdict, refuse, require_accepted, why_left_out
+from phonsmith.structures.settings import OptimadeEntry, Relaxation, Structure
+from phonsmith.structures.verdicts import Verdict, refuse, require_accepted, why_left_out
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 KEY = "k" * 32
@@ -338,7 +341,7 @@ def test_the_least_answer_is_enough(server: Any) -> None:
 def test_silence_and_no_network_are_said_in_one_line(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phonsmith.sources.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("phonsmith.files.sources.TIMEOUT_S", 0.2)
     server.answer, server.delay = lambda url: (200, bare()), 0.6
     with pytest.raises(PhonsmithError, match=r"cannot be fetched \(.*timed out.*check address"):
         optimade.entry(server.url, "x")

@@ -9,7 +9,7 @@ from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phonsmith.datasets import (
+from phonsmith.datasets.sets import (
     constraint_frames,
     isolated_energies,
     make_dataset,
@@ -17,9 +17,9 @@ from phonsmith.datasets import (
     split,
     summary,
 )
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
-from phonsmith.settings import ConstraintCells, Datasets
+from phonsmith.datasets.settings import ConstraintCells, Datasets
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 
 
 def frame(structure="a", kind="rattled", index=0, generation=0, *, energy=None, force=0.0):

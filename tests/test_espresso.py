@@ -22,11 +22,8 @@ from ase.build import bulk
 from ase.io.espresso import read_fortran_namelist
 from pydantic import ValidationError
 
-from phonsmith.calculators import evaluate
-from phonsmith.child import run_child
-from phonsmith.errors import PhonsmithError
-from phonsmith.labels import Allocation, LabelFailed, LabelStore, labelled, reference_method
-from phonsmith.labels.espresso import EspressoMethod
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.labels.checks import labelled
 from phonsmith.labels.espresso.inputs import (
     INPUT,
     Subject,
@@ -37,19 +34,22 @@ from phonsmith.labels.espresso.inputs import (
     namelists,
     write_input,
 )
+from phonsmith.labels.espresso.method import EspressoMethod
 from phonsmith.labels.espresso.remedies import LADDER, Start, next_remedy
+from phonsmith.labels.espresso.settings import EspressoPseudopotentials, EspressoReference
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.protocol import Allocation
 from phonsmith.labels.provenance import Provenance
-from phonsmith.labels.pseudopotentials import (
-    checksums,
-    cutoffs,
-    pseudopotentials_of,
-    read_upf,
-)
+from phonsmith.labels.pseudopotential_contents import pseudopotential_contents
+from phonsmith.labels.pseudopotentials import checksums, cutoffs, pseudopotentials_of, read_upf
 from phonsmith.labels.readers.pw import RunFailed, read_pw, reason_in
 from phonsmith.labels.runs import run_folder
-from phonsmith.pseudopotential_contents import pseudopotential_contents
-from phonsmith.references import EspressoPseudopotentials, EspressoReference
-from phonsmith.settings import PotentialSource, Relaxation
+from phonsmith.labels.store import LabelStore
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.subprocesses import run_child
+from phonsmith.structures.settings import Relaxation
 
 # --- pseudopotential files -----------------------------------------------------------------------
 
@@ -681,7 +681,7 @@ def test_child_takes_leftovers_along_when_it_ends(tmp_path):
 def test_child_ends_with_its_parent(tmp_path, number):
     mark = f"3{os.getpid()}{int(number)}"
     program = (
-        "import signal; from pathlib import Path; from phonsmith.child import run_child; "
+        "import signal; from pathlib import Path; from phonsmith.running.subprocesses import run_child; "
         # a job of a script in the background is born deaf to it
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"run_child(['bash', '-c', {SEVERAL.format(mark=mark)!r}], Path('.'), 1)"

@@ -12,15 +12,13 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from phonsmith import thermodynamics, transitions, transitions_tables
-from phonsmith.applications import Conductivity, PublishedTransition
-from phonsmith.benchmarks import Benchmark, CellResult, cell_result, compare_spectra
-from phonsmith.campaign import Campaign, load_campaign
-from phonsmith.cautions import Caution, of_records, read_cautions, write_cautions
-from phonsmith.conductivity import KappaResult, Modes, Series, without_result
-from phonsmith.conductivity_tables import conductivity_table
-from phonsmith.equations_of_state import EquationOfState
-from phonsmith.errors import PhonsmithError
+from phonsmith.benchmarks.comparison import Benchmark, CellResult, cell_result, compare_spectra
+from phonsmith.benchmarks.tables import rmse_table
+from phonsmith.campaign.model import Campaign
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.conductivity.kappa import KappaResult, Modes, Series, without_result
+from phonsmith.conductivity.settings import Conductivity
+from phonsmith.conductivity.tables import conductivity_table
 from phonsmith.figures.bands import (
     BandsCaption,
     bands_of_benchmark,
@@ -33,14 +31,9 @@ from phonsmith.figures.conductivity import draw_generations as draw_kappa_genera
 from phonsmith.figures.database import draw_database_errors
 from phonsmith.figures.generations import draw_against_generation, draw_generations
 from phonsmith.figures.parity import draw_parity
-from phonsmith.figures.report import (
-    FigureFiles,
-    _embedded,
-    render_report,
-    settings_in_words,
-)
-from phonsmith.figures.report_tables import Tables
+from phonsmith.figures.report import FigureFiles, _embedded, render_report, settings_in_words
 from phonsmith.figures.report_tables import generations_table as reported_generations
+from phonsmith.figures.results_read import Tables
 from phonsmith.figures.rmse import (
     draw_phonon_vs_force,
     draw_rmse_against,
@@ -62,12 +55,18 @@ from phonsmith.figures.style import (
 from phonsmith.figures.thermodynamics import draw_equations_of_state, draw_thermal_expansion
 from phonsmith.figures.transitions import draw_generations as draw_transition_generations
 from phonsmith.figures.transitions import draw_transition
-from phonsmith.files import write_json
+from phonsmith.files.cautions import Caution, of_records, read_cautions, write_cautions
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import write_json
 from phonsmith.fits.errors import PREDICTION_COLUMNS, errors_of
-from phonsmith.generations import FitVerdict, GenerationVerdict
-from phonsmith.properties import PropertyVerdict
-from phonsmith.spectra import Spectrum
-from phonsmith.tables import rmse_table
+from phonsmith.generations.properties import PropertyVerdict
+from phonsmith.generations.verdict import FitVerdict, GenerationVerdict
+from phonsmith.phonons.spectra import Spectrum
+from phonsmith.thermodynamics import results as thermodynamics
+from phonsmith.thermodynamics.equations_of_state import EquationOfState
+from phonsmith.transitions import results as transitions
+from phonsmith.transitions import tables as transitions_tables
+from phonsmith.transitions.settings import PublishedTransition
 
 LOOKS = looks({"gap": "GAP", "mace": "MACE", "sw": "Stillinger–Weber"})
 
@@ -352,8 +351,10 @@ def test_bands_of_a_benchmark(tmp_path):
 def test_diamond_of_castep_has_its_optical_mode_where_it_belongs(shared_data):
     from ase import Atoms
 
-    from phonsmith.phonons import band_path, load_phonons, spectrum
-    from phonsmith.settings import Phonons
+    from phonsmith.phonons.band_paths import band_path
+    from phonsmith.phonons.files import load_phonons
+    from phonsmith.phonons.settings import Phonons
+    from phonsmith.phonons.spectra import spectrum
 
     phonon = load_phonons(shared_data / "si-castep" / "22_phonopy.yaml")
     cell = phonon.primitive

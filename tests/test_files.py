@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phonsmith.files import replacing, write_json
+from phonsmith.files.reading_writing import replacing, write_json
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002, 0o027])

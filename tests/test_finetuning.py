@@ -14,16 +14,17 @@ from ase.io import write
 from ase.stress import voigt_6_to_full_3x3_stress
 from project import Project
 
-from phonsmith import fits
-from phonsmith.calculators import evaluate
-from phonsmith.campaign import load_campaign
-from phonsmith.checks import check_inputs
-from phonsmith.datasets import Baseline, isolated_energies
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, write_frames
-from phonsmith.fits import foundation, mace
-from phonsmith.fits.mace_child import one_head
-from phonsmith.recipes import (
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.check.inputs import check_inputs
+from phonsmith.datasets.sets import Baseline, isolated_energies
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, write_frames
+from phonsmith.files.sources import sha256_of
+from phonsmith.fits import training as fits
+from phonsmith.fits.mace import foundation
+from phonsmith.fits.mace import training as mace
+from phonsmith.fits.mace.child import one_head
+from phonsmith.fits.mace.settings import (
     ARCHITECTURE,
     FOUNDATIONS,
     REPLAY_SETS,
@@ -32,8 +33,8 @@ from phonsmith.recipes import (
     MaceWeights,
     Replay,
 )
-from phonsmith.settings import PotentialSource
-from phonsmith.sources import sha256_of
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
 
 OLD = PotentialSource(calculator="stillinger-weber")
 NEW = PotentialSource(calculator="stillinger-weber", arguments={"lambda1": 30.0})

@@ -15,18 +15,22 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.io import read
 
-from phonsmith import fits
-from phonsmith.calculators import Evaluation, evaluate
-from phonsmith.child import run_child
-from phonsmith.datasets import Baseline, constraint_frames, isolated_energies
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
-from phonsmith.fits import errors, gap, mace
+from phonsmith.datasets.sets import Baseline, constraint_frames, isolated_energies
+from phonsmith.datasets.settings import ConstraintCells
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
+from phonsmith.fits import errors
+from phonsmith.fits import training as fits
+from phonsmith.fits.gap import training as gap
+from phonsmith.fits.gap.settings import ForceProportional, GapFit, Sigma, Soap, TwoBody
+from phonsmith.fits.gap.sparse import plan_sparse_points
+from phonsmith.fits.mace import training as mace
+from phonsmith.fits.mace.settings import MaceFit, MaceWeights
 from phonsmith.fits.record import DRAWN_AGAIN
-from phonsmith.fits.sparse import plan_sparse_points
 from phonsmith.fits.validation import validation_split
-from phonsmith.recipes import ForceProportional, GapFit, MaceFit, MaceWeights, Sigma, Soap, TwoBody
-from phonsmith.settings import ConstraintCells, PotentialSource
+from phonsmith.potentials.calculators import Evaluation, evaluate
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.subprocesses import run_child
 
 SW = PotentialSource(calculator="stillinger-weber")
 SIGMA = Sigma(energy_ev_per_atom=1e-4, force_ev_per_angstrom=0.01, virial_ev_per_atom=1e-3)
@@ -519,10 +523,10 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {repository!r})
-from phonsmith import fits
-from phonsmith.recipes import MaceFit
-from phonsmith.datasets import isolated_energies
-from phonsmith.extxyz import read_frames
+from phonsmith.fits import training as fits
+from phonsmith.fits.mace.settings import MaceFit
+from phonsmith.datasets.sets import isolated_energies
+from phonsmith.files.extxyz import read_frames
 frames = read_frames("frames.extxyz")
 fit = MaceFit.model_validate_json(Path("fit.json").read_text())
 fits.train(fit, frames, isolated_energies(frames), Path("fit"), Path("work"), 1)
@@ -565,7 +569,7 @@ def test_killed_while_writing_a_checkpoint_keeps_the_last(tmp_path, monkeypatch)
     import torch
     from mace.tools import CheckpointIO
 
-    from phonsmith.fits.mace_child import save_before_deleting
+    from phonsmith.fits.mace.child import save_before_deleting
 
     monkeypatch.setattr(CheckpointIO, "save", save_before_deleting)
     checkpoints = CheckpointIO(directory=str(tmp_path), tag="fit_run-0")

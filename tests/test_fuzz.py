@@ -15,24 +15,27 @@ from ase import Atoms
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from phonsmith import thermodynamics, transitions
-from phonsmith.benchmarks import Benchmark
-from phonsmith.calculators import Potential, load_potential, save_potential
-from phonsmith.campaign import Campaign, load_campaign
-from phonsmith.conductivity import KappaResult
-from phonsmith.datasets import Baseline
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, count_frames, read_frames, write_frames
-from phonsmith.fits import TrainingRecord
-from phonsmith.generations import GenerationVerdict
-from phonsmith.labels import LabelStore, labelled
+from phonsmith.benchmarks.comparison import Benchmark
+from phonsmith.benchmarks.mechanics import MechanicsResult
+from phonsmith.campaign.model import Campaign
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.conductivity.kappa import KappaResult
+from phonsmith.datasets.sets import Baseline
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, count_frames, read_frames, write_frames
+from phonsmith.files.json_records import StoredRecord
+from phonsmith.fits.record import TrainingRecord
+from phonsmith.generations.verdict import GenerationVerdict
+from phonsmith.labels.checks import labelled
 from phonsmith.labels.provenance import Provenance
-from phonsmith.mechanics import MechanicsResult
-from phonsmith.records import StoredRecord
-from phonsmith.settings import PotentialSource
-from phonsmith.spectra import Spectrum
-from phonsmith.transitions import Enthalpies
-from phonsmith.verdicts import Verdict
+from phonsmith.labels.store import LabelStore
+from phonsmith.phonons.spectra import Spectrum
+from phonsmith.potentials.calculators import Potential, load_potential, save_potential
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.verdicts import Verdict
+from phonsmith.thermodynamics import results as thermodynamics
+from phonsmith.transitions import results as transitions
+from phonsmith.transitions.results import Enthalpies
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -16,10 +16,10 @@ from types import FrameType
 import numpy as np
 import pytest
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.readers.pw import read_pw
-from phonsmith.labels.recorded import read_recorded
+from phonsmith.labels.recorded.reading import read_recorded
 
 EXAMPLES = int(os.environ.get("PHONSMITH_FUZZ", "25"))
 LARGEST_SEED = 400_000

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from phonsmith.generations import (
+from phonsmith.generations.properties import Property
+from phonsmith.generations.settings import Goal, Loop
+from phonsmith.generations.verdict import (
     GenerationVerdict,
     generations_table,
     judge,
     properties_table,
 )
-from phonsmith.generations import test_set_force_rmse as force_rmse_of
-from phonsmith.properties import Property
-from phonsmith.settings import Goal, Loop
+from phonsmith.generations.verdict import test_set_force_rmse as force_rmse_of
 
 COLUMNS = ["fit", "structure", "cell", "rmse_thz", "volume_error_percent", "false_imaginary"]
 

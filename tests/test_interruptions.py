@@ -19,14 +19,15 @@ from ase import Atoms
 from cells import rattled_cells
 from project import Project
 
-from phonsmith.errors import PhonsmithError, TryAgain
-from phonsmith.extxyz import FORCES
-from phonsmith.labels import LabelStore, ask_for_more, isolated_atoms, label_cells, labelled
-from phonsmith.labels.checks import labelled_alone
+from phonsmith.files.errors import PhonsmithError, TryAgain
+from phonsmith.files.extxyz import FORCES
+from phonsmith.labels.checks import labelled, labelled_alone
+from phonsmith.labels.labelling import ask_for_more, isolated_atoms, label_cells
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.runs import LOCK, OwnFolder
-from phonsmith.settings import Labels
-from phonsmith.tries import TRIES
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
+from phonsmith.running.attempts import TRIES
 
 CAMPAIGN = {
     "seed": 1,

@@ -10,12 +10,13 @@ import pytest
 from ase import Atoms
 from cells import rattled_cells
 
-from phonsmith.calculators import load_potential
-from phonsmith.datasets import Baseline
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, read_frames, write_frames
-from phonsmith.fits import kept, recipe
+from phonsmith.datasets.sets import Baseline
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, read_frames, write_frames
+from phonsmith.fits import kept
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.training import recipe
+from phonsmith.potentials.calculators import load_potential
 
 GAP = {"kind": "gap", "soap": {"n_sparse": 10}}
 BASELINE = Baseline({"Si": -1.0}, "isolated_atoms")

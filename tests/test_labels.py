@@ -11,21 +11,19 @@ from ase import Atoms
 from ase.build import bulk
 from cells import rattled_cells
 
-from phonsmith.calculators import evaluate
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels import (
-    LabelFailed,
-    LabelStore,
-    check_label,
-    gather,
-    label_cells,
-    labelled,
-    reference_method,
-)
-from phonsmith.references import CalculatorReference
-from phonsmith.settings import Labels, PotentialSource, Relaxation
-from phonsmith.stages import VERSIONS
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.checks import check_label, gather, labelled
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.versions import VERSIONS
+from phonsmith.structures.settings import Relaxation
 
 SETTINGS = Labels()
 

@@ -8,9 +8,9 @@ import pytest
 from ase.io import read
 from potcars import write_potcar
 
-from phonsmith.applications import Thermodynamics
-from phonsmith.labels import Allocation
-from phonsmith.needs import (
+from phonsmith.labels.protocol import Allocation
+from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.plan.job_resources import (
     JOB_MINUTES,
     TIME_FACTOR,
     most_minutes,
@@ -19,7 +19,7 @@ from phonsmith.needs import (
     need_of_labels,
     need_of_thermodynamics,
 )
-from phonsmith.references import VaspReference
+from phonsmith.thermodynamics.settings import Thermodynamics
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from phonsmith.labels import reference_method
-from phonsmith.own_code import code_of
-from phonsmith.references import CalculatorReference
-from phonsmith.settings import PotentialSource
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.factory import reference_method
+from phonsmith.potentials.own_code import code_of
+from phonsmith.potentials.settings import PotentialSource
 
 FILES = {
     "own/__init__.py": "",
@@ -115,9 +115,7 @@ def test_a_changed_source_reruns_what_computes_with_it(
 
 def test_planning_stays_light(repository: Path) -> None:
     """Snakemake asks for the source: no numerical library is loaded for it."""
-    command = (
-        "import phonsmith.own_code, phonsmith.potential_files, sys; print('numpy' in sys.modules)"
-    )
+    command = "import phonsmith.potentials.own_code, phonsmith.potentials.loaded_files, sys; print('numpy' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", command], cwd=repository, capture_output=True, text=True, check=True
     )

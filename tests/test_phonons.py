@@ -17,31 +17,27 @@ from phonopy import Phonopy
 from phonopy.file_IO import parse_disp_yaml, parse_FORCE_SETS
 from phonopy.interface.vasp import read_vasp
 
-from phonsmith.band_paths import _mesh
-from phonsmith.calculators import evaluate_one, make_calculator
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import read_frames, write_frames
-from phonsmith.labels.recorded import read_recorded
-from phonsmith.phonons import (
-    DOS_PITCH_THZ,
-    DOS_SMEARING_THZ,
-    BandPath,
-    Spectrum,
-    band_path,
+from phonsmith.conductivity.third_order import new_phono3py
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import read_frames, write_frames
+from phonsmith.labels.recorded.reading import read_recorded
+from phonsmith.phonons.band_paths import BandPath, _mesh, band_path
+from phonsmith.phonons.files import load_displacements, load_phonons, save_phonons
+from phonsmith.phonons.force_constants import (
     fit_phonons,
-    load_displacements,
-    load_phonons,
     phonons_in_cell,
     potential_phonons,
     reference_phonons,
-    save_phonons,
-    spectrum,
     with_masses,
 )
-from phonsmith.settings import Displaced, Phonons, PotentialSource, Relaxation
-from phonsmith.structures import plain, symmetrized
-from phonsmith.supercells import displaced_cells, make_phonopy, to_ase
-from phonsmith.third_order import new_phono3py
+from phonsmith.phonons.settings import Phonons
+from phonsmith.phonons.spectra import DOS_PITCH_THZ, DOS_SMEARING_THZ, Spectrum, spectrum
+from phonsmith.potentials.calculators import evaluate_one, make_calculator
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.reading import plain, symmetrized
+from phonsmith.structures.settings import Relaxation
+from phonsmith.supercells.cells import displaced_cells, make_phonopy, to_ase
+from phonsmith.supercells.settings import Displaced
 
 PATHS = ["seekpath", "setyawan-curtarolo"]
 SW = PotentialSource(calculator="stillinger-weber")

@@ -12,22 +12,19 @@ import yaml
 from phonopy import Phonopy
 from phonopy.physical_units import get_calculator_physical_units
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES
-from phonsmith.labels.recorded import load_recorded, read_recorded
-from phonsmith.phonons import (
-    fit_phonons,
-    load_displacements,
-    load_phonons,
-    reference_phonons,
-    save_phonons,
-)
-from phonsmith.phonopy_files import read_phonopy_file
-from phonsmith.references import RecordedReference
-from phonsmith.settings import Displaced, PotentialSource, Source
-from phonsmith.sources import sha256_of
-from phonsmith.third_order import load_displacements as load_third_order
-from phonsmith.yaml_files import read_yaml
+from phonsmith.conductivity.third_order import load_displacements as load_third_order
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES
+from phonsmith.files.phonopy_files import read_phonopy_file
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import sha256_of
+from phonsmith.files.yaml_files import read_yaml
+from phonsmith.labels.recorded.reading import load_recorded, read_recorded
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.phonons.files import load_displacements, load_phonons, save_phonons
+from phonsmith.phonons.force_constants import fit_phonons, reference_phonons
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.supercells.settings import Displaced
 
 QS = [[0, 0, 0], [0.5, 0.1, 0.2], [0.3, 0.5, 0]]
 SW = PotentialSource(calculator="stillinger-weber")
@@ -152,7 +149,7 @@ def test_harmless_aliases_are_read(tmp_path: Path) -> None:
 def test_a_file_larger_than_allowed_ends_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phonsmith.files.LARGEST_BYTES", 1024**2)
+    monkeypatch.setattr("phonsmith.files.reading_writing.LARGEST_BYTES", 1024**2)
     path = tmp_path / "bomb.yaml.xz"
     path.write_bytes(lzma.compress(bytes(20 * 1024**2)))
     with pytest.raises(PhonsmithError, match="holds more than 1 MB"):
@@ -309,7 +306,7 @@ def test_the_tolerance_of_the_file_is_used_and_kept(tmp_path: Path, nacl: dict[s
 
 
 def test_fits_take_the_tolerance_of_the_reference(repository: Path, shared_data: Path) -> None:
-    from phonsmith.supercells import to_ase
+    from phonsmith.supercells.cells import to_ase
 
     file = read_phonopy_file(shared_data / "si-castep" / "22_phonopy.yaml")
     file.tolerance = 1e-3
@@ -413,7 +410,7 @@ def test_second_order_has_its_own_forces_and_supercell(shared_data: Path, tmp_pa
     """The forces were made with Stillinger–Weber silicon: its phonons in the larger supercell."""
     import shutil
 
-    from phonsmith.supercells import to_ase
+    from phonsmith.supercells.cells import to_ase
 
     folder = shared_data / "real-inputs" / "phono3py-with-second-order"
     recorded = read_recorded(folder / "phono3py_disp.yaml", "phono3py", "si")
@@ -473,7 +470,7 @@ def test_published_born_files_are_taken_as_they_are(shared_data: Path) -> None:
     from phonopy.file_IO import parse_BORN
 
     from phonsmith.labels.born import read_born
-    from phonsmith.supercells import make_phonopy
+    from phonsmith.supercells.cells import make_phonopy
 
     count = 0
     for path in sorted(shared_data.glob("phonondb-pbesol/*/mp-*/BORN")):
@@ -524,7 +521,7 @@ def test_a_line_for_every_atom_is_refused(shared_data: Path, tmp_path: Path) -> 
     from ase.io import read as read_ase
 
     from phonsmith.labels.born import read_born
-    from phonsmith.supercells import make_phonopy
+    from phonsmith.supercells.cells import make_phonopy
 
     born = born_of(shared_data, 856)
     phonon = make_phonopy(read_ase(born.with_name("POSCAR-unitcell")), np.eye(3, dtype=int))
@@ -539,8 +536,8 @@ def test_a_line_for_every_atom_is_refused(shared_data: Path, tmp_path: Path) -> 
 def test_born_files_are_compared_with_the_crystal_at_planning(
     shared_data: Path, tmp_path: Path, nacl: dict[str, Any], method: str
 ) -> None:
-    from phonsmith.campaign import Campaign
-    from phonsmith.checks import check_inputs
+    from phonsmith.campaign.model import Campaign
+    from phonsmith.check.inputs import check_inputs
 
     born = str(shared_data / "real-inputs" / "BORN-charges-do-not-sum-to-zero")
     (tmp_path / "salt").mkdir()
@@ -676,10 +673,10 @@ def test_phonondb_without_its_yaml(shared_data: Path) -> None:
 
 def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path: Path) -> None:
     """Forces times 1.21 are frequencies times 1.1; the same forces are no error at all."""
-    from phonsmith.labels.recorded import fetch_fit, write_fit
-    from phonsmith.phonons import recorded_phonons
-    from phonsmith.recipes import RecordedFit
-    from phonsmith.settings import Relaxation
+    from phonsmith.fits.settings import RecordedFit
+    from phonsmith.labels.recorded.fits import fetch_fit, write_fit
+    from phonsmith.phonons.recorded import recorded_phonons
+    from phonsmith.structures.settings import Relaxation
 
     folder = shared_data / "si-castep"
     reference = read_recorded(folder / "22_phonopy.yaml", "phonopy", "si")
@@ -756,7 +753,7 @@ def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path
 def test_settings_of_recorded_phonons(changes: dict[str, Any], reason: str) -> None:
     from pydantic import ValidationError
 
-    from phonsmith.campaign import Campaign
+    from phonsmith.campaign.model import Campaign
 
     source = {"name": "x", "files": {"FORCE_CONSTANTS": "0" * 64, "a.yaml": "0" * 64}}
     structure = {

@@ -16,9 +16,21 @@ from potcars import write_potcar
 from project import Project
 from test_workflow import TINY
 
-from phonsmith.applications import ThirdOrder
-from phonsmith.campaign import Campaign, load_campaign
-from phonsmith.costs import (
+from phonsmith.campaign.model import Campaign
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.conductivity.settings import ThirdOrder
+from phonsmith.conductivity.third_order import cells_to_come as third_order_cells_to_come
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.fits.gap.settings import GapFit
+from phonsmith.fits.mace.settings import MaceFit
+from phonsmith.labels.espresso.settings import EspressoReference
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.recorded.databases import load_database
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
+from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.plan.costs import (
     ESPRESSO,
     VASP,
     ElectronicSize,
@@ -30,11 +42,9 @@ from phonsmith.costs import (
     seconds_per_atom,
     vasp_size,
 )
-from phonsmith.errors import PhonsmithError
-from phonsmith.labels import LabelStore, label_cells, reference_method
-from phonsmith.labels.recorded import load_database
-from phonsmith.needs import need_of_labels
-from phonsmith.plan import (
+from phonsmith.plan.job_resources import need_of_labels
+from phonsmith.plan.jobs import Site
+from phonsmith.plan.planner import (
     Cells,
     Request,
     ThirdOrderCells,
@@ -44,14 +54,9 @@ from phonsmith.plan import (
     make_plan,
     volumes_not_learnt,
 )
-from phonsmith.plan_jobs import Site
-from phonsmith.plan_text import WIDTH, duration, to_markdown
-from phonsmith.recipes import GapFit, MaceFit
-from phonsmith.references import EspressoReference, VaspReference
-from phonsmith.settings import Labels
-from phonsmith.structures import read_structure
-from phonsmith.supercells import make_supercells
-from phonsmith.third_order import cells_to_come as third_order_cells_to_come
+from phonsmith.plan.text import WIDTH, duration, to_markdown
+from phonsmith.structures.reading import read_structure
+from phonsmith.supercells.cells import make_supercells
 
 UPF = """<UPF version="2.0.1">
 <PP_HEADER element="{element}" pseudo_type="USPP" functional="PBESOL" z_valence="{valence}"

@@ -9,11 +9,11 @@ import pytest
 from ase.calculators.calculator import Calculator
 from pydantic import ValidationError
 
-from phonsmith.calculators import make_calculator
-from phonsmith.errors import PhonsmithError
-from phonsmith.potential_files import check_arguments, files_of
-from phonsmith.settings import PotentialSource
-from phonsmith.sources import sha256_of
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import sha256_of
+from phonsmith.potentials.calculators import make_calculator
+from phonsmith.potentials.loaded_files import check_arguments, files_of
+from phonsmith.potentials.settings import PotentialSource
 
 torch = pytest.importorskip("torch")
 
@@ -201,7 +201,7 @@ def test_a_head_that_the_model_lacks_is_refused() -> None:
     class Model:
         available_heads = ("pbe", "r2scan")
 
-    from phonsmith.calculators import check_head
+    from phonsmith.potentials.calculators import check_head
 
     check_head(Model(), "pbe")
     with pytest.raises(PhonsmithError, match=r"head 'pbee'.*pbe, r2scan"):

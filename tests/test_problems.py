@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from phonsmith.campaign import load_campaign
-from phonsmith.errors import PhonsmithError
-from phonsmith.problems import nearest
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.problems import nearest
 
 SW = {"method": "calculator", "potential": {"calculator": "stillinger-weber"}}
 GOOD: dict[str, Any] = {

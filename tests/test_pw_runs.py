@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.readers.espresso import read_espresso
 from phonsmith.labels.readers.pw import read_pw
-from phonsmith.labels.recorded import load_recorded, read_recorded
-from phonsmith.references import RecordedReference
-from phonsmith.settings import Source
-from phonsmith.sources import sha256_of
+from phonsmith.labels.recorded.reading import load_recorded, read_recorded
+from phonsmith.labels.recorded.settings import RecordedReference
 
 GOOD = "default_xml_241015"
 XML, TEXT = "data-file-schema.xml", "aiida.out"

@@ -11,13 +11,13 @@ import pytest
 from ase.build import bulk
 from project import SNAKEMAKE, Project
 
-from phonsmith.calculators import make_calculator
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, count_frames, read_frames, write_frames
-from phonsmith.labels import labelled, require_labels, taken_up
-from phonsmith.labels.quarantine import in_words
-from phonsmith.settings import PotentialSource
-from phonsmith.sources import sha256_of
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, count_frames, read_frames, write_frames
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.checks import labelled
+from phonsmith.labels.quarantine import in_words, require_labels, taken_up
+from phonsmith.potentials.calculators import make_calculator
+from phonsmith.potentials.settings import PotentialSource
 
 # Stillinger-Weber that breaks down on some cells: those whose coordinates sum up to a number on
 # its list

@@ -10,20 +10,22 @@ from ase.build import bulk
 from ase.io import read, write
 from cells import rattled_cells
 
-from phonsmith.calculators import evaluate
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
-from phonsmith.labels import (
-    check_label,
-    label_cells,
-    labelled,
-    reference_method,
-    unlabelled,
-)
-from phonsmith.labels.recorded import load_database, load_recorded, read_recorded
-from phonsmith.references import CalculatorReference, RecordedReference
-from phonsmith.settings import Database, Labels, PotentialSource, Relaxation, Source
-from phonsmith.sources import sha256_of
+from phonsmith.datasets.settings import Database
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.checks import check_label, labelled, unlabelled
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.recorded.databases import load_database
+from phonsmith.labels.recorded.reading import load_recorded, read_recorded
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.settings import Labels
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.settings import Relaxation
 
 SETTINGS = Labels()
 STABLE = (5, 6, 9, 15, 18, 22, 23, 24, 25, 28, 32, 33, 34)

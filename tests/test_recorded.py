@@ -11,19 +11,26 @@ from ase.build import bulk, make_supercell
 from ase.io import write
 from phonopy import Phonopy
 
-from phonsmith.calculators import evaluate
-from phonsmith.errors import DataWarning, PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
-from phonsmith.labels import label_cells, labelled, reference_method, unlabelled
+from phonsmith.files.errors import DataWarning, PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.checks import labelled, unlabelled
 from phonsmith.labels.displacements import arranged, crystal_of
-from phonsmith.labels.readers import Recorded
-from phonsmith.labels.recorded import load_recorded, read_recorded, recorded_cautions
-from phonsmith.phonons import coverage, load_displacements, reference_phonons, save_phonons
-from phonsmith.references import RecordedReference
-from phonsmith.settings import Displaced, Labels, PotentialSource, Rattled, Source
-from phonsmith.sources import sha256_of
-from phonsmith.structures import space_group
-from phonsmith.supercells import displaced_cells, make_phonopy, rattled_cells, to_ase
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.readers.each import Recorded
+from phonsmith.labels.recorded.reading import load_recorded, read_recorded, recorded_cautions
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.settings import Labels
+from phonsmith.phonons.files import load_displacements, save_phonons
+from phonsmith.phonons.force_constants import reference_phonons
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.reading import space_group
+from phonsmith.supercells.cells import displaced_cells, make_phonopy, rattled_cells, to_ase
+from phonsmith.supercells.coverage import coverage
+from phonsmith.supercells.settings import Displaced, Rattled
 
 SW = PotentialSource(calculator="stillinger-weber")
 SILICON = "config/structures/silicon"

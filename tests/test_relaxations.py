@@ -14,16 +14,19 @@ from ase import Atoms
 from ase.build import bulk
 from test_thermodynamics import crystal
 
-from phonsmith.applications import Pressing, Thermodynamics
-from phonsmith.labels import LabelStore
-from phonsmith.labels.calculator import CalculatorMethod
+from phonsmith.labels.calculator.method import CalculatorMethod
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.reference_crystal import reference_crystal
 from phonsmith.labels.relaxations import _path, relaxed
-from phonsmith.references import CalculatorReference
-from phonsmith.relaxation import FREE, Load, RelaxationResult, reference_crystal
-from phonsmith.settings import Relaxation
-from phonsmith.thermodynamics import Result as Warmed
-from phonsmith.thermodynamics import thermodynamics
-from phonsmith.transitions import Enthalpies, enthalpies
+from phonsmith.labels.store import LabelStore
+from phonsmith.structures.relaxation import FREE, Load, RelaxationResult
+from phonsmith.structures.settings import Relaxation
+from phonsmith.thermodynamics.free_energies import thermodynamics
+from phonsmith.thermodynamics.results import Result as Warmed
+from phonsmith.thermodynamics.settings import Thermodynamics
+from phonsmith.transitions.enthalpies import enthalpies
+from phonsmith.transitions.results import Enthalpies
+from phonsmith.transitions.settings import Pressing
 
 PRESSING = Pressing(pressures_gpa=[0, 2, 5], volumes=6)
 WARMED = Thermodynamics(

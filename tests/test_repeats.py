@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from phonsmith.repeats import Sample, difference_in_words
+from phonsmith.generations.repeats import Sample, difference_in_words
 
 
 def test_a_sample_is_mean_deviation_and_count() -> None:

@@ -11,13 +11,14 @@ from ase import Atoms
 from cells import rattled_cells
 from project import Project
 
-from phonsmith.calculators import Evaluation, evaluate_one
-from phonsmith.campaign import Campaign
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames
-from phonsmith.labels import LabelStore, label_cells
-from phonsmith.labels.calculator import CalculatorMethod
-from phonsmith.references import CalculatorReference
-from phonsmith.settings import Labels
+from phonsmith.campaign.model import Campaign
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames
+from phonsmith.labels.calculator.method import CalculatorMethod
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
+from phonsmith.potentials.calculators import Evaluation, evaluate_one
 
 SW = {"method": "calculator", "potential": {"calculator": "stillinger-weber"}}
 CELLS = 40
@@ -93,7 +94,7 @@ def test_batches_leave_out_what_another_job_has_labelled(
         return [evaluate_one(cell, calculator) for cell in together]
 
     monkeypatch.setattr("phonsmith.labels.calculator.evaluate_batch", batch)
-    monkeypatch.setattr("phonsmith.labels.calculator.BATCH_ATOMS", 2 * len(cells[0]))
+    monkeypatch.setattr("phonsmith.labels.calculator.method.BATCH_ATOMS", 2 * len(cells[0]))
     monkeypatch.setattr(
         CalculatorMethod, "label_in_batches", lambda self, *args: self._in_batches(*args)
     )

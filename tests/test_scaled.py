@@ -11,10 +11,10 @@ from ase.io import read
 from ase.units import _amu, _e
 from project import Project
 
-from phonsmith.calculators import make_calculator
-from phonsmith.campaign import Campaign
-from phonsmith.phonons import load_phonons
-from phonsmith.settings import PotentialSource
+from phonsmith.campaign.model import Campaign
+from phonsmith.phonons.files import load_phonons
+from phonsmith.potentials.calculators import make_calculator
+from phonsmith.potentials.settings import PotentialSource
 
 SW = {"calculator": "stillinger-weber"}
 LARGER = {"calculator": "stillinger-weber", "arguments": {"sigma": 2.12}}

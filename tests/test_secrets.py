@@ -13,7 +13,7 @@ import pytest
 from project import Project
 from pymatgen.core import Structure
 
-from phonsmith.errors import PhonsmithError, TryAgain, without_secrets
+from phonsmith.files.errors import PhonsmithError, TryAgain, without_secrets
 
 KEY = "Sec0ret9Key0That1Must2Not3Leak4x"
 SILICON = Structure(

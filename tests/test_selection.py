@@ -11,10 +11,12 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.geometry import get_distances
 from scipy.spatial.distance import cdist
 
-from phonsmith.calculators import evaluate
-from phonsmith.errors import PhonsmithError, UnusablePotential
-from phonsmith.pool import Pool, candidate_pool, run_dynamics
-from phonsmith.selection import (
+from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.supercells.candidates import Pool, candidate_pool, run_dynamics
+from phonsmith.supercells.cells import matrix_of, rattled_cells
+from phonsmith.supercells.selection import (
     Environments,
     disagreement,
     environments,
@@ -24,15 +26,7 @@ from phonsmith.selection import (
     shared_out,
     soap_environments,
 )
-from phonsmith.settings import (
-    Dynamics,
-    PotentialSource,
-    Rattled,
-    Selection,
-    SoapDescriptor,
-    Supercells,
-)
-from phonsmith.supercells import matrix_of, rattled_cells
+from phonsmith.supercells.settings import Dynamics, Rattled, Selection, SoapDescriptor, Supercells
 
 DIAMOND = bulk("Si", "diamond", a=5.431)
 SMALL = Supercells(min_length_angstrom=5.0, min_atoms=8, max_atoms=16)
@@ -297,7 +291,7 @@ def brute_force(candidates: list[Environments], known: list[Environments], count
 
 @pytest.mark.parametrize("block", [3, 4_000_000])
 def test_greedy_choice_equals_brute_force(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phonsmith.selection._BLOCK", block)
+    monkeypatch.setattr("phonsmith.supercells.selection._BLOCK", block)
     random = np.random.default_rng(5)
 
     def cell() -> Environments:

@@ -8,12 +8,13 @@ import pytest
 from ase import Atoms
 from pydantic import ValidationError
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.datasets.settings import Database
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.readers.sets import read_extxyz
-from phonsmith.labels.recorded import read_recorded
-from phonsmith.references import RecordedReference
-from phonsmith.settings import Database, ExtxyzKeys
+from phonsmith.labels.recorded.reading import read_recorded
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.settings import ExtxyzKeys
 
 STRESS_OF_CELL = np.array([[0.01, 0.002, 0.003], [0.002, 0.02, 0.004], [0.003, 0.004, 0.03]])
 NINE = " ".join(f"{value:.8g}" for value in STRESS_OF_CELL.ravel())
@@ -267,7 +268,7 @@ def test_real_inputs_of_extxyz(shared_data: Path) -> None:
 
 
 def test_the_isolated_atom_of_a_set_is_the_zero_of_energy(shared_data: Path) -> None:
-    from phonsmith.datasets import isolated_energies
+    from phonsmith.datasets.sets import isolated_energies
 
     path = shared_data / "real-inputs" / "extxyz-isolated_atom.xyz"
     frames: list[Atoms] = read_recorded(path, "extxyz", "x").frames

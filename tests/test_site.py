@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.labels import Allocation, reference_method
-from phonsmith.site import Site, load_config, load_site
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.protocol import Allocation
+from phonsmith.running.site import Site, load_config, load_site
 
 
 def test_everything_but_the_campaigns_has_a_default(tmp_path):

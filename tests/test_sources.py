@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.files import alone
-from phonsmith.recipes import Foundation
-from phonsmith.settings import Source
-from phonsmith.sources import download, find_in_mirrors, locate, sha256_of
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import alone
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import download, find_in_mirrors, locate, sha256_of
+from phonsmith.fits.mace.settings import Foundation
 
 CONTENT = b"forces of one displaced cell\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -180,7 +180,7 @@ def ask(kind: str, url: str, cache: str, start: Any, queue: Any) -> None:
             mace_mp_urls={"medium-0b3": f"{url}a.model"}, get_cache_dir=lambda: Path(cache)
         )
         sys.modules |= {"mace": ModuleType("mace"), "mace.calculators": mace}
-        foundation = importlib.import_module("phonsmith.fits.foundation")
+        foundation = importlib.import_module("phonsmith.fits.mace.foundation")
         find = partial(foundation.find, Foundation(model="medium-0b3"))
     start.wait()
     try:
@@ -210,7 +210,7 @@ def test_processes_that_want_one_file_get_it_once_and_whole(
 
 
 def test_a_lock_is_free_once_its_process_is_killed(tmp_path: Path) -> None:
-    code = "import sys, time; from phonsmith.files import alone\n"
+    code = "import sys, time; from phonsmith.files.reading_writing import alone\n"
     code += "with alone(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from phonsmith.stages import MODULES, VERSIONS, versions
+from phonsmith.running.versions import MODULES, VERSIONS, versions
 
 STAGES = list(VERSIONS)
 STAGE_OF = {module: stage for stage, modules in MODULES.items() for module in modules}

@@ -17,10 +17,8 @@ from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
     Stillinger_Weber_PRB_31_5262_Si,
 )
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.relaxation import Load, RelaxationResult, compare, relax
-from phonsmith.settings import Relaxation
-from phonsmith.structures import (
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.structures.reading import (
     check_structure,
     read_structure,
     space_group,
@@ -28,6 +26,8 @@ from phonsmith.structures import (
     vacuum_caution,
     vacuum_thicknesses,
 )
+from phonsmith.structures.relaxation import Load, RelaxationResult, compare, relax
+from phonsmith.structures.settings import Relaxation
 
 # Materials Project's and George et al.'s (J. Chem. Phys. 153, 044104) stable silicon allotropes
 ALLOTROPES = {

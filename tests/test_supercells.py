@@ -16,18 +16,10 @@ from ase.build import bulk, make_supercell
 from ase.geometry import minkowski_reduce
 from pydantic import ValidationError
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.problems import problems_of
-from phonsmith.settings import Displaced, Rattled, Supercells
-from phonsmith.structures import read_structure, symmetry_dataset
-from phonsmith.sublattices import (
-    _hermite,
-    _invariant,
-    choose_supercell,
-    keeps,
-    shortest_vector,
-)
-from phonsmith.supercells import (
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.problems import problems_of
+from phonsmith.structures.reading import read_structure, symmetry_dataset
+from phonsmith.supercells.cells import (
     displaced_cells,
     make_phonopy,
     make_supercells,
@@ -37,6 +29,14 @@ from phonsmith.supercells import (
     supercell_matrix,
     to_ase,
     to_phonopy,
+)
+from phonsmith.supercells.settings import Displaced, Rattled, Supercells
+from phonsmith.supercells.sublattices import (
+    _hermite,
+    _invariant,
+    choose_supercell,
+    keeps,
+    shortest_vector,
 )
 
 DIAMOND = bulk("Si", a=5.43)

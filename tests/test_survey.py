@@ -7,12 +7,15 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.labels.recorded import RecordedMethod, load_database
+from phonsmith.datasets.settings import Database
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import listed, locate, sha256_of
+from phonsmith.labels.recorded.databases import load_database
+from phonsmith.labels.recorded.method import RecordedMethod
+from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.labels.survey import as_yaml, main, survey
-from phonsmith.references import RecordedReference
-from phonsmith.settings import Database, Source, Structure
-from phonsmith.sources import listed, locate, sha256_of
+from phonsmith.structures.settings import Structure
 
 
 def test_a_folder_becomes_blocks_of_a_campaign(shared_data: Path, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import yaml
 from project import Project
 from snakemake.exceptions import InputFunctionException, MissingRuleException, WorkflowError
 
-from phonsmith import terminal
-from phonsmith.cautions import Caution, write_cautions
-from phonsmith.errors import PhonsmithError, Problems, in_our_words
-from phonsmith.jobs import job
-from phonsmith.terminal import InOurWords, errors_in_words, unknown_target
+from phonsmith.files.cautions import Caution, write_cautions
+from phonsmith.files.errors import PhonsmithError, Problems, in_our_words
+from phonsmith.running import terminal
+from phonsmith.running.job_context import job
+from phonsmith.running.terminal import InOurWords, errors_in_words, unknown_target
 
 SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 TINY = {
@@ -235,10 +235,10 @@ def test_snakemake_names_the_nearest_campaign(tmp_path: Path, repository: Path) 
 FAULTY = """
 import sys
 sys.path.insert(0, {repository!r})
-import phonsmith.checks
+import phonsmith.check.inputs
 def faulty(*_):
     raise {error}
-phonsmith.checks._check_circles = faulty
+phonsmith.check.inputs._check_circles = faulty
 from snakemake.cli import main
 main()
 """

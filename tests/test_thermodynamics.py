@@ -8,29 +8,29 @@ import pytest
 from ase.build import make_supercell
 from ase.units import GPa, J, kB, mol
 
-from phonsmith.applications import Thermodynamics
-from phonsmith.calculators import evaluate
-from phonsmith.equations_of_state import (
+from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
+from phonsmith.phonons.force_constants import potential_phonons
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.reading import read_structure
+from phonsmith.structures.settings import Relaxation
+from phonsmith.supercells.cells import make_phonopy
+from phonsmith.supercells.settings import Displaced
+from phonsmith.thermodynamics.crystals import Crystal, RecordedCrystal
+from phonsmith.thermodynamics.equations_of_state import (
     FORMS,
     EquationOfState,
     Form,
     fit_energies,
     fit_equation_of_state,
 )
-from phonsmith.errors import PhonsmithError, UnusablePotential
-from phonsmith.labels import LabelStore, reference_method
-from phonsmith.phonons import potential_phonons
-from phonsmith.settings import Displaced, Labels, PotentialSource, Relaxation
-from phonsmith.structures import read_structure
-from phonsmith.supercells import make_phonopy
-from phonsmith.thermodynamics import (
-    Crystal,
-    RecordedCrystal,
-    Result,
-    odd_mesh,
-    thermodynamics,
-)
-from phonsmith.thermodynamics_tables import states_table, thermodynamics_table
+from phonsmith.thermodynamics.free_energies import odd_mesh, thermodynamics
+from phonsmith.thermodynamics.results import Result
+from phonsmith.thermodynamics.settings import Thermodynamics
+from phonsmith.thermodynamics.tables import states_table, thermodynamics_table
 
 SW = {"calculator": "stillinger-weber"}
 R = kB * mol / J  # J/(mol K)

@@ -13,29 +13,27 @@ from ase.units import GPa, J, kB, mol
 from project import Project
 from pydantic import ValidationError
 
-from phonsmith import thermodynamics
-from phonsmith.applications import PressureTransition, PublishedTransition, TemperatureTransition
-from phonsmith.campaign import Campaign
-from phonsmith.errors import PhonsmithError
-from phonsmith.generations import GenerationVerdict
-from phonsmith.labels import reference_method
+from phonsmith.campaign.model import Campaign
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.generations.properties import Property, judge_property, property_of
+from phonsmith.generations.settings import TransitionGoal
+from phonsmith.generations.verdict import GenerationVerdict
+from phonsmith.labels.factory import reference_method
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
-from phonsmith.properties import Property, judge_property, property_of
-from phonsmith.settings import Relaxation, TransitionGoal
-from phonsmith.structures import read_structure
-from phonsmith.transitions import (
-    Comparison,
-    Curve,
-    Enthalpies,
-    PressurePoint,
-    Result,
-    comparisons,
-    crossings,
-    enthalpies,
-    pressure_transition,
-    temperature_transition,
+from phonsmith.structures.reading import read_structure
+from phonsmith.structures.settings import Relaxation
+from phonsmith.thermodynamics import results as thermodynamics
+from phonsmith.transitions.comparisons import comparisons
+from phonsmith.transitions.curves import Curve, crossings
+from phonsmith.transitions.enthalpies import enthalpies
+from phonsmith.transitions.results import Comparison, Enthalpies, PressurePoint, Result
+from phonsmith.transitions.settings import (
+    PressureTransition,
+    PublishedTransition,
+    TemperatureTransition,
 )
-from phonsmith.transitions_tables import overview, transitions_table
+from phonsmith.transitions.tables import overview, transitions_table
+from phonsmith.transitions.transition import pressure_transition, temperature_transition
 
 THZ = 4.135667696923859e-3  # eV
 TEMPERATURES = np.arange(0.0, 1001.0, 10.0)

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from phonsmith import tries
-from phonsmith.child import failure, run_child
-from phonsmith.errors import PhonsmithError, TryAgain
+from phonsmith.files.errors import PhonsmithError, TryAgain
+from phonsmith.running import attempts as tries
+from phonsmith.running.subprocesses import failure, run_child
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def log(tmp_path, monkeypatch):
 
 def attempt(log, body: str) -> "subprocess.CompletedProcess[str]":
     """A script that runs ``body`` as a job, in a process of its own as Snakemake does."""
-    script = "import os, signal\nfrom phonsmith.errors import *\nfrom phonsmith.jobs import job\n"
+    script = "import os, signal\nfrom phonsmith.files.errors import *\nfrom phonsmith.running.job_context import job\n"
     script += f"with job(1, {str(log)!r}):\n    {body}\n"
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False

@@ -9,14 +9,15 @@ from ase import Atoms
 from ase.build import bulk
 from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, mol
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels import label_cells
-from phonsmith.labels.methods import reference_method
-from phonsmith.labels.recorded import read_recorded
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.recorded.reading import read_recorded
+from phonsmith.labels.settings import Labels
 from phonsmith.labels.units import consistency, mismatch
-from phonsmith.references import CalculatorReference
-from phonsmith.settings import Labels, PotentialSource
+from phonsmith.potentials.settings import PotentialSource
 
 SW = CalculatorReference(
     method="calculator", potential=PotentialSource(calculator="stillinger-weber")
@@ -143,7 +144,7 @@ def test_strained_tin_passes_and_its_wrong_twins_do_not(shared_data: Path) -> No
 
 def test_forces_of_phonopy_files_have_their_sign_checked(shared_data: Path) -> None:
     """Also of one displaced cell without energy."""
-    from phonsmith.labels.recorded import _undisplaced
+    from phonsmith.labels.recorded.reading import _undisplaced
 
     for number in (22, 24, 9):
         recorded = read_recorded(

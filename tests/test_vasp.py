@@ -26,17 +26,22 @@ from pymatgen.io.vasp import Incar, Poscar, Potcar
 from test_workflow import Project
 from vasp_std import TITEL
 
-from phonsmith.campaign import Campaign
-from phonsmith.checks import check_inputs
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames
-from phonsmith.labels import Allocation, LabelStore, label_cells
-from phonsmith.labels.checks import LabelFailed, check_label
+from phonsmith.campaign.model import Campaign
+from phonsmith.check.inputs import check_inputs
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.checks import check_label
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.kpoints import mesh
+from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.potcars import potcars_of, valence_electrons
+from phonsmith.labels.protocol import Allocation
+from phonsmith.labels.pseudopotential_contents import pseudopotential_contents
 from phonsmith.labels.readers.vasp import read_run
 from phonsmith.labels.relaxations import relaxed
-from phonsmith.labels.vasp import VaspMethod
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
 from phonsmith.labels.vasp.inputs import (
     born_tags,
     in_vasp_order,
@@ -45,15 +50,13 @@ from phonsmith.labels.vasp.inputs import (
     static_tags,
     write_inputs,
 )
-from phonsmith.labels.vasp.method import _in_own_order, born_text
+from phonsmith.labels.vasp.method import VaspMethod, _in_own_order, born_text
 from phonsmith.labels.vasp.running import Attempt, accepted, changed_physics
-from phonsmith.pseudopotential_contents import pseudopotential_contents
-from phonsmith.references import VaspReference
-from phonsmith.relaxation import FREE, Load
-from phonsmith.settings import Labels, Relaxation
-from phonsmith.sources import sha256_of
-from phonsmith.structures import read_structure
-from phonsmith.supercells import make_phonopy
+from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.structures.reading import read_structure
+from phonsmith.structures.relaxation import FREE, Load
+from phonsmith.structures.settings import Relaxation
+from phonsmith.supercells.cells import make_phonopy
 
 STAND_IN = Path(__file__).with_name("vasp_std.py")
 

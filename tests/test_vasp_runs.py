@@ -12,15 +12,16 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels.checks import LabelFailed, check_label, energy_outliers, labelled
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.checks import check_label, energy_outliers, labelled
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.readers import vasp_run, vasprun
 from phonsmith.labels.readers.levels import Level, additions, contradiction, functional_of, mixture
 from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.readers.vasp_run import Run, element_of
-from phonsmith.labels.recorded import read_recorded
-from phonsmith.settings import Labels
+from phonsmith.labels.recorded.reading import read_recorded
+from phonsmith.labels.settings import Labels
 
 Edit = Callable[[str], str]
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from project import Project
 
-from phonsmith.extxyz import ENERGY, FORCES, read_frames
+from phonsmith.files.extxyz import ENERGY, FORCES, read_frames
 from phonsmith.labels.provenance import without_provenance
 
 MP_165 = {"file": "config/structures/silicon/mp-165.vasp"}
@@ -99,8 +99,8 @@ def test_reference_phonons_are_those_of_stillinger_weber(finished):
     """Γ optical mode of Stillinger-Weber diamond by hand: one sublattice against the other."""
     from ase.units import _amu, _e
 
-    from phonsmith.calculators import make_calculator
-    from phonsmith.settings import PotentialSource
+    from phonsmith.potentials.calculators import make_calculator
+    from phonsmith.potentials.settings import PotentialSource
 
     (atoms,) = read_frames(finished.results("tiny") / "relaxed/mp-149.extxyz")
     atoms.calc = make_calculator(PotentialSource(calculator="stillinger-weber"))

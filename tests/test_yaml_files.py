@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phonsmith.campaign import load_campaign
-from phonsmith.errors import PhonsmithError
-from phonsmith.site import load_site
-from phonsmith.yaml_files import MAX_BYTES, load_yaml
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.yaml_files import MAX_BYTES, load_yaml
+from phonsmith.running.site import load_site
 
 
 def aliases(pattern: str) -> str:

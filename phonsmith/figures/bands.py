@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from phonsmith.benchmarks import Benchmark, compare_spectra
+from phonsmith.benchmarks.comparison import Benchmark, compare_spectra
 from phonsmith.figures.style import (
     BLACK,
     CELLS,
@@ -26,8 +26,8 @@ from phonsmith.figures.style import (
     style,
     thz,
 )
-from phonsmith.settings import CellChoice
-from phonsmith.spectra import Spectrum
+from phonsmith.files.settings import CellChoice
+from phonsmith.phonons.spectra import Spectrum
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def draw_bands(
     reference, fit
         Spectra at the same fractional q points.
     q_resolved_rmse_thz
-        (n_q,), see :class:`phonsmith.benchmarks.SpectrumErrors`.
+        (n_q,), see :class:`phonsmith.benchmarks.comparison.SpectrumErrors`.
     """
     with style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 4.0))

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from phonsmith.campaign import Campaign
-from phonsmith.cautions import Caution
-from phonsmith.figures.report_tables import Tables, counted, false_imaginary, label_of, rows_of
+from phonsmith.campaign.model import Campaign
+from phonsmith.figures.results_read import Tables, counted, false_imaginary, label_of, rows_of
 from phonsmith.figures.style import CELLS
+from phonsmith.files.cautions import Caution
 from phonsmith.fits.errors import SHIFT_COLUMN
-from phonsmith.generations import STOP_IN_WORDS, GenerationVerdict
+from phonsmith.generations.verdict import STOP_IN_WORDS, GenerationVerdict
 
 
 def cautions(

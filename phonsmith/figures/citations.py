@@ -1,6 +1,6 @@
 """What to cite for what a campaign used."""
 
-from phonsmith.campaign import Campaign
+from phonsmith.campaign.model import Campaign
 
 METHOD = (
     "C. Ertural et al., Phonon-accurate machine-learning potentials from automated workflows "

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from phonsmith.applications import Conductivity
-from phonsmith.conductivity import Modes
-from phonsmith.conductivity_tables import direction_name
+from phonsmith.conductivity.kappa import Modes
+from phonsmith.conductivity.settings import Conductivity
+from phonsmith.conductivity.tables import direction_name
 from phonsmith.figures.generations import draw_against_generation
 from phonsmith.figures.rmse import plain_log
 from phonsmith.figures.style import (
@@ -46,7 +46,7 @@ def draw_conductivity(
     Parameters
     ----------
     table
-        Rows of one structure, see :func:`phonsmith.conductivity_tables.conductivity_table`.
+        Rows of one structure, see :func:`phonsmith.conductivity.tables.conductivity_table`.
     """
     single = len(settings.temperatures_kelvin) == 1
     with style():
@@ -326,7 +326,7 @@ def draw_generations(
     Parameters
     ----------
     table
-        Rows of one structure, see :func:`phonsmith.conductivity_tables.conductivity_table`.
+        Rows of one structure, see :func:`phonsmith.conductivity.tables.conductivity_table`.
     """
     published = {one.label for one in settings.published}
     methods = [one for one in table["method"].unique() if one not in published]

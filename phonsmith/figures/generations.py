@@ -9,14 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from phonsmith.figures.rmse import SMALLEST_THZ, plain_log
-from phonsmith.figures.style import (
-    BLACK,
-    GREY,
-    SINGLE_COLUMN_INCH,
-    Look,
-    reference_in_words,
-    style,
-)
+from phonsmith.figures.style import BLACK, GREY, SINGLE_COLUMN_INCH, Look, reference_in_words, style
 
 MOST_TICKS = 12
 """Of an axis of generations."""
@@ -32,7 +25,7 @@ def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: fl
     Parameters
     ----------
     table
-        See :func:`phonsmith.generations.generations_table`.
+        See :func:`phonsmith.generations.verdict.generations_table`.
     """
     with style():
         figure = Figure(figsize=(SINGLE_COLUMN_INCH, 2.7), layout="constrained")

@@ -21,25 +21,21 @@ import pandas as pd
 import yaml
 
 import phonsmith
-from phonsmith.campaign import Campaign
+from phonsmith.campaign.model import Campaign
 from phonsmith.figures import citations
 from phonsmith.figures.report_tables import (
-    Tables,
-    counted,
     errors_table,
     fits_table,
     gamma_table,
     generations_table,
-    label_of,
     marks_in_words,
     means_table,
     mechanics_table,
-    pivot_table,
-    plain_table,
-    rows_of,
     structures_table,
 )
+from phonsmith.figures.results_read import Tables, counted, label_of, rows_of
 from phonsmith.figures.style import CELLS, DOUBLE_COLUMN_INCH, thz
+from phonsmith.figures.table_cells import pivot_table, plain_table
 
 THUMBNAIL_PIXELS = 620
 """Width of the small pictures in the page."""

@@ -1,165 +1,17 @@
-"""The tables of a campaign, read from files and brought into words for the report."""
+"""The tables of a campaign, brought into words for the report."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 
-from phonsmith.campaign import Campaign
-from phonsmith.cautions import Caution, read_cautions
-from phonsmith.figures.rmse import Mean, mean_rmse
+from phonsmith.campaign.model import Campaign
+from phonsmith.figures.results_read import false_imaginary, label_of, rows_of
+from phonsmith.figures.rmse import mean_rmse
 from phonsmith.figures.style import CELLS
-from phonsmith.fits import fits_table as training_table
-from phonsmith.generations import STOP_IN_WORDS, change_in_words
-from phonsmith.settings import CellChoice
-from phonsmith.tables import read_rmse_table, rmse_table
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The tables of a campaign; None where it has none.
-
-    Attributes
-    ----------
-    rmse
-        See :func:`phonsmith.tables.rmse_table`.
-    structures
-        One row per crystal: ``structure`` and the fields of
-        :class:`phonsmith.structures.Verdict`.
-    labels
-        Labels and failures by structure, with a column ``failures`` that counts.
-    fits
-        One row per fit: ``fit``, time, memory, and what it learnt from.
-    errors
-        See :func:`phonsmith.fits.errors.errors_of`, with a column ``fit``.
-    mechanics
-        See :func:`phonsmith.tables.mechanics_table`.
-    generations
-        See :func:`phonsmith.generations.generations_table`.
-    applications
-        Tables of the applications, as they are, with captions.
-    warnings
-        What to know beside the numbers, see :mod:`phonsmith.cautions`.
-    phonons
-        See :func:`phonsmith.tables.reference_table`.
-    gamma
-        See :func:`phonsmith.tables.gamma_table`.
-    """
-
-    rmse: pd.DataFrame
-    structures: pd.DataFrame
-    labels: pd.DataFrame
-    fits: pd.DataFrame
-    errors: pd.DataFrame | None = None
-    mechanics: pd.DataFrame | None = None
-    generations: pd.DataFrame | None = None
-    applications: Sequence[tuple[pd.DataFrame, str]] = ()
-    warnings: Sequence[Caution] = ()
-    phonons: pd.DataFrame | None = None
-    gamma: pd.DataFrame | None = None
-
-    @classmethod
-    def read(
-        cls,
-        *,
-        structures: str | Path,
-        labels: str | Path,
-        rmse: str | Path | None = None,
-        fits: str | Path | None = None,
-        warnings: str | Path | None = None,
-        phonons: str | Path | None = None,
-        gamma: str | Path | None = None,
-        errors: str | Path | None = None,
-        mechanics: str | Path | None = None,
-        generations: str | Path | None = None,
-        applications: Sequence[tuple[str | Path, str]] = (),
-    ) -> Self:
-        """Read the CSV files; a campaign without fits has no ``rmse`` and no ``fits``."""
-        names = {"structure": str, "fit": str}
-        return cls(
-            rmse=rmse_table([]) if rmse is None else read_rmse_table(rmse),
-            structures=pd.read_csv(structures, dtype=names),
-            labels=pd.read_csv(labels, dtype=names),
-            fits=training_table({}) if fits is None else pd.read_csv(fits, dtype=names),
-            phonons=None if phonons is None else pd.read_csv(phonons, dtype=names),
-            gamma=None if gamma is None else pd.read_csv(gamma, dtype=names),
-            warnings=() if warnings is None else read_cautions(warnings),
-            errors=None if errors is None else pd.read_csv(errors, dtype=names),
-            generations=None if generations is None else pd.read_csv(generations, dtype=names),
-            mechanics=None if mechanics is None else pd.read_csv(mechanics, dtype=names),
-            applications=[(pd.read_csv(path), caption) for path, caption in applications],
-        )
-
-
-def label_of(campaign: Campaign, fit: str) -> str:
-    """Name of a fit for people."""
-    return campaign.fits[fit].label or fit
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 crystal``, ``2 crystals``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table by the names of its columns."""
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-
-
-def false_imaginary(rmse: pd.DataFrame) -> "pd.Series[bool]":
-    """Where the fit has imaginary modes and the reference has none."""
-    return rmse["false_imaginary"].fillna(False).astype(bool)
-
-
-_DASH = "–"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Text in a table; ``hint`` shows under the mouse."""
-
-    text: str
-    hint: str = ""
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """Head of a column."""
-
-    title: str
-    number: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for the template; with ``total``, the last row is one."""
-
-    caption: str
-    columns: list[Column]
-    rows: list[list[Cell]]
-    total: bool = False
-
-
-def _table(
-    titles: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    caption: str,
-    text_columns: int = 1,
-) -> Table:
-    """A table of plain text; columns after the first ``text_columns`` are numbers."""
-    return Table(
-        caption,
-        [Column(title, number=i >= text_columns) for i, title in enumerate(titles)],
-        [[Cell(text) for text in row] for row in rows],
-    )
-
-
-def _number(value: Any, digits: int = 3) -> str:
-    return _DASH if pd.isna(value) else f"{value:.{digits}f}"
+from phonsmith.figures.table_cells import DASH, Table, number, table_of
+from phonsmith.generations.verdict import STOP_IN_WORDS, change_in_words
 
 
 def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
@@ -181,11 +33,11 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
                 (
                     label_of(campaign, fit),
                     cell,
-                    _number(mean.rmse_thz),
+                    number(mean.rmse_thz),
                     f"{mean.structures} of {mean.total}",
-                    _DASH if worst is None else f"{worst['structure']}: {worst['rmse_thz']:.3f}",
+                    DASH if worst is None else f"{worst['structure']}: {worst['rmse_thz']:.3f}",
                     str(int((false_imaginary(part)).sum())),
-                    _number(volume, 2) if cell == "relaxed" else _DASH,
+                    number(volume, 2) if cell == "relaxed" else DASH,
                 )
             )
     titles = (
@@ -197,38 +49,7 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
         "With false imaginary modes",
         "Largest volume error (%)",
     )
-    return _table(titles, rows, "Phonons against the reference", text_columns=2)
-
-
-def pivot_table(campaign: Campaign, rmse: pd.DataFrame, cell: CellChoice) -> Table:
-    """RMSE of structures × fits, the smallest of each row in bold."""
-    part = rmse[rmse["cell"] == cell]
-    found = {(row["structure"], row["fit"]): row for row in rows_of(part)}
-    sampled = set(part.loc[part["in_sample"].astype(bool), "fit"])
-    titles = [label_of(campaign, fit) + (" *" if fit in sampled else "") for fit in campaign.fits]
-    rows = []
-    for structure in campaign.benchmarked:
-        mine = [found.get((structure, fit)) for fit in campaign.fits]
-        known = [row["rmse_thz"] for row in mine if row and pd.notna(row["rmse_thz"])]
-        best = min(known) if len(known) > 1 else None
-        rows.append([Cell(structure), *(_rmse_cell(row, best) for row in mine)])
-    means = [_mean_in_words(mean_rmse(rmse, fit, cell)) for fit in campaign.fits]
-    rows.append([Cell(text) for text in ("mean", *means)])
-    columns = [Column("Structure", number=False), *(Column(one, number=True) for one in titles)]
-    return Table(f"Phonon RMSE (THz), {CELLS[cell]}", columns, rows, total=True)
-
-
-def _mean_in_words(mean: Mean) -> str:
-    some = "" if mean.structures == mean.total else f" (of {mean.structures})"
-    return _number(mean.rmse_thz) + some
-
-
-def _rmse_cell(row: dict[str, Any] | None, best: float | None) -> Cell:
-    if row is None or pd.isna(row["rmse_thz"]):
-        return Cell(_DASH, hint=row["reason"] if row else "")
-    false = row["false_imaginary"]
-    mark = "†" if pd.notna(false) and false else ""
-    return Cell(f"{row['rmse_thz']:.3f}{mark}", best=row["rmse_thz"] == best)
+    return table_of(titles, rows, "Phonons against the reference", text_columns=2)
 
 
 def marks_in_words(rmse: pd.DataFrame) -> str:
@@ -276,6 +97,8 @@ _CRYSTAL_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "space_group_before": ("No.", lambda value: f"{value:.0f}"),
     "symbol_before": ("Space group", _symbol),
 }
+
+
 _RELAXATION_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "symbol_after": ("after relaxation", _symbol),
     "volume_change_percent": (
@@ -285,6 +108,8 @@ _RELAXATION_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "converged": ("Converged", lambda value: "yes" if value else "no"),
     "reason": ("Note", str),
 }
+
+
 _PHONON_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "supercell_matrix": ("Supercell", _supercell),
     "supercell_atoms": ("Atoms", lambda value: f"{value:.0f}"),
@@ -307,7 +132,7 @@ def structures_table(
     columns = [name for name in shown if name in table]
     rows = [
         [
-            _DASH if pd.isna(row[name]) or row[name] == "" else shown[name][1](row[name])
+            DASH if pd.isna(row[name]) or row[name] == "" else shown[name][1](row[name])
             for name in columns
         ]
         for row in rows_of(table)
@@ -318,7 +143,7 @@ def structures_table(
         caption = "Crystals, used as they were given: not relaxed here"
     if phonons is not None:
         caption += ". Supercell: in vectors of the crystal's cell. NAC: non-analytical correction"
-    return _table([shown[name][0] for name in columns], rows, caption, text_columns=len(columns))
+    return table_of([shown[name][0] for name in columns], rows, caption, text_columns=len(columns))
 
 
 LONGEST_LIST = 24
@@ -350,7 +175,7 @@ def gamma_table(campaign: Campaign, gamma: pd.DataFrame | None) -> Table | None:
     )
     if campaign.fits:
         caption += f". Fits: {CELLS[cell]}"
-    return _table(("Structure", "Method", "Frequencies"), rows, caption, text_columns=3)
+    return table_of(("Structure", "Method", "Frequencies"), rows, caption, text_columns=3)
 
 
 def _modes(frequencies: Sequence[float]) -> str:
@@ -395,16 +220,18 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table | None:
     rows = []
     for fit, settings in campaign.fits.items():
         soap = settings.soap if settings.kind == "gap" else None
-        row = [label_of(campaign, fit), settings.kind, str(soap.sparse_points) if soap else _DASH]
+        row = [label_of(campaign, fit), settings.kind, str(soap.sparse_points) if soap else DASH]
         for name in columns:
             value = found[fit][name] if fit in found else None
-            row.append(_DASH if pd.isna(value) else _FIT_COLUMNS[name][1](value))
+            row.append(DASH if pd.isna(value) else _FIT_COLUMNS[name][1](value))
         rows.append(row)
     titles = ["Fit", "Kind", "SOAP sparse points", *(_FIT_COLUMNS[name][0] for name in columns)]
-    return _table(titles, rows, "Training: cost and number of observations", text_columns=2)
+    return table_of(titles, rows, "Training: cost and number of observations", text_columns=2)
 
 
 _OF_RECIPE = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
+
+
 _COUNTS = ["repeats", "repeats_before"]
 
 
@@ -425,8 +252,8 @@ def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table |
                 str(generation),
                 label_of(campaign, str(fit)),
                 str(part["labels"].iloc[0]),
-                _DASH if pd.isna(mean) else f"{mean:.3f}{spread}",
-                words.replace("-", "−") or _DASH,
+                DASH if pd.isna(mean) else f"{mean:.3f}{spread}",
+                words.replace("-", "−") or DASH,
                 ", ".join(failing) or "none",
             ]
         )
@@ -434,7 +261,7 @@ def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table |
     titles = ["Generation", "Fit", "Labels so far", "Mean RMSE (THz)", "Change (THz)"]
     titles.append("Not good enough")
     caption = f"The loop ended with generation {table['generation'].max()}: {stop}"
-    return _table(titles, rows, caption, text_columns=2)
+    return table_of(titles, rows, caption, text_columns=2)
 
 
 _ERROR_COLUMNS = {
@@ -464,7 +291,7 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
             [
                 label_of(campaign, fit),
                 *(
-                    _DASH if value is None else f"{value * factor:.3g}"
+                    DASH if value is None else f"{value * factor:.3g}"
                     for value, factor in zip(values, factors, strict=True)
                 ),
             ]
@@ -473,22 +300,7 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
     caption = "RMSE on the labels; – where a set has no such label"
     if not campaign.trained:
         caption += ". Test: all labels, since no potential learnt from any"
-    return _table(titles, rows, caption)
-
-
-def plain_table(table: pd.DataFrame, caption: str) -> Table:
-    """Any tidy table as it is."""
-    numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
-    rows = [
-        [
-            _DASH if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
-            for value in row.values()
-        ]
-        for row in rows_of(table)
-    ]
-    names = [str(name).replace("_", " ") for name in table]
-    columns = [Column(name, number) for name, number in zip(names, numbers, strict=True)]
-    return Table(caption, columns, [[Cell(text) for text in row] for row in rows])
+    return table_of(titles, rows, caption)
 
 
 def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | None:
@@ -501,11 +313,11 @@ def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | N
     rows = []
     for structure in campaign.benchmarked:
         for fit in campaign.fits:
-            cells = [structure, label_of(campaign, fit), why.get((structure, fit), _DASH)]
+            cells = [structure, label_of(campaign, fit), why.get((structure, fit), DASH)]
             for quantity, digits in (("V0", 3), ("B0", 1)):
                 row = found.get((structure, fit, quantity), {})
                 for column in ("reference_value", "fit_value"):
-                    cells.append(_number(row.get(column), digits))
+                    cells.append(number(row.get(column), digits))
             rows.append(cells)
     titles = [
         "Structure",
@@ -517,4 +329,4 @@ def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | N
         "fit",
     ]
     caption = "Equation of state (Birch–Murnaghan); elastic constants stand in tables/mechanics.csv"
-    return _table(titles, rows, caption, text_columns=3)
+    return table_of(titles, rows, caption, text_columns=3)

@@ -1,7 +1,7 @@
 """Phonon RMSE against structure, against a setting of the fits, and against their force errors.
 
 All functions draw from the table of RMSE (columns ``fit``, ``structure``, ``cell``, ``rmse_thz``
-and ``reason``; one row per combination), see :func:`phonsmith.tables.rmse_table`.
+and ``reason``; one row per combination), see :func:`phonsmith.benchmarks.tables.rmse_table`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ from matplotlib.ticker import (
     NullFormatter,
 )
 
+from phonsmith.campaign.sweeps import value_text, values_text
 from phonsmith.figures.style import (
     BLACK,
     CELLS,
@@ -33,7 +34,6 @@ from phonsmith.figures.style import (
     Look,
     style,
 )
-from phonsmith.sweeps import value_text, values_text
 
 SMALLEST_THZ = 1e-3
 """Smaller RMSE are drawn here, since the axis is logarithmic."""

@@ -18,7 +18,7 @@ from phonsmith.figures.style import (
     say_lacking,
     style,
 )
-from phonsmith.thermodynamics import Result, at_lowest_pressure
+from phonsmith.thermodynamics.results import Result, at_lowest_pressure
 
 COLUMNS = 3
 PANEL_HEIGHT_INCH = 2.1

@@ -7,18 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETDOWN, CARETUP
 
-from phonsmith.applications import PublishedTransition
 from phonsmith.figures.generations import draw_against_generation
-from phonsmith.figures.style import (
-    BLACK,
-    COLOURS,
-    GREY,
-    PALE,
-    SINGLE_COLUMN_INCH,
-    Look,
-    style,
-)
-from phonsmith.transitions import Comparison, Result
+from phonsmith.figures.style import BLACK, COLOURS, GREY, PALE, SINGLE_COLUMN_INCH, Look, style
+from phonsmith.transitions.results import Comparison, Result
+from phonsmith.transitions.settings import PublishedTransition
 
 _AXES = {"K": "Temperature (K)", "GPa": "Pressure (GPa)"}
 _WORDS = {
@@ -196,7 +188,7 @@ def draw_generations(
     Parameters
     ----------
     table
-        Rows of one transition, see :func:`phonsmith.transitions_tables.transitions_table`.
+        Rows of one transition, see :func:`phonsmith.transitions.tables.transitions_table`.
     """
     first, second = structures
     rows = table[(table["first"] == first) & (table["second"] == second)]

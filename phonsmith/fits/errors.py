@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from phonsmith.datasets import energies_of_elements
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.files import replacing
+from phonsmith.datasets.sets import energies_of_elements
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.reading_writing import replacing
 
 if TYPE_CHECKING:
-    from phonsmith.calculators import Evaluation
-    from phonsmith.settings import PotentialSource
+    from phonsmith.potentials.calculators import Evaluation
+    from phonsmith.potentials.settings import PotentialSource
 
 UNITS = {"energy": "eV/atom", "force": "eV/Å", "stress": "eV/Å³"}
 ALL = "all"
@@ -36,7 +36,7 @@ def predict(
 
     See :func:`predictions` for the table.
     """
-    from phonsmith.calculators import evaluate
+    from phonsmith.potentials.calculators import evaluate
 
     return predictions(frames, evaluate(frames, source, processes), set_name)
 
@@ -45,7 +45,7 @@ def predict_shifted(
     source: "PotentialSource", frames: Sequence[Atoms], set_name: str, processes: int = 1
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """The same for a potential with another zero of energy, and its :func:`energy_shift`."""
-    from phonsmith.calculators import evaluate
+    from phonsmith.potentials.calculators import evaluate
 
     evaluations = evaluate(frames, source, processes)
     shift = energy_shift(frames, [one.energy for one in evaluations])

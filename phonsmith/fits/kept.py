@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from phonsmith.calculators import Potential, load_potential, save_potential
-from phonsmith.datasets import Baseline
-from phonsmith.errors import PhonsmithError
-from phonsmith.fits import learnable, train
+from phonsmith.datasets.sets import Baseline
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import sha256_of
+from phonsmith.fits.gap.settings import GapFit
+from phonsmith.fits.mace.settings import MaceFit
 from phonsmith.fits.record import TrainingRecord
-from phonsmith.recipes import GapFit, MaceFit
-from phonsmith.settings import PotentialSource
-from phonsmith.sources import sha256_of
-from phonsmith.stages import VERSIONS
+from phonsmith.fits.training import learnable, train
+from phonsmith.potentials.calculators import Potential, load_potential, save_potential
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.versions import VERSIONS
 
 _PACKAGES = {"gap": ("quippy-ase",), "mace": ("mace-torch", "torch")}
 
@@ -57,14 +58,14 @@ def train_or_keep(
     name
         The fit's key in the campaign.
     frames, baseline, work, threads
-        As for :func:`phonsmith.fits.train`.
+        As for :func:`phonsmith.fits.training.train`.
     foundation_sha256
         Checksum of the foundation model as it was found, of a fine-tuning.
 
     Raises
     ------
     PhonsmithError
-        As :func:`phonsmith.fits.train` does.
+        As :func:`phonsmith.fits.training.train` does.
     """
     replay = fit.foundation.replay if isinstance(fit, MaceFit) and fit.foundation else None
     settings = {

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from phonsmith.files import read_as, write_json
+from phonsmith.files.reading_writing import read_as, write_json
 
 DRAWN_AGAIN = "drawn_again"
 """Key in ``info`` of further copies of a training cell, where cells are drawn with replacement."""
@@ -46,7 +46,7 @@ class TrainingRecord(BaseModel):
     digest: str = ""
     """Of all that the potential was made from, see :mod:`phonsmith.fits.kept`."""
     cautions: list[str] = []
-    """Warnings for the reader, see :mod:`phonsmith.cautions`."""
+    """Warnings for the reader, see :mod:`phonsmith.files.cautions`."""
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""

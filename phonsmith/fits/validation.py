@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from ase import Atoms
 
+from phonsmith.files.seeds import seed_for
 from phonsmith.fits.record import DRAWN_AGAIN
-from phonsmith.seeds import seed_for
 
 HOLDABLE_KINDS = frozenset({"rattled", "recorded"})
 """Kinds that validation may withhold from training. A displaced cell holds force constants of its

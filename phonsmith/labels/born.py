@@ -9,9 +9,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.files import read_bytes
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import read_bytes
+from phonsmith.labels.failed import LabelFailed
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -145,7 +145,7 @@ def born_file(crystal: Atoms, charges: NDArray[np.float64], epsilon: NDArray[np.
     """
     from phonopy.file_IO import get_BORN_lines
 
-    from phonsmith.supercells import make_phonopy
+    from phonsmith.supercells.cells import make_phonopy
 
     if not (np.isfinite(charges).all() and np.isfinite(epsilon).all()):
         raise LabelFailed("Born charges or dielectric tensor are not finite")

@@ -2,69 +2,56 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from phonsmith.errors import PhonsmithError, TryAgain
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.provenance import KEYS, Provenance
-from phonsmith.settings import Labels
+from phonsmith.labels.settings import Labels
 
 CLOSEST_ANGSTROM = 0.3
 """Å. Cores overlap below: the shortest bond, that of H2, is 0.74 Å, and no pseudopotential or basis
 set is made for less than half of it."""
 
+
 LEAST_VOLUME_ANGSTROM3 = 0.5
 """Å³ per atom. Hydrogen in the middle of Jupiter has about 1; less is a cell in other units."""
+
 
 LARGEST_EXTENT_ANGSTROM = 1e5
 """Å. A supercell of DFT is a thousand times smaller."""
 
+
 LARGEST_ENERGY_EV = 2e6
 """eV per atom. With all electrons, oganesson has about -1.6e6."""
+
 
 LARGEST_FORCE = 1e4
 """eV/Å. Bare carbon nuclei at the smallest distance allowed repel each other with 6e3."""
 
+
 LARGEST_STRESS = 100.0
 """eV/Å³, or 16 TPa."""
+
 
 OUTLIER_EV_PER_ATOM = 50.0
 """Cells that potentials learn from, dense liquids and broken bonds included, differ by less once
 energies of the elements are subtracted."""
 
+
 UNSYMMETRIC_STRESS, UNSYMMETRIC_SHARE = 1e-3, 0.01
 """eV/Å³ and share of the largest component by which the two halves of a stress may differ."""
+
 
 SAME_CELL_ANGSTROM = 1e-5
 """Å. Files round positions to 1e-8; a calculator that moves atoms moves them by more than this."""
 
 
-class LabelFailed(Exception):  # noqa: N818 - the word of the design
-    """A cell could not be labelled; the text is the reason in words.
-
-    ``wants`` is what another try of the whole job may bring: more "memory" or "time", or "".
-    ``output`` holds the last lines of what the code has said.
-    """
-
-    def __init__(self, reason: str, wants: str = "", output: str = "") -> None:
-        super().__init__(reason)
-        self.wants = wants
-        self.output = output
-
-    def for_good(self, what: str) -> PhonsmithError:
-        """The error that ends a job, unless another try has what was wanted."""
-        text = f"{what}: {self}"
-        return TryAgain(text, self.wants) if self.wants else PhonsmithError(text)
-
-    def __reduce__(self) -> tuple[type[Self], tuple[str, ...]]:
-        return type(self), (str(self), self.wants, self.output)
-
-
-def labelled(  # what the REF_ keys are is said in phonsmith.extxyz
+def labelled(  # what the REF_ keys are is said in phonsmith.files.extxyz
     cell: Atoms,
     method: str,
     energy: float | None,

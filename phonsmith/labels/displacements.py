@@ -27,11 +27,11 @@ from ase import Atoms
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
-from phonsmith.errors import DataWarning, PhonsmithError
-from phonsmith.extxyz import FORCES
-from phonsmith.phonons import coverage
-from phonsmith.structures import read_structure, symmetrized
-from phonsmith.supercells import make_phonopy, to_ase
+from phonsmith.files.errors import DataWarning, PhonsmithError
+from phonsmith.files.extxyz import FORCES
+from phonsmith.structures.reading import read_structure, symmetrized
+from phonsmith.supercells.cells import make_phonopy, to_ase
+from phonsmith.supercells.coverage import coverage
 
 MOVE = (1e-3, 0.2)
 """Å. Shortest and longest displacement of the one atom."""
@@ -58,7 +58,7 @@ def crystal_of(path: str | Path) -> Atoms:
     Raises
     ------
     PhonsmithError
-        As :func:`phonsmith.structures.read_structure`.
+        As :func:`phonsmith.structures.reading.read_structure`.
     """
     crystal = read_structure(path)
     try:
@@ -84,7 +84,7 @@ def arranged(frames: Sequence[Atoms], crystal: Atoms) -> tuple[list[Atoms], Phon
     the geometry and the order of atoms of phonopy's displaced supercells; the others are as they
     were. Of several supercells the largest
     whose displacements suffice makes the set; where none does, it is the largest, and
-    :func:`phonsmith.phonons.reference_phonons` says what is missing. Without any displaced cell
+    :func:`phonsmith.phonons.force_constants.reference_phonons` says what is missing. Without any displaced cell
     phonopy has no data set.
     """
     placed = [None if _is_isolated(frame) else _place(frame, crystal) for frame in frames]

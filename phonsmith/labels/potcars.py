@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.references import VaspReference
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.labels.vasp.settings import VaspReference
 
 if TYPE_CHECKING:
     from pymatgen.io.vasp import PotcarSingle

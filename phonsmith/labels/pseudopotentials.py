@@ -17,10 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.files import read_json, replacing
-from phonsmith.references import EspressoPseudopotentials, EspressoReference
-from phonsmith.terminal import errors_in_words
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import read_json, replacing
+from phonsmith.labels.espresso.settings import EspressoPseudopotentials, EspressoReference
+from phonsmith.running.terminal import errors_in_words
 
 _FUNCTIONALS = {
     "PBE": ("PBE", "SLA PW PBX PBC", "SLA PW PBE PBE"),

@@ -6,11 +6,11 @@ from typing import Any
 
 from ase import Atoms
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.checks import identity
 
 Record = Mapping[str, Any]
-"""A failure as :meth:`phonsmith.labels.methods.Failure.as_dict` gives it."""
+"""A failure as :meth:`phonsmith.labels.protocol.Failure.as_dict` gives it."""
 
 
 def taken_up(

@@ -15,12 +15,12 @@ import numpy as np
 from ase import Atoms
 
 from phonsmith.labels.store import UNREADABLE, LabelStore, read_arrays
-from phonsmith.relaxation import FREE, Load, RelaxationResult
-from phonsmith.settings import Relaxation
-from phonsmith.stages import VERSIONS
+from phonsmith.running.versions import VERSIONS
+from phonsmith.structures.relaxation import FREE, Load, RelaxationResult
+from phonsmith.structures.settings import Relaxation
 
 if TYPE_CHECKING:
-    from phonsmith.labels.methods import ReferenceMethod
+    from phonsmith.labels.protocol import ReferenceMethod
 
 
 def relaxed(

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.labels.failed import LabelFailed
 
 MPI_ENVIRONMENT = {
     # several runs side by side would else be bound to the same cores, each counting from the first

@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.files import read_json, replacing
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.reading_writing import read_json, replacing
 from phonsmith.labels.checks import labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
 

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.sources import MOST_FILES, sha256_of
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import MOST_FILES, sha256_of
 
 HEAD_BYTES = 20_000
 _KNOWN = {

@@ -30,7 +30,7 @@ from ase.neighborlist import neighbor_list
 from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, kJ, mol
 from numpy.typing import NDArray
 
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 
 LARGEST_MOVE_ANGSTROM, LARGEST_STRAIN = 0.6, 0.08
 """Further apart, the mean of both ends says little."""

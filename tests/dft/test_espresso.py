@@ -20,21 +20,20 @@ from ase import Atoms
 from ase.build import bulk
 from ase.units import GPa, _amu, _e
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels import (
-    Allocation,
-    LabelFailed,
-    LabelStore,
-    label_cells,
-    reference_method,
-)
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.espresso import running
 from phonsmith.labels.espresso.inputs import Subject, k_points, merged, namelists
 from phonsmith.labels.espresso.method import EspressoMethod
 from phonsmith.labels.espresso.remedies import Start
+from phonsmith.labels.factory import reference_method
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.protocol import Allocation
 from phonsmith.labels.pseudopotentials import read_upf
-from phonsmith.settings import Labels, Relaxation
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
+from phonsmith.structures.settings import Relaxation
 
 from .conftest import DEBIAN
 
@@ -493,7 +492,8 @@ def test_failed_runs_leave_their_texts_and_ask_for_time(pseudo, tmp_path):
 PARENT = """
 from pathlib import Path
 from ase.build import bulk
-from phonsmith.labels import Allocation, reference_method
+from phonsmith.labels.protocol import Allocation
+from phonsmith.labels.factory import reference_method
 settings = {settings!r}
 method = reference_method(settings, allocation=Allocation(2, Path({work!r})))
 method.label(bulk("Si", a=5.43, cubic=True))

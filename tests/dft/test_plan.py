@@ -15,16 +15,10 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from phonsmith.costs import Cost, ElectronicSize, electronic_size, label_cost
-from phonsmith.labels.espresso.inputs import (
-    INPUT,
-    Subject,
-    k_points,
-    namelists,
-    write_input,
-)
+from phonsmith.labels.espresso.inputs import INPUT, Subject, k_points, namelists, write_input
+from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.pseudopotentials import pseudopotentials_of
-from phonsmith.references import EspressoReference
+from phonsmith.plan.costs import Cost, ElectronicSize, electronic_size, label_cost
 
 pytestmark = pytest.mark.dft
 

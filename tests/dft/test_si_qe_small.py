@@ -10,7 +10,7 @@ import pytest
 import yaml
 from project import Project
 
-from phonsmith.extxyz import ENERGY, read_frames
+from phonsmith.files.extxyz import ENERGY, read_frames
 
 pytestmark = pytest.mark.dft
 

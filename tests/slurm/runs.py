@@ -9,7 +9,7 @@ from pathlib import Path
 
 from project import SNAKEMAKE, Project
 
-from phonsmith.extxyz import read_frames
+from phonsmith.files.extxyz import read_frames
 from slurm.cluster import wait_until
 from slurm.traps import key
 

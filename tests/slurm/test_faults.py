@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from phonsmith.extxyz import read_frames
+from phonsmith.files.extxyz import read_frames
 from slurm.cluster import Cluster, allocated
 from slurm.runs import LABELS, snakemake, start, trapped, until, with_cells
 
@@ -101,7 +101,7 @@ def test_a_lost_node(cluster, tmp_path, repository):
 
 def recover(folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "phonsmith.cluster", "recover"],
+        [sys.executable, "-m", "phonsmith.running.cluster", "recover"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -144,7 +144,7 @@ def test_a_run_that_forgot_its_jobs_is_started_anew(cluster, tmp_path, repositor
     project, keys = project_with_cells(tmp_path, repository)
     for cell in (4, 5, 6, 7):
         (tmp_path / f"trap-{keys[cell]}").write_text("slow")
-    watch = [sys.executable, "-m", "phonsmith.cluster", "watch", "--patience", "0.4", "--"]
+    watch = [sys.executable, "-m", "phonsmith.running.cluster", "watch", "--patience", "0.4", "--"]
     run = start(project, [*watch, *snakemake(project, LABELS)])
     until(run, (tmp_path / "sprung").exists, 300)
     cluster.stop_controller()

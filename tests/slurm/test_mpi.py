@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slurm
 
 PROGRAM = """
 from pathlib import Path
-from phonsmith.child import run_child
+from phonsmith.running.subprocesses import run_child
 from phonsmith.labels.runs import MPI_ENVIRONMENT
 command = ["mpirun", "--allow-run-as-root", "-np", "2", "printenv", "OMPI_COMM_WORLD_RANK"]
 done = run_child(command, Path.cwd(), 1, MPI_ENVIRONMENT, time_limit_s=60)

@@ -7,9 +7,9 @@ from pathlib import Path
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from phonsmith.calculators import make_calculator
-from phonsmith.errors import PhonsmithError
-from phonsmith.settings import PotentialSource
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.potentials.calculators import make_calculator
+from phonsmith.potentials.settings import PotentialSource
 
 WHOLE = PotentialSource(calculator="stillinger-weber")
 

@@ -12,9 +12,9 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.data import atomic_numbers, ground_state_magnetic_moments
 
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.born import born_file
-from phonsmith.labels.checks import LabelFailed, labelled, labelled_alone
+from phonsmith.labels.checks import labelled, labelled_alone
 from phonsmith.labels.espresso.born import tensors
 from phonsmith.labels.espresso.density import LastDensity
 from phonsmith.labels.espresso.inputs import (
@@ -26,18 +26,19 @@ from phonsmith.labels.espresso.inputs import (
 )
 from phonsmith.labels.espresso.remedies import Start
 from phonsmith.labels.espresso.running import Run, Runner
+from phonsmith.labels.espresso.settings import EspressoReference
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.pseudopotentials import checksums, pseudopotentials_of
 from phonsmith.labels.runs import run_folder
 from phonsmith.labels.store import LabelStore
-from phonsmith.references import EspressoReference
-from phonsmith.relaxation import FREE, Load, RelaxationResult, relax
-from phonsmith.settings import Relaxation
-from phonsmith.stages import VERSIONS
+from phonsmith.running.versions import VERSIONS
+from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, relax
+from phonsmith.structures.settings import Relaxation
 
 if TYPE_CHECKING:
-    from phonsmith.labels.methods import Allocation
+    from phonsmith.labels.protocol import Allocation
 
 KEEP = ("*.pwi", "*.pwo", "*.phi", "*.pho", "CRASH")
 """Files of a failed run that stay."""
@@ -143,7 +144,7 @@ class EspressoMethod:
     # --- crystals and atoms --------------------------------------------------------------------
 
     def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
-        """Relax with :func:`phonsmith.relaxation.relax`, every step a static run of its own.
+        """Relax with :func:`phonsmith.structures.relaxation.relax`, every step a static run of its own.
 
         Each step has plane waves made for its cell, so that the stress at the end is that of a
         fresh run. pw.x finds the symmetry of the atoms by itself and uses it to save k-points;

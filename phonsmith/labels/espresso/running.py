@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
 
-from phonsmith.child import Finished, run_child
-from phonsmith.errors import PhonsmithError
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.checks import check_same
 from phonsmith.labels.espresso.density import LastDensity
 from phonsmith.labels.espresso.inputs import (
@@ -22,9 +21,10 @@ from phonsmith.labels.espresso.inputs import (
     write_input,
 )
 from phonsmith.labels.espresso.remedies import Remedy, Start, next_remedy
+from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.readers.pw import PwResult, RunFailed, read_pw, reason_in
 from phonsmith.labels.runs import MPI_ENVIRONMENT
-from phonsmith.references import EspressoReference
+from phonsmith.running.subprocesses import Finished, run_child
 
 PH_OUTPUT = "espresso.pho"
 

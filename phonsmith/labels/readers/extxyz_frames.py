@@ -16,7 +16,7 @@ from typing import IO, Any
 from ase import Atoms
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.readers.extxyz_keys import is_label
 
 LONGEST_LINE = 1 << 22

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phonsmith.labels.checks import LabelFailed
-from phonsmith.settings import ExtxyzKeys
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.settings import ExtxyzKeys
 
 _OTHERS = (
     "dft|qm|target|true|label|pbe|pbesol|pbe0|rpbe|revpbe|pw91|lda|scan|rscan|r2scan|hse|hse06|"

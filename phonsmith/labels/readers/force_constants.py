@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.labels.readers import Recorded
-from phonsmith.labels.readers.phonopy_yaml import (
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.phonopy_files import LARGEST_SUPERCELL, SYMPREC, parsed
+from phonsmith.files.yaml_files import read_yaml
+from phonsmith.labels.readers.each import Recorded
+from phonsmith.labels.readers.phonopy_forces import (
     check_order,
     companion,
     crystal_of_cell,
@@ -27,10 +29,8 @@ from phonsmith.labels.readers.phonopy_yaml import (
     labels_of,
     require_forces,
 )
-from phonsmith.phonopy_files import LARGEST_SUPERCELL, SYMPREC, parsed
-from phonsmith.structures import read_structure
-from phonsmith.supercells import make_phonopy, to_phonopy
-from phonsmith.yaml_files import read_yaml
+from phonsmith.structures.reading import read_structure
+from phonsmith.supercells.cells import make_phonopy, to_phonopy
 
 Floats = NDArray[np.float64]
 

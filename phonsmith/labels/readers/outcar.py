@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.readers.vasp_run import Bounded, Floats, IonicStep, Run, element_of, number
 from phonsmith.labels.readers.vasprun import short
 

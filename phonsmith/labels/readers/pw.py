@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.labels.failed import LabelFailed
 
 Kind = Literal[
     "not converged",

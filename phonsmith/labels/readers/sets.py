@@ -8,14 +8,15 @@ import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels.checks import LabelFailed, labelled
-from phonsmith.labels.readers import Recorded
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.checks import labelled
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.readers.each import Recorded
 from phonsmith.labels.readers.extxyz_frames import Frame, frames_of
 from phonsmith.labels.readers.extxyz_keys import NONE, Found, is_label, labels_of, marks_isolated
 from phonsmith.labels.readers.vasp import LARGE_BOX_ANGSTROM
-from phonsmith.settings import ExtxyzKeys
+from phonsmith.labels.settings import ExtxyzKeys
 
 _KINDS = ("displaced", "rattled", "isolated_atom", "recorded")
 

@@ -13,8 +13,9 @@ import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
-from phonsmith.labels.checks import LabelFailed, labelled
-from phonsmith.labels.readers import Recorded, each_file
+from phonsmith.labels.checks import labelled
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.readers.each import Recorded, each_file
 from phonsmith.labels.readers.levels import Level, level_of
 from phonsmith.labels.readers.outcar import outcar_text, parse_outcar
 from phonsmith.labels.readers.vasp_run import Floats, IonicStep, Run, refuse_by_settings

@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.labels.failed import LabelFailed
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from lxml import etree
 
-from phonsmith.labels.checks import LabelFailed
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.readers.vasp_run import Bounded, Floats, IonicStep, Run, element_of, number
 
 LARGEST_BYTES = 4 << 30

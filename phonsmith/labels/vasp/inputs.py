@@ -15,12 +15,13 @@ from ase import Atoms
 from ase.data import atomic_numbers, ground_state_magnetic_moments
 from numpy.typing import NDArray
 
-from phonsmith.errors import PhonsmithError
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.potcars import PotcarFile
-from phonsmith.references import HubbardU, VaspReference
-from phonsmith.relaxation import Load
-from phonsmith.settings import Relaxation
+from phonsmith.labels.reference import HubbardU
+from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.structures.relaxation import Load
+from phonsmith.structures.settings import Relaxation
 
 Tags = dict[str, Any]
 """INCAR keys and their values."""

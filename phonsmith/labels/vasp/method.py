@@ -13,20 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from phonsmith.errors import PhonsmithError
-from phonsmith.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.born import born_file
-from phonsmith.labels.checks import (
-    LabelFailed,
-    check_label,
-    check_same,
-    labelled,
-    labelled_alone,
-)
+from phonsmith.labels.checks import check_label, check_same, labelled, labelled_alone
+from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.potcars import PotcarFile, potcars_of
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun
 from phonsmith.labels.runs import run_folder
+from phonsmith.labels.settings import Labels
 from phonsmith.labels.vasp.inputs import (
     Tags,
     born_tags,
@@ -38,13 +34,13 @@ from phonsmith.labels.vasp.inputs import (
     write_inputs,
 )
 from phonsmith.labels.vasp.running import KEEP, SAID, Attempt, accepted, run_vasp
-from phonsmith.references import VaspReference, without_shares
-from phonsmith.relaxation import FREE, Load, RelaxationResult, unbalanced_stress
-from phonsmith.settings import Labels, Relaxation
-from phonsmith.stages import VERSIONS
+from phonsmith.labels.vasp.settings import VaspReference, without_shares
+from phonsmith.running.versions import VERSIONS
+from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, unbalanced_stress
+from phonsmith.structures.settings import Relaxation
 
 if TYPE_CHECKING:
-    from phonsmith.labels.methods import Allocation
+    from phonsmith.labels.protocol import Allocation
 
 
 class VaspMethod:

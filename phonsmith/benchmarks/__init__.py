@@ -1,0 +1,1 @@
+"""Fits against the reference method."""

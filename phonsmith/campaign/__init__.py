@@ -1,0 +1,1 @@
+"""The campaign: its model, its consistency, its files."""

@@ -1,0 +1,1 @@
+"""phonsmith/check"""

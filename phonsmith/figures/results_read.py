@@ -1,0 +1,109 @@
+"""The tables of a campaign, read from files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from phonsmith.benchmarks.tables import read_rmse_table, rmse_table
+from phonsmith.campaign.model import Campaign
+from phonsmith.files.cautions import Caution, read_cautions
+from phonsmith.fits.training import fits_table as training_table
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a campaign; None where it has none.
+
+    Attributes
+    ----------
+    rmse
+        See :func:`phonsmith.benchmarks.tables.rmse_table`.
+    structures
+        One row per crystal: ``structure`` and the fields of
+        :class:`phonsmith.structures.reading.Verdict`.
+    labels
+        Labels and failures by structure, with a column ``failures`` that counts.
+    fits
+        One row per fit: ``fit``, time, memory, and what it learnt from.
+    errors
+        See :func:`phonsmith.fits.errors.errors_of`, with a column ``fit``.
+    mechanics
+        See :func:`phonsmith.benchmarks.tables.mechanics_table`.
+    generations
+        See :func:`phonsmith.generations.verdict.generations_table`.
+    applications
+        Tables of the applications, as they are, with captions.
+    warnings
+        What to know beside the numbers, see :mod:`phonsmith.files.cautions`.
+    phonons
+        See :func:`phonsmith.benchmarks.tables.reference_table`.
+    gamma
+        See :func:`phonsmith.benchmarks.tables.gamma_table`.
+    """
+
+    rmse: pd.DataFrame
+    structures: pd.DataFrame
+    labels: pd.DataFrame
+    fits: pd.DataFrame
+    errors: pd.DataFrame | None = None
+    mechanics: pd.DataFrame | None = None
+    generations: pd.DataFrame | None = None
+    applications: Sequence[tuple[pd.DataFrame, str]] = ()
+    warnings: Sequence[Caution] = ()
+    phonons: pd.DataFrame | None = None
+    gamma: pd.DataFrame | None = None
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        structures: str | Path,
+        labels: str | Path,
+        rmse: str | Path | None = None,
+        fits: str | Path | None = None,
+        warnings: str | Path | None = None,
+        phonons: str | Path | None = None,
+        gamma: str | Path | None = None,
+        errors: str | Path | None = None,
+        mechanics: str | Path | None = None,
+        generations: str | Path | None = None,
+        applications: Sequence[tuple[str | Path, str]] = (),
+    ) -> Self:
+        """Read the CSV files; a campaign without fits has no ``rmse`` and no ``fits``."""
+        names = {"structure": str, "fit": str}
+        return cls(
+            rmse=rmse_table([]) if rmse is None else read_rmse_table(rmse),
+            structures=pd.read_csv(structures, dtype=names),
+            labels=pd.read_csv(labels, dtype=names),
+            fits=training_table({}) if fits is None else pd.read_csv(fits, dtype=names),
+            phonons=None if phonons is None else pd.read_csv(phonons, dtype=names),
+            gamma=None if gamma is None else pd.read_csv(gamma, dtype=names),
+            warnings=() if warnings is None else read_cautions(warnings),
+            errors=None if errors is None else pd.read_csv(errors, dtype=names),
+            generations=None if generations is None else pd.read_csv(generations, dtype=names),
+            mechanics=None if mechanics is None else pd.read_csv(mechanics, dtype=names),
+            applications=[(pd.read_csv(path), caption) for path, caption in applications],
+        )
+
+
+def label_of(campaign: Campaign, fit: str) -> str:
+    """Name of a fit for people."""
+    return campaign.fits[fit].label or fit
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 crystal``, ``2 crystals``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table by the names of its columns."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def false_imaginary(rmse: pd.DataFrame) -> "pd.Series[bool]":
+    """Where the fit has imaginary modes and the reference has none."""
+    return rmse["false_imaginary"].fillna(False).astype(bool)

@@ -1,0 +1,106 @@
+"""Tables of the report: cells, columns, numbers and words."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from phonsmith.campaign.model import Campaign
+from phonsmith.figures.results_read import label_of, rows_of
+from phonsmith.figures.rmse import Mean, mean_rmse
+from phonsmith.figures.style import CELLS
+from phonsmith.files.settings import CellChoice
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text in a table; ``hint`` shows under the mouse."""
+
+    text: str
+    hint: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column."""
+
+    title: str
+    number: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for the template; with ``total``, the last row is one."""
+
+    caption: str
+    columns: list[Column]
+    rows: list[list[Cell]]
+    total: bool = False
+
+
+def table_of(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    caption: str,
+    text_columns: int = 1,
+) -> Table:
+    """A table of plain text; columns after the first ``text_columns`` are numbers."""
+    return Table(
+        caption,
+        [Column(title, number=i >= text_columns) for i, title in enumerate(titles)],
+        [[Cell(text) for text in row] for row in rows],
+    )
+
+
+def number(value: Any, digits: int = 3) -> str:
+    return DASH if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def pivot_table(campaign: Campaign, rmse: pd.DataFrame, cell: CellChoice) -> Table:
+    """RMSE of structures × fits, the smallest of each row in bold."""
+    part = rmse[rmse["cell"] == cell]
+    found = {(row["structure"], row["fit"]): row for row in rows_of(part)}
+    sampled = set(part.loc[part["in_sample"].astype(bool), "fit"])
+    titles = [label_of(campaign, fit) + (" *" if fit in sampled else "") for fit in campaign.fits]
+    rows = []
+    for structure in campaign.benchmarked:
+        mine = [found.get((structure, fit)) for fit in campaign.fits]
+        known = [row["rmse_thz"] for row in mine if row and pd.notna(row["rmse_thz"])]
+        best = min(known) if len(known) > 1 else None
+        rows.append([Cell(structure), *(rmse_cell(row, best) for row in mine)])
+    means = [mean_in_words(mean_rmse(rmse, fit, cell)) for fit in campaign.fits]
+    rows.append([Cell(text) for text in ("mean", *means)])
+    columns = [Column("Structure", number=False), *(Column(one, number=True) for one in titles)]
+    return Table(f"Phonon RMSE (THz), {CELLS[cell]}", columns, rows, total=True)
+
+
+def mean_in_words(mean: Mean) -> str:
+    some = "" if mean.structures == mean.total else f" (of {mean.structures})"
+    return number(mean.rmse_thz) + some
+
+
+def rmse_cell(row: dict[str, Any] | None, best: float | None) -> Cell:
+    if row is None or pd.isna(row["rmse_thz"]):
+        return Cell(DASH, hint=row["reason"] if row else "")
+    false = row["false_imaginary"]
+    mark = "†" if pd.notna(false) and false else ""
+    return Cell(f"{row['rmse_thz']:.3f}{mark}", best=row["rmse_thz"] == best)
+
+
+def plain_table(table: pd.DataFrame, caption: str) -> Table:
+    """Any tidy table as it is."""
+    numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
+    rows = [
+        [
+            DASH if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
+            for value in row.values()
+        ]
+        for row in rows_of(table)
+    ]
+    names = [str(name).replace("_", " ") for name in table]
+    columns = [Column(name, number) for name, number in zip(names, numbers, strict=True)]
+    return Table(caption, columns, [[Cell(text) for text in row] for row in rows])

@@ -1,0 +1,1 @@
+"""Files and settings: errors, JSON records, extxyz, sources, pickles, seeds. Imports no stage."""

@@ -1,0 +1,130 @@
+"""Reading and writing labelled cells as extended XYZ, the one exchange format of the pipeline.
+
+Keys of a frame (``atoms.info`` unless said otherwise):
+
+``REF_energy``   eV per cell
+``REF_forces``   eV/Å, ``atoms.arrays``, shape (atoms, 3)
+``REF_stress``   eV/Å³, nine numbers, row by row, ASE's sign (positive: the cell wants to shrink)
+``structure``    id of the crystal in the campaign, or the name of a database
+``kind``         displaced, rattled, isolated_atom, recorded or constraint
+``generation``   the generation that asked for the cell
+``index``        number of the cell within its structure and generation
+``seed``         random seed of a rattled cell; -1 where no random number went in
+``origin``       of a candidate that was chosen later: rattled, or dynamics for a snapshot of it
+``method``       the reference method that gave the label
+
+A label that was computed here also says what made it; the keys are those of
+:class:`phonsmith.labels.provenance.Provenance`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+from ase.io.extxyz import escape, key_val_str_to_dict
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import replacing
+
+ENERGY = "REF_energy"
+FORCES = "REF_forces"
+STRESS = "REF_stress"
+
+
+def read_frames(path: str | Path) -> list[Atoms]:
+    """All frames of an extxyz file; an empty file has none.
+
+    Stresses come back as 3×3 arrays in ``info["REF_stress"]``.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or not extxyz.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PhonsmithError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        return []
+    try:
+        frames: list[Atoms] = read(path, index=":", format="extxyz")
+    except Exception as error:  # ASE raises many kinds for broken files
+        raise PhonsmithError(f"{path}: not a readable extxyz file ({error})") from error
+    for number, atoms in enumerate(frames):
+        try:
+            _as_numbers(atoms)
+        except (TypeError, ValueError) as error:
+            raise PhonsmithError(
+                f"{path}: frame {number} holds no numbers where a label has them ({error})"
+            ) from None
+    return frames
+
+
+def _as_numbers(atoms: Atoms) -> None:
+    """Energy, forces and stress as numbers of the right shape; raises where they are not."""
+    if ENERGY in atoms.info:
+        atoms.info[ENERGY] = float(atoms.info[ENERGY])
+    if STRESS in atoms.info:
+        atoms.info[STRESS] = np.asarray(atoms.info[STRESS], dtype=float).reshape(3, 3)
+    if FORCES in atoms.arrays:
+        forces = np.asarray(atoms.arrays[FORCES], dtype=float)
+        atoms.arrays[FORCES] = forces.reshape(len(atoms), 3)
+
+
+def count_frames(path: str | Path) -> int:
+    """Number of frames of an extxyz file, without reading them."""
+    count = 0
+    with Path(path).open(encoding="utf-8") as stream:
+        while line := stream.readline().strip():
+            for _ in range(int(line) + 1):
+                stream.readline()
+            count += 1
+    return count
+
+
+def write_frames(path: str | Path, frames: Iterable[Atoms]) -> None:
+    """Write frames as extxyz: first to a temporary file beside ``path``, then renamed.
+
+    Matrices in ``info`` are written as plain numbers, since gap_fit passes over the JSON text
+    that ASE would write for them; texts that would come back as something else (``T``, ``1e5``)
+    as JSON. Calculators are not written. No frames give an empty file.
+    """
+    plain = [_plain(atoms) for atoms in frames]
+    with replacing(path) as temporary:
+        if plain:
+            write(temporary, plain, format="extxyz", write_results=False)
+
+
+def _plain(atoms: Atoms) -> Atoms:
+    copy = atoms.copy()
+    for key, value in atoms.info.items():
+        if isinstance(value, np.ndarray) and value.ndim > 1:
+            copy.info[key] = value.ravel()
+        elif isinstance(value, str) and not value:
+            del copy.info[key]  # an empty text would swallow the next key on reading
+        elif isinstance(value, str):
+            copy.info[key] = _as_written(value)
+    return copy
+
+
+@lru_cache(maxsize=10_000)
+def _as_written(text: str) -> str:
+    """A text as ASE has to be given it, so that it reads the same again."""
+    try:
+        found = key_val_str_to_dict(f"text={escape(text)} next=1")
+    except ValueError:  # it begins like ASE's JSON
+        found = {}
+    same = isinstance(found.get("text"), str) and found["text"] == text and "next" in found
+    if same and text.isprintable():
+        return text
+    return f"_JSON {json.dumps(text)}".replace("\\", "\\\\")
+
+
+def of_kinds(frames: Sequence[Atoms], kinds: Iterable[str]) -> list[Atoms]:
+    """The frames whose ``kind`` is one of ``kinds``, in their order."""
+    wanted = set(kinds)
+    return [atoms for atoms in frames if atoms.info.get("kind") in wanted]

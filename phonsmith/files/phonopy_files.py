@@ -1,0 +1,356 @@
+"""phonopy's and phono3py's YAML files: parsed without running code, in Å and eV.
+
+phonopy keeps the units of the code that gave the forces (Ry and bohr of Quantum ESPRESSO, say) and
+converts in formulae; here everything is converted at reading, with phonopy's own factors. Symmetry
+is looked for within the tolerance that the file states. Nothing is taken from the working folder,
+where ``phonopy.load`` looks for FORCE_SETS, BORN and force constants.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.yaml_files import read_yaml
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+    from phonopy import Phonopy
+    from phonopy.physical_units import CalculatorPhysicalUnits
+    from phonopy.structure.atoms import PhonopyAtoms
+
+SYMPREC = 1e-5
+"""Å. phonopy's tolerance of symmetry, where a file states none."""
+LARGEST_TOLERANCE = 0.1
+"""Å. With a larger tolerance atoms on different sites are taken for equivalent ones."""
+LARGEST_SUPERCELL = 20_000
+"""Atoms. Published supercells have some thousands at most."""
+LEAST_DISTANCE = 0.65
+"""Of the sum of covalent radii. Å taken for bohr shorten distances to 0.53 of what they are."""
+
+_LENGTHS = {"angstrom": 1, "angstroms": 1, "ang": 1, "å": 1, "a": 1} | dict.fromkeys(
+    ("au", "a.u.", "bohr"), 0
+)
+_CALCULATORS = {
+    ("au", "ry/au"): "qe",
+    ("au", "mry/au"): "wien2k",
+    ("au", "hartree/au"): "elk",
+    ("au", "ev/angstrom"): "siesta",
+    ("angstrom", "hartree/au"): "cp2k",
+    ("angstrom", "ev/angstrom"): None,
+}
+"""Which of phonopy's calculators has these units of length and force."""
+
+
+@dataclasses.dataclass
+class PhonopyFile:
+    """What a YAML file of phonopy or phono3py holds.
+
+    ``data`` is phonopy's own container, with cells and charges in Å and e, but displacements and
+    forces as they are in the file, so that FORCE_SETS beside it can be put in: :meth:`converted`
+    gives them in Å and eV.
+    """
+
+    path: Path
+    data: Any
+    units: "CalculatorPhysicalUnits"
+    tolerance: float
+
+    def phonopy(self, matrix: Any = None) -> "Phonopy":
+        """phonopy on the crystal, by default with the supercell of the file; without data set."""
+        from phonopy import Phonopy
+
+        if matrix is None:
+            matrix = self.data.supercell_matrix
+        phonon = self._made(Phonopy, matrix)
+        if self.data.nac_params is not None:
+            phonon.nac_params = self._nac(phonon)
+        return phonon
+
+    def phono3py(self) -> "Phono3py":
+        """phono3py on the crystal with the supercells of the file; without data sets."""
+        from phono3py import Phono3py
+
+        third = self._made(
+            Phono3py,
+            self.data.supercell_matrix,
+            phonon_supercell_matrix=self.data.phonon_supercell_matrix,
+        )
+        if self.data.nac_params is not None:
+            third.nac_params = self._nac(third)
+        return third
+
+    def converted(self, dataset: Any) -> Any:
+        """A copy of a data set with displacements in Å, forces in eV/Å and energies in eV."""
+        factors = {
+            "displacement": self.units.distance_to_A,
+            "displacements": self.units.distance_to_A,
+            "cutoff_distance": self.units.distance_to_A,
+            "pair_distance": self.units.distance_to_A,
+            "forces": self.units.force_to_eVperA,
+            "supercell_energy": self.units.energy_to_eV,
+            "supercell_energies": self.units.energy_to_eV,
+        }
+        return _scaled(dataset, factors)
+
+    def _made(self, kind: Any, matrix: Any, **more: Any) -> Any:
+        data = self.data
+        primitive = data.primitive_matrix
+        charges = None if data.nac_params is None else len(data.nac_params["born"])
+        for choice in ("auto", "P") if primitive is None else (primitive,):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # phonopy 4 warns of its own default primitive cell
+                options = {"primitive_matrix": choice, "symprec": self.tolerance, **more}
+                make = partial(kind, data.unitcell, matrix, **options)
+                made = parsed(self.path, make)
+            if charges in (None, len(made.primitive)):
+                return made
+        raise PhonsmithError(
+            f"{self.path}: has Born charges of {charges} atoms, but its primitive cell has "
+            f"{len(made.primitive)}; write it anew with phonopy, or remove `nac`"
+        )
+
+    def _nac(self, phonon: Any) -> dict[str, Any]:
+        """The correction's parameters; the factor is e²/4πε₀ in the units of length and force."""
+        from phonopy.physical_units import get_calculator_physical_units
+
+        ours = get_calculator_physical_units().nac_factor
+        stated = self.data.nac_params.get("factor")
+        factor = ours
+        if stated is not None:
+            factor = float(stated) * self.units.force_to_eVperA * self.units.distance_to_A**2
+            if abs(factor / ours - 1) > 1e-3:
+                print(
+                    f"{self.path}: unit_conversion_factor {stated:g} of `nac` is not that of its "
+                    f"units; {ours:.6f} eV Å is used",
+                    flush=True,
+                )
+                factor = ours
+        nac = {**self.data.nac_params, "factor": factor}
+        for key in ("born", "dielectric"):
+            if not np.isfinite(nac[key]).all():
+                raise PhonsmithError(f"{self.path}: `nac` holds numbers that are not finite")
+        return nac
+
+
+def read_phonopy_file(path: str | Path, *, third_order: bool = False) -> PhonopyFile:
+    """Read a phonopy YAML, or with ``third_order`` a phono3py YAML.
+
+    Raises
+    ------
+    PhonsmithError
+        It is missing, damaged, not such a file, or in units that are unknown or contradict each
+        other.
+    """
+    path = Path(path)
+    content = read_yaml(path)
+    mine, other = ("phono3py", "phonopy") if third_order else ("phonopy", "phono3py")
+    if not isinstance(content, dict):
+        raise PhonsmithError(f"{path}: not a {mine} YAML file")
+    if other in content and mine not in content:
+        raise PhonsmithError(f"{path}: is a {other} file; read it with the format `{other}`")
+    header = content.get(mine)
+    header = header if isinstance(header, dict) else {}
+    units = _units(path, header.get("calculator"), content.pop("physical_unit", None))
+    data = _load(path, content, third_order)
+    if data.unitcell is None or data.supercell_matrix is None:
+        raise PhonsmithError(
+            f"{path}: not a {mine} YAML file, it has no unit cell or supercell matrix"
+        )
+    for name in ("unitcell", "supercell", "primitive", "phonon_supercell", "phonon_primitive"):
+        cell = getattr(data, name, None)
+        if cell is not None:
+            _check_cell(path, cell)
+            cell.cell = cell.cell * units.distance_to_A
+    _check_size(path, data)
+    _check_distances(path, data.unitcell, units)
+    tolerance = header.get("symmetry_tolerance")
+    tolerance = SYMPREC if tolerance is None else _number(path, "symmetry_tolerance", tolerance)
+    tolerance *= units.distance_to_A
+    if not 0 < tolerance <= LARGEST_TOLERANCE:
+        raise PhonsmithError(
+            f"{path}: symmetry_tolerance {tolerance:g} Å; it has to be above 0 and at most "
+            f"{LARGEST_TOLERANCE:g} Å"
+        )
+    return PhonopyFile(path, data, units, tolerance)
+
+
+def parsed(path: Path, parse: Callable[[], Any]) -> Any:
+    """What ``parse`` gives; any error of phonopy becomes one line that names the file."""
+    try:
+        return parse()
+    except PhonsmithError:
+        raise
+    except Exception as error:  # phonopy raises many kinds for broken files
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"{reason} is missing or unknown"
+        raise PhonsmithError(f"{path}: cannot be read ({reason})") from error
+
+
+def _load(path: Path, content: dict[str, Any], third_order: bool) -> Any:
+    from phonopy.interface.phonopy_yaml import load_phonopy_yaml
+
+    load: Any = load_phonopy_yaml
+    if third_order:
+        from phono3py.interface.phono3py_yaml import load_phono3py_yaml
+
+        load = load_phono3py_yaml
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of formats of earlier versions
+        return parsed(path, lambda: load(content))
+
+
+# --- units ---------------------------------------------------------------------------------------
+
+
+def _units(path: Path, calculator: Any, stated: Any) -> "CalculatorPhysicalUnits":
+    """The units of a file, from its calculator and what it says of them."""
+    from phonopy.physical_units import get_calculator_physical_units
+
+    length, force = _stated_units(path, stated)
+    name = None if calculator is None else str(calculator).strip().lower()
+    try:
+        units = get_calculator_physical_units(name)
+    except ValueError:
+        name = _calculator_with(length, force)
+        if name == "":
+            raise PhonsmithError(
+                f"{path}: phonopy does not know the calculator '{calculator}'; name one of "
+                "phonopy's, or state `physical_unit` with `length` and `force`"
+            ) from None
+        units = get_calculator_physical_units(name)
+    fits = length in (None, units.length_unit) and force in (None, units.force_unit.lower())
+    if not fits and name is None:
+        name = _calculator_with(length, force)
+        if name == "":
+            raise PhonsmithError(
+                f"{path}: states the length unit {length} and the force unit {force}, but no "
+                "calculator; name the code of the forces as `calculator` under `phonopy`"
+            )
+        units, fits = get_calculator_physical_units(name), True
+    if not fits:
+        raise PhonsmithError(
+            f"{path}: states units of {length or units.length_unit} and "
+            f"{force or units.force_unit}, but its calculator {name} has {units.length_unit} and "
+            f"{units.force_unit}; correct `physical_unit` or `calculator`"
+        )
+    return units
+
+
+def _calculator_with(length: str | None, force: str | None) -> str | None:
+    """One of phonopy's calculators that has these units, or an empty text."""
+    return _CALCULATORS.get((length or "", force or ""), "")
+
+
+def _stated_units(path: Path, stated: Any) -> tuple[str | None, str | None]:
+    """Units of length and force as the file states them, in phonopy's spelling."""
+    stated = stated if isinstance(stated, Mapping) else {}
+    mass = stated.get("atomic_mass", "AMU")
+    if str(mass).strip().lower() not in ("amu", "u", "dalton"):
+        raise PhonsmithError(f"{path}: physical_unit.atomic_mass is {mass}; only AMU is known")
+    length, force = stated.get("length"), stated.get("force")
+    if length is not None:
+        length = _length(path, str(length))
+    if force is not None:
+        energy, _, per = str(force).strip().lower().partition("/")
+        energy = {"ha": "hartree", "eh": "hartree", "rydberg": "ry"}.get(energy, energy)
+        force = f"{energy}/{_length(path, per)}"
+        if force not in {unit for _, unit in _CALCULATORS}:
+            raise PhonsmithError(
+                f"{path}: physical_unit.force is {stated['force']}; phonopy knows "
+                + ", ".join(sorted({unit for _, unit in _CALCULATORS}))
+            )
+    return length, force
+
+
+def _length(path: Path, word: str) -> str:
+    known = _LENGTHS.get(word.strip().lower())
+    if known is None:
+        raise PhonsmithError(
+            f"{path}: physical_unit has the length '{word}'; write angstrom or au (bohr)"
+        )
+    return "angstrom" if known else "au"
+
+
+def _scaled(value: Any, factors: Mapping[str, float], key: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {name: _scaled(one, factors, name) for name, one in value.items()}
+    if key in factors and value is not None:
+        return (
+            np.asarray(value, dtype=float) * factors[key]
+            if np.ndim(value)
+            else float(value) * factors[key]
+        )
+    if isinstance(value, list):
+        return [_scaled(one, factors) for one in value]
+    return value
+
+
+# --- sound or not --------------------------------------------------------------------------------
+
+
+def _number(path: Path, key: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise PhonsmithError(f"{path}: {key} is {value}, not a number") from None
+    return number
+
+
+def _check_cell(path: Path, cell: "PhonopyAtoms") -> None:
+    if cell.is_site_mixture:
+        raise PhonsmithError(
+            f"{path}: has sites that several elements share; only crystals with one element on "
+            "each site can be read"
+        )
+    numbers = (cell.cell, cell.scaled_positions, cell.masses)
+    if any(one is None or not np.isfinite(one).all() for one in numbers):
+        raise PhonsmithError(f"{path}: a cell has coordinates or masses that are no numbers")
+    if abs(cell.volume) < 1e-3:
+        raise PhonsmithError(f"{path}: a cell has no volume")
+
+
+def _check_size(path: Path, data: Any) -> None:
+    for key in ("supercell_matrix", "phonon_supercell_matrix"):
+        matrix = getattr(data, key, None)
+        if matrix is None:
+            continue
+        if np.shape(matrix) != (3, 3):
+            raise PhonsmithError(f"{path}: {key} has to be three rows of three integers")
+        count = abs(np.linalg.det(matrix)) * len(data.unitcell)
+        if not 0.5 < count <= LARGEST_SUPERCELL:
+            raise PhonsmithError(
+                f"{path}: {key} gives a supercell of {count:.0f} atoms; 1 to {LARGEST_SUPERCELL} "
+                "can be read"
+            )
+
+
+def _check_distances(path: Path, cell: "PhonopyAtoms", units: "CalculatorPhysicalUnits") -> None:
+    """Whether lengths that were converted from bohr were in bohr."""
+    if units.distance_to_A == 1:
+        return
+    from ase import Atoms
+    from ase.data import covalent_radii
+    from ase.neighborlist import neighbor_list
+
+    atoms = Atoms(cell.numbers, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
+    pairs = neighbor_list(
+        "d",
+        atoms,
+        {
+            (a, b): LEAST_DISTANCE * (covalent_radii[a] + covalent_radii[b])
+            for a in set(atoms.numbers)
+            for b in set(atoms.numbers)
+        },
+    )
+    if len(pairs):
+        raise PhonsmithError(
+            f"{path}: atoms are {pairs.min():.2f} Å apart if its lengths are in bohr, as its "
+            "calculator has them; if they are in Å, remove `calculator` and `physical_unit`"
+        )

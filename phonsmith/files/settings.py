@@ -1,0 +1,134 @@
+"""Base of all settings: strict models, and the types of names, paths and sources of data.
+
+These models are light (no numerical libraries), since Snakemake imports them to plan."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", text):
+        raise ValueError(
+            "a name has letters, digits and . _ - only, starts with a letter or digit, and has "
+            "at most 80 characters"
+        )
+    if text.endswith((".json", ".log", ".tsv")):
+        raise ValueError("a name must not end like a file of the results")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+Kind = Literal["displaced", "rattled", "recorded", "constraint"]
+
+
+CellChoice = Literal["relaxed", "reference"]
+
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def why_no_path(text: str) -> str:
+    """Why a text cannot be the path of a file or folder; empty where it can."""
+    if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text):
+        return "a path has no line breaks and no control characters"
+    parts = [len(part.encode()) for part in text.split("/")]
+    return "longer than a path can be" if max(parts) > 255 or sum(parts) > 4000 else ""
+
+
+def _files(given: str | list[str]) -> str | list[str]:
+    for path in [given] if isinstance(given, str) else given:
+        if why := why_no_path(path):
+            raise ValueError(why)
+    return given
+
+
+File = Annotated[str, AfterValidator(_files)]
+"""Path of a file or folder, wherever it is."""
+
+
+Files = Annotated[str | list[str], AfterValidator(_files)]
+"""One path or several."""
+
+
+def _inside(name: str) -> str:
+    _files(name)
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("must be a path inside its folder, without a leading / and without ..")
+    return name
+
+
+RelativePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside)]
+
+
+def _all_inside(names: str | list[str]) -> str | list[str]:
+    paths = [names] if isinstance(names, str) else names
+    if not all(paths) or not paths:
+        raise ValueError("give a path, or a list of at least one")
+    for path in paths:
+        _inside(path)
+    return names
+
+
+RelativePaths = Annotated[str | list[str], AfterValidator(_all_inside)]
+"""One path or several; what a file gives as one stays one."""
+
+
+class Model(BaseModel):
+    """Base of all settings: unknown keys are errors, numbers are finite, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Source(Model):
+    """A data set: public files with checksums, or a folder of the user's own."""
+
+    name: Name = Field(description="Name of the data set; its folder in every mirror.")
+    folder: File | None = Field(
+        None,
+        description="Folder with files of your own, instead of mirrors and `url`. Without `files` "
+        "it is all files below the folder, without checksums.",
+    )
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^@/\s]+(/\S*)?$",
+        description="Address of the folder with the files; without it only mirrors are tried.",
+    )
+    files: dict[RelativePath, Sha256] = Field(
+        default_factory=dict,
+        description="Path of each file below the folder, and its SHA-256; `python -m "
+        "phonsmith.labels.survey FOLDER` writes them. With `folder` they may be absent.",
+    )
+
+    def may_hold(self, wanted: str) -> bool:
+        """Whether ``wanted`` is one of the files, or a folder that holds some of them."""
+        if self.folder is not None and not self.files:
+            return True  # what is there is seen when the folder is read
+        prefix = wanted.rstrip("/") + "/"
+        return wanted in self.files or any(name.startswith(prefix) for name in self.files)
+
+    @model_validator(mode="after")
+    def _some_place(self) -> Self:
+        if self.folder is not None and self.url is not None:
+            raise ValueError("`folder` and `url` exclude each other: give one")
+        if self.folder is None and not self.files:
+            raise ValueError(
+                "`files` needs each file with its SHA-256 (`python -m phonsmith.labels.survey "
+                "FOLDER` writes them); only files in a `folder` of your own go without"
+            )
+        return self

@@ -1,0 +1,185 @@
+"""Files of data sets: from a folder of the user, or checksummed from mirror, cache or web."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import alone, replacing
+from phonsmith.files.settings import Source
+
+TIMEOUT_S = 60.0
+CHUNK = 1 << 20
+MOST_FILES = 100_000
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str | Path) -> Path:
+    """Path of one file of a data set, found or fetched, with the checksum that is stated.
+
+    In ``source.folder`` if there is one. Else looked for in this order:
+    ``{mirror}/{source.name}/{file}`` of each mirror, ``{cache}/{source.name}/{file}``, and
+    ``{source.url}/{file}`` on the web, which is kept in the cache. A damaged file in the cache is
+    fetched again.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is not part of the set, has another checksum, or is nowhere to be had.
+    """
+    if file not in listed(source):
+        raise PhonsmithError(f"source '{source.name}': '{file}' is not among its `files`")
+    mirrored = find_in_mirrors(source, file, mirrors)
+    if mirrored is not None:
+        return mirrored
+    expected = source.files[file]
+    cached = Path(cache) / source.name / file
+    if _is(cached, expected):
+        return cached
+    if source.url is None:
+        tried = ", ".join(str(Path(mirror) / source.name) for mirror in mirrors) or "none is set"
+        raise PhonsmithError(
+            f"source '{source.name}': '{file}' is in no mirror folder ({tried}) and the source "
+            "has no `url`; put the file there or add the address"
+        )
+    with alone(cached):
+        if not _is(cached, expected):  # another process may have been faster
+            download(f"{source.url.rstrip('/')}/{quote(file)}", cached, expected)
+    return cached
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_of(path) == sha256
+
+
+def listed(source: Source) -> list[str]:
+    """Names of the files of a data set; without a list, of all files in its folder.
+
+    Raises
+    ------
+    PhonsmithError
+        The folder is not there, or has more files than a data set.
+    """
+    if source.files or source.folder is None:
+        return sorted(source.files)
+    folder = Path(source.folder)
+    if not folder.is_dir():
+        raise PhonsmithError(
+            f"source '{source.name}': {folder}: no such folder; correct `folder` (relative to the "
+            "project)"
+        )
+    found = [path for path in islice(folder.rglob("*"), MOST_FILES + 1) if path.is_file()]
+    if len(found) > MOST_FILES:
+        raise PhonsmithError(
+            f"source '{source.name}': {folder} holds more than {MOST_FILES} files; give a folder "
+            "with the data alone, or list the `files`"
+        )
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
+def at_hand(source: Source, mirrors: Sequence[str | Path], cache: str | Path) -> bool:
+    """Whether every file of a data set is in a mirror or in the cache."""
+    return all(
+        find_in_mirrors(source, file, mirrors) or (Path(cache) / source.name / file).is_file()
+        for file in listed(source)
+    )
+
+
+def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) -> Path | None:
+    """``{mirror}/{source.name}/{file}`` of the first mirror that has it; None if none has.
+
+    A source with a folder of its own has its files there alone.
+
+    Raises
+    ------
+    PhonsmithError
+        That file has another checksum than the source states, or is not in the source's folder.
+    """
+    if source.folder is not None:
+        path = Path(source.folder) / file
+        if not path.is_file():
+            raise PhonsmithError(
+                f"source '{source.name}': {path}: no such file; correct `files` or `folder`"
+            )
+        if file in source.files:
+            _compare(path, source.files[file])
+        return path
+    for mirror in mirrors:
+        path = Path(mirror) / source.name / file
+        if path.is_file():
+            _compare(path, source.files[file])
+            return path
+    return None
+
+
+def _compare(path: Path, expected: str) -> None:
+    found = sha256_of(path)
+    if found != expected:
+        raise PhonsmithError(
+            f"{path}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
+            "replace the file or correct the checksum"
+        )
+
+
+def download(url: str, target: Path, expected: str | None) -> None:
+    """Fetch ``url`` into ``target``, which appears when it is complete and has the checksum.
+
+    Hold :func:`phonsmith.files.reading_writing.alone` for the target, so that no two processes fetch it.
+
+    Raises
+    ------
+    PhonsmithError
+        The file cannot be fetched, is cut off, or has another checksum than ``expected``.
+    """
+    with replacing(target) as temporary, temporary.open("wb") as stream:
+        found = _fetch(url, stream)
+        if expected not in (None, found):
+            raise PhonsmithError(
+                f"{url}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
+                "the address holds another file, or the checksum has to be corrected"
+            )
+
+
+def _fetch(url: str, stream: BinaryIO) -> str:
+    digest, size = hashlib.sha256(), 0
+    with opened(url, "check address and network, or put the file into a mirror folder") as answer:
+        promised = getattr(answer, "length", None)
+        while chunk := answer.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+            stream.write(chunk)
+    if promised is not None and size != promised:
+        raise PhonsmithError(f"{url}: cut off after {size} of {promised} bytes; try again")
+    return digest.hexdigest()
+
+
+@contextmanager
+def opened(url: str, remedy: str) -> Iterator[BinaryIO]:
+    """The answer to a request for ``url``; faults of the body's reading are those of the request.
+
+    Raises
+    ------
+    PhonsmithError
+        One line with what went wrong and the ``remedy``.
+    """
+    try:
+        request = Request(url, headers={"User-Agent": "phonsmith"})
+        with urlopen(request, timeout=TIMEOUT_S) as answer:
+            yield answer
+    except HTTPError as error:
+        raise PhonsmithError(f"{url}: {error.code} {error.reason}; {remedy}") from None
+    except (URLError, HTTPException, OSError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise PhonsmithError(f"{url}: cannot be fetched ({reason}); {remedy}") from None

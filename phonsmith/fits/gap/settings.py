@@ -1,0 +1,168 @@
+"""Settings of a GAP."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from phonsmith.files.settings import Kind, Model
+from phonsmith.fits.settings import TrainedFit, refuse_places
+
+
+class TwoBody(Model):
+    """GAP's pair descriptor (distance_2b)."""
+
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    n_sparse: PositiveInt = Field(15, description="Sparse points, uniform in distance.")
+    delta_ev: PositiveFloat = Field(2.0, description="Prior standard deviation of the energy.")
+    theta_uniform_angstrom: PositiveFloat = Field(1.0, description="Length scale.")
+
+
+class ThreeBody(Model):
+    """GAP's triplet descriptor (angle_3b)."""
+
+    cutoff_angstrom: PositiveFloat = Field(3.5, description="Cutoff radius.")
+    n_sparse: PositiveInt = Field(200, description="Sparse points, uniform.")
+    delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
+    theta_uniform_angstrom: PositiveFloat = Field(1.0, description="Length scale.")
+
+
+class Soap(Model):
+    """GAP's many-body descriptor."""
+
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    cutoff_transition_angstrom: PositiveFloat = Field(1.0, description="Width of the cutoff.")
+    atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
+    n_max: PositiveInt = Field(
+        8,
+        description="Radial functions. Memory grows with the square of n_max times the number of "
+        "elements.",
+    )
+    l_max: NonNegativeInt = Field(5, description="Largest angular momentum.")
+    zeta: PositiveInt = Field(4, description="Power of the dot-product kernel.")
+    delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
+    n_sparse: PositiveInt = Field(
+        300, description="Sparse points in all, an equal share for each element."
+    )
+    sparse_method: Literal["cur_points", "random", "pivot"] = Field(
+        "cur_points", description="How gap_fit chooses sparse points."
+    )
+    sparse_from: Literal["training", "rattled"] = Field(
+        "rattled",
+        description="Environments that sparse points are chosen from: those of the training cells, "
+        "or, in place of displaced and constraint cells (whose environments are nearly all alike), "
+        "those of rattled copies of them. The copies have no labels. Without displaced and "
+        "constraint cells both choices are the same.",
+    )
+    sparse_rattle_std_angstrom: PositiveFloat = Field(
+        0.1, description="Standard deviation of the moves in these copies."
+    )
+    share_sparse: Literal["all", "kind", "structure"] = Field(
+        "all",
+        description="Choose `n_sparse` from all environments together, or give each kind or each "
+        "structure an equal share.",
+    )
+    n_sparse_by_group: dict[str, PositiveInt] | None = Field(
+        None,
+        description="Sparse points for each config type, structure or kind; replaces `n_sparse`.",
+    )
+
+    @property
+    def sparse_points(self) -> int:
+        """Sparse points in all."""
+        return sum((self.n_sparse_by_group or {"all": self.n_sparse}).values())
+
+
+class Sigma(Model):
+    """GAP's regularisation: expected errors of the data."""
+
+    energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
+    force_ev_per_angstrom: PositiveFloat = Field(0.03, description="Force components.")
+    virial_ev_per_atom: PositiveFloat = Field(0.01, description="Virials.")
+
+
+class ForceProportional(Model):
+    """σ of each atom's force: f·max(|F|, F_min) (George et al. 2020, equation 8)."""
+
+    factor: PositiveFloat = Field(0.01, description="f, dimensionless.")
+    minimum_force_ev_per_angstrom: PositiveFloat = Field(0.01, description="F_min.")
+    kinds: list[Kind] = Field(["displaced"], min_length=1, description="Cells it applies to.")
+
+
+class GapFit(TrainedFit):
+    """Gaussian approximation potential, fitted with gap_fit."""
+
+    kind: Literal["gap"] = Field(description="Which kind of fit this is.")
+    two_body: TwoBody | None = TwoBody()
+    three_body: ThreeBody | None = None
+    soap: Soap | None = Soap()
+    sigma: Sigma = Sigma()
+    sigma_by_group: dict[str, Sigma] = Field(
+        default_factory=dict,
+        description="Other sigmas for a config type, a structure or a kind; the most special wins.",
+    )
+    force_proportional: ForceProportional | None = Field(
+        ForceProportional(),
+        description="Expected errors of the forces of displaced cells, in proportion to the force. "
+        "It is null where this key is absent and `sigma` or `sigma_by_group` state an error of "
+        "forces, which then holds for all cells.",
+    )
+    balance_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="Force sigmas of displaced cells are multiplied by n to this power, n being "
+        "the displaced cells of the structure: a crystal of high symmetry has one or two of them "
+        "and would else count for little beside one that has twenty.",
+    )
+    sparse_jitter: PositiveFloat = Field(1e-8, description="gap_fit's sparse_jitter.")
+    extra_arguments: dict[str, str | int | float] = Field(
+        default_factory=dict, description="Any further `keyword=value` of gap_fit."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stated_sigma(cls, given: Any) -> Any:
+        """What is stated of forces is not overruled by a default."""
+        if not isinstance(given, dict) or "force_proportional" in given:
+            return given
+        groups = given.get("sigma_by_group") or {}
+        stated = [given.get("sigma"), *(groups.values() if isinstance(groups, dict) else [])]
+        keys = {
+            key
+            for one in stated
+            for key in (one.model_fields_set if isinstance(one, Sigma) else one or ())
+        }
+        if "force_ev_per_angstrom" in keys:
+            return {**given, "force_proportional": None}
+        return given
+
+    @model_serializer(mode="wrap")
+    def _with_force_proportional(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Beside a stated sigma its absence means null: what differs from defaults holds it too."""
+        content: dict[str, Any] = dump(self)
+        if "sigma" in content or "sigma_by_group" in content:
+            one = self.force_proportional
+            content["force_proportional"] = one.model_dump() if one else None
+        return content
+
+    @model_validator(mode="after")
+    def _has_descriptor(self) -> Self:
+        if self.two_body is None and self.three_body is None and self.soap is None:
+            raise ValueError("a GAP needs at least one of two_body, three_body and soap")
+        refuse_places(self.extra_arguments, _GAP_PLACES)
+        return self
+
+
+_GAP_PLACES = frozenset(
+    (
+        *("at_file", "atoms_filename", "gp_file", "gap_file", "config_file", "template_file"),
+        *("do_copy_at_file", "do_copy_atoms_file", "sparse_separate_file"),
+        "linear_system_dump_file",
+    )
+)

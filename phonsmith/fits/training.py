@@ -1,0 +1,186 @@
+"""Potentials fitted to labelled cells."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ase import Atoms
+from pydantic import TypeAdapter
+
+from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import ENERGY
+from phonsmith.files.seeds import generator_for, seed_for
+from phonsmith.files.sources import sha256_of
+from phonsmith.fits.gap.settings import GapFit
+from phonsmith.fits.kinds import Fit
+from phonsmith.fits.mace.settings import MaceFit
+from phonsmith.fits.record import DRAWN_AGAIN, TargetCounts, TrainingRecord
+from phonsmith.fits.settings import ExistingFit, RecordedFit, TrainedFit
+from phonsmith.potentials.calculators import Potential, make_calculator
+
+
+def train(  # noqa: PLR0917 (the order is that of the stages)
+    fit: Fit,
+    frames: Sequence[Atoms],
+    baseline: Baseline,
+    folder: Path,
+    work: Path,
+    threads: int,
+) -> TrainingRecord:
+    """Fit a potential to the kinds of cells it is to learn from.
+
+    Parameters
+    ----------
+    fit
+        The recipe.
+    frames
+        The training set; test cells have no place in it.
+    baseline
+        Energies of single atoms.
+    folder
+        An existing folder that receives the model files, which belong together.
+    work
+        A folder that outlives failures: input of the training program, checkpoints to restart from.
+    threads
+        Threads of the training program.
+    Raises
+    ------
+    PhonsmithError
+        Nothing to learn from, or the training program failed: its reason is in the text.
+    """
+    if not isinstance(fit, TrainedFit):
+        raise PhonsmithError(f"a fit of kind `{fit.kind}` is finished; there is nothing to train")
+    chosen = learnable(frames, fit, baseline.has_energies)
+    work.mkdir(parents=True, exist_ok=True)
+    if isinstance(fit, GapFit):
+        from phonsmith.fits.gap import training as gap
+
+        return gap.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
+    from phonsmith.fits.mace import training as mace
+
+    return mace.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
+
+
+def learnable(frames: Sequence[Atoms], fit: GapFit | MaceFit, has_energies: bool) -> list[Atoms]:
+    """Copies of the frames that ``fit`` learns from; isolated atoms where energies count.
+
+    Raises
+    ------
+    PhonsmithError
+        There are none, or fewer than the fit's ``training_cells``.
+    """
+    wanted = set(fit.learn_from) | ({"isolated_atom"} if has_energies else set())
+    chosen = [atoms.copy() for atoms in frames if atoms.info.get("kind", "recorded") in wanted]
+    if not has_energies:
+        for atoms in chosen:
+            atoms.info.pop(ENERGY, None)
+    cells = [one for one in chosen if one.info.get("kind") not in ALWAYS_TRAIN]
+    if not cells:
+        raise PhonsmithError(
+            f"learn_from: no labelled cell of kind {', '.join(fit.learn_from)} in the training set"
+        )
+    if fit.training_cells is not None:
+        if fit.training_cells > len(cells):
+            raise PhonsmithError(
+                f"training_cells: {fit.training_cells} are wanted, the training set has "
+                f"{len(cells)}"
+            )
+        cells = sorted(cells, key=lambda one: _lot(one, fit.seed))[: fit.training_cells]
+    kept = Counter(id(one) for one in cells)
+    if fit.resampled:
+        kept = Counter(id(one) for one in _drawn_again(cells, fit.seed))
+    return [
+        copy
+        for one in chosen
+        for copy in _copies(one, 1 if one.info.get("kind") in ALWAYS_TRAIN else kept[id(one)])
+    ]
+
+
+def _drawn_again(cells: Sequence[Atoms], seed: int) -> list[Atoms]:
+    """As many cells, drawn with replacement within structure and kind (bootstrap).
+
+    B. Efron, Ann. Statist. 7, 1 (1979). The draw of a group depends on its cells alone.
+    """
+    groups: dict[tuple[str, str], list[Atoms]] = defaultdict(list)
+    for cell in cells:
+        groups[str(cell.info.get("structure", "")), str(cell.info.get("kind", ""))].append(cell)
+    return [
+        group[index]
+        for (structure, kind), group in groups.items()
+        for index in generator_for(seed, f"drawn again/{structure}/{kind}", 0, 0).integers(
+            len(group), size=len(group)
+        )
+    ]
+
+
+def _copies(cell: Atoms, count: int) -> list[Atoms]:
+    """The cell so many times; all but the first are marked as :data:`DRAWN_AGAIN`."""
+    copies = [cell, *(cell.copy() for _ in range(count - 1))][:count]
+    for copy in copies[1:]:
+        copy.info[DRAWN_AGAIN] = True
+    return copies
+
+
+def _lot(cell: Atoms, seed: int) -> int:
+    """A number for drawing lots that depends on the cell alone, not on the others."""
+    info = cell.info
+    name = f"training cells/{info.get('structure', '')}/{info.get('kind', '')}"
+    return seed_for(seed, name, int(info.get("generation", 0)), int(info.get("index", -1)))
+
+
+def recipe(settings: dict[str, Any]) -> GapFit | MaceFit | ExistingFit | RecordedFit:
+    """The fit that a campaign's settings describe."""
+    fit: GapFit | MaceFit | ExistingFit | RecordedFit = TypeAdapter(Fit).validate_python(settings)
+    return fit
+
+
+def existing_potential(name: str, fit: ExistingFit) -> Potential:
+    """A potential that exists already, in the place of a trained one.
+
+    Raises
+    ------
+    PhonsmithError
+        It cannot be loaded: found here, before any phonon.
+    """
+    make_calculator(fit.potential)
+    source = fit.potential
+    if source.model is not None:  # what was loaded here is what will be loaded later
+        source = source.model_copy(update={"sha256": sha256_of(source.model)})
+    return Potential(
+        source=source,
+        has_energies=True,
+        level_of_theory=fit.potential.calculator,
+        fit=name,
+    )
+
+
+def fits_table(
+    records: Mapping[str, TrainingRecord | None], kinds: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Time, memory and size of the trainings, one row a fit.
+
+    Potentials that were not trained have no record; ``kinds`` says what they are.
+    """
+    rows: list[dict[str, Any]] = []
+    for fit, record in records.items():
+        if record is None:
+            rows.append({"fit": fit, "kind": (kinds or {}).get(fit, "existing")})
+            continue
+        rows.append(
+            {
+                "fit": fit,
+                "kind": record.settings["kind"],
+                "wall_time_s": record.wall_time_s,
+                "peak_memory_mb": record.peak_memory_mb,
+                "n_sparse": record.details.get("sparse_points"),
+                **record.counts.model_dump(),
+                "baseline_origin": record.baseline_origin,
+                "code": ", ".join(f"{name} {number}" for name, number in record.versions.items()),
+            }
+        )
+    columns = ["fit", "kind", "wall_time_s", "peak_memory_mb", "n_sparse"]
+    columns += [*TargetCounts.model_fields, "baseline_origin", "code"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,1 @@
+"""The loop: verdicts on generations of potentials."""

@@ -1,0 +1,208 @@
+"""Labels from an ASE calculator."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from importlib import metadata
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import sha256_of
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.checks import labelled, labelled_alone
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.provenance import Provenance, settings_name
+from phonsmith.labels.runs import end_of_traceback
+from phonsmith.potentials.calculators import (
+    Evaluation,
+    evaluate_batch,
+    evaluate_one,
+    in_batches,
+    known_elements,
+    make_calculator,
+    one_line,
+)
+from phonsmith.potentials.loaded_files import files_of
+from phonsmith.potentials.own_code import code_of
+from phonsmith.running.versions import VERSIONS
+from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, relax
+from phonsmith.structures.settings import Relaxation
+
+BOX_ANGSTROM = 20.0
+
+
+BATCH_ATOMS = 2000
+"""Atoms that MACE computes at a time on a GPU."""
+
+
+_PACKAGES = {
+    "stillinger-weber": "matscipy",
+    "chgnet": "chgnet",
+    "gap": "quippy-ase",
+    "mace": "mace-torch",
+}
+
+
+class CalculatorMethod:
+    """A reference method that is an ASE calculator; built when the first label is asked for."""
+
+    cores = 1
+
+    def __init__(self, reference: CalculatorReference) -> None:
+        self.reference = reference
+        self.source = reference.potential
+        self.name = reference.potential.calculator
+        self._calculator: BaseCalculator | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_calculator": None}
+
+    @property
+    def calculator(self) -> BaseCalculator:
+        """The ASE calculator."""
+        if self._calculator is None:
+            self._calculator = make_calculator(self.source)
+        return self._calculator
+
+    @cached_property
+    def _settings(self) -> str:
+        return settings_name(self._fingerprint)
+
+    def fingerprint(self, elements: Iterable[str] = ()) -> str:
+        """Calculator, arguments, checksums of its files and source, and versions, as JSON.
+
+        It is the same for all elements and devices.
+        """
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        source = self.source
+        content = {
+            "method": "calculator",
+            "calculator": source.calculator,
+            "arguments": source.arguments_of_results,
+            "model": sha256_of(source.model) if source.model else None,
+            "package": _package_version(source.calculator),
+            "version": VERSIONS["labels"],
+        }
+        if files := files_of(source):
+            content["files"] = {file: sha256_of(file) for file in files}
+        if code := code_of(source.calculator):
+            content["code"] = code
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    def label(self, cell: Atoms) -> Atoms:
+        """Energy, forces, and stress where the calculator has it, of one cell."""
+        calculator = self.calculator
+        start = time.monotonic()
+        try:
+            result = evaluate_one(cell, calculator)
+        except PhonsmithError:
+            raise
+        except Exception as error:  # calculators raise anything
+            raise LabelFailed(
+                f"calculator '{self.name}' fails: {one_line(error)}", output=end_of_traceback()
+            ) from error
+        return self._labelled(cell, result, time.monotonic() - start)
+
+    def label_in_batches(
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
+    ) -> Iterator[tuple[int, Atoms | Exception]] | None:
+        """(index, label or exception) of cells, computed together; None but for MACE on a GPU.
+
+        ``found`` gives the label of a cell that another job has computed meanwhile. Where a batch
+        fails, as for want of memory, its cells are labelled one by one.
+        """
+        if self.source.calculator != "mace":
+            return None
+        import torch
+
+        wanted = str(self.source.arguments.get("device", "auto"))
+        on_gpu = wanted != "cpu" and torch.cuda.is_available()
+        return self._in_batches(cells, found) if on_gpu else None
+
+    def _in_batches(
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
+    ) -> Iterator[tuple[int, Atoms | Exception]]:
+        for together in in_batches(cells, BATCH_ATOMS):
+            there = {index: label for index in together if (label := found(index)) is not None}
+            yield from there.items()
+            batch = [index for index in together if index not in there]
+            if not batch:
+                continue
+            start = time.monotonic()
+            try:
+                results = evaluate_batch([cells[index] for index in batch], self.calculator)
+            except PhonsmithError as error:
+                yield batch[0], error
+                return
+            except Exception as error:
+                print(f"cells one by one, since a batch of {len(batch)} fails: {one_line(error)}")
+                yield from ((index, self._label_or_failure(cells[index])) for index in batch)
+                continue
+            seconds = (time.monotonic() - start) / len(batch)
+            for index, result in zip(batch, results, strict=True):
+                yield index, self._labelled(cells[index], result, seconds)
+
+    def _label_or_failure(self, cell: Atoms) -> Atoms | Exception:
+        try:
+            return self.label(cell)
+        except (LabelFailed, PhonsmithError) as error:
+            return error
+
+    def _labelled(self, cell: Atoms, result: Evaluation, seconds: float) -> Atoms:
+        code, _, version = (_package_version(self.source.calculator) or self.name).partition(" ")
+        provenance = Provenance(
+            code=code,
+            code_version=version or "unknown",
+            settings=self._settings,
+            wall_time_s=seconds,
+        )
+        return labelled(
+            cell, self.name, result.energy, result.forces, result.stress, provenance=provenance
+        )
+
+    def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
+        """Relax with :func:`phonsmith.structures.relaxation.relax`."""
+        return relax(atoms, self.calculator, settings, load)
+
+    def isolated_atom(self, element: str) -> Atoms | None:
+        """The atom in a 20 Å box; None where switched off, and for CHGNet.
+
+        CHGNet has seen no isolated atoms (its graph is empty there), and its number would mean
+        nothing.
+        """
+        if not self.reference.isolated_atoms or self.name == "chgnet":
+            return None
+        box = Atoms(element, positions=[[BOX_ANGSTROM / 2] * 3], cell=[BOX_ANGSTROM] * 3, pbc=True)
+        try:
+            energy = evaluate_one(box, self.calculator).energy
+        except PhonsmithError:
+            raise
+        except Exception as error:
+            raise PhonsmithError(
+                f"calculator '{self.name}' fails on an isolated {element} atom: {one_line(error)}; "
+                "set reference.isolated_atoms: false"
+            ) from error
+        return labelled_alone(box, self.name, energy)
+
+    def elements(self) -> frozenset[str] | None:
+        """Elements the calculator knows; None where it does not tell."""
+        return known_elements(self.source)
+
+
+def _package_version(calculator: str) -> str | None:
+    """Name and version of the package that computes, as far as it was installed as one."""
+    name = _PACKAGES.get(calculator)
+    if name is None:
+        top = calculator.partition(":")[0].partition(".")[0]
+        names = metadata.packages_distributions().get(top)
+        if not names:
+            return None
+        name = sorted(names)[0]
+    return f"{name} {metadata.version(name)}"

@@ -1,0 +1,185 @@
+"""Settings of labels from Quantum ESPRESSO."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from phonsmith.files.settings import File, Model
+from phonsmith.labels.reference import Command, DftReference
+
+
+class EspressoPseudopotentials(Model):
+    """Which pseudopotential file belongs to which element."""
+
+    folder: File = Field(min_length=1, description="Folder of the UPF files, as seen by the jobs.")
+    files: dict[str, File] | None = Field(None, min_length=1, description="File of each element.")
+    family: Literal["SSSP", "PseudoDojo"] | None = Field(
+        None,
+        description="Instead of `files`, where the folder holds a whole release of a family and "
+        "nothing else: SSSP goes by the family's table SSSP*.json in the folder and compares "
+        "MD5 sums; PseudoDojo takes the one UPF file whose name begins with the element.",
+    )
+    allow_other_functional: bool = Field(
+        False,
+        description="Use files made for another functional with the one of the reference (pw.x's "
+        "input_dft), as people use SSSP with PBEsol; false refuses them.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.files is None) == (self.family is None):
+            raise ValueError("give either `files` or `family`")
+        return self
+
+
+class EspressoReference(DftReference):
+    """Labels from Quantum ESPRESSO's pw.x."""
+
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {
+        **DftReference.NOT_PHYSICS,
+        "isolated_atom_edges_angstrom": True,
+        "pools": True,
+        "reuse_density": True,
+        "pseudopotentials": {"folder": True},
+    }
+
+    method: Literal["espresso"] = Field(description="Which reference method this is.")
+    pseudopotentials: EspressoPseudopotentials
+    ecutwfc_ry: PositiveFloat = Field(description="Cutoff of the wavefunctions in Ry.")
+    ecutrho_ry: PositiveFloat | None = Field(
+        None,
+        description="Cutoff of the density in Ry; by default 4 times that of the wavefunctions "
+        "with norm-conserving pseudopotentials, 8 times with ultrasoft ones and PAW.",
+    )
+    shifted_mesh: bool = Field(
+        False, description="Shift the mesh of k-points by half a step along all vectors."
+    )
+    occupations: Literal["smearing", "fixed"] = Field(
+        "smearing",
+        description="`smearing` is right for metals and, as narrow as it is by default, for "
+        "insulators too. `fixed` is faster (fewer bands) and for sure insulators only.",
+    )
+    smearing: Literal["gaussian", "methfessel-paxton", "marzari-vanderbilt", "fermi-dirac"] = Field(
+        "gaussian", description="Kind of smearing."
+    )
+    degauss_ry: PositiveFloat = Field(
+        0.0037, description="Width of the smearing in Ry; 0.0037 is 0.05 eV, VASP's SIGMA here."
+    )
+    conv_thr_ry: Annotated[float, Field(gt=0, le=1e-7)] = Field(
+        1e-11,
+        description="The SCF has converged when the error of the cell's energy is estimated below "
+        "this, in Ry. Phonons need it tight, since the error of forces goes with its root: about "
+        "1e-5 eV/Å at 1e-11, 3e-4 at 1e-8 (eight silicon atoms).",
+    )
+    mixing_beta: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.7, description="Share of the new density in the next one; less for difficult cells."
+    )
+    electron_maxstep: PositiveInt = Field(100, description="SCF steps at most.")
+    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    starting_magnetization: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
+        default_factory=dict,
+        description="With magnetism, at the start, by element: spin polarisation of the valence "
+        "electrons, -1 to 1; elements not named have none.",
+    )
+    pools: PositiveInt = Field(
+        1, description="Groups of cores that share the k-points of one run (pw.x -nk)."
+    )
+    command: Command | None = Field(
+        None,
+        description="Command of pw.x, `{cores}` standing for their number; by default `pw.x` on "
+        "one core and `mpirun -np {cores} pw.x` on more. ph.x is called in the same way.",
+    )
+    reuse_density: bool = Field(
+        False,
+        description="Start the SCF from the density of the last cell with the same atoms, instead "
+        "of from overlapping free atoms.",
+    )
+    isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        (10.0, 10.5, 11.0),
+        description="Edges of the box of an isolated atom; different ones, so that partly filled "
+        "shells find their state.",
+    )
+    input_data: dict[Literal["control", "system", "electrons"], dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Further keys of pw.x by namelist, e.g. `{system: {vdw_corr: dft-d3}}`.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ecutrho_ry is not None and self.ecutrho_ry < 4 * self.ecutwfc_ry:
+            raise ValueError("ecutrho_ry has to be at least four times ecutwfc_ry")
+        if self.starting_magnetization and not self.magnetism:
+            raise ValueError("starting_magnetization needs magnetism: true")
+        if self.magnetism and not any(self.starting_magnetization.values()):
+            raise ValueError("magnetism needs starting_magnetization, or it stays at zero")
+        if self.magnetism and self.occupations == "fixed":
+            raise ValueError("magnetism needs occupations: smearing")
+        if self.cores % self.pools:
+            raise ValueError("cores has to be a multiple of pools")
+        if self.command is not None and not re.search(r"(^|[\s/])pw\.x(\s|$)", self.command):
+            raise ValueError("command has to run pw.x, e.g. `mpirun -np {cores} pw.x`")
+        if self.command is not None and self.cores > 1 and "{cores}" not in self.command:
+            raise ValueError("command has to say where the number of `{cores}` goes")
+        for section, keys in self.input_data.items():
+            for key in keys:
+                _check_further_key(section, key)
+                if self.hubbard and re.match(r"(lda_plus_u|hubbard_|u_projection)", key.lower()):
+                    raise ValueError(f"input_data.{section}.{key}: not beside hubbard")
+        return self
+
+    @property
+    def level_of_theory(self) -> str:
+        """What the labels are, as tables and figures name it."""
+        return f"Quantum ESPRESSO {self.functional}{'+U' if self.hubbard else ''}"
+
+
+_REFUSED_KEYS = {
+    "scf_must_converge": "labels have to converge",
+    "calculation": "phonsmith sets it",
+    "tprnfor": "phonsmith sets it",
+    "tstress": "phonsmith sets it",
+    "outdir": "phonsmith sets it",
+    "prefix": "phonsmith sets it",
+    "wfcdir": "phonsmith sets it",
+    "verbosity": "phonsmith sets it",
+    "disk_io": "phonsmith sets it",
+    "restart_mode": "phonsmith sets it",
+    "max_seconds": "use time_limit_minutes",
+    "pseudo_dir": "use pseudopotentials.folder",
+    "input_dft": "use functional",
+    "ecutwfc": "use ecutwfc_ry",
+    "ecutrho": "use ecutrho_ry",
+    "occupations": "use occupations",
+    "smearing": "use smearing",
+    "degauss": "use degauss_ry",
+    "nspin": "use magnetism",
+    "starting_magnetization": "use starting_magnetization",
+    "tot_magnetization": "use magnetism and starting_magnetization",
+    "tot_charge": "phonsmith labels neutral cells",
+    "noncolin": "phonsmith labels collinear states",
+    "lspinorb": "phonsmith labels collinear states",
+    "ibrav": "phonsmith sets it",
+    "celldm": "phonsmith sets it",
+    "nat": "phonsmith sets it",
+    "ntyp": "phonsmith sets it",
+    "conv_thr": "use conv_thr_ry",
+    "mixing_beta": "use mixing_beta",
+    "electron_maxstep": "use electron_maxstep",
+    "startingpot": "use reuse_density",
+    "startingwfc": "use reuse_density",
+}
+"""Keys of pw.x that a campaign cannot set by ``input_data``, and why."""
+
+
+_BY_SPECIES = (
+    "values of single species go by their order, which differs from cell to cell (DFT+U: hubbard)"
+)
+
+
+def _check_further_key(section: str, key: str) -> None:
+    name = key.lower().partition("(")[0]
+    if name in _REFUSED_KEYS:
+        raise ValueError(f"input_data.{section}.{key}: not here; {_REFUSED_KEYS[name]}")
+    if "(" in key:
+        raise ValueError(f"input_data.{section}.{key}: not here; {_BY_SPECIES}")

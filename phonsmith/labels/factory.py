@@ -1,0 +1,78 @@
+"""The reference method of a campaign, made from its settings."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.espresso.settings import EspressoReference
+from phonsmith.labels.kinds import Reference
+from phonsmith.labels.protocol import Allocation, ReferenceMethod
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.potentials.calculators import Potential, load_potential
+
+
+def reference_method(
+    reference: Reference | dict[str, Any],
+    *,
+    recorded: str | list[str] | None = None,
+    mirrors: Sequence[str | Path] = (),
+    cache: str | Path = "sources",
+    crystal: str | None = None,
+    recorded_as: Mapping[str, Any] | None = None,
+    structure: str | None = None,
+    allocation: Allocation | None = None,
+) -> ReferenceMethod:
+    """The reference method of a campaign.
+
+    Some matter for recorded data only: ``recorded``, the files of the crystal in its data set;
+    ``mirrors`` and ``cache``, where the data set is looked for and kept; ``crystal``, the file of
+    the crystal itself, where the data set does not hold it; ``recorded_as``, the crystal's
+    settings (``recorded_format``, ``recorded_supercell``) where the data need them. Others for DFT
+    codes only: ``structure``, the id of the crystal, which may have settings of its own, and
+    ``allocation``.
+    """
+    checked: Reference = TypeAdapter(Reference).validate_python(reference)
+    allocation = allocation or Allocation()
+    match checked:
+        case RecordedReference():
+            from phonsmith.labels.recorded.method import RecordedMethod
+
+            named = recorded_as or {}
+            supercell = named.get("recorded_supercell")
+            return RecordedMethod(checked.of(named), recorded, mirrors, cache, crystal, supercell)
+        case CalculatorReference():
+            from phonsmith.labels.calculator.method import CalculatorMethod
+
+            return CalculatorMethod(checked)
+        case EspressoReference():
+            from phonsmith.labels.espresso.method import EspressoMethod
+
+            return EspressoMethod(checked, structure, allocation.here())
+        case VaspReference():
+            from phonsmith.labels.vasp.method import VaspMethod
+
+            return VaspMethod(checked, structure, allocation.here())
+
+
+def fitted_method(potential: Potential) -> ReferenceMethod:
+    """A fitted potential in the role of a reference method: it labels and relaxes likewise."""
+    from phonsmith.labels.calculator.method import CalculatorMethod
+
+    return CalculatorMethod(CalculatorReference(method="calculator", potential=potential.source))
+
+
+def reference_or_fit(
+    reference: Reference | dict[str, Any],
+    potential: str | Path | None,
+    *,
+    structure: str,
+    allocation: Allocation,
+) -> ReferenceMethod:
+    """The fit whose ``potential.json`` is given, without one the reference method."""
+    if potential:
+        return fitted_method(load_potential(potential))
+    return reference_method(reference, structure=structure, allocation=allocation)

@@ -1,0 +1,59 @@
+"""Existing labelled data sets that join training and test sets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ase import Atoms
+
+from phonsmith.datasets.settings import Database
+from phonsmith.labels.checks import unlabelled
+from phonsmith.labels.readers.each import Recorded
+from phonsmith.labels.recorded.files import located
+from phonsmith.labels.recorded.reading import check_levels, read_all
+
+
+def fetch_database(
+    database: Database, mirrors: Sequence[str | Path], cache: str | Path
+) -> list[Path]:
+    """The files of an existing data set, likewise."""
+    source, format = database.source, database.format
+    return [
+        path
+        for file in (*database.train_files, *database.test_files)
+        for path in located(source, file, format, mirrors, cache)
+    ]
+
+
+def load_database(
+    name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
+) -> dict[str, Recorded]:
+    """Frames of an existing data set: ``train`` and ``test``, indices running through both."""
+    parts = {"train": Recorded([]), "test": Recorded([])}
+    count = 0
+    for part, files in (("train", database.train_files), ("test", database.test_files)):
+        for file in files:
+            paths = located(database.source, file, database.format, mirrors, cache)
+            read = read_all(paths, database, name)
+            parts[part].frames += read.frames
+            parts[part].refused += read.refused
+            parts[part].levels += read.levels
+        for frame in parts[part].frames:
+            frame.info["index"] = count
+            count += 1
+    if not database.relabel:
+        check_levels(
+            [level for read in parts.values() for level in read.levels],
+            database.level_of_theory,
+            f"database '{name}'",
+            allow_mixed=database.allow_mixed_levels_of_theory,
+        )
+    return parts
+
+
+def cells_of_database(
+    name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
+) -> list[Atoms]:
+    """The cells of both parts without their labels, for new ones; without isolated atoms."""
+    parts = load_database(name, database, mirrors, cache)
+    frames = [frame for read in parts.values() for frame in read.frames]
+    return unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")

@@ -1,0 +1,62 @@
+"""Files of recorded data, located with their companions."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import COMPRESSED
+from phonsmith.files.settings import Source
+from phonsmith.files.sources import listed, locate
+from phonsmith.labels.readers.espresso import texts_beside
+
+# files that a reader looks for beside the one that is named
+_CELLS = ("SPOSCAR", "disp.yaml")
+
+
+COMPANIONS = {
+    form: [name + suffix for name in names for suffix in ("", *COMPRESSED)]
+    for form, names in {
+        "phonopy": ("FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5"),
+        "phono3py": ("FORCES_FC3", "FORCES_FC2"),
+        "force_sets": _CELLS,
+        "force_constants": _CELLS,
+    }.items()
+}
+
+
+def located(
+    source: Source, wanted: str, format: str, mirrors: Sequence[str | Path], cache: str | Path
+) -> list[Path]:
+    """Local paths of a file, or of the files in a folder, with what has to stand beside them."""
+    files = listed(source)
+    if wanted not in files:
+        prefix = "" if wanted == "." else wanted.rstrip("/") + "/"
+        paths = [
+            locate(source, file, mirrors, cache)
+            for file in files
+            if file.startswith(prefix) and of_format(file, format)
+        ]
+        if format == "espresso":  # the outputs beside XML files are of the same runs
+            xml = [path for path in paths if path.suffix == ".xml"]
+            beside = {text for path in xml for text in texts_beside(path)}
+            paths = [path for path in paths if path not in beside]
+        return paths
+    path = locate(source, wanted, mirrors, cache)
+    for name in COMPANIONS.get(format, ()):
+        companion = str(PurePosixPath(wanted).with_name(name))
+        if companion in files:
+            found = locate(source, companion, mirrors, cache)
+            if found.parent != path.parent:
+                raise PhonsmithError(
+                    f"{path} and {found} have to stand in one folder; complete the mirror of "
+                    f"source '{source.name}' or take it away"
+                )
+    return [path]
+
+
+def of_format(file: str, format: str) -> bool:
+    name = PurePosixPath(file).name
+    if format == "espresso":
+        return name.endswith((".xml", ".out", ".pwo", ".log", ".txt"))
+    marks = {"vasprun": "vasprun", "outcar": "OUTCAR", "extxyz": "xyz", "mlearn": ".json"}
+    return marks.get(format, ".yaml") in name

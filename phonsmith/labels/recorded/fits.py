@@ -1,0 +1,48 @@
+"""Recorded forces of a potential."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.fits.settings import RecordedFit
+from phonsmith.labels.readers.phonopy_yaml import read_phonopy
+from phonsmith.labels.recorded.files import located
+from phonsmith.labels.recorded.reading import named_frames
+from phonsmith.phonons.files import save_phonons
+from phonsmith.phonons.force_constants import reference_phonons
+
+
+def fetch_fit(fit: RecordedFit, mirrors: Sequence[str | Path], cache: str | Path) -> list[Path]:
+    """The files of a fit that is recorded forces, in the order of its structures.
+
+    Raises
+    ------
+    PhonsmithError
+        One of them is not there.
+    """
+    paths = []
+    for structure, file in fit.files.items():
+        found = located(fit.source, file, "phonopy", mirrors, cache)
+        if len(found) != 1:
+            raise PhonsmithError(
+                f"files.{structure}: {file}: no such file in source '{fit.source.name}'"
+            )
+        paths += found
+    return paths
+
+
+def write_fit(fit: RecordedFit, paths: Sequence[str | Path], folder: Path) -> None:
+    """Write the recorded phonons of a potential as ``{structure}.yaml``, in eV and Å.
+
+    ``paths`` are those of :func:`fetch_fit`.
+
+    Raises
+    ------
+    PhonsmithError
+        A file is broken, or force constants do not follow from it.
+    """
+    for structure, path in zip(fit.files, map(Path, paths), strict=True):
+        recorded = named_frames(read_phonopy(path), path, structure, fit.level_of_theory)
+        assert recorded.phonon is not None
+        phonon = reference_phonons(recorded.phonon, recorded.frames)
+        save_phonons(folder / f"{structure}.yaml", phonon)

@@ -1,0 +1,274 @@
+"""Labels that exist already: other people's data sets and one's own earlier calculations."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from phonsmith.datasets.settings import Database
+from phonsmith.files.errors import DataWarning, PhonsmithError
+from phonsmith.files.extxyz import FORCES
+from phonsmith.labels.checks import check_label, check_sane, energy_outliers
+from phonsmith.labels.displacements import arranged, crystal_of
+from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.readers.each import Recorded
+from phonsmith.labels.readers.espresso import read_espresso
+from phonsmith.labels.readers.force_constants import read_force_constants, read_force_sets
+from phonsmith.labels.readers.levels import Level, additions, contradiction, mixture
+from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
+from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
+from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
+from phonsmith.labels.recorded.files import located
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.settings import ExtxyzKeys, Labels
+from phonsmith.labels.units import consistency
+
+_READERS: dict[str, Callable[[Path], Recorded]] = {
+    "phonopy": read_phonopy,
+    "phono3py": read_phono3py,
+    "mlearn": read_mlearn,
+    "vasprun": read_vasprun,
+    "outcar": read_outcar,
+    "espresso": read_espresso,
+}
+
+
+# formats of phonopy that take the crystal from a file of its own, atom by atom
+_OF_PHONOPY: dict[str, Callable[[Path, str | Path, Any], Recorded]] = {
+    "force_sets": read_force_sets,
+    "force_constants": read_force_constants,
+}
+
+
+def read_recorded(
+    path: str | Path,
+    format: str,
+    structure: str,
+    method: str = "recorded",
+    keys: ExtxyzKeys | None = None,
+    *,
+    allow_mixed: bool = False,
+) -> Recorded:
+    """Labelled frames of a file, or of all files of the format in a folder.
+
+    Parameters
+    ----------
+    format
+        ``phonopy`` (YAML with forces, or FORCE_SETS beside it), ``phono3py`` (YAML with forces, or
+        FORCES_FC3 beside it), ``extxyz``, ``mlearn``, ``vasprun`` or ``outcar`` (a file, packed or
+        not, or a folder that is searched to any depth), ``espresso`` (XML or output of pw.x).
+    structure
+        Id of the crystal or name of the database, for the frames' info.
+    method
+        The level of theory, for the frames' info.
+    keys
+        What the labels of an extxyz file are called, if not as usual.
+    allow_mixed
+        Take runs of several levels of theory for one.
+
+    Raises
+    ------
+    PhonsmithError
+        Nothing is there, the file is broken, no frame in it is fit to be a label, or the runs are
+        of several levels of theory, or of another than ``method``.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PhonsmithError(f"{path}: no such file or folder of recorded data")
+    recorded = named_frames(_read(path, format, keys), path, structure, method)
+    check_levels(recorded.levels, method, str(path), allow_mixed=allow_mixed)
+    return recorded
+
+
+def _read(path: Path, format: str, keys: ExtxyzKeys | None) -> Recorded:
+    return read_extxyz(path, keys) if format == "extxyz" else _READERS[format](path)
+
+
+def named_frames(recorded: Recorded, path: Path, structure: str, method: str) -> Recorded:
+    if recorded.phonon is None:
+        _leave_out_unfit(recorded, path)
+    else:  # the order of the frames means something: none may go
+        _check_all(recorded.frames, path)
+    of_constants = recorded.phonon is not None and recorded.phonon.force_constants is not None
+    if not recorded.frames and of_constants:
+        return recorded
+    if not recorded.frames:
+        reason = recorded.refused[0] if recorded.refused else f"{path}: holds no labelled cell"
+        more = f" (and {len(recorded.refused) - 1} more)" if len(recorded.refused) > 1 else ""
+        raise PhonsmithError(reason + more)
+    found = consistency([*recorded.frames, *_undisplaced(recorded)])
+    if found.fault:
+        raise PhonsmithError(f"{path}: {found.fault}")
+    if found.checked:
+        recorded.found.append(f"{path}: {found.checked}")
+    for index, frame in enumerate(recorded.frames):
+        frame.info.setdefault("kind", "recorded")
+        frame.info.update(
+            {"structure": structure, "generation": 0, "index": index, "seed": -1, "method": method}
+        )
+    for line in recorded.found:
+        print(line, flush=True)
+    for line in recorded.refused:
+        print(f"refused: {line}", flush=True)
+    return recorded
+
+
+def _undisplaced(recorded: Recorded) -> list[Atoms]:
+    """The supercell without displacement, on which no forces act: it shows the sign of forces."""
+    if recorded.phonon is None or not recorded.frames:
+        return []
+    supercell = recorded.phonon.supercell
+    cell = Atoms(supercell.numbers, supercell.positions, cell=supercell.cell, pbc=True)
+    cell.arrays[FORCES] = np.zeros((len(cell), 3))
+    return [cell]
+
+
+def check_levels(
+    levels: Sequence[tuple[str, Level]], stated: str, where: str, *, allow_mixed: bool
+) -> None:
+    """Whether runs have one level of theory, the stated one as far as its words are understood.
+
+    Raises
+    ------
+    PhonsmithError
+        They have not.
+    """
+    if not levels:
+        return
+    if not allow_mixed and (mixed := mixture(levels)):
+        raise PhonsmithError(
+            f"{where}: its runs are of several levels of theory: {mixed}; keep the runs of one "
+            "level, or set `allow_mixed_levels_of_theory: true` beside `format`"
+        )
+    for file, level in levels:
+        if wrong := contradiction(stated, level):
+            raise PhonsmithError(
+                f"{file}: level_of_theory is '{stated}', but {wrong}; correct level_of_theory, or "
+                "leave the file out"
+            )
+    print(f"level of theory found in {len(levels)} runs: {levels[0][1]}", flush=True)
+    if more := additions(stated, levels[0][1]):
+        message = f"{levels[0][0]} has {more}, which the level of theory '{stated}' does not name."
+        warnings.warn(message, DataWarning, stacklevel=2)
+
+
+def _leave_out_unfit(recorded: Recorded, path: Path) -> None:
+    sound = []
+    for number, frame in enumerate(recorded.frames):
+        try:
+            check_label(frame, frame, Labels())
+            sound.append((number, frame))
+        except LabelFailed as failed:
+            recorded.refused.append(f"{path}: cell {number}: {failed}")
+    far_off = energy_outliers([frame for _, frame in sound])
+    recorded.frames = [frame for index, (_, frame) in enumerate(sound) if index not in far_off]
+    for index, deviation in far_off.items():
+        recorded.refused.append(
+            f"{path}: cell {sound[index][0]}: its energy is {deviation:+.3g} eV/atom off those of "
+            "the other cells"
+        )
+
+
+def _check_all(frames: Sequence[Atoms], path: Path) -> None:
+    for number, frame in enumerate(frames, start=1):
+        try:
+            check_sane(frame)
+        except LabelFailed as failed:
+            raise PhonsmithError(f"{path}: cell {number}: {failed}") from None
+
+
+def load_recorded(
+    reference: RecordedReference,
+    recorded: str | Sequence[str],
+    mirrors: Sequence[str | Path],
+    cache: str | Path,
+    structure: str | None = None,
+    *,
+    crystal: str | Path | None = None,
+    supercell: Any = None,
+) -> Recorded:
+    """The recorded data of one crystal, from mirror, cache or web.
+
+    Parameters
+    ----------
+    recorded
+        File of the data set, or folder in it, of which all files that the source lists are read;
+        or several of them.
+    structure
+        Id of the crystal; default: the first path.
+    crystal
+        File of the crystal, for formats that do not hold it: the cells are then told apart and put
+        in order as in :func:`phonsmith.labels.displacements.arranged`. For FORCE_SETS and force
+        constants the file has the atoms in phonopy's order, and is taken as it is.
+    supercell
+        Three multiples or phonopy's matrix (3, 3), for FORCE_SETS and force constants without
+        SPOSCAR or disp.yaml beside them.
+    """
+    paths = fetch_recorded(reference, recorded, mirrors, cache)
+    first = recorded if isinstance(recorded, str) else recorded[0]
+    if reference.format in _OF_PHONOPY:
+        if not paths:
+            raise PhonsmithError(f"{first}: no such file in source '{reference.source.name}'")
+        if crystal is None:
+            raise PhonsmithError(f"{paths[0]}: {reference.format} data need the crystal's `file`")
+        found = _OF_PHONOPY[reference.format](paths[0], crystal, supercell)
+        return named_frames(found, paths[0], structure or first, reference.level_of_theory)
+    read = read_all(paths, reference, structure or first)
+    check_levels(
+        read.levels,
+        reference.level_of_theory,
+        structure or first,
+        allow_mixed=reference.allow_mixed_levels_of_theory,
+    )
+    if crystal is not None:
+        read.crystal = crystal_of(crystal)
+        read.frames, read.phonon = arranged(read.frames, read.crystal)
+    return read
+
+
+SHOWN_REFUSALS = 3
+"""So many files or cells that were refused are named in the report; the log names them all."""
+
+
+def recorded_cautions(read: Callable[[], Recorded]) -> list[str]:
+    """What readers of the results have to know of a recorded data set; ``read`` reads it."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DataWarning)
+        refused = read().refused
+    found = [str(one.message) for one in told if issubclass(one.category, DataWarning)]
+    if refused:
+        more = len(refused) - SHOWN_REFUSALS
+        some = "; ".join(refused[:SHOWN_REFUSALS]) + (f"; and {more} more" if more > 0 else "")
+        found.append(f"Refused as labels ({len(refused)}): {some}.")
+    return found
+
+
+def fetch_recorded(
+    reference: RecordedReference,
+    recorded: str | Sequence[str],
+    mirrors: Sequence[str | Path],
+    cache: str | Path,
+) -> list[Path]:
+    """The files with the recorded data of one crystal, fetched where they are not here."""
+    wanted = [recorded] if isinstance(recorded, str) else recorded
+    source, format = reference.source, reference.format
+    return [path for one in wanted for path in located(source, one, format, mirrors, cache)]
+
+
+def read_all(paths: Sequence[Path], data: RecordedReference | Database, structure: str) -> Recorded:
+    if not paths:
+        raise PhonsmithError(f"{structure}: no {data.format} file among the `files` of its source")
+    parts = [_read(path, data.format, data.keys) for path in paths]
+    merged = Recorded(
+        frames=[frame for part in parts for frame in part.frames],
+        crystal=parts[0].crystal if len(parts) == 1 else None,
+        phonon=parts[0].phonon if len(parts) == 1 else None,
+        third=parts[0].third if len(parts) == 1 else None,
+        refused=[line for part in parts for line in part.refused],
+        found=[line for part in parts for line in part.found],
+        levels=[level for part in parts for level in part.levels],
+    )
+    return named_frames(merged, paths[0], structure, data.level_of_theory)

@@ -1,0 +1,59 @@
+"""Settings of recorded labels."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from phonsmith.files.settings import Source
+from phonsmith.labels.reference import ReferenceBase
+from phonsmith.labels.settings import AllowMixed, ExtxyzKeys, check_keys
+from phonsmith.running.versions import VERSIONS
+from phonsmith.structures.settings import RecordedFormat
+
+HOLDS_CRYSTAL = frozenset(("phonopy", "phono3py"))
+"""Formats whose files hold the crystal; for the others it is in a file of its own."""
+
+
+class RecordedReference(ReferenceBase):
+    """Labels that exist already: an earlier calculation or a published data set."""
+
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {
+        "source": {"url": True},
+        "allow_mixed_levels_of_theory": True,
+    }
+
+    method: Literal["recorded"] = Field(description="Which reference method this is.")
+    level_of_theory: str = Field(
+        min_length=1, description="Code and functional, e.g. `CASTEP PW91`: printed everywhere."
+    )
+    source: Source
+    format: RecordedFormat = Field(
+        "phonopy",
+        description="What the files are: `phonopy` YAML with forces or beside FORCE_SETS, "
+        "`phono3py` YAML with FORCES_FC3, `extxyz`, or folders of `vasprun` (vasprun.xml), "
+        "`outcar` or `espresso` files (pw.x: data-file-schema.xml, with the text output beside "
+        "it, or the text alone); `force_sets`, a FORCE_SETS file alone; `force_constants`, "
+        "FORCE_CONSTANTS, force_constants.hdf5 or the vasprun.xml of a DFPT run (IBRION 7 or 8), "
+        "which give phonons, but nothing to learn from. Structures may name another one in "
+        "`recorded_format`.",
+    )
+    keys: ExtxyzKeys | None = Field(
+        None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
+    )
+    allow_mixed_levels_of_theory: AllowMixed = False
+
+    def physics(self) -> dict[str, Any]:
+        """The settings that labels depend on, and the version of the readers, as plain JSON."""
+        return {**super().physics(), "readers": VERSIONS["readers"]}
+
+    def of(self, structure: Mapping[str, Any]) -> Self:
+        """The reference with the format that a structure (settings as plain data) names."""
+        named = structure.get("recorded_format")
+        keys = self.keys if named in (None, "extxyz") else None
+        return self.model_copy(update={"format": named or self.format, "keys": keys})
+
+    @model_validator(mode="after")
+    def _keys_of_extxyz(self) -> Self:
+        check_keys(self.keys, self.format)
+        return self

@@ -1,0 +1,201 @@
+"""Settings of labels from VASP."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from phonsmith.files.settings import Name
+from phonsmith.labels.reference import Command, DftReference, IncarValue
+
+
+class VaspReference(DftReference):
+    """Labels from VASP, run under custodian."""
+
+    NOT_PHYSICS: ClassVar[dict[str, Any]] = {
+        **DftReference.NOT_PHYSICS,
+        "isolated_atom_edges_angstrom": True,
+        "command_gamma": True,
+    }
+
+    method: Literal["vasp"] = Field(description="Which reference method this is.")
+    potcars: dict[str, str] = Field(
+        min_length=1,
+        description="POTCAR of each element, e.g. `{Sn: Sn_d}`, in the folder that pymatgen's "
+        "setting PMG_VASP_PSP_DIR names.",
+    )
+    potcar_family: str | None = Field(
+        None,
+        pattern=r"^(PBE|LDA)(_5[24](_W_HASH)?|_64)?$",
+        description="Release of the POTCARs, by pymatgen's name; by default PBE_54, and LDA_54 "
+        "with the functional LDA.",
+    )
+    encut_ev: PositiveFloat = Field(
+        700.0, description="Cutoff of the plane waves in eV (ENCUT), the same for all cells."
+    )
+    ediff_ev: Annotated[float, Field(gt=0, le=1e-5)] = Field(
+        1e-7,
+        description="The SCF has converged when the energy of the cell changes by less than this, "
+        "in eV (EDIFF).",
+    )
+    ismear: Literal[-1, 0, 1, 2] = Field(
+        0,
+        description="Smearing (ISMEAR): 0 Gaussian, -1 Fermi-Dirac, 1 and 2 Methfessel-Paxton "
+        "(metals only).",
+    )
+    sigma_ev: PositiveFloat = Field(0.05, description="Width of the smearing in eV (SIGMA).")
+    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    magmom: dict[str, float] = Field(
+        default_factory=dict,
+        description="With magnetism, at the start, by element: moment of an atom in Bohr "
+        "magnetons (MAGMOM); elements not named have none.",
+    )
+    volume: Literal["relaxed", "fixed"] = Field(
+        "relaxed",
+        description="Whether relaxation changes the volume (ISIF 3) or only the shape of the cell "
+        "(ISIF 4), for crystals wanted at chosen volumes.",
+    )
+    command: Command | None = Field(
+        None,
+        description="Command of VASP, `{cores}` standing for their number; by default `vasp_std` "
+        "on one core and `mpirun -np {cores} vasp_std` on more.",
+    )
+    command_gamma: Command | None = Field(
+        None,
+        description="Command for cells that have the Γ point alone, e.g. `mpirun -np {cores} "
+        "vasp_gam`: same results, in half the time. By default `command`.",
+    )
+    isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        (14.0, 15.0, 16.0),
+        description="Edges of the box of an isolated atom; different ones, so that partly filled "
+        "shells find their state.",
+    )
+    incar: dict[str, IncarValue] = Field(
+        default_factory=dict,
+        description="Further INCAR keys for all runs, e.g. `{IVDW: 12, NCORE: 4}`. Keys that share "
+        "out the work (NCORE, NPAR, KPAR, ...) do not make labels stale.",
+    )
+    incar_by_structure: dict[Name, dict[str, IncarValue]] = Field(
+        default_factory=dict,
+        description="INCAR keys for the cells of single structures, before `incar`; here ISMEAR, "
+        "SIGMA and KSPACING may be set too.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.potcar_family and (self.potcar_family[:3] == "LDA") != (self.functional == "LDA"):
+            raise ValueError(
+                f"potcar_family {self.potcar_family} is not made for {self.functional}; PBE and "
+                "PBEsol need POTCARs of PBE, LDA those of LDA"
+            )
+        if self.magnetism != any(self.magmom.values()):
+            raise ValueError("magnetism: true and magmom go together; without moments it stays 0")
+        if self.cores > 1:
+            for key in ("command", "command_gamma"):
+                command = getattr(self, key)
+                if command is not None and "{cores}" not in command:
+                    raise ValueError(f"{key} has to say where the number of `{{cores}}` goes")
+        _check_incar(self.incar, "incar", _REFUSED_TAGS)
+        for name, tags in self.incar_by_structure.items():
+            refused = {k: v for k, v in _REFUSED_TAGS.items() if k not in _TAGS_OF_STRUCTURES}
+            _check_incar(tags, f"incar_by_structure.{name}", refused)
+        return self
+
+    @property
+    def level_of_theory(self) -> str:
+        """What the labels are, as tables and figures name it."""
+        return f"VASP {self.functional}{'+U' if self.hubbard else ''}"
+
+    @property
+    def family(self) -> str:
+        """The release of the POTCARs."""
+        return self.potcar_family or ("LDA_54" if self.functional == "LDA" else "PBE_54")
+
+    def physics(self) -> dict[str, Any]:
+        """The settings that labels depend on, as plain JSON."""
+        settings = super().physics()
+        settings["incar"] = without_shares(settings["incar"])
+        by_structure = settings["incar_by_structure"]
+        settings["incar_by_structure"] = {
+            name: without_shares(tags) for name, tags in by_structure.items()
+        }
+        return settings
+
+    def physics_of(self, structure: str | None) -> dict[str, Any]:
+        """Those that labels of one crystal depend on, or of none (isolated atoms)."""
+        settings = self.physics()
+        by_structure = settings["incar_by_structure"]
+        return {**settings, "incar_by_structure": by_structure.get(structure, {})}
+
+
+def without_shares(tags: dict[str, Any]) -> dict[str, Any]:
+    """INCAR keys without those that share out the work among cores."""
+    return {key: value for key, value in tags.items() if key.upper() not in _SHARES}
+
+
+_SHARES = frozenset(("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE", "LSCALAPACK", "NCSHMEM"))
+
+
+_TAGS_OF_STRUCTURES = frozenset(("ISMEAR", "SIGMA", "KSPACING"))
+
+
+_SET_BY_PHONSMITH = (
+    *("SYSTEM", "NSW", "IBRION", "ISIF", "ISTART", "ICHARG", "LWAVE", "LCHARG", "NWRITE"),
+    *("LEPSILON", "LCALCEPS", "KGAMMA"),
+)
+
+
+_REFUSED_TAGS = {
+    **dict.fromkeys(_SET_BY_PHONSMITH, "phonsmith sets it"),
+    **dict.fromkeys(("GGA", "METAGGA", "LHFCALC", "LIBXC1", "LIBXC2"), "use functional"),
+    **dict.fromkeys(("ISPIN", "MAGMOM", "NUPDOWN"), "use magnetism and magmom"),
+    **dict.fromkeys(("LNONCOLLINEAR", "LSORBIT"), "phonsmith labels collinear states"),
+    "ENCUT": "use encut_ev",
+    "EDIFF": "use ediff_ev",
+    "EDIFFG": "use relaxation.fmax_ev_per_angstrom",
+    "ISMEAR": "use ismear, or incar_by_structure",
+    "SIGMA": "use sigma_ev, or incar_by_structure",
+    "KSPACING": "use kspacing_per_angstrom, or incar_by_structure",
+    "NELECT": "phonsmith labels neutral cells",
+    **dict.fromkeys(("IMAGES", "SPRING", "LCLIMB"), "labels are single cells, no paths"),
+    "PSTRESS": "its pV would be in energies and stresses; pressures are the campaign's",
+    "VCA": "labels are of whole atoms",
+    **dict.fromkeys(("EFIELD", "EFIELD_PEAD"), "labels are of crystals without a field"),
+    **dict.fromkeys(("I_CONSTRAINED_M", "M_CONSTR", "LAMBDA"), "its penalty would be in energies"),
+    "SCALEE": "it scales energies and forces",
+    **dict.fromkeys(("FERWE", "FERDO"), "labels are of ground states"),
+    "ICORELEVEL": "labels are of ground states",
+    **dict.fromkeys(("LCHIMAG", "LRPA", "LOPTICS"), "labels need no response to fields"),
+    **dict.fromkeys(("MDALGO", "TEBEG", "TEEND", "POTIM"), "labels are of cells at rest"),
+    **dict.fromkeys(("LDAU", "LDAUL", "LDAUU", "LDAUJ", "LDAUTYPE"), "use hubbard"),
+}
+"""INCAR keys that a campaign cannot set by ``incar``, and why."""
+
+
+_ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
+    "ALGO": ("Normal", "VeryFast", "Fast", "All", "Conjugate", "Damped"),
+    "IALGO": ("38", "48", "53", "54", "58", "68"),
+    "ISMEAR": ("-5", "-4", "-1", "0", "1", "2"),
+}
+"""Solvers and occupations of a self-consistent ground state."""
+
+
+def _is_allowed(value: Any, allowed: tuple[str, ...]) -> bool:
+    """VASP takes the first letter of ALGO alone too; "N" is Normal."""
+    word = str(value).strip().lower()
+    names = [name.lower() for name in allowed]
+    return word in names or (word.isalpha() and word in [name[0] for name in names])
+
+
+def _check_incar(tags: dict[str, Any], where: str, refused: dict[str, str]) -> None:
+    names = [tag.strip().upper() for tag in tags]
+    for tag, name in zip(tags, names, strict=True):
+        if names.count(name) > 1:
+            raise ValueError(f"{where}: {name} is given twice")
+        reason = refused.get(name) or (name.startswith("ML_") and "labels are DFT")
+        if reason:
+            raise ValueError(f"{where}.{tag}: not here; {reason}")
+        if (allowed := _ALLOWED_VALUES.get(name)) and not _is_allowed(tags[tag], allowed):
+            raise ValueError(
+                f"{where}.{tag}: {tags[tag]} leads to no self-consistent ground state with forces; "
+                f"allowed: {', '.join(allowed)}"
+            )

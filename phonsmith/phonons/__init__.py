@@ -1,0 +1,1 @@
+"""Phonons of the reference method and of fits."""

@@ -1,0 +1,90 @@
+"""phonopy files of phonons."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from phonsmith.files.errors import UnusablePotential
+from phonsmith.files.reading_writing import replacing
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from phonopy import Phonopy
+
+
+def with_forces(phonon: "Phonopy", forces: Sequence[ArrayLike]) -> "Phonopy":
+    """Force constants as `phonopy-load` makes them: from symmetry, then sum rules imposed."""
+    if not all(np.isfinite(one).all() for one in forces):
+        raise UnusablePotential(
+            f"phonons of {phonon.unitcell.formula}: a force on a displaced cell is not a number; "
+            "the potential is not usable here"
+        )
+    phonon.forces = np.array(forces, dtype="double")
+    # random displacements (no `first_atoms`) leave the traditional way underdetermined
+    symfc = "symfc" if "first_atoms" not in phonon.dataset else None
+    phonon.produce_force_constants(
+        calculate_full_force_constants=False, fc_calculator=symfc, show_drift=False
+    )
+    phonon.symmetrize_force_constants(show_drift=False)
+    return phonon
+
+
+def without_forces(atoms: "Atoms", reference: "Phonopy") -> "Phonopy":
+    from phonopy import Phonopy
+
+    from phonsmith.supercells.cells import to_phonopy
+
+    return Phonopy(to_phonopy(atoms), reference.supercell_matrix, primitive_matrix="P")
+
+
+def save_phonons(path: str | Path, phonon: "Phonopy") -> None:
+    """Write as phonopy YAML with displacements, forces and non-analytical correction.
+
+    Force constants that do not follow from forces in it are written too. `phonopy-load` opens it.
+    First to a temporary file beside ``path``, then renamed.
+    """
+    constants = phonon.force_constants is not None and phonon.dataset is None
+    with replacing(path) as temporary:
+        phonon.save(temporary, settings={"force_constants": constants})
+
+
+def load_phonons(path: str | Path) -> "Phonopy":
+    """Read a phonopy YAML; with forces, force constants as in :func:`reference_phonons`.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or is not phonopy YAML.
+    """
+    from phonopy.structure.dataset import forces_in_dataset
+
+    phonon = load_displacements(path)
+    if forces_in_dataset(phonon.dataset):
+        return with_forces(phonon, phonon.forces)
+    return phonon
+
+
+def load_displacements(path: str | Path) -> "Phonopy":
+    """Read a phonopy YAML with displacements, and forces if it has them.
+
+    BORN and FORCE_SETS files that happen to lie in the working directory are not read, and nothing
+    in the file is run.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or is not phonopy YAML.
+    """
+    from phonsmith.files.phonopy_files import read_phonopy_file
+
+    file = read_phonopy_file(path)
+    phonon = file.phonopy()
+    if file.data.dataset is not None:
+        phonon.dataset = file.converted(file.data.dataset)
+    if file.data.force_constants is not None:
+        factor = file.units.force_to_eVperA / file.units.distance_to_A
+        phonon.force_constants = file.data.force_constants * factor
+    return phonon

@@ -1,0 +1,300 @@
+"""Phonons of the reference and of fits: force constants from displaced cells."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from phonsmith.files.errors import MissingLabels, PhonsmithError, UnusablePotential
+from phonsmith.files.extxyz import FORCES, of_kinds
+from phonsmith.files.phonopy_files import SYMPREC
+from phonsmith.files.settings import CellChoice
+from phonsmith.phonons.files import with_forces, without_forces
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.structures.settings import Relaxation
+from phonsmith.supercells.coverage import coverage
+from phonsmith.supercells.settings import Displaced
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from phonopy import Phonopy
+
+    from phonsmith.structures.verdicts import Verdict
+
+
+SAME_CELL_STRAIN = 1e-4
+"""Files round lattices; a larger strain is another cell."""
+
+
+LARGEST_STRAIN = 0.1
+"""Strain of a recorded crystal against the reference's: more is another crystal."""
+
+
+LARGEST_MOVE = 0.5
+"""Å. Moves of its atoms, likewise."""
+
+
+def reference_phonons(
+    phonon: "Phonopy", labels: Sequence["Atoms"], born: str | Path | None = None
+) -> "Phonopy":
+    """Phonons from the labels of the displaced cells.
+
+    Parameters
+    ----------
+    phonon
+        With displacements; it receives forces and force constants, and is returned.
+    labels
+        Labelled frames; those of kind ``displaced`` with the indices of the displacements are used.
+    born
+        phonopy BORN file for the non-analytical correction. A correction that ``phonon`` already
+        has stays where no file is given.
+
+    Raises
+    ------
+    MissingLabels
+        A displaced cell has no label, or the crystal was left out.
+    PhonsmithError
+        There are no displaced cells, or force constants do not follow from them (:func:`coverage`);
+        a displaced cell differs from its label; or the BORN file cannot be read.
+    """
+    from phonsmith.labels.born import read_born
+
+    if phonon.force_constants is not None and phonon.dataset is None:  # recorded as such
+        if born is not None:
+            phonon.nac_params = read_born(born, phonon)
+        return phonon
+    cells = phonon.supercells_with_displacements or []
+    # data sets of third order have further displaced cells behind these
+    found = {int(one.info["index"]): one for one in of_kinds(labels, ["displaced"])}
+    frames = [found[index] for index in range(len(cells)) if index in found]
+    name = str(frames[0].info.get("structure", "")) if frames else ""
+    if not cells and not labels:
+        raise MissingLabels(
+            f"phonons {phonon.unitcell.formula}: the crystal is left out, it has no supercells"
+        )
+    if not cells:
+        raise PhonsmithError(
+            f"phonons {phonon.unitcell.formula}: no recorded cell is an undistorted supercell of "
+            "the crystal with one displaced atom; the log of the supercells says what they are. "
+            "Give such cells and the crystal at their volume and in their orientation, or set "
+            "`role: test`"
+        )
+    if len(frames) != len(cells):
+        raise MissingLabels(
+            f"phonons {name}: {len(frames)} labels for {len(cells)} displaced cells; phonons need "
+            "them all, see the record of failed labels"
+        )
+    for number, (cell, frame) in enumerate(zip(cells, frames, strict=True)):
+        if not _same_cell(cell, frame):
+            raise PhonsmithError(
+                f"phonons {name}: label {number} is not of displaced cell {number}; "
+                "labels and displacements come from different runs"
+            )
+    missing = coverage(phonon).missing
+    if missing:
+        raise PhonsmithError(
+            f"phonons {name}: the displaced cells do not suffice for force constants: {missing}; "
+            "add displaced cells (or digits to a rounded crystal file, which has lost its "
+            "symmetry), or set `role: test`"
+        )
+    if born is not None:
+        phonon.nac_params = read_born(born, phonon)
+    return with_forces(phonon, [frame.arrays[FORCES] for frame in frames])
+
+
+def with_masses(
+    phonon: "Phonopy", masses: Mapping[str, float] | Sequence[float] | None
+) -> "Phonopy":
+    """The same phonons with other masses (u): by element, or one for each atom of the unit cell.
+
+    Elements that are not named keep the mass they have.
+
+    Raises
+    ------
+    PhonsmithError
+        As :func:`phonsmith.structures.reading.own_masses`.
+    """
+    from phonsmith.structures.reading import own_masses
+    from phonsmith.supercells.cells import to_ase
+
+    if masses is None:
+        return phonon
+    crystal = to_ase(phonon.unitcell)
+    crystal.set_masses(phonon.unitcell.masses)
+    of_unit = own_masses(crystal, masses, crystal.get_chemical_formula()).get_masses()
+    supercell = phonon.supercell
+    units = [supercell.u2u_map[supercell.s2u_map[atom]] for atom in phonon.primitive.p2s_map]
+    phonon.masses = of_unit[units]
+    return phonon
+
+
+def _same_cell(cell: Any, frame: "Atoms", tolerance: float = 1e-5) -> bool:
+    """Same atoms at the same places within ``tolerance`` Å, whole lattice vectors aside."""
+    if len(cell) != len(frame) or not np.array_equal(cell.numbers, frame.numbers):
+        return False
+    if not np.allclose(cell.cell, frame.cell.array, rtol=0, atol=tolerance):
+        return False
+    difference = cell.scaled_positions - frame.get_scaled_positions(wrap=False)
+    difference -= np.rint(difference)
+    return bool(np.abs(difference @ cell.cell).max() < tolerance)
+
+
+def potential_phonons(
+    atoms: "Atoms",
+    matrix: ArrayLike,
+    displacement: Displaced,
+    source: PotentialSource,
+    *,
+    nac: Any = None,
+    processes: int = 1,
+    primitive_matrix: ArrayLike | str = "auto",
+    symprec: float = SYMPREC,
+) -> "Phonopy":
+    """Phonons of a potential for a crystal as it is.
+
+    Parameters
+    ----------
+    atoms
+        The crystal (unit cell).
+    matrix
+        (3, 3) supercell matrix, lattice vectors in rows (phonopy's own has them in columns).
+    displacement
+        Length and signs of the displacements.
+    source
+        The potential.
+    nac
+        phonopy's parameters of the non-analytical correction, or None.
+    processes
+        Displaced cells computed at a time.
+    primitive_matrix
+        (3, 3) as phonopy's, or ``"auto"``.
+    symprec
+        Tolerance of symmetry in Å.
+
+    Raises
+    ------
+    PhonsmithError
+        The crystal lacks the translations of ``primitive_matrix``, or a force is not a number.
+    """
+    from phonsmith.potentials.calculators import evaluate
+    from phonsmith.supercells.cells import displaced_cells
+
+    phonon = _bare(atoms, np.asarray(matrix).T, primitive_matrix, symprec)
+    cells = displaced_cells(phonon, displacement)
+    if nac is not None:
+        phonon.nac_params = nac
+    return with_forces(phonon, [one.forces for one in evaluate(cells, source, processes)])
+
+
+def _bare(
+    atoms: "Atoms", matrix: ArrayLike, primitive_matrix: ArrayLike | str, symprec: float
+) -> "Phonopy":
+    """A crystal with supercell and primitive cell, as phonopy has their matrices."""
+    from phonsmith.supercells.cells import make_phonopy
+
+    try:
+        return make_phonopy(atoms, np.asarray(matrix).T, primitive_matrix, symprec)
+    except Exception as error:  # phonopy raises many kinds
+        raise UnusablePotential(
+            f"phonons of {atoms.get_chemical_formula()}: phonopy cannot make primitive cell and "
+            f"supercell ({error}); was the crystal symmetrised after its relaxation?"
+        ) from error
+
+
+def phonons_like(
+    template: "Phonopy",
+    atoms: "Atoms",
+    displacement: Displaced,
+    forces_of: "Callable[[list[Atoms]], Sequence[ArrayLike]]",
+) -> "Phonopy":
+    """Phonons of a crystal in another cell, under the conditions of others.
+
+    Supercell, primitive cell, masses and non-analytical correction are those of ``template``;
+    ``forces_of`` gives the forces (atoms, 3; eV/Å) of displaced cells.
+
+    Raises
+    ------
+    UnusablePotential
+        The crystal lacks the translations of the primitive cell, or a force is not a number.
+    """
+    from phonsmith.supercells.cells import displaced_cells
+
+    phonon = _bare(
+        atoms, template.supercell_matrix, template.primitive_matrix, template.symmetry.tolerance
+    )
+    cells = displaced_cells(phonon, displacement)
+    phonon.nac_params = template.nac_params
+    phonon.masses = template.masses
+    return with_forces(phonon, forces_of(cells))
+
+
+def fit_phonons(
+    atoms: "Atoms",
+    reference: "Phonopy",
+    displacement: Displaced,
+    source: PotentialSource,
+    processes: int = 1,
+) -> "Phonopy":
+    """Phonons of a potential under the conditions of the reference.
+
+    Supercell matrix, primitive matrix, masses and non-analytical correction are the reference's;
+    only the cell and the positions in ``atoms`` (same atoms in the same order) may differ.
+
+    Raises
+    ------
+    PhonsmithError
+        ``atoms`` are not the atoms of the reference's unit cell.
+    """
+    if not np.array_equal(atoms.numbers, reference.unitcell.numbers):
+        raise PhonsmithError("phonons: the relaxed crystal has other atoms than the reference")
+    phonon = potential_phonons(
+        atoms,
+        reference.supercell_matrix.T,
+        displacement,
+        source,
+        nac=reference.nac_params,
+        processes=processes,
+        primitive_matrix=reference.primitive_matrix,
+        symprec=reference.symmetry.tolerance,
+    )
+    phonon.masses = reference.masses
+    return phonon
+
+
+def phonons_in_cell(
+    cell: CellChoice,
+    reference: "Phonopy",
+    source: PotentialSource,
+    displacement: Displaced,
+    relaxation: Relaxation,
+    *,
+    fixed_volume: bool = False,
+    processes: int = 1,
+) -> tuple["Phonopy", "Verdict"]:
+    """Phonons of a potential in the reference's cell or in the one it relaxes to.
+
+    ``fixed_volume`` holds the volume of the reference while it relaxes.
+
+    Where relaxation fails or makes another crystal, or the potential gives no usable forces, the
+    verdict has the reason in words and the phonons come without forces: nothing to compare.
+    """
+    from phonsmith.potentials.calculators import make_calculator
+    from phonsmith.structures.relaxation import Load, crystal_as_given, relaxed_crystal
+    from phonsmith.supercells.cells import to_ase
+
+    atoms, verdict = crystal_as_given(to_ase(reference.unitcell), relaxation)
+    if reference.force_constants is None:
+        reason = "the reference has no phonons of this crystal, see the failed labels"
+        return without_forces(atoms, reference), replace(verdict, reason=reason)
+    try:
+        if cell == "relaxed":
+            load = Load(fixed_volume=fixed_volume)
+            atoms, verdict = relaxed_crystal(atoms, make_calculator(source), relaxation, load)
+        if not verdict.reason:
+            return fit_phonons(atoms, reference, displacement, source, processes), verdict
+    except UnusablePotential as error:
+        verdict = replace(verdict, reason=str(error))
+    return without_forces(atoms, reference), verdict

@@ -1,0 +1,117 @@
+"""Phonons from recorded displacements and forces."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.settings import CellChoice
+from phonsmith.phonons.files import load_phonons, without_forces
+from phonsmith.phonons.force_constants import LARGEST_MOVE, LARGEST_STRAIN, SAME_CELL_STRAIN
+from phonsmith.structures.settings import Relaxation
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
+
+    from phonsmith.structures.verdicts import Verdict
+
+
+def recorded_phonons(
+    cell: CellChoice, reference: "Phonopy", path: Path, relaxation: Relaxation
+) -> tuple["Phonopy", "Verdict"]:
+    """Phonons of recorded forces of a potential, to be compared with the reference's.
+
+    Masses and non-analytical correction are the reference's. The cell is the one that was recorded:
+    for ``cell`` "reference" it has to be the reference's own. Where there is nothing to compare,
+    the verdict has the reason in words and the phonons come without forces.
+
+    Raises
+    ------
+    PhonsmithError
+        The recorded crystal is another one, or in another setting.
+    """
+    from phonsmith.structures.relaxation import RelaxationResult, compare, crystal_as_given
+    from phonsmith.supercells.cells import to_ase
+
+    before = to_ase(reference.unitcell)
+    _, verdict = crystal_as_given(before, relaxation)
+    if not path.exists():
+        reason = "no forces of this crystal were recorded"
+        return without_forces(before, reference), replace(verdict, reason=reason)
+    if reference.force_constants is None:
+        reason = "the reference has no phonons of this crystal, see the failed labels"
+        return without_forces(before, reference), replace(verdict, reason=reason)
+    phonon = load_phonons(path)
+    _places(reference.unitcell, phonon.unitcell, path)
+    phonon = _with_primitive(phonon, reference.primitive_matrix)
+    places = _places(reference.primitive, phonon.primitive, path)
+    after = to_ase(phonon.unitcell)
+    verdict = compare(before, RelaxationResult(after, True, 0, math.nan, None), relaxation)
+    strain = np.abs(np.linalg.solve(before.cell[:], after.cell[:]) - np.eye(3)).max()
+    if cell == "reference" and strain > SAME_CELL_STRAIN:
+        reason = (
+            f"the forces were recorded in another cell (strain {strain:.2g}, volume "
+            f"{verdict.volume_change_percent:+.2f} %); `phonons.cells: [relaxed]` compares them"
+        )
+        verdict = replace(verdict, reason=reason)
+    if verdict.reason:
+        return without_forces(before, reference), verdict
+    if reference.nac_params is not None:
+        born = np.asarray(reference.nac_params["born"])[places]
+        phonon.nac_params = {**reference.nac_params, "born": born}
+    else:
+        phonon.nac_params = None
+    phonon.masses = np.asarray(reference.masses)[places]
+    return phonon, verdict
+
+
+def _with_primitive(phonon: "Phonopy", matrix: ArrayLike) -> "Phonopy":
+    """The same phonons with another choice of the primitive cell."""
+    from phonopy import Phonopy
+    from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+
+    if np.allclose(phonon.primitive_matrix, matrix, atol=1e-6):
+        return phonon
+    other = Phonopy(
+        phonon.unitcell,
+        phonon.supercell_matrix,
+        primitive_matrix=np.asarray(matrix),
+        symprec=phonon.symmetry.tolerance,
+    )
+    other.dataset = phonon.dataset
+    constants = phonon.force_constants
+    if constants.shape[0] != constants.shape[1]:
+        constants = compact_fc_to_full_fc(phonon.primitive, constants)
+    other.force_constants = constants
+    return other
+
+
+def _places(mine: "PhonopyAtoms", other: "PhonopyAtoms", path: Path) -> Any:
+    """For each atom of ``other`` the atom of ``mine`` in its place, from whatever origin.
+
+    Wave vectors in fractional coordinates then mean the same in both crystals.
+    """
+    like = len(mine) == len(other) and np.array_equal(np.sort(mine.numbers), np.sort(other.numbers))
+    strain = np.abs(np.linalg.solve(mine.cell, other.cell) - np.eye(3)).max()
+    if like and strain <= LARGEST_STRAIN:
+        unlike = other.numbers[:, None] != mine.numbers
+        for site in np.flatnonzero(mine.numbers == other.numbers[0]):
+            points = (
+                other.scaled_positions - other.scaled_positions[0] + mine.scaled_positions[site]
+            )
+            shift = points[:, None] - mine.scaled_positions
+            moves = np.linalg.norm((shift - np.rint(shift)) @ mine.cell, axis=2)
+            moves[unlike] = np.inf
+            found = moves.argmin(axis=1)
+            if len(set(found)) == len(found) and moves.min(axis=1).max() <= LARGEST_MOVE:
+                return found
+    raise PhonsmithError(
+        f"{path.stem}: the recorded forces are of {other.formula} in another setting than the "
+        f"reference's {mine.formula} (lattice vectors, orientation or sites of the atoms); give a "
+        "file with the reference's unit cell"
+    )

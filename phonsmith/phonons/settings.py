@@ -1,0 +1,34 @@
+"""Settings of the phonons of the reference method and of fits."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from phonsmith.files.settings import CellChoice, Model
+
+
+class Phonons(Model):
+    """Phonons of the reference and of every fit."""
+
+    band_path: Literal["seekpath", "setyawan-curtarolo"] = Field(
+        "seekpath",
+        description="High-symmetry path; found once, on the reference crystal. "
+        "`setyawan-curtarolo` is pymatgen's, the one of the papers.",
+    )
+    points_per_segment: Annotated[int, Field(ge=2)] = Field(
+        51, description="Points from one special point to the next, both included."
+    )
+    mesh_length_angstrom: PositiveFloat = Field(
+        60.0, description="Density of the mesh of the density of states, as phonopy's mesh length."
+    )
+    cells: list[CellChoice] = Field(
+        ["relaxed", "reference"],
+        min_length=1,
+        description="Cells for the phonons of a fit: relaxed with the fit, or the reference's.",
+    )
+
+    @model_validator(mode="after")
+    def _no_cell_twice(self) -> Self:
+        if len(set(self.cells)) != len(self.cells):
+            raise ValueError("cells has an entry twice")
+        return self

@@ -1,0 +1,1 @@
+"""The plan of a campaign: costs, job resources, text. No stage imports it."""

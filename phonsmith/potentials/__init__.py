@@ -1,0 +1,1 @@
+"""Interatomic potentials as ASE calculators. Imports no stage."""

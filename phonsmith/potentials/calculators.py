@@ -1,0 +1,452 @@
+"""Interatomic potentials as ASE calculators: named, checked, and evaluated on many cells.
+
+Energies are those that belong to the forces (ASE's ``free_energy`` where a calculator has it).
+"""
+
+import contextlib
+import importlib
+import io
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
+from ase.data import chemical_symbols
+from ase.stress import voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.files.reading_writing import write_json
+from phonsmith.files.settings import Model
+from phonsmith.potentials.loaded_files import arguments_with_paths, check_arguments, check_model
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.process_pool import each
+
+# MPtrj, the training set of CHGNet, has all elements up to Pu but these five
+CHGNET_ELEMENTS = frozenset(chemical_symbols[1:95]) - {"Po", "At", "Rn", "Fr", "Ra"}
+
+
+# --- one calculator -----------------------------------------------------------------------------
+
+
+def make_calculator(source: PotentialSource) -> BaseCalculator:
+    """The ASE calculator of a potential; `arguments` override what is set here.
+
+    ``stillinger-weber`` is matscipy's engine with the silicon parameters of Stillinger and Weber,
+    Phys. Rev. B 31, 5262 (1985); its `arguments` replace single parameters (``lambda1``, ...).
+    ``gap`` and ``mace`` read the model file, MACE in float64. ``chgnet`` runs on the CPU in
+    float32.
+
+    Raises
+    ------
+    PhonsmithError
+        The model file is missing, has another checksum, or the calculator cannot be built.
+    """
+    check_model(source)
+    check_arguments(source)
+    build = _BUILDERS.get(source.calculator, _imported)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            calculator = build(source)
+    except PhonsmithError:
+        raise
+    except Exception as error:  # third-party constructors raise anything
+        print(said.getvalue(), end="")
+        raise PhonsmithError(
+            f"calculator '{source.calculator}' cannot be built{_of_model(source)}: "
+            f"{one_line(error)}; check its `arguments` and `model`"
+        ) from error
+    return calculator
+
+
+def known_elements(source: PotentialSource) -> frozenset[str] | None:
+    """Symbols of the elements a potential knows; None where only loading it would tell.
+
+    `elements` of the source wins. A GAP is asked for its descriptors' species.
+    """
+    if source.elements is not None:
+        return frozenset(source.elements)
+    if source.calculator == "stillinger-weber":
+        return frozenset({"Si"})
+    if source.calculator == "chgnet":
+        return CHGNET_ELEMENTS
+    if source.calculator == "gap" and source.model and Path(source.model).is_file():
+        return _gap_elements(Path(source.model))
+    return None
+
+
+def check_elements(source: PotentialSource, cells: Sequence[Atoms]) -> None:
+    """Raise PhonsmithError where the cells hold an element that the potential does not know."""
+    known = known_elements(source)
+    found = {symbol for cell in cells for symbol in cell.symbols}
+    if known is not None and not found <= known:
+        raise PhonsmithError(
+            f"calculator '{source.calculator}'{_of_model(source)} does not know "
+            f"{', '.join(sorted(found - known))}; choose a potential for these crystals"
+        )
+
+
+def one_line(error: BaseException) -> str:
+    """An exception of somebody else's code in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _of_model(source: PotentialSource) -> str:
+    return f" ({source.model})" if source.model else ""
+
+
+def _stillinger_weber_parameters(source: PotentialSource) -> dict[str, Any]:
+    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
+        Stillinger_Weber_PRB_31_5262_Si as SILICON,
+    )
+
+    return {**SILICON, **source.arguments}
+
+
+def _stillinger_weber(source: PotentialSource) -> BaseCalculator:
+    from matscipy.calculators.manybody import Manybody
+    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import StillingerWeber
+
+    return Manybody(**StillingerWeber(_stillinger_weber_parameters(source)))
+
+
+def _chgnet(source: PotentialSource) -> BaseCalculator:
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    arguments = {"use_device": "cpu", "on_isolated_atoms": "ignore", **source.arguments}
+    return _with_dtype("float32", lambda: CHGNetCalculator(**arguments))
+
+
+def _gap(source: PotentialSource) -> BaseCalculator:
+    from quippy.potential import Potential as QuippyPotential
+
+    arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
+    return QuippyPotential(**arguments)
+
+
+def _mace(source: PotentialSource) -> BaseCalculator:
+    import torch
+    from mace.calculators import MACECalculator
+
+    arguments = {"device": "auto", "default_dtype": "float64", **source.arguments}
+    if arguments["device"] == "auto":
+        arguments["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = str(arguments["default_dtype"])
+    # a list, since MACE expands * ? [ ] in a text
+    calculator = _with_dtype(dtype, lambda: MACECalculator(model_paths=[source.model], **arguments))
+    if arguments.get("head") is not None:
+        check_head(calculator, arguments["head"])
+    return calculator
+
+
+def check_head(calculator: Any, head: str) -> None:
+    """Raise PhonsmithError where a MACE has no such head: it would silently take its last one."""
+    if head not in calculator.available_heads:
+        raise PhonsmithError(
+            f"calculator 'mace': the model has no head '{head}'; it has "
+            f"{', '.join(calculator.available_heads)}"
+        )
+
+
+def _with_dtype(dtype: str, build: Callable[[], BaseCalculator]) -> BaseCalculator:
+    """Build a torch calculator that works in ``dtype`` whatever others of the process set.
+
+    MACE sets torch's default for the whole process, and relies on it later; CHGNet breaks then.
+    """
+    with torch_dtype(dtype):
+        calculator = build()
+    calculator.calculate = torch_dtype(dtype)(calculator.calculate)
+    return calculator
+
+
+@contextlib.contextmanager
+def torch_dtype(dtype: str) -> Iterator[None]:
+    """torch's default precision ("float32" or "float64") while the body runs."""
+    import torch
+
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _imported(source: PotentialSource) -> BaseCalculator:
+    module, _, name = source.calculator.partition(":")
+    try:
+        calculator = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PhonsmithError(
+            f"calculator '{source.calculator}' cannot be imported ({error}); check the path and "
+            "that its package is installed"
+        ) from None
+    is_calculator = isinstance(calculator, type) and issubclass(calculator, BaseCalculator)
+    if not is_calculator and not (source.trust and callable(calculator)):
+        # anything else may do anything when it is called
+        raise PhonsmithError(
+            f"calculator '{source.calculator}' is no class of an ASE calculator; if it is a "
+            "function that makes one, say `trust: true` beside it"
+        )
+    arguments = arguments_with_paths(source)
+    if source.model is not None:
+        arguments["model"] = str(Path(source.model).absolute())
+    made = calculator(**arguments)
+    if not isinstance(made, BaseCalculator):
+        raise PhonsmithError(f"calculator '{source.calculator}' makes no ASE calculator")
+    return made
+
+
+_BUILDERS: dict[str, Callable[[PotentialSource], BaseCalculator]] = {
+    "stillinger-weber": _stillinger_weber,
+    "chgnet": _chgnet,
+    "gap": _gap,
+    "mace": _mace,
+}
+
+
+def _gap_elements(path: Path) -> frozenset[str] | None:
+    """Species in the descriptors of a GAP; its e0 list names every element, known or not."""
+    numbers: set[int] = set()
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if "<descriptor>" in line:
+                for text in re.findall(r"\b(?:species_)?Z\d*=(\d+|\{[^}]*\})", line):
+                    numbers.update(int(number) for number in re.findall(r"\d+", text))
+    return frozenset(chemical_symbols[number] for number in numbers) or None
+
+
+# --- many cells ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a potential says of one cell.
+
+    ``energy`` in eV, ``forces`` (atoms, 3) in eV/Å, ``stress`` (3, 3) in eV/Å³ with ASE's sign, or
+    None where the potential gives none. Numbers may be NaN where the potential fails.
+    """
+
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64] | None
+
+
+def evaluate(
+    cells: Sequence[Atoms], source: PotentialSource, processes: int = 1
+) -> list[Evaluation]:
+    """Energy, forces and stress of every cell, in the order of the cells.
+
+    With ``processes`` > 1, spawned processes with one thread each share the cells.
+
+    Raises
+    ------
+    PhonsmithError
+        The potential cannot be built or does not know an element.
+    UnusablePotential
+        It fails on a cell.
+    """
+    results: dict[int, Evaluation] = {}
+    for index, outcome in evaluate_each(cells, source, processes):
+        if isinstance(outcome, Exception):
+            raise UnusablePotential(
+                f"calculator '{source.calculator}'{_of_model(source)} fails on cell {index} "
+                f"({cells[index].get_chemical_formula()}): {one_line(outcome)}"
+            ) from outcome
+        results[index] = outcome
+    return [results[index] for index in range(len(cells))]
+
+
+def evaluate_each(
+    cells: Sequence[Atoms], source: PotentialSource, processes: int = 1
+) -> Iterator[tuple[int, Evaluation | Exception]]:
+    """As :func:`evaluate`, but yields (index, evaluation or exception) as each cell is done."""
+    check_elements(source, cells)
+    plain = [_bare(cell) for cell in cells]
+    for index, outcome in each(partial(_evaluator, source), plain, min(processes, len(plain))):
+        if isinstance(outcome, PhonsmithError):
+            raise outcome
+        yield index, outcome
+
+
+def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
+    """Energy, forces and stress of one cell; the cell stays as it is."""
+    atoms = _bare(cell)
+    _check_table(atoms, calculator)
+    offered = getattr(calculator, "implemented_properties", [])
+    wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in offered]
+    if atoms.cell.rank < 3 and "stress" in wanted:
+        wanted.remove("stress")
+    if isinstance(calculator, Calculator):
+        # all at once: some calculators begin anew for each property asked for alone
+        calculator.calculate(atoms, wanted, list(all_changes))
+    energy = calculator.get_property("free_energy" if "free_energy" in wanted else "energy", atoms)
+    forces = calculator.get_property("forces", atoms)
+    stress = calculator.get_property("stress", atoms) if "stress" in wanted else None
+    return Evaluation(
+        energy=float(energy),
+        forces=np.array(forces, dtype=float).reshape(len(atoms), 3),
+        stress=None if stress is None else _full(np.asarray(stress, dtype=float)),
+    )
+
+
+def evaluate_batch(cells: Sequence[Atoms], calculator: Any) -> list[Evaluation]:
+    """Energy, forces and stress of several cells in one pass of a MACE calculator.
+
+    A small cell leaves a GPU idle; many at once do not.
+
+    Parameters
+    ----------
+    calculator
+        MACE's ASE calculator with one model.
+    """
+    from mace import data
+    from mace.tools import torch_geometric
+
+    for cell in cells:
+        _check_table(cell, calculator)
+    dtype = str(calculator.default_dtype)
+    with torch_dtype(dtype):
+        configs = [
+            data.config_from_atoms(
+                _bare(cell), key_specification=data.KeySpecification(), head_name=calculator.head
+            )
+            for cell in cells
+        ]
+        graphs = [
+            data.AtomicData.from_config(
+                one,
+                z_table=calculator.z_table,
+                cutoff=calculator.r_max,
+                heads=calculator.available_heads,
+            )
+            for one in configs
+        ]
+        batch = torch_geometric.Batch.from_data_list(graphs).to(calculator.device)
+        found = calculator.models[0](batch.to_dict(), compute_stress=True)
+    energies = found["energy"].detach().cpu().numpy()
+    stresses = found["stress"].detach().cpu().numpy()
+    forces = np.split(found["forces"].detach().cpu().numpy(), batch.ptr.cpu().numpy()[1:-1])
+    return [
+        Evaluation(float(energy), np.array(force, dtype=float), np.array(stress, dtype=float))
+        for energy, force, stress in zip(energies, forces, stresses, strict=True)
+    ]
+
+
+def in_batches(cells: Sequence[Atoms], atoms: int) -> Iterator[list[int]]:
+    """Indices of cells in their order, in batches of up to so many atoms, or of one cell.
+
+    >>> list(in_batches([Atoms("H2"), Atoms("H3"), Atoms("H9"), Atoms("H")], 5))
+    [[0, 1], [2], [3]]
+    """
+    batch: list[int] = []
+    for index, cell in enumerate(cells):
+        if batch and sum(len(cells[i]) for i in batch) + len(cell) > atoms:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _check_table(atoms: Atoms, calculator: BaseCalculator) -> None:
+    """MACE models hold a table of their elements, and stumble over others without naming them."""
+    known = getattr(getattr(calculator, "z_table", None), "zs", None)
+    if known is not None and not {int(z) for z in atoms.numbers} <= {int(z) for z in known}:
+        unknown = sorted({chemical_symbols[z] for z in atoms.numbers if z not in known})
+        raise PhonsmithError(
+            f"the model does not know {', '.join(unknown)}; choose a potential for these crystals"
+        )
+
+
+def _evaluator(source: PotentialSource) -> Callable[[Atoms], Evaluation]:
+    return partial(_evaluate_with, make_calculator(source))
+
+
+def _evaluate_with(calculator: BaseCalculator, cell: Atoms) -> Evaluation:
+    return evaluate_one(cell, calculator)
+
+
+def _bare(cell: Atoms) -> Atoms:
+    """Lattice and atoms alone: what a calculator may look at, and quick to send."""
+    return Atoms(cell.numbers, positions=cell.positions, cell=cell.cell, pbc=cell.pbc)
+
+
+def _full(stress: NDArray[np.float64]) -> NDArray[np.float64]:
+    if stress.shape == (6,):
+        return np.asarray(voigt_6_to_full_3x3_stress(stress))
+    return stress.reshape(3, 3)
+
+
+# --- a fitted potential beside its model file -----------------------------------------------
+
+
+class Potential(Model):
+    """A potential that can be used, and what one may ask of it: the file ``potential.json``."""
+
+    source: PotentialSource
+    has_energies: bool
+    level_of_theory: str
+    fit: str
+
+
+def save_potential(path: str | Path, potential: Potential) -> None:
+    """Write ``potential.json``; the model's path is kept relative to its folder."""
+    path = Path(path)
+    source = potential.source
+    if source.model is not None:
+        model = os.path.relpath(Path(source.model).resolve(), path.parent.resolve())
+        source = source.model_copy(update={"model": model})
+    write_json(path, potential.model_copy(update={"source": source}).model_dump(mode="json"))
+
+
+def load_potential(path: str | Path) -> Potential:
+    """Read ``potential.json``; the model's path comes back absolute.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or broken.
+    """
+    path = Path(path)
+    try:
+        potential = Potential.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PhonsmithError(f"{path}: no such file; train the fit first") from None
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise PhonsmithError(f"{path}: not a potential.json ({one_line(error)})") from None
+    source = potential.source
+    if source.model is not None:
+        model = str((path.parent / source.model).resolve())
+        source = source.model_copy(update={"model": model})
+    return potential.model_copy(update={"source": source})
+
+
+def without_energies(potential: Potential, purpose: str) -> str:
+    """Why the potential cannot serve a purpose that needs energies; empty where it can.
+
+    One that learnt from forces alone has an unknown constant for each crystal in its energies,
+    which must not be compared.
+    """
+    if potential.has_energies:
+        return ""
+    return (
+        f"fit '{potential.fit}' learnt from forces only, and {purpose} needs energies; "
+        "use labels with energies for it"
+    )
+
+
+def require_energies(potential: Potential, purpose: str) -> None:
+    """Raise PhonsmithError where the potential has no energies (:func:`without_energies`)."""
+    if why := without_energies(potential, purpose):
+        raise PhonsmithError(why)

@@ -1,0 +1,167 @@
+"""Settings of an interatomic potential that exists already."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from phonsmith.files.settings import File, Model, Sha256
+
+READY_ARGUMENTS = {
+    "stillinger-weber": frozenset(
+        {"A", "B", "a", "costheta0", "el", "epsilon", "gamma", "lambda1", "p", "sigma"}
+    ),
+    "chgnet": frozenset(
+        {
+            *("use_device", "check_cuda_mem", "stress_weight", "on_isolated_atoms"),
+            "return_site_energies",
+        }
+    ),
+    "gap": frozenset({"args_str", "calc_args", "add_arrays", "add_info"}),
+    "mace": frozenset(
+        {
+            *("device", "default_dtype", "head", "energy_units_to_eV", "length_units_to_A"),
+            *("charges_key", "info_keys", "arrays_keys", "model_type", "compile_mode"),
+            *("fullgraph", "enable_cueq", "enable_oeq", "pad_num_atoms", "pad_num_edges"),
+            *("warmup", "compute_atomic_stresses"),
+        }
+    ),
+}
+"""Arguments of ready calculators: none of them is loaded."""
+
+
+def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
+    """(where, text) of all texts in plain data, those of keys included."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield where, str(key)
+            yield from _texts(f"{where}.{key}", below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _texts(where, below)
+
+
+def _is_plain(value: Any) -> bool:
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    plain = isinstance(value, str | int | float | bool | None | list | dict)
+    return plain and all(map(_is_plain, below))
+
+
+def _is_device(name: str, value: Any) -> bool:
+    """Whether an argument says where a calculator computes, which no result depends on."""
+    if name == "check_cuda_mem":
+        return isinstance(value, bool)
+    words = r"auto|cpu|cuda(:\d+)?|mps|xpu(:\d+)?"
+    return name in ("device", "use_device") and bool(re.fullmatch(words, str(value)))
+
+
+def _loads_nothing(name: str, value: Any) -> bool:
+    """Whether a text names a device or a precision."""
+    precision = name in ("dtype", "default_dtype") and value in ("float32", "float64")
+    return precision or _is_device(name, value)
+
+
+class PotentialSource(Model):
+    """An interatomic potential that exists already, as an ASE calculator."""
+
+    calculator: str = Field(
+        description="`stillinger-weber`, `chgnet`, `gap`, `mace`, or an import path "
+        "`package.module:Class` of any ASE calculator (with `trust`, `package.module:function`)."
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the calculator."
+    )
+    model: File | None = Field(
+        None, description="Model file of `gap` (xml) or `mace` (model), relative to the project."
+    )
+    sha256: Sha256 | None = Field(
+        None,
+        description="Checksum of `model`, or of the one file that `arguments` name instead; "
+        "compared before the file is loaded.",
+    )
+    files: dict[File, Sha256] = Field(
+        default_factory=dict,
+        description="Files that `arguments` name, as they name them, and the SHA-256 of each.",
+    )
+    trust: bool = Field(
+        False,
+        description="Load `model` and what `arguments` name without checksum. A model file (other "
+        "than that of `gap`) can hold code that runs when it is loaded; models that this pipeline "
+        "trained are known. Also: `calculator` may be a function that makes a calculator. Texts "
+        "in `arguments`, other than devices and precisions, need `files` or `trust`. Files in a "
+        "folder that an argument names are not tracked: changing them reruns nothing.",
+    )
+    elements: list[str] | None = Field(
+        None, description="Elements it knows; needed only where the calculator does not tell."
+    )
+
+    @property
+    def takes_gpu(self) -> bool:
+        """Whether it is a MACE that takes a GPU where it finds one."""
+        return self.calculator == "mace" and self.arguments.get("device") != "cpu"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        ready = ("stillinger-weber", "chgnet", "gap", "mace")
+        if self.calculator not in ready and not re.fullmatch(r"\w[\w.]*:\w+", self.calculator):
+            raise ValueError(
+                f"calculator '{self.calculator}' is neither one of {', '.join(ready)} "
+                "nor an import path package.module:Class"
+            )
+        if self.calculator in ("gap", "mace") and self.model is None:
+            raise ValueError(f"calculator '{self.calculator}' needs `model`, the path of its file")
+        if self.calculator in ("stillinger-weber", "chgnet") and self.model is not None:
+            raise ValueError(f"calculator '{self.calculator}' brings its own model: drop `model`")
+        self._check_arguments()
+        return self
+
+    def _check_arguments(self) -> None:
+        if not _is_plain(self.arguments):
+            raise ValueError("arguments: give plain texts, numbers, lists and mappings")
+        named = {text for _, text in self.texts}
+        for file in self.files:
+            if file not in named:
+                raise ValueError(f"files: {file} is not named in `arguments` of the calculator")
+            if re.search(r"[*?\[\]$]|^~", file):
+                raise ValueError(f"files: {file}: give the path of one file, without * ? [ ] $ ~")
+
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """(argument, text) of all that a calculator may take for a file or a name to load."""
+        if self.calculator in READY_ARGUMENTS:
+            return []
+        return [
+            text
+            for name, value in self.arguments.items()
+            if not _loads_nothing(name, value)
+            for text in _texts(name, value)
+        ]
+
+    def physics(self) -> dict[str, Any]:
+        """The settings that results depend on, as plain JSON: without trust and device."""
+        content = self.model_dump(mode="json", exclude={"trust"})
+        content["arguments"] = self.arguments_of_results
+        return content
+
+    @property
+    def arguments_of_results(self) -> dict[str, Any]:
+        """The arguments without those that say where to compute."""
+        return {key: one for key, one in self.arguments.items() if not _is_device(key, one)}
+
+    @property
+    def pickled(self) -> bool:
+        """Whether loading the model file may run code in it."""
+        return self.model is not None and self.calculator != "gap"
+
+    @model_serializer(mode="wrap")
+    def _without_trust(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `trust: false` and `files: {}`, the defaults: no result depends on them."""
+        content: dict[str, Any] = dump(self)
+        if not self.trust:
+            content.pop("trust", None)
+        if not self.files:
+            content.pop("files", None)
+        return content

@@ -1,0 +1,1 @@
+"""How jobs run: context, attempts, subprocesses, process pool, cluster, site. Imports no stage."""

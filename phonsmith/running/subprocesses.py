@@ -1,0 +1,133 @@
+"""Running an external program: its output, its time, its memory, and a sure end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from phonsmith.files.errors import PhonsmithError, TryAgain
+from phonsmith.running import process_reaper as guard
+from phonsmith.running.job_context import THREAD_VARIABLES
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended.
+
+    ``returncode`` is minus the signal's number where a signal ended it; ``lines`` is its output
+    where that was not sent to a file; ``peak_memory_mb`` is that of its largest process.
+    """
+
+    returncode: int
+    lines: list[str]
+    wall_time_s: float
+    peak_memory_mb: float
+    timed_out: bool = False
+    cannot_start: str = ""
+
+    @property
+    def signal(self) -> str:
+        """Name of the signal that ended it, or ""."""
+        return signal_name(self.returncode)
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words, for messages."""
+        if self.cannot_start:
+            return f"cannot be started: {self.cannot_start}"
+        if self.timed_out:
+            return f"ended after {self.wall_time_s:.0f} s, its time limit"
+        if self.signal:
+            hint = " (out of memory?)" if self.signal == "SIGKILL" else ""
+            return f"ended by {self.signal}{hint} at {self.peak_memory_mb:.0f} MB"
+        return f"exit status {self.returncode}"
+
+
+def signal_name(returncode: int) -> str:
+    """Name of the signal behind an exit status, or "".
+
+    Python tells a signal as minus its number; a launcher (mpirun, a shell) tells that of its child
+    as 128 plus its number.
+    """
+    number = -returncode if returncode < 0 else returncode - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return ""
+
+
+def failure(program: str, finished: Finished, reason: str) -> PhonsmithError:
+    """The error of a program that has failed; what a signal ended may succeed in another try."""
+    text = f"{program} failed ({finished.ending}): {reason}"
+    if finished.signal == "SIGKILL" or "out of memory" in reason.lower():
+        return TryAgain(text, "memory")
+    return TryAgain(text) if finished.signal == "SIGTERM" else PhonsmithError(text)
+
+
+def run_child(
+    command: Sequence[str],
+    folder: Path,
+    threads: int,
+    environment: Mapping[str, str] | None = None,
+    *,
+    output: Path | None = None,
+    time_limit_s: float = float("inf"),
+) -> Finished:
+    """Run ``command`` in ``folder`` with ``threads`` threads a process.
+
+    Output and errors go to the file ``output``, or are passed on to stdout. Everything that the
+    command starts ends with it, at its time limit, and with this process, also when this one is
+    killed: a program that went on unseen would write into the folder that the next run uses.
+    """
+    settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    start = time.monotonic()
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs, output.open("wb") if output else nullcontext(subprocess.PIPE) as stdout:
+            process = subprocess.Popen(
+                # isolated and without site: nothing of the environment slows or bends it
+                [
+                    *(sys.executable, "-I", "-S", guard.__file__),
+                    *(str(theirs.fileno()), str(time_limit_s), *command),
+                ],
+                cwd=folder,
+                env={**os.environ, **settings, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # an interrupt from the keyboard is ours to handle
+            )
+        try:
+            lines = _pass_on(process.stdout)
+            told = b"".join(iter(lambda: ours.recv(4096), b""))
+        finally:
+            ours.close()  # where this is left by an exception, the guard ends everything
+            process.wait()
+    outcome: dict[str, Any] = json.loads(told) if told else {"returncode": -signal.SIGKILL}
+    return Finished(
+        returncode=outcome.get("returncode", 127),
+        lines=lines,
+        wall_time_s=time.monotonic() - start,
+        peak_memory_mb=outcome.get("peak_memory_mb", 0.0),
+        timed_out=outcome.get("timed_out", False),
+        cannot_start=outcome.get("cannot_start", ""),
+    )
+
+
+def _pass_on(stream: IO[str] | None) -> list[str]:
+    lines: list[str] = []
+    for line in stream or ():
+        lines.append(line.rstrip("\n"))
+        print(lines[-1], flush=True)
+    return lines

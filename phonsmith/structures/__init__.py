@@ -1,0 +1,1 @@
+"""Crystals: reading, databases, relaxation, verdicts."""

@@ -1,0 +1,1 @@
+"""phonsmith/structures/cif"""

@@ -1,0 +1,109 @@
+"""The tags of the one crystal in a CIF, whatever their spelling."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import gemmi
+
+from phonsmith.files.errors import PhonsmithError
+
+_UNKNOWN = ("?", ".")
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Values by tag in lower case, with ``_`` for the ``.`` of newer dictionaries."""
+
+    where: str
+    values: dict[str, list[str]] = field(default_factory=dict)
+
+    def fail(self, why: str) -> NoReturn:
+        """Refuse the file."""
+        raise PhonsmithError(f"{self.where}: {why}")
+
+    def column(self, *tags: str) -> list[str] | None:
+        """All values of the first of the tags that is there; texts without quotes."""
+        return next((self.values[tag] for tag in tags if tag in self.values), None)
+
+    def text(self, *tags: str) -> str:
+        """The value of the first of the tags that has one; empty where it is not known."""
+        for tag in tags:
+            for value in self.values.get(tag, [])[:1]:
+                if value not in ("", *_UNKNOWN):
+                    return value
+        return ""
+
+    def number(self, *tags: str) -> float | None:
+        """The same as a number, without its uncertainty in brackets."""
+        text = self.text(*tags)
+        if not text:
+            return None
+        value = number_of(text)
+        if value is None:
+            self.fail(f"{tags[0]} has to be a number, found '{text[:40]}'")
+        return value
+
+
+def number_of(text: str) -> float | None:
+    """A number of CIF (``0.2339(3)``), or None."""
+    value = float(gemmi.cif.as_number(text))
+    return value if abs(value) < 1e300 else None  # NaN fails as well
+
+
+def crystal_tags(text: str, where: str) -> Tags:
+    """The tags of the data block with atoms.
+
+    Raises
+    ------
+    PhonsmithError
+        It is no CIF, or has no or several blocks with atoms, or a magnetic or modulated crystal.
+    """
+    try:
+        # names of authors may have accents, for which CIF 1.1 has no letters
+        document = gemmi.cif.read_string(text.encode("ascii", "replace").decode())
+    except (RuntimeError, ValueError) as error:
+        raise PhonsmithError(f"{where}: {_syntax(str(error))}") from None
+    blocks = [Tags(where, dict(_values(block))) for block in document]
+    crystals = [tags for tags in blocks if tags.column("_atom_site_fract_x")]
+    if len(crystals) != 1:
+        have = "no data block has" if not crystals else f"{len(crystals)} data blocks have"
+        raise PhonsmithError(
+            f"{where}: {have} atoms with fractional coordinates (_atom_site_fract_x); keep one "
+            "crystal in the file"
+        )
+    tags = crystals[0]
+    if any(tag.startswith(("_space_group_magn", "_space_group_symop_magn")) for tag in tags.values):
+        tags.fail("is a magnetic CIF; give the crystal with its (non-magnetic) space group")
+    if tags.text("_cell_modulation_dimension") not in ("", "0"):
+        tags.fail("is a modulated crystal; give an ordered one, periodic in three dimensions")
+    return tags
+
+
+def _values(block: gemmi.cif.Block) -> Iterator[tuple[str, list[str]]]:
+    for item in block:
+        pair: Any = item.pair
+        if pair is not None:
+            yield _plain(pair[0]), [_text(pair[1])]
+        elif item.loop is not None:
+            width = len(item.loop.tags)
+            values = [_text(value) for value in item.loop.values]
+            for index, tag in enumerate(item.loop.tags):
+                yield _plain(tag), values[index::width]
+
+
+def _plain(tag: str) -> str:
+    return tag.lower().replace(".", "_")
+
+
+def _text(value: str) -> str:
+    return gemmi.cif.as_string(value).strip() if value not in _UNKNOWN else value
+
+
+def _syntax(message: str) -> str:
+    found = re.match(r"string:(\d+)(?::\d+\(\d+\):)? ?(?:in \S+: )?(.*)", message, re.DOTALL)
+    if not found:
+        return f"not a readable CIF ({' '.join(message.removeprefix('string: ').split())[:100]})"
+    said = " ".join(found[2].split())[:100]
+    return f"line {found[1]}: not a readable CIF ({said}); correct the line or export it again"

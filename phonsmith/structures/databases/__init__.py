@@ -1,0 +1,1 @@
+"""Crystals of public databases."""

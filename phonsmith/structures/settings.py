@@ -1,0 +1,171 @@
+"""Settings of the crystals of a campaign and of their relaxation."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from phonsmith.files.settings import File, Model, Name, RelativePaths
+
+Mass = Annotated[float, Field(gt=0, lt=500)]
+
+
+def _are_masses(given: Any) -> Any:
+    values = list(given.values()) if isinstance(given, dict) else given
+    numbers = isinstance(values, list | tuple) and all(type(one) in (int, float) for one in values)
+    if not (numbers and values and all(0 < one < 500 for one in values)):
+        raise ValueError("give numbers of u above 0 and below 500, as {H: 2.014} or a list of them")
+    return given
+
+
+Masses = Annotated[dict[str, Mass] | list[Mass], BeforeValidator(_are_masses)]
+
+
+class OptimadeEntry(Model):
+    """One entry of a database that speaks OPTIMADE."""
+
+    provider: Name | None = Field(
+        None,
+        description="Name of the database as pymatgen knows it, e.g. `oqmd`, `alexandria.pbe`.",
+    )
+    base_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^@/?#\s]+(/[^?#\s]*)?$",
+        description="Instead of `provider`: the address of any OPTIMADE database, with or without "
+        "the version (`/v1`) behind.",
+    )
+    id: str = Field(min_length=1, max_length=200, description="Id of the entry.")
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.provider is None) == (self.base_url is None):
+            raise ValueError("give either `provider` or `base_url`")
+        return self
+
+
+class Scaled(Model):
+    """A crystal of the campaign at another volume."""
+
+    of: Name = Field(description="Id of the crystal, which is relaxed first.")
+    linear: float = Field(
+        gt=0.7, lt=1.4, description="Factor of its lattice vectors; the volume's is the cube."
+    )
+
+
+RecordedFormat = Literal[
+    "phonopy",
+    "phono3py",
+    "force_sets",
+    "force_constants",
+    "extxyz",
+    "vasprun",
+    "outcar",
+    "espresso",
+]
+"""What files of recorded data are."""
+
+
+SupercellMatrix = (
+    tuple[PositiveInt, PositiveInt, PositiveInt]
+    | tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+)
+"""phonopy's DIM: three multiples, or a matrix."""
+
+
+class Structure(Model):
+    """One crystal of a campaign."""
+
+    file: File | None = Field(
+        None,
+        description="Crystal file (POSCAR, CIF or extxyz), relative to the project. Recorded "
+        "cells of the formats `extxyz`, `vasprun`, `outcar` and `espresso` need it too: at their "
+        "volume and in their orientation.",
+    )
+    materials_project: str | None = Field(
+        None,
+        pattern=r"^(mp|mvc)-[0-9a-z]+$",
+        description="Id of the crystal in the Materials Project, e.g. `mp-149`, instead of `file`. "
+        "It is fetched once, with the key in MP_API_KEY, into `config/structures/fetched/`.",
+    )
+    optimade: OptimadeEntry | None = Field(
+        None, description="Entry of a database that speaks OPTIMADE, instead of `file`; likewise."
+    )
+    scaled: Scaled | None = Field(
+        None,
+        description="Another crystal of the campaign at another volume, instead of `file`. "
+        "Positions and shape of the cell are relaxed, by the reference method and by every fit; "
+        "the volume is held.",
+    )
+    recorded: RelativePaths | None = Field(
+        None,
+        description="With the reference method `recorded`: the phonopy YAML or the "
+        "phono3py_disp.yaml beside its FORCES_FC3, which hold the crystal; or a file or folder, or "
+        "a list of them, with labelled cells of the crystal: extxyz, vasprun.xml or OUTCAR; or "
+        "FORCE_SETS, FORCE_CONSTANTS or force_constants.hdf5.",
+    )
+    recorded_format: RecordedFormat | None = Field(
+        None, description="Format of `recorded`, where it is not `reference.format`."
+    )
+    recorded_supercell: SupercellMatrix | None = Field(
+        None,
+        description="Supercell of FORCE_SETS or force constants (phonopy's DIM): three multiples "
+        "of the lattice vectors in `file`, or phonopy's matrix of nine integers in three rows. "
+        "Not needed where SPOSCAR or disp.yaml is beside them.",
+    )
+    role: Literal["train", "benchmark", "test"] = Field(
+        "train",
+        description="`train`: fits learn from it, and its phonons are compared. `benchmark`: no "
+        "fit ever learns from it, its phonons are compared: out of sample. `test`: its labelled "
+        "cells only measure errors of energies, forces and stresses.",
+    )
+    masses: Masses | None = Field(
+        None,
+        description="Atomic masses in u where they are not those of the natural elements: by "
+        "element ({H: 2.014}), or one for each atom of the crystal file in its order. They count "
+        "in phonons and all that follows; labels and fits do not depend on them. A crystal file "
+        "may name deuterium itself (D).",
+    )
+    born: File | None = Field(
+        None,
+        description="phonopy BORN file for the non-analytical correction, used for the "
+        "reference and every fit alike.",
+    )
+
+    @model_validator(mode="after")
+    def _some_origin(self) -> Self:
+        keys = ("materials_project", "optimade", "scaled")
+        elsewhere = [key for key in keys if getattr(self, key)]
+        others = [key for key in ("file", "recorded") if getattr(self, key)]
+        if not elsewhere and not others:
+            raise ValueError("give `file`, `materials_project`, `optimade`, `scaled` or `recorded`")
+        if len(elsewhere) + bool(others) > 1:
+            raise ValueError(
+                f"{' and '.join(elsewhere + others)} exclude each other: give one origin"
+            )
+        return self
+
+
+class Relaxation(Model):
+    """Relaxation of cell and positions, without imposed symmetry."""
+
+    reference: bool = Field(
+        True,
+        description="Relax the crystals with the reference method first; false takes them as "
+        "they are. Recorded crystals are never relaxed.",
+    )
+    fmax_ev_per_angstrom: PositiveFloat = Field(
+        1e-4, description="Largest force (and stress times volume, per ASE's cell filter) left."
+    )
+    max_steps: PositiveInt = Field(500, description="Steps after which a relaxation has failed.")
+    symprec_angstrom: PositiveFloat = Field(
+        1e-2, description="Tolerance of the space group before and after relaxation."
+    )
+    ltol: PositiveFloat = Field(0.1, description="StructureMatcher: fractional length tolerance.")
+    stol: PositiveFloat = Field(0.1, description="StructureMatcher: site tolerance.")
+    angle_tol_degree: PositiveFloat = Field(3.0, description="StructureMatcher: angle tolerance.")
+    on_change: Literal["stop", "report", "leave_out"] = Field(
+        "report",
+        description="What to do where the reference method turns a crystal into another one or "
+        "changes its space group. `report` goes on with what it became. `leave_out` makes no "
+        "supercells of a crystal that became another one (by StructureMatcher) or does not "
+        "converge, and goes on with the others; a changed space group alone is reported.",
+    )

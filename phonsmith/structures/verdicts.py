@@ -1,0 +1,112 @@
+"""Verdicts on relaxed crystals, and what a campaign does with those that are lost.
+
+A verdict is always written, whatever the campaign wants. :func:`refuse` and :func:`why_left_out`
+apply ``relaxation.on_change`` to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import read_as
+
+OnChange = Literal["stop", "report", "leave_out"]
+"""What to do with a crystal that changed or did not relax: ``relaxation.on_change``."""
+
+
+NOT_IN_TABLES = ["cautions", "computed", "max_steps", "again"]
+"""Fields of a verdict that no table shows."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a relaxed crystal is still the crystal it was; ``reason`` is empty if all is well.
+
+    ``cautions`` are further warnings for the reader, see :mod:`phonsmith.files.cautions`. ``computed`` is
+    false where the method failed on the crystal. ``max_steps`` is the limit under which it was
+    relaxed, ``again`` counts how often it was tried again (:meth:`tries_again`).
+    """
+
+    space_group_before: int
+    space_group_after: int
+    symbol_before: str
+    symbol_after: str
+    same_structure: bool
+    symmetry_kept: bool
+    converged: bool
+    volume_change_percent: float
+    reason: str
+    cautions: Sequence[str] = ()
+    computed: bool = True
+    max_steps: int = 0
+    again: int = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether this is no longer the crystal: another structure, or never at rest."""
+        return not (self.converged and self.same_structure)
+
+    def model_dump(self) -> dict[str, Any]:
+        """The verdict as plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a verdict from JSON."""
+        return read_as(path, "a verdict on a crystal", lambda content: cls(**content))
+
+    def tries_again(self, max_steps: int, on_change: OnChange) -> int:
+        """How often the relaxation is to be tried again in all.
+
+        Once more than it was, if it did not converge and the step limit was raised since, or if the
+        method failed and the campaign does not leave the crystal out. A converged relaxation does
+        not depend on the limit.
+        """
+        raised = not self.converged and max_steps > self.max_steps
+        failed = not self.computed and on_change != "leave_out"
+        return self.again + int(raised or failed)
+
+
+LEFT_OUT = "left out: "
+"""How the reasons of crystals begin that a campaign goes on without."""
+
+
+def why_left_out(verdict: Verdict, on_change: OnChange) -> str:
+    """Why a crystal is left out, empty where it is not."""
+    return f"{LEFT_OUT}{verdict.reason}" if verdict.lost and on_change == "leave_out" else ""
+
+
+def left_out(accepted: str | Path) -> str:
+    """Why a crystal is left out, empty where it is not; from the file that the gate wrote."""
+    return read_as(accepted, "a decision on a crystal", lambda content: str(content["left_out"]))
+
+
+def refuse(structure: str, verdict: Verdict, on_change: OnChange) -> str:
+    """Why a campaign cannot go on with a crystal, with the remedy; empty where it can."""
+    if on_change == "leave_out" or not verdict.reason:
+        return ""
+    begin = f"structure {structure}: {verdict.reason}"
+    if not verdict.computed:
+        return (
+            f"{begin}; correct the cause and restart Snakemake, which relaxes the crystal again, "
+            "or set relaxation.on_change: leave_out"
+        )
+    if not verdict.converged:
+        return (
+            f"{begin}; raise relaxation.max_steps (the relaxation resumes) or "
+            "relaxation.fmax_ev_per_angstrom, or set relaxation.on_change: leave_out"
+        )
+    if on_change == "report":
+        return ""
+    return (
+        f"{begin} when relaxed; set relaxation.on_change: leave_out to go on without it, or report "
+        "to go on with what it became"
+    )
+
+
+def require_accepted(structure: str, verdict: Verdict, on_change: OnChange) -> None:
+    """Raise PhonsmithError where a campaign cannot go on with a crystal (:func:`refuse`)."""
+    if why := refuse(structure, verdict, on_change):
+        raise PhonsmithError(why)

@@ -1,0 +1,1 @@
+"""Supercells: size, displaced and rattled cells, candidates, selection."""

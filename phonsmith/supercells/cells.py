@@ -1,0 +1,328 @@
+"""Supercells: their matrix, cells with one displaced atom, and rattled and strained cells.
+
+Lattice vectors are rows everywhere: a supercell is ``matrix @ cell``.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.phonopy_files import SYMPREC  # crystals are symmetrised before they come here
+from phonsmith.files.seeds import seed_for
+from phonsmith.structures.reading import symmetry_dataset
+from phonsmith.supercells.settings import Displaced, Rattled, Supercells
+from phonsmith.supercells.sublattices import choose_supercell, smallest_index
+
+_TRIES = 1000
+_OUT_OF_REACH = 1000  # cells; nobody labels such supercells
+_LARGEST_MOVE = 5.0  # standard deviations; larger ones are drawn again
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+# --- phonopy ---------------------------------------------------------------------------------
+
+
+def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
+    """The crystal for phonopy: elements, cell, positions, and masses where these are special."""
+    return PhonopyAtoms(
+        numbers=atoms.numbers,
+        cell=atoms.cell[:],
+        scaled_positions=atoms.get_scaled_positions(),
+        masses=atoms.get_masses() if atoms.has("masses") else None,
+    )
+
+
+def to_ase(phonopy_atoms: PhonopyAtoms) -> Atoms:
+    """The crystal or supercell for ASE: elements, cell and positions, periodic; no masses."""
+    return Atoms(
+        phonopy_atoms.numbers,
+        cell=phonopy_atoms.cell,
+        scaled_positions=phonopy_atoms.scaled_positions,
+        pbc=True,
+    )
+
+
+def make_phonopy(
+    atoms: Atoms, matrix: Any, primitive_matrix: Any = None, symprec: float = SYMPREC
+) -> Phonopy:
+    """phonopy on the crystal as given (its unit cell) and its supercell.
+
+    ``matrix`` has lattice vectors in rows (phonopy wants them in columns). Without
+    ``primitive_matrix`` (3, 3; phonopy's convention) a crystal that is primitive is its own
+    primitive cell, axes and all, and for another one phonopy chooses. Wherever fractional wave
+    vectors of one crystal are used for another (relaxed by a fit, say), hand over the matrix of
+    the first: phonopy's choice of axes depends on the symmetry it finds.
+    """
+    if primitive_matrix is None:
+        primitive_matrix = "P" if _is_primitive(atoms) else "auto"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # phonopy 4 announces what "auto" found
+        return Phonopy(
+            to_phonopy(atoms),
+            supercell_matrix=np.asarray(matrix).T,
+            primitive_matrix=primitive_matrix,
+            symprec=symprec,
+        )
+
+
+def _is_primitive(atoms: Atoms) -> bool:
+    return len(set(symmetry_dataset(atoms, SYMPREC).mapping_to_primitive)) == len(atoms)
+
+
+# --- size and shape --------------------------------------------------------------------------
+
+
+def matrix_of(structure: str, atoms: Atoms, settings: Supercells) -> Integers:
+    """The supercell that the settings name for this crystal, else :func:`supercell_matrix`."""
+    if structure in settings.multiples:
+        given = np.array(settings.multiples[structure], dtype=np.int64)
+        return given if given.ndim == 2 else np.diag(given)
+    return supercell_matrix(atoms, settings)
+
+
+def supercell_matrix(atoms: Atoms, settings: Supercells) -> Integers:
+    """The supercell of a crystal within the limits of size: integers, (3, 3), rows.
+
+    No two periodic images are closer than ``min_length_angstrom``, and the number of atoms is
+    within its limits. Of all such supercells those that keep every point-group operation of the
+    crystal are preferred, since others need more displaced cells; then the nearest to a cube;
+    among the about equally cubic the one with fewest atoms.
+
+    Raises
+    ------
+    PhonsmithError
+        There is none.
+    """
+    rotations = np.unique(symmetry_dataset(atoms, SYMPREC).rotations, axis=0)
+    n = len(atoms)
+    least, most = math.ceil(settings.min_atoms / n), settings.max_atoms // n
+    lattice = np.array(atoms.cell[:])
+    matrix = choose_supercell(lattice, rotations, settings.min_length_angstrom, least, most)
+    if matrix is not None:
+        return matrix
+    name = atoms.get_chemical_formula()
+    if most < least:
+        raise PhonsmithError(
+            f"{name}: no multiple of its {n} atoms lies between min_atoms {settings.min_atoms} and "
+            f"max_atoms {settings.max_atoms}; set supercells.max_atoms to {least * n} or more"
+        )
+    length = settings.min_length_angstrom
+    smallest = _smallest_supercell(lattice, rotations, length, most + 1) * n
+    raise PhonsmithError(
+        f"{name}: no supercell of at most {settings.max_atoms} atoms has its periodic images "
+        f"{length:g} Å apart; set supercells.max_atoms to {smallest} or more, or lower "
+        "supercells.min_length_angstrom"
+    )
+
+
+def _smallest_supercell(lattice: Floats, rotations: Any, length: float, above: int) -> int:
+    """Number of cells of the smallest supercell, or a lower bound where that is out of reach."""
+    index = max(above, smallest_index(lattice, length))
+    while index < _OUT_OF_REACH:
+        limit = math.ceil(1.25 * index)
+        found = choose_supercell(lattice, rotations, length, index, limit, fewest=True)
+        if found is not None:
+            return round(float(np.linalg.det(found)))
+        index = limit + 1
+    return index
+
+
+# --- displaced cells -------------------------------------------------------------------------
+
+
+def displaced_cells(phonon: Phonopy, settings: Displaced) -> list[Atoms]:
+    """The symmetry-inequivalent cells with one displaced atom, in phonopy's order.
+
+    The displacements are left in ``phonon``, ready to take the forces.
+    """
+    signs: dict[str, Any] = {"auto": "auto", "always": True, "never": False}
+    phonon.generate_displacements(
+        distance=settings.distance_angstrom, is_plusminus=signs[settings.plus_minus]
+    )
+    return [to_ase(cell) for cell in phonon.supercells_with_displacements or []]
+
+
+# --- rattled cells ---------------------------------------------------------------------------
+
+
+def rattled_cells(
+    atoms: Atoms, matrix: Any, settings: Rattled, seeds: Sequence[int], first_index: int = 0
+) -> list[Atoms]:
+    """Strained supercells with all atoms moved, one for each seed.
+
+    Cell k (from 0) takes the volume factor number ``first_index + k`` modulo their count. Every
+    cell is strained from the unstrained supercell, never from the cell before it, and has random
+    numbers of its own.
+
+    Raises
+    ------
+    PhonsmithError
+        The minimum distance cannot be kept: the standard deviation is too large for it.
+    """
+    ideal = make_supercell(atoms, np.asarray(matrix), wrap=False)
+    ideal = Atoms(ideal.numbers, positions=ideal.positions, cell=ideal.cell[:], pbc=True)
+    cells = []
+    for k, seed in enumerate(seeds):
+        random = np.random.default_rng(seed)
+        factor = settings.volume_factors[(first_index + k) % len(settings.volume_factors)]
+        strained = ideal.copy()
+        strained.set_cell(
+            strained_lattice(ideal.cell[:], factor, settings.max_angle_strain_degree, random),
+            scale_atoms=True,
+        )
+        cells.append(_rattled(strained, settings, random))
+    return cells
+
+
+def strained_lattice(
+    lattice: Floats, factor: float, max_angle: float, random: np.random.Generator
+) -> Floats:
+    """Lattice of ``factor`` times the volume whose angles changed by up to ``max_angle`` degrees.
+
+    The ratios of the lengths stay, and so does the orientation: the first vector keeps its
+    direction and the second its plane with the first (Cholesky factors of the metric tensors).
+    """
+    metric = lattice @ lattice.T
+    lengths = np.sqrt(np.diag(metric))
+    old = np.linalg.cholesky(metric)
+    rotation = np.linalg.solve(old, lattice)
+    pairs = ((1, 2), (0, 2), (0, 1))
+    angles = [math.acos(metric[i, j] / (lengths[i] * lengths[j])) for i, j in pairs]
+    for _ in range(_TRIES):
+        changed = np.outer(lengths, lengths)
+        for (i, j), angle in zip(pairs, angles, strict=True):
+            new = angle + math.radians(random.uniform(-max_angle, max_angle))
+            changed[i, j] = changed[j, i] = lengths[i] * lengths[j] * math.cos(new)
+        if np.linalg.eigvalsh(changed)[0] > 1e-6 * metric.trace():
+            break
+    else:
+        raise PhonsmithError(
+            f"rattled.max_angle_strain_degree: {max_angle:g}° leaves no volume in this cell; "
+            "lower it"
+        )
+    strained = np.linalg.cholesky(changed) @ rotation
+    scale = factor * abs(np.linalg.det(lattice)) / abs(np.linalg.det(strained))
+    return np.asarray(scale ** (1 / 3) * strained)
+
+
+def _rattled(strained: Atoms, settings: Rattled, random: np.random.Generator) -> Atoms:
+    closest = shortest_distance(strained)
+    limit = settings.min_distance_fraction * closest
+    draw = _gaussian if settings.method == "gaussian" else _monte_carlo
+    rattled = draw(strained, settings.std_angstrom, limit, random)
+    if rattled is None:
+        raise PhonsmithError(
+            f"{strained.get_chemical_formula()}: no {settings.method} rattle of standard deviation "
+            f"{settings.std_angstrom:g} Å keeps atoms {limit:.3f} Å apart after {_TRIES} tries; "
+            "lower rattled.std_angstrom or rattled.min_distance_fraction"
+            + (", or use rattled.method monte-carlo" if settings.method == "gaussian" else "")
+        )
+    return rattled
+
+
+def shortest_distance(atoms: Atoms) -> float:
+    """Shortest distance (Å) between two atoms, periodic images included."""
+    cutoff = 1.5 * (atoms.get_volume() / len(atoms)) ** (1 / 3)
+    while True:
+        distances = neighbor_list("d", atoms, cutoff)
+        if len(distances):
+            return float(distances.min())
+        cutoff *= 1.5
+
+
+def _gaussian(ideal: Atoms, std: float, limit: float, random: np.random.Generator) -> Atoms | None:
+    """All atoms moved at once, and all anew where two came too close."""
+    for _ in range(_TRIES):
+        moved = ideal.copy()
+        moved.positions += random.normal(scale=std, size=(len(ideal), 3))
+        if len(neighbor_list("d", moved, limit)) == 0:
+            return moved
+    return None
+
+
+def _monte_carlo(
+    ideal: Atoms, std: float, limit: float, random: np.random.Generator
+) -> Atoms | None:
+    """Atoms moved one by one in random order; moves that bring it too close are refused."""
+    reach = limit + 2 * math.sqrt(3) * _LARGEST_MOVE * std
+    first, second, shift = neighbor_list("ijD", ideal, reach)
+    start = np.searchsorted(first, np.arange(len(ideal) + 1))
+    moves = np.zeros((len(ideal), 3))
+    for i in random.permutation(len(ideal)):
+        near = slice(start[i], start[i + 1])
+        others = second[near] != i  # its own images move along with it
+        ideal_vectors, neighbours = shift[near][others], second[near][others]
+        for _ in range(_TRIES):
+            move = random.normal(scale=std, size=3)
+            vectors = ideal_vectors + moves[neighbours] - move
+            if (
+                np.abs(move).max() <= _LARGEST_MOVE * std
+                and (np.linalg.norm(vectors, axis=1) >= limit).all()
+            ):
+                moves[i] = move
+                break
+        else:
+            return None
+    moved = ideal.copy()
+    moved.positions += moves
+    return moved
+
+
+# --- all of them -----------------------------------------------------------------------------
+
+
+def make_supercells(
+    structure: str, atoms: Atoms, settings: Supercells, campaign_seed: int, generation: int
+) -> tuple[Phonopy, list[Atoms]]:
+    """The cells to label of one crystal in one generation, and phonopy with its displacements.
+
+    Displaced cells are always there in generation 0, since the reference phonons follow from them,
+    and in no other, which would repeat them. They have the indices 0, 1, … of phonopy's
+    displacements; rattled cells are counted on from there. The seed of rattled cell i (from 0) is
+    that of index i.
+    """
+    try:
+        matrix = matrix_of(structure, atoms, settings)
+        seeds = [
+            seed_for(campaign_seed, structure, generation, i)
+            for i in range(settings.rattled.count if "rattled" in settings.kinds else 0)
+        ]
+        rattled = rattled_cells(atoms, matrix, settings.rattled, seeds)
+    except PhonsmithError as error:
+        raise PhonsmithError(f"{structure}: {error}") from None
+    phonon = make_phonopy(atoms, matrix)
+    displaced = displaced_cells(phonon, settings.displaced)
+    if generation > 0:
+        displaced = []
+    common = {"structure": structure, "generation": generation}
+    frames = [
+        _named(cell, **common, kind="displaced", index=index, seed=-1)
+        for index, cell in enumerate(displaced)
+    ]
+    frames += [
+        _named(cell, **common, kind="rattled", index=len(displaced) + i, seed=seed)
+        for i, (cell, seed) in enumerate(zip(rattled, seeds, strict=True))
+    ]
+    return phonon, frames
+
+
+def no_supercells(crystal: Atoms) -> tuple[Phonopy, list[Atoms]]:
+    """The same of a crystal that is left out: phonopy without displacements, and no cells."""
+    return make_phonopy(crystal, np.eye(3, dtype=int), primitive_matrix="P"), []
+
+
+def _named(cell: Atoms, **info: Any) -> Atoms:
+    cell.info = info
+    return cell

@@ -1,0 +1,1 @@
+"""Free energies, and what follows from them."""

@@ -1,0 +1,177 @@
+"""Enthalpies of a crystal under pressure."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.structures.reading import at_volume
+from phonsmith.structures.relaxation import Load, compare
+from phonsmith.structures.settings import Relaxation
+from phonsmith.thermodynamics.equations_of_state import FORMS, EquationOfState, fit_energies
+from phonsmith.transitions.results import BEYOND, Enthalpies, PressurePoint
+from phonsmith.transitions.settings import Pressing
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.labels.protocol import ReferenceMethod
+    from phonsmith.labels.store import LabelStore
+
+
+def no_enthalpies(structure: str, method: str, atoms: "Atoms", reason: str) -> Enthalpies:
+    """What stands for enthalpies that cannot be computed."""
+    from phonsmith.thermodynamics.results import formula_unit
+
+    formula, count = formula_unit(atoms)
+    return Enthalpies(
+        structure=structure,
+        method=method,
+        formula=formula,
+        atoms_per_formula_unit=count,
+        reason=reason,
+    )
+
+
+def enthalpies(
+    structure: str,
+    atoms: "Atoms",
+    method: "ReferenceMethod",
+    settings: Pressing,
+    relaxation: Relaxation,
+    *,
+    name: str,
+    store: "LabelStore | None" = None,
+) -> Enthalpies:
+    """H(p) of a crystal by a method, which ``name`` stands for; a ``store`` keeps relaxations.
+
+    The crystal climbs the pressures, each relaxation starting from the one before. Where it becomes
+    another crystal that pressure is left out and the next one starts from the last crystal that
+    was kept: a crystal of high pressures need not exist without. Beside that it is relaxed at
+    volumes from those pressures' range, whose energies give an equation of state.
+
+    Raises
+    ------
+    TryAgain
+        A DFT code was short of memory or time.
+    """
+    from phonsmith.structures.reading import symmetrized
+
+    empty = no_enthalpies(structure, name, atoms, "")
+    given = symmetrized(atoms, relaxation.symprec_angstrom)
+    relax = partial(_relaxed, given, method=method, relaxation=relaxation, store=store)
+    kept: list[Atoms] = []
+    points = []
+    for pressure in settings.pressures_gpa:
+        load = Load(pressure_gpa=pressure)
+        point, found = relax(kept[-1] if kept else given, load)
+        print(f"{structure}: {pressure:g} GPa {point.reason or 'relaxed'}", flush=True)
+        points.append(point)
+        kept += [found] if found is not None else []
+    if not kept:
+        return empty.model_copy(
+            update={"relaxed": points, "reason": f"at no pressure: {points[0].reason}"}
+        )
+    at_volumes = _at_volumes(kept, settings, relax)
+    notes = [f"{one.pressure_gpa:g} GPa: {one.reason}" for one in points if one.reason]
+    found = empty.model_copy(update={"relaxed": points, "at_volumes": at_volumes})
+    state, problem = _state(at_volumes)
+    if state is None:
+        return found.model_copy(update={"notes": [*notes, f"no equation of state: {problem}"]})
+    curve, missing = found.model_copy(update={"equation_of_state": state}).by_state()
+    notes += missing
+    if state.extrapolated:
+        notes.append(
+            f"the volume at rest of its equation of state, {state.volume_angstrom3_per_atom:.3f} "
+            "Å³ per atom, is extrapolated"
+        )
+    differences = 1000 * np.abs(curve.minus(found.curve()).energy)
+    difference = float(differences.max()) if len(differences) else None
+    if difference is not None and difference > settings.tolerance_mev_per_atom:
+        notes.append(
+            f"enthalpies of relaxations and of the equation of state differ by up to "
+            f"{difference:.1f} meV/atom, {settings.tolerance_mev_per_atom:g} are tolerated"
+        )
+    return found.model_copy(
+        update={"notes": notes, "equation_of_state": state, "difference_mev_per_atom": difference}
+    )
+
+
+def _relaxed(
+    given: "Atoms",
+    start: "Atoms",
+    load: Load,
+    *,
+    method: "ReferenceMethod",
+    relaxation: Relaxation,
+    store: "LabelStore | None",
+) -> tuple[PressurePoint, "Atoms | None"]:
+    """The crystal under a load, freed of noise; None where it is no longer the one given."""
+    from phonsmith.labels.failed import LabelFailed
+    from phonsmith.labels.relaxations import relaxed
+    from phonsmith.structures.reading import symmetrized
+
+    pressure = None if load.fixed_volume else load.pressure_gpa
+    try:
+        found = relaxed(start, method, relaxation, load, store)
+    except (LabelFailed, UnusablePotential) as error:
+        if isinstance(error, LabelFailed) and error.wants:
+            raise error.for_good("relaxation under pressure") from error
+        return PressurePoint(pressure_gpa=pressure, reason=str(error)), None
+    # type and shape count; the volume is the pressure's
+    verdict = compare(at_volume(given, found.atoms.get_volume()), found, relaxation)
+    reason = verdict.reason
+    if not reason and found.energy_ev is None:
+        reason = "the method gives no energy"
+    if reason:
+        return PressurePoint(pressure_gpa=pressure, reason=reason), None
+    try:
+        crystal = symmetrized(found.atoms, relaxation.symprec_angstrom)
+    except PhonsmithError as error:
+        return PressurePoint(pressure_gpa=pressure, reason=str(error)), None
+    assert found.energy_ev is not None
+    return (
+        PressurePoint(
+            pressure_gpa=pressure,
+            volume_angstrom3_per_atom=found.atoms.get_volume() / len(given),
+            energy_ev_per_atom=found.energy_ev / len(given),
+        ),
+        crystal,
+    )
+
+
+def _at_volumes(
+    kept: Sequence["Atoms"],
+    settings: Pressing,
+    relax: Callable[["Atoms", Load], tuple[PressurePoint, "Atoms | None"]],
+) -> list[PressurePoint]:
+    """Energies at volumes from a little below to a little above those at the pressures."""
+    volumes = [one.get_volume() for one in kept]
+    wanted = np.linspace((1 - BEYOND) * min(volumes), (1 + BEYOND) * max(volumes), settings.volumes)
+    points = []
+    for volume in wanted:
+        nearest = kept[int(np.argmin(np.abs(np.array(volumes) - volume)))]
+        points.append(relax(at_volume(nearest, volume), Load(fixed_volume=True))[0])
+    return points
+
+
+def _state(points: Sequence[PressurePoint]) -> tuple[EquationOfState | None, str]:
+    """The equation of state that leaves less, or why there is none.
+
+    For enthalpies the volume at rest need not lie among the volumes: a crystal may exist under
+    pressure alone.
+    """
+    good = [one for one in points if not one.reason]
+    volumes = [one.volume_angstrom3_per_atom or 0.0 for one in good]
+    energies = [one.energy_ev_per_atom or 0.0 for one in good]
+    states, problem = [], ""
+    for form in FORMS:
+        try:
+            states.append(fit_energies(volumes, energies, form))
+        except UnusablePotential as error:
+            problem = str(error)
+    if not states:
+        return None, problem
+    return min(states, key=lambda one: one.residual_mev_per_atom), ""
