@@ -35,26 +35,26 @@ from scipy.stats import spearmanr  # noqa: E402
 from phonsmith.benchmarks.comparison import compare_spectra  # noqa: E402
 from phonsmith.datasets.sets import Baseline  # noqa: E402
 from phonsmith.figures.rmse import plain_log  # noqa: E402
-from phonsmith.figures.style import DOUBLE_COLUMN_INCH, Look, looks, save_figure, style
+from phonsmith.figures.style import DOUBLE_COLUMN_INCH, Look, looks, save_figure, style  # noqa: E402
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS  # noqa: E402
 from phonsmith.files.reading_writing import read_json, replacing, write_json  # noqa: E402
 from phonsmith.files.seeds import seed_for  # noqa: E402
 from phonsmith.fits import training as fits  # noqa: E402
 from phonsmith.fits.gap.settings import GapFit, Sigma, Soap  # noqa: E402
-from phonsmith.phonons.band_paths import band_path
-from phonsmith.phonons.force_constants import phonons_in_cell, potential_phonons
-from phonsmith.phonons.settings import Phonons
-from phonsmith.phonons.spectra import Spectrum, spectrum
+from phonsmith.phonons.band_paths import band_path  # noqa: E402
+from phonsmith.phonons.force_constants import phonons_in_cell, potential_phonons  # noqa: E402
+from phonsmith.phonons.settings import Phonons  # noqa: E402
+from phonsmith.phonons.spectra import Spectrum, spectrum  # noqa: E402
 from phonsmith.potentials.calculators import evaluate, evaluate_one, make_calculator  # noqa: E402
-from phonsmith.potentials.settings import PotentialSource
+from phonsmith.potentials.settings import PotentialSource  # noqa: E402
 from phonsmith.running.process_pool import each  # noqa: E402
 from phonsmith.structures.reading import read_structure  # noqa: E402
 from phonsmith.structures.relaxation import relaxed_crystal  # noqa: E402
-from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.settings import Relaxation  # noqa: E402
 from phonsmith.supercells.candidates import candidate_pool, run_dynamics  # noqa: E402
-from phonsmith.supercells.cells import make_phonopy, rattled_cells, supercell_matrix, to_ase
-from phonsmith.supercells.selection import disagreement, distances, environments, select
-from phonsmith.supercells.settings import (
+from phonsmith.supercells.cells import make_phonopy, rattled_cells, supercell_matrix, to_ase  # noqa: E402
+from phonsmith.supercells.selection import disagreement, distances, environments, select  # noqa: E402
+from phonsmith.supercells.settings import (  # noqa: E402
     Displaced,
     Dynamics,
     Rattled,

@@ -681,7 +681,8 @@ def test_child_takes_leftovers_along_when_it_ends(tmp_path):
 def test_child_ends_with_its_parent(tmp_path, number):
     mark = f"3{os.getpid()}{int(number)}"
     program = (
-        "import signal; from pathlib import Path; from phonsmith.running.subprocesses import run_child; "
+        "import signal; from pathlib import Path; "
+        "from phonsmith.running.subprocesses import run_child; "
         # a job of a script in the background is born deaf to it
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"run_child(['bash', '-c', {SEVERAL.format(mark=mark)!r}], Path('.'), 1)"

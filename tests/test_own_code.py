@@ -115,7 +115,10 @@ def test_a_changed_source_reruns_what_computes_with_it(
 
 def test_planning_stays_light(repository: Path) -> None:
     """Snakemake asks for the source: no numerical library is loaded for it."""
-    command = "import phonsmith.potentials.own_code, phonsmith.potentials.loaded_files, sys; print('numpy' in sys.modules)"
+    command = (
+        "import phonsmith.potentials.own_code, phonsmith.potentials.loaded_files, sys; "
+        "print('numpy' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", command], cwd=repository, capture_output=True, text=True, check=True
     )

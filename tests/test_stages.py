@@ -22,6 +22,10 @@ LATER = {name: {"labels"} for name in ("read_structure", "relax_structure", "mak
 """Stages further down whose code a rule runs."""
 
 
+LIGHT = {"settings", "kinds", "addresses", "protocol", "failed", "verdicts", "factory", "repeats"}
+"""Modules that compute no result: settings, forms of data, the choice of a method, words."""
+
+
 @cache
 def imports(file: Path) -> frozenset[str]:
     """The modules of phonsmith that a file imports, other than for type checking."""
@@ -43,6 +47,8 @@ def imports(file: Path) -> frozenset[str]:
 
 def stage_of(module: str) -> str | None:
     name = module.removeprefix("phonsmith.")
+    if LIGHT & set(name.split(".")):
+        return None
     while name:
         if name in STAGE_OF:
             return STAGE_OF[name]

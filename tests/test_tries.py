@@ -19,7 +19,8 @@ def log(tmp_path, monkeypatch):
 
 def attempt(log, body: str) -> "subprocess.CompletedProcess[str]":
     """A script that runs ``body`` as a job, in a process of its own as Snakemake does."""
-    script = "import os, signal\nfrom phonsmith.files.errors import *\nfrom phonsmith.running.job_context import job\n"
+    script = "import os, signal\nfrom phonsmith.files.errors import *\n"
+    script += "from phonsmith.running.job_context import job\n"
     script += f"with job(1, {str(log)!r}):\n    {body}\n"
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False

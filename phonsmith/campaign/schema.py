@@ -1,6 +1,7 @@
 """Files that are made from others: the JSON schema, the settings page, the conda environment.
 
-``python -m phonsmith.campaign.schema`` writes them; a test fails when they differ from their sources.
+``python -m phonsmith.campaign.schema`` writes them; a test fails when they differ from their
+sources.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Check campaign and site files in seconds, without running or downloading anything.
 
-    python -m phonsmith.check.campaigns                              # the campaigns of config/config.yaml
-    python -m phonsmith.check.campaigns config/campaigns/mine.yaml   # or by name: mine
+    python -m phonsmith.check                              # the campaigns of config/config.yaml
+    python -m phonsmith.check config/campaigns/mine.yaml   # or by name: mine
 
 Reads settings, crystals, pseudopotentials, model files, data sets in mirror folders and
 ``config/site.yaml``, and prints every problem. The exit status is 1 where there is one.
@@ -105,7 +105,7 @@ def report(names: Sequence[str] = ()) -> bool:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(
-        prog="python -m phonsmith.check.campaigns",
+        prog="python -m phonsmith.check",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -114,7 +114,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with errors_in_words():
         if not report(given.campaigns):
             sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -65,7 +65,8 @@ def set_mesh(third: "Phono3py", mesh: Any, mesh_of: MeshOf) -> list[int]:
     Parameters
     ----------
     third
-        phono3py of :func:`phonsmith.conductivity.third_order.new_phono3py` with the same ``mesh_of``.
+        phono3py of :func:`phonsmith.conductivity.third_order.new_phono3py` with the same
+        ``mesh_of``.
     mesh
         Three numbers, the (3, 3) matrix of a grid, or a length in Å.
 

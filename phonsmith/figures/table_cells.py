@@ -57,6 +57,7 @@ def table_of(
 
 
 def number(value: Any, digits: int = 3) -> str:
+    """Text of a number for a table."""
     return DASH if pd.isna(value) else f"{value:.{digits}f}"
 
 
@@ -79,11 +80,13 @@ def pivot_table(campaign: Campaign, rmse: pd.DataFrame, cell: CellChoice) -> Tab
 
 
 def mean_in_words(mean: Mean) -> str:
+    """Mean and spread of repeats as text."""
     some = "" if mean.structures == mean.total else f" (of {mean.structures})"
     return number(mean.rmse_thz) + some
 
 
 def rmse_cell(row: dict[str, Any] | None, best: float | None) -> Cell:
+    """The cell of a phonon RMSE, marked where it is the best of its row."""
     if row is None or pd.isna(row["rmse_thz"]):
         return Cell(DASH, hint=row["reason"] if row else "")
     false = row["false_imaginary"]

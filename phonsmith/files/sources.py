@@ -136,7 +136,8 @@ def _compare(path: Path, expected: str) -> None:
 def download(url: str, target: Path, expected: str | None) -> None:
     """Fetch ``url`` into ``target``, which appears when it is complete and has the checksum.
 
-    Hold :func:`phonsmith.files.reading_writing.alone` for the target, so that no two processes fetch it.
+    Hold :func:`phonsmith.files.reading_writing.alone` for the target, so that no two processes
+    fetch it.
 
     Raises
     ------

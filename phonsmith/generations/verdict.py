@@ -46,8 +46,8 @@ class FitVerdict(Record):
     """One recipe with its repeats, against the goal.
 
     ``change_thz`` is the change of the mean RMSE since the last generation, ``significant`` the
-    answer of :meth:`phonsmith.generations.repeats.Sample.differs_from`: None, not assessed, below three repeats
-    in either. ``repeats_before`` counts those of the last generation.
+    answer of :meth:`phonsmith.generations.repeats.Sample.differs_from`: None, not assessed, below
+    three repeats in either. ``repeats_before`` counts those of the last generation.
     """
 
     fit: str

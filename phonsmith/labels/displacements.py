@@ -77,15 +77,13 @@ def arranged(frames: Sequence[Atoms], crystal: Atoms) -> tuple[list[Atoms], Phon
     crystal
         The unit cell, at the volume and in the orientation of the data.
 
-    Returns
-    -------
-    The frames, those of the displacement set first and numbered in this order (``index``), and
-    phonopy with that set as its data set (``first_atoms``, with forces). Frames of the set have
-    the geometry and the order of atoms of phonopy's displaced supercells; the others are as they
-    were. Of several supercells the largest
-    whose displacements suffice makes the set; where none does, it is the largest, and
-    :func:`phonsmith.phonons.force_constants.reference_phonons` says what is missing. Without any displaced cell
-    phonopy has no data set.
+    Returns ------- The frames, those of the displacement set first and numbered in this order
+    (``index``), and phonopy with that set as its data set (``first_atoms``, with forces). Frames of
+    the set have the geometry and the order of atoms of phonopy's displaced supercells; the others
+    are as they were. Of several supercells the largest whose displacements suffice makes the set;
+    where none does, it is the largest, and
+    :func:`phonsmith.phonons.force_constants.reference_phonons` says what is missing. Without any
+    displaced cell phonopy has no data set.
     """
     placed = [None if _is_isolated(frame) else _place(frame, crystal) for frame in frames]
     kinds = [_kind(frame, one) for frame, one in zip(frames, placed, strict=True)]

@@ -1,7 +1,7 @@
 """What jobs of a DFT code ask a cluster for: from the cost model, where the cells are known.
 
-The model may be wrong by a factor of two (:mod:`phonsmith.plan.costs`), so that jobs ask for more than
-it says: a short request starts earlier, but one that is too short costs a second try.
+The model may be wrong by a factor of two (:mod:`phonsmith.plan.costs`), so that jobs ask for more
+than it says: a short request starts earlier, but one that is too short costs a second try.
 """
 
 import math

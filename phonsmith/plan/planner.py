@@ -2,8 +2,8 @@
 
 Sizes are those of the cells as they would be made now: from the relaxed crystals where they are
 there, and before from the crystals as read, so that k-points and the number of displaced cells may
-still change with the relaxation. Costs are estimates of :mod:`phonsmith.plan.costs`; where the campaign
-has labels already, their own effort corrects the estimate of those to come.
+still change with the relaxation. Costs are estimates of :mod:`phonsmith.plan.costs`; where the
+campaign has labels already, their own effort corrects the estimate of those to come.
 """
 
 import math

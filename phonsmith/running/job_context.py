@@ -35,8 +35,8 @@ def job(threads: int, log: str | Path) -> Iterator[Callable[[str], None]]:
 
     Everything that is printed, also by compiled code and child processes, goes to the log. A
     :class:`PhonsmithError` ends the process with exit status 1 and its text; any other error
-    likewise with a pointer to the log, where the traceback stands. What cannot succeed is not
-    tried again (:mod:`phonsmith.running.attempts`). Import numerical libraries inside the body, since the
+    likewise with a pointer to the log, where the traceback stands. What cannot succeed is not tried
+    again (:mod:`phonsmith.running.attempts`). Import numerical libraries inside the body, since the
     number of threads is set here.
     """
     limit_threads(threads)

@@ -1,4 +1,4 @@
-"""Runs one command, and ends all that it started: run as a script by phonsmith.running.subprocesses.
+"""Runs one command, and ends all that it started: a script of phonsmith.running.subprocesses.
 
 It stands between phonsmith and an external program so that nothing of the program outlives
 phonsmith, not even when phonsmith is killed by SIGKILL, and not the ranks of mpirun either: on

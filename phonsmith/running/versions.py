@@ -25,19 +25,19 @@ VERSIONS = {
 }
 
 MODULES = {
-    "structures": ("structures", "relaxation", "verdicts", "crystals"),
-    "supercells": ("supercells", "sublattices", "selection", "pool"),
+    "structures": ("structures",),
+    "supercells": ("supercells",),
     "labels": ("labels",),
     "readers": ("labels.readers", "labels.recorded", "labels.displacements"),
     "datasets": ("datasets",),
     "fits": ("fits",),
     "errors": ("fits.errors",),
-    "phonons": ("phonons", "spectra", "band_paths", "phonopy_files", "labels.born"),
-    "benchmarks": ("benchmarks", "mechanics", "equations_of_state"),
-    "generations": ("generations", "properties"),
+    "phonons": ("phonons", "labels.born", "files.phonopy_files"),
+    "benchmarks": ("benchmarks", "thermodynamics.equations_of_state"),
+    "generations": ("generations",),
     "thermodynamics": ("thermodynamics",),
     "transitions": ("transitions",),
-    "conductivity": ("conductivity", "third_order"),
+    "conductivity": ("conductivity",),
 }
 """The modules of each stage; code that stages share belongs to the first of them."""
 

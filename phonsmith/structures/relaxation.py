@@ -68,7 +68,8 @@ def judged(
 def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, Verdict]:
     """The crystal unchanged, with a verdict that says so.
 
-    Crystals from files with few digits want :func:`phonsmith.structures.reading.symmetrized` before.
+    Crystals from files with few digits want :func:`phonsmith.structures.reading.symmetrized`
+    before.
     """
     return crystal, compare(crystal, RelaxationResult(crystal, True, 0, math.nan, None), settings)
 

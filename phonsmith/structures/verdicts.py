@@ -24,9 +24,9 @@ NOT_IN_TABLES = ["cautions", "computed", "max_steps", "again"]
 class Verdict:
     """Whether a relaxed crystal is still the crystal it was; ``reason`` is empty if all is well.
 
-    ``cautions`` are further warnings for the reader, see :mod:`phonsmith.files.cautions`. ``computed`` is
-    false where the method failed on the crystal. ``max_steps`` is the limit under which it was
-    relaxed, ``again`` counts how often it was tried again (:meth:`tries_again`).
+    ``cautions`` are further warnings for the reader, see :mod:`phonsmith.files.cautions`.
+    ``computed`` is false where the method failed on the crystal. ``max_steps`` is the limit under
+    which it was relaxed, ``again`` counts how often it was tried again (:meth:`tries_again`).
     """
 
     space_group_before: int

@@ -87,7 +87,8 @@ def select(
 
 
 Group = tuple[float, float]
-"""Volume factor and amplitude factor of candidates, see :func:`phonsmith.supercells.candidates.candidate_pool`."""
+"""Volume factor and amplitude factor of candidates, see
+:func:`phonsmith.supercells.candidates.candidate_pool`."""
 
 
 def group_of(cell: Atoms) -> Group:

@@ -18,15 +18,15 @@ def transitions_table(
     """One row per crossing, or one where there is none; for each method, pair and approximation.
 
     ``groups`` holds fits by the first of their repeats. Columns: campaign, transition, driven_by,
-    first, second, approximation, pressure_gpa, temperature_k, method, fit, generation, value,
-    unit, low, high (the bracket), lower_above (which crystal), stable, static_mev_per_atom and
+    first, second, approximation, pressure_gpa, temperature_k, method, fit, generation, value, unit,
+    low, high (the bracket), lower_above (which crystal), stable, static_mev_per_atom and
     static_mev_per_formula_unit (second minus first, at rest), minimum_frequency_first_thz and
-    minimum_frequency_second_thz (of phonons without pressure), static_spread_mev_per_atom
-    (standard deviation over the repeats of the fit), shift_per_mev_per_atom (how far the
-    transition moves when the difference moves by 1 meV/atom), uncertainty (training noise: one
-    standard deviation), uncertainty_from, change (of the mean over the repeats since the generation
-    before), significant (:meth:`phonsmith.generations.repeats.Sample.differs_from`), repeats and repeats_before
-    (with a transition, in both generations), answer, notes.
+    minimum_frequency_second_thz (of phonons without pressure), static_spread_mev_per_atom (standard
+    deviation over the repeats of the fit), shift_per_mev_per_atom (how far the transition moves
+    when the difference moves by 1 meV/atom), uncertainty (training noise: one standard deviation),
+    uncertainty_from, change (of the mean over the repeats since the generation before), significant
+    (:meth:`phonsmith.generations.repeats.Sample.differs_from`), repeats and repeats_before (with a
+    transition, in both generations), answer, notes.
     """
     import pandas as pd
 

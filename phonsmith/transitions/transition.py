@@ -1,4 +1,5 @@
-"""Phase transitions: where one crystal takes over from another, with temperature or with pressure."""
+"""Phase transitions: where one crystal takes over from another, with temperature or with pressure.
+Phase transitions: where one crystal takes over from another, with temperature or with pressure."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

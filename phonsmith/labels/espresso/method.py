@@ -144,7 +144,7 @@ class EspressoMethod:
     # --- crystals and atoms --------------------------------------------------------------------
 
     def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
-        """Relax with :func:`phonsmith.structures.relaxation.relax`, every step a static run of its own.
+        """Relax with phonsmith's own optimiser, every step a static run of its own.
 
         Each step has plane waves made for its cell, so that the stress at the end is that of a
         fresh run. pw.x finds the symmetry of the atoms by itself and uses it to save k-points;

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Recorded:
     """What a recorded data set holds of one crystal.
 
-    ``frames`` are labelled cells (see :mod:`phonsmith.files.extxyz`); ``crystal`` is the unit cell and
-    ``phonon`` holds supercell, displacements and forces, where the format has them. The first
+    ``frames`` are labelled cells (see :mod:`phonsmith.files.extxyz`); ``crystal`` is the unit cell
+    and ``phonon`` holds supercell, displacements and forces, where the format has them. The first
     frames are the displaced cells of ``phonon``, in its order; ``third`` has displacements and
     forces of third order. ``refused`` says in one line each what was left out, and why; ``found``
     what was used, where a format leaves a choice. ``levels`` holds the files that tell their level

@@ -110,6 +110,7 @@ def check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) ->
 
 
 def has_forces(dataset: Any) -> bool:
+    """Whether all displacements of phonopy's dataset have forces."""
     if not dataset:
         return False
     if "first_atoms" in dataset:

@@ -1,7 +1,8 @@
 """Displaced supercells with forces from phonopy and phono3py.
 
-:mod:`phonsmith.files.phonopy_files` reads the YAML files, safely and in Å and eV. FORCE_SETS, FORCES_FC2
-and FORCES_FC3 are taken from the folder of the YAML file alone. Energies are read where the files
+:mod:`phonsmith.files.phonopy_files` reads the YAML files, safely and in Å and eV. FORCE_SETS,
+FORCES_FC2 and FORCES_FC3 are taken from the folder of the YAML file alone. Energies are read where
+the files
 have them and are never made up."""
 
 from pathlib import Path
@@ -131,6 +132,7 @@ def _tell_of_moments(file: PhonopyFile) -> None:
 
 
 def second_order(dataset: Any) -> dict[str, Any]:
+    """The second-order part of phono3py's dataset."""
     if "first_atoms" not in dataset:
         return dict(dataset)
     keys = ("number", "displacement", "forces", "supercell_energy")

@@ -88,6 +88,7 @@ def _read(path: Path, format: str, keys: ExtxyzKeys | None) -> Recorded:
 
 
 def named_frames(recorded: Recorded, path: Path, structure: str, method: str) -> Recorded:
+    """Name the frames after their structure and method, and check them."""
     if recorded.phonon is None:
         _leave_out_unfit(recorded, path)
     else:  # the order of the frames means something: none may go
@@ -259,6 +260,7 @@ def fetch_recorded(
 
 
 def read_all(paths: Sequence[Path], data: RecordedReference | Database, structure: str) -> Recorded:
+    """Read files of one format and merge what they hold."""
     if not paths:
         raise PhonsmithError(f"{structure}: no {data.format} file among the `files` of its source")
     parts = [_read(path, data.format, data.keys) for path in paths]

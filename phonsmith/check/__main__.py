@@ -1,0 +1,5 @@
+"""``python -m phonsmith.check``."""
+
+from phonsmith.check.campaigns import main
+
+main()
