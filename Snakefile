@@ -7,7 +7,7 @@ min_version("9.0")
 
 include: "rules/common.smk"
 include: "rules/mended.smk"
-include: "rules/inputs.smk"
+include: "rules/reference.smk"
 include: "rules/structures.smk"
 include: "rules/supercells.smk"
 include: "rules/labels.smk"

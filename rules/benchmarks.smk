@@ -1,6 +1,43 @@
 """Phonons, equation of state and elastic constants of every fit against the reference."""
 
 
+def spectra(kind):
+    """A function for input: one file for each cell choice; ``kind`` is npz or json."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.{kind}",
+            cell=campaign(wildcards.campaign).phonons.cells,
+            kind=kind,
+            **wildcards,
+        )
+
+    return of
+
+
+def in_sample(wildcards):
+    """Whether the fit learnt from the very displacements that give the reference phonons."""
+    settings = campaign(wildcards.campaign)
+    fit = fit_of(wildcards)
+    labelled = settings.recorded is not None or "displaced" in settings.supercells.kinds
+    trained = wildcards.fit in settings.trained
+    taught = trained and wildcards.structure in settings.learnt
+    return taught and "displaced" in fit.learn_from and labelled
+
+
+def mechanics_of(pattern):
+    """A function for input: ``pattern`` where equation of state and elastic constants are asked for."""
+
+    def of(wildcards):
+        settings = campaign(wildcards.campaign)
+        wanted = (
+            settings.benchmarks.mechanics and wildcards.structure in settings.at_rest
+        )
+        return pattern.format(**wildcards) if wanted else []
+
+    return of
+
+
 rule benchmark:
     """One structure of one fit against the reference, in every cell asked for."""
     input:
@@ -94,6 +131,22 @@ rule fit_mechanics:
 BENCHMARK = "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json"
 
 
+def of_every_fit(pattern):
+    """A function for input: ``pattern`` for every fit, at the accepted generation."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).fits,
+            generation=accepted_generation(wildcards.campaign),
+            structure=campaign(wildcards.campaign).benchmarked,
+            allow_missing=True,
+        )
+
+    return of
+
+
 rule rmse_table:
     """One row for each fit, structure and cell choice; and the same for reading."""
     input:
@@ -113,6 +166,18 @@ rule rmse_table:
         "{wildcards.campaign}: table of phonon RMSE"
     script:
         "../scripts/rmse_table.py"
+
+
+def swept_settings(wildcards):
+    """What was varied, by sweep and fit: titles, and the keys that stand below them."""
+    settings = campaign(wildcards.campaign)
+    return {
+        name: {
+            fit: values | sweep.settings_of(values)
+            for fit, values in settings.swept(name).items()
+        }
+        for name, sweep in settings.sweeps.items()
+    }
 
 
 rule sweeps_table:

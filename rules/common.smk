@@ -1,19 +1,38 @@
 """What every rules file uses: the campaigns, slices of their settings, and the targets."""
 
 import functools
+
+
 import math
+
+
 import os
+
+
 import shutil
+
+
 import sys
+
+
 import time
+
+
 import uuid
+
+
 from pathlib import Path
 
+
 from snakemake.io import apply_wildcards
+
+
 from snakemake.logging import logger
 
 # the library beside this workflow, for this process and for the scripts of the jobs
 sys.path.insert(0, workflow.basedir)
+
+
 os.environ.update(
     PYTHONPATH=os.pathsep.join(
         [
@@ -23,6 +42,7 @@ os.environ.update(
         ]
     )
 )
+
 
 from phonsmith.running.terminal import (
     InOurWords,
@@ -34,24 +54,61 @@ from phonsmith.running.terminal import (
 
 sys.excepthook = hook
 
+
 from phonsmith.campaign.model import Campaign
+
+
 from phonsmith.campaign.reading import load_campaign
+
+
 from phonsmith.files.cautions import read_cautions
+
+
 from phonsmith.check.inputs import MADE, check_inputs
+
+
 from phonsmith.running.cluster import tell_host
+
+
 from phonsmith.structures.databases.addresses import fetched_path
+
+
 from phonsmith.files.errors import MAKE_ROOM, PhonsmithError, in_our_words
+
+
 from phonsmith.files.reading_writing import read_as
+
+
 from phonsmith.potentials.own_code import code_of
+
+
 from phonsmith.potentials.loaded_files import files_of
+
+
 from phonsmith.files.problems import listed, nearest
+
+
 from phonsmith.labels.pseudopotential_contents import pseudopotential_contents
+
+
 from phonsmith.fits.kinds import takes_gpu
+
+
 from phonsmith.running.site import load_config, load_site
+
+
 from phonsmith.files.sources import listed as listed_files
+
+
 from phonsmith.running.versions import VERSIONS, versions
+
+
 from phonsmith.running.attempts import RUN_VARIABLE, TRIES, growth
+
+
 from phonsmith.structures.verdicts import Verdict, left_out, refuse, why_left_out
+
+
 from phonsmith.files.yaml_files import load_yaml
 
 
@@ -70,10 +127,20 @@ wildcard_constraints:
 
 
 ENVIRONMENT = "../envs/phonsmith.yaml"
+
+
 FULL_BYTES = 1e6  # what failed jobs had written is gone again
+
+
 STARTED = time.time()
+
+
 WARNINGS_SHOWN = 20
+
+
 SOURCES = "results/.sources"
+
+
 RECORDS = {}
 """Results of a stage that may hold warnings: stage → function of a campaign's name that lists
 [subject, JSON file]; ``{accepted}`` in a path is the generation whose fits are used."""
@@ -91,7 +158,10 @@ def missing_target(target):
 
 
 COMMANDS = ("all", "check", "plan", "failures")
+
+
 logger.addFilter(InOurWords(missing_target))
+
 
 try:
     given = load_yaml("config/config.yaml", "settings file") | config
@@ -99,6 +169,7 @@ try:
     SITE = load_site("config/site.yaml")
 except Exception as error:
     stop(error)
+
 
 if workflow.is_main_process:
     # what failed for good is not tried again by the same run; jobs inherit the variable
@@ -108,6 +179,8 @@ elif workflow.remote_exec:
         os.environ.update(SITE.environment())
     except PhonsmithError as error:
         stop(error)
+
+
 RETRIES = TRIES - 1 if workflow.is_main_process else 0  # a job on a node tries once
 
 
@@ -358,57 +431,6 @@ def settling(name):
     return loop is not None and bool(loop.goal.properties)
 
 
-def application_figures(name):
-    """Figures of the applications of a campaign for its report: [path without ending, caption]."""
-    settings, figures = campaign(name), []
-    if settings.thermodynamics:
-        figures += [
-            [
-                "equations_of_state",
-                "Energy against volume, from the minimum of each method.",
-            ]
-        ]
-    if settings.thermodynamics and settings.thermodynamics.quasi_harmonic:
-        figures += [
-            [
-                "thermal_expansion",
-                "Volume and thermal expansion of the volume, quasi-harmonic, at the pressure "
-                "nearest to zero.",
-            ]
-        ]
-    for one, transition in settings.transitions.items():
-        figures += [[f"transitions/{one}", f"{one}: {ABOUT[transition.driven_by]}"]]
-        if one in settings.transitions_in_loop:
-            figures += [
-                [
-                    f"transitions/generations/{one}",
-                    f"{one}: the transition against the generation of the fits, mean and standard "
-                    "deviation over repeats.",
-                ]
-            ]
-    for one in settings.conducting:
-        figures += [
-            [
-                f"conductivity/{one}",
-                f"{one}: thermal conductivity, the mean and along directions.",
-            ],
-            [
-                f"conductivity/cumulative/{one}",
-                f"{one}: conductivity of all modes below a frequency and a mean free path; "
-                "relaxation-time approximation for the paths.",
-            ],
-        ]
-        if one in settings.conducting_in_loop:
-            figures += [
-                [
-                    f"conductivity/generations/{one}",
-                    f"{one}: thermal conductivity against the generation of the fits, mean and "
-                    "standard deviation over repeats.",
-                ]
-            ]
-    return figures
-
-
 def targets_of(name):
     """All that a finished campaign consists of."""
     settings = campaign(name)
@@ -480,3 +502,163 @@ def say_where_to_look():
         if campaign(folder.name).fits:
             print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
         print(f"  {folder}/figures/            band structures and comparisons")
+
+
+NOT_OF_CELLS = {"role", "born", "masses", "materials_project", "optimade"}
+"""Keys of a structure that no supercell or label depends on, other than by the crystal."""
+
+
+def is_scaled(wildcards):
+    """Whether the crystal is held at its volume."""
+    return look_up(wildcards, "structures/{structure}").scaled is not None
+
+
+ACCEPTED = "results/{campaign}/accepted/{structure}.json"
+"""What the gate makes of the verdict on a crystal."""
+
+
+@functools.cache
+def verdict_as_of(path, modified):
+    """A verdict on a crystal; a damaged one ends the run with one line."""
+    try:
+        return Verdict.load(path)
+    except PhonsmithError as error:
+        stop(error)
+
+
+def verdict_on_crystal(name, structure):
+    """The verdict on a crystal, None before it is relaxed."""
+    path = Path(f"results/{name}/relaxed/{structure}.json")
+    try:
+        return verdict_as_of(str(path), path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+
+
+def with_code(settings, potential):
+    """Settings for params, with the source of a calculator of the user's own, if there is one."""
+    code = code_of(potential.calculator) if potential else {}
+    return {**settings, "code": code} if code else settings
+
+
+def as_lists(multiples):
+    """Three numbers or three rows of them, as JSON has them."""
+    return [list(row) if isinstance(row, tuple) else row for row in multiples]
+
+
+def cells_made(wildcards):
+    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits use them.
+
+    Of one crystal, or for a plan of all.
+    """
+    asked = "rattled" in look_up(wildcards, "supercells/kinds")
+    rattled = asked and bool(campaign(wildcards.campaign).fits)
+    without = {"multiples"} if rattled else {"multiples", "rattled"}
+    cells = setting("supercells", exclude=without)(wildcards)
+    cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
+    named = look_up(wildcards, "supercells/multiples")
+    asked = [wildcards.structure] if hasattr(wildcards, "structure") else named
+    multiples = {name: as_lists(named[name]) for name in asked if name in named}
+    return {**cells, "multiples": multiples} if multiples else cells
+
+
+def file_of(path):
+    """The file itself; of a model of some campaign's fit the folder, which is what a rule makes."""
+    made = MADE.fullmatch(path)
+    return f"{made['folder']}/model" if made and made["fit"] else path
+
+
+def model_of(potential):
+    """The model file of a potential, if it has one, and files that its arguments name."""
+    model = [potential.model] if potential.model else []
+    return [file_of(file) for file in (*model, *files_of(potential))]
+
+
+def work_folder(wildcards):
+    """Where the DFT codes of a campaign run."""
+    return SITE.scratch or f"results/{wildcards.campaign}/labels/work"
+
+
+def learnt(settings):
+    """The structures that fits may learn from."""
+    return settings.learnt
+
+
+def databases(part):
+    """A function for input: the ``train`` or ``test`` part of every database."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/labels/databases/{database}/{part}.extxyz",
+            campaign=wildcards.campaign,
+            database=campaign(wildcards.campaign).datasets.databases,
+            part=part,
+        )
+
+    return of
+
+
+def recipe(wildcards):
+    """What a fit depends on: its settings without names, resources and device."""
+    fit = fit_of(wildcards)
+    return with_code(fit.identity(), getattr(fit, "potential", None))
+
+
+def on_gpu(wildcards):
+    """Whether the fit is a MACE that takes a GPU where it finds one."""
+    return takes_gpu(fit_of(wildcards))
+
+
+def of_every_tested_fit(pattern):
+    """The same for the fits that have errors on labels."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).tested,
+            generation=accepted_generation(wildcards.campaign),
+            allow_missing=True,
+        )
+
+    return of
+
+
+def of_benchmarked(pattern):
+    """A function for input: ``pattern`` for every crystal whose phonons are compared."""
+    return lambda wildcards: expand(
+        pattern,
+        campaign=wildcards.campaign,
+        structure=campaign(wildcards.campaign).benchmarked,
+    )
+
+
+def dpi(wildcards):
+    """Resolution; that of the pixels inside vector formats stays as it is."""
+    return (
+        campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
+    )
+
+
+def first_cell(wildcards):
+    return campaign(wildcards.campaign).phonons.cells[0]
+
+
+def sweep_of(wildcards):
+    return look_up(wildcards, "sweeps/{sweep}")
+
+
+def swept(wildcards):
+    """The values of every fit of a sweep by title."""
+    sweep_of(wildcards)  # stops at an unknown one
+    return campaign(wildcards.campaign).swept(wildcards.sweep)
+
+
+def there(wildcards, pattern):
+    """Of the files of each structure those that exist: path, and when it was made."""
+    found = {}
+    for structure in campaign(wildcards.campaign).structures:
+        path = pattern.format(structure=structure, **wildcards)
+        if os.path.exists(path):
+            found[structure] = [path, os.path.getmtime(path)]
+    return found

@@ -5,6 +5,35 @@ wildcard_constraints:
     mesh=r"\d+",
 
 
+def method_phonons(wildcards):
+    """The harmonic phonons of the method, and for a fit whether the crystal is still the same."""
+    folder = "results/{campaign}/phonons/{method}/".format(**wildcards)
+    cell = "reference" if is_reference(wildcards) else first_cell(wildcards)
+    stem = f"{folder}{cell}/{wildcards.structure}"
+    files = {"phonons": f"{stem}.yaml"}
+    return files if is_reference(wildcards) else {**files, "verdict": f"{stem}.json"}
+
+
+def recorded_of_method(wildcards):
+    """The record that third-order data are here, for the reference of recorded data."""
+    return recorded_files(wildcards) if is_reference(wildcards) else []
+
+
+def record_of_method(wildcards):
+    """The name of the recorded data of the crystal, for the reference of recorded data."""
+    return (
+        look_up(wildcards, "structures/{structure}/recorded")
+        if is_reference(wildcards)
+        else None
+    )
+
+
+def cell_of_third_order(wildcards):
+    """The cell that phono3py takes as primitive; where it is sampled makes no other cells."""
+    folded = campaign(wildcards.campaign).conductivity.mesh_of == "unit_folded"
+    return "unit_folded" if folded else "primitive"
+
+
 rule third_order_cells:
     """The displaced cells of one crystal that third-order force constants follow from.
 
@@ -50,6 +79,38 @@ rule third_order_cells:
         "../scripts/third_order_cells.py"
 
 
+CONDUCTIVITY = "results/{campaign}/conductivity/{method}/{structure}/{file}"
+
+
+def conductivity_methods(name):
+    """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
+    settings = campaign(name)
+    known = settings.has_third_order
+    return (["reference"] if known else []) + methods_of(name)
+
+
+def conductivity_jobs(wildcards):
+    """About how many jobs compute conductivities at the same time."""
+    settings = campaign(wildcards.campaign)
+    return len(settings.conducting) * (1 + len(settings.fits))
+
+
+def conductivities(file):
+    """A function for input: this file of every crystal and method."""
+
+    def of(wildcards):
+        return expand(
+            CONDUCTIVITY,
+            campaign=wildcards.campaign,
+            method=conductivity_methods(wildcards.campaign),
+            structure=getattr(wildcards, "structure", None)
+            or campaign(wildcards.campaign).conducting,
+            file=file,
+        )
+
+    return of
+
+
 rule label_third_order:
     """Forces on one batch of these cells: cell i belongs to batch i modulo the number of batches."""
     input:
@@ -88,6 +149,25 @@ rule label_third_order:
         "../scripts/label_third_order.py"
 
 
+def conductivity_effort(key):
+    """A function for resources: memory in MB or time in minutes, as the campaign says."""
+    return lambda wildcards: getattr(campaign(wildcards.campaign).conductivity, key)
+
+
+def third_order_batches(suffix):
+    """A function for input: the labelled batches of third-order cells, or their failures."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/conductivity/{method}/{structure}/batches/{batch}.{suffix}",
+            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
+            suffix=suffix,
+            **wildcards,
+        )
+
+    return of
+
+
 rule third_order_constants:
     """Third-order force constants from the forces, in phono3py's own files."""
     input:
@@ -120,6 +200,25 @@ rule third_order_constants:
         "{wildcards.method}"
     script:
         "../scripts/third_order_constants.py"
+
+
+CONDUCTIVITY_EFFORT = {"memory_mb", "runtime_minutes"}
+
+
+CONDUCTIVITY_TABLES = {
+    "structures",
+    "convergence",
+    "published",
+    "directions",
+    "all_generations",
+}
+
+
+def mesh_of_convergence(wildcards):
+    """The mesh of this number for the table of convergence; None for that of the results."""
+    settings = campaign(wildcards.campaign).conductivity.model_dump(mode="json")
+    number = int(wildcards.mesh)
+    return settings["convergence"][number - 1] if number else None
 
 
 rule conductivity:
@@ -157,6 +256,32 @@ rule conductivity:
         "{wildcards.method}, mesh {wildcards.mesh}"
     script:
         "../scripts/conductivity.py"
+
+
+def conductivities_so_far(file):
+    """The same with the generations before, for crystals that are computed with all of them."""
+
+    def of(wildcards):
+        before = expand(
+            CONDUCTIVITY,
+            campaign=wildcards.campaign,
+            method=methods_before(wildcards.campaign),
+            structure=campaign(wildcards.campaign).conducting_in_loop,
+            file=file,
+        )
+        return conductivities(file)(wildcards) + before
+
+    return of
+
+
+def conductivities_of_meshes(wildcards):
+    """The results on the meshes of the table of convergence."""
+    meshes = campaign(wildcards.campaign).conductivity.convergence
+    return [
+        path
+        for number in range(1, len(meshes) + 1)
+        for path in conductivities(f"kappa{number}.json")(wildcards)
+    ]
 
 
 rule conductivity_tables:

@@ -1,6 +1,43 @@
 """Training and test sets."""
 
 
+def held_out(settings):
+    """The structures that no fit learns from."""
+    return sorted(set(settings.structures) - set(settings.learnt))
+
+
+def held_out_with_atoms(settings):
+    """Those among them whose labels may hold isolated atoms: recorded ones."""
+    return held_out(settings) if settings.recorded else []
+
+
+def pristine_crystals(wildcards):
+    settings = campaign(wildcards.campaign)
+    constraints = settings.datasets.constraints
+    if constraints is None:
+        return []
+    if constraints.structures == "all":
+        names = [name for name in settings.learnt if name in settings.at_rest]
+    else:
+        names = constraints.structures
+    return [f"results/{wildcards.campaign}/relaxed/{name}.extxyz" for name in names]
+
+
+def accepted_pristine(wildcards):
+    """What the gate made of the pristine crystals."""
+    names = [Path(path).stem for path in pristine_crystals(wildcards)]
+    return [
+        ACCEPTED.format(campaign=wildcards.campaign, structure=name) for name in names
+    ]
+
+
+def isolated_atoms(wildcards):
+    reference = campaign(wildcards.campaign).reference
+    if getattr(reference, "isolated_atoms", False):
+        return [f"results/{wildcards.campaign}/labels/isolated_atoms.extxyz"]
+    return []
+
+
 rule make_dataset:
     """Training set of one generation, the cells held back from it, and the energy zero of its fits.
 

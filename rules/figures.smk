@@ -152,6 +152,14 @@ rule draw_parity:
         "../scripts/draw_parity.py"
 
 
+def sparse_points(wildcards):
+    fits = campaign(wildcards.campaign).fits
+    return {
+        name: fit.soap.sparse_points if fit.kind == "gap" and fit.soap else None
+        for name, fit in fits.items()
+    }
+
+
 rule draw_phonon_vs_force:
     """Phonon RMSE against force RMSE of the fits."""
     input:
@@ -173,6 +181,13 @@ rule draw_phonon_vs_force:
         "{wildcards.campaign}: drawing phonon against force RMSE ({wildcards.format})"
     script:
         "../scripts/draw_phonon_vs_force.py"
+
+
+def tested_databases(wildcards):
+    """Existing databases with cells to test on, where some fit is tested."""
+    settings = campaign(wildcards.campaign)
+    found = settings.datasets.databases.items()
+    return [name for name, one in found if one.test_files and settings.tested]
 
 
 rule draw_database_errors:
@@ -222,6 +237,57 @@ rule draw_generations:
         "../scripts/draw_generations.py"
 
 
+def records_with_warnings(wildcards):
+    """The results of all stages that may hold warnings, see RECORDS."""
+    name = wildcards.campaign
+    return [
+        path.format(accepted=accepted_generation(name))
+        for of_stage in RECORDS.values()
+        for _, path in of_stage(name)
+    ]
+
+
+def failures_of_databases(wildcards):
+    """What was refused of each existing data set."""
+    return expand(
+        "results/{campaign}/labels/databases/{database}/failures.json",
+        campaign=wildcards.campaign,
+        database=campaign(wildcards.campaign).datasets.databases,
+    )
+
+
+def last_verdict(wildcards):
+    """The verdict with which the loop ends, where there is one."""
+    name = wildcards.campaign
+    if campaign(name).loop is None:
+        return []
+    return f"results/{name}/generations/gen{accepted_generation(name)}.json"
+
+
+def settings_of_warnings(wildcards):
+    """The settings that warnings may depend on: the address of a data set is none of them."""
+    settings = campaign(wildcards.campaign).as_written()
+    settings.pop("figures", None)
+    databases = settings.get("datasets", {}).get("databases", {})
+    for holder in (settings["reference"], *databases.values()):
+        holder.get("source", {}).pop("url", None)
+    return settings
+
+
+def if_fits(path):
+    """A function for input: ``path`` where the campaign has fits."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).fits else []
+    )
+
+
+def if_tested(path):
+    """The same where it has fits with errors on labels."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).tested else []
+    )
+
+
 rule warnings_table:
     """What readers have to know beside the numbers, of all stages: stage, subject, message."""
     input:
@@ -252,6 +318,82 @@ rule warnings_table:
         "{wildcards.campaign}: gathering warnings"
     script:
         "../scripts/warnings_table.py"
+
+
+def of_loop(pattern):
+    """A function for input: ``pattern`` where the campaign has a loop."""
+    return lambda wildcards: (
+        pattern.format(**wildcards) if campaign(wildcards.campaign).loop else []
+    )
+
+
+def other_formats(wildcards):
+    """Figures that the page does not hold itself, but the campaign asks for."""
+    settings = campaign(wildcards.campaign)
+    stems = ["rmse_by_structure"] if settings.fits else []
+    stems += [f"sweep_{sweep}" for sweep in settings.sweeps]
+    stems += ["phonon_vs_force"] if settings.tested else []
+    stems += [f"parity/{fit}" for fit in settings.tested]
+    stems += ["generations"] if settings.loop else []
+    stems += ["database_errors"] if tested_databases(wildcards) else []
+    stems += [stem for stem, _ in application_figures(wildcards.campaign)]
+    return expand(
+        "results/{campaign}/figures/{stem}.{format}",
+        campaign=wildcards.campaign,
+        stem=stems,
+        format=[one for one in settings.figures.formats if one != "svg"],
+    )
+
+
+def application_figures(name):
+    """Figures of the applications of a campaign for its report: [path without ending, caption]."""
+    settings, figures = campaign(name), []
+    if settings.thermodynamics:
+        figures += [
+            [
+                "equations_of_state",
+                "Energy against volume, from the minimum of each method.",
+            ]
+        ]
+    if settings.thermodynamics and settings.thermodynamics.quasi_harmonic:
+        figures += [
+            [
+                "thermal_expansion",
+                "Volume and thermal expansion of the volume, quasi-harmonic, at the pressure "
+                "nearest to zero.",
+            ]
+        ]
+    for one, transition in settings.transitions.items():
+        figures += [[f"transitions/{one}", f"{one}: {ABOUT[transition.driven_by]}"]]
+        if one in settings.transitions_in_loop:
+            figures += [
+                [
+                    f"transitions/generations/{one}",
+                    f"{one}: the transition against the generation of the fits, mean and standard "
+                    "deviation over repeats.",
+                ]
+            ]
+    for one in settings.conducting:
+        figures += [
+            [
+                f"conductivity/{one}",
+                f"{one}: thermal conductivity, the mean and along directions.",
+            ],
+            [
+                f"conductivity/cumulative/{one}",
+                f"{one}: conductivity of all modes below a frequency and a mean free path; "
+                "relaxation-time approximation for the paths.",
+            ],
+        ]
+        if one in settings.conducting_in_loop:
+            figures += [
+                [
+                    f"conductivity/generations/{one}",
+                    f"{one}: thermal conductivity against the generation of the fits, mean and "
+                    "standard deviation over repeats.",
+                ]
+            ]
+    return figures
 
 
 rule report:

@@ -1,6 +1,15 @@
 """Machine-learned potentials: trained, or taken as they are, and their errors on the data."""
 
 
+def foundation_files(wildcards):
+    """The files of a foundation model and of its replay data that are here or made here."""
+    foundation = fit_of(wildcards).foundation
+    files = [foundation.file] if foundation.file else []
+    if foundation.replay:
+        files.append(foundation.replay.file)
+    return [file_of(file) for file in files]
+
+
 rule find_foundation:
     """Where a foundation model is, downloaded if it has to be, and its checksum.
 
@@ -47,6 +56,28 @@ rule fetch_fit:
         "../scripts/fetch_recorded.py"
 
 
+def training_data(wildcards):
+    fit = fit_of(wildcards)
+    if fit.kind == "existing":
+        return {"existing": model_of(fit.potential)}
+    if fit.kind == "recorded":
+        return {
+            "recorded": f"results/{wildcards.campaign}/sources/fits/{wildcards.fit}.json"
+        }
+    folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
+    files = {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
+    if getattr(fit, "foundation", None):
+        files["foundation"] = "results/{campaign}/fits/{fit}/foundation.json".format(
+            **wildcards
+        )
+    return files
+
+
+def readers_if_recorded_fit(wildcards):
+    """The version of the readers, where the fit is recorded forces, else None."""
+    return VERSIONS["readers"] if fit_of(wildcards).kind == "recorded" else None
+
+
 rule fit:
     """Train one potential.
 
@@ -82,6 +113,35 @@ rule fit:
         "{wildcards.campaign}: fitting {wildcards.fit}, generation {wildcards.generation}"
     script:
         "../scripts/fit.py"
+
+
+def tested_fits(wildcards):
+    """How many fits have errors on labels."""
+    return len(campaign(wildcards.campaign).tested)
+
+
+def is_existing(wildcards):
+    """Whether the fit is a potential that was not trained here."""
+    return fit_of(wildcards).kind == "existing"
+
+
+def training_set(wildcards):
+    """What the fit learnt from: nothing where it exists already."""
+    path = "results/{campaign}/datasets/gen{generation}/train.extxyz"
+    return [] if is_existing(wildcards) else [path.format(**wildcards)]
+
+
+def test_set(wildcards):
+    """What no fit learnt from: all labels of the campaign where none is trained."""
+    settings = campaign(wildcards.campaign)
+    if settings.trained:
+        return [
+            "results/{campaign}/datasets/gen{generation}/test.extxyz".format(
+                **wildcards
+            )
+        ]
+    both = [*databases("train")(wildcards), *databases("test")(wildcards)]
+    return labelled(lambda settings: list(settings.structures))(wildcards) + both
 
 
 rule fit_errors:

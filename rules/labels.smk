@@ -1,6 +1,12 @@
 """Energies, forces and stresses by the reference method."""
 
 
+def label_batches(wildcards):
+    """How many jobs label the supercells of a campaign."""
+    settings = campaign(wildcards.campaign)
+    return len(settings.structures) * settings.labels.batches_per_structure
+
+
 rule label_batch:
     """Label one batch of supercells: cell i belongs to batch i modulo the number of batches.
 
@@ -56,6 +62,20 @@ use rule label_batch as label_cell with:
         "results/{campaign}/logs/labels/gen{generation}/{structure}/cell{index}.tsv"
     message:
         "{wildcards.campaign}: labelling cell {wildcards.index} of {wildcards.structure} again"
+
+
+def isolated_atom_box(wildcards):
+    """The box of isolated atoms, where it is a setting."""
+    return getattr(reference_of(wildcards), "isolated_atom_edges_angstrom", None)
+
+
+def with_isolated_atoms(settings):
+    """The structures whose elements have isolated atoms: those that fits learn from.
+
+    All of them beside data sets, whose elements are not known here.
+    """
+    alone = settings.learnt and not settings.datasets.databases
+    return settings.learnt if alone else list(settings.structures)
 
 
 rule label_isolated_atoms:
@@ -138,6 +158,13 @@ rule read_database:
         "../scripts/read_database.py"
 
 
+def database_batches(wildcards):
+    """How many jobs label the cells of existing data sets anew."""
+    settings = campaign(wildcards.campaign)
+    relabelled = sum(one.relabel for one in settings.datasets.databases.values())
+    return relabelled * settings.labels.batches_per_structure
+
+
 rule label_database_batch:
     """Label one batch of its cells: cell i belongs to batch i modulo the number of batches."""
     input:
@@ -177,6 +204,22 @@ rule label_database_batch:
         "{wildcards.campaign}: labelling database {wildcards.database}, batch {wildcards.batch}"
     script:
         "../scripts/label_database_batch.py"
+
+
+def batches_of_database(suffix):
+    """The same of an existing data set that gets new labels; none where it keeps its own."""
+
+    def of(wildcards):
+        if not look_up(wildcards, "datasets/databases/{database}").relabel:
+            return []
+        return expand(
+            "results/{campaign}/labels/databases/{database}/batches/{batch}.{suffix}",
+            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
+            suffix=suffix,
+            **wildcards,
+        )
+
+    return of
 
 
 rule label_database:
@@ -243,6 +286,24 @@ rule born_charges:
         "../scripts/born_charges.py"
 
 
+def cells_tried_again(wildcards):
+    """The labels of failed cells that somebody has tried again one by one, as far as there are."""
+    folder = Path(
+        "results/{campaign}/labels/gen{generation}/cells/{structure}".format(
+            **wildcards
+        )
+    )
+    return sorted(str(path) for path in folder.glob("*.extxyz"))
+
+
+def command_for_one_cell(wildcards):
+    """How to label one failed cell again, with places for its structure, generation and index."""
+    cell = "results/{campaign}/labels/gen{{generation}}/cells/{{structure}}/{{index}}.extxyz"
+    return "snakemake --profile profiles/local --force {}".format(
+        cell.format(campaign=wildcards.campaign)
+    )
+
+
 rule gather_labels:
     """The labels of one structure, and a record of what failed and why."""
     input:
@@ -271,6 +332,16 @@ rule gather_labels:
         "../scripts/gather_labels.py"
 
 
+def labels_of_generation(suffix):
+    """A function for input: a file of the labels of every structure."""
+    return lambda wildcards: expand(
+        "results/{campaign}/labels/gen{generation}/{structure}.{suffix}",
+        structure=campaign(wildcards.campaign).structures,
+        suffix=suffix,
+        **wildcards,
+    )
+
+
 rule enough_labels:
     """Whether enough cells of a generation are labelled to go on without those that failed.
 
@@ -293,6 +364,23 @@ rule enough_labels:
         "{wildcards.campaign}: counting the labels of generation {wildcards.generation}"
     script:
         "../scripts/enough_labels.py"
+
+
+def failures_so_far():
+    """The records of failures of each campaign that config.yaml names."""
+    patterns = [
+        "labels/gen*/*.failures.json",
+        "labels/databases/*/failures.json",
+        "conductivity/**/batches/[0-9]*.json",
+    ]
+    return {
+        name: [
+            str(path)
+            for pattern in patterns
+            for path in sorted(Path(f"results/{name}").glob(pattern))
+        ]
+        for name in config["campaigns"]
+    }
 
 
 rule failures:

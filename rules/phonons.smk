@@ -1,6 +1,22 @@
 """Phonons of the reference method and of every fit."""
 
 
+def masses(wildcards):
+    """Masses that the campaign names for a crystal, or for the one it is scaled from."""
+    structure = look_up(wildcards, "structures/{structure}")
+    if structure.masses is None and structure.scaled:
+        structure = look_up(wildcards, f"structures/{structure.scaled.of}")
+    return structure.masses
+
+
+def born(wildcards):
+    """The BORN file of the structure, given or computed, if it has one."""
+    given = look_up(wildcards, "structures/{structure}").born
+    computed = "results/{campaign}/labels/born/{structure}.BORN".format(**wildcards)
+    wanted = is_dft(wildcards) and reference_of(wildcards).born_charges
+    return given or (computed if wanted else [])
+
+
 rule reference_phonons:
     """Force constants, bands and density of states from the labels of the displaced cells."""
     input:
@@ -29,6 +45,12 @@ rule reference_phonons:
         "{wildcards.campaign}: reference phonons of {wildcards.structure}"
     script:
         "../scripts/reference_phonons.py"
+
+
+def phonons_of_fits(wildcards):
+    """How many jobs compute phonons of the fits of a campaign."""
+    settings = campaign(wildcards.campaign)
+    return len(settings.fits) * len(settings.benchmarked) * len(settings.phonons.cells)
 
 
 rule fit_phonons:
@@ -63,6 +85,26 @@ rule fit_phonons:
         "{wildcards.cell} cell"
     script:
         "../scripts/fit_phonons.py"
+
+
+def phonons_of_all_fits(name):
+    """[structure, fit, cell] of the phonons of every fit."""
+    settings = campaign(name)
+    return [
+        [structure, fit, cell]
+        for fit in settings.fits
+        for cell in settings.phonons.cells
+        for structure in settings.benchmarked
+    ]
+
+
+def spectra_of_all_fits(wildcards):
+    """Their files, at the accepted generation."""
+    name = wildcards.campaign
+    return [
+        f"results/{name}/phonons/{fit}/gen{accepted_generation(name)}/{cell}/{structure}.npz"
+        for structure, fit, cell in phonons_of_all_fits(name)
+    ]
 
 
 rule phonons_tables:

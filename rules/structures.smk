@@ -44,6 +44,15 @@ rule fetch_recorded:
         "../scripts/fetch_recorded.py"
 
 
+def crystal_file(wildcards):
+    """The crystal's file: given, fetched from a database, or that of the one it is scaled from."""
+    structure = look_up(wildcards, "structures/{structure}")
+    if structure.scaled:
+        return f"results/{wildcards.campaign}/relaxed/{structure.scaled.of}.extxyz"
+    fetched = fetched_path(structure)
+    return structure.file or (str(fetched) if fetched else [])
+
+
 rule read_structure:
     """Read one crystal from its file, a database, or the recorded data set."""
     input:
@@ -67,6 +76,28 @@ rule read_structure:
         "{wildcards.campaign}: reading crystal {wildcards.structure}"
     script:
         "../scripts/read_structure.py"
+
+
+RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
+"""Keys that no relaxed crystal depends on."""
+
+
+def relaxations_again(wildcards):
+    """How often the crystal is relaxed again after it did not converge, see Verdict.tries_again."""
+    settings = campaign(wildcards.campaign).relaxation
+    verdict = verdict_on_crystal(wildcards.campaign, wildcards.structure)
+    return verdict.tries_again(settings.max_steps, settings.on_change) if verdict else 0
+
+
+def is_relaxed(wildcards):
+    """Whether the crystals are relaxed: recorded ones are as they were calculated."""
+    settings = campaign(wildcards.campaign)
+    return settings.relaxation.reference and settings.recorded is None
+
+
+def if_relaxed(value_of):
+    """A function for params: the value where the reference method relaxes crystals, else None."""
+    return lambda wildcards: value_of(wildcards) if is_relaxed(wildcards) else None
 
 
 rule relax_structure:
@@ -108,6 +139,28 @@ rule relax_structure:
         "../scripts/relax_structure.py"
 
 
+# Params that are made from verdicts take wildcards alone: Snakemake does not compare others.
+# It makes them once more when the job is ready, so that they are those of the crystal in use.
+
+
+def crystal_left_out(wildcards):
+    """Why the campaign leaves the crystal out, empty where it does not.
+
+    Where it stops at the crystal, what was decided before stays: to stop makes nothing stale.
+    """
+    verdict = verdict_on_crystal(wildcards.campaign, wildcards.structure)
+    if not verdict:
+        return ""
+    policy = campaign(wildcards.campaign).relaxation.on_change
+    decided = Path(ACCEPTED.format(**wildcards))
+    if refuse(wildcards.structure, verdict, policy):
+        try:
+            return left_out(decided) if decided.exists() else ""
+        except PhonsmithError as error:
+            stop(error)
+    return why_left_out(verdict, policy)
+
+
 rule accept_crystal:
     """The gate: whether the campaign goes on with a crystal as it was relaxed, or stops.
 
@@ -131,6 +184,16 @@ rule accept_crystal:
         "{wildcards.campaign}: judging crystal {wildcards.structure} as it was relaxed"
     script:
         "../scripts/accept_crystal.py"
+
+
+def crystals_refused(wildcards):
+    """Why the campaign stops at crystals, one line for each."""
+    settings = campaign(wildcards.campaign)
+    policy, found = settings.relaxation.on_change, []
+    for structure in settings.structures:
+        verdict = verdict_on_crystal(wildcards.campaign, structure)
+        found.append(refuse(structure, verdict, policy) if verdict else "")
+    return [why for why in found if why]
 
 
 rule check_crystals:

@@ -3,6 +3,12 @@
 OVERVIEW_KELVIN = 300
 
 
+def thermodynamics_jobs(wildcards):
+    """How many jobs compute thermodynamics."""
+    name = wildcards.campaign
+    return len(campaign(name).warmed) * (1 + len(campaign(name).fits))
+
+
 rule thermodynamics:
     """One crystal by one method: energies and phonons at volumes around its minimum."""
     input:
@@ -51,6 +57,16 @@ rule thermodynamics:
         "{wildcards.campaign}: thermodynamics of {wildcards.structure} with {wildcards.method}"
     script:
         "../scripts/thermodynamics.py"
+
+
+def thermodynamics_of_all(wildcards):
+    """The thermodynamics of every structure by every method."""
+    return expand(
+        "results/{campaign}/thermodynamics/{method}/{structure}.json",
+        campaign=wildcards.campaign,
+        method=methods_of(wildcards.campaign),
+        structure=campaign(wildcards.campaign).warmed,
+    )
 
 
 rule thermodynamics_tables:

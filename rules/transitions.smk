@@ -1,6 +1,17 @@
 """Phase transitions with temperature and pressure, by the reference method and by fits."""
 
 
+def transition_of(wildcards):
+    """The settings of the transition."""
+    return look_up(wildcards, "transitions/{transition}")
+
+
+def pressing_of(wildcards):
+    """The settings of a pressure-driven transition that enthalpies depend on."""
+    keys = {"pressures_gpa", "volumes", "tolerance_mev_per_atom"}
+    return transition_of(wildcards).model_dump(mode="json", include=keys)
+
+
 rule enthalpies:
     """One crystal relaxed at the pressures of a transition, and at volumes, by one method.
 
@@ -40,6 +51,49 @@ rule enthalpies:
         "../scripts/enthalpies.py"
 
 
+def is_pressed(wildcards):
+    """Whether pressure drives the transition."""
+    return transition_of(wildcards).driven_by == "pressure"
+
+
+def enthalpies_of_transition(wildcards):
+    """The enthalpies of the crystals of a transition by the method, where pressure drives it."""
+    if not is_pressed(wildcards):
+        return []
+    return expand(
+        "results/{campaign}/transitions/{method}/{transition}/{structure}.json",
+        structure=transition_of(wildcards).structures,
+        **wildcards,
+    )
+
+
+def thermodynamics_of_transition(wildcards):
+    """The thermodynamics of its crystals by the method, where free energies are compared."""
+    transition = transition_of(wildcards)
+    if is_pressed(wildcards) and not transition.temperatures_kelvin:
+        return []
+    return expand(
+        "results/{campaign}/thermodynamics/{method}/{structure}.json",
+        structure=transition.structures,
+        **wildcards,
+    )
+
+
+def spectra_of_transition(wildcards):
+    """Phonons without pressure of its crystals by the method, where pressure drives it."""
+    settings = campaign(wildcards.campaign)
+    cell = "reference" if is_reference(wildcards) else "relaxed"
+    if not is_pressed(wildcards) or cell not in ("reference", *settings.phonons.cells):
+        return []
+    known = set(settings.at_rest)
+    return expand(
+        "results/{campaign}/phonons/{method}/{cell}/{structure}.npz",
+        structure=[one for one in transition_of(wildcards).structures if one in known],
+        cell=cell,
+        **wildcards,
+    )
+
+
 rule transition:
     """Where the crystals of one transition take over from each other, by one method."""
     input:
@@ -77,6 +131,28 @@ rule transition:
         "../scripts/transition.py"
 
 
+def published_transitions(transition):
+    """Published values of a transition as plain data."""
+    return [one.model_dump(mode="json") for one in transition.published]
+
+
+def transition_methods(name, transition):
+    """What gives a transition: methods of applications, and fits of generations before."""
+    before = transition in campaign(name).transitions_in_loop
+    return methods_of(name) + (methods_before(name) if before else [])
+
+
+def transition_results(wildcards):
+    """The results of one transition, or of all of them, by all methods."""
+    name = wildcards.campaign
+    one = getattr(wildcards, "transition", None)
+    return [
+        f"results/{name}/transitions/{method}/{transition}.json"
+        for transition in ([one] if one else campaign(name).transitions)
+        for method in transition_methods(name, transition)
+    ]
+
+
 rule transitions_tables:
     """All transitions by all methods: every crossing, and an overview beside published values."""
     input:
@@ -104,6 +180,12 @@ rule transitions_tables:
         "{wildcards.campaign}: tables of the phase transitions"
     script:
         "../scripts/transitions_tables.py"
+
+
+def without_repeats(name):
+    """What applications compute with, of repeats of a fit the first."""
+    leaders = {"reference", *campaign(name).groups}
+    return [one for one in methods_of(name) if one.partition("/")[0] in leaders]
 
 
 rule draw_transition:

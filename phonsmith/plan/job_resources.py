@@ -30,7 +30,7 @@ from phonsmith.thermodynamics.settings import Thermodynamics
 MEMORY_FACTOR = 1.5
 TIME_FACTOR = 3.0
 JOB_MEMORY_MB = 500
-"""What a labelling job needs beside the runs of its code (rules/inputs.smk)."""
+"""What a labelling job needs beside the runs of its code (rules/reference.smk)."""
 
 JOB_MINUTES = 10.0
 """Beside the runs: starting, loading libraries, a slow file system."""

@@ -1,0 +1,281 @@
+"""What rules of several stages share about the reference method: its settings, files and needs."""
+
+LABEL_EFFORT = {
+    "side_by_side",
+    "runtime_minutes",
+    "min_label_fraction",
+}  # keys that no label depends on
+
+
+UNKNOWN_NEED = (
+    2000,
+    480,
+)  # MB of a run and minutes of a job, until the cells are known
+
+
+LABELLING = {"label_batch", "label_cell", "label_third_order", "label_database_batch"}
+
+
+WITH_COSTS = {
+    *LABELLING,
+    "relax_structure",
+    "label_isolated_atoms",
+    "born_charges",
+    "thermodynamics",
+    "enthalpies",
+}
+
+
+def recorded_files(wildcards):
+    """The record that the files of the crystal in the data set are here, if it is recorded."""
+    recorded = campaign(wildcards.campaign).recorded
+    return "results/{campaign}/sources/{structure}.json" if recorded else []
+
+
+def own_files(wildcards):
+    """Files in a folder of the user's own: when they change, they are read anew."""
+    if "database" in wildcards.keys():
+        source = look_up(wildcards, "datasets/databases/{database}").source
+    elif "fit" in wildcards.keys():
+        source = fit_of(wildcards).source
+    else:
+        source = campaign(wildcards.campaign).recorded.source
+    return (
+        [f"{source.folder}/{name}" for name in listed_files(source)]
+        if source.folder
+        else []
+    )
+
+
+def reference_physics(wildcards):
+    """The settings of the reference method that labels depend on, of the crystal if there is one."""
+    reference = reference_of(wildcards)
+    physics = reference.physics_of(getattr(wildcards, "structure", None))
+    if files := pseudopotential_contents(reference):
+        physics = {**physics, "pseudopotential_contents": files}
+    return with_code(physics, getattr(reference, "potential", None))
+
+
+def readers_if_recorded(wildcards):
+    """The version of the readers, where they give crystals and labels, else None."""
+    return VERSIONS["readers"] if campaign(wildcards.campaign).recorded else None
+
+
+def if_recorded(value_of):
+    """A function for params: the value where crystals and labels are recorded, else None."""
+    return lambda wildcards: (
+        value_of(wildcards) if campaign(wildcards.campaign).recorded else None
+    )
+
+
+def unless_recorded(value_of):
+    """A function for params: the value where labels are computed, else None."""
+    return lambda wildcards: (
+        None if campaign(wildcards.campaign).recorded else value_of(wildcards)
+    )
+
+
+def reference_model(wildcards):
+    """The files that the reference method computes with: a model, or pseudopotentials."""
+    reference = reference_of(wildcards)
+    if reference.method == "calculator":
+        return model_of(reference.potential)
+    if reference.method == "espresso" and reference.pseudopotentials.files:
+        source = reference.pseudopotentials
+        return [f"{source.folder}/{name}" for name in source.files.values()]
+    return []
+
+
+def reference_on_gpu(wildcards):
+    """Whether the reference method is a MACE that takes a GPU where it finds one."""
+    reference = reference_of(wildcards)
+    return reference.method == "calculator" and reference.potential.takes_gpu
+
+
+def is_dft(wildcards):
+    """Whether the reference method runs a DFT code, in jobs that do not compute with a fit."""
+    by_fit = getattr(wildcards, "method", "reference") != "reference"
+    return not by_fit and reference_of(wildcards).method in ("espresso", "vasp")
+
+
+def label_store(wildcards):
+    """Where finished labels are: with the campaign, or where campaigns share them."""
+    return config["label_store"] or f"results/{wildcards.campaign}/labels/store"
+
+
+def of_one_run(otherwise):
+    """A function for threads: the cores of one run of a DFT code, and ``otherwise`` without one."""
+    return lambda wildcards: (
+        reference_of(wildcards).cores if is_dft(wildcards) else otherwise
+    )
+
+
+def label_threads(jobs_of):
+    """A function for threads: the cores of all runs of a job, or a share of all cores."""
+
+    def of(wildcards):
+        if not is_dft(wildcards):
+            return share_of_cores(jobs_of)(wildcards)
+        settings = campaign(wildcards.campaign)
+        return settings.reference.cores * settings.labels.side_by_side
+
+    return of
+
+
+@functools.cache
+def need(rulename, name, structure, transition, files, modified):
+    """What the cost model says that a DFT job needs: MB of a run, and minutes.
+
+    ``modified`` is when the cells in ``files`` were made.
+    """
+    from phonsmith.plan import job_resources as needs
+    from phonsmith.files.extxyz import read_frames
+
+    settings = campaign(name)
+    reference, labels = settings.reference, settings.labels
+    cells = [cell for file in files for cell in read_frames(file)]
+    try:
+        if rulename == "label_isolated_atoms":
+            elements = {symbol for cell in cells for symbol in cell.symbols}
+            found = needs.need_of_atoms(elements, reference)
+        elif rulename in LABELLING:
+            found = needs.need_of_labels(
+                cells,
+                reference,
+                structure,
+                batches=(
+                    len(cells)
+                    if rulename == "label_cell"
+                    else labels.batches_per_structure
+                ),
+                side_by_side=labels.side_by_side,
+            )
+        elif rulename == "thermodynamics":
+            found = needs.need_of_thermodynamics(
+                cells[0],
+                [cell for cell in cells[1:] if cell.info["kind"] == "displaced"],
+                reference,
+                structure,
+                settings.thermodynamics,
+                side_by_side=labels.side_by_side,
+            )
+        else:
+            found = needs.need_of_crystal(
+                cells[0],
+                reference,
+                structure,
+                relaxations=(
+                    settings.transitions[transition].relaxations if transition else 1
+                ),
+            )
+    except PhonsmithError:  # pseudopotentials may be seen by the nodes alone
+        return UNKNOWN_NEED
+    return found.memory_mb, found.minutes
+
+
+def files_of_need(wildcards, input, rulename):
+    """The crystals and cells that tell what a job needs."""
+    if rulename == "thermodynamics":
+        # as many displaced cells of the same size as for the reference phonons at rest
+        cells = "results/{campaign}/supercells/gen0/{structure}.extxyz"
+        return input.crystal, cells.format(**wildcards)
+    if rulename == "enthalpies":
+        return (input.crystal,)
+    return tuple(input.get("crystals", input[:1]))
+
+
+def expected(wildcards, input, rulename):
+    """The same for a job; a guess in a dry run, and where the cells are not there yet."""
+    structure = getattr(wildcards, "structure", None)
+    transition = getattr(wildcards, "transition", None)
+    files = files_of_need(wildcards, input, rulename)
+    known = rulename in WITH_COSTS and all(map(os.path.exists, files))
+    if workflow.dryrun or not workflow.is_main_process or not known:
+        return UNKNOWN_NEED
+    modified = tuple(map(os.path.getmtime, files))
+    return need(rulename, wildcards.campaign, structure, transition, files, modified)
+
+
+def label_memory(side_by_side, job=500, process=1500):
+    """A function for resources: memory of a labelling job, more when it was not enough.
+
+    With a DFT code from the cost model, else that of a job and of each of its processes.
+    """
+
+    def of(wildcards, input, rulename, attempt, threads):
+        if not is_dft(wildcards):
+            return memory_mb(job, process)(wildcards, rulename, attempt, threads)
+        settings = campaign(wildcards.campaign)
+        runs = settings.labels.side_by_side if side_by_side else 1
+        each = settings.reference.memory_mb or expected(wildcards, input, rulename)[0]
+        return memory_mb(500 + runs * each)(wildcards, rulename, attempt, threads)
+
+    return of
+
+
+def label_runtime(wildcards, input, rulename, attempt):
+    """A function for resources: minutes of a labelling job, more when they were not enough."""
+    given = campaign(wildcards.campaign).labels.runtime_minutes
+    known = is_dft(wildcards) and not given
+    amount = expected(wildcards, input, rulename)[1] if known else given
+    return grown(amount or UNKNOWN_NEED[1], "time", wildcards, rulename, attempt)
+
+
+def batches(suffix):
+    """A function for input: the batches of a structure, ``suffix`` being extxyz or json."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.{suffix}",
+            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
+            suffix=suffix,
+            **wildcards,
+        )
+
+    return of
+
+
+def labelled(names_of):
+    """A function for input: labels of the structures that ``names_of`` a campaign gives."""
+
+    def of(wildcards):
+        return expand(
+            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
+            campaign=wildcards.campaign,
+            generation=range(int(wildcards.generation) + 1),
+            structure=names_of(campaign(wildcards.campaign)),
+        )
+
+    return of
+
+
+def fit_labels(wildcards):
+    """Names of the fits in legends, in the order of the campaign, which gives the colours."""
+    fits = campaign(wildcards.campaign).fits
+    return {name: fit.label or name for name, fit in fits.items()}
+
+
+def is_reference(wildcards):
+    """Whether an application computes with the reference method: else with a fit."""
+    return wildcards.method == "reference"
+
+
+def method_files(wildcards):
+    """The files of what an application computes with, for ``unpack``."""
+    if is_reference(wildcards):
+        return {"model": reference_model(wildcards)}
+    folder = "results/{campaign}/fits/{method}".format(**wildcards)
+    return {"potential": f"{folder}/potential.json", "model": f"{folder}/model"}
+
+
+def method_on_gpu(wildcards):
+    """Whether an application computes with a MACE fit that takes a GPU where it finds one."""
+    if is_reference(wildcards):
+        return reference_on_gpu(wildcards)
+    fit = wildcards.method.partition("/")[0]
+    return takes_gpu(campaign(wildcards.campaign).fits[fit])
+
+
+def method_physics(wildcards):
+    """What results of the reference method depend on; fits are told apart by their files."""
+    return reference_physics(wildcards) if is_reference(wildcards) else None
