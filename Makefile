@@ -67,7 +67,7 @@ PSEUDO_TO := config/pseudopotentials
 pseudopotentials: $(PSEUDO_TO)/Si.pbesol-nl-rrkjus_psl.1.0.0.UPF
 
 $(PSEUDO_TO)/Si.pbesol-nl-rrkjus_psl.1.0.0.UPF: | .venv/.ready
-	@$(BIN)/python -m phonsmith.labels.pseudopotentials PBEsol \
+	@$(BIN)/python -m phonsmith.labels.espresso.pseudopotentials PBEsol \
 	  $(PSEUDO_FROM)/Si.pbe-nl-rrkjus_psl.1.0.0.UPF $(PSEUDO_TO)
 
 lint: .venv/.ready

@@ -21,7 +21,8 @@ from ase.build import bulk
 from ase.io.espresso import write_espresso_in
 from scipy.optimize import nnls
 
-from phonsmith.plan.costs import COMPLEX, ESPRESSO, MB, ElectronicSize
+from phonsmith.labels.espresso.cost import ESPRESSO
+from phonsmith.running.costs import COMPLEX, MB, ElectronicSize
 
 TABLE = Path(__file__).with_suffix(".csv")
 FILES = {

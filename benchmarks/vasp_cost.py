@@ -13,7 +13,7 @@ import pandas as pd
 from ase.io import read
 from scipy.optimize import nnls
 
-from phonsmith.plan.costs import VASP, vasp_size
+from phonsmith.labels.vasp.cost import VASP, vasp_size
 
 
 def measured(outcar: Path) -> dict[str, object]:

@@ -88,10 +88,10 @@ from phonsmith.potentials.loaded_files import files_of
 from phonsmith.files.problems import listed, nearest
 
 
-from phonsmith.labels.pseudopotential_contents import pseudopotential_contents
+from phonsmith.labels.registry import method_kind, potential_of
 
 
-from phonsmith.fits.kinds import takes_gpu
+from phonsmith.fits.registry import kind_of, potential_named, takes_gpu
 
 
 from phonsmith.running.site import load_config, load_site
@@ -601,7 +601,7 @@ def databases(part):
 def recipe(wildcards):
     """What a fit depends on: its settings without names, resources and device."""
     fit = fit_of(wildcards)
-    return with_code(fit.identity(), getattr(fit, "potential", None))
+    return with_code(fit.identity(), potential_named(fit))
 
 
 def on_gpu(wildcards):

@@ -154,10 +154,7 @@ rule draw_parity:
 
 def sparse_points(wildcards):
     fits = campaign(wildcards.campaign).fits
-    return {
-        name: fit.soap.sparse_points if fit.kind == "gap" and fit.soap else None
-        for name, fit in fits.items()
-    }
+    return {name: fit.sparse_points() for name, fit in fits.items()}
 
 
 rule draw_phonon_vs_force:

@@ -58,9 +58,9 @@ rule fetch_fit:
 
 def training_data(wildcards):
     fit = fit_of(wildcards)
-    if fit.kind == "existing":
-        return {"existing": model_of(fit.potential)}
-    if fit.kind == "recorded":
+    if potential := potential_named(fit):
+        return {"existing": model_of(potential)}
+    if kind_of(fit).source(fit):
         return {
             "recorded": f"results/{wildcards.campaign}/sources/fits/{wildcards.fit}.json"
         }
@@ -75,7 +75,11 @@ def training_data(wildcards):
 
 def readers_if_recorded_fit(wildcards):
     """The version of the readers, where the fit is recorded forces, else None."""
-    return VERSIONS["readers"] if fit_of(wildcards).kind == "recorded" else None
+    return (
+        VERSIONS["readers"]
+        if kind_of(fit_of(wildcards)).source(fit_of(wildcards))
+        else None
+    )
 
 
 rule fit:
@@ -122,7 +126,7 @@ def tested_fits(wildcards):
 
 def is_existing(wildcards):
     """Whether the fit is a potential that was not trained here."""
-    return fit_of(wildcards).kind == "existing"
+    return potential_named(fit_of(wildcards)) is not None
 
 
 def training_set(wildcards):

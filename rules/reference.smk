@@ -51,9 +51,9 @@ def reference_physics(wildcards):
     """The settings of the reference method that labels depend on, of the crystal if there is one."""
     reference = reference_of(wildcards)
     physics = reference.physics_of(getattr(wildcards, "structure", None))
-    if files := pseudopotential_contents(reference):
+    if files := method_kind(reference).contents(reference):
         physics = {**physics, "pseudopotential_contents": files}
-    return with_code(physics, getattr(reference, "potential", None))
+    return with_code(physics, potential_of(reference))
 
 
 def readers_if_recorded(wildcards):
@@ -78,24 +78,21 @@ def unless_recorded(value_of):
 def reference_model(wildcards):
     """The files that the reference method computes with: a model, or pseudopotentials."""
     reference = reference_of(wildcards)
-    if reference.method == "calculator":
-        return model_of(reference.potential)
-    if reference.method == "espresso" and reference.pseudopotentials.files:
-        source = reference.pseudopotentials
-        return [f"{source.folder}/{name}" for name in source.files.values()]
-    return []
+    if potential := potential_of(reference):
+        return model_of(potential)
+    return method_kind(reference).files(reference)
 
 
 def reference_on_gpu(wildcards):
-    """Whether the reference method is a MACE that takes a GPU where it finds one."""
+    """Whether the reference method runs on a GPU where there is one."""
     reference = reference_of(wildcards)
-    return reference.method == "calculator" and reference.potential.takes_gpu
+    return method_kind(reference).takes_gpu(reference)
 
 
 def is_dft(wildcards):
     """Whether the reference method runs a DFT code, in jobs that do not compute with a fit."""
     by_fit = getattr(wildcards, "method", "reference") != "reference"
-    return not by_fit and reference_of(wildcards).method in ("espresso", "vasp")
+    return not by_fit and method_kind(reference_of(wildcards)).is_dft
 
 
 def label_store(wildcards):

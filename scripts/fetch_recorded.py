@@ -6,9 +6,9 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.datasets.settings import Database
     from phonsmith.files.reading_writing import write_json
     from phonsmith.files.sources import sha256_of
-    from phonsmith.fits.settings import RecordedFit
+    from phonsmith.fits.recorded.settings import RecordedFit
+    from phonsmith.fits.recorded.taking import fetch_fit
     from phonsmith.labels.recorded.databases import fetch_database
-    from phonsmith.labels.recorded.fits import fetch_fit
     from phonsmith.labels.recorded.reading import fetch_recorded
     from phonsmith.labels.recorded.settings import RecordedReference
 

@@ -25,9 +25,9 @@ from phonsmith.potentials.calculators import (
     make_calculator,
     require_energies,
     save_potential,
-    torch_dtype,
 )
 from phonsmith.potentials.settings import PotentialSource
+from phonsmith.potentials.torch_precision import torch_dtype
 
 SW = PotentialSource(calculator="stillinger-weber")
 CHGNET = PotentialSource(calculator="chgnet")

@@ -35,15 +35,20 @@ from phonsmith.labels.espresso.inputs import (
     write_input,
 )
 from phonsmith.labels.espresso.method import EspressoMethod
+from phonsmith.labels.espresso.pseudopotentials import (
+    checksums,
+    cutoffs,
+    pseudopotentials_of,
+    read_upf,
+)
 from phonsmith.labels.espresso.remedies import LADDER, Start, next_remedy
 from phonsmith.labels.espresso.settings import EspressoPseudopotentials, EspressoReference
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.protocol import Allocation
 from phonsmith.labels.provenance import Provenance
-from phonsmith.labels.pseudopotential_contents import pseudopotential_contents
-from phonsmith.labels.pseudopotentials import checksums, cutoffs, pseudopotentials_of, read_upf
 from phonsmith.labels.readers.pw import RunFailed, read_pw, reason_in
+from phonsmith.labels.registry import method_kind
 from phonsmith.labels.runs import run_folder
 from phonsmith.labels.store import LabelStore
 from phonsmith.potentials.calculators import evaluate
@@ -79,6 +84,11 @@ Generated using Vanderbilt code
 <PP_RHOATOM>
 </PP_RHOATOM>
 """
+
+
+def contents(reference):
+    """Checksums of the pseudopotential files."""
+    return method_kind(reference).contents(reference)
 
 
 def upf(folder: Path, name: str, element="Si", functional="PBESOL", kind="USPP") -> Path:
@@ -286,15 +296,15 @@ def test_a_stated_version_is_compared_before_anything_runs(pseudo, tmp_path):
 def test_another_folder_of_the_same_names_is_told_apart(pseudo, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(pseudo, other)
-    first = pseudopotential_contents(reference(pseudo))
-    assert pseudopotential_contents(reference(other)) == first
+    first = contents(reference(pseudo))
+    assert contents(reference(other)) == first
     (other / "Si.pbesol.UPF").write_text("another")
     files = {"folder": str(other), "files": {"Si": "Si.pbesol.UPF"}}
-    assert pseudopotential_contents(reference(other, pseudopotentials=files)) != first
+    assert contents(reference(other, pseudopotentials=files)) != first
     family = {"folder": str(other), "family": "PseudoDojo"}
-    contents = pseudopotential_contents(reference(other, pseudopotentials=family))
+    found = contents(reference(other, pseudopotentials=family))
     (other / "Si.pbesol.UPF").write_text("and another")
-    assert pseudopotential_contents(reference(other, pseudopotentials=family)) != contents
+    assert contents(reference(other, pseudopotentials=family)) != found
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, read_frames, write_frames
 from phonsmith.fits import kept
+from phonsmith.fits.files import FitFiles
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.fits.training import recipe
 from phonsmith.potentials.calculators import load_potential
@@ -62,7 +63,7 @@ def cells() -> list[Atoms]:
 
 def fit(folder: Path, frames: list[Atoms], settings: dict[str, Any] = GAP, **more: Any) -> str:
     """Fit in a folder; the text of the model that is there then."""
-    files = kept.Files(folder / "model", folder / "potential.json", folder / "fit.json")
+    files = FitFiles(folder / "model", folder / "potential.json", folder / "fit.json")
     given = {"work": folder, "threads": 1, "level_of_theory": "x", **more}
     baseline = given.pop("baseline", BASELINE)
     kept.train_or_keep("gap", recipe(settings), frames, baseline, files, **given)

@@ -673,8 +673,8 @@ def test_phonondb_without_its_yaml(shared_data: Path) -> None:
 
 def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path: Path) -> None:
     """Forces times 1.21 are frequencies times 1.1; the same forces are no error at all."""
-    from phonsmith.fits.settings import RecordedFit
-    from phonsmith.labels.recorded.fits import fetch_fit, write_fit
+    from phonsmith.fits.recorded.settings import RecordedFit
+    from phonsmith.fits.recorded.taking import fetch_fit, write_fit
     from phonsmith.phonons.recorded import recorded_phonons
     from phonsmith.structures.settings import Relaxation
 

@@ -23,25 +23,16 @@ from phonsmith.conductivity.third_order import cells_to_come as third_order_cell
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.gap.settings import GapFit
 from phonsmith.fits.mace.settings import MaceFit
+from phonsmith.labels.espresso.cost import ESPRESSO
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.recorded.databases import load_database
 from phonsmith.labels.settings import Labels
 from phonsmith.labels.store import LabelStore
+from phonsmith.labels.vasp.cost import VASP, vasp_size
 from phonsmith.labels.vasp.settings import VaspReference
-from phonsmith.plan.costs import (
-    ESPRESSO,
-    VASP,
-    ElectronicSize,
-    electronic_size,
-    fit_cost,
-    irreducible_kpoints,
-    isolated_atom_size,
-    plane_waves,
-    seconds_per_atom,
-    vasp_size,
-)
+from phonsmith.plan.costs import electronic_size, fit_cost, isolated_atom_size, seconds_per_atom
 from phonsmith.plan.job_resources import need_of_labels
 from phonsmith.plan.jobs import Site
 from phonsmith.plan.planner import (
@@ -55,6 +46,7 @@ from phonsmith.plan.planner import (
     volumes_not_learnt,
 )
 from phonsmith.plan.text import WIDTH, duration, to_markdown
+from phonsmith.running.costs import ElectronicSize, irreducible_kpoints, plane_waves
 from phonsmith.structures.reading import read_structure
 from phonsmith.supercells.cells import make_supercells
 

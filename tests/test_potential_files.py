@@ -201,7 +201,7 @@ def test_a_head_that_the_model_lacks_is_refused() -> None:
     class Model:
         available_heads = ("pbe", "r2scan")
 
-    from phonsmith.potentials.calculators import check_head
+    from phonsmith.potentials.mace import check_head
 
     check_head(Model(), "pbe")
     with pytest.raises(PhonsmithError, match=r"head 'pbee'.*pbe, r2scan"):

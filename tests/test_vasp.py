@@ -35,10 +35,9 @@ from phonsmith.labels.checks import check_label
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.labelling import label_cells
-from phonsmith.labels.potcars import potcars_of, valence_electrons
 from phonsmith.labels.protocol import Allocation
-from phonsmith.labels.pseudopotential_contents import pseudopotential_contents
 from phonsmith.labels.readers.vasp import read_run
+from phonsmith.labels.registry import method_kind
 from phonsmith.labels.relaxations import relaxed
 from phonsmith.labels.settings import Labels
 from phonsmith.labels.store import LabelStore
@@ -51,6 +50,7 @@ from phonsmith.labels.vasp.inputs import (
     write_inputs,
 )
 from phonsmith.labels.vasp.method import VaspMethod, _in_own_order, born_text
+from phonsmith.labels.vasp.potcars import potcars_of, valence_electrons
 from phonsmith.labels.vasp.running import Attempt, accepted, changed_physics
 from phonsmith.labels.vasp.settings import VaspReference
 from phonsmith.structures.reading import read_structure
@@ -69,6 +69,11 @@ RECORDED = {
     "volume": "fixed",
 }
 """The settings of the recorded α-Sn runs."""
+
+
+def contents(reference):
+    """Checksums of the pseudopotential files."""
+    return method_kind(reference).contents(reference)
 
 
 @pytest.fixture(autouse=True)
@@ -502,13 +507,13 @@ def test_contents_of_potcars_are_told_without_pymatgen(
 ) -> None:
     monkeypatch.setenv("PMG_VASP_PSP_DIR", str(potcar_folder))
     path = write_potcar(potcar_folder, "Sn_d")
-    first = pseudopotential_contents(vasp())
+    first = contents(vasp())
     assert first == {"Sn": sha256_of(path)}
     monkeypatch.setenv("PMG_VASP_PSP_DIR", str(potcar_folder / "other"))
-    assert pseudopotential_contents(vasp()) == {"Sn": "missing"}
+    assert contents(vasp()) == {"Sn": "missing"}
     packed = write_potcar(potcar_folder / "other", "Sn_d", enmax=300.0)
     packed = packed.rename(packed.with_name("POTCAR.Sn_d.gz"))
-    assert pseudopotential_contents(vasp()) == {"Sn": sha256_of(packed)} != first
+    assert contents(vasp()) == {"Sn": sha256_of(packed)} != first
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from phonsmith.datasets.settings import Datasets
 from phonsmith.figures.settings import Figures
 from phonsmith.files.problems import listed, nearest
 from phonsmith.files.settings import Files, Model, Name
-from phonsmith.fits.kinds import Fit
-from phonsmith.fits.settings import RecordedFit, TrainedFit
+from phonsmith.fits.registry import Fit, computes, kind_of
+from phonsmith.fits.settings import TrainedFit
 from phonsmith.generations.settings import (
     AnyPropertyGoal,
     ConductivityGoal,
@@ -25,8 +25,8 @@ from phonsmith.generations.settings import (
     Loop,
     TransitionGoal,
 )
-from phonsmith.labels.kinds import Reference
 from phonsmith.labels.recorded.settings import HOLDS_CRYSTAL, RecordedReference
+from phonsmith.labels.registry import Reference, level_of_theory, potential_of
 from phonsmith.labels.settings import Labels
 from phonsmith.phonons.settings import Phonons
 from phonsmith.structures.settings import Relaxation, Structure
@@ -148,11 +148,11 @@ class Campaign(Model):
     @cached_property
     def tested(self) -> list[str]:
         """Names of the fits that give energies and forces of any cell, and so errors on labels."""
-        return [name for name in self.fits if name in self.trained or self.exists(name)]
+        return [name for name, fit in self.fits.items() if computes(fit)]
 
     def exists(self, name: str) -> bool:
         """Whether the fit is a potential that was not trained here."""
-        return self.fits[name].kind == "existing"
+        return computes(self.fits[name]) and name not in self.trained
 
     def as_written(self) -> dict[str, Any]:
         """What differs from the defaults, as in the file, without the resources of fits."""
@@ -213,18 +213,18 @@ class Campaign(Model):
             yield "structures: at least one needs `role: train` or `role: benchmark`"
 
     def _check_labels(self) -> Iterator[str]:
-        limit = getattr(self.reference, "time_limit_minutes", 0)
+        limit = self.reference.longest_run_minutes()
         if self.labels.runtime_minutes is not None and self.labels.runtime_minutes <= limit:
             yield (
                 f"labels.runtime_minutes: {self.labels.runtime_minutes} has to be more than "
                 f"reference.time_limit_minutes, {limit:g}: a job outlives its runs"
             )
-        if self.benchmarks.mechanics and self.reference.method != "calculator":
+        if self.benchmarks.mechanics and potential_of(self.reference) is None:
             yield "benchmarks.mechanics: needs a reference that is a calculator; set false"
 
-    def _check_recorded_fit(self, name: str, fit: RecordedFit) -> Iterator[str]:
-        """A fit of recorded forces is of structures that are compared, and computes nothing."""
-        for structure in fit.files:
+    def _check_finished_fit(self, name: str, fit: Fit) -> Iterator[str]:
+        """A fit that computes nothing has data of structures that are compared."""
+        for structure in kind_of(fit).structures(fit) or []:
             if structure not in self.benchmarked:
                 yield (
                     f"fits.{name}.files.{structure}: no such structure is benchmarked; they are "
@@ -243,8 +243,8 @@ class Campaign(Model):
         for name in RESERVED_FIT_NAMES & self.fits.keys():
             yield f"fits.{name}: this name is taken; choose another"
         for name, fit in self.fits.items():
-            if isinstance(fit, RecordedFit):
-                yield from self._check_recorded_fit(name, fit)
+            if not computes(fit):
+                yield from self._check_finished_fit(name, fit)
             if isinstance(fit, TrainedFit) and not self._taught & set(fit.learn_from):
                 yield (
                     f"fits.{name}.learn_from: this campaign has no such cells; it has "
@@ -294,7 +294,7 @@ class Campaign(Model):
                     )
             if one.driven_by == "temperature" or one.temperatures_kelvin:
                 yield from self._check_thermodynamics_of(name, one)
-            if one.driven_by == "pressure" and getattr(self.reference, "volume", "") == "fixed":
+            if one.driven_by == "pressure" and not self.reference.relaxes_volume():
                 yield (
                     f"transitions.{name}: relaxation under pressure needs reference.volume: relaxed"
                 )
@@ -594,7 +594,7 @@ class Campaign(Model):
     @property
     def level_of_theory(self) -> str:
         """What the labels are: code and functional, or the name of the calculator."""
-        return self.reference.level_of_theory
+        return level_of_theory(self.reference)
 
 
 def repeats_of(name: str, fit: Fit) -> dict[str, Fit]:

@@ -132,7 +132,7 @@ def environment(lock: str) -> str:
 
 def main() -> None:
     """Write the files where they belong."""
-    root = Path(campaign.__file__).parents[1]
+    root = Path(campaign.__file__).parents[2]
     lock = (root / LOCK).read_text(encoding="utf-8")
     (root / ENVIRONMENT).write_text(environment(lock), encoding="utf-8")
     (root / SCHEMA).write_text(schema(), encoding="utf-8")

@@ -19,7 +19,7 @@ from pydantic import (
 
 from phonsmith.files.problems import problems_of
 from phonsmith.files.settings import Model, Name
-from phonsmith.fits.kinds import Fit
+from phonsmith.fits.registry import Fit
 
 Value = bool | int | float | str
 Values = Annotated[

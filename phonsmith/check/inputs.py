@@ -2,19 +2,17 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.files.errors import PhonsmithError, Problems
-from phonsmith.files.problems import listed, nearest
+from phonsmith.files.problems import listed
 from phonsmith.files.settings import Source
-from phonsmith.fits.kinds import Fit
-from phonsmith.fits.mace.settings import Foundation
-from phonsmith.labels.espresso.settings import EspressoReference
-from phonsmith.labels.vasp.settings import VaspReference
-from phonsmith.potentials.settings import PotentialSource
+from phonsmith.fits.kind import Made
+from phonsmith.fits.registry import kind_of, potential_named
+from phonsmith.labels.registry import method_kind, potential_of
 from phonsmith.structures.databases.addresses import KEY, fetched_path
 from phonsmith.structures.settings import Structure
 
@@ -26,9 +24,6 @@ MADE = re.compile(
     r"/gen(?P<generation>\d+))/(?(fit)model/[^/]+|train\.extxyz)"
 )
 """A file that the pipeline makes and a campaign may name: model of a fit, or training set."""
-
-Made = Callable[[str], bool]
-"""Tells of a file whether the pipeline makes it: then it need not be there yet."""
 
 
 def _never(file: str) -> bool:
@@ -55,12 +50,9 @@ def check_inputs(
     in_circles = bool(problems.found)
     elements = _check_structures(campaign, mirrors, problems)
     _check_sources(campaign, mirrors, problems)
-    if reference.method == "vasp":
-        with problems.of():
-            _check_vasp(campaign, reference, elements)
-    if reference.method == "espresso":
-        with problems.of():
-            _check_espresso(reference, elements)
+    with problems.of():
+        found = set().union(*elements.values())
+        method_kind(reference).check_files(reference, found, campaign.structures)
     if not in_circles:  # what a campaign makes of itself is not there
         _check_models(campaign, made, problems)
     if not problems.found:  # what a damaged model knows cannot be told
@@ -142,12 +134,15 @@ def _symmetric_crystal(
 def _check_circles(campaign: Campaign, name: str) -> None:
     """Whether nothing has to be there before the campaign itself can make it."""
     reference = campaign.reference
-    if reference.method == "calculator" and _made_by(name, [reference.potential.model]):
+    potential = potential_of(reference)
+    if potential and _made_by(name, [potential.model]):
         raise PhonsmithError(
             "reference.potential.model: the fits of this campaign learn from the reference; take a "
             "fit of another campaign"
         )
-    begins = {fit: _made_by(name, _begun_with(one)) for fit, one in campaign.fits.items()}
+    begins = {
+        fit: _made_by(name, kind_of(one).begins_with(one)) for fit, one in campaign.fits.items()
+    }
     for fit, files in begins.items():
         if any(int(file["generation"]) for file in files):
             raise PhonsmithError(
@@ -170,17 +165,6 @@ def _made_by(name: str, files: Sequence[str | None]) -> list[re.Match[str]]:
     """Those of the files that a campaign makes."""
     found = [MADE.fullmatch(file) for file in files if file]
     return [one for one in found if one and one["campaign"] == name]
-
-
-def _begun_with(fit: Fit) -> list[str | None]:
-    """Model and data that a fit begins with, beside the training set."""
-    if fit.kind == "existing":
-        return [fit.potential.model]
-    if fit.kind == "recorded":
-        return []
-    if fit.kind == "gap" or fit.foundation is None:
-        return []
-    return [fit.foundation.file, fit.foundation.replay.file if fit.foundation.replay else None]
 
 
 def _origin(structure: Structure) -> str:
@@ -211,10 +195,11 @@ def _elements_of(structure: Structure) -> set[str]:
 def _check_elements(campaign: Campaign, elements: dict[str, set[str]], problems: Problems) -> None:
     from phonsmith.potentials.calculators import known_elements
 
-    users = {f"fits.{k}": f.potential for k, f in campaign.fits.items() if f.kind == "existing"}
-    if campaign.reference.method == "calculator":
-        users["reference"] = campaign.reference.potential
+    users = {f"fits.{name}": potential_named(fit) for name, fit in campaign.fits.items()}
+    users["reference"] = potential_of(campaign.reference)
     for where, potential in users.items():
+        if potential is None:
+            continue
         with problems.of(where):
             known = known_elements(potential)
             unknown = {} if known is None else {k: one - known for k, one in elements.items()}
@@ -227,85 +212,15 @@ def _check_elements(campaign: Campaign, elements: dict[str, set[str]], problems:
                 )
 
 
-def _check_vasp(
-    campaign: Campaign, reference: VaspReference, elements: dict[str, set[str]]
-) -> None:
-    from phonsmith.labels.potcars import potcars_of
-    from phonsmith.labels.vasp.inputs import check_spelling
-
-    for name in reference.incar_by_structure:
-        if name not in campaign.structures:
-            raise PhonsmithError(
-                f"reference.incar_by_structure.{name}: no such structure"
-                f"{nearest(name, campaign.structures)}"
-            )
-    try:
-        check_spelling(reference)
-        potcars_of(reference, set().union(*elements.values()))
-        potcars_of(reference, reference.potcars)
-    except PhonsmithError as error:
-        raise PhonsmithError(f"reference.{error}") from None
-
-
-def _check_espresso(reference: EspressoReference, elements: dict[str, set[str]]) -> None:
-    """The pseudopotentials of all elements, and the spelling of further keys."""
-    from phonsmith.labels.espresso.inputs import check_spelling
-    from phonsmith.labels.pseudopotentials import pseudopotentials_of
-
-    settings = reference.pseudopotentials
-    try:
-        check_spelling(reference)
-        wanted = set(settings.files or ()).union(*elements.values())
-        pseudopotentials_of(settings, reference.functional, wanted)
-    except PhonsmithError as error:
-        raise PhonsmithError(f"reference: {error}") from None
-
-
 def _check_models(campaign: Campaign, made: Made, problems: Problems) -> None:
-    if campaign.reference.method == "calculator":
+    from phonsmith.potentials.loaded_files import check_named_files
+
+    if potential := potential_of(campaign.reference):
         with problems.of():
-            _check_model(campaign.reference.potential, "reference.potential", made)
+            check_named_files(potential, "reference.potential", made)
     for name, fit in campaign.fits.items():
         with problems.of():
-            if fit.kind == "existing":
-                _check_model(fit.potential, f"fits.{name}.potential", made)
-            elif fit.kind == "mace" and fit.foundation:
-                _check_foundation(fit.foundation, f"fits.{name}.foundation", made)
-
-
-def _check_model(potential: PotentialSource, where: str, made: Made) -> None:
-    from phonsmith.potentials.loaded_files import check_arguments, check_model
-
-    try:
-        check_arguments(potential)
-    except PhonsmithError as error:
-        raise PhonsmithError(f"{where}.arguments: {error}") from None
-    if potential.model and made(potential.model):
-        return
-    try:
-        check_model(potential)
-    except PhonsmithError as error:
-        raise PhonsmithError(f"{where}.model: {error}") from None
-
-
-def _check_foundation(foundation: Foundation, where: str, made: Made) -> None:
-    from phonsmith.files.pickles import check_torch_file, require_known
-
-    model = foundation.file
-    if model and not made(model):
-        if not Path(model).is_file():
-            raise PhonsmithError(f"{where}.model: {model}: no such model file; put it there")
-        try:
-            require_known(Path(model), foundation.sha256, foundation.trust)
-        except PhonsmithError as error:
-            raise PhonsmithError(f"{where}.sha256: {error}") from None
-        try:
-            check_torch_file(Path(model))
-        except PhonsmithError as error:
-            raise PhonsmithError(f"{where}.model: {error}") from None
-    replay = foundation.replay.file if foundation.replay else None
-    if replay and not made(replay) and not Path(replay).is_file():
-        raise PhonsmithError(f"{where}.replay.file: {replay}: no such file")
+            kind_of(fit).check_files(fit, f"fits.{name}", made)
 
 
 def _check_sources(campaign: Campaign, mirrors: Sequence[Path], problems: Problems) -> None:
@@ -316,9 +231,9 @@ def _check_sources(campaign: Campaign, mirrors: Sequence[Path], problems: Proble
         for name, database in campaign.datasets.databases.items()
     }
     sources |= {
-        f"fits.{name}.source": fit.source
+        f"fits.{name}.source": source
         for name, fit in campaign.fits.items()
-        if fit.kind == "recorded"
+        if (source := kind_of(fit).source(fit))
     }
     if campaign.recorded:
         sources["reference.source"] = campaign.recorded.source

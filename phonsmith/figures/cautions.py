@@ -9,7 +9,10 @@ from phonsmith.figures.results_read import Tables, counted, false_imaginary, lab
 from phonsmith.figures.style import CELLS
 from phonsmith.files.cautions import Caution
 from phonsmith.fits.errors import SHIFT_COLUMN
+from phonsmith.fits.registry import potential_named
 from phonsmith.generations.verdict import STOP_IN_WORDS, GenerationVerdict
+from phonsmith.labels.registry import potential_of
+from phonsmith.potentials.ready import READY
 
 
 def cautions(
@@ -188,31 +191,27 @@ def _about_reference(campaign: Campaign, phonons: pd.DataFrame | None) -> list[C
     return found
 
 
-CUSPED = {"chgnet": 0.03}
-"""Calculators whose energy has a narrow well at each minimum, by the displacement (Å) that leaves
-it: docs/definitions.md."""
-
-
 def _about_displacement(campaign: Campaign) -> list[Caution]:
     """Finite displacements inside the cusp of a potential."""
     distance = campaign.supercells.displaced.distance_angstrom
     potentials = {
-        label_of(campaign, name): fit.potential
+        label_of(campaign, name): potential
         for name, fit in campaign.fits.items()
-        if fit.kind == "existing"
+        if (potential := potential_named(fit))
     }
-    if campaign.reference.method == "calculator":
-        potentials["reference"] = campaign.reference.potential
+    if potential := potential_of(campaign.reference):
+        potentials["reference"] = potential
+    cusps = {name: ready.cusp_angstrom for name, ready in READY.items()}
     return [
         Caution(
             "phonons",
             name,
             f"Displaced by {distance:g} Å, inside the narrow well that {potential.calculator} has "
             f"at each minimum: its frequencies come out too high. Set "
-            f"supercells.displaced.distance_angstrom to {CUSPED[potential.calculator]:g} or more.",
+            f"supercells.displaced.distance_angstrom to {cusps[potential.calculator]:g} or more.",
         )
         for name, potential in potentials.items()
-        if distance < CUSPED.get(potential.calculator, 0.0)
+        if distance < cusps.get(potential.calculator, 0.0)
     ]
 
 

@@ -1,6 +1,10 @@
 """What to cite for what a campaign used."""
 
 from phonsmith.campaign.model import Campaign
+from phonsmith.fits.kind import TrainedKind
+from phonsmith.fits.registry import kind_of, potential_named
+from phonsmith.labels.registry import potential_of
+from phonsmith.potentials.ready import READY
 
 METHOD = (
     "C. Ertural et al., Phonon-accurate machine-learning potentials from automated workflows "
@@ -31,31 +35,20 @@ _PATHS = {
     "(2010).",
     "seekpath": "Band path (seekpath): Y. Hinuma et al., Comput. Mater. Sci. 128, 140 (2017).",
 }
-_POTENTIALS = {
-    "gap": "GAP and SOAP: A. P. Bartók, M. C. Payne, R. Kondor, G. Csányi, Phys. Rev. Lett. 104, "
-    "136403 (2010); A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B 87, 184115 (2013).",
-    "mace": "MACE: I. Batatia et al., Adv. Neural Inf. Process. Syst. 35, 11423 (2022).",
-    "chgnet": "CHGNet: B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).",
-    "stillinger-weber": "Stillinger–Weber silicon: F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, "
-    "5262 (1985), in matscipy: P. Grigorev et al., J. Open Source Softw. 9, 5668 (2024).",
-}
 
 
 def software(campaign: Campaign) -> list[str]:
     """Codes and potentials that took part, with their papers."""
-    used = [
-        fit.potential.calculator if fit.kind == "existing" else fit.kind
-        for fit in campaign.fits.values()
-        if fit.kind != "recorded"
-    ]
-    if campaign.reference.method == "calculator":
-        used.append(campaign.reference.potential.calculator)
-    own = [name for name in dict.fromkeys(used) if name not in _POTENTIALS]
+    kinds = [kind_of(fit) for fit in campaign.fits.values()]
+    named = [potential_named(fit) for fit in campaign.fits.values()]
+    used = [kind.calculator for kind in kinds if isinstance(kind, TrainedKind)]
+    used += [one.calculator for one in (*named, potential_of(campaign.reference)) if one]
+    own = [name for name in dict.fromkeys(used) if name not in READY]
     return [
         *_ALWAYS,
         _PATHS[campaign.phonons.band_path],
         *(_CONDUCTIVITY if campaign.conductivity else ()),
-        *(text for name, text in _POTENTIALS.items() if name in used),
+        *(ready.citation for name, ready in READY.items() if name in used),
         *(f"{name}: see its own documentation." for name in own),
     ]
 

@@ -219,8 +219,8 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table | None:
     found = {str(row["fit"]): row for row in rows_of(table)}
     rows = []
     for fit, settings in campaign.fits.items():
-        soap = settings.soap if settings.kind == "gap" else None
-        row = [label_of(campaign, fit), settings.kind, str(soap.sparse_points) if soap else DASH]
+        points = settings.sparse_points()
+        row = [label_of(campaign, fit), settings.kind, str(points) if points else DASH]
         for name in columns:
             value = found[fit][name] if fit in found else None
             row.append(DASH if pd.isna(value) else _FIT_COLUMNS[name][1](value))

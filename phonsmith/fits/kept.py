@@ -3,10 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,32 +14,23 @@ from ase import Atoms
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.sources import sha256_of
-from phonsmith.fits.gap.settings import GapFit
-from phonsmith.fits.mace.settings import MaceFit
+from phonsmith.fits.files import FitFiles, replacing_folder
+from phonsmith.fits.kind import TrainedKind
 from phonsmith.fits.record import TrainingRecord
+from phonsmith.fits.registry import kind_of
+from phonsmith.fits.settings import TrainedFit
 from phonsmith.fits.training import learnable, train
 from phonsmith.potentials.calculators import Potential, load_potential, save_potential
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.running.versions import VERSIONS
 
-_PACKAGES = {"gap": ("quippy-ase",), "mace": ("mace-torch", "torch")}
-
-
-@dataclass(frozen=True)
-class Files:
-    """Where a fit is: the folder of its model, ``potential.json``, and the training record."""
-
-    model: Path
-    potential: Path
-    record: Path
-
 
 def train_or_keep(
     name: str,
-    fit: GapFit | MaceFit,
+    fit: TrainedFit,
     frames: Sequence[Atoms],
     baseline: Baseline,
-    files: Files,
+    files: FitFiles,
     *,
     work: Path,
     threads: int,
@@ -67,7 +55,8 @@ def train_or_keep(
     PhonsmithError
         As :func:`phonsmith.fits.training.train` does.
     """
-    replay = fit.foundation.replay if isinstance(fit, MaceFit) and fit.foundation else None
+    kind = kind_of(fit)
+    assert isinstance(kind, TrainedKind)
     settings = {
         "recipe": fit.identity(),
         "baseline": baseline.e0s,
@@ -75,8 +64,9 @@ def train_or_keep(
         "has_energies": baseline.has_energies,
         "level_of_theory": level_of_theory,
         "foundation": foundation_sha256,
-        "replay": sha256_of(replay.file) if replay else None,
-        "packages": {package: version(package) for package in _PACKAGES[fit.kind]},
+        "replay": None,
+        **kind.learns_beside(fit),
+        "packages": {package: version(package) for package in kind.packages},
         "version": VERSIONS["fits"],
     }
     digest = digest_of(learnable(frames, fit, baseline.has_energies), settings)
@@ -91,7 +81,9 @@ def train_or_keep(
     model = files.model / record.model
     record.model_copy(update={"digest": digest}).save(files.record)
     potential = Potential(
-        source=PotentialSource(calculator=fit.kind, model=str(model), sha256=sha256_of(model)),
+        source=PotentialSource(
+            calculator=kind.calculator, model=str(model), sha256=sha256_of(model)
+        ),
         has_energies=baseline.has_energies,
         level_of_theory=level_of_theory,
         fit=name,
@@ -134,20 +126,3 @@ def keep(potential: Path, record: Path, digest: str) -> bool:
     for path in (potential, record):
         os.utime(path)
     return True
-
-
-@contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of ``folder`` when the body has succeeded."""
-    made, old = (folder.with_name(f".{folder.name}-{what}") for what in ("new", "old"))
-    for left in (made, old):
-        shutil.rmtree(left, ignore_errors=True)
-    made.mkdir(parents=True)
-    try:
-        yield made
-        if folder.exists():
-            folder.rename(old)
-        made.rename(folder)
-    finally:
-        for left in (made, old):
-            shutil.rmtree(left, ignore_errors=True)

@@ -1,12 +1,11 @@
-"""Settings of fits: what all kinds share, and fits that are not trained here."""
+"""Settings that all kinds of fits share."""
 
 import re
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt
 
-from phonsmith.files.settings import Kind, Model, Name, RelativePath, Source
-from phonsmith.potentials.settings import PotentialSource
+from phonsmith.files.settings import Kind, Model
 
 
 class FitResources(Model):
@@ -18,7 +17,10 @@ class FitResources(Model):
 
 
 class FitBase(Model):
-    """What all kinds of fits share."""
+    """What all kinds of fits share. Each kind has a field ``kind`` of its own."""
+
+    if TYPE_CHECKING:
+        kind: str
 
     resources: FitResources = FitResources()
 
@@ -31,6 +33,10 @@ class FitBase(Model):
 
     NOT_RESULT: ClassVar[dict[str, Any]] = {"label": True, "resources": True}
     """Keys that the potential does not depend on, as pydantic's ``exclude``."""
+
+    def sparse_points(self) -> int | None:
+        """Sparse points of a many-body descriptor; None for a fit without one."""
+        return None
 
     def identity(self) -> dict[str, Any]:
         """The settings that the potential depends on, as plain JSON."""
@@ -76,45 +82,3 @@ def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:
 
 _WHOLE_NAMES = frozenset(("model", "wandb", "gap"))
 """Options of their own, with which the name of a place begins."""
-
-
-class ExistingFit(FitBase):
-    """A potential that exists already: benchmarked like a fit, without labels or training."""
-
-    NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "potential": True}
-
-    kind: Literal["existing"] = Field(description="Which kind of fit this is.")
-    potential: PotentialSource
-
-    def identity(self) -> dict[str, Any]:
-        """The settings that the potential depends on, as plain JSON."""
-        return {**super().identity(), "potential": self.potential.physics()}
-
-
-class RecordedFit(FitBase):
-    """Forces of a potential on displaced cells that others recorded: phonons to compare, no more.
-
-    Nothing is trained, relaxed or computed; there are no errors of energies and forces, and no
-    applications.
-    """
-
-    NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "source": {"url": True}}
-
-    kind: Literal["recorded"] = Field(description="Which kind of fit this is.")
-    level_of_theory: str = Field(
-        min_length=1, description="The potential that gave the forces, e.g. `GAP-18`."
-    )
-    source: Source
-    files: dict[Name, RelativePath] = Field(
-        min_length=1,
-        description="By the id of each structure: the phonopy YAML of the source with the forces "
-        "of the potential (or beside FORCE_SETS or force constants), for the same unit cell in "
-        "the same orientation. Structures without a file are not compared.",
-    )
-
-    @model_validator(mode="after")
-    def _of_the_source(self) -> Self:
-        for structure, file in self.files.items():
-            if not self.source.may_hold(file):
-                raise ValueError(f"files.{structure}: '{file}' is not among source.files")
-        return self

@@ -13,13 +13,10 @@ from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY
 from phonsmith.files.seeds import generator_for, seed_for
-from phonsmith.files.sources import sha256_of
-from phonsmith.fits.gap.settings import GapFit
-from phonsmith.fits.kinds import Fit
-from phonsmith.fits.mace.settings import MaceFit
+from phonsmith.fits.kind import TrainedKind
 from phonsmith.fits.record import DRAWN_AGAIN, TargetCounts, TrainingRecord
-from phonsmith.fits.settings import ExistingFit, RecordedFit, TrainedFit
-from phonsmith.potentials.calculators import Potential, make_calculator
+from phonsmith.fits.registry import Fit, kind_of
+from phonsmith.fits.settings import TrainedFit
 
 
 def train(  # noqa: PLR0917 (the order is that of the stages)
@@ -55,16 +52,12 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         raise PhonsmithError(f"a fit of kind `{fit.kind}` is finished; there is nothing to train")
     chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
-    if isinstance(fit, GapFit):
-        from phonsmith.fits.gap import training as gap
-
-        return gap.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
-    from phonsmith.fits.mace import training as mace
-
-    return mace.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
+    kind = kind_of(fit)
+    assert isinstance(kind, TrainedKind)
+    return kind.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
 
 
-def learnable(frames: Sequence[Atoms], fit: GapFit | MaceFit, has_energies: bool) -> list[Atoms]:
+def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> list[Atoms]:
     """Copies of the frames that ``fit`` learns from; isolated atoms where energies count.
 
     Raises
@@ -131,30 +124,10 @@ def _lot(cell: Atoms, seed: int) -> int:
     return seed_for(seed, name, int(info.get("generation", 0)), int(info.get("index", -1)))
 
 
-def recipe(settings: dict[str, Any]) -> GapFit | MaceFit | ExistingFit | RecordedFit:
+def recipe(settings: dict[str, Any]) -> Fit:
     """The fit that a campaign's settings describe."""
-    fit: GapFit | MaceFit | ExistingFit | RecordedFit = TypeAdapter(Fit).validate_python(settings)
+    fit: Fit = TypeAdapter(Fit).validate_python(settings)
     return fit
-
-
-def existing_potential(name: str, fit: ExistingFit) -> Potential:
-    """A potential that exists already, in the place of a trained one.
-
-    Raises
-    ------
-    PhonsmithError
-        It cannot be loaded: found here, before any phonon.
-    """
-    make_calculator(fit.potential)
-    source = fit.potential
-    if source.model is not None:  # what was loaded here is what will be loaded later
-        source = source.model_copy(update={"sha256": sha256_of(source.model)})
-    return Potential(
-        source=source,
-        has_energies=True,
-        level_of_theory=fit.potential.calculator,
-        fit=name,
-    )
 
 
 def fits_table(

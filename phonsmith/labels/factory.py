@@ -7,11 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from phonsmith.labels.calculator.settings import CalculatorReference
-from phonsmith.labels.espresso.settings import EspressoReference
-from phonsmith.labels.kinds import Reference
+from phonsmith.labels.kind import Occasion
 from phonsmith.labels.protocol import Allocation, ReferenceMethod
-from phonsmith.labels.recorded.settings import RecordedReference
-from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.labels.registry import Reference, method_kind
 from phonsmith.potentials.calculators import Potential, load_potential
 
 
@@ -36,26 +34,16 @@ def reference_method(
     ``allocation``.
     """
     checked: Reference = TypeAdapter(Reference).validate_python(reference)
-    allocation = allocation or Allocation()
-    match checked:
-        case RecordedReference():
-            from phonsmith.labels.recorded.method import RecordedMethod
-
-            named = recorded_as or {}
-            supercell = named.get("recorded_supercell")
-            return RecordedMethod(checked.of(named), recorded, mirrors, cache, crystal, supercell)
-        case CalculatorReference():
-            from phonsmith.labels.calculator.method import CalculatorMethod
-
-            return CalculatorMethod(checked)
-        case EspressoReference():
-            from phonsmith.labels.espresso.method import EspressoMethod
-
-            return EspressoMethod(checked, structure, allocation.here())
-        case VaspReference():
-            from phonsmith.labels.vasp.method import VaspMethod
-
-            return VaspMethod(checked, structure, allocation.here())
+    occasion = Occasion(
+        allocation=allocation or Allocation(),
+        structure=structure,
+        recorded=recorded,
+        mirrors=tuple(mirrors),
+        cache=cache,
+        crystal=crystal,
+        recorded_as=recorded_as or {},
+    )
+    return method_kind(checked).make(checked, occasion)
 
 
 def fitted_method(potential: Potential) -> ReferenceMethod:

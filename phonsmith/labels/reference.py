@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
@@ -26,14 +26,25 @@ Command = Annotated[str, AfterValidator(_words)]
 
 
 class ReferenceBase(Model):
-    """What all reference methods share."""
+    """What all reference methods share. Each has a field ``method`` and a level of theory."""
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {"isolated_atoms": True}
     """Keys that no label depends on, as pydantic's ``exclude``."""
 
+    if TYPE_CHECKING:
+        method: str
+
     def physics(self) -> dict[str, Any]:
         """The settings that labels depend on, as plain JSON."""
         return self.model_dump(mode="json", exclude=self.NOT_PHYSICS)
+
+    def relaxes_volume(self) -> bool:
+        """Whether relaxations may change the volume."""
+        return True
+
+    def longest_run_minutes(self) -> float:
+        """The time limit of one run; 0 without one."""
+        return 0.0
 
     def physics_of(self, structure: str | None) -> dict[str, Any]:
         """Those that labels of one crystal depend on, or of none (isolated atoms)."""
@@ -54,6 +65,9 @@ class DftReference(ReferenceBase):
         ("isolated_atoms", "born_charges", "cores", "memory_mb", "time_limit_minutes", "command"),
         True,
     )
+
+    if TYPE_CHECKING:
+        isolated_atom_edges_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     functional: Literal["PBEsol", "PBE", "LDA"] = Field(
         "PBEsol", description="Exchange and correlation."
@@ -109,6 +123,10 @@ class DftReference(ReferenceBase):
         """The settings that labels depend on, as plain JSON."""
         settings = super().physics()
         return {k: v for k, v in settings.items() if k not in self.LATER or v not in (None, {})}
+
+    def longest_run_minutes(self) -> float:
+        """The time limit of one run."""
+        return self.time_limit_minutes
 
     def check_version(self, found: str, code: str) -> None:
         """Whether the code that ran is the one stated.

@@ -14,17 +14,16 @@ import numpy as np
 from ase import Atoms
 from pydantic import TypeAdapter
 
-from phonsmith.labels.kinds import Reference
 from phonsmith.labels.reference import DftReference
+from phonsmith.labels.registry import Reference
 from phonsmith.plan.costs import (
     BORN_RUNS,
     RELAXATION_STEPS,
-    Cost,
-    ElectronicSize,
     electronic_size,
     isolated_atom_size,
     plane_wave_cost,
 )
+from phonsmith.running.costs import Cost, ElectronicSize
 from phonsmith.thermodynamics.settings import Thermodynamics
 
 MEMORY_FACTOR = 1.5

@@ -12,7 +12,7 @@ from ase import Atoms
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.fits.kinds import takes_gpu
+from phonsmith.fits.registry import takes_gpu
 from phonsmith.fits.settings import TrainedFit
 from phonsmith.labels.reference import DftReference
 from phonsmith.plan.job_resources import (

@@ -18,10 +18,12 @@ from phonsmith.campaign.model import Campaign
 from phonsmith.datasets.sets import make_dataset
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames
+from phonsmith.fits.existing.settings import ExistingFit
 from phonsmith.fits.gap.settings import GapFit
-from phonsmith.fits.kinds import Fit, takes_gpu
 from phonsmith.fits.mace.settings import MaceFit
-from phonsmith.fits.settings import ExistingFit, RecordedFit, TrainedFit
+from phonsmith.fits.recorded.settings import RecordedFit
+from phonsmith.fits.registry import Fit, takes_gpu
+from phonsmith.fits.settings import TrainedFit
 from phonsmith.fits.training import learnable
 from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.checks import unlabelled
@@ -32,12 +34,8 @@ from phonsmith.labels.reference import DftReference
 from phonsmith.plan.costs import (
     BORN_RUNS,
     EOS_AND_ELASTIC_RUNS,
-    JOB_START_S,
     PHONON_RELAXATION_RUNS,
     RELAXATION_STEPS,
-    UNKNOWN,
-    Cost,
-    ElectronicSize,
     electronic_size,
     fit_cost,
     isolated_atom_size,
@@ -46,6 +44,7 @@ from phonsmith.plan.costs import (
 )
 from phonsmith.plan.job_resources import JOB_MEMORY_MB, MEMORY_FACTOR
 from phonsmith.plan.jobs import JobKind, Site, Work, jobs_of
+from phonsmith.running.costs import JOB_START_S, UNKNOWN, Cost, ElectronicSize
 from phonsmith.supercells.cells import make_supercells
 from phonsmith.supercells.settings import Supercells
 from phonsmith.transitions.settings import PressureTransition
@@ -884,7 +883,7 @@ class _Planner:
         )
         if unknown:
             self.warnings.append(
-                f"reference: nothing is known of the speed of {reference.level_of_theory}; run "
+                f"reference: nothing is known of the speed of {self.campaign.level_of_theory}; run "
                 "`snakemake plan` again when some labels are done"
             )
         for name, fit in self.campaign.fits.items():

@@ -7,7 +7,6 @@ import contextlib
 import importlib
 import io
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,13 +25,11 @@ from pydantic import ValidationError
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.files.reading_writing import write_json
 from phonsmith.files.settings import Model
+from phonsmith.potentials.computing import computing
 from phonsmith.potentials.loaded_files import arguments_with_paths, check_arguments, check_model
 from phonsmith.potentials.settings import PotentialSource
+from phonsmith.potentials.torch_precision import torch_dtype
 from phonsmith.running.process_pool import each
-
-# MPtrj, the training set of CHGNet, has all elements up to Pu but these five
-CHGNET_ELEMENTS = frozenset(chemical_symbols[1:95]) - {"Po", "At", "Rn", "Fr", "Ra"}
-
 
 # --- one calculator -----------------------------------------------------------------------------
 
@@ -52,7 +49,8 @@ def make_calculator(source: PotentialSource) -> BaseCalculator:
     """
     check_model(source)
     check_arguments(source)
-    build = _BUILDERS.get(source.calculator, _imported)
+    ready = computing(source)
+    build = ready.build if ready else _imported
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -75,13 +73,8 @@ def known_elements(source: PotentialSource) -> frozenset[str] | None:
     """
     if source.elements is not None:
         return frozenset(source.elements)
-    if source.calculator == "stillinger-weber":
-        return frozenset({"Si"})
-    if source.calculator == "chgnet":
-        return CHGNET_ELEMENTS
-    if source.calculator == "gap" and source.model and Path(source.model).is_file():
-        return _gap_elements(Path(source.model))
-    return None
+    ready = computing(source)
+    return ready.elements(source) if ready else None
 
 
 def check_elements(source: PotentialSource, cells: Sequence[Atoms]) -> None:
@@ -103,83 +96,6 @@ def one_line(error: BaseException) -> str:
 
 def _of_model(source: PotentialSource) -> str:
     return f" ({source.model})" if source.model else ""
-
-
-def _stillinger_weber_parameters(source: PotentialSource) -> dict[str, Any]:
-    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
-        Stillinger_Weber_PRB_31_5262_Si as SILICON,
-    )
-
-    return {**SILICON, **source.arguments}
-
-
-def _stillinger_weber(source: PotentialSource) -> BaseCalculator:
-    from matscipy.calculators.manybody import Manybody
-    from matscipy.calculators.manybody.explicit_forms.stillinger_weber import StillingerWeber
-
-    return Manybody(**StillingerWeber(_stillinger_weber_parameters(source)))
-
-
-def _chgnet(source: PotentialSource) -> BaseCalculator:
-    from chgnet.model.dynamics import CHGNetCalculator
-
-    arguments = {"use_device": "cpu", "on_isolated_atoms": "ignore", **source.arguments}
-    return _with_dtype("float32", lambda: CHGNetCalculator(**arguments))
-
-
-def _gap(source: PotentialSource) -> BaseCalculator:
-    from quippy.potential import Potential as QuippyPotential
-
-    arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
-    return QuippyPotential(**arguments)
-
-
-def _mace(source: PotentialSource) -> BaseCalculator:
-    import torch
-    from mace.calculators import MACECalculator
-
-    arguments = {"device": "auto", "default_dtype": "float64", **source.arguments}
-    if arguments["device"] == "auto":
-        arguments["device"] = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = str(arguments["default_dtype"])
-    # a list, since MACE expands * ? [ ] in a text
-    calculator = _with_dtype(dtype, lambda: MACECalculator(model_paths=[source.model], **arguments))
-    if arguments.get("head") is not None:
-        check_head(calculator, arguments["head"])
-    return calculator
-
-
-def check_head(calculator: Any, head: str) -> None:
-    """Raise PhonsmithError where a MACE has no such head: it would silently take its last one."""
-    if head not in calculator.available_heads:
-        raise PhonsmithError(
-            f"calculator 'mace': the model has no head '{head}'; it has "
-            f"{', '.join(calculator.available_heads)}"
-        )
-
-
-def _with_dtype(dtype: str, build: Callable[[], BaseCalculator]) -> BaseCalculator:
-    """Build a torch calculator that works in ``dtype`` whatever others of the process set.
-
-    MACE sets torch's default for the whole process, and relies on it later; CHGNet breaks then.
-    """
-    with torch_dtype(dtype):
-        calculator = build()
-    calculator.calculate = torch_dtype(dtype)(calculator.calculate)
-    return calculator
-
-
-@contextlib.contextmanager
-def torch_dtype(dtype: str) -> Iterator[None]:
-    """torch's default precision ("float32" or "float64") while the body runs."""
-    import torch
-
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(getattr(torch, dtype))
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def _imported(source: PotentialSource) -> BaseCalculator:
@@ -205,25 +121,6 @@ def _imported(source: PotentialSource) -> BaseCalculator:
     if not isinstance(made, BaseCalculator):
         raise PhonsmithError(f"calculator '{source.calculator}' makes no ASE calculator")
     return made
-
-
-_BUILDERS: dict[str, Callable[[PotentialSource], BaseCalculator]] = {
-    "stillinger-weber": _stillinger_weber,
-    "chgnet": _chgnet,
-    "gap": _gap,
-    "mace": _mace,
-}
-
-
-def _gap_elements(path: Path) -> frozenset[str] | None:
-    """Species in the descriptors of a GAP; its e0 list names every element, known or not."""
-    numbers: set[int] = set()
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        for line in stream:
-            if "<descriptor>" in line:
-                for text in re.findall(r"\b(?:species_)?Z\d*=(\d+|\{[^}]*\})", line):
-                    numbers.update(int(number) for number in re.findall(r"\d+", text))
-    return frozenset(chemical_symbols[number] for number in numbers) or None
 
 
 # --- many cells ---------------------------------------------------------------------------------

@@ -6,16 +6,17 @@ in a cache: each text needs a checksum or trust.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from glob import glob
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.pickles import check_torch_file, require_known
+from phonsmith.files.pickles import require_known
 from phonsmith.files.sources import sha256_of
-from phonsmith.potentials.settings import READY_ARGUMENTS, PotentialSource
+from phonsmith.potentials.computing import computing
+from phonsmith.potentials.ready import READY
+from phonsmith.potentials.settings import PotentialSource
 
 
 def check_model(source: PotentialSource) -> None:
@@ -35,10 +36,8 @@ def check_model(source: PotentialSource) -> None:
             f"{path}: checksum differs: SHA-256 is {found} but the campaign states "
             f"{source.sha256}; replace the file or correct `sha256`"
         )
-    if source.calculator == "gap":
-        _check_gap(path)
-    if source.calculator == "mace":
-        check_torch_file(path)
+    if ready := computing(source):
+        ready.check_model(source)
     if ":" in source.calculator and not source.trust and re.search(r"[*?\[\]$]", source.model):
         raise PhonsmithError(
             f"{path}: not loaded: calculator '{source.calculator}' may expand * ? [ ] $ in it and "
@@ -52,14 +51,15 @@ def check_arguments(source: PotentialSource) -> None:
     Ready calculators have a list of arguments, none of which is loaded. Numbers, devices and
     precisions are not loaded either.
     """
-    known = READY_ARGUMENTS.get(source.calculator)
-    if known is not None and (others := source.arguments.keys() - known):
+    ready = READY.get(source.calculator)
+    known = ready.arguments if ready else source.arguments.keys()
+    if others := source.arguments.keys() - known:
         raise PhonsmithError(
             f"calculator '{source.calculator}': unknown argument {', '.join(sorted(others))}; "
             f"known are {', '.join(sorted(known))}"
         )
-    if source.calculator == "gap":
-        _check_quip(source.arguments)
+    if module := computing(source):
+        module.check_arguments(source)
     if source.model is not None and "model" in source.arguments:
         raise PhonsmithError(
             f"calculator '{source.calculator}': give `model` or `arguments.model`, not both"
@@ -116,34 +116,21 @@ def _expanded(text: str) -> Iterator[str]:
             yield place
 
 
-def _check_quip(arguments: dict[str, Any]) -> None:
-    """QUIP's own texts: other potentials than GAPs run commands and read files."""
-    begins = r"(IP GAP|Potential xml_label=[\w.-]+)?"
-    if not re.fullmatch(begins, str(arguments.get("args_str", ""))):
-        raise PhonsmithError(
-            "calculator 'gap': args_str is `IP GAP` or `Potential xml_label=NAME`, without more"
-        )
-    if re.search(r"[/~]|\.\.", str(arguments.get("calc_args", ""))):
-        raise PhonsmithError("calculator 'gap': calc_args must not name a file")
+def check_named_files(potential: PotentialSource, where: str, made: Callable[[str], bool]) -> None:
+    """Check model and arguments of a potential at the key ``where``; ``made`` files are to come.
 
-
-def _check_gap(path: Path) -> None:
-    """Whether a GAP is whole, with the files that belong to it.
-
-    QUIP stops the whole process, without an exception, for a file that it cannot read.
+    Raises
+    ------
+    PhonsmithError
+        A file is missing, damaged or unknown.
     """
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        beginning = stream.read(4096)
-    if "<GAP_params" not in beginning:
-        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give gap_fit's xml")
     try:
-        for _, element in ElementTree.iterparse(path):
-            beside = element.get("sparseX_filename")
-            if beside and not (path.parent / beside).is_file():
-                raise PhonsmithError(
-                    f"{path.parent / beside}: no such file, which belongs to {path.name}; copy "
-                    "all files of the GAP"
-                )
-            element.clear()
-    except ElementTree.ParseError as error:
-        raise PhonsmithError(f"{path}: cut off or damaged ({error}); get the file again") from None
+        check_arguments(potential)
+    except PhonsmithError as error:
+        raise PhonsmithError(f"{where}.arguments: {error}") from None
+    if potential.model and made(potential.model):
+        return
+    try:
+        check_model(potential)
+    except PhonsmithError as error:
+        raise PhonsmithError(f"{where}.model: {error}") from None

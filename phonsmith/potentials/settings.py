@@ -7,28 +7,7 @@ from typing import Any, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from phonsmith.files.settings import File, Model, Sha256
-
-READY_ARGUMENTS = {
-    "stillinger-weber": frozenset(
-        {"A", "B", "a", "costheta0", "el", "epsilon", "gamma", "lambda1", "p", "sigma"}
-    ),
-    "chgnet": frozenset(
-        {
-            *("use_device", "check_cuda_mem", "stress_weight", "on_isolated_atoms"),
-            "return_site_energies",
-        }
-    ),
-    "gap": frozenset({"args_str", "calc_args", "add_arrays", "add_info"}),
-    "mace": frozenset(
-        {
-            *("device", "default_dtype", "head", "energy_units_to_eV", "length_units_to_A"),
-            *("charges_key", "info_keys", "arrays_keys", "model_type", "compile_mode"),
-            *("fullgraph", "enable_cueq", "enable_oeq", "pad_num_atoms", "pad_num_edges"),
-            *("warmup", "compute_atomic_stresses"),
-        }
-    ),
-}
-"""Arguments of ready calculators: none of them is loaded."""
+from phonsmith.potentials.ready import NAMES, READY
 
 
 def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -100,20 +79,27 @@ class PotentialSource(Model):
 
     @property
     def takes_gpu(self) -> bool:
-        """Whether it is a MACE that takes a GPU where it finds one."""
-        return self.calculator == "mace" and self.arguments.get("device") != "cpu"
+        """Whether it runs on a GPU where there is one."""
+        ready = READY.get(self.calculator)
+        return ready is not None and ready.gpu and self.arguments.get("device") != "cpu"
+
+    @property
+    def seconds_per_atom(self) -> float | None:
+        """Core seconds of energy, forces and stress of one atom; None where it is unknown."""
+        ready = READY.get(self.calculator)
+        return ready.seconds_per_atom if ready else None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        ready = ("stillinger-weber", "chgnet", "gap", "mace")
-        if self.calculator not in ready and not re.fullmatch(r"\w[\w.]*:\w+", self.calculator):
+        ready = READY.get(self.calculator)
+        if ready is None and not re.fullmatch(r"\w[\w.]*:\w+", self.calculator):
             raise ValueError(
-                f"calculator '{self.calculator}' is neither one of {', '.join(ready)} "
+                f"calculator '{self.calculator}' is neither one of {', '.join(NAMES)} "
                 "nor an import path package.module:Class"
             )
-        if self.calculator in ("gap", "mace") and self.model is None:
+        if ready and ready.has_model and self.model is None:
             raise ValueError(f"calculator '{self.calculator}' needs `model`, the path of its file")
-        if self.calculator in ("stillinger-weber", "chgnet") and self.model is not None:
+        if ready and not ready.has_model and self.model is not None:
             raise ValueError(f"calculator '{self.calculator}' brings its own model: drop `model`")
         self._check_arguments()
         return self
@@ -131,7 +117,7 @@ class PotentialSource(Model):
     @property
     def texts(self) -> list[tuple[str, str]]:
         """(argument, text) of all that a calculator may take for a file or a name to load."""
-        if self.calculator in READY_ARGUMENTS:
+        if self.calculator in READY:
             return []
         return [
             text
@@ -154,7 +140,8 @@ class PotentialSource(Model):
     @property
     def pickled(self) -> bool:
         """Whether loading the model file may run code in it."""
-        return self.model is not None and self.calculator != "gap"
+        ready = READY.get(self.calculator)
+        return self.model is not None and (ready is None or ready.pickled)
 
     @model_serializer(mode="wrap")
     def _without_trust(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
-from phonsmith.potentials.calculators import evaluate, make_calculator, torch_dtype
+from phonsmith.potentials.calculators import evaluate, make_calculator
 from phonsmith.potentials.settings import PotentialSource
+from phonsmith.potentials.torch_precision import torch_dtype
 from phonsmith.supercells.settings import Selection, SoapDescriptor
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phonsmith.labels.pseudopotentials import remake
+from phonsmith.labels.espresso.pseudopotentials import remake
 
 DEBIAN = Path("/usr/share/espresso/pseudo")
 """The pseudopotentials of Debian's package quantum-espresso-data."""

@@ -25,12 +25,12 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.espresso import running
 from phonsmith.labels.espresso.inputs import Subject, k_points, merged, namelists
 from phonsmith.labels.espresso.method import EspressoMethod
+from phonsmith.labels.espresso.pseudopotentials import read_upf
 from phonsmith.labels.espresso.remedies import Start
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.protocol import Allocation
-from phonsmith.labels.pseudopotentials import read_upf
 from phonsmith.labels.settings import Labels
 from phonsmith.labels.store import LabelStore
 from phonsmith.structures.settings import Relaxation

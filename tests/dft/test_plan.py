@@ -16,9 +16,10 @@ from ase import Atoms
 from ase.build import bulk
 
 from phonsmith.labels.espresso.inputs import INPUT, Subject, k_points, namelists, write_input
+from phonsmith.labels.espresso.pseudopotentials import pseudopotentials_of
 from phonsmith.labels.espresso.settings import EspressoReference
-from phonsmith.labels.pseudopotentials import pseudopotentials_of
-from phonsmith.plan.costs import Cost, ElectronicSize, electronic_size, label_cost
+from phonsmith.plan.costs import electronic_size, label_cost
+from phonsmith.running.costs import Cost, ElectronicSize
 
 pytestmark = pytest.mark.dft
 

@@ -125,6 +125,10 @@ class GapFit(TrainedFit):
         default_factory=dict, description="Any further `keyword=value` of gap_fit."
     )
 
+    def sparse_points(self) -> int | None:
+        """Sparse points of SOAP; None without it."""
+        return self.soap.sparse_points if self.soap else None
+
     @model_validator(mode="before")
     @classmethod
     def _stated_sigma(cls, given: Any) -> Any:

@@ -11,9 +11,9 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.labels.espresso.pseudopotentials import INPUT_DFT, Pseudopotential, cutoffs
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.kpoints import mesh
-from phonsmith.labels.pseudopotentials import INPUT_DFT, Pseudopotential, cutoffs
 from phonsmith.labels.reference import HubbardU
 
 INPUT, OUTPUT, PREFIX, SCRATCH = "espresso.pwi", "espresso.pwo", "pwscf", "out"

@@ -24,13 +24,13 @@ from phonsmith.labels.espresso.inputs import (
     k_points,
     namelists,
 )
+from phonsmith.labels.espresso.pseudopotentials import checksums, pseudopotentials_of
 from phonsmith.labels.espresso.remedies import Start
 from phonsmith.labels.espresso.running import Run, Runner
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.provenance import Provenance, settings_name
-from phonsmith.labels.pseudopotentials import checksums, pseudopotentials_of
 from phonsmith.labels.runs import run_folder
 from phonsmith.labels.store import LabelStore
 from phonsmith.running.versions import VERSIONS

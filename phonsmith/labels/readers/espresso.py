@@ -17,8 +17,8 @@ from ase.io import read
 from ase.units import Rydberg
 
 from phonsmith.labels.checks import labelled
+from phonsmith.labels.espresso.pseudopotentials import functional_name
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.pseudopotentials import functional_name
 from phonsmith.labels.readers.each import Recorded, each_file
 from phonsmith.labels.readers.levels import Level
 from phonsmith.labels.readers.pw import PwResult, RunFailed, reason_in, result_of_xml

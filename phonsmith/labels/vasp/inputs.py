@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.kpoints import mesh
-from phonsmith.labels.potcars import PotcarFile
 from phonsmith.labels.reference import HubbardU
+from phonsmith.labels.vasp.potcars import PotcarFile
 from phonsmith.labels.vasp.settings import VaspReference
 from phonsmith.structures.relaxation import Load
 from phonsmith.structures.settings import Relaxation

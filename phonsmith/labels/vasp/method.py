@@ -18,7 +18,6 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.born import born_file
 from phonsmith.labels.checks import check_label, check_same, labelled, labelled_alone
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.potcars import PotcarFile, potcars_of
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun
 from phonsmith.labels.runs import run_folder
@@ -33,6 +32,7 @@ from phonsmith.labels.vasp.inputs import (
     static_tags,
     write_inputs,
 )
+from phonsmith.labels.vasp.potcars import PotcarFile, potcars_of
 from phonsmith.labels.vasp.running import KEEP, SAID, Attempt, accepted, run_vasp
 from phonsmith.labels.vasp.settings import VaspReference, without_shares
 from phonsmith.running.versions import VERSIONS

@@ -100,6 +100,10 @@ class VaspReference(DftReference):
             _check_incar(tags, f"incar_by_structure.{name}", refused)
         return self
 
+    def relaxes_volume(self) -> bool:
+        """Whether relaxations may change the volume."""
+        return self.volume == "relaxed"
+
     @property
     def level_of_theory(self) -> str:
         """What the labels are, as tables and figures name it."""

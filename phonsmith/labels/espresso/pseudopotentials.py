@@ -1,7 +1,7 @@
 """Pseudopotential files (UPF): found in a folder, read, and checked against the functional.
 
-``python -m phonsmith.labels.pseudopotentials FUNCTIONAL FILE.UPF FOLDER`` makes one for another
-functional with the recipe that the file holds (:func:`remake`).
+``python -m phonsmith.labels.espresso.pseudopotentials FUNCTIONAL FILE.UPF FOLDER`` makes one for
+another functional with the recipe that the file holds (:func:`remake`).
 """
 
 import hashlib

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.fits.settings import RecordedFit
+from phonsmith.files.reading_writing import write_json
+from phonsmith.fits.files import FitFiles, replacing_folder
+from phonsmith.fits.recorded.settings import RecordedFit
 from phonsmith.labels.readers.phonopy_yaml import read_phonopy
 from phonsmith.labels.recorded.files import located
 from phonsmith.labels.recorded.reading import named_frames
@@ -46,3 +48,11 @@ def write_fit(fit: RecordedFit, paths: Sequence[str | Path], folder: Path) -> No
         assert recorded.phonon is not None
         phonon = reference_phonons(recorded.phonon, recorded.frames)
         save_phonons(folder / f"{structure}.yaml", phonon)
+
+
+def take(fit: RecordedFit, files: FitFiles, paths: Sequence[str | Path]) -> None:
+    """Write the phonons of recorded forces; there is no potential and no training record."""
+    with replacing_folder(files.model) as folder:
+        write_fit(fit, paths, folder)
+    write_json(files.record, None)
+    write_json(files.potential, {"recorded": fit.level_of_theory})

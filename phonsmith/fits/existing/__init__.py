@@ -1,0 +1,1 @@
+"""Potentials that exist already."""

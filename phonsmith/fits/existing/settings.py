@@ -1,0 +1,21 @@
+"""Settings of a potential that exists already."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from phonsmith.fits.settings import FitBase
+from phonsmith.potentials.settings import PotentialSource
+
+
+class ExistingFit(FitBase):
+    """A potential that exists already: benchmarked like a fit, without labels or training."""
+
+    NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "potential": True}
+
+    kind: Literal["existing"] = Field(description="Which kind of fit this is.")
+    potential: PotentialSource
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that the potential depends on, as plain JSON."""
+        return {**super().identity(), "potential": self.potential.physics()}

@@ -1,0 +1,124 @@
+"""What other stages ask about a kind of fit: the form of an entry of the registry."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from phonsmith.files.settings import Source
+from phonsmith.fits.settings import FitBase
+from phonsmith.potentials.settings import PotentialSource
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.datasets.sets import Baseline
+    from phonsmith.fits.files import FitFiles
+    from phonsmith.fits.record import TrainingRecord
+    from phonsmith.running.costs import Cost
+
+Made = Callable[[str], bool]
+"""Whether a file is one that the pipeline makes: then it need not exist yet."""
+
+F = TypeVar("F", bound=FitBase)
+
+
+class FitKind(ABC, Generic[F]):
+    """A kind of fit. Methods import what computes only when they are called."""
+
+    settings: ClassVar[type[FitBase]]
+    """Its settings; their field ``kind`` is its name."""
+
+    citation: ClassVar[str] = ""
+    """What to cite for it; empty where its potential is cited instead."""
+
+    computes: ClassVar[bool] = True
+    """Whether it gives energies and forces of any cell."""
+
+    parallel: ClassVar[bool] = False
+    """Whether training and evaluation keep all threads busy."""
+
+    def takes_gpu(self, fit: F) -> bool:
+        """Whether it runs on a GPU where there is one."""
+        return False
+
+    def potential(self, fit: F) -> PotentialSource | None:
+        """The potential that the settings name, if they do."""
+        return None
+
+    def source(self, fit: F) -> Source | None:
+        """The data set that the fit is taken from, if it is."""
+        return None
+
+    def structures(self, fit: F) -> list[str] | None:
+        """The only structures that it holds phonons of; None: any."""
+        return None
+
+    def begins_with(self, fit: F) -> list[str]:
+        """Model and data files that must exist before it, beside the training set."""
+        return []
+
+    def check_files(self, fit: F, where: str, made: Made) -> None:
+        """Check the files that the settings name, without loading them.
+
+        Parameters
+        ----------
+        where
+            The key of the fit, for messages.
+
+        Raises
+        ------
+        PhonsmithError
+            A file is missing, damaged or unknown.
+        """
+
+    def adopt(self, name: str, fit: F, files: "FitFiles", recorded: Sequence[str]) -> None:
+        """Write the files of a fit that is not trained.
+
+        Parameters
+        ----------
+        name
+            The fit's key in the campaign.
+        files
+            Where they belong.
+        recorded
+            The files of its data set, of kinds that have a :meth:`source`.
+        """
+        raise NotImplementedError(f"fits of kind {fit.kind} are trained")
+
+    @abstractmethod
+    def seconds_per_atom(self, fit: F, cells: "Sequence[Atoms]") -> float | None:
+        """Core seconds of energy, forces and stress of one atom; None where it is unknown."""
+
+    def training_cost(self, fit: F, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
+        """What training on these cells costs; ``stresses``: whether the labels have them."""
+        from phonsmith.running.costs import Cost
+
+        return Cost(0.0, 0.0)
+
+
+class TrainedKind(FitKind[F]):
+    """A kind of fit that is trained on labels: an architecture."""
+
+    calculator: ClassVar[str]
+    """The calculator of its model, see :class:`phonsmith.potentials.settings.PotentialSource`."""
+
+    packages: ClassVar[tuple[str, ...]]
+    """The installed packages whose versions a trained model depends on."""
+
+    @abstractmethod
+    def train(
+        self,
+        fit: F,
+        frames: "Sequence[Atoms]",
+        baseline: "Baseline",
+        *,
+        folder: Path,
+        work: Path,
+        threads: int,
+    ) -> "TrainingRecord":
+        """Train a potential; parameters as for :func:`phonsmith.fits.training.train`."""
+
+    def learns_beside(self, fit: F) -> dict[str, Any]:
+        """What a trained potential depends on beside settings, labels and packages."""
+        return {}

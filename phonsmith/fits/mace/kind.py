@@ -1,0 +1,79 @@
+"""The registry's entry of MACE."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phonsmith.fits.kind import Made, TrainedKind
+from phonsmith.fits.mace.settings import MaceFit
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.datasets.sets import Baseline
+    from phonsmith.fits.record import TrainingRecord
+    from phonsmith.running.costs import Cost
+
+
+class Mace(TrainedKind[MaceFit]):
+    """MACE, from scratch or from a foundation model."""
+
+    settings = MaceFit
+    calculator = "mace"
+    packages = ("mace-torch", "torch")
+    parallel = True
+
+    def takes_gpu(self, fit: MaceFit) -> bool:
+        """Unless the settings ask for the CPU."""
+        return fit.device != "cpu"
+
+    def begins_with(self, fit: MaceFit) -> list[str]:
+        """The foundation model and its replay data."""
+        if fit.foundation is None:
+            return []
+        replay = fit.foundation.replay.file if fit.foundation.replay else None
+        return [file for file in (fit.foundation.file, replay) if file]
+
+    def check_files(self, fit: MaceFit, where: str, made: Made) -> None:
+        """Check the foundation model and its replay data."""
+        from phonsmith.fits.mace.foundation_files import check_foundation
+
+        if fit.foundation:
+            check_foundation(fit.foundation, f"{where}.foundation", made)
+
+    def train(
+        self,
+        fit: MaceFit,
+        frames: "Sequence[Atoms]",
+        baseline: "Baseline",
+        *,
+        folder: Path,
+        work: Path,
+        threads: int,
+    ) -> "TrainingRecord":
+        """Train with mace_run_train."""
+        from phonsmith.fits.mace.training import train
+
+        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+
+    def learns_beside(self, fit: MaceFit) -> dict[str, Any]:
+        """The replay data of a fine-tuning."""
+        from phonsmith.files.sources import sha256_of
+
+        replay = fit.foundation.replay if fit.foundation else None
+        return {"replay": sha256_of(replay.file)} if replay else {}
+
+    def seconds_per_atom(self, fit: MaceFit, cells: "Sequence[Atoms]") -> float:
+        """By channels, layers and neighbours."""
+        from phonsmith.fits.mace.cost import seconds_per_atom
+
+        return seconds_per_atom(fit, cells)
+
+    def training_cost(self, fit: MaceFit, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
+        """By epochs and atoms."""
+        from phonsmith.fits.mace.cost import training_cost
+
+        return training_cost(fit, cells)
+
+
+KIND = Mace()

@@ -1,0 +1,1 @@
+"""Recorded forces of a potential."""

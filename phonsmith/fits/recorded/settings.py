@@ -1,0 +1,37 @@
+"""Settings of the recorded forces of a potential."""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from phonsmith.files.settings import Name, RelativePath, Source
+from phonsmith.fits.settings import FitBase
+
+
+class RecordedFit(FitBase):
+    """Forces of a potential on displaced cells that others recorded: phonons to compare, no more.
+
+    Nothing is trained, relaxed or computed; there are no errors of energies and forces, and no
+    applications.
+    """
+
+    NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "source": {"url": True}}
+
+    kind: Literal["recorded"] = Field(description="Which kind of fit this is.")
+    level_of_theory: str = Field(
+        min_length=1, description="The potential that gave the forces, e.g. `GAP-18`."
+    )
+    source: Source
+    files: dict[Name, RelativePath] = Field(
+        min_length=1,
+        description="By the id of each structure: the phonopy YAML of the source with the forces "
+        "of the potential (or beside FORCE_SETS or force constants), for the same unit cell in "
+        "the same orientation. Structures without a file are not compared.",
+    )
+
+    @model_validator(mode="after")
+    def _of_the_source(self) -> Self:
+        for structure, file in self.files.items():
+            if not self.source.may_hold(file):
+                raise ValueError(f"files.{structure}: '{file}' is not among source.files")
+        return self

@@ -1,0 +1,47 @@
+"""All kinds of fits. A new architecture is its folder beside this file and its name here."""
+
+import operator
+from functools import reduce
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from phonsmith.fits.kind import FitKind
+from phonsmith.fits.settings import FitBase
+from phonsmith.potentials.settings import PotentialSource
+
+FOLDERS = ("gap", "mace", "existing", "recorded")
+
+KINDS: dict[str, FitKind[Any]] = {
+    name: import_module(f"phonsmith.fits.{name}.kind").KIND for name in FOLDERS
+}
+"""By the ``kind`` in their settings; ``kind.py`` of a folder holds its entry."""
+
+if TYPE_CHECKING:
+    Fit = FitBase
+else:
+    Fit = Annotated[
+        reduce(operator.or_, (kind.settings for kind in KINDS.values())),
+        Field(discriminator="kind"),
+    ]
+
+
+def kind_of(fit: Fit) -> FitKind[Any]:
+    """The entry of a fit's kind."""
+    return KINDS[fit.kind]
+
+
+def takes_gpu(fit: Fit) -> bool:
+    """Whether a fit runs on a GPU where there is one."""
+    return kind_of(fit).takes_gpu(fit)
+
+
+def potential_named(fit: Fit) -> PotentialSource | None:
+    """The potential that the settings of a fit name, if they do."""
+    return kind_of(fit).potential(fit)
+
+
+def computes(fit: Fit) -> bool:
+    """Whether a fit gives energies and forces of any cell."""
+    return kind_of(fit).computes

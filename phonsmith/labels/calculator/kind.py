@@ -1,0 +1,37 @@
+"""The registry's entry of ASE calculators."""
+
+from typing import TYPE_CHECKING
+
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.kind import MethodKind, Occasion
+from phonsmith.potentials.settings import PotentialSource
+
+if TYPE_CHECKING:
+    from phonsmith.labels.protocol import ReferenceMethod
+
+
+class AnyCalculator(MethodKind[CalculatorReference]):
+    """Labels from any ASE calculator."""
+
+    settings = CalculatorReference
+
+    def level_of_theory(self, reference: CalculatorReference) -> str:
+        """As its settings state it."""
+        return reference.level_of_theory
+
+    def make(self, reference: CalculatorReference, occasion: Occasion) -> "ReferenceMethod":
+        """The method itself."""
+        from phonsmith.labels.calculator.method import CalculatorMethod
+
+        return CalculatorMethod(reference)
+
+    def potential(self, reference: CalculatorReference) -> PotentialSource:
+        """The calculator's potential."""
+        return reference.potential
+
+    def takes_gpu(self, reference: CalculatorReference) -> bool:
+        """As its calculator does."""
+        return reference.potential.takes_gpu
+
+
+KIND = AnyCalculator()

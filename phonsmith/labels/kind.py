@@ -1,0 +1,118 @@
+"""What other stages ask about a reference method: the form of an entry of the registry."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from phonsmith.files.settings import Source
+from phonsmith.labels.reference import DftReference, ReferenceBase
+from phonsmith.potentials.settings import PotentialSource
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.labels.protocol import Allocation, ReferenceMethod
+    from phonsmith.running.costs import ElectronicSize, PlaneWaveCost
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """For what a reference method is made.
+
+    ``structure`` is the id of the crystal, which may have settings of its own. For recorded data:
+    ``recorded`` are its files in the data set, ``crystal`` is the file of the crystal where the
+    data set does not hold it, ``recorded_as`` are the crystal's settings (``recorded_format``,
+    ``recorded_supercell``), and ``mirrors`` and ``cache`` are the folders in which data sets are.
+    """
+
+    allocation: "Allocation"
+    structure: str | None = None
+    recorded: str | list[str] | None = None
+    mirrors: tuple[str | Path, ...] = ()
+    cache: str | Path = "sources"
+    crystal: str | None = None
+    recorded_as: Mapping[str, Any] = field(default_factory=dict)
+
+
+R = TypeVar("R", bound=ReferenceBase)
+D = TypeVar("D", bound=DftReference)
+
+
+class MethodKind(ABC, Generic[R]):
+    """A reference method. Functions import what computes only when they are called."""
+
+    settings: ClassVar[type[ReferenceBase]]
+    """Its settings; their field ``method`` is its name."""
+
+    is_dft: ClassVar[bool] = False
+    """Whether it runs a DFT code."""
+
+    citation: ClassVar[str] = ""
+
+    @abstractmethod
+    def make(self, reference: R, occasion: Occasion) -> "ReferenceMethod":
+        """The method itself."""
+
+    @abstractmethod
+    def level_of_theory(self, reference: R) -> str:
+        """What the labels are, as tables and figures name it."""
+
+    def potential(self, reference: R) -> PotentialSource | None:
+        """The potential that labels, if one does."""
+        return None
+
+    def source(self, reference: R) -> Source | None:
+        """The data set that holds the labels, if one does."""
+        return None
+
+    def takes_gpu(self, reference: R) -> bool:
+        """Whether it runs on a GPU where there is one."""
+        return False
+
+    def files(self, reference: R) -> list[str]:
+        """The files that it computes with and that are named one by one."""
+        return []
+
+    def contents(self, reference: R) -> dict[str, str]:
+        """SHA-256 of the pseudopotential files that it computes with, by element or name.
+
+        Nothing heavy is imported, since Snakemake asks at every start. What cannot be read is
+        ``missing``.
+        """
+        return {}
+
+    def check_files(
+        self, reference: R, elements: Collection[str], structures: Collection[str]
+    ) -> None:
+        """Check what the settings name before anything runs.
+
+        Parameters
+        ----------
+        elements
+            Those of the crystals.
+        structures
+            Ids of the campaign's crystals.
+
+        Raises
+        ------
+        PhonsmithError
+            A file is missing, or a key is misspelt.
+        """
+
+
+class DftKind(MethodKind[D]):
+    """A reference method that runs a DFT code."""
+
+    is_dft = True
+
+    @abstractmethod
+    def electronic_size(
+        self, cell: "Atoms", reference: D, structure: str | None
+    ) -> "ElectronicSize":
+        """Electrons, k-points and plane waves of a cell, by which runs are estimated."""
+
+    @abstractmethod
+    def cost(self) -> "PlaneWaveCost":
+        """The constants of the code's cost model."""

@@ -1,0 +1,40 @@
+"""All reference methods. A new one is its folder beside this file and its name here."""
+
+import operator
+from functools import reduce
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from phonsmith.labels.kind import MethodKind
+from phonsmith.labels.reference import ReferenceBase
+from phonsmith.potentials.settings import PotentialSource
+
+FOLDERS = ("calculator", "recorded", "espresso", "vasp")
+
+KINDS: dict[str, MethodKind[Any]] = {
+    name: import_module(f"phonsmith.labels.{name}.kind").KIND for name in FOLDERS
+}
+"""By the ``method`` in their settings; ``kind.py`` of a folder holds its entry."""
+
+if TYPE_CHECKING:
+    Reference = ReferenceBase
+else:
+    _SETTINGS = [kind.settings for kind in KINDS.values()]
+    Reference = Annotated[reduce(operator.or_, _SETTINGS), Field(discriminator="method")]
+
+
+def method_kind(reference: Reference) -> MethodKind[Any]:
+    """The entry of a reference method."""
+    return KINDS[reference.method]
+
+
+def level_of_theory(reference: Reference) -> str:
+    """What the labels are: code and functional, or the name of the calculator."""
+    return method_kind(reference).level_of_theory(reference)
+
+
+def potential_of(reference: Reference) -> PotentialSource | None:
+    """The potential that labels, if one does."""
+    return method_kind(reference).potential(reference)

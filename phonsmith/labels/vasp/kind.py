@@ -1,0 +1,77 @@
+"""The registry's entry of VASP."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.problems import nearest
+from phonsmith.labels.checksums import checksum
+from phonsmith.labels.kind import DftKind, Occasion
+from phonsmith.labels.vasp.potcar_files import potcar_file
+from phonsmith.labels.vasp.settings import VaspReference
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.labels.protocol import ReferenceMethod
+    from phonsmith.running.costs import ElectronicSize, PlaneWaveCost
+
+
+class Vasp(DftKind[VaspReference]):
+    """Labels from VASP."""
+
+    settings = VaspReference
+
+    def level_of_theory(self, reference: VaspReference) -> str:
+        """As its settings state it."""
+        return reference.level_of_theory
+
+    def make(self, reference: VaspReference, occasion: Occasion) -> "ReferenceMethod":
+        """The method itself."""
+        from phonsmith.labels.vasp.method import VaspMethod
+
+        return VaspMethod(reference, occasion.structure, occasion.allocation.here())
+
+    def contents(self, reference: VaspReference) -> dict[str, str]:
+        """Of the POTCAR files, by element."""
+        return {
+            element: checksum(potcar_file(symbol, reference.family))
+            for element, symbol in reference.potcars.items()
+        }
+
+    def check_files(
+        self, reference: VaspReference, elements: Collection[str], structures: Collection[str]
+    ) -> None:
+        """Check the POTCAR files of all elements, the spelling of tags, and ids of structures."""
+        from phonsmith.labels.vasp.inputs import check_spelling
+        from phonsmith.labels.vasp.potcars import potcars_of
+
+        for name in reference.incar_by_structure:
+            if name not in structures:
+                raise PhonsmithError(
+                    f"reference.incar_by_structure.{name}: no such structure"
+                    f"{nearest(name, structures)}"
+                )
+        try:
+            check_spelling(reference)
+            potcars_of(reference, elements)
+            potcars_of(reference, reference.potcars)
+        except PhonsmithError as error:
+            raise PhonsmithError(f"reference.{error}") from None
+
+    def electronic_size(
+        self, cell: "Atoms", reference: VaspReference, structure: str | None
+    ) -> "ElectronicSize":
+        """Electrons, k-points and plane waves of a cell."""
+        from phonsmith.labels.vasp.cost import electronic_size
+
+        return electronic_size(cell, reference, structure)
+
+    def cost(self) -> "PlaneWaveCost":
+        """The constants of VASP."""
+        from phonsmith.labels.vasp.cost import VASP
+
+        return VASP
+
+
+KIND = Vasp()

@@ -1,0 +1,34 @@
+"""The modules of ready calculators, loaded when they are used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from phonsmith.potentials.ready import READY
+from phonsmith.potentials.settings import PotentialSource
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import BaseCalculator
+
+
+class Computing(Protocol):
+    """What the module of a ready calculator offers."""
+
+    def build(self, source: PotentialSource) -> "BaseCalculator":
+        """The ASE calculator."""
+
+    def elements(self, source: PotentialSource) -> frozenset[str] | None:
+        """Symbols of the elements it knows; None where only loading it would tell."""
+
+    def check_model(self, source: PotentialSource) -> None:
+        """Check a model file that exists, without loading it; raises PhonsmithError."""
+
+    def check_arguments(self, source: PotentialSource) -> None:
+        """Check that the arguments load nothing; raises PhonsmithError."""
+
+
+def computing(source: PotentialSource) -> Computing | None:
+    """The module of a ready calculator; None for one with an import path."""
+    ready = READY.get(source.calculator)
+    if ready is None:
+        return None
+    return cast(Computing, import_module(f"phonsmith.potentials.{ready.module}"))

@@ -1,0 +1,82 @@
+"""GAP by quippy."""
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from ase.calculators.calculator import BaseCalculator
+from ase.data import chemical_symbols
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.potentials.settings import PotentialSource
+
+
+def build(source: PotentialSource) -> BaseCalculator:
+    """The calculator of a model file."""
+    from quippy.potential import Potential as QuippyPotential
+
+    arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
+    return QuippyPotential(**arguments)
+
+
+def elements(source: PotentialSource) -> frozenset[str] | None:
+    """The species of its descriptors."""
+    if source.model and Path(source.model).is_file():
+        return _elements_in(Path(source.model))
+    return None
+
+
+def check_model(source: PotentialSource) -> None:
+    """Check that the model is whole."""
+    if source.model is not None:
+        _check_gap(Path(source.model))
+
+
+def check_arguments(source: PotentialSource) -> None:
+    """Check QUIP's own texts."""
+    _check_quip(source.arguments)
+
+
+def _elements_in(path: Path) -> frozenset[str] | None:
+    """Species in the descriptors of a GAP; its e0 list names every element, known or not."""
+    numbers: set[int] = set()
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if "<descriptor>" in line:
+                for text in re.findall(r"\b(?:species_)?Z\d*=(\d+|\{[^}]*\})", line):
+                    numbers.update(int(number) for number in re.findall(r"\d+", text))
+    return frozenset(chemical_symbols[number] for number in numbers) or None
+
+
+def _check_quip(arguments: dict[str, Any]) -> None:
+    """QUIP's own texts: other potentials than GAPs run commands and read files."""
+    begins = r"(IP GAP|Potential xml_label=[\w.-]+)?"
+    if not re.fullmatch(begins, str(arguments.get("args_str", ""))):
+        raise PhonsmithError(
+            "calculator 'gap': args_str is `IP GAP` or `Potential xml_label=NAME`, without more"
+        )
+    if re.search(r"[/~]|\.\.", str(arguments.get("calc_args", ""))):
+        raise PhonsmithError("calculator 'gap': calc_args must not name a file")
+
+
+def _check_gap(path: Path) -> None:
+    """Whether a GAP is whole, with the files that belong to it.
+
+    QUIP stops the whole process, without an exception, for a file that it cannot read.
+    """
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        beginning = stream.read(4096)
+    if "<GAP_params" not in beginning:
+        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give gap_fit's xml")
+    try:
+        for _, element in ElementTree.iterparse(path):
+            beside = element.get("sparseX_filename")
+            if beside and not (path.parent / beside).is_file():
+                raise PhonsmithError(
+                    f"{path.parent / beside}: no such file, which belongs to {path.name}; copy "
+                    "all files of the GAP"
+                )
+            element.clear()
+    except ElementTree.ParseError as error:
+        raise PhonsmithError(f"{path}: cut off or damaged ({error}); get the file again") from None

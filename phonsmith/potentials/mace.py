@@ -1,0 +1,51 @@
+"""MACE models, in float64 unless the arguments say otherwise."""
+
+from pathlib import Path
+from typing import Any
+
+from ase.calculators.calculator import BaseCalculator
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.pickles import check_torch_file
+from phonsmith.potentials.settings import PotentialSource
+from phonsmith.potentials.torch_precision import with_dtype
+
+
+def build(source: PotentialSource) -> BaseCalculator:
+    """The calculator of a model file; with ``device: auto`` on a GPU where there is one."""
+    import torch
+    from mace.calculators import MACECalculator
+
+    arguments = {"device": "auto", "default_dtype": "float64", **source.arguments}
+    if arguments["device"] == "auto":
+        arguments["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = str(arguments["default_dtype"])
+    # a list, since MACE expands * ? [ ] in a text
+    calculator = with_dtype(dtype, lambda: MACECalculator(model_paths=[source.model], **arguments))
+    if arguments.get("head") is not None:
+        check_head(calculator, arguments["head"])
+    return calculator
+
+
+def check_head(calculator: Any, head: str) -> None:
+    """Raise PhonsmithError where a MACE has no such head: it would silently take its last one."""
+    if head not in calculator.available_heads:
+        raise PhonsmithError(
+            f"calculator 'mace': the model has no head '{head}'; it has "
+            f"{', '.join(calculator.available_heads)}"
+        )
+
+
+def elements(source: PotentialSource) -> frozenset[str] | None:
+    """Unknown before the model is loaded."""
+    return None
+
+
+def check_model(source: PotentialSource) -> None:
+    """Check that the model is a file of torch."""
+    if source.model is not None:
+        check_torch_file(Path(source.model))
+
+
+def check_arguments(source: PotentialSource) -> None:
+    """None of them loads a file."""

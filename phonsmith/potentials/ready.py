@@ -1,0 +1,81 @@
+"""Ready calculators: those that a campaign names by one word."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What others ask about a ready calculator."""
+
+    module: str
+    """Beside this one; loaded only when it is used."""
+
+    citation: str
+    seconds_per_atom: float
+    """Energy, forces and stress of one atom on one core; for models from elsewhere an order of
+    magnitude."""
+
+    arguments: frozenset[str]
+    """None of them is a file that is loaded."""
+
+    has_model: bool = False
+    pickled: bool = False
+    """Whether loading the model may run code in it."""
+
+    gpu: bool = False
+    cusp_angstrom: float = field(default=0.0)
+    """Its energy has a narrow well at each minimum; displacements of this length leave it
+    (docs/definitions.md)."""
+
+
+READY = {
+    "gap": Ready(
+        module="gap",
+        citation="GAP and SOAP: A. P. Bartók, M. C. Payne, R. Kondor, G. Csányi, Phys. Rev. Lett. "
+        "104, 136403 (2010); A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B 87, 184115 (2013).",
+        seconds_per_atom=4e-3,
+        arguments=frozenset({"args_str", "calc_args", "add_arrays", "add_info"}),
+        has_model=True,
+    ),
+    "mace": Ready(
+        module="mace",
+        citation="MACE: I. Batatia et al., Adv. Neural Inf. Process. Syst. 35, 11423 (2022).",
+        seconds_per_atom=1e-2,
+        arguments=frozenset(
+            {
+                *("device", "default_dtype", "head", "energy_units_to_eV", "length_units_to_A"),
+                *("charges_key", "info_keys", "arrays_keys", "model_type", "compile_mode"),
+                *("fullgraph", "enable_cueq", "enable_oeq", "pad_num_atoms", "pad_num_edges"),
+                *("warmup", "compute_atomic_stresses"),
+            }
+        ),
+        has_model=True,
+        pickled=True,
+        gpu=True,
+    ),
+    "chgnet": Ready(
+        module="chgnet",
+        citation="CHGNet: B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).",
+        seconds_per_atom=2.2e-3,
+        arguments=frozenset(
+            {
+                *("use_device", "check_cuda_mem", "stress_weight", "on_isolated_atoms"),
+                "return_site_energies",
+            }
+        ),
+        cusp_angstrom=0.03,
+    ),
+    "stillinger-weber": Ready(
+        module="stillinger_weber",
+        citation="Stillinger–Weber silicon: F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, 5262 "
+        "(1985), in matscipy: P. Grigorev et al., J. Open Source Softw. 9, 5668 (2024).",
+        seconds_per_atom=7e-5,
+        arguments=frozenset(
+            {"A", "B", "a", "costheta0", "el", "epsilon", "gamma", "lambda1", "p", "sigma"}
+        ),
+    ),
+}
+"""By the name in `calculator`."""
+
+NAMES = ("stillinger-weber", "chgnet", "gap", "mace")
+"""In the order of messages."""
