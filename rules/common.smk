@@ -24,6 +24,9 @@ import uuid
 from pathlib import Path
 
 
+from snakemake.common.tbdstring import TBDString
+
+
 from snakemake.io import apply_wildcards
 
 
@@ -46,6 +49,7 @@ os.environ.update(
 
 from phonsmith.running.terminal import (
     InOurWords,
+    ShowsWhatJobsAskFor,
     campaigns_here,
     hook,
     say,
@@ -106,7 +110,13 @@ from phonsmith.running.versions import VERSIONS, versions
 from phonsmith.running.attempts import RUN_VARIABLE, TRIES, growth
 
 
-from phonsmith.structures.verdicts import Verdict, left_out, refuse, why_left_out
+from phonsmith.structures.verdicts import (
+    Effort,
+    Verdict,
+    left_out,
+    refuse,
+    why_left_out,
+)
 
 
 from phonsmith.files.yaml_files import load_yaml
@@ -161,6 +171,9 @@ COMMANDS = ("all", "check", "plan", "failures")
 
 
 logger.addFilter(InOurWords(missing_target))
+
+
+logger.addFilter(ShowsWhatJobsAskFor(lambda: workflow.non_local_exec_or_dryrun))
 
 
 try:
@@ -366,14 +379,17 @@ def fit_of(wildcards):
     return look_up(wildcards, "fits/{fit}")
 
 
-def methods_of(name):
-    """What applications compute with: the reference, where it computes, and every accepted fit."""
+def methods_of(name, recorded):
+    """What gives the results of an application: the reference, if it does, and every accepted fit.
+
+    ``recorded`` is whether recorded data give them; a reference that computes does always.
+    """
     settings = campaign(name)
     fits = [f"{fit}/gen{accepted_generation(name)}" for fit in settings.fits]
-    return fits if settings.recorded else ["reference", *fits]
+    return fits if settings.recorded and not recorded else ["reference", *fits]
 
 
-def methods_later(name):
+def methods_later(name, recorded):
     """The same before the accepted generation is known: [name for people, path of the method].
 
     ``{accepted}`` in the path is the generation.
@@ -383,7 +399,8 @@ def methods_later(name):
         [one.label or fit, f"{fit}/gen{{accepted}}"]
         for fit, one in settings.fits.items()
     ]
-    return fits if settings.recorded else [["reference", "reference"], *fits]
+    reference = [["reference", "reference"]]
+    return fits if settings.recorded and not recorded else [*reference, *fits]
 
 
 def methods_before(name):
@@ -441,7 +458,9 @@ def targets_of(name):
         "phonons.csv",
         "gamma.csv",
     ]
-    tables += ["rmse.csv", "rmse.md", "modes.csv", "fits.csv"] if settings.fits else []
+    compared = settings.fits and settings.benchmarked
+    tables += ["rmse.csv", "rmse.md", "modes.csv"] if compared else []
+    tables += ["fits.csv"] if settings.fits else []
     tables += ["errors.csv"] if settings.tested else []
     tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
@@ -499,12 +518,20 @@ def say_where_to_look():
         folder = report.parent
         print(f"\n{folder.name}: done. Look at")
         print(f"  {folder}/report.html         everything on one page")
-        if campaign(folder.name).fits:
+        if campaign(folder.name).fits and campaign(folder.name).benchmarked:
             print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
         print(f"  {folder}/figures/            band structures and comparisons")
 
 
-NOT_OF_CELLS = {"role", "born", "masses", "materials_project", "optimade"}
+NOT_OF_CELLS = {
+    "role",
+    "born",
+    "masses",
+    "materials_project",
+    "optimade",
+    "recorded_volumes",
+    "recorded_energies",
+}
 """Keys of a structure that no supercell or label depends on, other than by the crystal."""
 
 
@@ -515,6 +542,10 @@ def is_scaled(wildcards):
 
 ACCEPTED = "results/{campaign}/accepted/{structure}.json"
 """What the gate makes of the verdict on a crystal."""
+
+
+RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
+"""Keys that no relaxed crystal depends on, and no result of relaxations that converged."""
 
 
 @functools.cache
@@ -533,6 +564,32 @@ def verdict_on_crystal(name, structure):
         return verdict_as_of(str(path), path.stat().st_mtime_ns)
     except FileNotFoundError:
         return None
+
+
+@functools.cache
+def effort_as_of(path, modified):
+    """The effort of a result with relaxations; a damaged one ends the run with one line."""
+    try:
+        return Effort.load(path)
+    except PhonsmithError as error:
+        stop(error)
+
+
+def tries_again(pattern):
+    """A function for params: how often a result with relaxations is computed again, see Effort.
+
+    ``pattern`` is its JSON file: an output that stays until the job ends.
+    """
+
+    def of(wildcards):
+        path = Path(pattern.format(**wildcards))
+        try:
+            effort = effort_as_of(str(path), path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return 0
+        return effort.tries_again(campaign(wildcards.campaign).relaxation.max_steps)
+
+    return of
 
 
 def with_code(settings, potential):
@@ -622,15 +679,6 @@ def of_every_tested_fit(pattern):
         )
 
     return of
-
-
-def of_benchmarked(pattern):
-    """A function for input: ``pattern`` for every crystal whose phonons are compared."""
-    return lambda wildcards: expand(
-        pattern,
-        campaign=wildcards.campaign,
-        structure=campaign(wildcards.campaign).benchmarked,
-    )
 
 
 def dpi(wildcards):

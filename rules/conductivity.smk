@@ -85,8 +85,7 @@ CONDUCTIVITY = "results/{campaign}/conductivity/{method}/{structure}/{file}"
 def conductivity_methods(name):
     """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
     settings = campaign(name)
-    known = settings.has_third_order
-    return (["reference"] if known else []) + methods_of(name)
+    return methods_of(name, recorded=settings.has_third_order)
 
 
 def conductivity_jobs(wildcards):
@@ -368,6 +367,6 @@ RECORDS["conductivity"] = lambda name: [
         f"{subject}, {structure}",
         f"results/{name}/conductivity/{method}/{structure}/kappa0.json",
     ]
-    for subject, method in methods_later(name)
+    for subject, method in methods_later(name, recorded=campaign(name).has_third_order)
     for structure in campaign(name).conducting
 ]

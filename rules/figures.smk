@@ -2,7 +2,8 @@
 
 A figure of the whole campaign is one file per format, and the format is a wildcard: any of them can
 be asked for by name, and another format or resolution touches no other file. Band structures are
-many small figures and come as one folder for each fit.
+many small figures: one job draws those of a fit, and writes a list of them; a single one can be
+asked for too.
 """
 
 
@@ -10,42 +11,61 @@ wildcard_constraints:
     format=r"svg|png|pdf",
 
 
+def structures_drawn(wildcards):
+    """The crystals whose bands a job draws: the one that was asked for, or all."""
+    one = getattr(wildcards, "structure", None)
+    return [one] if one else campaign(wildcards.campaign).benchmarked
+
+
+def formats_drawn(wildcards):
+    """The formats, likewise."""
+    one = getattr(wildcards, "format", None)
+    return [one] if one else campaign(wildcards.campaign).figures.formats
+
+
+def of_drawn(pattern):
+    """A function for input: ``pattern`` for these crystals, at the accepted generation."""
+
+    def of(wildcards):
+        generation = "{generation}" in pattern
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=getattr(wildcards, "fit", ""),
+            generation=accepted_generation(wildcards.campaign) if generation else "",
+            cell=first_cell(wildcards),
+            structure=structures_drawn(wildcards),
+        )
+
+    return of
+
+
 rule draw_bands:
     """Band structures of all structures, one fit against the reference."""
     input:
-        reference=lambda wildcards: expand(
-            "results/{campaign}/phonons/reference/reference/{structure}.npz",
-            campaign=wildcards.campaign,
-            structure=campaign(wildcards.campaign).benchmarked,
+        reference=of_drawn(
+            "results/{campaign}/phonons/reference/reference/{structure}.npz"
         ),
-        spectra=lambda wildcards: expand(
-            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
-            campaign=wildcards.campaign,
-            fit=wildcards.fit,
-            generation=accepted_generation(wildcards.campaign),
-            cell=first_cell(wildcards),
-            structure=campaign(wildcards.campaign).benchmarked,
+        spectra=of_drawn(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz"
         ),
-        benchmarks=lambda wildcards: expand(
-            "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json",
-            campaign=wildcards.campaign,
-            fit=wildcards.fit,
-            generation=accepted_generation(wildcards.campaign),
-            structure=campaign(wildcards.campaign).benchmarked,
+        benchmarks=of_drawn(
+            "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json"
         ),
         structures="results/{campaign}/tables/structures.csv",
     output:
-        directory("results/{campaign}/figures/bands/{fit}"),
+        index="results/{campaign}/figures/bands/{fit}/figures.json",
     log:
         "results/{campaign}/logs/figures/bands/{fit}.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
+        structures=structures_drawn,
         labels=fit_labels,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         cell=first_cell,
-        formats=setting("figures/formats"),
+        formats=formats_drawn,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
@@ -54,24 +74,33 @@ rule draw_bands:
         "../scripts/draw_bands.py"
 
 
+use rule draw_bands as draw_bands_of_one with:
+    output:
+        figure="results/{campaign}/figures/bands/{fit}/{structure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/bands/{fit}/{structure}.{format}.log",
+    message:
+        "{wildcards.campaign}: drawing the bands of {wildcards.structure} by {wildcards.fit}"
+
+
 rule draw_reference_bands:
     """Band structures of all structures by the reference method alone."""
     input:
-        reference=of_benchmarked(
+        reference=of_drawn(
             "results/{campaign}/phonons/reference/reference/{structure}.npz"
         ),
         structures="results/{campaign}/tables/structures.csv",
     output:
-        directory("results/{campaign}/figures/bands/reference"),
+        index="results/{campaign}/figures/bands/reference/figures.json",
     log:
         "results/{campaign}/logs/figures/bands/reference.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
+        structures=structures_drawn,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
-        formats=setting("figures/formats"),
+        formats=formats_drawn,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
@@ -80,7 +109,17 @@ rule draw_reference_bands:
         "../scripts/draw_reference_bands.py"
 
 
+use rule draw_reference_bands as draw_reference_bands_of_one with:
+    output:
+        figure="results/{campaign}/figures/bands/reference/{structure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/bands/reference/{structure}.{format}.log",
+    message:
+        "{wildcards.campaign}: drawing the bands of {wildcards.structure} by the reference"
+
+
 ruleorder: draw_reference_bands > draw_bands
+ruleorder: draw_reference_bands_of_one > draw_bands_of_one
 
 
 rule draw_rmse:
@@ -278,6 +317,13 @@ def if_fits(path):
     )
 
 
+def if_compared(path):
+    """The same where phonons are compared: there are fits, and crystals with phonons."""
+    return lambda wildcards: (
+        if_fits(path)(wildcards) if campaign(wildcards.campaign).benchmarked else []
+    )
+
+
 def if_tested(path):
     """The same where it has fits with errors on labels."""
     return lambda wildcards: (
@@ -293,7 +339,7 @@ rule warnings_table:
         structures="results/{campaign}/tables/structures.csv",
         phonons="results/{campaign}/tables/phonons.csv",
         labels="results/{campaign}/tables/labels.csv",
-        rmse=if_fits("results/{campaign}/tables/rmse.csv"),
+        rmse=if_compared("results/{campaign}/tables/rmse.csv"),
         fits=if_fits("results/{campaign}/tables/fits.csv"),
         errors=if_tested("results/{campaign}/tables/errors.csv"),
         verdict=last_verdict,
@@ -327,9 +373,10 @@ def of_loop(pattern):
 def other_formats(wildcards):
     """Figures that the page does not hold itself, but the campaign asks for."""
     settings = campaign(wildcards.campaign)
-    stems = ["rmse_by_structure"] if settings.fits else []
+    compared = settings.fits and settings.benchmarked
+    stems = ["rmse_by_structure"] if compared else []
     stems += [f"sweep_{sweep}" for sweep in settings.sweeps]
-    stems += ["phonon_vs_force"] if settings.tested else []
+    stems += ["phonon_vs_force"] if settings.tested and compared else []
     stems += [f"parity/{fit}" for fit in settings.tested]
     stems += ["generations"] if settings.loop else []
     stems += ["database_errors"] if tested_databases(wildcards) else []
@@ -396,13 +443,17 @@ def application_figures(name):
 rule report:
     """Everything about a campaign on one page."""
     input:
-        by_structure=if_fits("results/{campaign}/figures/rmse_by_structure.svg"),
+        by_structure=if_compared("results/{campaign}/figures/rmse_by_structure.svg"),
         sweeps=lambda wildcards: expand(
             "results/{campaign}/figures/sweep_{sweep}.svg",
             campaign=wildcards.campaign,
             sweep=campaign(wildcards.campaign).sweeps,
         ),
-        phonon_vs_force=if_tested("results/{campaign}/figures/phonon_vs_force.svg"),
+        phonon_vs_force=lambda wildcards: (
+            if_tested("results/{campaign}/figures/phonon_vs_force.svg")(wildcards)
+            if campaign(wildcards.campaign).benchmarked
+            else []
+        ),
         database_errors=lambda wildcards: (
             f"results/{wildcards.campaign}/figures/database_errors.svg"
             if tested_databases(wildcards)
@@ -425,11 +476,15 @@ rule report:
             for stem, _ in application_figures(wildcards.campaign)
         ],
         bands=lambda wildcards: expand(
-            "results/{campaign}/figures/bands/{fit}",
+            "results/{campaign}/figures/bands/{fit}/figures.json",
             campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).fits or ["reference"],
+            fit=(
+                (campaign(wildcards.campaign).fits or ["reference"])
+                if campaign(wildcards.campaign).benchmarked
+                else []
+            ),
         ),
-        rmse=if_fits("results/{campaign}/tables/rmse.csv"),
+        rmse=if_compared("results/{campaign}/tables/rmse.csv"),
         warnings="results/{campaign}/tables/warnings.csv",
         structures="results/{campaign}/tables/structures.csv",
         phonons="results/{campaign}/tables/phonons.csv",

@@ -62,7 +62,10 @@ rule fit_phonons:
     output:
         phonons="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.yaml",
         spectrum="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
-        verdict="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        verdict=update(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"
+        ),
     log:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.log",
     benchmark:
@@ -77,7 +80,11 @@ rule fit_phonons:
     params:
         phonons=setting("phonons", exclude={"cells"}),
         displaced=setting("supercells/displaced"),
-        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=tries_again(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"
+        ),
         fixed_volume=is_scaled,
         version=versions("phonons", "structures", "supercells"),
     message:
@@ -85,6 +92,15 @@ rule fit_phonons:
         "{wildcards.cell} cell"
     script:
         "../scripts/fit_phonons.py"
+
+
+def of_benchmarked(pattern):
+    """A function for input: ``pattern`` for every crystal whose phonons are compared."""
+    return lambda wildcards: expand(
+        pattern,
+        campaign=wildcards.campaign,
+        structure=campaign(wildcards.campaign).benchmarked,
+    )
 
 
 def phonons_of_all_fits(name):

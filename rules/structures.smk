@@ -78,10 +78,6 @@ rule read_structure:
         "../scripts/read_structure.py"
 
 
-RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
-"""Keys that no relaxed crystal depends on."""
-
-
 def relaxations_again(wildcards):
     """How often the crystal is relaxed again after it did not converge, see Verdict.tries_again."""
     settings = campaign(wildcards.campaign).relaxation

@@ -3,21 +3,73 @@
 OVERVIEW_KELVIN = 300
 
 
+rule fetch_volumes:
+    """Bring the recorded data of one crystal at its volumes here: where there is a network."""
+    input:
+        own_files,
+    output:
+        "results/{campaign}/sources/volumes/{structure}.json",
+    log:
+        "results/{campaign}/logs/sources/volumes/{structure}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structure=setting("structures/{structure}", exclude={"role", "born", "masses"}),
+        volumes=True,
+        reference=untracked(setting("reference")),
+        recorded=if_recorded(reference_physics),
+        sources=SOURCES,
+    message:
+        "{wildcards.campaign}: fetching the recorded volumes of {wildcards.structure}"
+    script:
+        "../scripts/fetch_recorded.py"
+
+
 def thermodynamics_jobs(wildcards):
     """How many jobs compute thermodynamics."""
     name = wildcards.campaign
     return len(campaign(name).warmed) * (1 + len(campaign(name).fits))
 
 
+def with_volumes(wildcards):
+    """Whether the thermodynamics of the crystal by the method is recorded."""
+    structure = look_up(wildcards, "structures/{structure}")
+    return is_reference(wildcards) and bool(structure.recorded_volumes)
+
+
+def thermodynamics_files(wildcards):
+    """The files of what thermodynamics is computed with, or follows from where it is recorded."""
+    if not with_volumes(wildcards):
+        return method_files(wildcards)
+    structure = look_up(wildcards, "structures/{structure}")
+    record = "results/{campaign}/sources/volumes/{structure}.json"
+    return {
+        "volumes": record.format(**wildcards),
+        "cells": [one.file for one in structure.recorded_volumes if one.file],
+        "born": structure.born or [],
+    }
+
+
+def thermodynamics_physics(wildcards):
+    """What results of the reference method depend on, with the crystal where it is recorded."""
+    physics = method_physics(wildcards)
+    if not with_volumes(wildcards):
+        return physics
+    structure = setting("structures/{structure}", exclude={"role", "born"})
+    return {**physics, "structure": structure(wildcards)}
+
+
 rule thermodynamics:
     """One crystal by one method: energies and phonons at volumes around its minimum."""
     input:
-        unpack(method_files),
+        unpack(thermodynamics_files),
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
         template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         accepted=ACCEPTED,
     output:
-        "results/{campaign}/thermodynamics/{method}/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        update("results/{campaign}/thermodynamics/{method}/{structure}.json"),
     log:
         "results/{campaign}/logs/thermodynamics/{method}/{structure}.log",
     benchmark:
@@ -33,9 +85,11 @@ rule thermodynamics:
         attempt=attempt,
     params:
         reference=untracked(setting("reference")),
-        physics=method_physics,
+        physics=thermodynamics_physics,
         thermodynamics=setting("thermodynamics", exclude={"structures"}),
-        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=tries_again("results/{campaign}/thermodynamics/{method}/{structure}.json"),
         displaced=setting("supercells/displaced"),
         labels=setting(
             "labels",
@@ -45,6 +99,7 @@ rule thermodynamics:
         tolerance=setting("benchmarks/imaginary_tolerance_thz"),
         work=untracked(work_folder),
         store=untracked(label_store),
+        sources=untracked(lambda wildcards: SOURCES),
         version=versions(
             "thermodynamics",
             "structures",
@@ -64,7 +119,9 @@ def thermodynamics_of_all(wildcards):
     return expand(
         "results/{campaign}/thermodynamics/{method}/{structure}.json",
         campaign=wildcards.campaign,
-        method=methods_of(wildcards.campaign),
+        method=methods_of(
+            wildcards.campaign, recorded=campaign(wildcards.campaign).has_volumes
+        ),
         structure=campaign(wildcards.campaign).warmed,
     )
 
@@ -127,6 +184,6 @@ RECORDS["thermodynamics"] = lambda name: [
         f"{subject}, {structure}",
         f"results/{name}/thermodynamics/{method}/{structure}.json",
     ]
-    for subject, method in methods_later(name)
+    for subject, method in methods_later(name, recorded=campaign(name).has_volumes)
     for structure in campaign(name).warmed
 ]

@@ -21,7 +21,8 @@ rule enthalpies:
         unpack(method_files),
         crystal="results/{campaign}/structures/{structure}.extxyz",
     output:
-        "results/{campaign}/transitions/{method}/{transition}/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        update("results/{campaign}/transitions/{method}/{transition}/{structure}.json"),
     log:
         "results/{campaign}/logs/transitions/{method}/{transition}/{structure}.log",
     benchmark:
@@ -39,7 +40,11 @@ rule enthalpies:
         reference=untracked(setting("reference")),
         physics=method_physics,
         pressing=pressing_of,
-        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=tries_again(
+            "results/{campaign}/transitions/{method}/{transition}/{structure}.json"
+        ),
         work=untracked(work_folder),
         store=untracked(label_store),
         version=versions(
@@ -139,7 +144,15 @@ def published_transitions(transition):
 def transition_methods(name, transition):
     """What gives a transition: methods of applications, and fits of generations before."""
     before = transition in campaign(name).transitions_in_loop
-    return methods_of(name) + (methods_before(name) if before else [])
+    found = methods_of(name, recorded=recorded_suffices(name, transition))
+    return found + (methods_before(name) if before else [])
+
+
+def recorded_suffices(name, transition):
+    """Whether recorded data give a transition: one of free energies, at recorded volumes."""
+    settings = campaign(name)
+    driven_by = settings.transitions[transition].driven_by
+    return settings.has_volumes and driven_by == "temperature"
 
 
 def transition_results(wildcards):
@@ -182,10 +195,11 @@ rule transitions_tables:
         "../scripts/transitions_tables.py"
 
 
-def without_repeats(name):
-    """What applications compute with, of repeats of a fit the first."""
+def without_repeats(name, transition):
+    """What a transition is computed with, of repeats of a fit the first."""
     leaders = {"reference", *campaign(name).groups}
-    return [one for one in methods_of(name) if one.partition("/")[0] in leaders]
+    found = methods_of(name, recorded=recorded_suffices(name, transition))
+    return [one for one in found if one.partition("/")[0] in leaders]
 
 
 rule draw_transition:
@@ -195,7 +209,7 @@ rule draw_transition:
             "results/{campaign}/transitions/{method}/{transition}.json",
             campaign=wildcards.campaign,
             transition=wildcards.transition,
-            method=without_repeats(wildcards.campaign),
+            method=without_repeats(wildcards.campaign, wildcards.transition),
         ),
     output:
         "results/{campaign}/figures/transitions/{transition}.{format}",
@@ -247,6 +261,8 @@ RECORDS["transitions"] = lambda name: [
         f"{subject}, {transition}",
         f"results/{name}/transitions/{method}/{transition}.json",
     ]
-    for subject, method in methods_later(name)
     for transition in campaign(name).transitions
+    for subject, method in methods_later(
+        name, recorded=recorded_suffices(name, transition)
+    )
 ]

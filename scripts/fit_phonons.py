@@ -3,6 +3,7 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from dataclasses import replace
     from pathlib import Path
 
     from phonsmith.files.reading_writing import read_json, write_json
@@ -40,4 +41,5 @@ with job(snakemake.threads, snakemake.log[0]):
         settings = Phonons.model_validate(snakemake.params.phonons)
         path = band_path(to_ase(reference.primitive), settings)
         spectrum(phonon, path).save(snakemake.output.spectrum)
+    verdict = replace(verdict, again=snakemake.params.again)
     write_json(snakemake.output.verdict, verdict.model_dump())

@@ -8,51 +8,68 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames
     from phonsmith.labels.factory import reference_or_fit
     from phonsmith.labels.protocol import Allocation
+    from phonsmith.labels.recorded.settings import RecordedReference
     from phonsmith.labels.settings import Labels
     from phonsmith.labels.store import LabelStore
     from phonsmith.phonons.files import load_phonons
     from phonsmith.potentials.calculators import load_potential, without_energies
-    from phonsmith.structures.settings import Relaxation
+    from phonsmith.structures.settings import Relaxation, Structure
     from phonsmith.structures.verdicts import left_out
     from phonsmith.supercells.settings import Displaced
     from phonsmith.thermodynamics.crystals import Crystal
     from phonsmith.thermodynamics.free_energies import thermodynamics
+    from phonsmith.thermodynamics.recorded_volumes import read_volumes
     from phonsmith.thermodynamics.results import no_result
     from phonsmith.thermodynamics.settings import Thermodynamics
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)
-    store = LabelStore(params.store, wildcards.campaign)
-    method = reference_or_fit(
-        params.reference,
-        inputs.get("potential"),
-        structure=wildcards.structure,
-        allocation=Allocation(
-            snakemake.threads, Path(params.work), snakemake.resources.attempt, store
-        ),
-    )
+    relaxation = Relaxation.model_validate(params.relaxation)
     why = left_out(inputs.accepted)
     if inputs.get("potential"):
         why = why or without_energies(load_potential(inputs.potential), "a free energy")
+    elif params.reference["method"] == "recorded" and not inputs.get("volumes"):
+        why = why or "the campaign names no recorded_volumes of it"
     if why:
         result = no_result(wildcards.structure, wildcards.method, atoms, why)
     else:
-        crystal = Crystal(
-            structure=wildcards.structure,
-            atoms=atoms,
-            template=load_phonons(inputs.template),
-            method=method,
-            relaxation=Relaxation.model_validate(params.relaxation),
-            displaced=Displaced.model_validate(params.displaced),
-            labels=Labels.model_validate(params.labels),
-            store=store,
-            cores=snakemake.threads,
-            attempt=snakemake.resources.attempt,
-        )
+        if inputs.get("volumes"):
+            recorded = params.physics["structure"]
+            crystal = read_volumes(
+                wildcards.structure,
+                Structure.model_validate(recorded),
+                RecordedReference.model_validate(params.reference).of(recorded),
+                snakemake.config["mirrors"],
+                params.sources,
+                masses=recorded["masses"],
+                born=inputs.get("born") or None,
+            )
+        else:
+            store = LabelStore(params.store, wildcards.campaign)
+            method = reference_or_fit(
+                params.reference,
+                inputs.get("potential"),
+                structure=wildcards.structure,
+                allocation=Allocation(
+                    snakemake.threads, Path(params.work), snakemake.resources.attempt, store
+                ),
+            )
+            crystal = Crystal(
+                structure=wildcards.structure,
+                atoms=atoms,
+                template=load_phonons(inputs.template),
+                method=method,
+                relaxation=relaxation,
+                displaced=Displaced.model_validate(params.displaced),
+                labels=Labels.model_validate(params.labels),
+                store=store,
+                cores=snakemake.threads,
+                attempt=snakemake.resources.attempt,
+            )
         result = thermodynamics(
             crystal,
             Thermodynamics.model_validate(params.thermodynamics),
             method=wildcards.method,
             tolerance_thz=params.tolerance,
         )
-    result.save(snakemake.output[0])
+    result.tried(relaxation.max_steps, params.again).save(snakemake.output[0])

@@ -26,6 +26,7 @@ from phonsmith.generations.settings import (
     TransitionGoal,
 )
 from phonsmith.labels.recorded.settings import HOLDS_CRYSTAL, RecordedReference
+from phonsmith.labels.reference import MagneticReference
 from phonsmith.labels.registry import Reference, level_of_theory, potential_of
 from phonsmith.labels.settings import Labels
 from phonsmith.phonons.settings import Phonons
@@ -150,6 +151,12 @@ class Campaign(Model):
         """Names of the fits that give energies and forces of any cell, and so errors on labels."""
         return [name for name, fit in self.fits.items() if computes(fit)]
 
+    @property
+    def is_test_alone(self) -> bool:
+        """Whether existing potentials are only tested on the cells of data sets."""
+        fits = bool(self.recipes) and all(self.exists(name) for name in self.fits)
+        return not self.structures and bool(self.datasets.databases) and fits
+
     def exists(self, name: str) -> bool:
         """Whether the fit is a potential that was not trained here."""
         return computes(self.fits[name]) and name not in self.trained
@@ -175,6 +182,7 @@ class Campaign(Model):
             [
                 self._check_loop(),
                 self._check_labels(),
+                self._check_moments(),
                 self._check_fits(),
                 self._check_supercells(),
                 self._check_methods(),
@@ -190,8 +198,12 @@ class Campaign(Model):
         return self
 
     def _check_structures(self) -> Iterator[str]:
-        if not self.structures:
-            yield "structures: give at least one, here or in `structures_from`"
+        computing = [self.thermodynamics, self.transitions, self.conductivity, self.loop]
+        if not self.structures and (not self.is_test_alone or any(computing)):
+            yield (
+                "structures: give at least one, here or in `structures_from`; only errors of "
+                "existing fits on datasets.databases need none"
+            )
             return
         for name, structure in self.structures.items():
             if self.recorded:
@@ -202,14 +214,14 @@ class Campaign(Model):
                         f"structures.{name}.role: force constants hold no labels that a fit could "
                         "learn from or be tested on; set `role: benchmark`"
                     )
-            elif structure.recorded:
+            elif structure.recorded or structure.recorded_volumes:
                 yield (
                     f"structures.{name}.recorded needs `reference: method: recorded`; "
                     "give a crystal `file` alone instead"
                 )
         for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
             yield f"structures.{name}: this name is taken; choose another"
-        if not self.benchmarked:
+        if self.structures and not self.benchmarked:
             yield "structures: at least one needs `role: train` or `role: benchmark`"
 
     def _check_labels(self) -> Iterator[str]:
@@ -221,6 +233,48 @@ class Campaign(Model):
             )
         if self.benchmarks.mechanics and potential_of(self.reference) is None:
             yield "benchmarks.mechanics: needs a reference that is a calculator; set false"
+
+    def _check_moments(self) -> Iterator[str]:
+        """Magnetic moments need a code that starts from them, and magnetism needs moments."""
+        reference = self.reference
+        magnetic = isinstance(reference, MagneticReference) and reference.magnetic
+        for name, structure in self.structures.items():
+            if structure.magnetic_moments_bohr is None:
+                continue
+            key = f"structures.{name}.magnetic_moments_bohr"
+            if structure.scaled:
+                yield f"{key}: are those of {structure.scaled.of}; give them there"
+            elif not isinstance(reference, MagneticReference):
+                yield (
+                    f"{key}: the reference method {reference.method} does not start from magnetic "
+                    "moments, vasp and espresso do; leave them out"
+                )
+            elif not magnetic:
+                yield f"{key}: needs reference.magnetism: true"
+        if (
+            isinstance(reference, MagneticReference)
+            and magnetic
+            and not any(reference.moments_by_element.values())
+        ):
+            yield from self._check_all_have_moments(reference)
+
+    def _check_all_have_moments(self, reference: MagneticReference) -> Iterator[str]:
+        without = [
+            f"structures.{name}"
+            for name, one in self.structures.items()
+            if one.magnetic_moments_bohr is None and not one.scaled
+        ]
+        without += [
+            f"datasets.databases.{name}"
+            for name, one in self.datasets.databases.items()
+            if one.relabel
+        ]
+        if without:
+            yield (
+                f"reference.magnetism: {listed(without)} would start without moments and stay at "
+                f"zero; give reference.{reference.MOMENTS_KEY} by element, or "
+                "magnetic_moments_bohr to structures"
+            )
 
     def _check_finished_fit(self, name: str, fit: Fit) -> Iterator[str]:
         """A fit that computes nothing has data of structures that are compared."""
@@ -276,7 +330,19 @@ class Campaign(Model):
         wanted = self.thermodynamics.structures
         return self.at_rest if wanted == "all" else wanted
 
+    @property
+    def has_volumes(self) -> bool:
+        """Whether the recorded data give the thermodynamics of a crystal."""
+        known = [self.structures[name] for name in self.warmed if name in self.structures]
+        return any(one.recorded_volumes for one in known)
+
     def _check_thermodynamics(self) -> Iterator[str]:
+        for name, structure in self.structures.items():
+            if structure.recorded_volumes and name not in self.warmed:
+                yield (
+                    f"structures.{name}.recorded_volumes: only `thermodynamics` uses them; add "
+                    "this section, or the crystal to its `structures`"
+                )
         for name in self.warmed:
             if name not in self.at_rest:
                 yield (
@@ -348,11 +414,20 @@ class Campaign(Model):
         """Whether something can compute the applications."""
         if self.recorded is None or self.fits:
             return
-        asked = [key for key in ("thermodynamics", "transitions") if getattr(self, key)]
+        asked = []
+        if self.thermodynamics is not None and not self.has_volumes:
+            asked.append("thermodynamics")
+        if any(
+            one.driven_by == "pressure" or not self.has_volumes for one in self.transitions.values()
+        ):
+            asked.append("transitions")
         if self.conductivity is not None and not self.has_third_order:
             asked.append("conductivity")
         if asked:
-            yield f"{asked[0]}: recorded data cannot compute it, and this campaign has no fits"
+            more = "; give recorded_volumes of a crystal" * (asked[0] == "thermodynamics")
+            yield (
+                f"{asked[0]}: recorded data cannot compute it, and this campaign has no fits{more}"
+            )
 
     def _check_supercells(self) -> Iterator[str]:
         for name in self.supercells.multiples:
@@ -540,7 +615,8 @@ class Campaign(Model):
         """Kinds of labelled cells that fits can learn from."""
         if self.recorded:
             return {"displaced", "rattled", "recorded"}
-        return {*self.supercells.kinds, *(["recorded"] if self.datasets.databases else [])}
+        recorded = any(one.train_files for one in self.datasets.databases.values())
+        return {*self.supercells.kinds, *(["recorded"] if recorded else [])}
 
     def _check_constraints(self) -> Iterator[str]:
         constraints = self.datasets.constraints
@@ -617,23 +693,44 @@ def _check_recorded(name: str, structure: Structure, reference: RecordedReferenc
         yield f"structures.{name}: a recorded reference needs `recorded`"
         return
     form = structure.recorded_format or reference.format
-    holds_crystal = form in HOLDS_CRYSTAL
     of_phonopy = form in ("force_sets", "force_constants")
-    if holds_crystal and structure.file:
-        yield (f"structures.{name}.file: {form} data hold the crystal; drop `file`")
-    if (holds_crystal or of_phonopy) and not isinstance(structure.recorded, str):
-        yield f"structures.{name}.recorded: has to be one {form} file"
-    if not holds_crystal and structure.file is None:
-        yield (
-            f"structures.{name}.file: {form} data do not tell the crystal; give its "
-            "`file` (POSCAR, CIF or extxyz) beside `recorded`"
-        )
     if structure.recorded_supercell and not of_phonopy:
         yield (
             f"structures.{name}.recorded_supercell: {form} data tell the supercell; only force_sets"
             " and force_constants need it"
         )
-    recorded = structure.recorded
+    where = f"structures.{name}"
+    yield from _check_data(where, form, structure.recorded, structure.file, reference)
+    for number, one in enumerate(structure.recorded_volumes):
+        where = f"structures.{name}.recorded_volumes.{number}"
+        yield from _check_data(where, form, one.recorded, one.file, reference)
+    energies = structure.recorded_energies
+    if energies and not reference.source.may_hold(energies):
+        yield (
+            f"structures.{name}.recorded_energies: '{energies}' is not among reference.source.files"
+        )
+
+
+def _check_data(
+    where: str,
+    form: str,
+    recorded: str | list[str],
+    file: str | None,
+    reference: RecordedReference,
+) -> Iterator[str]:
+    """Whether recorded data come with the crystal's file where they need it, and are named."""
+    holds_crystal = form in HOLDS_CRYSTAL
+    one_file = holds_crystal or form in ("force_sets", "force_constants")
+    if holds_crystal and file:
+        yield f"{where}.file: {form} data hold the crystal; drop `file`"
+    if one_file and not isinstance(recorded, str):
+        yield f"{where}.recorded: has to be one {form} file"
+    if not holds_crystal and file is None:
+        yield (
+            f"{where}.file: {form} data do not tell the crystal; give its "
+            "`file` (POSCAR, CIF or extxyz) beside `recorded`; cells to test on that are of no "
+            "crystal are `test_files` of `datasets.databases`"
+        )
     for path in [recorded] if isinstance(recorded, str) else recorded:
         if not reference.source.may_hold(path):
-            yield (f"structures.{name}.recorded: '{path}' is not among reference.source.files")
+            yield f"{where}.recorded: '{path}' is not among reference.source.files"

@@ -68,12 +68,28 @@ def _check_structures(
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
             elements[name] = _elements_of(structure)
+            with problems.of(f"structures.{name}.magnetic_moments_bohr"):
+                _check_moments(structure)
             with problems.of(f"structures.{name}.masses"):
                 _check_masses(structure)
+        if campaign.conductivity and name in campaign.conducting:
+            with problems.of():
+                _check_isotopes(campaign, name, mirrors)
+        for number, one in enumerate(structure.recorded_volumes):
+            with problems.of(f"structures.{name}.recorded_volumes.{number}.file"):
+                _check_file(one.file)
         if structure.born:
             with problems.of(f"structures.{name}.born"):
                 _check_born(campaign, name, mirrors)
     return elements
+
+
+def _check_file(file: str | None) -> None:
+    """Whether a crystal file can be read."""
+    if file is not None:
+        from phonsmith.structures.reading import read_structure
+
+        read_structure(file)
 
 
 def _check_masses(structure: Structure) -> None:
@@ -84,6 +100,31 @@ def _check_masses(structure: Structure) -> None:
     from phonsmith.structures.reading import own_masses, read_structure
 
     own_masses(read_structure(path), structure.masses, str(path))
+
+
+def _check_moments(structure: Structure) -> None:
+    """Whether the magnetic moments are those of the crystal, if it is here."""
+    path = structure.file or fetched_path(structure)
+    if structure.magnetic_moments_bohr is None or path is None or not Path(path).exists():
+        return
+    from phonsmith.structures.reading import read_structure
+
+    read_structure(path, structure.magnetic_moments_bohr)
+
+
+def _check_isotopes(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:
+    """Whether a crystal that is here has natural masses where natural isotopes are asked for."""
+    from phonsmith.conductivity.mesh import check_isotopes
+
+    assert campaign.conductivity is not None
+    if True not in campaign.conductivity.isotopes:
+        return
+    try:
+        phonon = _symmetric_crystal(campaign, campaign.structures[name], mirrors)
+    except PhonsmithError:
+        return  # said of the crystal itself
+    if phonon is not None:
+        check_isotopes(f"structures.{name}", phonon.unitcell, campaign.conductivity)
 
 
 def _check_born(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:
@@ -127,7 +168,8 @@ def _symmetric_crystal(
     if recorded:
         crystal = crystal_of(path)
     else:
-        crystal = symmetrized(read_structure(path), campaign.relaxation.symprec_angstrom)
+        given = read_structure(path, structure.magnetic_moments_bohr)
+        crystal = symmetrized(given, campaign.relaxation.symprec_angstrom)
     return make_phonopy(crystal, np.eye(3, dtype=int))
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from phonsmith.conductivity.mesh import set_mesh
+from phonsmith.conductivity.mesh import check_isotopes, set_mesh
 from phonsmith.conductivity.settings import Conductivity, MeshOf
 from phonsmith.files.json_records import Record, StoredRecord
 from phonsmith.files.reading_writing import replacing
@@ -182,7 +182,13 @@ def thermal_conductivity(
     -------
     The result, and what single modes carry in the first kind (with heat between bands, in the first
     one in relaxation-time approximation), or None where there is no result.
+
+    Raises
+    ------
+    PhonsmithError
+        Natural isotopes are asked for in a crystal with masses of its own.
     """
+    check_isotopes(structure, third.primitive, settings)
     nac = third.nac_params
     charged = settings.non_analytical if nac is not None else [False]
     empty = without_result(structure, method, settings, "")

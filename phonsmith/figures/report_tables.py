@@ -17,9 +17,9 @@ from phonsmith.generations.verdict import STOP_IN_WORDS, change_in_words
 def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
     """The headline: for each fit and cell mean, worst structure, false imaginary modes.
 
-    None without fits.
+    None without fits or without crystals whose phonons are compared.
     """
-    if not campaign.fits:
+    if not campaign.fits or not campaign.benchmarked:
         return None
     rows = []
     for fit in campaign.fits:

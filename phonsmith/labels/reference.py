@@ -2,9 +2,9 @@
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Model
@@ -141,3 +141,33 @@ class DftReference(ReferenceBase):
                 f"reference.version is {self.version}, but {code} {found.strip()} ran; load the "
                 "other one, or correct reference.version"
             )
+
+
+MAGNETISM = (
+    "Spin-polarised calculation (collinear). It starts from moments by element, or from those of "
+    "the sites of a crystal (structures.….magnetic_moments_bohr)."
+)
+
+
+class MagneticReference(DftReference):
+    """A code that starts from magnetic moments of sites or elements."""
+
+    MOMENTS_KEY: ClassVar[str]
+    """The key of the moments by element."""
+
+    @property
+    def magnetic(self) -> bool:
+        """Whether calculations are spin-polarised."""
+        return bool(getattr(self, "magnetism"))  # noqa: B009 - a field of each code, in its place
+
+    @property
+    def moments_by_element(self) -> dict[str, float]:
+        """Where the electrons of elements start, in the units of :attr:`MOMENTS_KEY`."""
+        found: dict[str, float] = getattr(self, self.MOMENTS_KEY)
+        return found
+
+    @model_validator(mode="after")
+    def _moments_with_magnetism(self) -> Self:
+        if any(self.moments_by_element.values()) and not self.magnetic:
+            raise ValueError(f"{self.MOMENTS_KEY} needs magnetism: true")
+        return self

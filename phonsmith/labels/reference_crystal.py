@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ase import Atoms
 
 from phonsmith.files.errors import UnusablePotential
-from phonsmith.structures.reading import with_masses_of
 from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, compare, judged
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.verdicts import Verdict
@@ -47,7 +46,6 @@ def reference_crystal(
         if isinstance(error, LabelFailed) and error.wants:
             raise error.for_good(f"structure {structure}") from error
         return crystal, _not_relaxed(crystal, str(error), settings)
-    with_masses_of(crystal, result.atoms)  # codes and stored relaxations know elements alone
     return judged(crystal, result, settings)
 
 

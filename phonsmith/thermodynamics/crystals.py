@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phonsmith.files.errors import MissingLabels, PhonsmithError, UnusablePotential
+from phonsmith.files.errors import MissingLabels, NotRelaxed, PhonsmithError, UnusablePotential
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.settings import Labels
 from phonsmith.structures.reading import at_volume
@@ -47,8 +47,10 @@ class Crystal:
 
         Raises
         ------
+        NotRelaxed
+            It does not relax.
         UnusablePotential
-            It does not relax, or becomes another crystal.
+            It becomes another crystal.
         """
         return self._relaxed(self.atoms, Load())[0]
 
@@ -57,8 +59,10 @@ class Crystal:
 
         Raises
         ------
+        NotRelaxed
+            It does not relax.
         UnusablePotential
-            It does not relax, or becomes another crystal.
+            It becomes another crystal.
         """
         return self._relaxed(at_volume(atoms, volume), Load(fixed_volume=True))
 
@@ -74,7 +78,8 @@ class Crystal:
             raise UnusablePotential(f"{self.structure}: {failed}") from failed
         verdict = compare(atoms, found, self.relaxation)
         if verdict.reason:
-            raise UnusablePotential(f"{self.structure}: {verdict.reason}")
+            kind = UnusablePotential if verdict.converged else NotRelaxed
+            raise kind(f"{self.structure}: {verdict.reason}")
         if found.energy_ev is None:
             raise UnusablePotential(f"{self.structure}: the method gives no energy")
         return symmetrized(found.atoms, self.relaxation.symprec_angstrom), found.energy_ev

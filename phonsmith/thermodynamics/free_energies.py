@@ -10,7 +10,8 @@ import numpy as np
 from ase.units import GPa, kJ, mol
 from numpy.typing import NDArray
 
-from phonsmith.files.errors import MissingLabels, UnusablePotential
+from phonsmith.files.errors import MissingLabels, NotRelaxed, UnusablePotential
+from phonsmith.structures.settings import LEAST_VOLUMES
 from phonsmith.thermodynamics.crystals import Crystal, PointOfCurve, RecordedCrystal
 from phonsmith.thermodynamics.equations_of_state import (
     FORMS,
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 _KJ_PER_MOL = kJ / mol  # in eV
 
 
-LEAST_VOLUMES = 5
-"""What an equation of state and phonopy's polynomials of fourth degree need."""
-
-
 STEPS_OF_WIDENING = 2
 """Volumes that are added at an end where the volume at equilibrium is not bracketed."""
 
@@ -54,6 +51,7 @@ class _Curve:
     points: list[PointOfCurve] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rest: float = 0.0
+    converged: bool = True
 
     @property
     def used(self) -> list[PointOfCurve]:
@@ -102,6 +100,7 @@ class _Curve:
             if self.settings.quasi_harmonic:
                 self._vibrate(point)
         except (UnusablePotential, MissingLabels) as error:
+            self.converged = self.converged and not isinstance(error, NotRelaxed)
             point.reason = str(error)
             self.notes.append(f"{self._per_atom(volume)}: {error}")
         self.points.append(point)
@@ -168,7 +167,9 @@ def thermodynamics(
         if settings.imaginary == "stop":  # the volumes added since, and the minimum itself
             _require_stable(curve, harmonic)
     except (UnusablePotential, MissingLabels) as error:
-        return empty.model_copy(update={"reason": str(error), "volumes": _volumes(curve)})
+        converged = curve.converged and not isinstance(error, NotRelaxed)
+        reason = {"reason": str(error), "volumes": _volumes(curve), "converged": converged}
+        return empty.model_copy(update=reason)
     states = []
     for form in FORMS:
         try:
@@ -183,6 +184,7 @@ def thermodynamics(
             "harmonic": harmonic,
             "quasi_harmonic": quasi_harmonic,
             "lost_pressures": lost,
+            "converged": curve.converged,
         }
     )
 

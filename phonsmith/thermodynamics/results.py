@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from phonsmith.files.json_records import Record, StoredRecord
+from phonsmith.files.json_records import Record
+from phonsmith.structures.verdicts import WithRelaxations
 from phonsmith.thermodynamics.equations_of_state import EquationOfState
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class LostPressure(Record):
     reason: str
 
 
-class Result(StoredRecord):
+class Result(WithRelaxations):
     """Thermodynamics of one structure by one method, or the reason why there is none."""
 
     IN_WORDS = "thermodynamics of a crystal"

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from phonsmith.files.errors import UnusablePotential
 from phonsmith.files.json_records import Record, StoredRecord
-from phonsmith.structures.verdicts import LEFT_OUT
+from phonsmith.structures.verdicts import LEFT_OUT, WithRelaxations
 from phonsmith.thermodynamics.equations_of_state import EquationOfState
 from phonsmith.transitions.curves import Crossing, Curve
 
@@ -53,6 +53,8 @@ class PressurePoint(Record):
     energy_ev_per_atom: float | None = None
     """Without pV."""
     reason: str = ""
+    converged: bool = True
+    """Whether the relaxation converged."""
 
     @property
     def enthalpy(self) -> float:
@@ -63,7 +65,7 @@ class PressurePoint(Record):
         return self.energy_ev_per_atom + work
 
 
-class Enthalpies(StoredRecord):
+class Enthalpies(WithRelaxations):
     """Enthalpy of one crystal by one method, twice: relaxed at pressures, and at volumes.
 
     ``difference_mev_per_atom`` is the largest one between both.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from phonsmith.files.settings import File, Model
-from phonsmith.labels.reference import Command, DftReference
+from phonsmith.labels.reference import MAGNETISM, Command, DftReference, MagneticReference
 
 
 class EspressoPseudopotentials(Model):
@@ -33,8 +33,10 @@ class EspressoPseudopotentials(Model):
         return self
 
 
-class EspressoReference(DftReference):
+class EspressoReference(MagneticReference):
     """Labels from Quantum ESPRESSO's pw.x."""
+
+    MOMENTS_KEY: ClassVar[str] = "starting_magnetization"
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {
         **DftReference.NOT_PHYSICS,
@@ -76,7 +78,7 @@ class EspressoReference(DftReference):
         0.7, description="Share of the new density in the next one; less for difficult cells."
     )
     electron_maxstep: PositiveInt = Field(100, description="SCF steps at most.")
-    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    magnetism: bool = Field(False, description=MAGNETISM)
     starting_magnetization: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
         default_factory=dict,
         description="With magnetism, at the start, by element: spin polarisation of the valence "
@@ -109,12 +111,10 @@ class EspressoReference(DftReference):
     def _consistent(self) -> Self:
         if self.ecutrho_ry is not None and self.ecutrho_ry < 4 * self.ecutwfc_ry:
             raise ValueError("ecutrho_ry has to be at least four times ecutwfc_ry")
-        if self.starting_magnetization and not self.magnetism:
-            raise ValueError("starting_magnetization needs magnetism: true")
-        if self.magnetism and not any(self.starting_magnetization.values()):
-            raise ValueError("magnetism needs starting_magnetization, or it stays at zero")
         if self.magnetism and self.occupations == "fixed":
             raise ValueError("magnetism needs occupations: smearing")
+        if self.magnetism and self.born_charges:
+            raise ValueError("born_charges: ph.x needs fixed occupations, magnetism has none")
         if self.cores % self.pools:
             raise ValueError("cores has to be a multiple of pools")
         if self.command is not None and not re.search(r"(^|[\s/])pw\.x(\s|$)", self.command):

@@ -125,8 +125,8 @@ def read_phono3py(path: Path) -> Recorded:
 def _tell_of_moments(file: PhonopyFile) -> None:
     if file.data.unitcell.magnetic_moments is not None:
         print(
-            f"{file.path}: its magnetic moments count for the symmetry of the reference's "
-            "phonons alone; labels and fits know no moments",
+            f"{file.path}: its magnetic moments count for the symmetry of phonons alone; labels "
+            "and fits know no moments",
             flush=True,
         )
 

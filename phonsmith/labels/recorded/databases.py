@@ -10,6 +10,7 @@ from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.readers.each import Recorded
 from phonsmith.labels.recorded.files import located
 from phonsmith.labels.recorded.reading import check_levels, read_all
+from phonsmith.structures.reading import MOMENTS
 
 
 def fetch_database(
@@ -53,7 +54,14 @@ def load_database(
 def cells_of_database(
     name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
 ) -> list[Atoms]:
-    """The cells of both parts without their labels, for new ones; without isolated atoms."""
+    """The cells of both parts without their labels, for new ones; without isolated atoms.
+
+    Moments that their earlier calculation started from are left behind: new labels start from those
+    of the reference method.
+    """
     parts = load_database(name, database, mirrors, cache)
     frames = [frame for read in parts.values() for frame in read.frames]
-    return unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")
+    cells = unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")
+    for cell in cells:
+        cell.arrays.pop(MOMENTS, None)
+    return cells

@@ -20,6 +20,7 @@ from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.reference import HubbardU
 from phonsmith.labels.vasp.potcars import PotcarFile
 from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.structures.reading import moments_of
 from phonsmith.structures.relaxation import Load
 from phonsmith.structures.settings import Relaxation
 
@@ -72,7 +73,7 @@ def relaxation_tags(
     tags: Tags = {
         **static_tags(reference, structure),
         "IBRION": 2,
-        "NSW": settings.max_steps,
+        "NSW": max(settings.max_steps, 2),  # of a single step no output tells that it was enough
         "ISIF": 4 if load.fixed_volume else 3,
         "EDIFFG": -settings.fmax_ev_per_angstrom,
     }
@@ -144,17 +145,19 @@ def write_inputs(
 ) -> None:
     """INCAR, POSCAR and POTCAR of a cell, its atoms in :func:`in_vasp_order`.
 
-    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms; ``hubbard`` becomes
-    LDAU keys in the order of the species.
+    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms, other than where the
+    cell has moments of its own; ``hubbard`` becomes LDAU keys in the order of the species.
     """
     from pymatgen.io.ase import AseAtomsAdaptor
     from pymatgen.io.vasp import Incar, Poscar
 
-    sorted_cell = Atoms(cell.numbers, positions=cell.positions, cell=cell.cell[:], pbc=True)[
-        in_vasp_order(cell)
-    ]
+    order = in_vasp_order(cell)
+    sorted_cell = Atoms(cell.numbers, positions=cell.positions, cell=cell.cell[:], pbc=True)[order]
     if moments is not None:
-        tags = {**tags, "MAGMOM": [moments.get(symbol, 0.0) for symbol in sorted_cell.symbols]}
+        own = moments_of(cell)
+        if own is None:
+            own = np.array([moments.get(symbol, 0.0) for symbol in cell.symbols])
+        tags = {**tags, "MAGMOM": own[order].tolist()}
     tags = {**tags, **hubbard_tags(dict.fromkeys(sorted_cell.symbols), hubbard or {})}
     Incar(tags).write_file(folder / "INCAR")
     structure = AseAtomsAdaptor.get_structure(sorted_cell)

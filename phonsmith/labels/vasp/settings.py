@@ -5,11 +5,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PositiveFloat, model_validator
 
 from phonsmith.files.settings import Name
-from phonsmith.labels.reference import Command, DftReference, IncarValue
+from phonsmith.labels.reference import (
+    MAGNETISM,
+    Command,
+    DftReference,
+    IncarValue,
+    MagneticReference,
+)
 
 
-class VaspReference(DftReference):
+class VaspReference(MagneticReference):
     """Labels from VASP, run under custodian."""
+
+    MOMENTS_KEY: ClassVar[str] = "magmom"
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {
         **DftReference.NOT_PHYSICS,
@@ -43,7 +51,7 @@ class VaspReference(DftReference):
         "(metals only).",
     )
     sigma_ev: PositiveFloat = Field(0.05, description="Width of the smearing in eV (SIGMA).")
-    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    magnetism: bool = Field(False, description=MAGNETISM)
     magmom: dict[str, float] = Field(
         default_factory=dict,
         description="With magnetism, at the start, by element: moment of an atom in Bohr "
@@ -87,8 +95,6 @@ class VaspReference(DftReference):
                 f"potcar_family {self.potcar_family} is not made for {self.functional}; PBE and "
                 "PBEsol need POTCARs of PBE, LDA those of LDA"
             )
-        if self.magnetism != any(self.magmom.values()):
-            raise ValueError("magnetism: true and magmom go together; without moments it stays 0")
         if self.cores > 1:
             for key in ("command", "command_gamma"):
                 command = getattr(self, key)
