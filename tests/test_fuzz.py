@@ -72,8 +72,9 @@ def one_line(read: Callable[[Path], Any], path: Path) -> Any:
     try:
         return read(path)
     except PhonsmithError as error:
-        assert str(path) in str(error)
-        assert len(str(error).splitlines()) == 1, repr(str(error))
+        lines = str(error).splitlines()  # a line for each problem
+        assert lines and all(str(path) in line for line in lines), repr(str(error))
+        assert len(set(lines)) == len(lines), repr(str(error))
         return None
 
 

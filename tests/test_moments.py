@@ -11,8 +11,6 @@ from ase.build import bulk, make_supercell
 from ase.calculators.emt import EMT
 from ase.io import write
 from ase.io.espresso import read_fortran_namelist
-from phonsmith.labels.potcars import potcars_of
-from phonsmith.labels.pseudopotentials import pseudopotentials_of
 from potcars import write_potcar
 from pymatgen.core import SETTINGS
 from pymatgen.io.vasp import Incar, Poscar
@@ -27,6 +25,7 @@ from phonsmith.files.extxyz import FORCES, read_frames, write_frames
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.espresso.density import _atoms as atoms_of_density
 from phonsmith.labels.espresso.inputs import Subject, namelists, write_input
+from phonsmith.labels.espresso.pseudopotentials import pseudopotentials_of
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.protocol import Allocation
 from phonsmith.labels.recorded.databases import cells_of_database
@@ -34,6 +33,7 @@ from phonsmith.labels.relaxations import relaxed
 from phonsmith.labels.store import LabelStore
 from phonsmith.labels.vasp.inputs import static_tags, write_inputs
 from phonsmith.labels.vasp.method import VaspMethod, _unwrapped
+from phonsmith.labels.vasp.potcars import potcars_of
 from phonsmith.labels.vasp.settings import VaspReference
 from phonsmith.phonons.band_paths import band_path
 from phonsmith.phonons.files import load_phonons, save_phonons

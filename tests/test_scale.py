@@ -93,7 +93,7 @@ def test_batches_leave_out_what_another_job_has_labelled(
             store.put(keys[index], method.label(cells[index]))
         return [evaluate_one(cell, calculator) for cell in together]
 
-    monkeypatch.setattr("phonsmith.labels.calculator.evaluate_batch", batch)
+    monkeypatch.setattr("phonsmith.labels.calculator.method.evaluate_batch", batch)
     monkeypatch.setattr("phonsmith.labels.calculator.method.BATCH_ATOMS", 2 * len(cells[0]))
     monkeypatch.setattr(
         CalculatorMethod, "label_in_batches", lambda self, *args: self._in_batches(*args)
