@@ -1,0 +1,232 @@
+"""The settings of a campaign.
+
+The settings modules of the stages and this one are the only source of settings: the JSON schema in
+``config/`` and the settings page of the docs are made from them."""
+
+from functools import cached_property
+from typing import Any
+
+from pydantic import Field, NonNegativeInt
+
+from phonsmith.benchmarks.settings import Benchmarks
+from phonsmith.campaign.sweeps import Sweep, Value
+from phonsmith.conductivity.settings import Conductivity
+from phonsmith.datasets.settings import Datasets
+from phonsmith.figures.settings import Figures
+from phonsmith.files.settings import Files, Model, Name
+from phonsmith.fits.registry import Fit, computes
+from phonsmith.fits.settings import TrainedFit
+from phonsmith.generations.settings import (
+    Loop,
+)
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.registry import Reference, level_of_theory
+from phonsmith.labels.settings import Labels
+from phonsmith.phonons.settings import Phonons
+from phonsmith.structures.settings import Relaxation, Structure
+from phonsmith.supercells.settings import Supercells
+from phonsmith.thermodynamics.settings import Thermodynamics
+from phonsmith.transitions.settings import Transition
+
+
+class CampaignData(Model):
+    """The settings of one campaign, and what follows from them alone."""
+
+    description: str = Field("", description="One line for tables and reports.")
+    seed: NonNegativeInt = Field(0, description="Seed of every random choice.")
+    structures_from: Files = Field(
+        default_factory=list,
+        description="Files with further `structures`, as the choice of candidates writes them; "
+        "relative to the project. An entry in `structures` goes before one of the same id there.",
+    )
+    structures: dict[Name, Structure] = Field(
+        default_factory=dict, description="The crystals, by id."
+    )
+    reference: Reference
+    relaxation: Relaxation = Relaxation()
+    supercells: Supercells = Supercells()
+    labels: Labels = Labels()
+    datasets: Datasets = Datasets()
+    recipes: dict[Name, Fit] = Field(
+        default_factory=dict, alias="fits", description="The potentials, by name."
+    )
+    sweeps: dict[Name, Sweep] = Field(
+        default_factory=dict, description="Further potentials: recipes over lists of settings."
+    )
+    phonons: Phonons = Phonons()
+    benchmarks: Benchmarks = Benchmarks()
+    thermodynamics: Thermodynamics | None = Field(
+        None, description="Equations of state and free energies; without it, none."
+    )
+    transitions: dict[Name, Transition] = Field(
+        default_factory=dict, description="Phase transitions, by name."
+    )
+    conductivity: Conductivity | None = Field(
+        None, description="Lattice thermal conductivity; without it, none."
+    )
+    loop: Loop | None = Field(None, description="Generations until a goal is met; without it, one.")
+    figures: Figures = Figures()
+
+    @property
+    def recorded(self) -> RecordedReference | None:
+        """The recorded reference, or none where labels are computed."""
+        return self.reference if isinstance(self.reference, RecordedReference) else None
+
+    @cached_property
+    def benchmarked(self) -> list[str]:
+        """Ids of the crystals whose phonons are compared."""
+        return [name for name, one in self.structures.items() if one.role != "test"]
+
+    @cached_property
+    def learnt(self) -> list[str]:
+        """Ids of the crystals that fits may learn from."""
+        return [name for name, one in self.structures.items() if one.role == "train"]
+
+    @cached_property
+    def at_rest(self) -> list[str]:
+        """Those of them that are at the volume of no pressure."""
+        return [name for name in self.benchmarked if self.structures[name].scaled is None]
+
+    @cached_property
+    def fits(self) -> dict[str, Fit]:
+        """All potentials by name: those of `fits` and of the sweeps, with their repeats."""
+        return {name: fit for repeats in self._repeats.values() for name, fit in repeats.items()}
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """Names of all potentials by the first of their repeats."""
+        return {name: list(repeats) for name, repeats in self._repeats.items()}
+
+    @cached_property
+    def _repeats(self) -> dict[str, dict[str, Fit]]:
+        recipes: dict[str, Fit] = dict(self.recipes)
+        for name, sweep in self.sweeps.items():
+            recipes |= sweep.fits(name)
+        return {name: repeats_of(name, fit) for name, fit in recipes.items()}
+
+    def swept(self, sweep: str) -> dict[str, dict[str, Value]]:
+        """The values of every fit of a sweep by title; repeats have those of their first."""
+        combinations = self.sweeps[sweep].combinations(sweep)
+        return {fit: values for one, values in combinations.items() for fit in self.groups[one]}
+
+    @property
+    def judges(self) -> list[str]:
+        """The fits that help to choose the cells of the next generation."""
+        if self.loop is None:
+            return []
+        repeats = self.groups[self.loop.judges or self.trained[0]]
+        selection = self.loop.selection
+        if selection.method == "committee":
+            return repeats
+        features = selection.method == "farthest" and selection.descriptor == "mace"
+        return repeats[:1] if selection.dynamics or features else []
+
+    @cached_property
+    def trained(self) -> list[str]:
+        """Names of the fits that are trained on labels."""
+        return [name for name, fit in self.fits.items() if isinstance(fit, TrainedFit)]
+
+    @property
+    def has_third_order(self) -> bool:
+        """Whether the recorded data of the crystals that conduct are of third order."""
+        return self.recorded is not None and all(
+            (self.structures[name].recorded_format or self.recorded.format) == "phono3py"
+            for name in self.conducting
+        )
+
+    @cached_property
+    def tested(self) -> list[str]:
+        """Names of the fits that give energies and forces of any cell, and so errors on labels."""
+        return [name for name, fit in self.fits.items() if computes(fit)]
+
+    @property
+    def is_test_alone(self) -> bool:
+        """Whether existing potentials are only tested on the cells of data sets."""
+        fits = bool(self.recipes) and all(self.exists(name) for name in self.fits)
+        return not self.structures and bool(self.datasets.databases) and fits
+
+    def exists(self, name: str) -> bool:
+        """Whether the fit is a potential that was not trained here."""
+        return computes(self.fits[name]) and name not in self.trained
+
+    def as_written(self) -> dict[str, Any]:
+        """What differs from the defaults, as in the file, without the resources of fits."""
+        resources = {"resources": True}
+        return self.model_dump(
+            mode="json",
+            exclude_defaults=True,
+            by_alias=True,
+            exclude={
+                "recipes": {"__all__": resources},
+                "sweeps": {"__all__": {"recipe": resources}},
+            },
+        )
+
+    @property
+    def warmed(self) -> list[str]:
+        """Ids of the crystals whose thermodynamics is computed."""
+        if self.thermodynamics is None:
+            return []
+        wanted = self.thermodynamics.structures
+        return self.at_rest if wanted == "all" else wanted
+
+    @property
+    def has_volumes(self) -> bool:
+        """Whether the recorded data give the thermodynamics of a crystal."""
+        known = [self.structures[name] for name in self.warmed if name in self.structures]
+        return any(one.recorded_volumes for one in known)
+
+    @property
+    def transitions_in_loop(self) -> list[str]:
+        """Names of the transitions that are computed with the fits of every generation."""
+        if self.loop is None:
+            return []
+        goals = self.loop.goal.properties.values()
+        asked = {goal.transition for goal in goals if goal.of == "transition"}
+        return [key for key, one in self.transitions.items() if one.all_generations or key in asked]
+
+    @property
+    def conducting(self) -> list[str]:
+        """Ids of the crystals whose thermal conductivity is computed."""
+        if self.conductivity is None:
+            return []
+        wanted = self.conductivity.structures
+        return self.benchmarked if wanted == "all" else wanted
+
+    @property
+    def conducting_in_loop(self) -> list[str]:
+        """Those of them whose conductivity is computed with the fits of every generation."""
+        if self.loop is None or self.conductivity is None:
+            return []
+        goals = self.loop.goal.properties.values()
+        asked = {goal.structure for goal in goals if goal.of == "conductivity"}
+        everyone = self.conductivity.all_generations
+        return [one for one in self.conducting if everyone or one in asked]
+
+    @property
+    def taught(self) -> set[str]:
+        """Kinds of labelled cells that fits can learn from."""
+        if self.recorded:
+            return {"displaced", "rattled", "recorded"}
+        recorded = any(one.train_files for one in self.datasets.databases.values())
+        return {*self.supercells.kinds, *(["recorded"] if recorded else [])}
+
+    @property
+    def level_of_theory(self) -> str:
+        """What the labels are: code and functional, or the name of the calculator."""
+        return level_of_theory(self.reference)
+
+
+def repeats_of(name: str, fit: Fit) -> dict[str, Fit]:
+    """The fit itself and its repeats, by name, each with a seed of its own."""
+    if not isinstance(fit, TrainedFit):
+        return {name: fit}
+    repeats: dict[str, Fit] = {name: fit.model_copy(update={"repeats": 1})}
+    for number in range(2, fit.repeats + 1):
+        changes = {
+            "repeats": 1,
+            "seed": fit.seed + number - 1,
+            "label": f"{fit.label or name}, repeat {number}",
+        }
+        repeats[f"{name}-r{number}"] = fit.model_copy(update=changes)
+    return repeats

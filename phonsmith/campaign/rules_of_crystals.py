@@ -1,0 +1,232 @@
+"""Consistency of crystals, their labels and data sets. Each rule yields a line for each problem."""
+
+from collections.abc import Iterator
+
+from phonsmith.campaign.data import CampaignData
+from phonsmith.files.problems import listed, nearest
+from phonsmith.labels.recorded.settings import HOLDS_CRYSTAL, RecordedReference
+from phonsmith.labels.reference import MagneticReference
+from phonsmith.labels.registry import potential_of
+from phonsmith.structures.settings import Structure
+
+RESERVED_STRUCTURE_NAMES = {"all"}
+
+
+def structures_and_their_data(campaign: CampaignData) -> Iterator[str]:
+    """Crystals exist, their data have a format that the reference reads, and ids are free."""
+    computing = [
+        campaign.thermodynamics,
+        campaign.transitions,
+        campaign.conductivity,
+        campaign.loop,
+    ]
+    if not campaign.structures and (not campaign.is_test_alone or any(computing)):
+        yield (
+            "structures: give at least one, here or in `structures_from`; only errors of "
+            "existing fits on datasets.databases need none"
+        )
+        return
+    for name, structure in campaign.structures.items():
+        if campaign.recorded:
+            yield from _recorded_structure(name, structure, campaign.recorded)
+            form = structure.recorded_format or campaign.recorded.format
+            if form == "force_constants" and structure.role != "benchmark" and campaign.trained:
+                yield (
+                    f"structures.{name}.role: force constants hold no labels that a fit could "
+                    "learn from or be tested on; set `role: benchmark`"
+                )
+        elif structure.recorded or structure.recorded_volumes:
+            yield (
+                f"structures.{name}.recorded needs `reference: method: recorded`; "
+                "give a crystal `file` alone instead"
+            )
+    for name in RESERVED_STRUCTURE_NAMES & campaign.structures.keys():
+        yield f"structures.{name}: this name is taken; choose another"
+    if campaign.structures and not campaign.benchmarked:
+        yield "structures: at least one needs `role: train` or `role: benchmark`"
+
+
+def _recorded_structure(
+    name: str, structure: Structure, reference: RecordedReference
+) -> Iterator[str]:
+    if structure.recorded is None:
+        yield f"structures.{name}: a recorded reference needs `recorded`"
+        return
+    form = structure.recorded_format or reference.format
+    of_phonopy = form in ("force_sets", "force_constants")
+    if structure.recorded_supercell and not of_phonopy:
+        yield (
+            f"structures.{name}.recorded_supercell: {form} data tell the supercell; only force_sets"
+            " and force_constants need it"
+        )
+    where = f"structures.{name}"
+    yield from _data(where, form, structure.recorded, structure.file, reference)
+    for number, one in enumerate(structure.recorded_volumes):
+        where = f"structures.{name}.recorded_volumes.{number}"
+        yield from _data(where, form, one.recorded, one.file, reference)
+    energies = structure.recorded_energies
+    if energies and not reference.source.may_hold(energies):
+        yield (
+            f"structures.{name}.recorded_energies: '{energies}' is not among reference.source.files"
+        )
+
+
+def _data(
+    where: str,
+    form: str,
+    recorded: str | list[str],
+    file: str | None,
+    reference: RecordedReference,
+) -> Iterator[str]:
+    """Whether recorded data come with the crystal's file where they need it, and are named."""
+    holds_crystal = form in HOLDS_CRYSTAL
+    one_file = holds_crystal or form in ("force_sets", "force_constants")
+    if holds_crystal and file:
+        yield f"{where}.file: {form} data hold the crystal; drop `file`"
+    if one_file and not isinstance(recorded, str):
+        yield f"{where}.recorded: has to be one {form} file"
+    if not holds_crystal and file is None:
+        yield (
+            f"{where}.file: {form} data do not tell the crystal; give its "
+            "`file` (POSCAR, CIF or extxyz) beside `recorded`; cells to test on that are of no "
+            "crystal are `test_files` of `datasets.databases`"
+        )
+    for path in [recorded] if isinstance(recorded, str) else recorded:
+        if not reference.source.may_hold(path):
+            yield f"{where}.recorded: '{path}' is not among reference.source.files"
+
+
+def scaled_structures(campaign: CampaignData) -> Iterator[str]:
+    """Scaled crystals are those of another crystal with an origin of its own."""
+    for name, structure in campaign.structures.items():
+        if structure.scaled is None:
+            continue
+        if campaign.recorded:
+            yield f"structures.{name}.scaled: recorded crystals cannot be rescaled"
+            continue
+        of = campaign.structures.get(structure.scaled.of)
+        if of is None or of.scaled:
+            yield (
+                f"structures.{name}.scaled.of: '{structure.scaled.of}' is no crystal of this "
+                "campaign with an origin of its own"
+                f"{nearest(structure.scaled.of, campaign.structures)}"
+            )
+
+
+def labelling(campaign: CampaignData) -> Iterator[str]:
+    """A job lives longer than its runs; mechanics needs a calculator."""
+    limit = campaign.reference.longest_run_minutes()
+    if campaign.labels.runtime_minutes is not None and campaign.labels.runtime_minutes <= limit:
+        yield (
+            f"labels.runtime_minutes: {campaign.labels.runtime_minutes} has to be more than "
+            f"reference.time_limit_minutes, {limit:g}: a job outlives its runs"
+        )
+    if campaign.benchmarks.mechanics and potential_of(campaign.reference) is None:
+        yield "benchmarks.mechanics: needs a reference that is a calculator; set false"
+
+
+def magnetic_moments(campaign: CampaignData) -> Iterator[str]:
+    """Magnetic moments need a code that starts from them, and magnetism needs moments."""
+    reference = campaign.reference
+    magnetic = isinstance(reference, MagneticReference) and reference.magnetic
+    for name, structure in campaign.structures.items():
+        if structure.magnetic_moments_bohr is None:
+            continue
+        key = f"structures.{name}.magnetic_moments_bohr"
+        if structure.scaled:
+            yield f"{key}: are those of {structure.scaled.of}; give them there"
+        elif not isinstance(reference, MagneticReference):
+            yield (
+                f"{key}: the reference method {reference.method} does not start from magnetic "
+                "moments, vasp and espresso do; leave them out"
+            )
+        elif not magnetic:
+            yield f"{key}: needs reference.magnetism: true"
+    if (
+        isinstance(reference, MagneticReference)
+        and magnetic
+        and not any(reference.moments_by_element.values())
+    ):
+        yield from _all_have_moments(campaign, reference)
+
+
+def _all_have_moments(campaign: CampaignData, reference: MagneticReference) -> Iterator[str]:
+    without = [
+        f"structures.{name}"
+        for name, one in campaign.structures.items()
+        if one.magnetic_moments_bohr is None and not one.scaled
+    ]
+    without += [
+        f"datasets.databases.{name}"
+        for name, one in campaign.datasets.databases.items()
+        if one.relabel
+    ]
+    if without:
+        yield (
+            f"reference.magnetism: {listed(without)} would start without moments and stay at "
+            f"zero; give reference.{reference.MOMENTS_KEY} by element, or "
+            "magnetic_moments_bohr to structures"
+        )
+
+
+def multiples_of_supercells(campaign: CampaignData) -> Iterator[str]:
+    """Supercells are of crystals that exist."""
+    for name in campaign.supercells.multiples:
+        if name not in campaign.structures:
+            yield (
+                f"supercells.multiples: there is no structure '{name}'"
+                f"{nearest(name, campaign.structures)}"
+            )
+
+
+def constraints(campaign: CampaignData) -> Iterator[str]:
+    """Zero stress is stated of relaxed crystals that fits learn from."""
+    constraints = campaign.datasets.constraints
+    if constraints is None:
+        return
+    for name in [] if constraints.structures == "all" else constraints.structures:
+        if name not in campaign.structures:
+            yield (
+                f"datasets.constraints.structures: no structure '{name}'"
+                f"{nearest(name, campaign.structures)}"
+            )
+            continue
+        if name not in campaign.learnt:
+            yield (
+                f"datasets.constraints.structures: '{name}' has `role: "
+                f"{campaign.structures[name].role}`, no fit may learn from it"
+            )
+        if campaign.structures[name].scaled:
+            yield (
+                f"datasets.constraints.structures: '{name}' is held at its volume, its stress "
+                "is not zero"
+            )
+    if not campaign.recorded and not campaign.relaxation.reference:
+        yield (
+            "datasets.constraints: zero stress would be stated on crystals that the reference "
+            "has not relaxed; set relaxation.reference: true or drop the constraints"
+        )
+
+
+def databases(campaign: CampaignData) -> Iterator[str]:
+    """Data sets have files, and the level of theory of the reference."""
+    for name, database in campaign.datasets.databases.items():
+        if name in campaign.structures:
+            yield f"datasets.databases.{name}: a structure has this name"
+        for file in (*database.train_files, *database.test_files):
+            if not database.source.may_hold(file):
+                yield (f"datasets.databases.{name}: '{file}' is not among its source.files")
+        if set(database.train_files) & set(database.test_files):
+            yield (f"datasets.databases.{name}: a file is in train_files and test_files")
+        if database.relabel and campaign.recorded:
+            yield (f"datasets.databases.{name}.relabel: recorded data cannot label new cells")
+        if (
+            not database.relabel
+            and not campaign.datasets.allow_mixed_levels_of_theory
+            and database.level_of_theory != campaign.level_of_theory
+        ):
+            yield (
+                f"datasets.databases.{name}: level of theory '{database.level_of_theory}' is "
+                f"not the reference's '{campaign.level_of_theory}'; set `relabel: true`, or "
+                "`datasets.allow_mixed_levels_of_theory: true` if you want the mixture"
+            )

@@ -1,0 +1,198 @@
+"""Consistency of fits and of the loop. Each rule yields a line for each problem."""
+
+from collections.abc import Iterator
+
+from phonsmith.campaign.data import CampaignData, repeats_of
+from phonsmith.files.problems import listed, nearest
+from phonsmith.fits.registry import Fit, computes, kind_of
+from phonsmith.fits.settings import TrainedFit
+from phonsmith.generations.settings import (
+    AnyPropertyGoal,
+    ConductivityGoal,
+    Goal,
+    TransitionGoal,
+)
+from phonsmith.supercells.settings import Selection
+
+RESERVED_FIT_NAMES = {"reference"}
+
+
+def names_of_fits(campaign: CampaignData) -> Iterator[str]:
+    """Fits, sweeps and their repeats have names of their own."""
+    taken: set[str] = set()
+    for name, fit in campaign.recipes.items():
+        repeats = repeats_of(name, fit).keys()
+        if taken & repeats:
+            yield f"fits.{name}.repeats: there is a fit {min(taken & repeats)}"
+        taken |= repeats
+    for name, sweep in campaign.sweeps.items():
+        try:
+            recipes = sweep.fits(name)
+        except ValueError as error:
+            yield from (f"sweeps.{name}.{line}" for line in str(error).splitlines())
+            continue
+        for key, fit in recipes.items():
+            fits = repeats_of(key, fit).keys()
+            if taken & fits:
+                yield f"sweeps.{name}: there is a fit {min(taken & fits)} already"
+            taken |= fits
+    if not taken and not (campaign.thermodynamics or campaign.transitions or campaign.conductivity):
+        yield (
+            "fits: give at least one, here or in `sweeps`; an application (thermodynamics, "
+            "transitions, conductivity) can do with the reference alone"
+        )
+
+
+def fits(campaign: CampaignData) -> Iterator[str]:
+    """Names are free, and there are cells to learn from."""
+    for name in RESERVED_FIT_NAMES & campaign.fits.keys():
+        yield f"fits.{name}: this name is taken; choose another"
+    for name, fit in campaign.fits.items():
+        if not computes(fit):
+            yield from _finished_fit(campaign, name, fit)
+        if isinstance(fit, TrainedFit) and not campaign.taught & set(fit.learn_from):
+            yield (
+                f"fits.{name}.learn_from: this campaign has no such cells; it has "
+                f"{', '.join(sorted(campaign.taught))}"
+            )
+    if campaign.trained and not campaign.learnt:
+        yield "structures: at least one needs `role: train`"
+
+
+def _finished_fit(campaign: CampaignData, name: str, fit: Fit) -> Iterator[str]:
+    """A fit that computes nothing has data of structures that are compared."""
+    for structure in kind_of(fit).structures(fit) or []:
+        if structure not in campaign.benchmarked:
+            yield (
+                f"fits.{name}.files.{structure}: no such structure is benchmarked; they are "
+                f"{listed(campaign.benchmarked)}"
+            )
+    computing = ("loop", "thermodynamics", "transitions", "conductivity")
+    asked = [key for key in computing if getattr(campaign, key)]
+    asked += ["benchmarks.mechanics"] if campaign.benchmarks.mechanics else []
+    if asked:
+        yield (
+            f"fits.{name}: recorded forces compute nothing, but the campaign has "
+            f"{listed(asked)}; compare recorded forces in a campaign without"
+        )
+
+
+def loop(campaign: CampaignData) -> Iterator[str]:
+    """A loop labels new cells, learns from them, and can judge."""
+    if campaign.loop is None:
+        return
+    if campaign.recorded:
+        yield "loop: recorded data cannot label new cells"
+    if "rattled" not in campaign.supercells.kinds:
+        yield "loop: new cells are rattled ones; supercells.kinds lacks `rattled`"
+    if not campaign.trained:
+        yield "loop: no fit learns from new cells"
+        return
+    judges = campaign.loop.judges or campaign.trained[0]
+    if judges not in campaign.groups or judges not in campaign.trained:
+        trained = [name for name in campaign.groups if name in campaign.trained]
+        yield (
+            f"loop.judges: there is no trained fit '{judges}'; this campaign has "
+            f"{', '.join(trained)}{nearest(judges, trained)}"
+        )
+        return
+    repeats, judge = len(campaign.groups[judges]), campaign.fits[judges]
+    resampled = isinstance(judge, TrainedFit) and judge.resampled
+    if campaign.loop.selection.method == "committee" and (repeats < 2 or not resampled):
+        yield (
+            f"loop.selection: a committee needs `repeats: 3` (2 at least) and `resampled: "
+            f"true` of '{judges}': repeats of the same labels agree even where they are wrong"
+        )
+    yield from _selection(campaign, campaign.loop.selection, judges)
+    yield from _goal(campaign, campaign.loop.goal)
+    if not any("rattled" in campaign.fits[name].learn_from for name in campaign.trained):
+        yield (
+            "loop: new cells are rattled ones, and no fit learns from them; add `rattled` to "
+            "its learn_from"
+        )
+
+
+def _selection(campaign: CampaignData, selection: Selection, judges: str) -> Iterator[str]:
+    """Whether the cells of later generations can be chosen."""
+    assert campaign.loop is not None
+    wanted, candidates = campaign.loop.cells_per_structure, selection.pool_size
+    if selection.dynamics:
+        candidates += selection.dynamics.runs * selection.dynamics.snapshots
+    if wanted > candidates:
+        yield (
+            f"loop.cells_per_structure: {wanted} cells cannot be chosen from {candidates} "
+            "candidates; raise loop.selection.pool_size"
+        )
+    by_features = selection.method != "random" and selection.descriptor == "mace"
+    if by_features and campaign.fits[judges].kind != "mace":
+        yield (
+            f"loop.selection.descriptor: mace needs a fit of kind mace, and '{judges}' is none;"
+            " name one in loop.judges, or use soap"
+        )
+
+
+def _goal(campaign: CampaignData, goal: Goal) -> Iterator[str]:
+    """Whether the goal can be judged and met."""
+    assert campaign.loop is not None
+    for name, one in goal.properties.items():
+        yield from _property(campaign, f"loop.goal.properties.{name}", one)
+    if goal.properties and campaign.loop.max_generations < 2:
+        yield (
+            "loop.goal.properties: the second generation is the first to show whether a "
+            "property has settled; raise loop.max_generations"
+        )
+    if goal.cell not in campaign.phonons.cells:
+        yield (
+            f"loop.goal.cell: phonons.cells has no '{goal.cell}', it has "
+            f"{', '.join(campaign.phonons.cells)}"
+        )
+    # the default limit is for campaigns that relax; there alone it can be judged
+    default = Goal.model_fields["max_volume_error_percent"].default
+    if (
+        goal.max_volume_error_percent not in (None, default)
+        and "relaxed" not in campaign.phonons.cells
+    ):
+        yield (
+            "loop.goal.max_volume_error_percent: no fit relaxes its cell; add `relaxed` to "
+            "phonons.cells, or set it to null"
+        )
+    tested = (
+        campaign.datasets.test_fraction > 0
+        or len(campaign.learnt) < len(campaign.structures)
+        or "displaced" not in campaign.supercells.kinds
+        or any(one.test_files for one in campaign.datasets.databases.values())
+    )
+    if goal.max_force_rmse_ev_per_angstrom is not None and not tested:
+        yield (
+            "loop.goal.max_force_rmse_ev_per_angstrom: there are no cells to test on; raise "
+            "datasets.test_fraction"
+        )
+
+
+def _property(campaign: CampaignData, where: str, goal: AnyPropertyGoal) -> Iterator[str]:
+    match goal:
+        case ConductivityGoal():
+            if goal.structure not in campaign.conducting:
+                yield (
+                    f"{where}: the campaign computes no κ of '{goal.structure}'"
+                    f"{nearest(goal.structure, campaign.conducting)}"
+                )
+                return
+            assert campaign.conductivity is not None
+            known = campaign.conductivity.temperatures_kelvin
+            if goal.temperature_kelvin not in known:
+                yield (
+                    f"{where}: {goal.temperature_kelvin:g} is none of "
+                    "conductivity.temperatures_kelvin"
+                )
+        case TransitionGoal():
+            if goal.transition not in campaign.transitions:
+                yield (
+                    f"{where}: there is no transition '{goal.transition}'"
+                    f"{nearest(goal.transition, campaign.transitions)}"
+                )
+                return
+            driven_by = campaign.transitions[goal.transition].driven_by
+            limit = {"temperature": "within_kelvin", "pressure": "within_gpa"}[driven_by]
+            if getattr(goal, limit) is None:
+                yield (f"{where}: '{goal.transition}' is driven by {driven_by}: give {limit}")
