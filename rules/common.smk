@@ -47,14 +47,7 @@ os.environ.update(
 )
 
 
-from phonsmith.running.terminal import (
-    InOurWords,
-    ShowsWhatJobsAskFor,
-    campaigns_here,
-    hook,
-    say,
-    unknown_target,
-)
+from phonsmith.running.terminal import InOurWords, ShowsWhatJobsAskFor, campaigns_here, hook, say, unknown_target
 
 sys.excepthook = hook
 
@@ -110,13 +103,7 @@ from phonsmith.running.versions import VERSIONS, versions
 from phonsmith.running.attempts import RUN_VARIABLE, TRIES, growth
 
 
-from phonsmith.structures.verdicts import (
-    Effort,
-    Verdict,
-    left_out,
-    refuse,
-    why_left_out,
-)
+from phonsmith.structures.verdicts import Effort, Verdict, left_out, refuse, why_left_out
 
 
 from phonsmith.files.yaml_files import load_yaml

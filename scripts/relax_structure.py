@@ -12,9 +12,9 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.protocol import Allocation
     from phonsmith.labels.reference_crystal import reference_crystal
     from phonsmith.labels.store import LabelStore
-    from phonsmith.structures.reading import symmetrized
     from phonsmith.structures.relaxation import Load, cautioned, crystal_as_given
     from phonsmith.structures.settings import Relaxation
+    from phonsmith.structures.symmetry import symmetrized
 
     name = snakemake.wildcards.structure
     relaxation = Relaxation.model_validate(snakemake.params.relaxation)

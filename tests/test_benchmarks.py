@@ -75,8 +75,8 @@ def test_a_potential_against_itself(phonon, path, reference):
 def test_a_potential_relaxed_against_itself(phonon, path, reference):
     """A crystal off its minimum comes back to it, and the RMSE to zero."""
     from phonsmith.potentials.calculators import make_calculator
-    from phonsmith.structures.reading import symmetrized
     from phonsmith.structures.relaxation import relax
+    from phonsmith.structures.symmetry import symmetrized
 
     start = to_ase(phonon.unitcell)
     start.set_cell(1.01 * start.cell.array, scale_atoms=True)

@@ -19,7 +19,8 @@ from phonsmith.campaign.reading import load_campaign
 from phonsmith.check.inputs import check_inputs
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.structures.cif.groups import _of_setting, _settings_called, _type_of
-from phonsmith.structures.reading import check_structure, read_structure, space_group
+from phonsmith.structures.reading import check_structure, read_structure
+from phonsmith.structures.symmetry import space_group
 
 DEUTERIUM = 2.014
 

@@ -38,16 +38,11 @@ from phonsmith.labels.vasp.settings import VaspReference
 from phonsmith.phonons.band_paths import band_path
 from phonsmith.phonons.files import load_phonons, save_phonons
 from phonsmith.phonons.settings import Phonons
-from phonsmith.structures.reading import (
-    moments_of,
-    own_moments,
-    plain,
-    read_structure,
-    space_group,
-    symmetrized,
-)
+from phonsmith.structures.reading import read_structure
 from phonsmith.structures.relaxation import RelaxationResult, relaxed_crystal
 from phonsmith.structures.settings import Relaxation, Structure
+from phonsmith.structures.sites import moments_of, own_moments, plain
+from phonsmith.structures.symmetry import space_group, symmetrized
 from phonsmith.supercells.cells import (
     displaced_cells,
     make_phonopy,

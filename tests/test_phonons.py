@@ -34,8 +34,9 @@ from phonsmith.phonons.settings import Phonons
 from phonsmith.phonons.spectra import DOS_PITCH_THZ, DOS_SMEARING_THZ, Spectrum, spectrum
 from phonsmith.potentials.calculators import evaluate_one, make_calculator
 from phonsmith.potentials.settings import PotentialSource
-from phonsmith.structures.reading import plain, symmetrized
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import plain
+from phonsmith.structures.symmetry import symmetrized
 from phonsmith.supercells.cells import displaced_cells, make_phonopy, to_ase
 from phonsmith.supercells.settings import Displaced
 

@@ -27,7 +27,7 @@ from phonsmith.phonons.files import load_displacements, save_phonons
 from phonsmith.phonons.force_constants import reference_phonons
 from phonsmith.potentials.calculators import evaluate
 from phonsmith.potentials.settings import PotentialSource
-from phonsmith.structures.reading import space_group
+from phonsmith.structures.symmetry import space_group
 from phonsmith.supercells.cells import displaced_cells, make_phonopy, rattled_cells, to_ase
 from phonsmith.supercells.coverage import coverage
 from phonsmith.supercells.settings import Displaced, Rattled

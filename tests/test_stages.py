@@ -25,7 +25,8 @@ IN_PHYSICS = {"thermodynamics": {"readers"}}
 """What is part of the physics of a recorded reference, which is one of the params."""
 
 
-LIGHT = {"settings", "kinds", "addresses", "protocol", "failed", "verdicts", "factory", "repeats"}
+LIGHT = {"settings", "kind", "registry", "addresses", "protocol", "failed", "verdicts", "factory"}
+LIGHT |= {"repeats", "sites"}
 """Modules that compute no result: settings, forms of data, the choice of a method, words."""
 
 

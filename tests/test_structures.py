@@ -18,16 +18,11 @@ from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
 )
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.structures.reading import (
-    check_structure,
-    read_structure,
-    space_group,
-    symmetrized,
-    vacuum_caution,
-    vacuum_thicknesses,
-)
+from phonsmith.structures.reading import check_structure, read_structure
 from phonsmith.structures.relaxation import Load, RelaxationResult, compare, relax
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.symmetry import space_group, symmetrized
+from phonsmith.structures.vacuum import vacuum_caution, vacuum_thicknesses
 
 # Materials Project's and George et al.'s (J. Chem. Phys. 153, 044104) stable silicon allotropes
 ALLOTROPES = {

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.problems import problems_of
-from phonsmith.structures.reading import read_structure, symmetry_dataset
+from phonsmith.structures.reading import read_structure
+from phonsmith.structures.symmetry import symmetry_dataset
 from phonsmith.supercells.cells import (
     displaced_cells,
     make_phonopy,

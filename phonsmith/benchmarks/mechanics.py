@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from phonsmith.files.errors import NotRelaxed, UnusablePotential
 from phonsmith.files.json_records import Record
 from phonsmith.potentials.settings import PotentialSource
-from phonsmith.structures.reading import at_volume
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import at_volume
 from phonsmith.structures.verdicts import WithRelaxations
 from phonsmith.thermodynamics.equations_of_state import EquationOfState, fit_equation_of_state
 

@@ -16,9 +16,7 @@ from phonsmith.figures.settings import Figures
 from phonsmith.files.settings import Files, Model, Name
 from phonsmith.fits.registry import Fit, computes
 from phonsmith.fits.settings import TrainedFit
-from phonsmith.generations.settings import (
-    Loop,
-)
+from phonsmith.generations.settings import Loop
 from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.labels.registry import Reference, level_of_theory
 from phonsmith.labels.settings import Labels

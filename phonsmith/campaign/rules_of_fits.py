@@ -6,12 +6,7 @@ from phonsmith.campaign.data import CampaignData, repeats_of
 from phonsmith.files.problems import listed, nearest
 from phonsmith.fits.registry import Fit, computes, kind_of
 from phonsmith.fits.settings import TrainedFit
-from phonsmith.generations.settings import (
-    AnyPropertyGoal,
-    ConductivityGoal,
-    Goal,
-    TransitionGoal,
-)
+from phonsmith.generations.settings import AnyPropertyGoal, ConductivityGoal, Goal, TransitionGoal
 from phonsmith.supercells.settings import Selection
 
 RESERVED_FIT_NAMES = {"reference"}

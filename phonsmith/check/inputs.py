@@ -97,7 +97,8 @@ def _check_masses(structure: Structure) -> None:
     path = structure.file or fetched_path(structure)
     if structure.masses is None or path is None or not Path(path).exists():
         return
-    from phonsmith.structures.reading import own_masses, read_structure
+    from phonsmith.structures.reading import read_structure
+    from phonsmith.structures.symmetry import own_masses
 
     own_masses(read_structure(path), structure.masses, str(path))
 
@@ -153,7 +154,8 @@ def _symmetric_crystal(
     from phonsmith.files.phonopy_files import read_phonopy_file
     from phonsmith.files.sources import find_in_mirrors
     from phonsmith.labels.displacements import crystal_of
-    from phonsmith.structures.reading import read_structure, symmetrized
+    from phonsmith.structures.reading import read_structure
+    from phonsmith.structures.symmetry import symmetrized
     from phonsmith.supercells.cells import make_phonopy
 
     recorded = campaign.recorded

@@ -23,7 +23,7 @@ class Tables:
         See :func:`phonsmith.benchmarks.tables.rmse_table`.
     structures
         One row per crystal: ``structure`` and the fields of
-        :class:`phonsmith.structures.reading.Verdict`.
+        :class:`phonsmith.structures.verdicts.Verdict`.
     labels
         Labels and failures by structure, with a column ``failures`` that counts.
     fits

@@ -29,7 +29,8 @@ from phonopy import Phonopy
 
 from phonsmith.files.errors import DataWarning, PhonsmithError
 from phonsmith.files.extxyz import FORCES
-from phonsmith.structures.reading import read_structure, symmetrized
+from phonsmith.structures.reading import read_structure
+from phonsmith.structures.symmetry import symmetrized
 from phonsmith.supercells.cells import make_phonopy, to_ase
 from phonsmith.supercells.coverage import coverage
 

@@ -16,9 +16,9 @@ from ase import Atoms
 
 from phonsmith.labels.store import UNREADABLE, LabelStore, read_arrays
 from phonsmith.running.versions import VERSIONS
-from phonsmith.structures.reading import with_sites_of
 from phonsmith.structures.relaxation import FREE, Load, RelaxationResult
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import with_sites_of
 
 if TYPE_CHECKING:
     from phonsmith.labels.protocol import ReferenceMethod

@@ -19,7 +19,7 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files.reading_writing import read_json, replacing
 from phonsmith.labels.checks import labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
-from phonsmith.structures.reading import moments_of
+from phonsmith.structures.sites import moments_of
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile

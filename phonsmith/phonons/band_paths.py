@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.phonons.settings import Phonons
-from phonsmith.structures.reading import kinds_of
+from phonsmith.structures.sites import kinds_of
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -115,9 +115,9 @@ def with_masses(
     Raises
     ------
     PhonsmithError
-        As :func:`phonsmith.structures.reading.own_masses`.
+        As :func:`phonsmith.structures.symmetry.own_masses`.
     """
-    from phonsmith.structures.reading import own_masses
+    from phonsmith.structures.symmetry import own_masses
     from phonsmith.supercells.cells import to_ase
 
     if masses is None:

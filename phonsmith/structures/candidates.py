@@ -32,8 +32,9 @@ from phonsmith.structures.databases.addresses import (
     structure_at,
 )
 from phonsmith.structures.databases.entries import Entry, today
-from phonsmith.structures.reading import read_structure, space_group, symmetrized
+from phonsmith.structures.reading import read_structure
 from phonsmith.structures.settings import OptimadeEntry, Relaxation
+from phonsmith.structures.symmetry import space_group, symmetrized
 from phonsmith.supercells.settings import Supercells
 
 if TYPE_CHECKING:

@@ -16,14 +16,11 @@ from ase.units import GPa
 from numpy.typing import NDArray
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
-from phonsmith.structures.reading import (
-    SHORTEST_DISTANCE,
-    plain,
-    space_group,
-    symmetrized,
-    vacuum_caution,
-)
+from phonsmith.structures.reading import SHORTEST_DISTANCE
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import plain
+from phonsmith.structures.symmetry import space_group, symmetrized
+from phonsmith.structures.vacuum import vacuum_caution
 from phonsmith.structures.verdicts import Verdict
 
 _BOND_STIFFNESS = 30.0  # eV/Å², of the size of a covalent crystal's optical modes
@@ -68,7 +65,7 @@ def judged(
 def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, Verdict]:
     """The crystal unchanged, with a verdict that says so.
 
-    Crystals from files with few digits want :func:`phonsmith.structures.reading.symmetrized`
+    Crystals from files with few digits want :func:`phonsmith.structures.symmetry.symmetrized`
     before.
     """
     return crystal, compare(crystal, RelaxationResult(crystal, True, 0, math.nan, None), settings)

@@ -14,7 +14,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.seeds import seed_for
 from phonsmith.potentials.calculators import make_calculator, one_line
 from phonsmith.potentials.settings import PotentialSource
-from phonsmith.structures.reading import plain
+from phonsmith.structures.sites import plain
 from phonsmith.supercells.cells import matrix_of, rattled_cells, shortest_distance
 from phonsmith.supercells.settings import Dynamics, Rattled, Selection, Supercells
 

@@ -21,7 +21,8 @@ from spglib.error import SpglibError
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.phonopy_files import SYMPREC  # crystals are symmetrised before they come here
 from phonsmith.files.seeds import seed_for
-from phonsmith.structures.reading import kinds_of, moments_of, symmetry_dataset
+from phonsmith.structures.sites import kinds_of, moments_of
+from phonsmith.structures.symmetry import symmetry_dataset
 from phonsmith.supercells.settings import Displaced, Rattled, Supercells
 from phonsmith.supercells.sublattices import choose_supercell, smallest_index
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from phonsmith.files.errors import MissingLabels, NotRelaxed, PhonsmithError, UnusablePotential
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.settings import Labels
-from phonsmith.structures.reading import at_volume
 from phonsmith.structures.relaxation import Load, compare
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import at_volume
 from phonsmith.supercells.settings import Displaced
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Crystal:
 
     def _relaxed(self, atoms: "Atoms", load: Load) -> tuple["Atoms", float]:
         from phonsmith.labels.relaxations import relaxed
-        from phonsmith.structures.reading import symmetrized
+        from phonsmith.structures.symmetry import symmetrized
 
         try:
             found = relaxed(atoms, self.method, self.relaxation, load, self.store)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
-from phonsmith.structures.reading import at_volume
 from phonsmith.structures.relaxation import Load, compare
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import at_volume
 from phonsmith.thermodynamics.equations_of_state import FORMS, EquationOfState, fit_energies
 from phonsmith.transitions.results import BEYOND, Enthalpies, PressurePoint
 from phonsmith.transitions.settings import Pressing
@@ -57,7 +57,7 @@ def enthalpies(
     TryAgain
         A DFT code was short of memory or time.
     """
-    from phonsmith.structures.reading import symmetrized
+    from phonsmith.structures.symmetry import symmetrized
 
     empty = no_enthalpies(structure, name, atoms, "")
     given = symmetrized(atoms, relaxation.symprec_angstrom)
@@ -112,7 +112,7 @@ def _relaxed(
     """The crystal under a load, freed of noise; None where it is no longer the one given."""
     from phonsmith.labels.failed import LabelFailed
     from phonsmith.labels.relaxations import relaxed
-    from phonsmith.structures.reading import symmetrized
+    from phonsmith.structures.symmetry import symmetrized
 
     pressure = None if load.fixed_volume else load.pressure_gpa
     try:

@@ -33,8 +33,8 @@ from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.protocol import Allocation
 from phonsmith.labels.settings import Labels
 from phonsmith.labels.store import LabelStore
-from phonsmith.structures.reading import moments_of, own_moments
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import moments_of, own_moments
 
 from .conftest import DEBIAN
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ase import Atoms
 
 from phonsmith.labels.runs import LOCK, OwnFolder
-from phonsmith.structures.reading import moments_of
+from phonsmith.structures.sites import moments_of
 
 _FILES = ("charge-density*", "paw.*", "occup.*", "ekin-density*")
 """What pw.x reads with ``startingpot = 'file'``: density, and what belongs to it for PAW and +U."""

@@ -15,7 +15,7 @@ from phonsmith.labels.espresso.pseudopotentials import INPUT_DFT, Pseudopotentia
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.reference import HubbardU
-from phonsmith.structures.reading import moments_of
+from phonsmith.structures.sites import moments_of
 
 INPUT, OUTPUT, PREFIX, SCRATCH = "espresso.pwi", "espresso.pwo", "pwscf", "out"
 

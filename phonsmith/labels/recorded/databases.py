@@ -10,7 +10,7 @@ from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.readers.each import Recorded
 from phonsmith.labels.recorded.files import located
 from phonsmith.labels.recorded.reading import check_levels, read_all
-from phonsmith.structures.reading import MOMENTS
+from phonsmith.structures.sites import MOMENTS
 
 
 def fetch_database(

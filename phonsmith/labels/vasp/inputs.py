@@ -20,9 +20,9 @@ from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.reference import HubbardU
 from phonsmith.labels.vasp.potcars import PotcarFile
 from phonsmith.labels.vasp.settings import VaspReference
-from phonsmith.structures.reading import moments_of
 from phonsmith.structures.relaxation import Load
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import moments_of
 
 Tags = dict[str, Any]
 """INCAR keys and their values."""

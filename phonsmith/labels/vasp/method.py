@@ -36,9 +36,9 @@ from phonsmith.labels.vasp.potcars import PotcarFile, potcars_of
 from phonsmith.labels.vasp.running import KEEP, SAID, Attempt, accepted, run_vasp
 from phonsmith.labels.vasp.settings import VaspReference, without_shares
 from phonsmith.running.versions import VERSIONS
-from phonsmith.structures.reading import plain, with_sites_of
 from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, unbalanced_stress
 from phonsmith.structures.settings import Relaxation
+from phonsmith.structures.sites import plain, with_sites_of
 
 if TYPE_CHECKING:
     from phonsmith.labels.protocol import Allocation

@@ -1,1 +1,1 @@
-"""phonsmith/structures/cif"""
+"""Crystals in CIF: read by their operations, and checked against their own words."""

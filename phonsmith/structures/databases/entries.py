@@ -10,7 +10,8 @@ from ase import Atoms
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames, write_frames
-from phonsmith.structures.reading import check_structure, with_sites_of
+from phonsmith.structures.reading import check_structure
+from phonsmith.structures.sites import with_sites_of
 
 
 def today() -> str:

@@ -1,1 +1,0 @@
-"""Crystals in CIF."""
