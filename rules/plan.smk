@@ -197,7 +197,7 @@ def planned_settings(wildcards):
 
 
 def done_already(wildcards):
-    """What of the plan exists, as phonsmith.plan.planner.made names it."""
+    """What of the plan exists, as phonsmith.plan.inputs.made names it."""
     name, settings = wildcards.campaign, campaign(wildcards.campaign)
     crystals, fits = list(settings.structures), list(settings.fits)
     generations, cells = planned_generations(wildcards), settings.phonons.cells

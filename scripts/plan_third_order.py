@@ -5,17 +5,18 @@ from phonsmith.running.job_context import job
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.conductivity.settings import ThirdOrder
     from phonsmith.conductivity.third_order import cells_to_come
-    from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.extxyz import write_frames
     from phonsmith.files.reading_writing import write_json
     from phonsmith.files.seeds import seed_for
+    from phonsmith.plan.cells import present_crystals
 
     params = snakemake.params
     settings = ThirdOrder.model_validate(params.third_order)
     cells, counts = [], {}
-    for structure, path in zip(params.structures, snakemake.input.crystals, strict=True):
+    crystals = present_crystals(params.structures, snakemake.input.crystals, params.relaxed)
+    for structure, crystal in crystals.items():
         if structure not in params.conducting:
             continue
-        (crystal,) = read_frames(params.relaxed.get(structure, [path])[0])
         seed = seed_for(params.seed, structure, 0, 0)
         cell, count, problem = cells_to_come(crystal, settings, seed, params.mesh_of)
         counts[structure] = {"count": count, "problem": problem}

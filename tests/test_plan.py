@@ -32,19 +32,13 @@ from phonsmith.labels.settings import Labels
 from phonsmith.labels.store import LabelStore
 from phonsmith.labels.vasp.cost import VASP, vasp_size
 from phonsmith.labels.vasp.settings import VaspReference
+from phonsmith.plan.cells import Request, cells_to_come
 from phonsmith.plan.costs import electronic_size, fit_cost, isolated_atom_size, seconds_per_atom
+from phonsmith.plan.gathering import finished_labels
+from phonsmith.plan.inputs import Cells, Site, ThirdOrderCells, made
 from phonsmith.plan.job_resources import need_of_labels
-from phonsmith.plan.jobs import Site
-from phonsmith.plan.planner import (
-    Cells,
-    Request,
-    ThirdOrderCells,
-    cells_to_come,
-    finished_labels,
-    made,
-    make_plan,
-    volumes_not_learnt,
-)
+from phonsmith.plan.limits import volumes_not_learnt
+from phonsmith.plan.planner import make_plan
 from phonsmith.plan.text import WIDTH, duration, to_markdown
 from phonsmith.running.costs import ElectronicSize, irreducible_kpoints, plane_waves
 from phonsmith.structures.reading import read_structure

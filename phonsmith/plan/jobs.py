@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from ase import Atoms
 
-from phonsmith.campaign.model import Campaign
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.registry import takes_gpu
 from phonsmith.fits.settings import TrainedFit
 from phonsmith.labels.reference import DftReference
+from phonsmith.plan.inputs import PlanInputs, Site
 from phonsmith.plan.job_resources import (
     JOB_MEMORY_MB,
     Need,
@@ -24,31 +24,6 @@ from phonsmith.plan.job_resources import (
     need_of_thermodynamics,
 )
 from phonsmith.transitions.settings import PressureTransition
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where jobs go, and limits; None where nothing limits it.
-
-    ``memory_limit_mb`` is what all jobs of this machine may have together (its profile),
-    ``max_memory_mb`` and ``max_minutes`` the most that a job on a cluster may ask for.
-    """
-
-    cpu: str = "cpu"
-    gpu: str = "gpu"
-    memory_limit_mb: float | None = None
-    max_memory_mb: float | None = None
-    max_minutes: float | None = None
-
-    @property
-    def memory(self) -> tuple[float, str] | None:
-        """The most memory that a job can have, and where that is set; None without a limit."""
-        known = [
-            (self.memory_limit_mb, "this machine's profile (mem_mb)"),
-            (self.max_memory_mb, "config/site.yaml (max_memory_mb)"),
-        ]
-        found = [(limit, where) for limit, where in known if limit is not None]
-        return min(found) if found else None
 
 
 @dataclass(frozen=True)
@@ -63,32 +38,22 @@ class JobKind:
     minutes: float
 
 
-@dataclass(frozen=True)
-class Work:
-    """The cells of a campaign: crystals, by structure cells of all generations, and others."""
-
-    crystals: Mapping[str, Atoms]
-    cells: Mapping[str, Sequence[Atoms]]
-    databases: Mapping[str, Sequence[Atoms]]
-    third_order: Mapping[str, Sequence[Atoms]]
-
-
-def jobs_of(campaign: Campaign, work: Work, site: Site) -> list[JobKind]:
+def jobs_of(inputs: PlanInputs) -> list[JobKind]:
     """The jobs of DFT codes and of fits, one row for each kind.
 
     Jobs without a row have the fixed numbers of docs/cluster.md.
     """
+    campaign, site = inputs.campaign, inputs.site
     kinds = []
     if isinstance(campaign.reference, DftReference):
-        kinds += _dft_jobs(campaign, campaign.reference, work, site)
+        kinds += _dft_jobs(inputs, campaign.reference)
     for name, fit in campaign.fits.items():
         if isinstance(fit, TrainedFit):
             asked = fit.resources
-            partition = site.gpu if takes_gpu(fit) else site.cpu
             kind = JobKind(
                 f"fit {name}",
                 1,
-                partition,
+                site.partition(takes_gpu(fit)),
                 asked.threads,
                 asked.memory_mb,
                 asked.runtime_minutes,
@@ -97,7 +62,8 @@ def jobs_of(campaign: Campaign, work: Work, site: Site) -> list[JobKind]:
     return kinds
 
 
-def _dft_jobs(campaign: Campaign, reference: DftReference, work: Work, site: Site) -> list[JobKind]:
+def _dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[JobKind]:
+    campaign, crystals, site = inputs.campaign, inputs.crystals, inputs.site
     labels = campaign.labels
     batches, side = labels.batches_per_structure, labels.side_by_side
 
@@ -107,16 +73,17 @@ def _dft_jobs(campaign: Campaign, reference: DftReference, work: Work, site: Sit
         )
 
     def of_crystal(structure: str, relaxations: int = 1) -> Callable[[], Need]:
-        crystal = work.crystals[structure]
+        crystal = crystals[structure]
         return lambda: need_of_crystal(crystal, reference, structure, relaxations=relaxations)
 
-    elements = {symbol for one in work.crystals.values() for symbol in one.symbols}
-    relaxed = campaign.crystals_relaxed if hasattr(campaign, "crystals_relaxed") else work.crystals
+    elements = {symbol for crystal in crystals.values() for symbol in crystal.symbols}
+    cells = inputs.cells_by_structure()
+    third_order = {name: found.cells for name, found in inputs.third_order.items()}
     needs: dict[str, tuple[int, int, list[Callable[[], Need]]]] = {
         "relaxation": (
             1,
             1,
-            [of_crystal(name) for name in relaxed] if campaign.relaxation.reference else [],
+            [of_crystal(name) for name in crystals] if campaign.relaxation.reference else [],
         ),
         "isolated atoms": (
             1,
@@ -128,22 +95,26 @@ def _dft_jobs(campaign: Campaign, reference: DftReference, work: Work, site: Sit
             1,
             [
                 of_crystal(name)
-                for name in work.crystals
+                for name in crystals
                 if reference.born_charges and campaign.structures[name].born is None
             ],
         ),
-        "labels": (batches, side, [of_cells(*one) for one in work.cells.items() if one[1]]),
+        "labels": (batches, side, [of_cells(*group) for group in cells.items() if group[1]]),
         "labels of data sets": (
             batches,
             side,
-            [of_cells(None, cells) for cells in work.databases.values() if cells],
+            [
+                of_cells(None, group.cells)
+                for group in inputs.relabelled().values()
+                if group and group.cells
+            ],
         ),
         "third-order labels": (
             batches,
             side,
-            [of_cells(*one) for one in work.third_order.items() if one[1]],
+            [of_cells(*group) for group in third_order.items() if group[1]],
         ),
-        "thermodynamics": (1, side, list(_thermodynamics(campaign, reference, work, side))),
+        "thermodynamics": (1, side, _thermodynamics(inputs, reference, cells, side)),
         "enthalpies": (
             1,
             1,
@@ -176,19 +147,27 @@ def _dft_jobs(campaign: Campaign, reference: DftReference, work: Work, site: Sit
 
 
 def _thermodynamics(
-    campaign: Campaign, reference: DftReference, work: Work, side: int
+    inputs: PlanInputs,
+    reference: DftReference,
+    cells: Mapping[str, Sequence[Atoms]],
+    side_by_side: int,
 ) -> list[Callable[[], Need]]:
-    settings = campaign.thermodynamics
+    settings = inputs.campaign.thermodynamics
     if settings is None:
         return []
 
     def of(structure: str) -> Callable[[], Need]:
-        cells = [one for one in work.cells.get(structure, []) if one.info["kind"] == "displaced"]
+        displaced = [cell for cell in cells.get(structure, []) if cell.info["kind"] == "displaced"]
         return lambda: need_of_thermodynamics(
-            work.crystals[structure], cells, reference, structure, settings, side_by_side=side
+            inputs.crystals[structure],
+            displaced,
+            reference,
+            structure,
+            settings,
+            side_by_side=side_by_side,
         )
 
-    return [of(structure) for structure in campaign.warmed]
+    return [of(structure) for structure in inputs.campaign.warmed]
 
 
 def _or_nothing(need: Callable[[], Need]) -> Need | None:

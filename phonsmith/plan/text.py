@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from phonsmith.plan.jobs import JobKind
-from phonsmith.plan.planner import Experience, Plan, Task
+from phonsmith.plan.tasks import Experience, Plan, Task
 
 WIDTH = 120
 """Characters of a terminal that every line fits into."""

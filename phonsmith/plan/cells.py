@@ -1,0 +1,110 @@
+"""The cells to come: those that a campaign will ask labels for, before any of it has run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ase import Atoms
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import read_frames
+from phonsmith.labels.checks import unlabelled
+from phonsmith.labels.recorded.reading import load_recorded
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.running.process_pool import each
+from phonsmith.supercells.cells import make_supercells
+from phonsmith.supercells.settings import Supercells
+
+
+def present_crystals(
+    structures: Sequence[str], as_read: Sequence[str], relaxed: Mapping[str, Sequence[str]]
+) -> dict[str, Atoms]:
+    """The crystals by structure: relaxed ones where they are already.
+
+    Parameters
+    ----------
+    as_read
+        Files of the crystals as read, in the order of the structures.
+    relaxed
+        A list with the file of the relaxed crystal, for those that are relaxed.
+    """
+    crystals = {}
+    for structure, path in zip(structures, as_read, strict=True):
+        (crystals[structure],) = read_frames(relaxed.get(structure, [path])[0])
+    return crystals
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which cells are asked for: those of one crystal in one generation.
+
+    Settings are plain data. Where cells are made, ``supercells`` and ``seed`` matter, and beyond
+    generation 0 ``count``, how many the loop has asked for; ``chosen`` is the file of those that
+    were chosen already. Where they are recorded, ``reference``, ``mirrors`` and ``sources`` do.
+    ``left_out`` says why the crystal is left out, if it is.
+    """
+
+    structure: str
+    settings: dict[str, Any]
+    crystal: Atoms
+    generation: int
+    supercells: dict[str, Any] | None
+    seed: int | None
+    reference: dict[str, Any]
+    mirrors: list[str]
+    sources: str
+    count: int = 0
+    chosen: str | None = None
+    left_out: str = ""
+
+
+def cells_of_requests(requests: Sequence[Request], processes: int) -> list[tuple[list[Atoms], str]]:
+    """The cells of each request, or none and the reason in words."""
+    found: list[tuple[list[Atoms], str]] = [([], "")] * len(requests)
+    for index, outcome in each(cells_to_come, requests, min(processes, len(requests))):
+        if isinstance(outcome, Exception):
+            raise outcome
+        found[index] = outcome
+    return found
+
+
+def cells_to_come() -> Callable[[Request], tuple[list[Atoms], str]]:
+    """A function, for worker processes, that gives the cells, or none and the reason in words."""
+    return _cells_or_reason
+
+
+def _cells_or_reason(request: Request) -> tuple[list[Atoms], str]:
+    try:
+        if request.left_out:
+            return [], request.left_out
+        return _cells(request), ""
+    except PhonsmithError as error:  # a plan tells what cannot be done
+        return [], str(error)
+
+
+def _cells(request: Request) -> list[Atoms]:
+    if request.chosen:
+        return read_frames(request.chosen)
+    structure = request.settings  # without its origin in a database
+    if structure["recorded"]:
+        reference = RecordedReference.model_validate(request.reference).of(structure)
+        recorded = load_recorded(
+            reference,
+            structure["recorded"],
+            request.mirrors,
+            request.sources,
+            request.structure,
+            crystal=structure["file"],
+            supercell=structure["recorded_supercell"],
+        )
+        return unlabelled(recorded.frames)
+    settings = Supercells.model_validate(request.supercells)
+    if request.generation > 0:
+        if not request.count:
+            return []
+        rattled = settings.rattled.model_copy(update={"count": request.count})
+        settings = settings.model_copy(update={"rattled": rattled})
+    _, cells = make_supercells(
+        request.structure, request.crystal, settings, request.seed or 0, request.generation
+    )
+    return cells

@@ -1,0 +1,89 @@
+"""Tasks of the reference method for crystals, elements, cells and data sets."""
+
+from collections.abc import Iterator
+
+from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.reference import DftReference
+from phonsmith.plan.costs import BORN_RUNS, RELAXATION_STEPS
+from phonsmith.plan.inputs import Cells, PlanInputs
+from phonsmith.plan.reference import ReferenceRuns
+from phonsmith.plan.tasks import Task
+
+
+def crystal_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
+    """Relaxations, Born charges and isolated atoms."""
+    campaign, settings = inputs.campaign, inputs.campaign.reference
+    if isinstance(settings, RecordedReference):
+        return
+
+    def of_crystal(stage: str, structure: str, runs: int) -> Task:
+        left = [not inputs.is_done(stage, structure)]
+        return reference.task(
+            stage, structure, "", [reference.of_crystal(structure, runs)], left=left
+        )
+
+    if campaign.relaxation.reference:
+        for structure in inputs.crystals:
+            yield of_crystal("relaxation", structure, RELAXATION_STEPS)
+    if not isinstance(settings, DftReference):
+        return
+    if settings.born_charges:
+        for structure in inputs.crystals:
+            if campaign.structures[structure].born is None:
+                yield of_crystal("Born charges", structure, BORN_RUNS)
+    if settings.isolated_atoms:
+        symbols = {
+            str(symbol) for crystal in inputs.crystals.values() for symbol in crystal.symbols
+        }
+        left = [not inputs.is_done("isolated atoms")]
+        for element in sorted(symbols):
+            run = reference.of_isolated_atom(element)
+            yield reference.task("isolated atom", element, "", [run], left=left)
+
+
+def label_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
+    """Labels, by generation, structure and kind of cell."""
+    for (generation, structure), group in inputs.cells.items():
+        for kind in dict.fromkeys(cell.info["kind"] for cell in group.cells):
+            yield _labels(
+                inputs, reference, group, "label", structure, kind=kind, generation=generation
+            )
+
+
+def database_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
+    """Data sets that get new labels; those with their own cost nothing."""
+    for database, cells in inputs.relabelled().items():
+        if cells is None:
+            yield reference.unknown("database", database)
+        else:
+            yield _labels(inputs, reference, cells, "database", database)
+
+
+def _labels(
+    inputs: PlanInputs,
+    reference: ReferenceRuns,
+    group: Cells,
+    stage: str,
+    structure: str,
+    *,
+    kind: str = "",
+    generation: int = 0,
+) -> Task:
+    """The labels of a group, of one kind of cell or, without ``kind``, of all."""
+    chosen = [
+        (cell, label)
+        for cell, label in zip(group.cells, group.labels, strict=True)
+        if kind in ("", cell.info["kind"])
+    ]
+    free = inputs.campaign.recorded is not None
+    missing = [label is None and not free for _, label in chosen]
+    over = group.gathered and any(label is not None for label in group.labels)
+    return reference.task(
+        stage,
+        structure,
+        kind,
+        [reference.of_cell(cell) for cell, _ in chosen],
+        left=[without and not over for without in missing],
+        failed=sum(missing) if over else 0,
+        generation=generation,
+    )
