@@ -6,9 +6,8 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
     from pathlib import Path
 
     from phonsmith.files.extxyz import read_frames, write_frames
-    from phonsmith.files.reading_writing import write_json
+    from phonsmith.labels.batches import batch_of, label_batch, write_batch
     from phonsmith.labels.factory import reference_method
-    from phonsmith.labels.labelling import ask_for_more, label_cells
     from phonsmith.labels.protocol import Allocation
     from phonsmith.labels.settings import Labels
     from phonsmith.labels.store import LabelStore
@@ -19,7 +18,7 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
     cells, attempt = read_frames(snakemake.input[0]), snakemake.resources.attempt
     alone = snakemake.wildcards.get("index")
     if alone is None:
-        batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+        batch = batch_of(cells, snakemake.wildcards.batch, settings)
     else:
         batch = [cell for cell in cells if cell.info["index"] == int(alone)]
     params, structure_id = snakemake.params, snakemake.wildcards.structure
@@ -36,20 +35,22 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
             snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit
         ),
     )
-    labels, failures = label_cells(
+    labels, failures = label_batch(
         batch,
         method,
         settings,
         LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
-        snakemake.threads,
+        threads=snakemake.threads,
+        attempt=attempt,
     )
-    ask_for_more(failures, attempt)
-    write_frames(snakemake.output.labels, labels)
     if alone is None:
-        write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])
-    elif failures:
-        tell(f"cell {alone} of {snakemake.wildcards.structure} fails again: {failures[0].reason}")
-    elif not labels:
-        tell(f"{snakemake.wildcards.structure} has no cell {alone}")
+        write_batch(labels, failures, snakemake.output.labels, snakemake.output.failures)
     else:
-        tell(f"cell {alone} of {snakemake.wildcards.structure} is labelled; the next run takes it")
+        write_frames(snakemake.output.labels, labels)
+        cell = f"cell {alone} of {snakemake.wildcards.structure}"
+        if failures:
+            tell(f"{cell} fails again: {failures[0].reason}")
+        elif labels:
+            tell(f"{cell} is labelled; the next run takes it")
+        else:
+            tell(f"{snakemake.wildcards.structure} has no cell {alone}")

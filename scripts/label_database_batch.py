@@ -6,10 +6,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.datasets.settings import Database
-    from phonsmith.files.extxyz import write_frames
-    from phonsmith.files.reading_writing import write_json
+    from phonsmith.labels.batches import batch_of, label_batch, write_batch
     from phonsmith.labels.factory import reference_method
-    from phonsmith.labels.labelling import ask_for_more, label_cells
     from phonsmith.labels.protocol import Allocation
     from phonsmith.labels.recorded.databases import cells_of_database
     from phonsmith.labels.settings import Labels
@@ -21,10 +19,10 @@ with job(snakemake.threads, snakemake.log[0]):
     mirrors, cache = snakemake.config["mirrors"], snakemake.params.sources
     # from the data set itself: the file of the cells has fewer digits
     cells = cells_of_database(snakemake.wildcards.database, database, mirrors, cache)
-    batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+    batch = batch_of(cells, snakemake.wildcards.batch, settings)
     params, attempt = snakemake.params, snakemake.resources.attempt
     limit = most_minutes(batch, params.reference, None, attempt, params.runtime)
-    labels, failures = label_cells(
+    labels, failures = label_batch(
         batch,
         reference_method(
             snakemake.params.reference,
@@ -34,8 +32,7 @@ with job(snakemake.threads, snakemake.log[0]):
         ),
         settings,
         LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
-        snakemake.threads,
+        threads=snakemake.threads,
+        attempt=attempt,
     )
-    ask_for_more(failures, attempt)
-    write_frames(snakemake.output.labels, labels)
-    write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])
+    write_batch(labels, failures, snakemake.output.labels, snakemake.output.failures)

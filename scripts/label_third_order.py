@@ -5,10 +5,9 @@ from phonsmith.running.job_context import job
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.files.extxyz import read_frames, write_frames
-    from phonsmith.files.reading_writing import write_json
+    from phonsmith.files.extxyz import read_frames
+    from phonsmith.labels.batches import batch_of, label_batch, write_batch
     from phonsmith.labels.factory import fitted_method, reference_method
-    from phonsmith.labels.labelling import ask_for_more, label_cells
     from phonsmith.labels.protocol import Allocation
     from phonsmith.labels.settings import Labels
     from phonsmith.labels.store import LabelStore
@@ -17,7 +16,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     settings = Labels.model_validate(snakemake.params.labels)
     cells, attempt = read_frames(snakemake.input[0]), snakemake.resources.attempt
-    batch = cells[int(snakemake.wildcards.batch) :: settings.batches_per_structure]
+    batch = batch_of(cells, snakemake.wildcards.batch, settings)
     potential = snakemake.input.get("potential")
     if potential:
         method = fitted_method(load_potential(potential))
@@ -31,13 +30,12 @@ with job(snakemake.threads, snakemake.log[0]):
                 snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit
             ),
         )
-    labels, failures = label_cells(
+    labels, failures = label_batch(
         batch,
         method,
         settings,
         LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
-        snakemake.threads,
+        threads=snakemake.threads,
+        attempt=attempt,
     )
-    ask_for_more(failures, attempt)
-    write_frames(snakemake.output.labels, labels)
-    write_json(snakemake.output.failures, [failure.as_dict() for failure in failures])
+    write_batch(labels, failures, snakemake.output.labels, snakemake.output.failures)

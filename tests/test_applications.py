@@ -207,14 +207,16 @@ def test_si_pressure(tmp_path: Path, repository: Path) -> None:
         assert found["reference"] == pytest.approx(8.0, abs=0.5)
         assert found["stillinger-weber"] == pytest.approx(18.1, abs=0.5)
     # at 300 K by Stillinger–Weber, below the pressures where modes become imaginary
-    warm = table[(table.temperature_k == 300) & (table.fit == "stillinger-weber")]
+    warm = table[(table.temperature_kelvin == 300) & (table.fit == "stillinger-weber")]
     assert "diamond is lower" in warm.answer.item()
     left = table[(table.answer == "left out") & (table.fit == "reference")]
     assert left["second"].tolist() == ["beta-tin"] and "imaginary" in left.notes.item()
     # thermal expansion of diamond at 300 K: 7.7e-6/K measured for the volume
     heat = pd.read_csv(results / "tables/thermodynamics.csv")
     sw = heat[(heat.method == "stillinger-weber/gen0") & (heat.structure == "diamond")]
-    row = sw[(sw.temperature_k == 300) & (sw.pressure_gpa == 0)].thermal_expansion_per_k.dropna()
+    row = sw[
+        (sw.temperature_kelvin == 300) & (sw.pressure_gpa == 0)
+    ].thermal_expansion_per_k.dropna()
     assert row.item() == pytest.approx(8e-6, abs=2e-6)
 
 

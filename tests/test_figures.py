@@ -986,7 +986,7 @@ def warm(method: str, volume: float) -> thermodynamics.Result:
     expanding = {
         **flat,
         "pressure_gpa": 0.0,
-        "temperature_k": temperatures,
+        "temperature_kelvin": temperatures,
         "volume_angstrom3_per_atom": [volume * (1 + 3e-5 * t) for t in temperatures],
         "thermal_expansion_per_k": [3e-5] * 3,
     }

@@ -224,7 +224,7 @@ STORED: list[type[StoredRecord]] = [
 READERS: dict[str, Callable[[Path], Any]] = {
     "potential": load_potential,
     "verdict on a crystal": Verdict.load,
-    "training": TrainingRecord.load,
+    "training": TrainingRecord.load_if_trained,
     "energy zero": Baseline.load,
     "spectrum": Spectrum.load,
     **{record.IN_WORDS: record.load for record in STORED},

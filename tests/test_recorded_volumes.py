@@ -161,7 +161,7 @@ def test_a_campaign_of_recorded_volumes_has_thermodynamics_of_the_reference(
     found = Result.load(results / "thermodynamics/reference/si.json")
     (ours,) = found.quasi_harmonic
     truth = by_phonopy(published).equilibrium_volumes
-    assert np.allclose(ours.volume_angstrom3_per_atom, truth[: len(ours.temperature_k)] / 2)
+    assert np.allclose(ours.volume_angstrom3_per_atom, truth[: len(ours.temperature_kelvin)] / 2)
     without = Result.load(results / "thermodynamics/reference/other.json")
     assert "names no recorded_volumes" in without.reason
     record = json.loads((results / "sources/volumes/si.json").read_text())

@@ -189,7 +189,7 @@ def test_limits_of_the_harmonic_oscillator(silicon: Path, diamond: Result) -> No
 def test_thermodynamic_identities_hold_at_every_temperature(diamond: Result) -> None:
     low, middle, high = diamond.quasi_harmonic
     part = slice(14, 55)  # 210 to 825 K
-    temperature = np.array(middle.temperature_k)[part]
+    temperature = np.array(middle.temperature_kelvin)[part]
     volume = np.array(middle.volume_angstrom3_per_atom)[part]
     expansion = np.array(middle.thermal_expansion_per_k)[part]
     bulk = np.array(middle.bulk_modulus_gpa)[part] * GPa
@@ -271,7 +271,7 @@ def test_volumes_are_added_until_the_equilibrium_is_bracketed(
     assert volumes == sorted(volumes)
     assert len(volumes) > 5
     for part in found.quasi_harmonic:
-        assert part.temperature_k[-1] == 900
+        assert part.temperature_kelvin[-1] == 900
         assert volumes[0] < min(part.volume_angstrom3_per_atom)
         assert max(part.volume_angstrom3_per_atom) < volumes[-1]
     short = run(one, **narrow, largest_volume_change_percent=0.6)
@@ -281,7 +281,7 @@ def test_volumes_are_added_until_the_equilibrium_is_bracketed(
         note.startswith("0 GPa: the volume at equilibrium is bracketed up to")
         for note in short.notes
     )
-    assert 100 < short.quasi_harmonic[0].temperature_k[-1] < 900
+    assert 100 < short.quasi_harmonic[0].temperature_kelvin[-1] < 900
 
 
 def test_a_pressure_that_fails_leaves_the_others(silicon: Path, diamond: Result) -> None:
@@ -377,13 +377,16 @@ def test_recorded_volumes_give_what_computed_ones_give(repository):
     mesh = odd_mesh(crystal.template, settings.mesh_length_angstrom)
     truth = phonopy.run_qha(
         recorded,
-        [*gibbs.temperature_k, gibbs.temperature_k[-1] + settings.temperature_step_kelvin],
+        [
+            *gibbs.temperature_kelvin,
+            gibbs.temperature_kelvin[-1] + settings.temperature_step_kelvin,
+        ],
         energies,
         mesh=mesh,
         eos=settings.equation_of_state.replace("-", "_"),
         exclude_gamma_acoustic=True,
     )
-    count = len(gibbs.temperature_k)
+    count = len(gibbs.temperature_kelvin)
     volumes = np.array(truth.equilibrium_volumes)[:count] / 2
     assert np.allclose(gibbs.volume_angstrom3_per_atom, volumes, rtol=1e-8)
     assert np.allclose(gibbs.gibbs_ev_per_atom, np.array(truth.gibbs_free_energies)[:count] / 2)

@@ -58,7 +58,7 @@ def einstein(
         energy_ev_per_atom=energy,
         minimum_frequency_thz=changes.get("minimum", frequency_thz),
         imaginary_share=changes.get("imaginary", 0.0),
-        temperature_k=TEMPERATURES.tolist(),
+        temperature_kelvin=TEMPERATURES.tolist(),
         free_energy_ev_per_atom=free.tolist(),
         entropy_j_per_mol_k=(entropy * mol / J).tolist(),
         heat_capacity_v_j_per_mol_k=np.zeros_like(free).tolist(),
@@ -250,7 +250,7 @@ def gibbs(structure: str, energy: float, volume: float, **more: Any) -> thermody
     states = [
         thermodynamics.QuasiHarmonic.model_construct(
             pressure_gpa=pressure,
-            temperature_k=[300.0],
+            temperature_kelvin=[300.0],
             gibbs_ev_per_atom=[energy + pressure * GPa * volume],
             volume_angstrom3_per_atom=[volume],
         )
@@ -277,7 +277,7 @@ def test_what_has_no_gibbs_energy_has_a_row_with_the_reason() -> None:
     found = pressure_transition(
         "x", settings, [linear_solid(one, -3, 28) for one in names], thermal
     )
-    compared = [one for one in found.comparisons if one.temperature_k == 300]
+    compared = [one for one in found.comparisons if one.temperature_kelvin == 300]
     (pair,) = compared
     assert pair.crossings[0].value == pytest.approx(0.1 / 4 / GPa)
     assert found.left_out == {
@@ -294,7 +294,7 @@ def warm(structure: str, energy: float, entropy: float, pressure: float) -> ther
     """G = E - TS at one pressure, the entropy (eV/K) the same at all temperatures."""
     state = thermodynamics.QuasiHarmonic.model_construct(
         pressure_gpa=pressure,
-        temperature_k=TEMPERATURES.tolist(),
+        temperature_kelvin=TEMPERATURES.tolist(),
         gibbs_ev_per_atom=(energy - entropy * TEMPERATURES).tolist(),
         volume_angstrom3_per_atom=np.full_like(TEMPERATURES, 20.0).tolist(),
     )
@@ -340,7 +340,7 @@ def test_gibbs_energies_under_pressure_cross_on_the_line_of_clapeyron() -> None:
         states = [
             thermodynamics.QuasiHarmonic.model_construct(
                 pressure_gpa=pressure,
-                temperature_k=TEMPERATURES.tolist(),
+                temperature_kelvin=TEMPERATURES.tolist(),
                 gibbs_ev_per_atom=(
                     energy + pressure * GPa * volume - entropy * TEMPERATURES
                 ).tolist(),
@@ -358,7 +358,9 @@ def test_gibbs_energies_under_pressure_cross_on_the_line_of_clapeyron() -> None:
     enthalpies_ = [linear_solid("a", -3.0, 28.0), linear_solid("b", -2.9, 24.0)]
     found = pressure_transition("x", settings, enthalpies_, solids)
     places = {
-        one.temperature_k: one.crossings[0].value for one in found.comparisons if one.temperature_k
+        one.temperature_kelvin: one.crossings[0].value
+        for one in found.comparisons
+        if one.temperature_kelvin
     }
     assert places == pytest.approx(
         {kelvin: (0.1 - 0.05e-3 * kelvin) / 4 / GPa for kelvin in (10, 200, 400, 600)}

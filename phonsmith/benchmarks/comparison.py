@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,24 +71,9 @@ class SpectrumErrors:
     special_points: tuple[ModeError, ...]
 
 
-NUMBERS = (
-    "rmse_thz",
-    "max_deviation_thz",
-    "rmse_gamma_thz",
-    "dos_distance",
-    "volume_error_percent",
-    "minimum_frequency_reference_thz",
-    "minimum_frequency_fit_thz",
-    "imaginary_reference",
-    "imaginary_fit",
-)
-"""The numbers of a benchmark at one cell, as in the columns of tables."""
+class Numbers(Record):
+    """The numbers of a benchmark at one cell, as in :class:`SpectrumErrors`; None without any."""
 
-
-class CellResult(Record):
-    """Benchmark at one choice of the cell; ``reason`` says why there is no RMSE, or is empty."""
-
-    cell: CellChoice
     rmse_thz: float | None = None
     max_deviation_thz: float | None = None
     rmse_gamma_thz: float | None = None
@@ -98,6 +83,16 @@ class CellResult(Record):
     minimum_frequency_fit_thz: float | None = None
     imaginary_reference: int | None = None
     imaginary_fit: int | None = None
+
+
+NUMBERS = tuple(Numbers.model_fields)
+"""Their names, as in the columns of tables."""
+
+
+class CellResult(Numbers):
+    """Benchmark at one choice of the cell; ``reason`` says why there is no RMSE, or is empty."""
+
+    cell: CellChoice
     symmetry_kept: bool | None = None
     reason: str = ""
     special_points: tuple[ModeError, ...] = ()
@@ -117,7 +112,7 @@ class Benchmark(StoredRecord):
     campaign: str
     structure: str
     fit: str
-    fit_kind: Literal["gap", "mace", "existing", "recorded"]
+    fit_kind: str
     generation: int
     in_sample: bool
     imaginary_tolerance_thz: float

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Mapping
 
 import pandas as pd
+from ase.units import GPa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from phonsmith.figures.style import DOUBLE_COLUMN_INCH, GREY, SINGLE_COLUMN_INCH, style
 from phonsmith.fits.errors import ALL, errors_of
 
-EV_PER_ANGSTROM3_IN_GPA = 160.21766208
+EV_PER_ANGSTROM3_IN_GPA = 1 / GPa
 
 QUANTITIES: Mapping[str, tuple[str, str, float, str, float]] = {
     # name: (title, unit of the axes, factor to it, unit of the errors, factor to it)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
+from ase.units import GPa
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures.results_read import false_imaginary, label_of, rows_of
@@ -267,7 +268,7 @@ def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table |
 _ERROR_COLUMNS = {
     "energy": ("energy (meV/atom)", 1e3),
     "force": ("force (meV/Å)", 1e3),
-    "stress": ("stress (GPa)", 160.21766208),
+    "stress": ("stress (GPa)", 1 / GPa),
 }
 
 

@@ -102,10 +102,10 @@ def draw_thermal_expansion(results: Sequence[Result], methods: Mapping[str, Look
                 pressure = f", {found.pressure_gpa:g} GPa" if found.pressure_gpa else ""
                 line = {"color": look.colour, "label": look.label + pressure}
                 line["ls"] = LINES[number % len(LINES)]
-                above.plot(found.temperature_k, found.volume_angstrom3_per_atom, **line)
+                above.plot(found.temperature_kelvin, found.volume_angstrom3_per_atom, **line)
                 # the first and the last are one-sided differences
                 expansion = 1e6 * np.array(found.thermal_expansion_per_k)
-                below.plot(found.temperature_k, expansion, **line)
+                below.plot(found.temperature_kelvin, expansion, **line)
             say_lacking(above, lacking)
             above.set_title(structure)
             above.set_ylabel("Volume (Å³ per atom)")

@@ -46,7 +46,7 @@ def draw_transition(
         for axes, method in zip(rows, known, strict=True):
             _draw_published(axes, published)
             axes.axhline(0, color=BLACK, lw=0.8)
-            shown = [one for one in results[method].comparisons if one.temperature_k is None]
+            shown = [one for one in results[method].comparisons if one.temperature_kelvin is None]
             for one in shown:
                 if one.first == first and one.x:
                     _draw_comparison(axes, one, colours[one.second])
@@ -192,7 +192,7 @@ def draw_generations(
     """
     first, second = structures
     rows = table[(table["first"] == first) & (table["second"] == second)]
-    rows = rows[rows["temperature_k"].isna()]
+    rows = rows[rows["temperature_kelvin"].isna()]
     # the first one is that of the loop's goal
     rows = rows[rows["approximation"].isin(rows["approximation"].iloc[:1])]
     unit = {"temperature": "K", "pressure": "GPa"}[table["driven_by"].iloc[0]]

@@ -116,7 +116,7 @@ def digest_of(frames: Sequence[Atoms], settings: Mapping[str, Any]) -> str:
 def keep(potential: Path, record: Path, digest: str) -> bool:
     """Whether a whole potential of this digest is there; its files count as made now then."""
     try:
-        before = TrainingRecord.load(record)
+        before = TrainingRecord.load_if_trained(record)
         source = load_potential(potential).source
         whole = source.model is not None and sha256_of(source.model) == source.sha256
     except (PhonsmithError, OSError):

@@ -3,28 +3,27 @@
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
-from phonsmith.files.reading_writing import read_as, write_json
+from phonsmith.files.json_records import Record, StoredRecord
+from phonsmith.files.reading_writing import read_as
 
 DRAWN_AGAIN = "drawn_again"
 """Key in ``info`` of further copies of a training cell, where cells are drawn with replacement."""
 
 
-class TargetCounts(BaseModel):
+class TargetCounts(Record):
     """Numbers that a fit learnt from: energies, force components, virial components."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     energies: int
     forces: int
     virials: int
 
 
-class TrainingRecord(BaseModel):
+class TrainingRecord(StoredRecord):
     """The account of one training: written beside the model as JSON."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    IN_WORDS = "a record of a training"
 
     model: str
     """Name of the model file in the folder of the fit."""
@@ -41,22 +40,18 @@ class TrainingRecord(BaseModel):
     """Energy of single atoms by element, eV."""
     baseline_origin: str
     versions: dict[str, str]
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
     """What else is worth knowing: device, restart, validation cells."""
     digest: str = ""
     """Of all that the potential was made from, see :mod:`phonsmith.fits.kept`."""
-    cautions: list[str] = []
+    cautions: list[str] = Field(default_factory=list)
     """Warnings for the reader, see :mod:`phonsmith.files.cautions`."""
 
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        write_json(path, self.model_dump(mode="json"))
-
     @classmethod
-    def load(cls, path: str | Path) -> Self | None:
-        """Read what :meth:`save` wrote; None of a potential that was not trained."""
+    def load_if_trained(cls, path: str | Path) -> Self | None:
+        """Read the record of a fit; None of a potential that was not trained."""
         return read_as(
             path,
-            "a record of a training",
+            cls.IN_WORDS,
             lambda content: None if content is None else cls.model_validate(content),
         )

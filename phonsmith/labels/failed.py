@@ -1,5 +1,7 @@
 """The failure of one label."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from phonsmith.files.errors import PhonsmithError, TryAgain
@@ -24,3 +26,25 @@ class LabelFailed(Exception):  # noqa: N818 - the word of the design
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, ...]]:
         return type(self), (str(self), self.wants, self.output)
+
+
+@contextmanager
+def failing_for_good(code: str, what: str) -> Iterator[None]:
+    """Turn the failure of what a whole campaign needs into an error.
+
+    Parameters
+    ----------
+    code
+        The code that runs.
+    what
+        What it computes, for the message.
+
+    Raises
+    ------
+    PhonsmithError
+        The body raised :class:`LabelFailed`.
+    """
+    try:
+        yield
+    except LabelFailed as failed:
+        raise failed.for_good(f"{code}: {what} fails") from None

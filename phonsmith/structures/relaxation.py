@@ -122,7 +122,9 @@ def relax(
             filtered, logfile=None, maxstep=0.1, alpha=_BOND_STIFFNESS, bulk_modulus=_BULK_MODULUS
         )
         while True:
-            now = _largest_force(moving, load)
+            now = largest_force(
+                moving.get_forces(), moving.get_stress(voigt=False), moving.get_volume(), load
+            )
             if not math.isfinite(now) or _went_astray(moving, atoms):
                 break
             sane, fmax, energy = plain(moving), now, _energy(moving)
@@ -153,12 +155,22 @@ def relax(
     return RelaxationResult(sane, converged, steps, fmax, energy)
 
 
-def _largest_force(atoms: Atoms, load: Load) -> float:
-    """Largest force on an atom or, in eV/Å by ASE's scale, of the unbalanced stress on the cell."""
-    forces = np.linalg.norm(atoms.get_forces(), axis=1)
-    unbalanced = unbalanced_stress(atoms.get_stress(voigt=False), load)
-    stress = np.linalg.norm(unbalanced, axis=1)
-    return float(max(forces.max(), stress.max() * atoms.get_volume() / len(atoms)))
+def largest_force(
+    forces: NDArray[np.float64], stress: NDArray[np.float64], volume: float, load: Load
+) -> float:
+    """Largest force on an atom, or of the unbalanced stress on the cell by ASE's scale, in eV/Å.
+
+    Parameters
+    ----------
+    forces
+        (atoms, 3) in eV/Å.
+    stress
+        (3, 3) in eV/Å³, tension positive.
+    volume
+        Of the cell, in Å³.
+    """
+    unbalanced = np.linalg.norm(unbalanced_stress(stress, load), axis=1).max()
+    return float(max(np.linalg.norm(forces, axis=1).max(), unbalanced * volume / len(forces)))
 
 
 def unbalanced_stress(stress: NDArray[np.float64], load: Load) -> NDArray[np.float64]:

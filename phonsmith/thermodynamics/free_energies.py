@@ -294,7 +294,7 @@ def _harmonic(
         energy_ev_per_atom=energy / len(atoms),
         minimum_frequency_thz=minimum,
         imaginary_share=share,
-        temperature_k=temperatures.tolist(),
+        temperature_kelvin=temperatures.tolist(),
         free_energy_ev_per_atom=_list(found.free_energy * _KJ_PER_MOL * per_atom),
         entropy_j_per_mol_k=_list(found.entropy * per_atom),
         heat_capacity_v_j_per_mol_k=_list(found.heat_capacity * per_atom),
@@ -402,7 +402,7 @@ def _at_pressure(
 
         return QuasiHarmonic(
             pressure_gpa=pressure,
-            temperature_k=part(found.temperatures),
+            temperature_kelvin=part(found.temperatures),
             gibbs_ev_per_atom=part(found.gibbs_free_energies, 1 / atoms),
             volume_angstrom3_per_atom=part(found.equilibrium_volumes, 1 / atoms),
             thermal_expansion_per_k=part(found.thermal_expansion),

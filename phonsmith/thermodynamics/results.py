@@ -36,7 +36,7 @@ class Harmonic(Record):
     energy_ev_per_atom: float
     minimum_frequency_thz: float
     imaginary_share: float
-    temperature_k: list[float]
+    temperature_kelvin: list[float]
     free_energy_ev_per_atom: list[float]
     """Of the vibrations alone."""
     entropy_j_per_mol_k: list[float]
@@ -48,7 +48,7 @@ class QuasiHarmonic(Record):
     """Equilibrium at one pressure; one number for each temperature up to the last bracketed one."""
 
     pressure_gpa: float
-    temperature_k: list[float]
+    temperature_kelvin: list[float]
     gibbs_ev_per_atom: list[float]
     """E + F(vibrations) + pV."""
 

@@ -38,7 +38,7 @@ def thermodynamics_table(campaign: str, results: Sequence[Result]) -> "pd.DataFr
 
 
 THERMODYNAMICS_COLUMNS = (
-    *("campaign", "method", "structure", "approximation", "pressure_gpa", "temperature_k"),
+    *("campaign", "method", "structure", "approximation", "pressure_gpa", "temperature_kelvin"),
     *("gibbs_ev_per_atom", "gibbs_ev_per_formula_unit", "volume_angstrom3_per_atom"),
     *("thermal_expansion_per_k", "bulk_modulus_gpa", "entropy_j_per_mol_k"),
     *("heat_capacity_p_j_per_mol_k", "heat_capacity_v_j_per_mol_k", "grueneisen"),
@@ -50,13 +50,13 @@ THERMODYNAMICS_COLUMNS = (
 def _harmonic_rows(one: Result, found: Harmonic) -> list[dict[str, Any]]:
     columns = ("entropy_j_per_mol_k", "heat_capacity_v_j_per_mol_k")
     rows = []
-    for i, temperature in enumerate(found.temperature_k):
+    for i, temperature in enumerate(found.temperature_kelvin):
         energy = found.energy_ev_per_atom + found.free_energy_ev_per_atom[i]
         rows.append(
             {
                 "approximation": "harmonic",
                 "pressure_gpa": 0.0,
-                "temperature_k": temperature,
+                "temperature_kelvin": temperature,
                 "gibbs_ev_per_atom": energy,
                 "gibbs_ev_per_formula_unit": energy * one.atoms_per_formula_unit,
                 "volume_angstrom3_per_atom": found.volume_angstrom3_per_atom,
@@ -76,7 +76,7 @@ def _quasi_harmonic_rows(one: Result, found: QuasiHarmonic) -> list[dict[str, An
             "gibbs_ev_per_formula_unit": found.gibbs_ev_per_atom[i] * one.atoms_per_formula_unit,
             **{column: getattr(found, column)[i] for column in columns},
         }
-        for i in range(len(found.temperature_k))
+        for i in range(len(found.temperature_kelvin))
     ]
 
 
@@ -101,11 +101,11 @@ def states_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=[*columns, *numbers, "energy_ev_per_formula_unit"])
 
 
-def thermodynamics_overview(results: Sequence[Result], temperature_k: float) -> "pd.DataFrame":
+def thermodynamics_overview(results: Sequence[Result], temperature_kelvin: float) -> "pd.DataFrame":
     """One row for each method and structure: quasi-harmonic values at the pressure nearest to zero.
 
-    They are those of the temperature nearest to ``temperature_k``; empty where the approximation is
-    harmonic alone. ``notes`` says what is missing.
+    They are those of the temperature nearest to ``temperature_kelvin``; empty where the
+    approximation is harmonic alone. ``notes`` says what is missing.
     """
     import pandas as pd
 
@@ -114,7 +114,9 @@ def thermodynamics_overview(results: Sequence[Result], temperature_k: float) -> 
         row: dict[str, Any] = {"structure": one.structure, "method": one.method}
         found = at_lowest_pressure(one)
         if found:
-            nearest = int(np.argmin(np.abs(np.array(found.temperature_k) - temperature_k)))
+            nearest = int(
+                np.argmin(np.abs(np.array(found.temperature_kelvin) - temperature_kelvin))
+            )
             row |= {"pressure_gpa": found.pressure_gpa}
             row |= {column: getattr(found, column)[nearest] for column in _OVERVIEW}
         unstable = sum(bool(point.imaginary_share) for point in one.volumes)
@@ -127,6 +129,11 @@ def thermodynamics_overview(results: Sequence[Result], temperature_k: float) -> 
 
 
 _OVERVIEW = (
-    *("temperature_k", "volume_angstrom3_per_atom", "thermal_expansion_per_k", "bulk_modulus_gpa"),
+    *(
+        "temperature_kelvin",
+        "volume_angstrom3_per_atom",
+        "thermal_expansion_per_k",
+        "bulk_modulus_gpa",
+    ),
     *("heat_capacity_p_j_per_mol_k", "entropy_j_per_mol_k"),
 )

@@ -34,7 +34,7 @@ class Comparison(Record):
     second: str
     approximation: Approximation
     pressure_gpa: float | None = None
-    temperature_k: float | None = None
+    temperature_kelvin: float | None = None
     static_mev_per_atom: float | None = None
     """Difference of the energies at rest, without vibrations."""
     x: list[float] = Field(default_factory=list)
@@ -161,7 +161,11 @@ class Result(StoredRecord):
         first, second = self.structures[:2]
         wanted = first, second, self.approximation_of_goal
         for one in self.comparisons:
-            if (one.first, one.second, one.approximation) == wanted and one.temperature_k is None:
+            if (
+                one.first,
+                one.second,
+                one.approximation,
+            ) == wanted and one.temperature_kelvin is None:
                 stable = [place.value for place in one.crossings if place.stable]
                 if stable:
                     return stable[0], ""

@@ -18,8 +18,8 @@ def transitions_table(
     """One row per crossing, or one where there is none; for each method, pair and approximation.
 
     ``groups`` holds fits by the first of their repeats. Columns: campaign, transition, driven_by,
-    first, second, approximation, pressure_gpa, temperature_k, method, fit, generation, value, unit,
-    low, high (the bracket), lower_above (which crystal), stable, static_mev_per_atom and
+    first, second, approximation, pressure_gpa, temperature_kelvin, method, fit, generation, value,
+    unit, low, high (the bracket), lower_above (which crystal), stable, static_mev_per_atom and
     static_mev_per_formula_unit (second minus first, at rest), minimum_frequency_first_thz and
     minimum_frequency_second_thz (of phonons without pressure), static_spread_mev_per_atom (standard
     deviation over the repeats of the fit), shift_per_mev_per_atom (how far the transition moves
@@ -52,7 +52,7 @@ _COLUMNS = [
     "second",
     "approximation",
     "pressure_gpa",
-    "temperature_k",
+    "temperature_kelvin",
     "method",
     "fit",
     "generation",
@@ -78,7 +78,7 @@ _COLUMNS = [
     "answer",
     "notes",
 ]
-_SAME = ["transition", "first", "second", "approximation", "pressure_gpa", "temperature_k"]
+_SAME = ["transition", "first", "second", "approximation", "pressure_gpa", "temperature_kelvin"]
 
 
 def _rows(campaign: str, result: Result) -> list[dict[str, object]]:
@@ -254,7 +254,7 @@ def _crystals(row: Mapping[Any, Any]) -> str:
 def _in_words(row: Mapping[Any, Any]) -> str:
     import pandas as pd
 
-    kelvin, pressure = row["temperature_k"], row["pressure_gpa"]
+    kelvin, pressure = row["temperature_kelvin"], row["pressure_gpa"]
     if not pd.isna(kelvin):
         return f"{row['approximation']}, {kelvin:g} K"
     if pd.isna(row["approximation"]):

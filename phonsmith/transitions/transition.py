@@ -98,7 +98,7 @@ def _harmonic(
             notes[one.structure] = f"{told} and left out of its free energy"
         static[one.structure] = harmonic.energy_ev_per_atom
         curves[one.structure] = Curve(
-            np.array(harmonic.temperature_k),
+            np.array(harmonic.temperature_kelvin),
             harmonic.energy_ev_per_atom + np.array(harmonic.free_energy_ev_per_atom),
             -np.array(harmonic.entropy_j_per_mol_k) * _JOULE_PER_MOL,
         )
@@ -136,7 +136,7 @@ def _quasi_harmonic(
         if one.notes:
             notes[one.structure] = f"{one.structure}: {'; '.join(one.notes)}"
         curves[one.structure] = Curve(
-            np.array(state.temperature_k), np.array(state.gibbs_ev_per_atom)
+            np.array(state.temperature_kelvin), np.array(state.gibbs_ev_per_atom)
         )
     empty = Comparison(
         first="", second="", approximation="quasi-harmonic", pressure_gpa=pressure_gpa
@@ -222,7 +222,7 @@ def _gibbs(
     for one in thermal:
         points = []
         for state in one.quasi_harmonic:
-            near = np.isclose(state.temperature_k, temperature)
+            near = np.isclose(state.temperature_kelvin, temperature)
             if near.any():
                 at = int(np.argmax(near))
                 volume = state.volume_angstrom3_per_atom[at]
@@ -238,6 +238,6 @@ def _gibbs(
             why += "".join(f"; {note}" for note in one.notes)
             _leave_out(lost, one, f"Gibbs energies at {temperature:g} K: {why}")
     empty = Comparison(
-        first="", second="", approximation="quasi-harmonic", temperature_k=temperature
+        first="", second="", approximation="quasi-harmonic", temperature_kelvin=temperature
     )
     return [_with_static(one, static, notes) for one in comparisons(curves, "GPa", empty)]

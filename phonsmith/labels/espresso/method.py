@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from phonsmith.labels.espresso.pseudopotentials import checksums, pseudopotentia
 from phonsmith.labels.espresso.remedies import Start
 from phonsmith.labels.espresso.running import Run, Runner
 from phonsmith.labels.espresso.settings import EspressoReference
-from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.failed import failing_for_good
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.runs import run_folder
@@ -166,7 +166,10 @@ class EspressoMethod:
         moment = float(ground_state_magnetic_moments[atomic_numbers[element]])
         start = Start(atom_namelists(self.reference, potentials[element], moment))
         what = f"the isolated {element} atom"
-        with _told(what), run_folder(self.allocation.work, KEEP, SAID) as folder:
+        with (
+            failing_for_good("Quantum ESPRESSO", what),
+            run_folder(self.allocation.work, KEEP, SAID) as folder,
+        ):
             run = self.runner.converge(self._subject(box, potentials, None), start, folder)
         made = self._provenance(run, time.monotonic() - started)
         return labelled_alone(box, self.name, run.result.energy, made)
@@ -185,22 +188,13 @@ class EspressoMethod:
         grid = mesh(crystal, self.reference.kspacing_per_angstrom)
         subject = self._subject(crystal, potentials, grid)
         with (
-            _told("the run for Born charges"),
+            failing_for_good("Quantum ESPRESSO", "the run for Born charges"),
             run_folder(self.allocation.work, KEEP, SAID) as folder,
         ):
             run = self.runner.converge(subject, start, folder)
             place = run.save.parents[1]
             epsilon, charges = tensors(self.runner.ph(place), len(crystal))
             return born_file(crystal, charges, epsilon)
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """What fails for good, not for one cell of many, is an error."""
-    try:
-        yield
-    except LabelFailed as failed:
-        raise failed.for_good(f"Quantum ESPRESSO: {what} fails") from None
 
 
 class Espresso(Calculator):  # type: ignore[misc]

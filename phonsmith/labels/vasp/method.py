@@ -4,8 +4,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.born import born_file
 from phonsmith.labels.checks import check_label, check_same, labelled, labelled_alone
-from phonsmith.labels.failed import LabelFailed
+from phonsmith.labels.failed import LabelFailed, failing_for_good
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun, unfinished_relaxation
 from phonsmith.labels.runs import run_folder
@@ -36,7 +35,7 @@ from phonsmith.labels.vasp.potcars import PotcarFile, potcars_of
 from phonsmith.labels.vasp.running import KEEP, SAID, Attempt, accepted, run_vasp
 from phonsmith.labels.vasp.settings import VaspReference, without_shares
 from phonsmith.running.versions import VERSIONS
-from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, unbalanced_stress
+from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, largest_force
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.sites import plain, with_sites_of
 
@@ -218,7 +217,7 @@ class VaspMethod:
             atoms=plain(last),
             converged=True,
             steps=steps,
-            fmax_ev_per_angstrom=_largest_force(done.frame, load),
+            fmax_ev_per_angstrom=_force_left(done.frame, load),
             energy_ev=float(done.frame.info[ENERGY]),
         )
 
@@ -233,7 +232,7 @@ class VaspMethod:
         edges = np.array(self.reference.isolated_atom_edges_angstrom)
         box = Atoms(element, positions=[edges / 2], cell=edges, pbc=True)
         with (
-            _told(f"the isolated {element} atom"),
+            failing_for_good("VASP", f"the isolated {element} atom"),
             run_folder(self.allocation.work, KEEP, SAID) as folder,
         ):
             done = self._run(folder, box, isolated_atom_tags(self.reference, element))
@@ -250,7 +249,7 @@ class VaspMethod:
             The run fails, or the crystal is no insulator.
         """
         with (
-            _told("the run for Born charges"),
+            failing_for_good("VASP", "the run for Born charges"),
             run_folder(self.allocation.work, KEEP, SAID) as folder,
         ):
             self._attempt(folder, crystal, born_tags(self.reference, self.structure))
@@ -266,15 +265,6 @@ class _Done:
     attempt: Attempt
     wall_time_s: float
     memory_mb: float | None
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """What fails for good, not for one cell of many, is an error."""
-    try:
-        yield
-    except LabelFailed as failed:
-        raise failed.for_good(f"VASP: {what} fails") from None
 
 
 def _in_own_order(frame: Atoms, cell: Atoms) -> Atoms:
@@ -296,9 +286,7 @@ def _unwrapped(atoms: Atoms, before: Atoms) -> Atoms:
 def _not_converged(frame: Atoms, settings: Relaxation, load: Load) -> RelaxationResult:
     """A relaxation that has used all its steps; under PSTRESS the stress is what is left of it."""
     left = replace(load, pressure_gpa=0.0)
-    return RelaxationResult(
-        plain(frame), False, settings.max_steps, _largest_force(frame, left), None
-    )
+    return RelaxationResult(plain(frame), False, settings.max_steps, _force_left(frame, left), None)
 
 
 def _memory_mb(outcar: str, cores: int) -> float | None:
@@ -329,8 +317,5 @@ def born_text(vasprun: Path, crystal: Atoms) -> str:
     return born_file(crystal, charges[np.argsort(in_vasp_order(crystal))], epsilon)
 
 
-def _largest_force(frame: Atoms, load: Load) -> float:
-    """Largest force left, the stress's included as ASE's cell filter scales it, in eV/Å."""
-    stress = np.linalg.norm(unbalanced_stress(frame.info[STRESS], load), axis=1)
-    forces = np.linalg.norm(frame.arrays[FORCES], axis=1)
-    return float(max(forces.max(), stress.max() * frame.get_volume() / len(frame)))
+def _force_left(frame: Atoms, load: Load) -> float:
+    return largest_force(frame.arrays[FORCES], frame.info[STRESS], frame.get_volume(), load)

@@ -1,0 +1,57 @@
+"""Batches: a fixed number for each structure, labelled by one job each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ase import Atoms
+
+from phonsmith.files.extxyz import write_frames
+from phonsmith.files.reading_writing import write_json
+from phonsmith.labels.labelling import ask_for_more, label_cells
+from phonsmith.labels.protocol import Failure, ReferenceMethod
+from phonsmith.labels.settings import Labels
+from phonsmith.labels.store import LabelStore
+
+T = TypeVar("T")
+
+
+def batch_of(cells: Sequence[T], number: int | str, settings: Labels) -> list[T]:
+    """The cells of one batch: cell i belongs to batch i modulo their number."""
+    return list(cells[int(number) :: settings.batches_per_structure])
+
+
+def label_batch(
+    batch: Sequence[Atoms],
+    method: ReferenceMethod,
+    settings: Labels,
+    store: LabelStore,
+    *,
+    threads: int,
+    attempt: int,
+) -> tuple[list[Atoms], list[Failure]]:
+    """Labels of a batch, and what failed.
+
+    Parameters
+    ----------
+    threads
+        Threads of the job.
+    attempt
+        Which attempt of the job this is.
+
+    Raises
+    ------
+    TryAgain
+        The next attempt gets more of what failures wanted.
+    """
+    labels, failures = label_cells(batch, method, settings, store, threads)
+    ask_for_more(failures, attempt)
+    return labels, failures
+
+
+def write_batch(
+    labels: Sequence[Atoms], failures: Sequence[Failure], labels_path: str | Path, path: str | Path
+) -> None:
+    """Write the labels as extxyz, and the failures as JSON at ``path``."""
+    write_frames(labels_path, labels)
+    write_json(path, [failure.as_dict() for failure in failures])
