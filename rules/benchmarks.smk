@@ -205,10 +205,27 @@ rule sweeps_table:
         "../scripts/sweeps_table.py"
 
 
+def of_every_fit_with_errors(pattern):
+    """The same for the fits that have errors on labels."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).with_errors,
+            generation=accepted_generation(wildcards.campaign),
+            allow_missing=True,
+        )
+
+    return of
+
+
 rule errors_table:
     """Errors of all fits on their training and test sets."""
     input:
-        of_every_tested_fit("results/{campaign}/fits/{fit}/gen{generation}/errors.csv"),
+        of_every_fit_with_errors(
+            "results/{campaign}/fits/{fit}/gen{generation}/errors.csv"
+        ),
     output:
         "results/{campaign}/tables/errors.csv",
     log:
@@ -217,7 +234,7 @@ rule errors_table:
     conda:
         ENVIRONMENT
     params:
-        fits=lambda wildcards: campaign(wildcards.campaign).tested,
+        fits=lambda wildcards: campaign(wildcards.campaign).with_errors,
         version=VERSIONS["errors"],
     script:
         "../scripts/errors_table.py"

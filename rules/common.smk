@@ -47,7 +47,14 @@ os.environ.update(
 )
 
 
-from phonsmith.running.terminal import InOurWords, ShowsWhatJobsAskFor, campaigns_here, hook, say, unknown_target
+from phonsmith.running.terminal import (
+    InOurWords,
+    ShowsWhatJobsAskFor,
+    campaigns_here,
+    hook,
+    say,
+    unknown_target,
+)
 
 sys.excepthook = hook
 
@@ -103,7 +110,13 @@ from phonsmith.running.versions import VERSIONS, versions
 from phonsmith.running.attempts import RUN_VARIABLE, TRIES, growth
 
 
-from phonsmith.structures.verdicts import Effort, Verdict, left_out, refuse, why_left_out
+from phonsmith.structures.verdicts import (
+    Effort,
+    Verdict,
+    left_out,
+    refuse,
+    why_left_out,
+)
 
 
 from phonsmith.files.yaml_files import load_yaml
@@ -448,7 +461,7 @@ def targets_of(name):
     compared = settings.fits and settings.benchmarked
     tables += ["rmse.csv", "rmse.md", "modes.csv"] if compared else []
     tables += ["fits.csv"] if settings.fits else []
-    tables += ["errors.csv"] if settings.tested else []
+    tables += ["errors.csv"] if settings.with_errors else []
     tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
@@ -651,21 +664,6 @@ def recipe(wildcards):
 def on_gpu(wildcards):
     """Whether the fit is a MACE that takes a GPU where it finds one."""
     return takes_gpu(fit_of(wildcards))
-
-
-def of_every_tested_fit(pattern):
-    """The same for the fits that have errors on labels."""
-
-    def of(wildcards):
-        return expand(
-            pattern,
-            campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).tested,
-            generation=accepted_generation(wildcards.campaign),
-            allow_missing=True,
-        )
-
-    return of
 
 
 def dpi(wildcards):

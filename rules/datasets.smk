@@ -1,6 +1,12 @@
 """Training and test sets."""
 
 
+def levels_compared(wildcards):
+    """The record that recorded crystals have been compared, where they are recorded."""
+    recorded = campaign(wildcards.campaign).recorded
+    return f"results/{wildcards.campaign}/labels/levels.json" if recorded else []
+
+
 def held_out(settings):
     """The structures that no fit learns from."""
     return sorted(set(settings.structures) - set(settings.learnt))
@@ -51,6 +57,7 @@ rule make_dataset:
         database_train=databases("train"),
         isolated_atoms=isolated_atoms,
         enough_labels=ancient("results/{campaign}/labels/gen{generation}.json"),
+        levels=ancient(levels_compared),
     output:
         train=ensure(
             "results/{campaign}/datasets/gen{generation}/train.extxyz", non_empty=True

@@ -219,6 +219,21 @@ rule draw_phonon_vs_force:
         "../scripts/draw_phonon_vs_force.py"
 
 
+def of_every_tested_fit(pattern):
+    """The same for the fits that give energies and forces of any cell."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).tested,
+            generation=accepted_generation(wildcards.campaign),
+            allow_missing=True,
+        )
+
+    return of
+
+
 def tested_databases(wildcards):
     """Existing databases with cells to test on, where some fit is tested."""
     settings = campaign(wildcards.campaign)
@@ -324,10 +339,10 @@ def if_compared(path):
     )
 
 
-def if_tested(path):
-    """The same where it has fits with errors on labels."""
+def if_with_errors(path):
+    """The same where some fit has a table of errors."""
     return lambda wildcards: (
-        path.format(**wildcards) if campaign(wildcards.campaign).tested else []
+        path.format(**wildcards) if campaign(wildcards.campaign).with_errors else []
     )
 
 
@@ -341,7 +356,7 @@ rule warnings_table:
         labels="results/{campaign}/tables/labels.csv",
         rmse=if_compared("results/{campaign}/tables/rmse.csv"),
         fits=if_fits("results/{campaign}/tables/fits.csv"),
-        errors=if_tested("results/{campaign}/tables/errors.csv"),
+        errors=if_with_errors("results/{campaign}/tables/errors.csv"),
         verdict=last_verdict,
     output:
         ensure("results/{campaign}/tables/warnings.csv", non_empty=True),
@@ -386,6 +401,13 @@ def other_formats(wildcards):
         campaign=wildcards.campaign,
         stem=stems,
         format=[one for one in settings.figures.formats if one != "svg"],
+    )
+
+
+def if_tested(path):
+    """The same where it has fits with errors on labels."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).tested else []
     )
 
 
@@ -491,7 +513,7 @@ rule report:
         gamma="results/{campaign}/tables/gamma.csv",
         labels="results/{campaign}/tables/labels.csv",
         fits=if_fits("results/{campaign}/tables/fits.csv"),
-        errors=if_tested("results/{campaign}/tables/errors.csv"),
+        errors=if_with_errors("results/{campaign}/tables/errors.csv"),
         mechanics=lambda wildcards: (
             f"results/{wildcards.campaign}/tables/mechanics.csv"
             if campaign(wildcards.campaign).benchmarks.mechanics

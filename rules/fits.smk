@@ -124,20 +124,22 @@ def tested_fits(wildcards):
     return len(campaign(wildcards.campaign).tested)
 
 
-def is_existing(wildcards):
-    """Whether the fit is a potential that was not trained here."""
-    return potential_named(fit_of(wildcards)) is not None
-
-
 def training_set(wildcards):
-    """What the fit learnt from: nothing where it exists already."""
+    """What the fit learnt from: nothing where it was not trained here."""
     path = "results/{campaign}/datasets/gen{generation}/train.extxyz"
-    return [] if is_existing(wildcards) else [path.format(**wildcards)]
+    trained = wildcards.fit in campaign(wildcards.campaign).trained
+    return [path.format(**wildcards)] if trained else []
 
 
 def test_set(wildcards):
-    """What no fit learnt from: all labels of the campaign where none is trained."""
-    settings = campaign(wildcards.campaign)
+    """What no fit learnt from: all labels of the campaign where none is trained.
+
+    For recorded forces those of their crystals: displaced cells are no test of the other fits.
+    """
+    settings, fit = campaign(wildcards.campaign), fit_of(wildcards)
+    if kind_of(fit).source(fit):
+        held = kind_of(fit).structures(fit)
+        return labelled(lambda settings: held)(wildcards)
     if settings.trained:
         return [
             "results/{campaign}/datasets/gen{generation}/test.extxyz".format(

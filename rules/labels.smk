@@ -436,31 +436,59 @@ rule labels_table:
         "../scripts/labels_table.py"
 
 
-rule recorded_cautions:
-    """What readers have to know of the recorded data of one crystal: what was refused, and why."""
-    input:
-        recorded_files,
-    output:
+def recorded_facts(wildcards):
+    """What the recorded data of each crystal tell: warnings and levels of theory."""
+    return expand(
         "results/{campaign}/labels/recorded/{structure}.json",
+        campaign=wildcards.campaign,
+        structure=campaign(wildcards.campaign).structures,
+    )
+
+
+def taught_structures(wildcards):
+    """The crystals whose labels fits of the campaign learn from."""
+    settings = campaign(wildcards.campaign)
+    return sorted(settings.learnt) if settings.trained else []
+
+
+def mixed_levels_allowed(wildcards):
+    """Whether fits may learn from several levels of theory."""
+    settings = campaign(wildcards.campaign)
+    of_runs = settings.recorded and settings.recorded.allow_mixed_levels_of_theory
+    return settings.datasets.allow_mixed_levels_of_theory or bool(of_runs)
+
+
+rule recorded_levels:
+    """Whether the recorded crystals are of one level of theory; fits must not learn from several."""
+    input:
+        recorded_facts,
+    output:
+        "results/{campaign}/labels/levels.json",
     log:
-        "results/{campaign}/logs/labels/recorded/{structure}.log",
+        "results/{campaign}/logs/labels/levels.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
-        reference=untracked(setting("reference")),
-        recorded=if_recorded(reference_physics),
-        sources=SOURCES,
-        version=versions("readers", "structures", "labels"),
+        # beside the inputs, since all of them count as one set for Snakemake
+        structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
+        learnt=taught_structures,
+        allow_mixed=mixed_levels_allowed,
+        version=versions("labels", "readers"),
     message:
-        "{wildcards.campaign}: looking through the recorded data of {wildcards.structure}"
+        "{wildcards.campaign}: comparing the levels of theory of the recorded crystals"
     script:
-        "../scripts/recorded_cautions.py"
+        "../scripts/recorded_levels.py"
 
 
-RECORDS["labels"] = lambda name: [
-    [structure, f"results/{name}/labels/recorded/{structure}.json"]
-    for structure in campaign(name).structures
+RECORDS["labels"] = lambda name: (
+    [
+        *(
+            [structure, f"results/{name}/labels/recorded/{structure}.json"]
+            for structure in campaign(name).structures
+        ),
+        ["", f"results/{name}/labels/levels.json"],
+    ]
     if campaign(name).recorded
-]
+    else []
+)

@@ -5,29 +5,33 @@ from phonsmith.running.job_context import job
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.labels.checks import unlabelled
-    from phonsmith.labels.recorded.reading import load_recorded
+    from phonsmith.labels.recorded.reading import load_recorded, with_cautions
     from phonsmith.labels.recorded.settings import RecordedReference
+    from phonsmith.labels.recorded_levels import RecordedFacts
     from phonsmith.phonons.files import save_phonons
     from phonsmith.structures.verdicts import left_out
     from phonsmith.supercells.cells import make_supercells, no_supercells
     from phonsmith.supercells.settings import Supercells
 
-    structure = snakemake.params.structure
+    structure, facts = snakemake.params.structure, RecordedFacts()
     (crystal,) = read_frames(snakemake.input.crystal)
     if why := left_out(snakemake.input.accepted):
         print(f"no supercells: {why}")
         phonon, cells = no_supercells(crystal)
     elif structure["recorded"]:
         reference = RecordedReference.model_validate(snakemake.params.reference).of(structure)
-        recorded = load_recorded(
-            reference,
-            structure["recorded"],
-            snakemake.config["mirrors"],
-            snakemake.params.sources,
-            snakemake.wildcards.structure,
-            crystal=structure["file"],
-            supercell=structure["recorded_supercell"],
+        recorded, cautions = with_cautions(
+            lambda: load_recorded(
+                reference,
+                structure["recorded"],
+                snakemake.config["mirrors"],
+                snakemake.params.sources,
+                snakemake.wildcards.structure,
+                crystal=structure["file"],
+                supercell=structure["recorded_supercell"],
+            )
         )
+        facts = RecordedFacts.of(recorded.levels, cautions)
         phonon = recorded.phonon
         cells = unlabelled(recorded.frames)
     else:
@@ -38,5 +42,6 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.params.seed,
             generation=0,
         )
+    facts.save(snakemake.output.cautions)
     write_frames(snakemake.output.cells, cells)
     save_phonons(snakemake.output.displacements, phonon)

@@ -137,6 +137,11 @@ class CampaignData(Model):
         """Names of the fits that give energies and forces of any cell, and so errors on labels."""
         return [name for name, fit in self.fits.items() if computes(fit)]
 
+    @cached_property
+    def with_errors(self) -> list[str]:
+        """Those, and fits that are recorded forces: they may be of the reference's very cells."""
+        return [*self.tested, *(name for name in self.fits if name not in self.tested)]
+
     @property
     def is_test_alone(self) -> bool:
         """Whether existing potentials are only tested on the cells of data sets."""
