@@ -5,8 +5,13 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-include: "rules/common.smk"
+include: "rules/start.smk"
 include: "rules/mended.smk"
+include: "rules/settings.smk"
+include: "rules/resources.smk"
+include: "rules/targets.smk"
+include: "rules/messages.smk"
+include: "rules/common.smk"
 include: "rules/reference.smk"
 include: "rules/structures.smk"
 include: "rules/supercells.smk"
@@ -15,10 +20,11 @@ include: "rules/datasets.smk"
 include: "rules/fits.smk"
 include: "rules/phonons.smk"
 include: "rules/benchmarks.smk"
-include: "rules/generations.smk"
 include: "rules/thermodynamics.smk"
 include: "rules/transitions.smk"
 include: "rules/conductivity.smk"
+# behind the applications: a goal may ask for their results
+include: "rules/generations.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"
 

@@ -1,20 +1,6 @@
 """Phonons, equation of state and elastic constants of every fit against the reference."""
 
 
-def spectra(kind):
-    """A function for input: one file for each cell choice; ``kind`` is npz or json."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.{kind}",
-            cell=campaign(wildcards.campaign).phonons.cells,
-            kind=kind,
-            **wildcards,
-        )
-
-    return of
-
-
 def in_sample(wildcards):
     """Whether the fit learnt from the very displacements that give the reference phonons."""
     settings = campaign(wildcards.campaign)
@@ -42,8 +28,8 @@ rule benchmark:
     """One structure of one fit against the reference, in every cell asked for."""
     input:
         reference="results/{campaign}/phonons/reference/reference/{structure}.npz",
-        spectra=spectra("npz"),
-        verdicts=spectra("json"),
+        spectra=every(rules.fit_phonons.output.spectrum, cell="phonons/cells"),
+        verdicts=every(rules.fit_phonons.output.verdict, cell="phonons/cells"),
         accepted=ACCEPTED,
         mechanics_reference=mechanics_of(
             "results/{campaign}/benchmarks/reference/mechanics/{structure}.json"
@@ -125,9 +111,7 @@ rule fit_mechanics:
     params:
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
-        again=tries_again(
-            "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"
-        ),
+        again=tries_again("fit_mechanics"),
         version=versions("benchmarks", "structures"),
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure} with {wildcards.fit}"
@@ -135,29 +119,15 @@ rule fit_mechanics:
         "../scripts/fit_mechanics.py"
 
 
-BENCHMARK = "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json"
-
-
-def of_every_fit(pattern):
-    """A function for input: ``pattern`` for every fit, at the accepted generation."""
-
-    def of(wildcards):
-        return expand(
-            pattern,
-            campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).fits,
-            generation=accepted_generation(wildcards.campaign),
-            structure=campaign(wildcards.campaign).benchmarked,
-            allow_missing=True,
-        )
-
-    return of
-
-
 rule rmse_table:
     """One row for each fit, structure and cell choice; and the same for reading."""
     input:
-        of_every_fit(BENCHMARK),
+        every(
+            rules.benchmark.output[0],
+            fit="fits",
+            generation=accepted,
+            structure="benchmarked",
+        ),
     output:
         csv=ensure("results/{campaign}/tables/rmse.csv", non_empty=True),
         markdown="results/{campaign}/tables/rmse.md",
@@ -205,65 +175,15 @@ rule sweeps_table:
         "../scripts/sweeps_table.py"
 
 
-def of_every_fit_with_errors(pattern):
-    """The same for the fits that have errors on labels."""
-
-    def of(wildcards):
-        return expand(
-            pattern,
-            campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).with_errors,
-            generation=accepted_generation(wildcards.campaign),
-            allow_missing=True,
-        )
-
-    return of
-
-
-rule errors_table:
-    """Errors of all fits on their training and test sets."""
-    input:
-        of_every_fit_with_errors(
-            "results/{campaign}/fits/{fit}/gen{generation}/errors.csv"
-        ),
-    output:
-        "results/{campaign}/tables/errors.csv",
-    log:
-        "results/{campaign}/logs/tables/errors.log",
-    localrule: True
-    conda:
-        ENVIRONMENT
-    params:
-        fits=lambda wildcards: campaign(wildcards.campaign).with_errors,
-        version=VERSIONS["errors"],
-    script:
-        "../scripts/errors_table.py"
-
-
-rule fits_table:
-    """Time, memory and size of every fit."""
-    input:
-        of_every_fit("results/{campaign}/fits/{fit}/gen{generation}/fit.json"),
-    output:
-        "results/{campaign}/tables/fits.csv",
-    log:
-        "results/{campaign}/logs/tables/fits.log",
-    localrule: True
-    conda:
-        ENVIRONMENT
-    params:
-        fits=lambda wildcards: {
-            name: fit.kind for name, fit in campaign(wildcards.campaign).fits.items()
-        },
-        version=versions("fits", "datasets"),
-    script:
-        "../scripts/fits_table.py"
-
-
 rule mechanics_table:
     """Equation of state and elastic constants, reference and fits."""
     input:
-        of_every_fit(BENCHMARK),
+        every(
+            rules.benchmark.output[0],
+            fit="fits",
+            generation=accepted,
+            structure="benchmarked",
+        ),
     output:
         "results/{campaign}/tables/mechanics.csv",
     log:
@@ -275,3 +195,209 @@ rule mechanics_table:
         version=versions("benchmarks", "phonons"),
     script:
         "../scripts/mechanics_table.py"
+
+
+def structures_drawn(wildcards):
+    """The crystals whose bands a job draws: the one that was asked for, or all."""
+    one = getattr(wildcards, "structure", None)
+    return [one] if one else campaign(wildcards.campaign).benchmarked
+
+
+def formats_drawn(wildcards):
+    """The formats, likewise."""
+    one = getattr(wildcards, "format", None)
+    return [one] if one else campaign(wildcards.campaign).figures.formats
+
+
+rule draw_bands:
+    """Band structures of all structures, one fit against the reference."""
+    input:
+        reference=every(
+            rules.reference_phonons.output.spectrum, structure=structures_drawn
+        ),
+        spectra=every(
+            rules.fit_phonons.output.spectrum,
+            generation=accepted,
+            cell=first_cell,
+            structure=structures_drawn,
+        ),
+        benchmarks=every(
+            rules.benchmark.output[0], generation=accepted, structure=structures_drawn
+        ),
+        structures="results/{campaign}/tables/structures.csv",
+    output:
+        index="results/{campaign}/figures/bands/{fit}/figures.json",
+    log:
+        "results/{campaign}/logs/figures/bands/{fit}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structures=structures_drawn,
+        labels=fit_labels,
+        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        cell=first_cell,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing band structures of {wildcards.fit}"
+    script:
+        "../scripts/draw_bands.py"
+
+
+use rule draw_bands as draw_bands_of_one with:
+    output:
+        figure="results/{campaign}/figures/bands/{fit}/{structure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/bands/{fit}/{structure}.{format}.log",
+    message:
+        "{wildcards.campaign}: drawing the bands of {wildcards.structure} by {wildcards.fit}"
+
+
+rule draw_reference_bands:
+    """Band structures of all structures by the reference method alone."""
+    input:
+        reference=every(
+            rules.reference_phonons.output.spectrum, structure=structures_drawn
+        ),
+        structures="results/{campaign}/tables/structures.csv",
+    output:
+        index="results/{campaign}/figures/bands/reference/figures.json",
+    log:
+        "results/{campaign}/logs/figures/bands/reference.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structures=structures_drawn,
+        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing band structures of the reference"
+    script:
+        "../scripts/draw_reference_bands.py"
+
+
+use rule draw_reference_bands as draw_reference_bands_of_one with:
+    output:
+        figure="results/{campaign}/figures/bands/reference/{structure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/bands/reference/{structure}.{format}.log",
+    message:
+        "{wildcards.campaign}: drawing the bands of {wildcards.structure} by the reference"
+
+
+ruleorder: draw_reference_bands > draw_bands
+ruleorder: draw_reference_bands_of_one > draw_bands_of_one
+
+
+rule draw_rmse:
+    """RMSE against structure."""
+    input:
+        "results/{campaign}/tables/rmse.csv",
+    output:
+        "results/{campaign}/figures/rmse_by_structure.{format}",
+    log:
+        "results/{campaign}/logs/figures/rmse_by_structure.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        labels=fit_labels,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing RMSE against structure ({wildcards.format})"
+    script:
+        "../scripts/draw_rmse.py"
+
+
+def sweep_of(wildcards):
+    return look_up(wildcards, "sweeps/{sweep}")
+
+
+def swept(wildcards):
+    """The values of every fit of a sweep by title."""
+    sweep_of(wildcards)  # stops at an unknown one
+    return campaign(wildcards.campaign).swept(wildcards.sweep)
+
+
+rule draw_sweep:
+    """RMSE against one setting of the fits."""
+    input:
+        "results/{campaign}/tables/rmse.csv",
+    output:
+        "results/{campaign}/figures/sweep_{sweep}.{format}",
+    log:
+        "results/{campaign}/logs/figures/sweep_{sweep}.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        swept=swept,
+        axis_label=lambda wildcards: sweep_of(wildcards).label,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing sweep {wildcards.sweep} ({wildcards.format})"
+    script:
+        "../scripts/draw_sweep.py"
+
+
+def sparse_points(wildcards):
+    fits = campaign(wildcards.campaign).fits
+    return {name: fit.sparse_points() for name, fit in fits.items()}
+
+
+rule draw_phonon_vs_force:
+    """Phonon RMSE against force RMSE of the fits."""
+    input:
+        rmse="results/{campaign}/tables/rmse.csv",
+        errors="results/{campaign}/tables/errors.csv",
+    output:
+        "results/{campaign}/figures/phonon_vs_force.{format}",
+    log:
+        "results/{campaign}/logs/figures/phonon_vs_force.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        labels=fit_labels,
+        sparse_points=sparse_points,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing phonon against force RMSE ({wildcards.format})"
+    script:
+        "../scripts/draw_phonon_vs_force.py"
+
+
+def compares_phonons(name):
+    """Whether phonons are compared: there are fits, and crystals with phonons."""
+    settings = campaign(name)
+    return bool(settings.fits and settings.benchmarked)
+
+
+def tables_of_benchmarks(name):
+    """RMSE and modes where phonons are compared; sweeps and mechanics where asked for."""
+    settings = campaign(name)
+    tables = ["rmse.csv", "rmse.md", "modes.csv"] if compares_phonons(name) else []
+    tables += ["sweeps.csv"] if settings.sweeps else []
+    tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
+    return dict.fromkeys(tables)
+
+
+def figures_of_benchmarks(name):
+    """RMSE by structure, by the settings of sweeps, and against errors of forces."""
+    settings = campaign(name)
+    figures = ["rmse_by_structure"] if compares_phonons(name) else []
+    figures += [f"sweep_{sweep}" for sweep in settings.sweeps]
+    if settings.tested and compares_phonons(name):
+        figures += ["phonon_vs_force"]
+    return dict.fromkeys(figures)
+
+
+STAGES["benchmarks"] = Part(tables=tables_of_benchmarks, figures=figures_of_benchmarks)

@@ -1,84 +1,4 @@
-"""What every rules file uses: the campaigns, slices of their settings, and the targets."""
-
-import functools
-
-
-import math
-
-
-import os
-
-
-import shutil
-
-
-import sys
-
-
-import time
-
-
-import uuid
-
-
-from pathlib import Path
-
-
-from snakemake.common.tbdstring import TBDString
-
-
-from snakemake.io import apply_wildcards
-
-
-from snakemake.logging import logger
-
-# the library beside this workflow, for this process and for the scripts of the jobs
-sys.path.insert(0, workflow.basedir)
-
-
-os.environ.update(
-    PYTHONPATH=os.pathsep.join(
-        [
-            f"{workflow.basedir}/phonsmith/running/startup",
-            workflow.basedir,
-            *filter(None, [os.environ.get("PYTHONPATH")]),
-        ]
-    )
-)
-
-
-from phonsmith.running.terminal import (
-    InOurWords,
-    ShowsWhatJobsAskFor,
-    campaigns_here,
-    hook,
-    say,
-    unknown_target,
-)
-
-sys.excepthook = hook
-
-
-from phonsmith.campaign.model import Campaign
-
-
-from phonsmith.campaign.reading import load_campaign
-
-
-from phonsmith.files.cautions import read_cautions
-
-
-from phonsmith.check.inputs import MADE, check_inputs
-
-
-from phonsmith.running.cluster import tell_host
-
-
-from phonsmith.structures.databases.addresses import fetched_path
-
-
-from phonsmith.files.errors import MAKE_ROOM, PhonsmithError, in_our_words
-
+"""What rules of several stages share about crystals, cells, fits and generations."""
 
 from phonsmith.files.reading_writing import read_as
 
@@ -89,262 +9,121 @@ from phonsmith.potentials.own_code import code_of
 from phonsmith.potentials.loaded_files import files_of
 
 
-from phonsmith.files.problems import listed, nearest
-
-
-from phonsmith.labels.registry import method_kind, potential_of
-
-
 from phonsmith.fits.registry import kind_of, potential_named, takes_gpu
 
 
-from phonsmith.running.site import load_config, load_site
+from phonsmith.structures.verdicts import Effort
+
+# --- crystals and cells --------------------------------------------------------------------------
+
+NOT_OF_CELLS = {
+    "role",
+    "born",
+    "masses",
+    "materials_project",
+    "optimade",
+    "recorded_volumes",
+    "recorded_energies",
+}
+"""Keys of a structure that no supercell or label depends on, other than by the crystal."""
 
 
-from phonsmith.files.sources import listed as listed_files
+def is_scaled(wildcards):
+    """Whether the crystal is held at its volume."""
+    return look_up(wildcards, "structures/{structure}").scaled is not None
 
 
-from phonsmith.running.versions import VERSIONS, versions
+def as_lists(multiples):
+    """Three numbers or three rows of them, as JSON has them."""
+    return [list(row) if isinstance(row, tuple) else row for row in multiples]
 
 
-from phonsmith.running.attempts import RUN_VARIABLE, TRIES, growth
+def cells_made(wildcards):
+    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits use them.
+
+    Of one crystal, or for a plan of all.
+    """
+    asked = "rattled" in look_up(wildcards, "supercells/kinds")
+    rattled = asked and bool(campaign(wildcards.campaign).fits)
+    without = {"multiples"} if rattled else {"multiples", "rattled"}
+    cells = setting("supercells", exclude=without)(wildcards)
+    cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
+    named = look_up(wildcards, "supercells/multiples")
+    asked = [wildcards.structure] if hasattr(wildcards, "structure") else named
+    multiples = {name: as_lists(named[name]) for name in asked if name in named}
+    return {**cells, "multiples": multiples} if multiples else cells
 
 
-from phonsmith.structures.verdicts import (
-    Effort,
-    Verdict,
-    left_out,
-    refuse,
-    why_left_out,
-)
-
-
-from phonsmith.files.yaml_files import load_yaml
-
-
-wildcard_constraints:
-    campaign=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    structure=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    transition=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    database=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    fit=r"(?!reference/)[A-Za-z0-9][A-Za-z0-9._-]*",
-    method=r"reference|[A-Za-z0-9][A-Za-z0-9._-]*/gen\d+",
-    sweep=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    generation=r"\d+",
-    batch=r"\d+",
-    index=r"\d+",
-    cell=r"relaxed|reference",
-
-
-ENVIRONMENT = "../envs/phonsmith.yaml"
-
-
-FULL_BYTES = 1e6  # what failed jobs had written is gone again
-
-
-STARTED = time.time()
-
-
-WARNINGS_SHOWN = 20
-
-
-SOURCES = "results/.sources"
-
-
-RECORDS = {}
-"""Results of a stage that may hold warnings: stage → function of a campaign's name that lists
-[subject, JSON file]; ``{accepted}`` in a path is the generation whose fits are used."""
-
-
-def stop(message):
-    """End the run before any job, with one line for each problem."""
-    say(message)
-    sys.exit(1)
-
-
-def missing_target(target):
-    """Words for a target that no rule makes."""
-    return unknown_target(target, COMMANDS, targets_of)
-
-
-COMMANDS = ("all", "check", "plan", "failures")
-
-
-logger.addFilter(InOurWords(missing_target))
-
-
-logger.addFilter(ShowsWhatJobsAskFor(lambda: workflow.non_local_exec_or_dryrun))
-
-
-try:
-    given = load_yaml("config/config.yaml", "settings file") | config
-    config.update(load_config(given).model_dump())  # checked, and with its defaults
-    SITE = load_site("config/site.yaml")
-except Exception as error:
-    stop(error)
-
-
-if workflow.is_main_process:
-    # what failed for good is not tried again by the same run; jobs inherit the variable
-    os.environ[RUN_VARIABLE] = str(uuid.uuid4())
-elif workflow.remote_exec:
-    try:
-        os.environ.update(SITE.environment())
-    except PhonsmithError as error:
-        stop(error)
-
-
-RETRIES = TRIES - 1 if workflow.is_main_process else 0  # a job on a node tries once
-
-
-def is_made(file):
-    """Whether a file that a campaign names is one that this pipeline makes."""
-    return MADE.fullmatch(file) is not None
+RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
+"""Keys that no relaxed crystal depends on, and no result of relaxations that converged."""
 
 
 @functools.cache
-def campaign(name):
-    """The campaign of this name, read once and checked with the files it names."""
-    path = Path("config/campaigns") / f"{name}.yaml"
+def effort_as_of(path, modified):
+    """The effort of a result with relaxations; a damaged one ends the run with one line."""
     try:
-        if not path.exists():
-            known = campaigns_here()
-            raise PhonsmithError(
-                f"{path}: no such campaign file{nearest(name, known) or ';'} "
-                f"campaigns are {listed(known)}"
-            )
-        settings = load_campaign(path)
-        if workflow.is_main_process:
-            mirrors = [Path(one) for one in config["mirrors"]]
-            check_inputs(settings, path, mirrors, made=is_made)
+        return Effort.load(path)
     except PhonsmithError as error:
         stop(error)
-    except Exception as error:
-        stop(in_our_words(error, str(path)))
-    return settings
 
 
-def look_up(wildcards, path):
-    """The settings at ``path``: keys parted by slashes, wildcards in braces, as in ``fits/{fit}``."""
-    path = path.format(**wildcards)
-    value = campaign(wildcards.campaign)
-    for key in path.split("/"):
-        if isinstance(value, dict) and key not in value:
-            stop(
-                f"campaign {wildcards.campaign} has no {path}{nearest(key, value) or ';'} "
-                f"it has {listed(list(value)) or 'none'}"
-            )
-        value = value[key] if isinstance(value, dict) else getattr(value, key)
-    return value
+def tries_again(rule):
+    """A function for params: how often a result with relaxations is computed again, see Effort.
 
-
-def setting(path, exclude=None):
-    """A function for params: the settings at ``path``, as plain JSON.
-
-    ``exclude`` names, as for pydantic, keys that must make nothing stale.
+    The result is the JSON file among the outputs of the rule; it stays until the job ends.
     """
 
     def of(wildcards):
-        value = look_up(wildcards, path)
-        if hasattr(value, "model_dump"):
-            return value.model_dump(mode="json", exclude=exclude)
-        return value
+        outputs = getattr(rules, rule).output
+        (pattern,) = [file for file in outputs if file.endswith(".json")]
+        path = Path(pattern.format(**wildcards))
+        try:
+            effort = effort_as_of(str(path), path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return 0
+        return effort.tries_again(campaign(wildcards.campaign).relaxation.max_steps)
 
     return of
 
 
-def untracked(value_of):
-    """The same function for params, for what a script needs but no result depends on.
-
-    Snakemake compares params with those of the last run, other than params made from the names of
-    the outputs. Settings with such keys (the address of a data set) are handed over whole in this
-    way, and what counts of them stands in a param beside.
-    """
-
-    def of(wildcards, output):
-        return value_of(wildcards)
-
-    return of
+# --- fits ----------------------------------------------------------------------------------------
 
 
-def has_gpus():
-    """Whether jobs may ask for GPUs: on a cluster, and on a single machine that has one."""
-    return workflow.non_local_exec_or_dryrun or shutil.which("nvidia-smi") is not None
+def fit_of(wildcards):
+    """The recipe of the fit."""
+    return look_up(wildcards, "fits/{fit}")
 
 
-def runs_on(place):
-    """Resources that say where a job runs: "cpu", or "gpu" where ``place`` of its wildcards holds.
-
-    On a cluster partition, account and the like as the site file has them; and the number of GPUs.
-    """
-
-    def kind_of(wildcards):
-        return "gpu" if place != "cpu" and place(wildcards) else "cpu"
-
-    def wish(name):
-        return lambda wildcards: SITE.wishes(kind_of(wildcards))[name]
-
-    def gpus(wildcards):
-        return int(
-            kind_of(wildcards) == "gpu"
-            and has_gpus()
-            and not (workflow.non_local_exec_or_dryrun and SITE.gpu.gres)
-        )
-
-    wishes = {name: wish(name) for name in SITE.wishes("gpu")}
-    return {**wishes, **({} if place == "cpu" else {"gpu": gpus})}
+def on_gpu(wildcards):
+    """Whether the fit is a MACE that takes a GPU where it finds one."""
+    return takes_gpu(fit_of(wildcards))
 
 
-def share_of_cores(jobs_of):
-    """A function for threads: a fair share of all cores, ``jobs_of`` giving the number of jobs."""
-
-    def of(wildcards):
-        return max(1, min(SITE.max_cores, workflow.cores // max(1, jobs_of(wildcards))))
-
-    return of
+def fit_labels(wildcards):
+    """Names of the fits in legends, in the order of the campaign, which gives the colours."""
+    fits = campaign(wildcards.campaign).fits
+    return {name: fit.label or name for name, fit in fits.items()}
 
 
-def grown(amount, what, wildcards, rulename, attempt):
-    """Memory in MB or time in minutes of a job: more where a try before was short of it.
-
-    Never more than the site has.
-    """
-    if attempt > 1:
-        pattern = workflow.get_rule(rulename).log[0]
-        log = apply_wildcards(pattern, dict(wildcards.items()))
-        amount *= growth(log, what)
-    most = SITE.max_memory_mb if what == "memory" else SITE.max_minutes
-    return min(math.ceil(amount), most or math.inf)
+def with_code(settings, potential):
+    """Settings for params, with the source of a calculator of the user's own, if there is one."""
+    code = code_of(potential.calculator) if potential else {}
+    return {**settings, "code": code} if code else settings
 
 
-def memory_mb(job, process=0):
-    """A function for resources: memory of a job and of each of its processes, more when short."""
-
-    def of(wildcards, rulename, attempt, threads):
-        amount = job(wildcards) if callable(job) else job
-        return grown(amount + process * threads, "memory", wildcards, rulename, attempt)
-
-    return of
+def file_of(path):
+    """The file itself; of a model of some campaign's fit the folder, which is what a rule makes."""
+    made = MADE.fullmatch(path)
+    return f"{made['folder']}/model" if made and made["fit"] else path
 
 
-def minutes(job):
-    """A function for resources: time limit of a job, more when it was too short."""
-
-    def of(wildcards, rulename, attempt):
-        amount = job(wildcards) if callable(job) else job
-        return grown(amount, "time", wildcards, rulename, attempt)
-
-    return of
+def model_of(potential):
+    """The model file of a potential, if it has one, and files that its arguments name."""
+    model = [potential.model] if potential.model else []
+    return [file_of(file) for file in (*model, *files_of(potential))]
 
 
-def reference_of(wildcards):
-    """The reference method of the campaign."""
-    return campaign(wildcards.campaign).reference
-
-
-def attempt(wildcards, attempt):
-    """A function for resources: which try of the job this is, for scripts."""
-    return attempt
+# --- generations ---------------------------------------------------------------------------------
 
 
 def verdict_in(path):
@@ -374,18 +153,41 @@ def accepted_generation(name):
     stop(f"campaign {name}: the loop has no end; delete results/{name}/generations")
 
 
-def fit_of(wildcards):
-    """The recipe of the fit."""
-    return look_up(wildcards, "fits/{fit}")
+def accepted(wildcards):
+    """The same for the campaign of a job."""
+    return accepted_generation(wildcards.campaign)
 
 
-def methods_of(name, recorded):
+def up_to_accepted(wildcards):
+    """All generations whose labels count."""
+    return range(accepted(wildcards) + 1)
+
+
+def this_generation(wildcards):
+    """The generation of a job."""
+    return int(wildcards.generation)
+
+
+def up_to_this(wildcards):
+    """The generation of a job and all before it."""
+    return range(this_generation(wildcards) + 1)
+
+
+def before_this(wildcards):
+    """All generations before that of a job."""
+    return range(this_generation(wildcards))
+
+
+# --- what applications compute with --------------------------------------------------------------
+
+
+def methods_of(wildcards, recorded):
     """What gives the results of an application: the reference, if it does, and every accepted fit.
 
     ``recorded`` is whether recorded data give them; a reference that computes does always.
     """
-    settings = campaign(name)
-    fits = [f"{fit}/gen{accepted_generation(name)}" for fit in settings.fits]
+    settings = campaign(wildcards.campaign)
+    fits = [f"{fit}/gen{accepted(wildcards)}" for fit in settings.fits]
     return fits if settings.recorded and not recorded else ["reference", *fits]
 
 
@@ -403,267 +205,42 @@ def methods_later(name, recorded):
     return fits if settings.recorded and not recorded else [*reference, *fits]
 
 
-def methods_before(name):
+def methods_before(wildcards):
     """The trained fits of all generations before the accepted one."""
     return [
         f"{fit}/gen{generation}"
-        for generation in range(accepted_generation(name))
-        for fit in campaign(name).trained
+        for generation in range(accepted(wildcards))
+        for fit in campaign(wildcards.campaign).trained
     ]
 
 
-ABOUT = {
-    "temperature": "free energies relative to the first crystal.",
-    "pressure": "enthalpies relative to the first crystal.",
-}
+def is_reference(wildcards):
+    """Whether an application computes with the reference method: else with a fit."""
+    return wildcards.method == "reference"
 
 
-def application_tables(name):
-    """Tables of the applications of a campaign that its report prints: [file, caption]."""
-    settings, tables = campaign(name), []
-    if settings.thermodynamics:
-        tables += [
-            ["thermodynamics_overview.csv", "Thermodynamics"],
-            ["equations_of_state.csv", "Equations of state"],
-        ]
-    if settings.transitions:
-        tables += [["transitions_overview.csv", "Phase transitions"]]
-    if settings.conductivity:
-        tables += [
-            ["conductivity_overview.csv", "Thermal conductivity in W/mK"],
-            ["kappa_errors.csv", "Thermal conductivity of fits against the reference"],
-            ["kappa_convergence.csv", "Convergence of the conductivity with the mesh"],
-            ["third_order_labels.csv", "Labels for third-order force constants"],
-        ]
-    if settling(name):
-        tables += [
-            ["properties.csv", "Properties of the goal, generation by generation"]
-        ]
-    return tables
+def method_files(wildcards):
+    """The files of what an application computes with, for ``unpack``."""
+    if is_reference(wildcards):
+        return {"model": reference_model(wildcards)}
+    folder = "results/{campaign}/fits/{method}".format(**wildcards)
+    return {"potential": f"{folder}/potential.json", "model": f"{folder}/model"}
 
 
-def settling(name):
-    """Whether the goal of the campaign asks for properties that have settled."""
-    loop = campaign(name).loop
-    return loop is not None and bool(loop.goal.properties)
+def method_on_gpu(wildcards):
+    """Whether an application computes with a MACE fit that takes a GPU where it finds one."""
+    if is_reference(wildcards):
+        return reference_on_gpu(wildcards)
+    fit = wildcards.method.partition("/")[0]
+    return takes_gpu(campaign(wildcards.campaign).fits[fit])
 
 
-def targets_of(name):
-    """All that a finished campaign consists of."""
-    settings = campaign(name)
-    tables = [
-        "warnings.csv",
-        "structures.csv",
-        "labels.csv",
-        "phonons.csv",
-        "gamma.csv",
-    ]
-    compared = settings.fits and settings.benchmarked
-    tables += ["rmse.csv", "rmse.md", "modes.csv"] if compared else []
-    tables += ["fits.csv"] if settings.fits else []
-    tables += ["errors.csv"] if settings.with_errors else []
-    tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
-    tables += ["sweeps.csv"] if settings.sweeps else []
-    tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
-    tables += ["thermodynamics.csv"] if settings.thermodynamics else []
-    tables += ["transitions.csv"] if settings.transitions else []
-    tables += ["conductivity.csv"] if settings.conductivity else []
-    tables += [table for table, _ in application_tables(name)]
-    return [f"results/{name}/tables/{table}" for table in tables] + [
-        f"results/{name}/report.html"
-    ]
+def method_physics(wildcards):
+    """What results of the reference method depend on; fits are told apart by their files."""
+    return reference_physics(wildcards) if is_reference(wildcards) else None
 
 
-def everything(wildcards):
-    """A function for input: all campaigns that config.yaml names."""
-    return [target for name in config["campaigns"] for target in targets_of(name)]
-
-
-def say_whether_the_disk_is_full():
-    """In our words, since Snakemake itself may have been the first to meet it."""
-    if shutil.disk_usage(".").free < FULL_BYTES:
-        say(f"the disk is full: {MAKE_ROOM}")
-
-
-def say_warnings():
-    """Print the warnings of the campaigns that this run worked on, those of the loop first."""
-    for table in sorted(Path("results").glob("*/tables/warnings.csv")):
-        if table.stat().st_mtime < STARTED:
-            continue
-        name = table.parents[1].name
-        try:
-            found = read_cautions(table)
-        except Exception as error:
-            say(error)
-            continue
-        for caution in found[:WARNINGS_SHOWN]:
-            say(f"{name}: warning: {' '.join(caution.in_words().split())}")
-        if len(found) > WARNINGS_SHOWN:
-            more = len(found) - WARNINGS_SHOWN
-            say(f"{name}: {more} further warnings in {table} and on top of the report")
-
-
-def say_what_is_wrong():
-    """What people need to know after a run that failed."""
-    say_warnings()
-    say_whether_the_disk_is_full()
-
-
-def say_where_to_look():
-    """Name the reports and tables of the campaigns that this run finished."""
-    say_warnings()
-    for report in sorted(Path("results").glob("*/report.html")):
-        if report.stat().st_mtime < STARTED:
-            continue
-        folder = report.parent
-        print(f"\n{folder.name}: done. Look at")
-        print(f"  {folder}/report.html         everything on one page")
-        if campaign(folder.name).fits and campaign(folder.name).benchmarked:
-            print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
-        print(f"  {folder}/figures/            band structures and comparisons")
-
-
-NOT_OF_CELLS = {
-    "role",
-    "born",
-    "masses",
-    "materials_project",
-    "optimade",
-    "recorded_volumes",
-    "recorded_energies",
-}
-"""Keys of a structure that no supercell or label depends on, other than by the crystal."""
-
-
-def is_scaled(wildcards):
-    """Whether the crystal is held at its volume."""
-    return look_up(wildcards, "structures/{structure}").scaled is not None
-
-
-ACCEPTED = "results/{campaign}/accepted/{structure}.json"
-"""What the gate makes of the verdict on a crystal."""
-
-
-RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
-"""Keys that no relaxed crystal depends on, and no result of relaxations that converged."""
-
-
-@functools.cache
-def verdict_as_of(path, modified):
-    """A verdict on a crystal; a damaged one ends the run with one line."""
-    try:
-        return Verdict.load(path)
-    except PhonsmithError as error:
-        stop(error)
-
-
-def verdict_on_crystal(name, structure):
-    """The verdict on a crystal, None before it is relaxed."""
-    path = Path(f"results/{name}/relaxed/{structure}.json")
-    try:
-        return verdict_as_of(str(path), path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return None
-
-
-@functools.cache
-def effort_as_of(path, modified):
-    """The effort of a result with relaxations; a damaged one ends the run with one line."""
-    try:
-        return Effort.load(path)
-    except PhonsmithError as error:
-        stop(error)
-
-
-def tries_again(pattern):
-    """A function for params: how often a result with relaxations is computed again, see Effort.
-
-    ``pattern`` is its JSON file: an output that stays until the job ends.
-    """
-
-    def of(wildcards):
-        path = Path(pattern.format(**wildcards))
-        try:
-            effort = effort_as_of(str(path), path.stat().st_mtime_ns)
-        except FileNotFoundError:
-            return 0
-        return effort.tries_again(campaign(wildcards.campaign).relaxation.max_steps)
-
-    return of
-
-
-def with_code(settings, potential):
-    """Settings for params, with the source of a calculator of the user's own, if there is one."""
-    code = code_of(potential.calculator) if potential else {}
-    return {**settings, "code": code} if code else settings
-
-
-def as_lists(multiples):
-    """Three numbers or three rows of them, as JSON has them."""
-    return [list(row) if isinstance(row, tuple) else row for row in multiples]
-
-
-def cells_made(wildcards):
-    """Sizes and kinds of the cells: displaced ones always, rattled ones where fits use them.
-
-    Of one crystal, or for a plan of all.
-    """
-    asked = "rattled" in look_up(wildcards, "supercells/kinds")
-    rattled = asked and bool(campaign(wildcards.campaign).fits)
-    without = {"multiples"} if rattled else {"multiples", "rattled"}
-    cells = setting("supercells", exclude=without)(wildcards)
-    cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
-    named = look_up(wildcards, "supercells/multiples")
-    asked = [wildcards.structure] if hasattr(wildcards, "structure") else named
-    multiples = {name: as_lists(named[name]) for name in asked if name in named}
-    return {**cells, "multiples": multiples} if multiples else cells
-
-
-def file_of(path):
-    """The file itself; of a model of some campaign's fit the folder, which is what a rule makes."""
-    made = MADE.fullmatch(path)
-    return f"{made['folder']}/model" if made and made["fit"] else path
-
-
-def model_of(potential):
-    """The model file of a potential, if it has one, and files that its arguments name."""
-    model = [potential.model] if potential.model else []
-    return [file_of(file) for file in (*model, *files_of(potential))]
-
-
-def work_folder(wildcards):
-    """Where the DFT codes of a campaign run."""
-    return SITE.scratch or f"results/{wildcards.campaign}/labels/work"
-
-
-def learnt(settings):
-    """The structures that fits may learn from."""
-    return settings.learnt
-
-
-def databases(part):
-    """A function for input: the ``train`` or ``test`` part of every database."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/labels/databases/{database}/{part}.extxyz",
-            campaign=wildcards.campaign,
-            database=campaign(wildcards.campaign).datasets.databases,
-            part=part,
-        )
-
-    return of
-
-
-def recipe(wildcards):
-    """What a fit depends on: its settings without names, resources and device."""
-    fit = fit_of(wildcards)
-    return with_code(fit.identity(), potential_named(fit))
-
-
-def on_gpu(wildcards):
-    """Whether the fit is a MACE that takes a GPU where it finds one."""
-    return takes_gpu(fit_of(wildcards))
+# --- figures -------------------------------------------------------------------------------------
 
 
 def dpi(wildcards):
@@ -675,23 +252,3 @@ def dpi(wildcards):
 
 def first_cell(wildcards):
     return campaign(wildcards.campaign).phonons.cells[0]
-
-
-def sweep_of(wildcards):
-    return look_up(wildcards, "sweeps/{sweep}")
-
-
-def swept(wildcards):
-    """The values of every fit of a sweep by title."""
-    sweep_of(wildcards)  # stops at an unknown one
-    return campaign(wildcards.campaign).swept(wildcards.sweep)
-
-
-def there(wildcards, pattern):
-    """Of the files of each structure those that exist: path, and when it was made."""
-    found = {}
-    for structure in campaign(wildcards.campaign).structures:
-        path = pattern.format(structure=structure, **wildcards)
-        if os.path.exists(path):
-            found[structure] = [path, os.path.getmtime(path)]
-    return found

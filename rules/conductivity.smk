@@ -79,35 +79,10 @@ rule third_order_cells:
         "../scripts/third_order_cells.py"
 
 
-CONDUCTIVITY = "results/{campaign}/conductivity/{method}/{structure}/{file}"
-
-
-def conductivity_methods(name):
-    """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
-    settings = campaign(name)
-    return methods_of(name, recorded=settings.has_third_order)
-
-
 def conductivity_jobs(wildcards):
     """About how many jobs compute conductivities at the same time."""
     settings = campaign(wildcards.campaign)
     return len(settings.conducting) * (1 + len(settings.fits))
-
-
-def conductivities(file):
-    """A function for input: this file of every crystal and method."""
-
-    def of(wildcards):
-        return expand(
-            CONDUCTIVITY,
-            campaign=wildcards.campaign,
-            method=conductivity_methods(wildcards.campaign),
-            structure=getattr(wildcards, "structure", None)
-            or campaign(wildcards.campaign).conducting,
-            file=file,
-        )
-
-    return of
 
 
 rule label_third_order:
@@ -153,28 +128,14 @@ def conductivity_effort(key):
     return lambda wildcards: getattr(campaign(wildcards.campaign).conductivity, key)
 
 
-def third_order_batches(suffix):
-    """A function for input: the labelled batches of third-order cells, or their failures."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/conductivity/{method}/{structure}/batches/{batch}.{suffix}",
-            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
-            suffix=suffix,
-            **wildcards,
-        )
-
-    return of
-
-
 rule third_order_constants:
     """Third-order force constants from the forces, in phono3py's own files."""
     input:
         unpack(method_phonons),
         displacements="results/{campaign}/conductivity/{method}/{structure}/displacements.yaml",
         record="results/{campaign}/conductivity/{method}/{structure}/cells.json",
-        labels=third_order_batches("extxyz"),
-        failures=third_order_batches("json"),
+        labels=every(rules.label_third_order.output.labels, batch=batch_numbers),
+        failures=every(rules.label_third_order.output.failures, batch=batch_numbers),
     output:
         yaml="results/{campaign}/conductivity/{method}/{structure}/phono3py.yaml",
         fc3="results/{campaign}/conductivity/{method}/{structure}/fc3.hdf5",
@@ -257,39 +218,47 @@ rule conductivity:
         "../scripts/conductivity.py"
 
 
-def conductivities_so_far(file):
-    """The same with the generations before, for crystals that are computed with all of them."""
-
-    def of(wildcards):
-        before = expand(
-            CONDUCTIVITY,
-            campaign=wildcards.campaign,
-            method=methods_before(wildcards.campaign),
-            structure=campaign(wildcards.campaign).conducting_in_loop,
-            file=file,
-        )
-        return conductivities(file)(wildcards) + before
-
-    return of
+def conductivity_methods(wildcards):
+    """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
+    recorded = campaign(wildcards.campaign).has_third_order
+    return methods_of(wildcards, recorded)
 
 
-def conductivities_of_meshes(wildcards):
-    """The results on the meshes of the table of convergence."""
-    meshes = campaign(wildcards.campaign).conductivity.convergence
-    return [
-        path
-        for number in range(1, len(meshes) + 1)
-        for path in conductivities(f"kappa{number}.json")(wildcards)
-    ]
+def of_results(wildcards):
+    """The mesh of the results."""
+    return 0
+
+
+def of_convergence(wildcards):
+    """The meshes of the table of convergence."""
+    return range(1, len(campaign(wildcards.campaign).conductivity.convergence) + 1)
+
+
+def with_generations(pattern):
+    """A function for input: the results of all crystals and methods.
+
+    Of some crystals also with the fits of the generations before.
+    """
+    mesh = {"mesh": of_results}
+    now = every(pattern, method=conductivity_methods, structure="conducting", **mesh)
+    before = every(
+        pattern, method=methods_before, structure="conducting_in_loop", **mesh
+    )
+    return lambda wildcards: now(wildcards) + before(wildcards)
 
 
 rule conductivity_tables:
     """Conductivities, their errors, their convergence, and what they cost in labels."""
     input:
-        results=conductivities_so_far("kappa0.json"),
-        modes=conductivities_so_far("kappa0.npz"),
-        converging=conductivities_of_meshes,
-        records=conductivities_so_far("third_order.json"),
+        results=with_generations(rules.conductivity.output.result),
+        modes=with_generations(rules.conductivity.output.modes),
+        converging=every(
+            rules.conductivity.output.result,
+            mesh=of_convergence,
+            method=conductivity_methods,
+            structure="conducting",
+        ),
+        records=with_generations(rules.third_order_constants.output.record),
     output:
         conductivity="results/{campaign}/tables/conductivity.csv",
         overview="results/{campaign}/tables/conductivity_overview.csv",
@@ -314,8 +283,16 @@ rule draw_conductivity:
     """κ against temperature and cumulative κ of one crystal, reference and fits."""
     input:
         table="results/{campaign}/tables/conductivity.csv",
-        results=conductivities("kappa0.json"),
-        modes=conductivities("kappa0.npz"),
+        results=every(
+            rules.conductivity.output.result,
+            method=conductivity_methods,
+            mesh=of_results,
+        ),
+        modes=every(
+            rules.conductivity.output.modes,
+            method=conductivity_methods,
+            mesh=of_results,
+        ),
     output:
         temperature="results/{campaign}/figures/conductivity/{structure}.{format}",
         cumulative="results/{campaign}/figures/conductivity/cumulative/{structure}.{format}",
@@ -362,11 +339,49 @@ rule draw_conductivity_generations:
         "../scripts/draw_conductivity_generations.py"
 
 
-RECORDS["conductivity"] = lambda name: [
-    [
-        f"{subject}, {structure}",
-        f"results/{name}/conductivity/{method}/{structure}/kappa0.json",
-    ]
-    for subject, method in methods_later(name, recorded=campaign(name).has_third_order)
-    for structure in campaign(name).conducting
-]
+def tables_of_conductivity(name):
+    """All of it, and what the report shows."""
+    if not campaign(name).conductivity:
+        return {}
+    return {
+        "conductivity.csv": None,
+        "conductivity_overview.csv": "Thermal conductivity in W/mK",
+        "kappa_errors.csv": "Thermal conductivity of fits against the reference",
+        "kappa_convergence.csv": "Convergence of the conductivity with the mesh",
+        "third_order_labels.csv": "Labels for third-order force constants",
+    }
+
+
+def figures_of_conductivity(name):
+    """Of each crystal, and where asked for against the generation of the fits."""
+    settings, figures = campaign(name), {}
+    for one in settings.conducting:
+        figures[f"conductivity/{one}"] = (
+            f"{one}: thermal conductivity, the mean and along directions."
+        )
+        figures[f"conductivity/cumulative/{one}"] = (
+            f"{one}: conductivity of all modes below a frequency and a mean free path; "
+            "relaxation-time approximation for the paths."
+        )
+        if one in settings.conducting_in_loop:
+            figures[f"conductivity/generations/{one}"] = (
+                f"{one}: thermal conductivity against the generation of the fits, mean and "
+                "standard deviation over repeats."
+            )
+    return figures
+
+
+STAGES["conductivity"] = Part(
+    tables=tables_of_conductivity,
+    figures=figures_of_conductivity,
+    warnings=lambda name: [
+        [
+            f"{subject}, {structure}",
+            f"results/{name}/conductivity/{method}/{structure}/kappa0.json",
+        ]
+        for subject, method in methods_later(
+            name, recorded=campaign(name).has_third_order
+        )
+        for structure in campaign(name).conducting
+    ],
+)

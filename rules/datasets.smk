@@ -4,20 +4,23 @@
 def levels_compared(wildcards):
     """The record that recorded crystals have been compared, where they are recorded."""
     recorded = campaign(wildcards.campaign).recorded
-    return f"results/{wildcards.campaign}/labels/levels.json" if recorded else []
+    pattern = rules.recorded_levels.output[0]
+    return pattern.format(campaign=wildcards.campaign) if recorded else []
 
 
-def held_out(settings):
+def held_out(wildcards):
     """The structures that no fit learns from."""
+    settings = campaign(wildcards.campaign)
     return sorted(set(settings.structures) - set(settings.learnt))
 
 
-def held_out_with_atoms(settings):
+def held_out_with_atoms(wildcards):
     """Those among them whose labels may hold isolated atoms: recorded ones."""
-    return held_out(settings) if settings.recorded else []
+    return held_out(wildcards) if campaign(wildcards.campaign).recorded else []
 
 
 def pristine_crystals(wildcards):
+    """The relaxed crystals that constraints of the energy zero go by."""
     settings = campaign(wildcards.campaign)
     constraints = settings.datasets.constraints
     if constraints is None:
@@ -50,11 +53,22 @@ rule make_dataset:
     It does not depend on crystals that no fit learns from, other than by recorded isolated atoms.
     """
     input:
-        train_structures=labelled(learnt),
-        recorded_atoms=labelled(held_out_with_atoms),
+        train_structures=every(
+            rules.gather_labels.output.labels,
+            generation=up_to_this,
+            structure="learnt",
+        ),
+        recorded_atoms=every(
+            rules.gather_labels.output.labels,
+            generation=up_to_this,
+            structure=held_out_with_atoms,
+        ),
         pristine=pristine_crystals,
         accepted=accepted_pristine,
-        database_train=databases("train"),
+        database_train=every(
+            rules.label_database.output.train,
+            database="datasets/databases",
+        ),
         isolated_atoms=isolated_atoms,
         enough_labels=ancient("results/{campaign}/labels/gen{generation}.json"),
         levels=ancient(levels_compared),
@@ -82,7 +96,7 @@ rule make_dataset:
             lambda wildcards: sorted(look_up(wildcards, "supercells/kinds"))
         ),
         # beside the inputs, since all of them count as one set for Snakemake
-        held_out=lambda wildcards: held_out_with_atoms(campaign(wildcards.campaign)),
+        held_out=held_out_with_atoms,
         seed=setting("seed"),
         version=versions("datasets", "structures", "labels"),
     message:
@@ -97,8 +111,15 @@ rule make_test_set:
         train="results/{campaign}/datasets/gen{generation}/train.extxyz",
         held_back="results/{campaign}/datasets/gen{generation}/held_back.extxyz",
         outliers="results/{campaign}/datasets/gen{generation}/outliers.json",
-        test_structures=labelled(held_out),
-        database_test=databases("test"),
+        test_structures=every(
+            rules.gather_labels.output.labels,
+            generation=up_to_this,
+            structure=held_out,
+        ),
+        database_test=every(
+            rules.label_database.output.test,
+            database="datasets/databases",
+        ),
     output:
         test="results/{campaign}/datasets/gen{generation}/test.extxyz",
         outliers="results/{campaign}/datasets/gen{generation}/outliers.csv",

@@ -35,6 +35,12 @@ rule find_foundation:
         "../scripts/find_foundation.py"
 
 
+def recipe(wildcards):
+    """What a fit depends on: its settings without names, resources and device."""
+    fit = fit_of(wildcards)
+    return with_code(fit.identity(), potential_named(fit))
+
+
 rule fetch_fit:
     """Bring the recorded forces of a potential here: where Snakemake runs, which has a network."""
     input:
@@ -137,17 +143,19 @@ def test_set(wildcards):
     For recorded forces those of their crystals: displaced cells are no test of the other fits.
     """
     settings, fit = campaign(wildcards.campaign), fit_of(wildcards)
-    if kind_of(fit).source(fit):
-        held = kind_of(fit).structures(fit)
-        return labelled(lambda settings: held)(wildcards)
-    if settings.trained:
-        return [
-            "results/{campaign}/datasets/gen{generation}/test.extxyz".format(
-                **wildcards
-            )
-        ]
-    both = [*databases("train")(wildcards), *databases("test")(wildcards)]
-    return labelled(lambda settings: list(settings.structures))(wildcards) + both
+    recorded = kind_of(fit).source(fit)
+    if settings.trained and not recorded:
+        return [rules.make_test_set.output.test.format(**wildcards)]
+    held = kind_of(fit).structures(fit) if recorded else settings.structures
+    labels = every(
+        rules.gather_labels.output.labels,
+        generation=up_to_this,
+        structure=lambda wildcards: held,
+    )
+    databases = rules.label_database.output
+    parts = [] if recorded else [databases.train, databases.test]
+    both = [every(part, database="datasets/databases") for part in parts]
+    return [path for files in (labels, *both) for path in files(wildcards)]
 
 
 rule fit_errors:
@@ -179,7 +187,110 @@ rule fit_errors:
         "../scripts/fit_errors.py"
 
 
-RECORDS["fits"] = lambda name: [
-    [one.label or fit, f"results/{name}/fits/{fit}/gen{{accepted}}/fit.json"]
-    for fit, one in campaign(name).fits.items()
-]
+rule errors_table:
+    """Errors of all fits on their training and test sets."""
+    input:
+        every(rules.fit_errors.output.errors, fit="with_errors", generation=accepted),
+    output:
+        "results/{campaign}/tables/errors.csv",
+    log:
+        "results/{campaign}/logs/tables/errors.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fits=lambda wildcards: campaign(wildcards.campaign).with_errors,
+        version=VERSIONS["errors"],
+    script:
+        "../scripts/errors_table.py"
+
+
+rule fits_table:
+    """Time, memory and size of every fit."""
+    input:
+        every(rules.fit.output.record, fit="fits", generation=accepted),
+    output:
+        "results/{campaign}/tables/fits.csv",
+    log:
+        "results/{campaign}/logs/tables/fits.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fits=lambda wildcards: {
+            name: fit.kind for name, fit in campaign(wildcards.campaign).fits.items()
+        },
+        version=versions("fits", "datasets"),
+    script:
+        "../scripts/fits_table.py"
+
+
+rule draw_parity:
+    """Predicted against reference energies, forces and stresses of one fit."""
+    input:
+        every(rules.fit_errors.output.predictions, generation=accepted),
+    output:
+        "results/{campaign}/figures/parity/{fit}.{format}",
+    log:
+        "results/{campaign}/logs/figures/parity/{fit}.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        label=lambda wildcards: fit_of(wildcards).label or wildcards.fit,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing parity of {wildcards.fit} ({wildcards.format})"
+    script:
+        "../scripts/draw_parity.py"
+
+
+def databases_tested_on(settings):
+    """Existing databases with cells to test on, where some fit is tested."""
+    found = settings.datasets.databases.items()
+    return [name for name, one in found if one.test_files and settings.tested]
+
+
+rule draw_database_errors:
+    """Errors of the fits on the test cells of existing databases."""
+    input:
+        every(rules.fit_errors.output.predictions, fit="tested", generation=accepted),
+    output:
+        "results/{campaign}/figures/database_errors.{format}",
+    log:
+        "results/{campaign}/logs/figures/database_errors.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        fits=lambda wildcards: campaign(wildcards.campaign).tested,
+        databases=lambda wildcards: databases_tested_on(campaign(wildcards.campaign)),
+        labels=fit_labels,
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing errors on the databases ({wildcards.format})"
+    script:
+        "../scripts/draw_database_errors.py"
+
+
+def figures_of_fits(name):
+    """Errors of the fits, fit by fit and by data set."""
+    settings = campaign(name)
+    parity = [f"parity/{fit}" for fit in settings.tested]
+    errors = ["database_errors"] if databases_tested_on(settings) else []
+    return dict.fromkeys([*parity, *errors])
+
+
+STAGES["fits"] = Part(
+    tables=lambda name: {
+        **({"fits.csv": None} if campaign(name).fits else {}),
+        **({"errors.csv": None} if campaign(name).with_errors else {}),
+    },
+    figures=figures_of_fits,
+    warnings=lambda name: [
+        [one.label or fit, f"results/{name}/fits/{fit}/gen{{accepted}}/fit.json"]
+        for fit, one in campaign(name).fits.items()
+    ],
+)

@@ -1,16 +1,6 @@
 """The loop: verdicts on generations, and the cells that the next generation adds."""
 
 
-def benchmarks_of_generation(wildcards):
-    """Every trained fit of this generation on every structure."""
-    return expand(
-        BENCHMARK,
-        fit=campaign(wildcards.campaign).trained,
-        structure=campaign(wildcards.campaign).benchmarked,
-        **wildcards,
-    )
-
-
 def fits_with_errors(wildcards):
     """The fits whose force errors the goal asks for."""
     settings = campaign(wildcards.campaign)
@@ -18,65 +8,30 @@ def fits_with_errors(wildcards):
     return settings.trained if asked else []
 
 
-def errors_of_generation(wildcards):
-    return expand(
-        "results/{campaign}/fits/{fit}/gen{generation}/errors.csv",
-        fit=fits_with_errors(wildcards),
-        **wildcards,
-    )
-
-
-def property_file(goal):
-    """The file that holds the property of a criterion for one fit of one generation."""
+def property_of(goal):
+    """The pattern of the files that hold the property of a criterion, and its names in it."""
     if goal.of == "conductivity":
-        return (
-            "results/{campaign}/conductivity/{fit}/gen{generation}/"
-            f"{goal.structure}/kappa0.json"
-        )
-    return (
-        "results/{campaign}/transitions/{fit}/gen{generation}/"
-        f"{goal.transition}.json"
-    )
+        return rules.conductivity.output.result, {
+            "structure": goal.structure,
+            "mesh": 0,
+        }
+    return rules.transition.output[0], {"transition": goal.transition}
 
 
 def properties_of_generation(wildcards):
     """The properties that the goal asks for: of every criterion for every trained fit."""
     settings = campaign(wildcards.campaign)
-    return [
-        path
-        for goal in settings.loop.goal.properties.values()
-        for path in expand(property_file(goal), fit=settings.trained, **wildcards)
-    ]
+    method = [f"{fit}/gen{wildcards.generation}" for fit in settings.trained]
+    found = []
+    for goal in settings.loop.goal.properties.values():
+        pattern, names = property_of(goal)
+        found += expand(pattern, campaign=wildcards.campaign, method=method, **names)
+    return found
 
 
-def labels_before(generation_of):
-    """A function for input: labels of all generations before the one that ``generation_of`` gives."""
-
-    def of(wildcards):
-        one = getattr(wildcards, "structure", None)
-        return expand(
-            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
-            campaign=wildcards.campaign,
-            generation=range(generation_of(wildcards)),
-            structure=one or campaign(wildcards.campaign).structures,
-        )
-
-    return of
-
-
-def this_generation(wildcards):
-    return int(wildcards.generation)
-
-
-def next_generation(wildcards):
-    return int(wildcards.generation) + 1
-
-
-def verdict_before(wildcards):
-    """The verdict on the generation before, if there is one."""
-    generation = this_generation(wildcards) - 1
-    path = f"results/{wildcards.campaign}/generations/gen{generation}.json"
-    return [path] if generation >= 0 else []
+def last_generation(wildcards):
+    """The generation before, if there is one."""
+    return before_this(wildcards)[-1:]
 
 
 def trained_groups(wildcards):
@@ -90,11 +45,20 @@ def trained_groups(wildcards):
 checkpoint judge_generation:
     """Whether a potential of this generation meets the goal, and what is asked for next."""
     input:
-        benchmarks=benchmarks_of_generation,
-        errors=errors_of_generation,
+        benchmarks=every(
+            rules.benchmark.output[0], fit="trained", structure="benchmarked"
+        ),
+        errors=every(rules.fit_errors.output.errors, fit=fits_with_errors),
         properties=properties_of_generation,
-        labels=labels_before(next_generation),
-        before=verdict_before,
+        labels=every(
+            rules.gather_labels.output.labels,
+            generation=up_to_this,
+            structure="structures",
+        ),
+        before=every(
+            "results/{campaign}/generations/gen{generation}.json",
+            generation=last_generation,
+        ),
     output:
         "results/{campaign}/generations/gen{generation}.json",
     log:
@@ -117,23 +81,8 @@ checkpoint judge_generation:
         "../scripts/judge_generation.py"
 
 
-def of_judges(file):
-    """A function for input: this file of the last generation's fits that help to choose cells."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/fits/{fit}/gen{generation}/{file}",
-            campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).judges,
-            generation=this_generation(wildcards) - 1,
-            file=file,
-        )
-
-    return of
-
-
 def judges_on_gpu(wildcards):
-    """Whether one of them is a MACE that takes a GPU where it finds one."""
+    """Whether a fit that helps to choose cells is a MACE that takes a GPU where it finds one."""
     settings = campaign(wildcards.campaign)
     return any(takes_gpu(settings.fits[name]) for name in settings.judges)
 
@@ -147,10 +96,16 @@ rule add_supercells:
     """
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
-        potentials=ancient(of_judges("potential.json")),
-        models=ancient(of_judges("model")),
-        labels=ancient(labels_before(this_generation)),
-        verdict=ancient(verdict_before),
+        potentials=ancient(
+            every(rules.fit.output.potential, fit="judges", generation=last_generation)
+        ),
+        models=ancient(
+            every(rules.fit.output.model, fit="judges", generation=last_generation)
+        ),
+        labels=ancient(every(rules.gather_labels.output.labels, generation=before_this)),
+        verdict=ancient(
+            every(rules.judge_generation.output[0], generation=last_generation)
+        ),
         accepted=ACCEPTED,
     output:
         "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
@@ -182,21 +137,9 @@ rule add_supercells:
 rule generations_table:
     """The verdicts of all generations, and what each has added to the data."""
     input:
-        verdicts=lambda wildcards: expand(
-            "results/{campaign}/generations/gen{generation}.json",
-            campaign=wildcards.campaign,
-            generation=range(accepted_generation(wildcards.campaign) + 1),
-        ),
-        train=lambda wildcards: expand(
-            "results/{campaign}/datasets/gen{generation}/train.extxyz",
-            campaign=wildcards.campaign,
-            generation=accepted_generation(wildcards.campaign),
-        ),
-        test=lambda wildcards: expand(
-            "results/{campaign}/datasets/gen{generation}/test.extxyz",
-            campaign=wildcards.campaign,
-            generation=accepted_generation(wildcards.campaign),
-        ),
+        verdicts=every(rules.judge_generation.output[0], generation=up_to_accepted),
+        train=every(rules.make_dataset.output.train, generation=accepted),
+        test=every(rules.make_test_set.output.test, generation=accepted),
     output:
         generations="results/{campaign}/tables/generations.csv",
         data="results/{campaign}/tables/data_per_generation.csv",
@@ -210,3 +153,44 @@ rule generations_table:
         version=versions("generations", "structures", "datasets"),
     script:
         "../scripts/generations_table.py"
+
+
+rule draw_generations:
+    """Phonon RMSE against the number of labels, generation by generation."""
+    input:
+        "results/{campaign}/tables/generations.csv",
+    output:
+        "results/{campaign}/figures/generations.{format}",
+    log:
+        "results/{campaign}/logs/figures/generations.{format}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        labels=fit_labels,
+        goal=setting("loop/goal/rmse_thz"),
+        dpi=dpi,
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing RMSE against labels ({wildcards.format})"
+    script:
+        "../scripts/draw_generations.py"
+
+
+def tables_of_generations(name):
+    """The verdicts; and the properties of a goal that asks for some to have settled."""
+    loop = campaign(name).loop
+    if loop is None:
+        return {}
+    properties = "Properties of the goal, generation by generation"
+    return {
+        "generations.csv": None,
+        "data_per_generation.csv": None,
+        **({"properties.csv": properties} if loop.goal.properties else {}),
+    }
+
+
+STAGES["generations"] = Part(
+    tables=tables_of_generations,
+    figures=lambda name: {"generations": None} if campaign(name).loop else {},
+)

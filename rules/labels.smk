@@ -1,5 +1,7 @@
 """Energies, forces and stresses by the reference method."""
 
+from glob import glob
+
 
 def label_batches(wildcards):
     """How many jobs label the supercells of a campaign."""
@@ -69,11 +71,12 @@ def isolated_atom_box(wildcards):
     return getattr(reference_of(wildcards), "isolated_atom_edges_angstrom", None)
 
 
-def with_isolated_atoms(settings):
+def with_isolated_atoms(wildcards):
     """The structures whose elements have isolated atoms: those that fits learn from.
 
     All of them beside data sets, whose elements are not known here.
     """
+    settings = campaign(wildcards.campaign)
     alone = settings.learnt and not settings.datasets.databases
     return settings.learnt if alone else list(settings.structures)
 
@@ -81,10 +84,9 @@ def with_isolated_atoms(settings):
 rule label_isolated_atoms:
     """Isolated atoms of every element, where the reference method offers them."""
     input:
-        crystals=lambda wildcards: expand(
+        crystals=every(
             "results/{campaign}/structures/{structure}.extxyz",
-            campaign=wildcards.campaign,
-            structure=with_isolated_atoms(campaign(wildcards.campaign)),
+            structure=with_isolated_atoms,
         ),
         model=reference_model,
     output:
@@ -206,28 +208,22 @@ rule label_database_batch:
         "../scripts/label_database_batch.py"
 
 
-def batches_of_database(suffix):
-    """The same of an existing data set that gets new labels; none where it keeps its own."""
-
-    def of(wildcards):
-        if not look_up(wildcards, "datasets/databases/{database}").relabel:
-            return []
-        return expand(
-            "results/{campaign}/labels/databases/{database}/batches/{batch}.{suffix}",
-            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
-            suffix=suffix,
-            **wildcards,
-        )
-
-    return of
+def batches_of_database(wildcards):
+    """The batches of an existing data set that gets new labels; none where it keeps its own."""
+    relabel = look_up(wildcards, "datasets/databases/{database}").relabel
+    return batch_numbers(wildcards) if relabel else []
 
 
 rule label_database:
     """An existing data set, with its own labels or with those of its batches."""
     input:
         recorded="results/{campaign}/sources/databases/{database}.json",
-        labels=batches_of_database("extxyz"),
-        failures=batches_of_database("json"),
+        labels=every(
+            rules.label_database_batch.output.labels, batch=batches_of_database
+        ),
+        failures=every(
+            rules.label_database_batch.output.failures, batch=batches_of_database
+        ),
     output:
         train="results/{campaign}/labels/databases/{database}/train.extxyz",
         test="results/{campaign}/labels/databases/{database}/test.extxyz",
@@ -288,27 +284,25 @@ rule born_charges:
 
 def cells_tried_again(wildcards):
     """The labels of failed cells that somebody has tried again one by one, as far as there are."""
-    folder = Path(
-        "results/{campaign}/labels/gen{generation}/cells/{structure}".format(
-            **wildcards
-        )
-    )
-    return sorted(str(path) for path in folder.glob("*.extxyz"))
+    pattern = rules.label_cell.output.labels.format(index="*", **wildcards)
+    return sorted(glob(pattern))
 
 
 def command_for_one_cell(wildcards):
     """How to label one failed cell again, with places for its structure, generation and index."""
-    cell = "results/{campaign}/labels/gen{{generation}}/cells/{{structure}}/{{index}}.extxyz"
-    return "snakemake --profile profiles/local --force {}".format(
-        cell.format(campaign=wildcards.campaign)
+    (cell,) = expand(
+        rules.label_cell.output.labels,
+        campaign=wildcards.campaign,
+        allow_missing=True,
     )
+    return f"snakemake --profile profiles/local --force {cell}"
 
 
 rule gather_labels:
     """The labels of one structure, and a record of what failed and why."""
     input:
-        labels=batches("extxyz"),
-        failures=batches("json"),
+        labels=every(rules.label_batch.output.labels, batch=batch_numbers),
+        failures=every(rules.label_batch.output.failures, batch=batch_numbers),
         again=cells_tried_again,
     output:
         labels="results/{campaign}/labels/gen{generation}/{structure}.extxyz",
@@ -332,24 +326,14 @@ rule gather_labels:
         "../scripts/gather_labels.py"
 
 
-def labels_of_generation(suffix):
-    """A function for input: a file of the labels of every structure."""
-    return lambda wildcards: expand(
-        "results/{campaign}/labels/gen{generation}/{structure}.{suffix}",
-        structure=campaign(wildcards.campaign).structures,
-        suffix=suffix,
-        **wildcards,
-    )
-
-
 rule enough_labels:
     """Whether enough cells of a generation are labelled to go on without those that failed.
 
     Those who wait for it take it as ancient: a new count alone makes nothing stale.
     """
     input:
-        labels=labels_of_generation("extxyz"),
-        failures=labels_of_generation("failures.json"),
+        labels=every(rules.gather_labels.output.labels, structure="structures"),
+        failures=every(rules.gather_labels.output.failures, structure="structures"),
     output:
         "results/{campaign}/labels/gen{generation}.json",
     log:
@@ -369,15 +353,19 @@ rule enough_labels:
 def failures_so_far():
     """The records of failures of each campaign that config.yaml names."""
     patterns = [
-        "labels/gen*/*.failures.json",
-        "labels/databases/*/failures.json",
-        "conductivity/**/batches/[0-9]*.json",
+        rules.gather_labels.output.failures,
+        rules.label_database.output.failures,
+        rules.label_third_order.output.failures,
     ]
+    names = ("generation", "structure", "database", "batch")
+    anything = {**dict.fromkeys(names, "*"), "method": "**"}
     return {
         name: [
-            str(path)
+            path
             for pattern in patterns
-            for path in sorted(Path(f"results/{name}").glob(pattern))
+            for path in sorted(
+                glob(pattern.format(campaign=name, **anything), recursive=True)
+            )
         ]
         for name in config["campaigns"]
     }
@@ -401,28 +389,23 @@ rule failures:
         "../scripts/print_failures.py"
 
 
+COMMANDS.append("failures")
+
+
 rule labels_table:
     """Labels and failures by structure and generation."""
     input:
-        labels=lambda wildcards: expand(
-            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
-            campaign=wildcards.campaign,
-            generation=range(accepted_generation(wildcards.campaign) + 1),
-            structure=campaign(wildcards.campaign).structures,
+        labels=every(
+            rules.gather_labels.output.labels,
+            generation=up_to_accepted,
+            structure="structures",
         ),
-        failures=lambda wildcards: expand(
-            "results/{campaign}/labels/gen{generation}/{structure}.failures.json",
-            campaign=wildcards.campaign,
-            generation=range(accepted_generation(wildcards.campaign) + 1),
-            structure=campaign(wildcards.campaign).structures,
+        failures=every(
+            rules.gather_labels.output.failures,
+            generation=up_to_accepted,
+            structure="structures",
         ),
-        enough=ancient(
-            lambda wildcards: expand(
-                "results/{campaign}/labels/gen{generation}.json",
-                campaign=wildcards.campaign,
-                generation=range(accepted_generation(wildcards.campaign) + 1),
-            )
-        ),
+        enough=ancient(every(rules.enough_labels.output[0], generation=up_to_accepted)),
     output:
         "results/{campaign}/tables/labels.csv",
     log:
@@ -434,15 +417,6 @@ rule labels_table:
         version=VERSIONS["labels"],
     script:
         "../scripts/labels_table.py"
-
-
-def recorded_facts(wildcards):
-    """What the recorded data of each crystal tell: warnings and levels of theory."""
-    return expand(
-        "results/{campaign}/labels/recorded/{structure}.json",
-        campaign=wildcards.campaign,
-        structure=campaign(wildcards.campaign).structures,
-    )
 
 
 def taught_structures(wildcards):
@@ -461,7 +435,10 @@ def mixed_levels_allowed(wildcards):
 rule recorded_levels:
     """Whether the recorded crystals are of one level of theory; fits must not learn from several."""
     input:
-        recorded_facts,
+        every(
+            "results/{campaign}/labels/recorded/{structure}.json",
+            structure="structures",
+        ),
     output:
         "results/{campaign}/labels/levels.json",
     log:
@@ -481,14 +458,19 @@ rule recorded_levels:
         "../scripts/recorded_levels.py"
 
 
-RECORDS["labels"] = lambda name: (
-    [
-        *(
-            [structure, f"results/{name}/labels/recorded/{structure}.json"]
-            for structure in campaign(name).structures
-        ),
-        ["", f"results/{name}/labels/levels.json"],
+def recorded_warnings(name):
+    """What was refused of recorded data, and whether their levels of theory differ."""
+    if not campaign(name).recorded:
+        return []
+    folder = f"results/{name}/labels"
+    found = [
+        [structure, f"{folder}/recorded/{structure}.json"]
+        for structure in campaign(name).structures
     ]
-    if campaign(name).recorded
-    else []
+    return [*found, ["", f"{folder}/levels.json"]]
+
+
+STAGES["labels"] = Part(
+    tables=lambda name: {"labels.csv": None},
+    warnings=recorded_warnings,
 )

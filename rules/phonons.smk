@@ -82,9 +82,7 @@ rule fit_phonons:
         displaced=setting("supercells/displaced"),
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
-        again=tries_again(
-            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"
-        ),
+        again=tries_again("fit_phonons"),
         fixed_volume=is_scaled,
         version=versions("phonons", "structures", "supercells"),
     message:
@@ -94,18 +92,9 @@ rule fit_phonons:
         "../scripts/fit_phonons.py"
 
 
-def of_benchmarked(pattern):
-    """A function for input: ``pattern`` for every crystal whose phonons are compared."""
-    return lambda wildcards: expand(
-        pattern,
-        campaign=wildcards.campaign,
-        structure=campaign(wildcards.campaign).benchmarked,
-    )
-
-
-def phonons_of_all_fits(name):
+def phonons_of_all_fits(wildcards):
     """[structure, fit, cell] of the phonons of every fit."""
-    settings = campaign(name)
+    settings = campaign(wildcards.campaign)
     return [
         [structure, fit, cell]
         for fit in settings.fits
@@ -114,25 +103,21 @@ def phonons_of_all_fits(name):
     ]
 
 
-def spectra_of_all_fits(wildcards):
-    """Their files, at the accepted generation."""
-    name = wildcards.campaign
-    return [
-        f"results/{name}/phonons/{fit}/gen{accepted_generation(name)}/{cell}/{structure}.npz"
-        for structure, fit, cell in phonons_of_all_fits(name)
-    ]
-
-
 rule phonons_tables:
     """What the reference phonons were computed with, and all frequencies at Γ."""
     input:
-        phonons=of_benchmarked(
-            "results/{campaign}/phonons/reference/reference/{structure}.yaml"
+        phonons=every(rules.reference_phonons.output.phonons, structure="benchmarked"),
+        reference=every(
+            rules.reference_phonons.output.spectrum, structure="benchmarked"
         ),
-        reference=of_benchmarked(
-            "results/{campaign}/phonons/reference/reference/{structure}.npz"
+        # in the order of phonons_of_all_fits
+        fits=every(
+            rules.fit_phonons.output.spectrum,
+            fit="fits",
+            generation=accepted,
+            cell="phonons/cells",
+            structure="benchmarked",
         ),
-        fits=spectra_of_all_fits,
     output:
         phonons="results/{campaign}/tables/phonons.csv",
         gamma="results/{campaign}/tables/gamma.csv",
@@ -143,7 +128,7 @@ rule phonons_tables:
         ENVIRONMENT
     params:
         structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
-        fits=lambda wildcards: phonons_of_all_fits(wildcards.campaign),
+        fits=phonons_of_all_fits,
         version=versions("phonons", "structures", "supercells"),
     message:
         "{wildcards.campaign}: tables of phonons"
@@ -151,12 +136,15 @@ rule phonons_tables:
         "../scripts/phonons_tables.py"
 
 
-RECORDS["phonons"] = lambda name: [
-    [
-        f"{one.label or fit}, {structure}",
-        f"results/{name}/phonons/{fit}/gen{{accepted}}/{cell}/{structure}.json",
-    ]
-    for fit, one in campaign(name).fits.items()
-    for cell in campaign(name).phonons.cells
-    for structure in campaign(name).benchmarked
-]
+STAGES["phonons"] = Part(
+    tables=lambda name: {"phonons.csv": None, "gamma.csv": None},
+    warnings=lambda name: [
+        [
+            f"{one.label or fit}, {structure}",
+            f"results/{name}/phonons/{fit}/gen{{accepted}}/{cell}/{structure}.json",
+        ]
+        for fit, one in campaign(name).fits.items()
+        for cell in campaign(name).phonons.cells
+        for structure in campaign(name).benchmarked
+    ],
+)

@@ -37,6 +37,9 @@ rule plan:
         "../scripts/print_plan.py"
 
 
+COMMANDS += ["check", "plan"]
+
+
 def crystals_left_out(wildcards):
     """Why it leaves crystals out, by structure; those that it does not are not in it."""
     settings, found = campaign(wildcards.campaign), {}
@@ -49,8 +52,8 @@ def crystals_left_out(wildcards):
 
 def verdict_on(name, generation):
     """The verdict on a generation as plain data, if it is there; the loop is not asked for one."""
-    path = Path(f"results/{name}/generations/gen{generation}.json")
-    return verdict_in(path) if path.exists() else None
+    path = rules.judge_generation.output[0].format(campaign=name, generation=generation)
+    return verdict_in(path) if os.path.exists(path) else None
 
 
 def cells_asked_for(wildcards):
@@ -59,18 +62,26 @@ def cells_asked_for(wildcards):
     return verdict["next_cells"] if verdict else {}
 
 
+def there(wildcards, pattern):
+    """Of the files of each structure those that exist: path, and when it was made."""
+    found = {}
+    for structure in campaign(wildcards.campaign).structures:
+        path = pattern.format(structure=structure, **wildcards)
+        if os.path.exists(path):
+            found[structure] = [path, os.path.getmtime(path)]
+    return found
+
+
 def relaxed_crystals(wildcards):
     """The relaxed crystals that exist."""
-    return there(wildcards, "results/{campaign}/relaxed/{structure}.extxyz")
+    return there(wildcards, rules.relax_structure.output.crystal)
 
 
 def chosen_cells(wildcards):
     """The cells of a later generation, where they were chosen already."""
     if wildcards.generation == "0":
         return {}
-    return there(
-        wildcards, "results/{campaign}/supercells/gen{generation}/{structure}.extxyz"
-    )
+    return there(wildcards, rules.add_supercells.output[0])
 
 
 def crystals_read(wildcards):
@@ -79,11 +90,10 @@ def crystals_read(wildcards):
     In place of a scaled one that from which it will be, of the same size.
     """
     structures = campaign(wildcards.campaign).structures.items()
-    return [
-        f"results/{wildcards.campaign}/structures/"
-        f"{one.scaled.of if one.scaled else name}.extxyz"
-        for name, one in structures
-    ]
+    names = [one.scaled.of if one.scaled else name for name, one in structures]
+    return expand(
+        rules.read_structure.output[0], campaign=wildcards.campaign, structure=names
+    )
 
 
 def cores_for_structures(wildcards):
@@ -91,7 +101,7 @@ def cores_for_structures(wildcards):
     return min(workflow.cores or 1, len(campaign(wildcards.campaign).structures))
 
 
-def setting_of_structures(wildcards):
+def settings_of_structures(wildcards):
     """What crystals are, without what is done with them."""
     return {
         name: one.model_dump(mode="json", exclude=NOT_OF_CELLS)
@@ -119,7 +129,7 @@ rule plan_cells:
         asked=cells_asked_for,
         chosen=chosen_cells,
         supercells=unless_recorded(cells_made),
-        structures=setting_of_structures,
+        structures=settings_of_structures,
         reference=untracked(setting("reference")),
         recorded=if_recorded(reference_physics),
         seed=unless_recorded(setting("seed")),
@@ -168,25 +178,15 @@ def planned_generations(wildcards):
     return list(range(generation + 1))
 
 
-def of_planned(pattern):
-    """A function for input: ``pattern`` for every generation of the plan."""
-
-    def of(wildcards):
-        return expand(
-            pattern,
-            campaign=wildcards.campaign,
-            generation=planned_generations(wildcards),
-        )
-
-    return of
-
-
 def planned_third_order(wildcards):
     """The number of third-order cells, where a conductivity is asked for."""
-    stem = f"results/{wildcards.campaign}/plan/third_order"
     if not campaign(wildcards.campaign).conducting:
         return {}
-    return {"third_order": f"{stem}.extxyz", "counts": f"{stem}.json"}
+    planned = rules.plan_third_order.output
+    return {
+        "third_order": planned.cells.format(**wildcards),
+        "counts": planned.counts.format(**wildcards),
+    }
 
 
 def planned_settings(wildcards):
@@ -198,44 +198,41 @@ def planned_settings(wildcards):
 
 def done_already(wildcards):
     """What of the plan exists, as phonsmith.plan.inputs.made names it."""
-    name, settings = wildcards.campaign, campaign(wildcards.campaign)
-    crystals, fits = list(settings.structures), list(settings.fits)
-    generations, cells = planned_generations(wildcards), settings.phonons.cells
-    methods = ["reference", *(f"{fit}/gen{g}" for fit in fits for g in generations)]
-    files = {("isolated atoms",): "labels/isolated_atoms.extxyz"}
-    for one in crystals:
-        files["relaxation", one] = f"relaxed/{one}.extxyz"
-        files["Born charges", one] = f"labels/born/{one}.BORN"
-    for method in methods:
-        for one in crystals:
-            files["thermodynamics", method, one] = f"thermodynamics/{method}/{one}.json"
-            files["third order", method, one] = (
-                f"conductivity/{method}/{one}/third_order.json"
-            )
-            for transition in settings.transitions:
-                files["enthalpies", method, transition, one] = (
-                    f"transitions/{method}/{transition}/{one}.json"
-                )
-    for one in settings.datasets.databases:
-        files["database", one] = f"labels/databases/{one}/train.extxyz"
-    for g in generations:
-        for one in crystals:
-            files["labels", g, one] = f"labels/gen{g}/{one}.extxyz"
-        for fit in fits:
-            files["fit", g, fit] = f"fits/{fit}/gen{g}/potential.json"
-            files["fit errors", g, fit] = f"fits/{fit}/gen{g}/errors.csv"
-            for one in crystals:
-                files["mechanics", g, fit, one] = (
-                    f"benchmarks/{fit}/gen{g}/mechanics/{one}.json"
-                )
-                for cell in cells:
-                    files["phonons", g, fit, cell, one] = (
-                        f"phonons/{fit}/gen{g}/{cell}/{one}.json"
-                    )
+    settings = campaign(wildcards.campaign)
+    generations = planned_generations(wildcards)
+    fits = [f"{fit}/gen{g}" for fit in settings.fits for g in generations]
+    known = {
+        "campaign": [wildcards.campaign],
+        "structure": settings.structures,
+        "database": settings.datasets.databases,
+        "transition": settings.transitions,
+        "generation": generations,
+        "fit": settings.fits,
+        "method": ["reference", *fits],
+        "cell": settings.phonons.cells,
+    }
+    work = {
+        "isolated atoms": rules.label_isolated_atoms.output[0],
+        "relaxation/{structure}": rules.relax_structure.output.crystal,
+        "Born charges/{structure}": rules.born_charges.output[0],
+        "thermodynamics/{method}/{structure}": rules.thermodynamics.output[0],
+        "third order/{method}/{structure}": rules.third_order_constants.output.record,
+        "enthalpies/{method}/{transition}/{structure}": rules.enthalpies.output[0],
+        "database/{database}": rules.label_database.output.train,
+        "labels/{generation}/{structure}": rules.gather_labels.output.labels,
+        "fit/{generation}/{fit}": rules.fit.output.potential,
+        "fit errors/{generation}/{fit}": rules.fit_errors.output.errors,
+        "mechanics/{generation}/{fit}/{structure}": rules.fit_mechanics.output[0],
+        "phonons/{generation}/{fit}/{cell}/{structure}": rules.fit_phonons.output.verdict,
+    }
+    # names and files have the same wildcards, and so come in the same order
     return [
-        "/".join(map(str, key))
-        for key, path in files.items()
-        if os.path.exists(f"results/{name}/{path}")
+        name
+        for names, files in work.items()
+        for name, file in zip(
+            expand(names, **known), expand(files, **known), strict=True
+        )
+        if os.path.exists(file)
     ]
 
 
@@ -264,8 +261,8 @@ rule plan_campaign:
     input:
         unpack(planned_third_order),
         crystals=crystals_read,
-        cells=of_planned("results/{campaign}/plan/gen{generation}.extxyz"),
-        verdicts=of_planned("results/{campaign}/plan/gen{generation}.json"),
+        cells=every(rules.plan_cells.output.cells, generation=planned_generations),
+        verdicts=every(rules.plan_cells.output.verdicts, generation=planned_generations),
     output:
         markdown="results/{campaign}/plan.md",
         csv="results/{campaign}/plan.csv",

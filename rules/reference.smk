@@ -1,5 +1,13 @@
 """What rules of several stages share about the reference method: its settings, files and needs."""
 
+from snakemake.common.tbdstring import TBDString
+
+
+from phonsmith.files.sources import listed as listed_files
+
+
+from phonsmith.labels.registry import method_kind, potential_of
+
 LABEL_EFFORT = {
     "side_by_side",
     "runtime_minutes",
@@ -24,6 +32,11 @@ WITH_COSTS = {
     "thermodynamics",
     "enthalpies",
 }
+
+
+def reference_of(wildcards):
+    """The reference method of the campaign."""
+    return campaign(wildcards.campaign).reference
 
 
 def recorded_files(wildcards):
@@ -93,6 +106,11 @@ def is_dft(wildcards):
     """Whether the reference method runs a DFT code, in jobs that do not compute with a fit."""
     by_fit = getattr(wildcards, "method", "reference") != "reference"
     return not by_fit and method_kind(reference_of(wildcards)).is_dft
+
+
+def work_folder(wildcards):
+    """Where the DFT codes of a campaign run."""
+    return SITE.scratch or f"results/{wildcards.campaign}/labels/work"
 
 
 def label_store(wildcards):
@@ -174,7 +192,7 @@ def files_of_need(wildcards, input, rulename):
     """The crystals and cells that tell what a job needs."""
     if rulename == "thermodynamics":
         # as many displaced cells of the same size as for the reference phonons at rest
-        cells = "results/{campaign}/supercells/gen0/{structure}.extxyz"
+        cells = rules.make_supercells.output.cells
         return input.crystal, cells.format(**wildcards)
     if rulename == "enthalpies":
         return (input.crystal,)
@@ -224,61 +242,6 @@ def label_runtime(wildcards, input, rulename, attempt):
     return grown(amount or UNKNOWN_NEED[1], "time", wildcards, rulename, attempt)
 
 
-def batches(suffix):
-    """A function for input: the batches of a structure, ``suffix`` being extxyz or json."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/labels/gen{generation}/batches/{structure}/{batch}.{suffix}",
-            batch=range(campaign(wildcards.campaign).labels.batches_per_structure),
-            suffix=suffix,
-            **wildcards,
-        )
-
-    return of
-
-
-def labelled(names_of):
-    """A function for input: labels of the structures that ``names_of`` a campaign gives."""
-
-    def of(wildcards):
-        return expand(
-            "results/{campaign}/labels/gen{generation}/{structure}.extxyz",
-            campaign=wildcards.campaign,
-            generation=range(int(wildcards.generation) + 1),
-            structure=names_of(campaign(wildcards.campaign)),
-        )
-
-    return of
-
-
-def fit_labels(wildcards):
-    """Names of the fits in legends, in the order of the campaign, which gives the colours."""
-    fits = campaign(wildcards.campaign).fits
-    return {name: fit.label or name for name, fit in fits.items()}
-
-
-def is_reference(wildcards):
-    """Whether an application computes with the reference method: else with a fit."""
-    return wildcards.method == "reference"
-
-
-def method_files(wildcards):
-    """The files of what an application computes with, for ``unpack``."""
-    if is_reference(wildcards):
-        return {"model": reference_model(wildcards)}
-    folder = "results/{campaign}/fits/{method}".format(**wildcards)
-    return {"potential": f"{folder}/potential.json", "model": f"{folder}/model"}
-
-
-def method_on_gpu(wildcards):
-    """Whether an application computes with a MACE fit that takes a GPU where it finds one."""
-    if is_reference(wildcards):
-        return reference_on_gpu(wildcards)
-    fit = wildcards.method.partition("/")[0]
-    return takes_gpu(campaign(wildcards.campaign).fits[fit])
-
-
-def method_physics(wildcards):
-    """What results of the reference method depend on; fits are told apart by their files."""
-    return reference_physics(wildcards) if is_reference(wildcards) else None
+def batch_numbers(wildcards):
+    """The batches in which cells of one structure or data set are labelled."""
+    return range(campaign(wildcards.campaign).labels.batches_per_structure)

@@ -1,5 +1,10 @@
 """Crystals: read, checked, and relaxed with the reference method."""
 
+from phonsmith.structures.databases.addresses import fetched_path
+
+
+from phonsmith.structures.verdicts import Verdict, left_out, refuse, why_left_out
+
 
 rule fetch_crystal:
     """Fetch one crystal from its database, once; where Snakemake runs, which has a network.
@@ -76,6 +81,25 @@ rule read_structure:
         "{wildcards.campaign}: reading crystal {wildcards.structure}"
     script:
         "../scripts/read_structure.py"
+
+
+@functools.cache
+def verdict_as_of(path, modified):
+    """A verdict on a crystal; a damaged one ends the run with one line."""
+    try:
+        return Verdict.load(path)
+    except PhonsmithError as error:
+        stop(error)
+
+
+def verdict_on_crystal(name, structure):
+    """The verdict on a crystal, None before it is relaxed."""
+    pattern = rules.relax_structure.output.verdict
+    path = Path(pattern.format(campaign=name, structure=structure))
+    try:
+        return verdict_as_of(str(path), path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
 
 
 def relaxations_again(wildcards):
@@ -166,7 +190,7 @@ rule accept_crystal:
     input:
         "results/{campaign}/relaxed/{structure}.json",
     output:
-        ACCEPTED,
+        "results/{campaign}/accepted/{structure}.json",
     log:
         "results/{campaign}/logs/accepted/{structure}.log",
     localrule: True
@@ -182,6 +206,9 @@ rule accept_crystal:
         "../scripts/accept_crystal.py"
 
 
+ACCEPTED = rules.accept_crystal.output[0]
+
+
 def crystals_refused(wildcards):
     """Why the campaign stops at crystals, one line for each."""
     settings = campaign(wildcards.campaign)
@@ -195,11 +222,7 @@ def crystals_refused(wildcards):
 rule check_crystals:
     """Whether the campaign has to stop at a crystal: the gate again, for crystals in use already."""
     input:
-        verdicts=lambda wildcards: expand(
-            "results/{campaign}/relaxed/{structure}.json",
-            campaign=wildcards.campaign,
-            structure=campaign(wildcards.campaign).structures,
-        ),
+        verdicts=every(rules.relax_structure.output.verdict, structure="structures"),
     output:
         "results/{campaign}/accepted.json",
     log:
@@ -217,25 +240,11 @@ rule check_crystals:
         "../scripts/check_crystals.py"
 
 
-RECORDS["structures"] = lambda name: [
-    [structure, f"results/{name}/relaxed/{structure}.json"]
-    for structure in campaign(name).structures
-]
-
-
 rule structures_table:
     """Space groups before and after relaxation, volumes, and what was reported."""
     input:
-        verdicts=lambda wildcards: expand(
-            "results/{campaign}/relaxed/{structure}.json",
-            campaign=wildcards.campaign,
-            structure=campaign(wildcards.campaign).structures,
-        ),
-        accepted=lambda wildcards: expand(
-            ACCEPTED,
-            campaign=wildcards.campaign,
-            structure=campaign(wildcards.campaign).structures,
-        ),
+        verdicts=every(rules.relax_structure.output.verdict, structure="structures"),
+        accepted=every(ACCEPTED, structure="structures"),
         checked="results/{campaign}/accepted.json",
     output:
         "results/{campaign}/tables/structures.csv",
@@ -249,3 +258,12 @@ rule structures_table:
         version=VERSIONS["structures"],
     script:
         "../scripts/structures_table.py"
+
+
+STAGES["structures"] = Part(
+    tables=lambda name: {"structures.csv": None},
+    warnings=lambda name: [
+        [structure, f"results/{name}/relaxed/{structure}.json"]
+        for structure in campaign(name).structures
+    ],
+)

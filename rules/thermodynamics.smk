@@ -89,7 +89,7 @@ rule thermodynamics:
         thermodynamics=setting("thermodynamics", exclude={"structures"}),
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
-        again=tries_again("results/{campaign}/thermodynamics/{method}/{structure}.json"),
+        again=tries_again("thermodynamics"),
         displaced=setting("supercells/displaced"),
         labels=setting(
             "labels",
@@ -114,22 +114,19 @@ rule thermodynamics:
         "../scripts/thermodynamics.py"
 
 
-def thermodynamics_of_all(wildcards):
-    """The thermodynamics of every structure by every method."""
-    return expand(
-        "results/{campaign}/thermodynamics/{method}/{structure}.json",
-        campaign=wildcards.campaign,
-        method=methods_of(
-            wildcards.campaign, recorded=campaign(wildcards.campaign).has_volumes
-        ),
-        structure=campaign(wildcards.campaign).warmed,
-    )
+def thermodynamics_methods(wildcards):
+    """What gives thermodynamics: reference (recorded, if with volumes) and fits."""
+    return methods_of(wildcards, campaign(wildcards.campaign).has_volumes)
 
 
 rule thermodynamics_tables:
     """All methods and crystals: by temperature and pressure, and equations of state."""
     input:
-        thermodynamics_of_all,
+        every(
+            rules.thermodynamics.output[0],
+            method=thermodynamics_methods,
+            structure="warmed",
+        ),
     output:
         thermodynamics="results/{campaign}/tables/thermodynamics.csv",
         overview="results/{campaign}/tables/thermodynamics_overview.csv",
@@ -158,7 +155,11 @@ rule thermodynamics_tables:
 rule draw_thermodynamics:
     """Energy against volume, and volume and thermal expansion against temperature."""
     input:
-        thermodynamics_of_all,
+        every(
+            rules.thermodynamics.output[0],
+            method=thermodynamics_methods,
+            structure="warmed",
+        ),
     output:
         "results/{campaign}/figures/{figure}.{format}",
     log:
@@ -179,11 +180,40 @@ rule draw_thermodynamics:
         "../scripts/draw_thermodynamics.py"
 
 
-RECORDS["thermodynamics"] = lambda name: [
-    [
-        f"{subject}, {structure}",
-        f"results/{name}/thermodynamics/{method}/{structure}.json",
-    ]
-    for subject, method in methods_later(name, recorded=campaign(name).has_volumes)
-    for structure in campaign(name).warmed
-]
+def tables_of_thermodynamics(name):
+    """All of it, and what the report shows."""
+    if not campaign(name).thermodynamics:
+        return {}
+    return {
+        "thermodynamics.csv": None,
+        "thermodynamics_overview.csv": "Thermodynamics",
+        "equations_of_state.csv": "Equations of state",
+    }
+
+
+def figures_of_thermodynamics(name):
+    """Equations of state, and the quasi-harmonic expansion where it is computed."""
+    thermodynamics = campaign(name).thermodynamics
+    if not thermodynamics:
+        return {}
+    energies = "Energy against volume, from the minimum of each method."
+    expansion = (
+        "Volume and thermal expansion of the volume, quasi-harmonic, at the pressure "
+        "nearest to zero."
+    )
+    expands = {"thermal_expansion": expansion} if thermodynamics.quasi_harmonic else {}
+    return {"equations_of_state": energies, **expands}
+
+
+STAGES["thermodynamics"] = Part(
+    tables=tables_of_thermodynamics,
+    figures=figures_of_thermodynamics,
+    warnings=lambda name: [
+        [
+            f"{subject}, {structure}",
+            f"results/{name}/thermodynamics/{method}/{structure}.json",
+        ]
+        for subject, method in methods_later(name, recorded=campaign(name).has_volumes)
+        for structure in campaign(name).warmed
+    ],
+)

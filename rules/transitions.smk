@@ -42,9 +42,7 @@ rule enthalpies:
         pressing=pressing_of,
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
-        again=tries_again(
-            "results/{campaign}/transitions/{method}/{transition}/{structure}.json"
-        ),
+        again=tries_again("enthalpies"),
         work=untracked(work_folder),
         store=untracked(label_store),
         version=versions(
@@ -65,11 +63,8 @@ def enthalpies_of_transition(wildcards):
     """The enthalpies of the crystals of a transition by the method, where pressure drives it."""
     if not is_pressed(wildcards):
         return []
-    return expand(
-        "results/{campaign}/transitions/{method}/{transition}/{structure}.json",
-        structure=transition_of(wildcards).structures,
-        **wildcards,
-    )
+    structures = transition_of(wildcards).structures
+    return expand(rules.enthalpies.output[0], structure=structures, **wildcards)
 
 
 def thermodynamics_of_transition(wildcards):
@@ -77,11 +72,8 @@ def thermodynamics_of_transition(wildcards):
     transition = transition_of(wildcards)
     if is_pressed(wildcards) and not transition.temperatures_kelvin:
         return []
-    return expand(
-        "results/{campaign}/thermodynamics/{method}/{structure}.json",
-        structure=transition.structures,
-        **wildcards,
-    )
+    pattern = rules.thermodynamics.output[0]
+    return expand(pattern, structure=transition.structures, **wildcards)
 
 
 def spectra_of_transition(wildcards):
@@ -141,11 +133,12 @@ def published_transitions(transition):
     return [one.model_dump(mode="json") for one in transition.published]
 
 
-def transition_methods(name, transition):
+def transition_methods(wildcards, transition):
     """What gives a transition: methods of applications, and fits of generations before."""
-    before = transition in campaign(name).transitions_in_loop
-    found = methods_of(name, recorded=recorded_suffices(name, transition))
-    return found + (methods_before(name) if before else [])
+    before = transition in campaign(wildcards.campaign).transitions_in_loop
+    recorded = recorded_suffices(wildcards.campaign, transition)
+    found = methods_of(wildcards, recorded)
+    return found + (methods_before(wildcards) if before else [])
 
 
 def recorded_suffices(name, transition):
@@ -157,12 +150,16 @@ def recorded_suffices(name, transition):
 
 def transition_results(wildcards):
     """The results of one transition, or of all of them, by all methods."""
-    name = wildcards.campaign
     one = getattr(wildcards, "transition", None)
     return [
-        f"results/{name}/transitions/{method}/{transition}.json"
-        for transition in ([one] if one else campaign(name).transitions)
-        for method in transition_methods(name, transition)
+        path
+        for transition in ([one] if one else campaign(wildcards.campaign).transitions)
+        for path in expand(
+            rules.transition.output[0],
+            campaign=wildcards.campaign,
+            method=transition_methods(wildcards, transition),
+            transition=transition,
+        )
     ]
 
 
@@ -195,22 +192,18 @@ rule transitions_tables:
         "../scripts/transitions_tables.py"
 
 
-def without_repeats(name, transition):
+def without_repeats(wildcards):
     """What a transition is computed with, of repeats of a fit the first."""
-    leaders = {"reference", *campaign(name).groups}
-    found = methods_of(name, recorded=recorded_suffices(name, transition))
+    leaders = {"reference", *campaign(wildcards.campaign).groups}
+    recorded = recorded_suffices(wildcards.campaign, wildcards.transition)
+    found = methods_of(wildcards, recorded)
     return [one for one in found if one.partition("/")[0] in leaders]
 
 
 rule draw_transition:
     """Free energies or enthalpies of the crystals of one transition, reference and fits."""
     input:
-        lambda wildcards: expand(
-            "results/{campaign}/transitions/{method}/{transition}.json",
-            campaign=wildcards.campaign,
-            transition=wildcards.transition,
-            method=without_repeats(wildcards.campaign, wildcards.transition),
-        ),
+        every(rules.transition.output[0], method=without_repeats),
     output:
         "results/{campaign}/figures/transitions/{transition}.{format}",
     log:
@@ -256,13 +249,46 @@ rule draw_transition_generations:
         "../scripts/draw_transition_generations.py"
 
 
-RECORDS["transitions"] = lambda name: [
-    [
-        f"{subject}, {transition}",
-        f"results/{name}/transitions/{method}/{transition}.json",
-    ]
-    for transition in campaign(name).transitions
-    for subject, method in methods_later(
-        name, recorded=recorded_suffices(name, transition)
-    )
-]
+ABOUT = {
+    "temperature": "free energies relative to the first crystal.",
+    "pressure": "enthalpies relative to the first crystal.",
+}
+
+
+def figures_of_transitions(name):
+    """Each transition, and where asked for against the generation of the fits."""
+    settings, figures = campaign(name), {}
+    for one, transition in settings.transitions.items():
+        figures[f"transitions/{one}"] = f"{one}: {ABOUT[transition.driven_by]}"
+        if one in settings.transitions_in_loop:
+            figures[f"transitions/generations/{one}"] = (
+                f"{one}: the transition against the generation of the fits, mean and standard "
+                "deviation over repeats."
+            )
+    return figures
+
+
+def tables_of_transitions(name):
+    """Every crossing, and an overview for the report."""
+    if not campaign(name).transitions:
+        return {}
+    return {
+        "transitions.csv": None,
+        "transitions_overview.csv": "Phase transitions",
+    }
+
+
+STAGES["transitions"] = Part(
+    tables=tables_of_transitions,
+    figures=figures_of_transitions,
+    warnings=lambda name: [
+        [
+            f"{subject}, {transition}",
+            f"results/{name}/transitions/{method}/{transition}.json",
+        ]
+        for transition in campaign(name).transitions
+        for subject, method in methods_later(
+            name, recorded=recorded_suffices(name, transition)
+        )
+    ],
+)

@@ -825,3 +825,56 @@ def test_existing_vasp_runs_come_in_without_recomputing(tmp_path, repository, sh
     run = project.run("results/tin/phonons/reference/reference/mp-117.yaml")
     assert run.returncode != 0
     assert "no recorded cell is an undistorted supercell" in run.stdout + run.stderr
+
+
+NEW_STAGE = """
+rule colours:
+    output:
+        "results/{campaign}/colours/{structure}.json",
+    shell:
+        "touch {output}"
+
+
+rule colours_table:
+    output:
+        "results/{campaign}/tables/colours.csv",
+    shell:
+        "touch {output}"
+
+
+rule draw_colours:
+    output:
+        "results/{campaign}/figures/colours.{format}",
+    shell:
+        "touch {output}"
+
+
+STAGES["colours"] = Part(
+    tables=lambda name: {"colours.csv": "Colours"},
+    figures=lambda name: {"colours": "Colours of the crystals."},
+    warnings=lambda name: [
+        [structure, f"results/{name}/colours/{structure}.json"]
+        for structure in campaign(name).structures
+    ],
+)
+"""
+
+
+def test_a_new_stage_is_its_rules_file_and_one_line(tmp_path, repository):
+    """Its tables are targets, its figures come into the report, its warnings into their table."""
+    house = tmp_path / "house"
+    shutil.copytree(repository / "rules", house / "rules")
+    for name in ("phonsmith", "scripts", "envs", "profiles", "config"):
+        (house / name).symlink_to(repository / name)
+    (house / "rules/colours.smk").write_text(NEW_STAGE)
+    snakefile = (repository / "Snakefile").read_text()
+    line = 'include: "rules/figures.smk"\n'
+    assert snakefile.count(line) == 1
+    (house / "Snakefile").write_text(
+        snakefile.replace(line, f'include: "rules/colours.smk"\n{line}')
+    )
+    project = Project(tmp_path / "project", house, tiny=TINY)
+    planned = project.planned()
+    assert (planned["colours_table"], planned["draw_colours"], planned["colours"]) == (1, 1, 2)
+    report = project.planned_with({"figures": {"formats": ["svg", "png"]}}, "--until", "report")
+    assert report["draw_colours"] == 2

@@ -1,0 +1,133 @@
+"""What a run starts with: the library, the settings files, and the campaigns."""
+
+import functools
+
+
+import os
+
+
+import sys
+
+
+import uuid
+
+
+from pathlib import Path
+
+
+from snakemake.logging import logger
+
+# the library beside this workflow, for this process and for the scripts of the jobs
+sys.path.insert(0, workflow.basedir)
+
+
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        [
+            f"{workflow.basedir}/phonsmith/running/startup",
+            workflow.basedir,
+            *filter(None, [os.environ.get("PYTHONPATH")]),
+        ]
+    )
+)
+
+
+from phonsmith.running.terminal import campaigns_here, hook, say
+
+sys.excepthook = hook
+
+
+from phonsmith.campaign.reading import load_campaign
+
+
+from phonsmith.check.inputs import MADE, check_inputs
+
+
+from phonsmith.files.errors import PhonsmithError, in_our_words
+
+
+from phonsmith.files.problems import listed, nearest
+
+
+from phonsmith.running.site import load_config, load_site
+
+
+from phonsmith.running.versions import VERSIONS, versions
+
+
+from phonsmith.running.attempts import RUN_VARIABLE
+
+
+from phonsmith.files.yaml_files import load_yaml
+
+
+wildcard_constraints:
+    campaign=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    structure=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    transition=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    database=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    fit=r"(?!reference/)[A-Za-z0-9][A-Za-z0-9._-]*",
+    method=r"reference|[A-Za-z0-9][A-Za-z0-9._-]*/gen\d+",
+    sweep=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    generation=r"\d+",
+    batch=r"\d+",
+    index=r"\d+",
+    cell=r"relaxed|reference",
+    format=r"svg|png|pdf",
+
+
+ENVIRONMENT = "../envs/phonsmith.yaml"
+
+
+SOURCES = "results/.sources"
+
+
+def stop(message):
+    """End the run before any job, with one line for each problem."""
+    say(message)
+    sys.exit(1)
+
+
+try:
+    given = load_yaml("config/config.yaml", "settings file") | config
+    config.update(load_config(given).model_dump())  # checked, and with its defaults
+    SITE = load_site("config/site.yaml")
+except Exception as error:
+    stop(error)
+
+
+if workflow.is_main_process:
+    # what failed for good is not tried again by the same run; jobs inherit the variable
+    os.environ[RUN_VARIABLE] = str(uuid.uuid4())
+elif workflow.remote_exec:
+    try:
+        os.environ.update(SITE.environment())
+    except PhonsmithError as error:
+        stop(error)
+
+
+def is_made(file):
+    """Whether a file that a campaign names is one that this pipeline makes."""
+    return MADE.fullmatch(file) is not None
+
+
+@functools.cache
+def campaign(name):
+    """The campaign of this name, read once and checked with the files it names."""
+    path = Path("config/campaigns") / f"{name}.yaml"
+    try:
+        if not path.exists():
+            known = campaigns_here()
+            raise PhonsmithError(
+                f"{path}: no such campaign file{nearest(name, known) or ';'} "
+                f"campaigns are {listed(known)}"
+            )
+        settings = load_campaign(path)
+        if workflow.is_main_process:
+            mirrors = [Path(one) for one in config["mirrors"]]
+            check_inputs(settings, path, mirrors, made=is_made)
+    except PhonsmithError as error:
+        stop(error)
+    except Exception as error:
+        stop(in_our_words(error, str(path)))
+    return settings
