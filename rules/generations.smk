@@ -91,17 +91,12 @@ rule add_supercells:
     """The cells that a later generation labels of one crystal; none where it meets the goal.
 
     The verdict that asked for them, and the fits and labels by which they were chosen, are no
-    reason to choose anew: another goal or another setting of a fit must not drop labels that are
-    paid for.
+    reason to choose anew: another goal, another setting of a fit or another number of repeats must
+    not drop labels that are paid for. The fits are no inputs, since `ancient` does not guard
+    against another set of files; the verdict is made after them.
     """
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
-        potentials=ancient(
-            every(rules.fit.output.potential, fit="judges", generation=last_generation)
-        ),
-        models=ancient(
-            every(rules.fit.output.model, fit="judges", generation=last_generation)
-        ),
         labels=ancient(every(rules.gather_labels.output.labels, generation=before_this)),
         verdict=ancient(
             every(rules.judge_generation.output[0], generation=last_generation)
@@ -124,6 +119,9 @@ rule add_supercells:
         runtime=minutes(120),
     params:
         supercells=cells_made,
+        potentials=untracked(
+            every(rules.fit.output.potential, fit="judges", generation=last_generation)
+        ),
         selection=setting("loop/selection"),
         seed=setting("seed"),
         version=versions("supercells", "structures"),

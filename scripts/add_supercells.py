@@ -19,7 +19,7 @@ with job(snakemake.threads, snakemake.log[0]):
     if count and not left_out(inputs.accepted):
         (crystal,) = read_frames(inputs.crystal)
         selection = Selection.model_validate(params.selection)
-        fits = [load_potential(path).source for path in inputs.potentials]
+        fits = [load_potential(path).source for path in params.potentials]
         pool = candidate_pool(
             structure,
             crystal,

@@ -154,6 +154,14 @@ def test_another_fit_keeps_the_cells_that_are_labelled(finished):
     assert not {"label_batch", "add_supercells", "make_supercells"} & jobs.keys()
 
 
+def test_another_committee_keeps_the_cells_that_are_labelled(finished):
+    fits = {"gap": {**GAP, "repeats": 4, "resampled": True}}
+    last = "results/beyond/generations/gen1.json"
+    jobs = finished.planned_with({"fits": fits}, last, name="beyond")
+    assert jobs["fit"] == 2  # the fourth repeat in both generations
+    assert not {"label_batch", "add_supercells", "make_supercells"} & jobs.keys()
+
+
 def test_a_damaged_verdict_is_told_in_one_line(finished):
     path = finished.results("reachable") / "generations/gen1.json"
     whole = path.read_text()
