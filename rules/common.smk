@@ -1,17 +1,9 @@
 """What rules of several stages share about crystals, cells, fits and generations."""
 
 from phonsmith.files.reading_writing import read_as
-
-
 from phonsmith.potentials.own_code import code_of
-
-
 from phonsmith.potentials.loaded_files import files_of
-
-
 from phonsmith.fits.registry import kind_of, potential_named, takes_gpu
-
-
 from phonsmith.structures.verdicts import Effort
 
 # --- crystals and cells --------------------------------------------------------------------------

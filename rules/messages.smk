@@ -1,23 +1,11 @@
 """What a run says at its start and end, and about targets that no rule makes."""
 
 import shutil
-
-
 import time
-
-
 from snakemake.logging import logger
-
-
 from phonsmith.files.cautions import read_cautions
-
-
 from phonsmith.files.errors import MAKE_ROOM
-
-
 from phonsmith.running.cluster import tell_host
-
-
 from phonsmith.running.terminal import InOurWords, ShowsWhatJobsAskFor, unknown_target
 
 FULL_BYTES = 1e6  # what failed jobs had written is gone again

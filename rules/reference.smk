@@ -1,11 +1,7 @@
 """What rules of several stages share about the reference method: its settings, files and needs."""
 
 from snakemake.common.tbdstring import TBDString
-
-
 from phonsmith.files.sources import listed as listed_files
-
-
 from phonsmith.labels.registry import method_kind, potential_of
 
 LABEL_EFFORT = {

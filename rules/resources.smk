@@ -1,14 +1,8 @@
 """What a job needs and where it runs: threads, memory, time, GPUs, and how often it is tried."""
 
 import math
-
-
 import shutil
-
-
 from snakemake.io import apply_wildcards
-
-
 from phonsmith.running.attempts import TRIES, growth
 
 RETRIES = TRIES - 1 if workflow.is_main_process else 0  # a job on a node tries once

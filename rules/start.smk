@@ -1,20 +1,10 @@
 """What a run starts with: the library, the settings files, and the campaigns."""
 
 import functools
-
-
 import os
-
-
 import sys
-
-
 import uuid
-
-
 from pathlib import Path
-
-
 from snakemake.logging import logger
 
 # the library beside this workflow, for this process and for the scripts of the jobs
@@ -38,26 +28,12 @@ sys.excepthook = hook
 
 
 from phonsmith.campaign.reading import load_campaign
-
-
 from phonsmith.check.inputs import MADE, check_inputs
-
-
 from phonsmith.files.errors import PhonsmithError, in_our_words
-
-
 from phonsmith.files.problems import listed, nearest
-
-
 from phonsmith.running.site import load_config, load_site
-
-
 from phonsmith.running.versions import VERSIONS, versions
-
-
 from phonsmith.running.attempts import RUN_VARIABLE
-
-
 from phonsmith.files.yaml_files import load_yaml
 
 

@@ -1,8 +1,6 @@
 """Crystals: read, checked, and relaxed with the reference method."""
 
 from phonsmith.structures.databases.addresses import fetched_path
-
-
 from phonsmith.structures.verdicts import Verdict, left_out, refuse, why_left_out
 
 

@@ -9,7 +9,6 @@ from phonsmith.files.settings import Model, Name
 Mesh = tuple[PositiveInt, PositiveInt, PositiveInt] | PositiveFloat
 """Numbers of q points along the reciprocal vectors, or a length in Å that stands for a density."""
 
-
 MeshOf = Literal["primitive", "unit", "unit_folded"]
 """Cell whose Brillouin zone a mesh divides, see :mod:`phonsmith.conductivity.mesh`."""
 

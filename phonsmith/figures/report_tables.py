@@ -99,7 +99,6 @@ _CRYSTAL_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "symbol_before": ("Space group", _symbol),
 }
 
-
 _RELAXATION_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "symbol_after": ("after relaxation", _symbol),
     "volume_change_percent": (
@@ -109,7 +108,6 @@ _RELAXATION_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "converged": ("Converged", lambda value: "yes" if value else "no"),
     "reason": ("Note", str),
 }
-
 
 _PHONON_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "supercell_matrix": ("Supercell", _supercell),
@@ -231,7 +229,6 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table | None:
 
 
 _OF_RECIPE = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
-
 
 _COUNTS = ["repeats", "repeats_before"]
 

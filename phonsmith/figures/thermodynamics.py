@@ -25,7 +25,6 @@ PANEL_HEIGHT_INCH = 2.1
 Panels: TypeAlias = NDArray[Any]
 """Axes, (panels, rows of each)."""
 
-
 IMAGINARY = "with imaginary modes"
 
 

@@ -30,15 +30,11 @@ def _name(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 
-
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
 
 Kind = Literal["displaced", "rattled", "recorded", "constraint"]
 
-
 CellChoice = Literal["relaxed", "reference"]
-
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -60,7 +56,6 @@ def _files(given: str | list[str]) -> str | list[str]:
 
 File = Annotated[str, AfterValidator(_files)]
 """Path of a file or folder, wherever it is."""
-
 
 Files = Annotated[str | list[str], AfterValidator(_files)]
 """One path or several."""

@@ -17,35 +17,27 @@ CLOSEST_ANGSTROM = 0.3
 """Å. Cores overlap below: the shortest bond, that of H2, is 0.74 Å, and no pseudopotential or basis
 set is made for less than half of it."""
 
-
 LEAST_VOLUME_ANGSTROM3 = 0.5
 """Å³ per atom. Hydrogen in the middle of Jupiter has about 1; less is a cell in other units."""
-
 
 LARGEST_EXTENT_ANGSTROM = 1e5
 """Å. A supercell of DFT is a thousand times smaller."""
 
-
 LARGEST_ENERGY_EV = 2e6
 """eV per atom. With all electrons, oganesson has about -1.6e6."""
-
 
 LARGEST_FORCE = 1e4
 """eV/Å. Bare carbon nuclei at the smallest distance allowed repel each other with 6e3."""
 
-
 LARGEST_STRESS = 100.0
 """eV/Å³, or 16 TPa."""
-
 
 OUTLIER_EV_PER_ATOM = 50.0
 """Cells that potentials learn from, dense liquids and broken bonds included, differ by less once
 energies of the elements are subtracted."""
 
-
 UNSYMMETRIC_STRESS, UNSYMMETRIC_SHARE = 1e-3, 0.01
 """eV/Å³ and share of the largest component by which the two halves of a stress may differ."""
-
 
 SAME_CELL_ANGSTROM = 1e-5
 """Å. Files round positions to 1e-8; a calculator that moves atoms moves them by more than this."""

@@ -35,7 +35,6 @@ _KNOWN = {
     "mlearn": "mlearn's JSON",
 }
 
-
 _PLAIN = frozenset(
     (
         *("phonopy", "phonopy_disp", "phonopy_params", "phono3py_disp"),

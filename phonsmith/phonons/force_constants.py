@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 SAME_CELL_STRAIN = 1e-4
 """Files round lattices; a larger strain is another cell."""
 
-
 LARGEST_STRAIN = 0.1
 """Strain of a recorded crystal against the reference's: more is another crystal."""
-
 
 LARGEST_MOVE = 0.5
 """Å. Moves of its atoms, likewise."""

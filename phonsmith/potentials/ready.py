@@ -10,6 +10,9 @@ class Ready:
     module: str
     """Beside this one; loaded only when it is used."""
 
+    package: str
+    """The installed package whose version results depend on."""
+
     citation: str
     seconds_per_atom: float
     """Energy, forces and stress of one atom on one core; for models from elsewhere an order of
@@ -31,6 +34,7 @@ class Ready:
 READY = {
     "gap": Ready(
         module="gap",
+        package="quippy-ase",
         citation="GAP and SOAP: A. P. Bartók, M. C. Payne, R. Kondor, G. Csányi, Phys. Rev. Lett. "
         "104, 136403 (2010); A. P. Bartók, R. Kondor, G. Csányi, Phys. Rev. B 87, 184115 (2013).",
         seconds_per_atom=4e-3,
@@ -39,6 +43,7 @@ READY = {
     ),
     "mace": Ready(
         module="mace",
+        package="mace-torch",
         citation="MACE: I. Batatia et al., Adv. Neural Inf. Process. Syst. 35, 11423 (2022).",
         seconds_per_atom=1e-2,
         arguments=frozenset(
@@ -55,6 +60,7 @@ READY = {
     ),
     "chgnet": Ready(
         module="chgnet",
+        package="chgnet",
         citation="CHGNet: B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023).",
         seconds_per_atom=2.2e-3,
         arguments=frozenset(
@@ -67,6 +73,7 @@ READY = {
     ),
     "stillinger-weber": Ready(
         module="stillinger_weber",
+        package="matscipy",
         citation="Stillinger–Weber silicon: F. H. Stillinger, T. A. Weber, Phys. Rev. B 31, 5262 "
         "(1985), in matscipy: P. Grigorev et al., J. Open Source Softw. 9, 5668 (2024).",
         seconds_per_atom=7e-5,

@@ -24,17 +24,13 @@ from phonsmith.structures.symmetry import check_masses
 SHORTEST_DISTANCE = 0.5
 """Å. Atoms closer than this stand on top of each other: no bond is that short (H2: 0.74 Å)."""
 
-
 VOLUMES_PER_ATOM = (0.5, 5000.0)
 """Å³ per atom. Hydrogen at 500 GPa has 1; a molecule in a box of 20 Å some thousand."""
 
-
 MOST_ATOMS = 10_000
-
 
 MOST_BYTES = 20_000_000
 """Of a crystal file; CIFs with reflections have a few million."""
-
 
 _FORMATS = {
     ".vasp": "vasp",
@@ -43,7 +39,6 @@ _FORMATS = {
     ".extxyz": "extxyz",
     ".xyz": "extxyz",
 }
-
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 

@@ -25,7 +25,6 @@ from phonsmith.structures.verdicts import Verdict
 
 _BOND_STIFFNESS = 30.0  # eV/Å², of the size of a covalent crystal's optical modes
 
-
 _BULK_MODULUS = 100 * GPa  # of the size of a semiconductor's
 
 

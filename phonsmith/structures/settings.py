@@ -63,13 +63,11 @@ RecordedFormat = Literal[
 ]
 """What files of recorded data are."""
 
-
 SupercellMatrix = (
     tuple[PositiveInt, PositiveInt, PositiveInt]
     | tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
 )
 """phonopy's DIM: three multiples, or a matrix."""
-
 
 LEAST_VOLUMES = 5
 """What an equation of state and phonopy's polynomials of fourth degree need."""

@@ -82,7 +82,6 @@ def _are_three_integers(given: Any) -> bool:
 
 _Row = tuple[int, int, int]
 
-
 Multiples = Annotated[_Row | tuple[_Row, _Row, _Row], BeforeValidator(_is_supercell)]
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _KJ_PER_MOL = kJ / mol  # in eV
 
-
 STEPS_OF_WIDENING = 2
 """Volumes that are added at an end where the volume at equilibrium is not bracketed."""
 

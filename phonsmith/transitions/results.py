@@ -14,9 +14,7 @@ from phonsmith.transitions.curves import Crossing, Curve
 
 Approximation = Literal["harmonic", "quasi-harmonic", "enthalpy", "equation-of-state"]
 
-
 NONE_IN_RANGE = "none in range"
-
 
 BEYOND = 0.04
 """Volumes for the equation of state reach this much beyond those of the relaxed crystals."""

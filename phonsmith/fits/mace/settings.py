@@ -48,7 +48,6 @@ FOUNDATIONS = frozenset(
 )
 """Names of the foundation models that mace 0.3.16 downloads (a test compares with mace's list)."""
 
-
 REPLAY_SETS = frozenset({"mp", "matpes_pbe", "matpes_r2scan", "omat"})
 """Replay data by mace's names, which are refused: mace 0.3.16 takes those of `mp` for all of them,
 and gives elements that the new cells lack an energy of zero."""
@@ -179,10 +178,8 @@ def _named(foundation: Any) -> Any:
 ARCHITECTURE = ("num_channels", "max_l", "num_interactions", "correlation", "cutoff_angstrom")
 """Keys of a MACE that its foundation decides."""
 
-
 FINE_TUNING = {"learning_rate": 1e-4, "batch_size": 1, "max_epochs": 200, "patience": 20}
 """Other defaults where there is a foundation: those of the fine-tuning in autoplex."""
-
 
 OF_FOUNDATION = {
     "foundation_model": "foundation.model",

@@ -28,24 +28,15 @@ from phonsmith.potentials.calculators import (
 )
 from phonsmith.potentials.loaded_files import files_of
 from phonsmith.potentials.own_code import code_of
+from phonsmith.potentials.ready import READY
 from phonsmith.running.versions import VERSIONS
 from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.structures.settings import Relaxation
 
 BOX_ANGSTROM = 20.0
 
-
 BATCH_ATOMS = 2000
 """Atoms that MACE computes at a time on a GPU."""
-
-
-_PACKAGES = {
-    "stillinger-weber": "matscipy",
-    "chgnet": "chgnet",
-    "gap": "quippy-ase",
-    "mace": "mace-torch",
-}
-
 
 class CalculatorMethod:
     """A reference method that is an ASE calculator; built when the first label is asked for."""
@@ -198,7 +189,8 @@ class CalculatorMethod:
 
 def _package_version(calculator: str) -> str | None:
     """Name and version of the package that computes, as far as it was installed as one."""
-    name = _PACKAGES.get(calculator)
+    ready = READY.get(calculator)
+    name = ready.package if ready else None
     if name is None:
         top = calculator.partition(":")[0].partition(".")[0]
         names = metadata.packages_distributions().get(top)

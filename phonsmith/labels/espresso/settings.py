@@ -171,7 +171,6 @@ _REFUSED_KEYS = {
 }
 """Keys of pw.x that a campaign cannot set by ``input_data``, and why."""
 
-
 _BY_SPECIES = (
     "values of single species go by their order, which differs from cell to cell (DFT+U: hubbard)"
 )

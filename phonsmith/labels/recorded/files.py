@@ -12,7 +12,6 @@ from phonsmith.labels.readers.espresso import texts_beside
 # files that a reader looks for beside the one that is named
 _CELLS = ("SPOSCAR", "disp.yaml")
 
-
 COMPANIONS = {
     form: [name + suffix for name in names for suffix in ("", *COMPRESSED)]
     for form, names in {

@@ -35,7 +35,6 @@ _READERS: dict[str, Callable[[Path], Recorded]] = {
     "espresso": read_espresso,
 }
 
-
 # formats of phonopy that take the crystal from a file of its own, atom by atom
 _OF_PHONOPY: dict[str, Callable[[Path, str | Path, Any], Recorded]] = {
     "force_sets": read_force_sets,

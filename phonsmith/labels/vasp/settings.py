@@ -144,15 +144,12 @@ def without_shares(tags: dict[str, Any]) -> dict[str, Any]:
 
 _SHARES = frozenset(("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE", "LSCALAPACK", "NCSHMEM"))
 
-
 _TAGS_OF_STRUCTURES = frozenset(("ISMEAR", "SIGMA", "KSPACING"))
-
 
 _SET_BY_PHONSMITH = (
     *("SYSTEM", "NSW", "IBRION", "ISIF", "ISTART", "ICHARG", "LWAVE", "LCHARG", "NWRITE"),
     *("LEPSILON", "LCALCEPS", "KGAMMA"),
 )
-
 
 _REFUSED_TAGS = {
     **dict.fromkeys(_SET_BY_PHONSMITH, "phonsmith sets it"),
@@ -179,7 +176,6 @@ _REFUSED_TAGS = {
     **dict.fromkeys(("LDAU", "LDAUL", "LDAUU", "LDAUJ", "LDAUTYPE"), "use hubbard"),
 }
 """INCAR keys that a campaign cannot set by ``incar``, and why."""
-
 
 _ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
     "ALGO": ("Normal", "VeryFast", "Fast", "All", "Conjugate", "Damped"),

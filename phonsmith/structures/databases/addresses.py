@@ -10,9 +10,7 @@ from phonsmith.structures.settings import OptimadeEntry, Structure
 
 FETCHED = "config/structures/fetched"
 
-
 MATERIALS_PROJECT = "materials_project"
-
 
 KEY = "MP_API_KEY"
 """Environment variable with the user's key of the Materials Project."""
