@@ -38,6 +38,7 @@ BOX_ANGSTROM = 20.0
 BATCH_ATOMS = 2000
 """Atoms that MACE computes at a time on a GPU."""
 
+
 class CalculatorMethod:
     """A reference method that is an ASE calculator; built when the first label is asked for."""
 
