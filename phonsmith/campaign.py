@@ -208,7 +208,7 @@ class Campaign(Model):
                         f"structures.{name}.role: force constants hold no labels that a fit could "
                         "learn from or be tested on; set `role: benchmark`"
                     )
-            elif structure.recorded:
+            elif structure.recorded or structure.recorded_volumes:
                 yield (
                     f"structures.{name}.recorded needs `reference: method: recorded`; "
                     "give a crystal `file` alone instead"
@@ -282,7 +282,19 @@ class Campaign(Model):
         wanted = self.thermodynamics.structures
         return self.at_rest if wanted == "all" else wanted
 
+    @property
+    def has_volumes(self) -> bool:
+        """Whether the recorded data give the thermodynamics of a crystal."""
+        known = [self.structures[name] for name in self.warmed if name in self.structures]
+        return any(one.recorded_volumes for one in known)
+
     def _check_thermodynamics(self) -> Iterator[str]:
+        for name, structure in self.structures.items():
+            if structure.recorded_volumes and name not in self.warmed:
+                yield (
+                    f"structures.{name}.recorded_volumes: only `thermodynamics` uses them; add "
+                    "this section, or the crystal to its `structures`"
+                )
         for name in self.warmed:
             if name not in self.at_rest:
                 yield (
@@ -354,11 +366,20 @@ class Campaign(Model):
         """Whether something can compute the applications."""
         if self.recorded is None or self.fits:
             return
-        asked = [key for key in ("thermodynamics", "transitions") if getattr(self, key)]
+        asked = []
+        if self.thermodynamics is not None and not self.has_volumes:
+            asked.append("thermodynamics")
+        if any(
+            one.driven_by == "pressure" or not self.has_volumes for one in self.transitions.values()
+        ):
+            asked.append("transitions")
         if self.conductivity is not None and not self.has_third_order:
             asked.append("conductivity")
         if asked:
-            yield f"{asked[0]}: recorded data cannot compute it, and this campaign has no fits"
+            more = "; give recorded_volumes of a crystal" * (asked[0] == "thermodynamics")
+            yield (
+                f"{asked[0]}: recorded data cannot compute it, and this campaign has no fits{more}"
+            )
 
     def _check_supercells(self) -> Iterator[str]:
         for name in self.supercells.multiples:
@@ -623,26 +644,46 @@ def _check_recorded(name: str, structure: Structure, reference: RecordedReferenc
         yield f"structures.{name}: a recorded reference needs `recorded`"
         return
     form = structure.recorded_format or reference.format
-    holds_crystal = form in HOLDS_CRYSTAL
     of_phonopy = form in ("force_sets", "force_constants")
-    if holds_crystal and structure.file:
-        yield (f"structures.{name}.file: {form} data hold the crystal; drop `file`")
-    if (holds_crystal or of_phonopy) and not isinstance(structure.recorded, str):
-        yield f"structures.{name}.recorded: has to be one {form} file"
-    if not holds_crystal and structure.file is None:
-        yield (
-            f"structures.{name}.file: {form} data do not tell the crystal; give its "
-            "`file` (POSCAR, CIF or extxyz) beside `recorded`"
-        )
     if structure.recorded_supercell and not of_phonopy:
         yield (
             f"structures.{name}.recorded_supercell: {form} data tell the supercell; only force_sets"
             " and force_constants need it"
         )
-    recorded = structure.recorded
+    where = f"structures.{name}"
+    yield from _check_data(where, form, structure.recorded, structure.file, reference)
+    for number, one in enumerate(structure.recorded_volumes):
+        where = f"structures.{name}.recorded_volumes.{number}"
+        yield from _check_data(where, form, one.recorded, one.file, reference)
+    energies = structure.recorded_energies
+    if energies and not reference.source.may_hold(energies):
+        yield (
+            f"structures.{name}.recorded_energies: '{energies}' is not among reference.source.files"
+        )
+
+
+def _check_data(
+    where: str,
+    form: str,
+    recorded: str | list[str],
+    file: str | None,
+    reference: RecordedReference,
+) -> Iterator[str]:
+    """Whether recorded data come with the crystal's file where they need it, and are named."""
+    holds_crystal = form in HOLDS_CRYSTAL
+    one_file = holds_crystal or form in ("force_sets", "force_constants")
+    if holds_crystal and file:
+        yield f"{where}.file: {form} data hold the crystal; drop `file`"
+    if one_file and not isinstance(recorded, str):
+        yield f"{where}.recorded: has to be one {form} file"
+    if not holds_crystal and file is None:
+        yield (
+            f"{where}.file: {form} data do not tell the crystal; give its "
+            "`file` (POSCAR, CIF or extxyz) beside `recorded`"
+        )
     for path in [recorded] if isinstance(recorded, str) else recorded:
         if not reference.source.may_hold(path):
-            yield (f"structures.{name}.recorded: '{path}' is not among reference.source.files")
+            yield f"{where}.recorded: '{path}' is not among reference.source.files"
 
 
 # --- reading ---------------------------------------------------------------------------------

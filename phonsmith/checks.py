@@ -74,10 +74,21 @@ def _check_structures(
             elements[name] = _elements_of(structure)
             with problems.of(f"structures.{name}.masses"):
                 _check_masses(structure)
+        for number, one in enumerate(structure.recorded_volumes):
+            with problems.of(f"structures.{name}.recorded_volumes.{number}.file"):
+                _check_file(one.file)
         if structure.born:
             with problems.of(f"structures.{name}.born"):
                 _check_born(campaign, name, mirrors)
     return elements
+
+
+def _check_file(file: str | None) -> None:
+    """Whether a crystal file can be read."""
+    if file is not None:
+        from phonsmith.structures import read_structure
+
+        read_structure(file)
 
 
 def _check_masses(structure: Structure) -> None:

@@ -361,6 +361,39 @@ SupercellMatrix = (
 """phonopy's DIM: three multiples, or a matrix."""
 
 
+LEAST_VOLUMES = 5
+"""What an equation of state and phonopy's polynomials of fourth degree need."""
+
+
+class RecordedVolume(Model):
+    """Energy and phonons of a recorded crystal at one volume."""
+
+    recorded: RelativePaths = Field(
+        description="Forces or force constants at this volume, in the source; the format is that "
+        "of the crystal's `recorded`.",
+    )
+    file: File | None = Field(
+        None,
+        description="Crystal file at this volume, where that of the crystal is in a `file` too.",
+    )
+    energy_ev: float | None = Field(
+        None,
+        description="Energy of the unit cell without vibrations in eV, if not in "
+        "`recorded_energies`.",
+    )
+    volume_angstrom3: PositiveFloat | None = Field(
+        None,
+        description="Beside `energy_ev`: volume of that cell in Å³, by which an energy of another "
+        "cell (primitive, conventional, supercell) or volume is refused.",
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.energy_ev is None) != (self.volume_angstrom3 is None):
+            raise ValueError("energy_ev and volume_angstrom3 go together: those of one cell")
+        return self
+
+
 class Structure(Model):
     """One crystal of a campaign."""
 
@@ -401,6 +434,16 @@ class Structure(Model):
         "of the lattice vectors in `file`, or phonopy's matrix of nine integers in three rows. "
         "Not needed where SPOSCAR or disp.yaml is beside them.",
     )
+    recorded_volumes: list[RecordedVolume] = Field(
+        default_factory=list,
+        description="Energies and phonons at several volumes, that of `recorded` among them: "
+        "`thermodynamics` of the recorded reference (see docs/data.md).",
+    )
+    recorded_energies: RelativePath | None = Field(
+        None,
+        description="File in the source with the energies of `recorded_volumes`: a volume (Å³) and "
+        "an energy without vibrations (eV) of the unit cell a line, as phonopy's e-v.dat.",
+    )
     role: Literal["train", "benchmark", "test"] = Field(
         "train",
         description="`train`: fits learn from it, and its phonons are compared. `benchmark`: no "
@@ -430,6 +473,24 @@ class Structure(Model):
         if len(elsewhere) + bool(others) > 1:
             raise ValueError(
                 f"{' and '.join(elsewhere + others)} exclude each other: give one origin"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _energies_of_volumes(self) -> Self:
+        stated = [one.energy_ev is not None for one in self.recorded_volumes]
+        if self.recorded_energies and (any(stated) or not stated):
+            raise ValueError(
+                "recorded_energies: needs recorded_volumes, without any energy_ev in them"
+            )
+        if stated and not self.recorded_energies and not all(stated):
+            raise ValueError(
+                f"recorded_volumes.{stated.index(False)}: give energy_ev here, or all energies in "
+                "a file recorded_energies"
+            )
+        if 0 < len(stated) < LEAST_VOLUMES:
+            raise ValueError(
+                f"recorded_volumes: {len(stated)} volumes; {LEAST_VOLUMES} are needed at least"
             )
         return self
 

@@ -35,7 +35,7 @@ MODULES = {
     "phonons": ("phonons", "spectra", "band_paths", "phonopy_files", "labels.born"),
     "benchmarks": ("benchmarks", "mechanics", "equations_of_state"),
     "generations": ("generations", "properties"),
-    "thermodynamics": ("thermodynamics",),
+    "thermodynamics": ("thermodynamics", "recorded_volumes"),
     "transitions": ("transitions",),
     "conductivity": ("conductivity", "third_order"),
 }

@@ -30,7 +30,7 @@ from phonsmith.errors import MissingLabels, PhonsmithError, UnusablePotential
 from phonsmith.labels.checks import LabelFailed
 from phonsmith.records import Record, StoredRecord
 from phonsmith.relaxation import Load, compare
-from phonsmith.settings import Displaced, Labels, Relaxation
+from phonsmith.settings import LEAST_VOLUMES, Displaced, Labels, Relaxation
 from phonsmith.structures import at_volume
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 _KJ_PER_MOL = kJ / mol  # in eV
 
-LEAST_VOLUMES = 5
-"""What an equation of state and phonopy's polynomials of fourth degree need."""
 STEPS_OF_WIDENING = 2
 """Volumes that are added at an end where the volume at equilibrium is not bracketed."""
 

@@ -286,14 +286,17 @@ def fit_of(wildcards):
     return look_up(wildcards, "fits/{fit}")
 
 
-def methods_of(name):
-    """What applications compute with: the reference, where it computes, and every accepted fit."""
+def methods_of(name, recorded):
+    """What gives the results of an application: the reference, if it does, and every accepted fit.
+
+    ``recorded`` is whether recorded data give them; a reference that computes does always.
+    """
     settings = campaign(name)
     fits = [f"{fit}/gen{accepted_generation(name)}" for fit in settings.fits]
-    return fits if settings.recorded else ["reference", *fits]
+    return fits if settings.recorded and not recorded else ["reference", *fits]
 
 
-def methods_later(name):
+def methods_later(name, recorded):
     """The same before the accepted generation is known: [name for people, path of the method].
 
     ``{accepted}`` in the path is the generation.
@@ -303,7 +306,8 @@ def methods_later(name):
         [one.label or fit, f"{fit}/gen{{accepted}}"]
         for fit, one in settings.fits.items()
     ]
-    return fits if settings.recorded else [["reference", "reference"], *fits]
+    reference = [["reference", "reference"]]
+    return fits if settings.recorded and not recorded else [*reference, *fits]
 
 
 def methods_before(name):

@@ -243,6 +243,6 @@ RECORDS["conductivity"] = lambda name: [
         f"{subject}, {structure}",
         f"results/{name}/conductivity/{method}/{structure}/kappa0.json",
     ]
-    for subject, method in methods_later(name)
+    for subject, method in methods_later(name, recorded=campaign(name).has_third_order)
     for structure in campaign(name).conducting
 ]

@@ -3,7 +3,15 @@
 # --- structures ----------------------------------------------------------------------------
 
 
-NOT_OF_CELLS = {"role", "born", "masses", "materials_project", "optimade"}
+NOT_OF_CELLS = {
+    "role",
+    "born",
+    "masses",
+    "materials_project",
+    "optimade",
+    "recorded_volumes",
+    "recorded_energies",
+}
 """Keys of a structure that no supercell or label depends on, other than by the crystal."""
 
 
@@ -947,8 +955,7 @@ def conductivity_effort(key):
 def conductivity_methods(name):
     """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
     settings = campaign(name)
-    known = settings.has_third_order
-    return (["reference"] if known else []) + methods_of(name)
+    return methods_of(name, recorded=settings.has_third_order)
 
 
 def conductivity_jobs(wildcards):
@@ -1052,12 +1059,42 @@ def thermodynamics_jobs(wildcards):
     return len(campaign(name).warmed) * (1 + len(campaign(name).fits))
 
 
+def with_volumes(wildcards):
+    """Whether the thermodynamics of the crystal by the method is recorded."""
+    structure = look_up(wildcards, "structures/{structure}")
+    return is_reference(wildcards) and bool(structure.recorded_volumes)
+
+
+def thermodynamics_files(wildcards):
+    """The files of what thermodynamics is computed with, or follows from where it is recorded."""
+    if not with_volumes(wildcards):
+        return method_files(wildcards)
+    structure = look_up(wildcards, "structures/{structure}")
+    record = "results/{campaign}/sources/volumes/{structure}.json"
+    return {
+        "volumes": record.format(**wildcards),
+        "cells": [one.file for one in structure.recorded_volumes if one.file],
+        "born": structure.born or [],
+    }
+
+
+def thermodynamics_physics(wildcards):
+    """What results of the reference method depend on, with the crystal where it is recorded."""
+    physics = method_physics(wildcards)
+    if not with_volumes(wildcards):
+        return physics
+    structure = setting("structures/{structure}", exclude={"role", "born"})
+    return {**physics, "structure": structure(wildcards)}
+
+
 def thermodynamics_of_all(wildcards):
     """The thermodynamics of every structure by every method."""
     return expand(
         "results/{campaign}/thermodynamics/{method}/{structure}.json",
         campaign=wildcards.campaign,
-        method=methods_of(wildcards.campaign),
+        method=methods_of(
+            wildcards.campaign, recorded=campaign(wildcards.campaign).has_volumes
+        ),
         structure=campaign(wildcards.campaign).warmed,
     )
 
@@ -1127,13 +1164,22 @@ def spectra_of_transition(wildcards):
 def transition_methods(name, transition):
     """What gives a transition: methods of applications, and fits of generations before."""
     before = transition in campaign(name).transitions_in_loop
-    return methods_of(name) + (methods_before(name) if before else [])
+    found = methods_of(name, recorded=recorded_suffices(name, transition))
+    return found + (methods_before(name) if before else [])
 
 
-def without_repeats(name):
-    """What applications compute with, of repeats of a fit the first."""
+def recorded_suffices(name, transition):
+    """Whether recorded data give a transition: one of free energies, at recorded volumes."""
+    settings = campaign(name)
+    driven_by = settings.transitions[transition].driven_by
+    return settings.has_volumes and driven_by == "temperature"
+
+
+def without_repeats(name, transition):
+    """What a transition is computed with, of repeats of a fit the first."""
     leaders = {"reference", *campaign(name).groups}
-    return [one for one in methods_of(name) if one.partition("/")[0] in leaders]
+    found = methods_of(name, recorded=recorded_suffices(name, transition))
+    return [one for one in found if one.partition("/")[0] in leaders]
 
 
 def transition_results(wildcards):

@@ -3,10 +3,33 @@
 OVERVIEW_KELVIN = 300
 
 
+rule fetch_volumes:
+    """Bring the recorded data of one crystal at its volumes here: where there is a network."""
+    input:
+        own_files,
+    output:
+        "results/{campaign}/sources/volumes/{structure}.json",
+    log:
+        "results/{campaign}/logs/sources/volumes/{structure}.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        structure=setting("structures/{structure}", exclude={"role", "born", "masses"}),
+        volumes=True,
+        reference=untracked(setting("reference")),
+        recorded=if_recorded(reference_physics),
+        sources=SOURCES,
+    message:
+        "{wildcards.campaign}: fetching the recorded volumes of {wildcards.structure}"
+    script:
+        "../scripts/fetch_recorded.py"
+
+
 rule thermodynamics:
     """One crystal by one method: energies and phonons at volumes around its minimum."""
     input:
-        unpack(method_files),
+        unpack(thermodynamics_files),
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
         template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         accepted=ACCEPTED,
@@ -27,7 +50,7 @@ rule thermodynamics:
         attempt=attempt,
     params:
         reference=untracked(setting("reference")),
-        physics=method_physics,
+        physics=thermodynamics_physics,
         thermodynamics=setting("thermodynamics", exclude={"structures"}),
         relaxation=setting("relaxation", exclude={"reference", "on_change"}),
         displaced=setting("supercells/displaced"),
@@ -39,6 +62,7 @@ rule thermodynamics:
         tolerance=setting("benchmarks/imaginary_tolerance_thz"),
         work=untracked(work_folder),
         store=untracked(label_store),
+        sources=untracked(lambda wildcards: SOURCES),
         version=versions(
             "thermodynamics",
             "structures",
@@ -111,6 +135,6 @@ RECORDS["thermodynamics"] = lambda name: [
         f"{subject}, {structure}",
         f"results/{name}/thermodynamics/{method}/{structure}.json",
     ]
-    for subject, method in methods_later(name)
+    for subject, method in methods_later(name, recorded=campaign(name).has_volumes)
     for structure in campaign(name).warmed
 ]

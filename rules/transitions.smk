@@ -113,7 +113,7 @@ rule draw_transition:
             "results/{campaign}/transitions/{method}/{transition}.json",
             campaign=wildcards.campaign,
             transition=wildcards.transition,
-            method=without_repeats(wildcards.campaign),
+            method=without_repeats(wildcards.campaign, wildcards.transition),
         ),
     output:
         "results/{campaign}/figures/transitions/{transition}.{format}",
@@ -165,6 +165,8 @@ RECORDS["transitions"] = lambda name: [
         f"{subject}, {transition}",
         f"results/{name}/transitions/{method}/{transition}.json",
     ]
-    for subject, method in methods_later(name)
     for transition in campaign(name).transitions
+    for subject, method in methods_later(
+        name, recorded=recorded_suffices(name, transition)
+    )
 ]

@@ -10,39 +10,55 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.extxyz import read_frames
     from phonsmith.labels import Allocation, LabelStore, reference_or_fit
     from phonsmith.phonons import load_phonons
-    from phonsmith.settings import Displaced, Labels, Relaxation
+    from phonsmith.recorded_volumes import read_volumes
+    from phonsmith.references import RecordedReference
+    from phonsmith.settings import Displaced, Labels, Relaxation, Structure
     from phonsmith.thermodynamics import Crystal, no_result, thermodynamics
     from phonsmith.verdicts import left_out
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)
-    store = LabelStore(params.store, wildcards.campaign)
-    method = reference_or_fit(
-        params.reference,
-        inputs.get("potential"),
-        structure=wildcards.structure,
-        allocation=Allocation(
-            snakemake.threads, Path(params.work), snakemake.resources.attempt, store
-        ),
-    )
     why = left_out(inputs.accepted)
     if inputs.get("potential"):
         why = why or without_energies(load_potential(inputs.potential), "a free energy")
+    elif params.reference["method"] == "recorded" and not inputs.get("volumes"):
+        why = why or "the campaign names no recorded_volumes of it"
     if why:
         result = no_result(wildcards.structure, wildcards.method, atoms, why)
     else:
-        crystal = Crystal(
-            structure=wildcards.structure,
-            atoms=atoms,
-            template=load_phonons(inputs.template),
-            method=method,
-            relaxation=Relaxation.model_validate(params.relaxation),
-            displaced=Displaced.model_validate(params.displaced),
-            labels=Labels.model_validate(params.labels),
-            store=store,
-            cores=snakemake.threads,
-            attempt=snakemake.resources.attempt,
-        )
+        if inputs.get("volumes"):
+            recorded = params.physics["structure"]
+            crystal = read_volumes(
+                wildcards.structure,
+                Structure.model_validate(recorded),
+                RecordedReference.model_validate(params.reference).of(recorded),
+                snakemake.config["mirrors"],
+                params.sources,
+                masses=recorded["masses"],
+                born=inputs.get("born") or None,
+            )
+        else:
+            store = LabelStore(params.store, wildcards.campaign)
+            method = reference_or_fit(
+                params.reference,
+                inputs.get("potential"),
+                structure=wildcards.structure,
+                allocation=Allocation(
+                    snakemake.threads, Path(params.work), snakemake.resources.attempt, store
+                ),
+            )
+            crystal = Crystal(
+                structure=wildcards.structure,
+                atoms=atoms,
+                template=load_phonons(inputs.template),
+                method=method,
+                relaxation=Relaxation.model_validate(params.relaxation),
+                displaced=Displaced.model_validate(params.displaced),
+                labels=Labels.model_validate(params.labels),
+                store=store,
+                cores=snakemake.threads,
+                attempt=snakemake.resources.attempt,
+            )
         result = thermodynamics(
             crystal,
             Thermodynamics.model_validate(params.thermodynamics),

@@ -301,25 +301,25 @@ def fetch_database(
 
 
 def fetch_fit(fit: RecordedFit, mirrors: Sequence[str | Path], cache: str | Path) -> list[Path]:
-    """The files of a fit that is recorded forces, in the order of its structures.
+    """The files of a fit that is recorded forces, each once, in the order of its structures.
 
     Raises
     ------
     PhonsmithError
         One of them is not there.
     """
-    paths = []
+    paths: dict[str, Path] = {}
     for structure, file in fit.files.items():
         found = _located(fit.source, file, "phonopy", mirrors, cache)
         if len(found) != 1:
             raise PhonsmithError(
                 f"files.{structure}: {file}: no such file in source '{fit.source.name}'"
             )
-        paths += found
-    return paths
+        paths[file] = found[0]
+    return list(paths.values())
 
 
-def write_fit(fit: RecordedFit, paths: Sequence[str | Path], folder: Path) -> None:
+def write_fit(fit: RecordedFit, paths: Iterable[str | Path], folder: Path) -> None:
     """Write the recorded phonons of a potential as ``{structure}.yaml``, in eV and Å.
 
     ``paths`` are those of :func:`fetch_fit`.
@@ -329,7 +329,9 @@ def write_fit(fit: RecordedFit, paths: Sequence[str | Path], folder: Path) -> No
     PhonsmithError
         A file is broken, or force constants do not follow from it.
     """
-    for structure, path in zip(fit.files, map(Path, paths), strict=True):
+    path_of = dict(zip(dict.fromkeys(fit.files.values()), map(Path, paths), strict=True))
+    for structure, file in fit.files.items():
+        path = path_of[file]
         recorded = _named(read_phonopy(path), path, structure, fit.level_of_theory)
         assert recorded.phonon is not None
         phonon = reference_phonons(recorded.phonon, recorded.frames)

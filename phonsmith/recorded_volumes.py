@@ -1,0 +1,206 @@
+"""Energies and phonons of a recorded crystal at several volumes: quasi-harmonic data of others."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import ENERGY
+from phonsmith.labels.recorded import Recorded, fetch_recorded, load_recorded
+from phonsmith.phonons import reference_phonons, with_masses
+from phonsmith.phonopy_files import parsed
+from phonsmith.references import RecordedReference
+from phonsmith.settings import Structure
+from phonsmith.sources import locate
+from phonsmith.thermodynamics import RecordedCrystal
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+Floats = NDArray[np.float64]
+
+SAME_VOLUME = 1e-3
+"""Relative. Tables of energies round their volumes to this at least."""
+NOISE_EV_PER_ATOM = 1e-4
+"""Energies that rise and fall by less are as smooth as they come."""
+LABELS_OFF = 0.1
+"""Of the range of the energies: so far may labels of displaced cells be off, but for a constant."""
+
+
+def fetch_volumes(
+    reference: RecordedReference, structure: Structure, mirrors: Sequence[str | Path], cache: str
+) -> list[Path]:
+    """The files with the recorded data of a crystal at all volumes, fetched if they are not here.
+
+    ``reference`` is that of the crystal (:meth:`RecordedReference.of`).
+    """
+    files = [
+        path
+        for one in structure.recorded_volumes
+        for path in fetch_recorded(reference, one.recorded, mirrors, cache)
+    ]
+    if structure.recorded_energies:
+        files.append(locate(reference.source, structure.recorded_energies, mirrors, cache))
+    return files
+
+
+def read_volumes(
+    name: str,
+    structure: Structure,
+    reference: RecordedReference,
+    mirrors: Sequence[str | Path],
+    cache: str,
+    *,
+    masses: Mapping[str, float] | Sequence[float] | None = None,
+    born: str | Path | None = None,
+) -> RecordedCrystal:
+    """A crystal with its recorded energies and phonons, in the order of its volumes.
+
+    Parameters
+    ----------
+    name
+        Id of the crystal.
+    reference
+        That of the crystal (:meth:`RecordedReference.of`).
+    masses
+        As for :func:`phonsmith.phonons.with_masses`.
+    born
+        phonopy BORN file for all volumes; else a correction in a file counts at its volume.
+
+    Raises
+    ------
+    PhonsmithError
+        A file is missing or broken, or energies and volumes do not belong together.
+    """
+    found: list[tuple[Phonopy, float | None]] = []
+    for one in structure.recorded_volumes:
+        recorded = load_recorded(
+            reference,
+            one.recorded,
+            mirrors,
+            cache,
+            name,
+            crystal=one.file,
+            supercell=structure.recorded_supercell,
+        )
+        phonon = recorded.phonon
+        if phonon is None:
+            raise PhonsmithError(f"{name}: {one.recorded}: holds no displaced cells of the crystal")
+        phonon = reference_phonons(with_masses(phonon, masses), recorded.frames, born)
+        found.append((phonon, _mean_energy_per_atom(recorded)))
+    found.sort(key=lambda one: float(one[0].unitcell.volume))
+    phonons = [phonon for phonon, _ in found]
+    volumes = np.array([phonon.unitcell.volume for phonon in phonons])
+    _check_volumes(name, volumes)
+    energies = energies_at(volumes, *_table(name, structure, reference, mirrors, cache))
+    crystal = RecordedCrystal(name, phonons, energies.tolist())
+    per_atom = energies / len(phonons[0].unitcell)
+    _check_smooth(name, per_atom)
+    _check_labels(name, per_atom, [label for _, label in found])
+    return crystal
+
+
+def _table(
+    name: str,
+    structure: Structure,
+    reference: RecordedReference,
+    mirrors: Sequence[str | Path],
+    cache: str,
+) -> tuple[str, Floats, Floats]:
+    """Where volumes (Å³) and energies (eV) of the unit cell stand, and both."""
+    from phonopy.file_IO import read_v_e
+
+    if structure.recorded_energies is None:
+        rows = [(one.volume_angstrom3, one.energy_ev) for one in structure.recorded_volumes]
+        columns: Any = np.array(rows, dtype=float).T
+        where = f"{name}: recorded_volumes"
+    else:
+        path = locate(reference.source, structure.recorded_energies, mirrors, cache)
+        columns, where = parsed(path, lambda: read_v_e(path)), str(path)
+    volumes, energies = (np.asarray(column, dtype=float) for column in columns)
+    return where, volumes, energies
+
+
+def energies_at(volumes: Floats, where: str, given: Floats, energies: Floats) -> Floats:
+    """Energies (eV) at volumes of the unit cell (Å³) out of a table of both.
+
+    Raises
+    ------
+    PhonsmithError
+        The table (named by ``where``) lacks a volume, or is of another cell.
+    """
+    if not (np.isfinite(given).all() and np.isfinite(energies).all() and (given > 0).all()):
+        raise PhonsmithError(f"{where}: numbers that are not finite, or volumes below zero")
+    nearest = np.abs(given[None, :] / volumes[:, None] - 1).argmin(axis=1)
+    off = np.abs(given[nearest] / volumes - 1)
+    if off.max() > SAME_VOLUME:
+        wrong = int(off.argmax())
+        raise PhonsmithError(
+            f"{where}: no energy at the volume {volumes[wrong]:.3f} Å³; the nearest is "
+            f"{given[nearest[wrong]]:.3f} Å³. {_remedy(given, volumes)}"
+        )
+    if len(set(nearest)) < len(nearest):
+        raise PhonsmithError(f"{where}: two volumes are nearest to one energy; give more digits")
+    return np.asarray(energies[nearest])
+
+
+def _remedy(given: Floats, volumes: Floats) -> str:
+    """What to do; whether the table is of another cell, by the mean volume of both."""
+    ratio = float(volumes.mean() / given.mean())
+    count = round(ratio) if ratio > 1 else round(1 / ratio)
+    if count > 1 and abs((ratio if ratio > 1 else 1 / ratio) / count - 1) < 0.1:
+        whose = "smaller" if ratio > 1 else "larger"
+        return (
+            f"The energies seem to be of a cell {count} times {whose} than the unit cell of the "
+            "phonons: give volumes and energies of that unit cell"
+        )
+    return "Give volumes in Å³ and energies in eV of the unit cell of the phonons"
+
+
+def _check_volumes(name: str, volumes: Floats) -> None:
+    near = np.diff(volumes) / volumes[:-1]
+    if near.min() < SAME_VOLUME:
+        raise PhonsmithError(
+            f"{name}: recorded_volumes has {volumes[int(near.argmin())]:.3f} Å³ twice; give each "
+            "volume once"
+        )
+
+
+def _check_smooth(name: str, per_atom: Floats) -> None:
+    """Whether energies fall to one minimum and rise from there, as those of one crystal do."""
+    lowest = int(per_atom.argmin())
+    rising = np.diff(per_atom[lowest:])
+    falling = -np.diff(per_atom[: lowest + 1])
+    if min(rising.min(initial=0), falling.min(initial=0)) < -NOISE_EV_PER_ATOM:
+        listed = ", ".join(f"{energy:.4f}" for energy in per_atom)
+        raise PhonsmithError(
+            f"{name}: the energies of recorded_volumes have more than one minimum over the volume "
+            f"({listed} eV/atom): they are not of these volumes, or not of one crystal; correct "
+            "energy_ev or the files"
+        )
+
+
+def _mean_energy_per_atom(recorded: Recorded) -> float | None:
+    """Of the displaced cells in eV, if they have energies."""
+    found = [
+        frame.info[ENERGY] / len(frame)
+        for frame in recorded.frames
+        if frame.info["kind"] in ("displaced", "recorded") and ENERGY in frame.info
+    ]
+    return float(np.mean(found)) if found else None
+
+
+def _check_labels(name: str, per_atom: Floats, labels: Sequence[float | None]) -> None:
+    """Whether energies change with the volume as those of the displaced cells, if there are any."""
+    if any(label is None for label in labels):
+        return
+    off = np.array(labels, dtype=float) - per_atom
+    if np.ptp(off) > LABELS_OFF * np.ptp(per_atom) + NOISE_EV_PER_ATOM:
+        raise PhonsmithError(
+            f"{name}: the energies of recorded_volumes differ from those of the displaced cells by "
+            f"{off.min():.6g} to {off.max():.6g} eV/atom, depending on the volume: they "
+            "are not those of the same calculation"
+        )
