@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -22,7 +23,7 @@ from phonopy.file_IO import parse_BORN
 from potcars import SECRET, write_potcar
 from pydantic import ValidationError
 from pymatgen.core import SETTINGS
-from pymatgen.io.vasp import Incar, Poscar, Potcar
+from pymatgen.io.vasp import Incar, Poscar, Potcar, Vasprun
 from test_workflow import Project
 from vasp_std import TITEL
 
@@ -34,7 +35,7 @@ from phonsmith.labels import Allocation, LabelStore, label_cells
 from phonsmith.labels.checks import LabelFailed, check_label
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.potcars import potcars_of, valence_electrons
-from phonsmith.labels.readers.vasp import read_run
+from phonsmith.labels.readers.vasp import read_run, unfinished_relaxation
 from phonsmith.labels.relaxations import relaxed
 from phonsmith.labels.vasp import VaspMethod
 from phonsmith.labels.vasp.inputs import (
@@ -49,7 +50,7 @@ from phonsmith.labels.vasp.method import _in_own_order, born_text
 from phonsmith.labels.vasp.running import Attempt, accepted, changed_physics
 from phonsmith.pseudopotential_contents import pseudopotential_contents
 from phonsmith.references import VaspReference
-from phonsmith.relaxation import FREE, Load
+from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Labels, Relaxation
 from phonsmith.sources import sha256_of
 from phonsmith.structures import read_structure
@@ -162,6 +163,10 @@ def test_other_runs_differ_from_labels_where_they_have_to(tmp_path: Path) -> Non
     assert fixed == relaxed | {"ISIF": 4}
     pressed = difference(relaxation_tags(reference, None, settings, Load(pressure_gpa=2.5)))
     assert pressed == relaxed | {"PSTRESS": 25.0}  # kbar
+    single = settings.model_copy(
+        update={"max_steps": 1}
+    )  # VASP does not tell whether it was enough
+    assert relaxation_tags(reference, None, single, FREE)["NSW"] == 2
     atom = difference(isolated_atom_tags(reference, "Sn"))
     assert atom == {"ISPIN": 2, "MAGMOM": [2.0], "KSPACING": 10.0}
     assert mesh(Atoms("Sn", cell=[14, 15, 16]), atom["KSPACING"]) == (1, 1, 1)
@@ -401,6 +406,46 @@ def test_a_relaxation_that_has_ended_needs_no_vasp_again(tin: Path, tmp_path: Pa
         assert np.array_equal(again.atoms.positions, first.atoms.positions)
         assert again.energy_ev == first.energy_ev
     assert recorded_method(tin, tmp_path, volume="relaxed").load_of(FREE) == FREE
+
+
+@pytest.mark.slow
+def test_a_relaxation_that_ran_into_its_limit_resumes(
+    tin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From its last cell, after all remedies of custodian were in vain."""
+    (run,) = tin.glob("tight_relax_1_mp-117_1.0_*")
+    store, method = LabelStore(tmp_path / "store"), recorded_method(tin, tmp_path, "steps")
+
+    def within(steps: int) -> RelaxationResult:
+        settings = Relaxation(fmax_ev_per_angstrom=1e-3, max_steps=steps)
+        return relaxed(poscar(run), method, settings, store=store)
+
+    short = within(2)
+    assert (short.converged, short.steps, short.energy_ev) == (False, 2, None)
+    assert math.isfinite(short.fmax_ev_per_angstrom)
+    assert "first relaxation: VASP did not converge, also with Unconverged: IBRION = 1" in (
+        capsys.readouterr().out
+    )
+    assert not (tmp_path / "work/failed").exists()
+    done = within(60)
+    assert "this relaxation resumes after 2 steps" in capsys.readouterr().out
+    assert (done.converged, done.steps) == (True, 4)
+
+
+@pytest.mark.filterwarnings("ignore:.*is an unconverged VASP run")
+def test_what_a_relaxation_can_go_on_from(shared_data: Path, tin: Path) -> None:
+    """Its last cell where the steps alone were too few; nothing after a failed electronic loop."""
+    failures = shared_data / "vasp-failures/unconverged"
+    ionic = failures / "vasprun.xml.ionic"
+    frame = unfinished_relaxation(ionic)
+    assert frame is not None
+    last = Vasprun(ionic, parse_potcar_file=False).final_structure
+    assert frame.cell[:] == pytest.approx(last.lattice.matrix)
+    assert frame.positions == pytest.approx(last.cart_coords)
+    assert unfinished_relaxation(failures / "vasprun.xml.electronic") is None
+    assert unfinished_relaxation(failures / "absent.xml") is None
+    (good,) = tin.glob("tight_relax_1_mp-117_1.0_*")
+    assert unfinished_relaxation(good / "outputs/vasprun.xml.gz") is None
 
 
 def test_labels_come_back_in_the_order_of_the_cell() -> None:

@@ -11,6 +11,7 @@ without spin.
 
 import gzip
 import os
+import re
 import shutil
 import signal
 import sys
@@ -88,6 +89,26 @@ def lay(outputs: Path) -> None:
             Path(packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
 
 
+def run_out_of_steps() -> None:
+    """As if the one ionic step were two, and NSW = 2 had ended them."""
+    xml, outcar = Path("vasprun.xml").read_text(), Path("OUTCAR").read_text()
+    start, end = xml.index(" <calculation>"), xml.index("</calculation>") + len("</calculation>\n")
+    xml = xml[:start] + xml[start:end] + xml[start:]
+    Path("vasprun.xml").write_text(re.sub(r'(name="NSW">) *\d+', r"\g<1>     2", xml))
+    Path("OUTCAR").write_text(outcar.replace("reached required accuracy", ""))
+
+
+def spoil(failure: str, asked: dict[str, str]) -> None:
+    """Make a good run a bad one."""
+    if failure == "steps" and float(asked.get("NSW", 0)) <= 2:
+        run_out_of_steps()
+    if failure == "cut":  # as after a kill that nobody noticed
+        whole = Path("OUTCAR").read_bytes()
+        Path("OUTCAR").write_bytes(whole[: len(whole) // 2])
+    if failure == "status":
+        sys.exit(3)
+
+
 def main() -> None:
     data, failure = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""
     print(" running on    1 total cores\n vasp.6.1.2 (stand-in)", flush=True)
@@ -117,11 +138,7 @@ def main() -> None:
     asked = tags_in(Path("INCAR").read_text())
     outputs = find(data, asked, read("POSCAR", format="vasp"))
     lay(outputs)
-    if failure == "cut":  # as after a kill that nobody noticed
-        whole = Path("OUTCAR").read_bytes()
-        Path("OUTCAR").write_bytes(whole[: len(whole) // 2])
-    if failure == "status":
-        sys.exit(3)
+    spoil(failure, asked)
     if failure == "once" and asked.get("ALGO") == "normal":
         fail(" Error EDDDAV: Call to ZHEGV failed. Returncode =  18 2  32", 0)
 

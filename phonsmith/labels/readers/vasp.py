@@ -144,6 +144,22 @@ def judged(run: Run, largest_strain: float) -> VaspRun:
     )
 
 
+def unfinished_relaxation(file: Path) -> Atoms | None:
+    """The last cell of a relaxation that ran into NSW, labelled; None where that is not all.
+
+    The electronic loop of the last step has to be converged: a relaxation can go on from there.
+    """
+    try:
+        run = parse_vasprun(file)
+        refuse_by_settings(run)
+        if not run.steps or _has_relaxed(run):
+            return None
+        _check_step(run.steps[-1], run)
+        return _frame(run.steps[-1], run)
+    except LabelFailed:
+        return None
+
+
 def _is_used(run: Run, number: int) -> bool:
     if run.is_dynamics:
         return True
@@ -153,11 +169,15 @@ def _is_used(run: Run, number: int) -> bool:
     return number == len(run.steps) - 1
 
 
-def _check_relaxation(run: Run) -> None:
+def _has_relaxed(run: Run) -> bool:
+    """Whether a relaxation ended before NSW; true of a run that is none."""
     if not run.is_relaxation:
-        return
-    ended = len(run.steps) < run.number("NSW") if run.relaxed is None else run.relaxed
-    if not ended:
+        return True
+    return len(run.steps) < run.number("NSW") if run.relaxed is None else run.relaxed
+
+
+def _check_relaxation(run: Run) -> None:
+    if not _has_relaxed(run):
         raise LabelFailed(
             f"the relaxation did not converge within NSW = {run.number('NSW'):g} steps"
         )

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from phonsmith.labels.checks import (
 )
 from phonsmith.labels.potcars import PotcarFile, potcars_of
 from phonsmith.labels.provenance import Provenance, settings_name
-from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun
+from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun, unfinished_relaxation
 from phonsmith.labels.runs import run_folder
 from phonsmith.labels.vasp.inputs import (
     Tags,
@@ -180,7 +180,9 @@ class VaspMethod:
 
         Plane waves are made for the first cell of a run; the second run starts from the last cell
         of the first with fresh ones, and its last cell counts. VASP ends a relaxation when all
-        forces, and with ISIF 3 the stress, are below EDIFFG.
+        forces, and with ISIF 3 the stress, are below EDIFFG. A run that ends by NSW instead, also
+        after custodian's remedies, gives a result that has not converged: its last cell, for a
+        relaxation to go on from under a larger limit.
 
         Under a pressure a static run of the last cell follows. With PSTRESS the energy in
         vasprun.xml holds pV and the stress what is left of it, by VASP's manual; a run without
@@ -189,7 +191,7 @@ class VaspMethod:
         Raises
         ------
         LabelFailed
-            One of the runs fails or does not converge, or the second still strains the lattice.
+            One of the runs fails, or the second still strains the lattice.
         """
         load = self.load_of(load)
         tags = relaxation_tags(self.reference, self.structure, settings, load)
@@ -198,7 +200,15 @@ class VaspMethod:
             for name, strain in (("first", math.inf), ("second", LARGEST_STRAIN)):
                 place = folder / name
                 place.mkdir()
-                done = self._run(place, last, tags, relaxation=True, largest_strain=strain)
+                try:
+                    done = self._run(place, last, tags, relaxation=True, largest_strain=strain)
+                except LabelFailed as failed:
+                    frame = None if failed.wants else unfinished_relaxation(place / "vasprun.xml")
+                    if frame is None:
+                        raise
+                    print(f"{name} relaxation: {failed}", flush=True)
+                    last = _unwrapped(_in_own_order(frame, last), last)
+                    return _not_converged(last, settings, load)
                 steps += done.run.ionic_steps
                 last = _unwrapped(done.frame, last)
                 print(f"{name} relaxation: {done.run.ionic_steps} steps", flush=True)
@@ -208,7 +218,7 @@ class VaspMethod:
                     folder / "static", last, static_tags(self.reference, self.structure)
                 )
         return RelaxationResult(
-            atoms=Atoms(last.numbers, positions=last.positions, cell=last.cell[:], pbc=True),
+            atoms=_bare(last),
             converged=True,
             steps=steps,
             fmax_ev_per_angstrom=_largest_force(done.frame, load),
@@ -284,6 +294,18 @@ def _unwrapped(atoms: Atoms, before: Atoms) -> Atoms:
     moved = atoms.copy()
     moved.set_scaled_positions(fractional + shifts)
     return moved
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=True)
+
+
+def _not_converged(frame: Atoms, settings: Relaxation, load: Load) -> RelaxationResult:
+    """A relaxation that has used all its steps; under PSTRESS the stress is what is left of it."""
+    left = replace(load, pressure_gpa=0.0)
+    return RelaxationResult(
+        _bare(frame), False, settings.max_steps, _largest_force(frame, left), None
+    )
 
 
 def _memory_mb(outcar: str, cores: int) -> float | None:
