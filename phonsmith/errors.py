@@ -169,6 +169,10 @@ class UnusablePotential(PhonsmithError):  # noqa: N818 - a finding rather than a
     """A potential that gives no usable result for a crystal: a finding, not a failed job."""
 
 
+class NotRelaxed(UnusablePotential):
+    """The same, for a crystal that does not relax within ``relaxation.max_steps``."""
+
+
 class MissingLabels(PhonsmithError):  # noqa: N818 - a finding rather than an error
     """Labels that phonons of a crystal need are not there, since the reference method failed."""
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phonsmith.equations_of_state import EquationOfState, fit_equation_of_state
-from phonsmith.errors import UnusablePotential
-from phonsmith.records import Record, StoredRecord
+from phonsmith.errors import NotRelaxed, UnusablePotential
+from phonsmith.records import Record
 from phonsmith.settings import PotentialSource, Relaxation
 from phonsmith.structures import at_volume
+from phonsmith.verdicts import WithRelaxations
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -73,7 +74,7 @@ def mechanics(
     )
 
 
-class MechanicsResult(StoredRecord):
+class MechanicsResult(WithRelaxations):
     """Mechanics of one crystal, or the reason in words why there are none."""
 
     IN_WORDS = "a mechanics record"
@@ -95,10 +96,13 @@ def mechanics_of_fit(
     try:
         atoms, verdict = relaxed_crystal(crystal, calculator, relaxation)
         if verdict.reason:
-            return MechanicsResult(mechanics=None, reason=verdict.reason)
+            return MechanicsResult(
+                mechanics=None, reason=verdict.reason, converged=verdict.converged
+            )
         found = mechanics(atoms, calculator, oriented_as=crystal)
     except UnusablePotential as error:
-        return MechanicsResult(mechanics=None, reason=str(error))
+        converged = not isinstance(error, NotRelaxed)
+        return MechanicsResult(mechanics=None, reason=str(error), converged=converged)
     return MechanicsResult(mechanics=found)
 
 
@@ -113,8 +117,10 @@ def equation_of_state(
 
     Raises
     ------
+    NotRelaxed
+        A cell does not relax.
     UnusablePotential
-        A cell does not relax, or the energy has no minimum within the range of volumes.
+        The energy has no minimum within the range of volumes.
     """
     from phonsmith.relaxation import Load, relax
 
@@ -124,12 +130,16 @@ def equation_of_state(
     for factor in factors:
         cell = at_volume(atoms, factor * atoms.get_volume())
         found = relax(cell, calculator, relaxation, Load(fixed_volume=True))
-        if not found.converged or found.energy_ev is None:
-            raise UnusablePotential(
-                f"equation of state of {atoms.get_chemical_formula()}: at {factor:g} times the "
-                f"volume the cell does not relax to {relaxation.fmax_ev_per_angstrom:g} eV/Å in "
-                f"{relaxation.max_steps} steps; the potential is not usable there"
+        where = (
+            f"equation of state of {atoms.get_chemical_formula()}: at {factor:g} times the volume"
+        )
+        if not found.converged:
+            raise NotRelaxed(
+                f"{where} the cell does not relax to {relaxation.fmax_ev_per_angstrom:g} eV/Å in "
+                f"{found.steps} steps; the potential is not usable there"
             )
+        if found.energy_ev is None:
+            raise UnusablePotential(f"{where} the potential gives no energy")
         energies.append(found.energy_ev)
     volumes = factors * atoms.get_volume() / len(atoms)
     try:

@@ -26,12 +26,13 @@ from phonsmith.equations_of_state import (
     EquationOfState,
     fit_equation_of_state,
 )
-from phonsmith.errors import MissingLabels, PhonsmithError, UnusablePotential
+from phonsmith.errors import MissingLabels, NotRelaxed, PhonsmithError, UnusablePotential
 from phonsmith.labels.checks import LabelFailed
-from phonsmith.records import Record, StoredRecord
+from phonsmith.records import Record
 from phonsmith.relaxation import Load, compare
 from phonsmith.settings import LEAST_VOLUMES, Displaced, Labels, Relaxation
 from phonsmith.structures import at_volume
+from phonsmith.verdicts import WithRelaxations
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -106,7 +107,7 @@ class LostPressure(Record):
     reason: str
 
 
-class Result(StoredRecord):
+class Result(WithRelaxations):
     """Thermodynamics of one structure by one method, or the reason why there is none."""
 
     IN_WORDS = "thermodynamics of a crystal"
@@ -165,8 +166,10 @@ class Crystal:
 
         Raises
         ------
+        NotRelaxed
+            It does not relax.
         UnusablePotential
-            It does not relax, or becomes another crystal.
+            It becomes another crystal.
         """
         return self._relaxed(self.atoms, Load())[0]
 
@@ -175,8 +178,10 @@ class Crystal:
 
         Raises
         ------
+        NotRelaxed
+            It does not relax.
         UnusablePotential
-            It does not relax, or becomes another crystal.
+            It becomes another crystal.
         """
         return self._relaxed(at_volume(atoms, volume), Load(fixed_volume=True))
 
@@ -192,7 +197,8 @@ class Crystal:
             raise UnusablePotential(f"{self.structure}: {failed}") from failed
         verdict = compare(atoms, found, self.relaxation)
         if verdict.reason:
-            raise UnusablePotential(f"{self.structure}: {verdict.reason}")
+            kind = UnusablePotential if verdict.converged else NotRelaxed
+            raise kind(f"{self.structure}: {verdict.reason}")
         if found.energy_ev is None:
             raise UnusablePotential(f"{self.structure}: the method gives no energy")
         return symmetrized(found.atoms, self.relaxation.symprec_angstrom), found.energy_ev
@@ -322,6 +328,7 @@ class _Curve:
     points: list[_Point] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     rest: float = 0.0
+    converged: bool = True
 
     @property
     def used(self) -> list[_Point]:
@@ -370,6 +377,7 @@ class _Curve:
             if self.settings.quasi_harmonic:
                 self._vibrate(point)
         except (UnusablePotential, MissingLabels) as error:
+            self.converged = self.converged and not isinstance(error, NotRelaxed)
             point.reason = str(error)
             self.notes.append(f"{self._per_atom(volume)}: {error}")
         self.points.append(point)
@@ -436,7 +444,9 @@ def thermodynamics(
         if settings.imaginary == "stop":  # the volumes added since, and the minimum itself
             _require_stable(curve, harmonic)
     except (UnusablePotential, MissingLabels) as error:
-        return empty.model_copy(update={"reason": str(error), "volumes": _volumes(curve)})
+        converged = curve.converged and not isinstance(error, NotRelaxed)
+        reason = {"reason": str(error), "volumes": _volumes(curve), "converged": converged}
+        return empty.model_copy(update=reason)
     states = []
     for form in FORMS:
         try:
@@ -451,6 +461,7 @@ def thermodynamics(
             "harmonic": harmonic,
             "quasi_harmonic": quasi_harmonic,
             "lost_pressures": lost,
+            "converged": curve.converged,
         }
     )
 

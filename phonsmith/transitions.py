@@ -26,7 +26,7 @@ from phonsmith.records import Record, StoredRecord
 from phonsmith.relaxation import Load, compare
 from phonsmith.settings import Relaxation
 from phonsmith.structures import at_volume
-from phonsmith.verdicts import LEFT_OUT
+from phonsmith.verdicts import LEFT_OUT, WithRelaxations
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -215,6 +215,8 @@ class PressurePoint(Record):
     energy_ev_per_atom: float | None = None
     """Without pV."""
     reason: str = ""
+    converged: bool = True
+    """Whether the relaxation converged."""
 
     @property
     def enthalpy(self) -> float:
@@ -225,7 +227,7 @@ class PressurePoint(Record):
         return self.energy_ev_per_atom + work
 
 
-class Enthalpies(StoredRecord):
+class Enthalpies(WithRelaxations):
     """Enthalpy of one crystal by one method, twice: relaxed at pressures, and at volumes.
 
     ``difference_mev_per_atom`` is the largest one between both.
@@ -335,13 +337,14 @@ def enthalpies(
         print(f"{structure}: {pressure:g} GPa {point.reason or 'relaxed'}", flush=True)
         points.append(point)
         kept += [found] if found is not None else []
+    at_volumes = _at_volumes(kept, settings, relax) if kept else []
+    converged = all(one.converged for one in [*points, *at_volumes])
+    found = empty.model_copy(
+        update={"relaxed": points, "at_volumes": at_volumes, "converged": converged}
+    )
     if not kept:
-        return empty.model_copy(
-            update={"relaxed": points, "reason": f"at no pressure: {points[0].reason}"}
-        )
-    at_volumes = _at_volumes(kept, settings, relax)
+        return found.model_copy(update={"reason": f"at no pressure: {points[0].reason}"})
     notes = [f"{one.pressure_gpa:g} GPa: {one.reason}" for one in points if one.reason]
-    found = empty.model_copy(update={"relaxed": points, "at_volumes": at_volumes})
     state, problem = _state(at_volumes)
     if state is None:
         return found.model_copy(update={"notes": [*notes, f"no equation of state: {problem}"]})
@@ -391,7 +394,8 @@ def _relaxed(
     if not reason and found.energy_ev is None:
         reason = "the method gives no energy"
     if reason:
-        return PressurePoint(pressure_gpa=pressure, reason=reason), None
+        point = PressurePoint(pressure_gpa=pressure, reason=reason, converged=found.converged)
+        return point, None
     try:
         crystal = symmetrized(found.atoms, relaxation.symprec_angstrom)
     except PhonsmithError as error:

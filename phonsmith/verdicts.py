@@ -4,16 +4,68 @@ A verdict is always written, whatever the campaign wants. :func:`refuse` and :fu
 apply ``relaxation.on_change`` to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.files import read_as
+from phonsmith.records import StoredRecord
 
 OnChange = Literal["stop", "report", "leave_out"]
 """What to do with a crystal that changed or did not relax: ``relaxation.on_change``."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How far relaxations were taken: a result depends on it only where one did not converge.
+
+    Attributes
+    ----------
+    converged
+        Whether all relaxations of the result converged.
+    max_steps
+        The step limit that they had.
+    again
+        How often the result was computed again under a larger one.
+    """
+
+    converged: bool = True
+    max_steps: int = 0
+    again: int = 0
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Effort":
+        """Read it from the JSON file of a result; one without relaxations depends on no effort."""
+
+        def part(content: Mapping[str, Any]) -> Effort:
+            return cls(
+                bool(content.get("converged", True)),
+                int(content.get("max_steps", 0)),
+                int(content.get("again", 0)),
+            )
+
+        return read_as(path, "a result with relaxations", part)
+
+    def tries_again(self, max_steps: int) -> int:
+        """How often the result is to be computed again in all, now that the limit is another.
+
+        Once more than it was, if a relaxation did not converge and the limit was raised since.
+        """
+        return self.again + int(not self.converged and max_steps > self.max_steps)
+
+
+class WithRelaxations(StoredRecord):
+    """Base of results that hold relaxations; the fields are those of :class:`Effort`."""
+
+    converged: bool = True
+    max_steps: int = 0
+    again: int = 0
+
+    def tried(self, max_steps: int, again: int) -> Self:
+        """The result with the effort that it was computed with."""
+        return self.model_copy(update={"max_steps": max_steps, "again": again})
 
 
 NOT_IN_TABLES = ["cautions", "computed", "max_steps", "again"]
@@ -64,9 +116,9 @@ class Verdict:
         method failed and the campaign does not leave the crystal out. A converged relaxation does
         not depend on the limit.
         """
-        raised = not self.converged and max_steps > self.max_steps
         failed = not self.computed and on_change != "leave_out"
-        return self.again + int(raised or failed)
+        raised = Effort(self.converged, self.max_steps, self.again).tries_again(max_steps)
+        return max(raised, self.again + int(failed))
 
 
 LEFT_OUT = "left out: "

@@ -70,7 +70,10 @@ rule fit_mechanics:
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
     output:
-        "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        update(
+            "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"
+        ),
     log:
         "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.log",
     benchmark:
@@ -83,7 +86,11 @@ rule fit_mechanics:
         mem_mb=memory_mb(3000),
         runtime=minutes(120),
     params:
-        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=tries_again(
+            "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"
+        ),
         version=versions("benchmarks", "structures"),
     message:
         "{wildcards.campaign}: equation of state of {wildcards.structure} with {wildcards.fit}"

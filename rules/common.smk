@@ -44,7 +44,7 @@ from phonsmith.site import load_config, load_site
 from phonsmith.sources import listed as listed_files
 from phonsmith.stages import VERSIONS, versions
 from phonsmith.tries import RUN_VARIABLE, TRIES, growth
-from phonsmith.verdicts import Verdict, left_out, refuse, why_left_out
+from phonsmith.verdicts import Effort, Verdict, left_out, refuse, why_left_out
 from phonsmith.yaml_files import load_yaml
 
 

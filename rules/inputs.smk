@@ -62,7 +62,7 @@ ACCEPTED = "results/{campaign}/accepted/{structure}.json"
 """What the gate makes of the verdict on a crystal."""
 
 RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
-"""Keys that no relaxed crystal depends on."""
+"""Keys that no relaxed crystal depends on, and no result of relaxations that converged."""
 
 
 @functools.cache
@@ -130,6 +130,32 @@ def relaxations_again(wildcards):
     settings = campaign(wildcards.campaign).relaxation
     verdict = verdict_on_crystal(wildcards.campaign, wildcards.structure)
     return verdict.tries_again(settings.max_steps, settings.on_change) if verdict else 0
+
+
+@functools.cache
+def effort_as_of(path, modified):
+    """The effort of a result with relaxations; a damaged one ends the run with one line."""
+    try:
+        return Effort.load(path)
+    except PhonsmithError as error:
+        stop(error)
+
+
+def tries_again(pattern):
+    """A function for params: how often a result with relaxations is computed again, see Effort.
+
+    ``pattern`` is its JSON file: an output that stays until the job ends.
+    """
+
+    def of(wildcards):
+        path = Path(pattern.format(**wildcards))
+        try:
+            effort = effort_as_of(str(path), path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return 0
+        return effort.tries_again(campaign(wildcards.campaign).relaxation.max_steps)
+
+    return of
 
 
 def is_relaxed(wildcards):

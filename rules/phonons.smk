@@ -40,7 +40,10 @@ rule fit_phonons:
     output:
         phonons="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.yaml",
         spectrum="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
-        verdict="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        verdict=update(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"
+        ),
     log:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.log",
     benchmark:
@@ -55,7 +58,11 @@ rule fit_phonons:
     params:
         phonons=setting("phonons", exclude={"cells"}),
         displaced=setting("supercells/displaced"),
-        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=tries_again(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"
+        ),
         fixed_volume=is_scaled,
         version=versions("phonons", "structures", "supercells"),
     message:

@@ -34,7 +34,8 @@ rule thermodynamics:
         template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         accepted=ACCEPTED,
     output:
-        "results/{campaign}/thermodynamics/{method}/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        update("results/{campaign}/thermodynamics/{method}/{structure}.json"),
     log:
         "results/{campaign}/logs/thermodynamics/{method}/{structure}.log",
     benchmark:
@@ -52,7 +53,9 @@ rule thermodynamics:
         reference=untracked(setting("reference")),
         physics=thermodynamics_physics,
         thermodynamics=setting("thermodynamics", exclude={"structures"}),
-        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=tries_again("results/{campaign}/thermodynamics/{method}/{structure}.json"),
         displaced=setting("supercells/displaced"),
         labels=setting(
             "labels",

@@ -10,7 +10,8 @@ rule enthalpies:
         unpack(method_files),
         crystal="results/{campaign}/structures/{structure}.extxyz",
     output:
-        "results/{campaign}/transitions/{method}/{transition}/{structure}.json",
+        # kept until the job ends: `again` is read from it
+        update("results/{campaign}/transitions/{method}/{transition}/{structure}.json"),
     log:
         "results/{campaign}/logs/transitions/{method}/{transition}/{structure}.log",
     benchmark:
@@ -28,7 +29,11 @@ rule enthalpies:
         reference=untracked(setting("reference")),
         physics=method_physics,
         pressing=pressing_of,
-        relaxation=setting("relaxation", exclude={"reference", "on_change"}),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        again=tries_again(
+            "results/{campaign}/transitions/{method}/{transition}/{structure}.json"
+        ),
         work=untracked(work_folder),
         store=untracked(label_store),
         version=versions(

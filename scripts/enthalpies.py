@@ -14,6 +14,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)
+    relaxation = Relaxation.model_validate(params.relaxation)
     potential = inputs.get("potential")
     why = without_energies(load_potential(potential), "an enthalpy") if potential else ""
     if why:
@@ -32,8 +33,8 @@ with job(snakemake.threads, snakemake.log[0]):
                 ),
             ),
             Pressing.model_validate(params.pressing),
-            Relaxation.model_validate(params.relaxation),
+            relaxation,
             name=wildcards.method,
             store=store,
         )
-    result.save(snakemake.output[0])
+    result.tried(relaxation.max_steps, params.again).save(snakemake.output[0])

@@ -17,4 +17,4 @@ with job(snakemake.threads, snakemake.log[0]):
         result = MechanicsResult(mechanics=None, reason=why)
     else:
         result = mechanics_of_fit(crystal, potential.source, relaxation)
-    result.save(snakemake.output[0])
+    result.tried(relaxation.max_steps, snakemake.params.again).save(snakemake.output[0])

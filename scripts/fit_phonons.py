@@ -3,6 +3,7 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from dataclasses import replace
     from pathlib import Path
 
     from phonsmith.calculators import load_potential
@@ -41,4 +42,5 @@ with job(snakemake.threads, snakemake.log[0]):
         settings = Phonons.model_validate(snakemake.params.phonons)
         path = band_path(to_ase(reference.primitive), settings)
         spectrum(phonon, path).save(snakemake.output.spectrum)
+    verdict = replace(verdict, again=snakemake.params.again)
     write_json(snakemake.output.verdict, verdict.model_dump())

@@ -18,6 +18,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     (atoms,) = read_frames(inputs.crystal)
+    relaxation = Relaxation.model_validate(params.relaxation)
     why = left_out(inputs.accepted)
     if inputs.get("potential"):
         why = why or without_energies(load_potential(inputs.potential), "a free energy")
@@ -52,7 +53,7 @@ with job(snakemake.threads, snakemake.log[0]):
                 atoms=atoms,
                 template=load_phonons(inputs.template),
                 method=method,
-                relaxation=Relaxation.model_validate(params.relaxation),
+                relaxation=relaxation,
                 displaced=Displaced.model_validate(params.displaced),
                 labels=Labels.model_validate(params.labels),
                 store=store,
@@ -65,4 +66,4 @@ with job(snakemake.threads, snakemake.log[0]):
             method=wildcards.method,
             tolerance_thz=params.tolerance,
         )
-    result.save(snakemake.output[0])
+    result.tried(relaxation.max_steps, params.again).save(snakemake.output[0])
