@@ -156,6 +156,12 @@ class Campaign(Model):
         """Names of the fits that give energies and forces of any cell, and so errors on labels."""
         return [name for name in self.fits if name in self.trained or self.exists(name)]
 
+    @property
+    def is_test_alone(self) -> bool:
+        """Whether existing potentials are only tested on the cells of data sets."""
+        fits = bool(self.recipes) and all(self.exists(name) for name in self.fits)
+        return not self.structures and bool(self.datasets.databases) and fits
+
     def exists(self, name: str) -> bool:
         """Whether the fit is a potential that was not trained here."""
         return self.fits[name].kind == "existing"
@@ -196,8 +202,12 @@ class Campaign(Model):
         return self
 
     def _check_structures(self) -> Iterator[str]:
-        if not self.structures:
-            yield "structures: give at least one, here or in `structures_from`"
+        computing = [self.thermodynamics, self.transitions, self.conductivity, self.loop]
+        if not self.structures and (not self.is_test_alone or any(computing)):
+            yield (
+                "structures: give at least one, here or in `structures_from`; only errors of "
+                "existing fits on datasets.databases need none"
+            )
             return
         for name, structure in self.structures.items():
             if self.recorded:
@@ -215,7 +225,7 @@ class Campaign(Model):
                 )
         for name in RESERVED_STRUCTURE_NAMES & self.structures.keys():
             yield f"structures.{name}: this name is taken; choose another"
-        if not self.benchmarked:
+        if self.structures and not self.benchmarked:
             yield "structures: at least one needs `role: train` or `role: benchmark`"
 
     def _check_labels(self) -> Iterator[str]:
@@ -567,7 +577,8 @@ class Campaign(Model):
         """Kinds of labelled cells that fits can learn from."""
         if self.recorded:
             return {"displaced", "rattled", "recorded"}
-        return {*self.supercells.kinds, *(["recorded"] if self.datasets.databases else [])}
+        recorded = any(one.train_files for one in self.datasets.databases.values())
+        return {*self.supercells.kinds, *(["recorded"] if recorded else [])}
 
     def _check_constraints(self) -> Iterator[str]:
         constraints = self.datasets.constraints
@@ -679,7 +690,8 @@ def _check_data(
     if not holds_crystal and file is None:
         yield (
             f"{where}.file: {form} data do not tell the crystal; give its "
-            "`file` (POSCAR, CIF or extxyz) beside `recorded`"
+            "`file` (POSCAR, CIF or extxyz) beside `recorded`; cells to test on that are of no "
+            "crystal are `test_files` of `datasets.databases`"
         )
     for path in [recorded] if isinstance(recorded, str) else recorded:
         if not reference.source.may_hold(path):

@@ -112,7 +112,11 @@ def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) ->
                 "maximum_frequency_thz": None if found is None else found.maximum_thz,
             }
         )
-    return pd.DataFrame(rows)
+    columns = [
+        *("structure", "formula", "atoms", "supercell_matrix", "supercell_atoms", "nac"),
+        *("minimum_frequency_thz", "maximum_frequency_thz"),
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def gamma_table(

@@ -416,7 +416,9 @@ def targets_of(name):
         "phonons.csv",
         "gamma.csv",
     ]
-    tables += ["rmse.csv", "rmse.md", "modes.csv", "fits.csv"] if settings.fits else []
+    compared = settings.fits and settings.benchmarked
+    tables += ["rmse.csv", "rmse.md", "modes.csv"] if compared else []
+    tables += ["fits.csv"] if settings.fits else []
     tables += ["errors.csv"] if settings.tested else []
     tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
@@ -474,6 +476,6 @@ def say_where_to_look():
         folder = report.parent
         print(f"\n{folder.name}: done. Look at")
         print(f"  {folder}/report.html         everything on one page")
-        if campaign(folder.name).fits:
+        if campaign(folder.name).fits and campaign(folder.name).benchmarked:
             print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
         print(f"  {folder}/figures/            band structures and comparisons")

@@ -230,7 +230,7 @@ rule warnings_table:
         structures="results/{campaign}/tables/structures.csv",
         phonons="results/{campaign}/tables/phonons.csv",
         labels="results/{campaign}/tables/labels.csv",
-        rmse=if_fits("results/{campaign}/tables/rmse.csv"),
+        rmse=if_compared("results/{campaign}/tables/rmse.csv"),
         fits=if_fits("results/{campaign}/tables/fits.csv"),
         errors=if_tested("results/{campaign}/tables/errors.csv"),
         verdict=last_verdict,
@@ -257,13 +257,17 @@ rule warnings_table:
 rule report:
     """Everything about a campaign on one page."""
     input:
-        by_structure=if_fits("results/{campaign}/figures/rmse_by_structure.svg"),
+        by_structure=if_compared("results/{campaign}/figures/rmse_by_structure.svg"),
         sweeps=lambda wildcards: expand(
             "results/{campaign}/figures/sweep_{sweep}.svg",
             campaign=wildcards.campaign,
             sweep=campaign(wildcards.campaign).sweeps,
         ),
-        phonon_vs_force=if_tested("results/{campaign}/figures/phonon_vs_force.svg"),
+        phonon_vs_force=lambda wildcards: (
+            if_tested("results/{campaign}/figures/phonon_vs_force.svg")(wildcards)
+            if campaign(wildcards.campaign).benchmarked
+            else []
+        ),
         database_errors=lambda wildcards: (
             f"results/{wildcards.campaign}/figures/database_errors.svg"
             if tested_databases(wildcards)
@@ -288,9 +292,13 @@ rule report:
         bands=lambda wildcards: expand(
             "results/{campaign}/figures/bands/{fit}",
             campaign=wildcards.campaign,
-            fit=campaign(wildcards.campaign).fits or ["reference"],
+            fit=(
+                (campaign(wildcards.campaign).fits or ["reference"])
+                if campaign(wildcards.campaign).benchmarked
+                else []
+            ),
         ),
-        rmse=if_fits("results/{campaign}/tables/rmse.csv"),
+        rmse=if_compared("results/{campaign}/tables/rmse.csv"),
         warnings="results/{campaign}/tables/warnings.csv",
         structures="results/{campaign}/tables/structures.csv",
         phonons="results/{campaign}/tables/phonons.csv",

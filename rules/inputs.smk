@@ -916,9 +916,10 @@ def tested_databases(wildcards):
 def other_formats(wildcards):
     """Figures that the page does not hold itself, but the campaign asks for."""
     settings = campaign(wildcards.campaign)
-    stems = ["rmse_by_structure"] if settings.fits else []
+    compared = settings.fits and settings.benchmarked
+    stems = ["rmse_by_structure"] if compared else []
     stems += [f"sweep_{sweep}" for sweep in settings.sweeps]
-    stems += ["phonon_vs_force"] if settings.tested else []
+    stems += ["phonon_vs_force"] if settings.tested and compared else []
     stems += [f"parity/{fit}" for fit in settings.tested]
     stems += ["generations"] if settings.loop else []
     stems += ["database_errors"] if tested_databases(wildcards) else []
@@ -1477,6 +1478,13 @@ def if_fits(path):
     """A function for input: ``path`` where the campaign has fits."""
     return lambda wildcards: (
         path.format(**wildcards) if campaign(wildcards.campaign).fits else []
+    )
+
+
+def if_compared(path):
+    """The same where phonons are compared: there are fits, and crystals with phonons."""
+    return lambda wildcards: (
+        if_fits(path)(wildcards) if campaign(wildcards.campaign).benchmarked else []
     )
 
 

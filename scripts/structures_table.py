@@ -3,6 +3,8 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from dataclasses import fields
+
     import pandas as pd
 
     from phonsmith.verdicts import NOT_IN_TABLES, Verdict, left_out
@@ -14,4 +16,6 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.params.structures, inputs.verdicts, inputs.accepted, strict=True
         )
     ]
-    pd.DataFrame(rows).drop(columns=NOT_IN_TABLES).to_csv(snakemake.output[0], index=False)
+    columns = ["structure", *(field.name for field in fields(Verdict)), "left_out"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.drop(columns=NOT_IN_TABLES).to_csv(snakemake.output[0], index=False)

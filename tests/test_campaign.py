@@ -40,6 +40,14 @@ VASP = {
 }
 
 
+MELT = {
+    "source": {"name": "melt", "folder": "sets"},
+    "level_of_theory": "stillinger-weber",
+    "test_files": ["melt.xyz"],
+}
+"""A set to test on alone."""
+
+
 def write(folder: Path, settings: object) -> Path:
     path = folder / "campaign.yaml"
     path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
@@ -68,6 +76,19 @@ def test_a_good_campaign_is_read(tmp_path, settings):
     [
         (GOOD, "sed", 1, ["sed", "unknown key"]),
         (GOOD, "seed", -1, ["seed", "-1"]),
+        (
+            {**GOOD, "datasets": {"databases": {"melt": MELT}}},
+            "fits/gap/learn_from",
+            ["recorded"],
+            ["fits.gap.learn_from", "no such cells"],
+        ),
+        (VASP, "structures/mp-149/file", None, ["mp-149.file", "`test_files` of `datasets"]),
+        (
+            {**GOOD, "structures": {}, "datasets": {"databases": {"melt": MELT}}},
+            "seed",
+            1,
+            ["structures", "only errors of existing fits"],
+        ),
         (GOOD, "seed", "abc", ["seed", "abc", "integer"]),
         (GOOD, "structures", {}, ["structures", "at least one"]),
         (GOOD, "structures/..x", {"file": "a"}, ["structures", "..x", "letters"]),

@@ -14,10 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ase.build import bulk
 from project import Project
 
-from phonsmith.extxyz import ENERGY, FORCES, read_frames
+from phonsmith.calculators import evaluate
+from phonsmith.extxyz import ENERGY, FORCES, read_frames, write_frames
+from phonsmith.labels import labelled
 from phonsmith.labels.provenance import without_provenance
+from phonsmith.settings import PotentialSource
 
 MP_165 = {"file": "config/structures/silicon/mp-165.vasp"}
 
@@ -236,6 +240,46 @@ def test_a_campaign_that_learns_from_rattled_cells_has_reference_phonons(tmp_pat
     assert planned["reference_phonons"] == 2
     assert planned["fit_phonons"] == 2 * 2 * 2
     assert planned["fit"] == 2
+
+
+def test_a_set_of_disordered_cells_needs_no_crystal(tmp_path, repository):
+    """Errors of a potential on cells of others: no crystal, no phonons, and still a report."""
+    random = np.random.default_rng(1)
+    cells = [bulk("Si", cubic=True) * (2, 1, 1) for _ in range(4)]
+    for cell in cells:
+        cell.rattle(0.3, rng=random)
+    source = PotentialSource(calculator="stillinger-weber")
+    frames = [
+        labelled(cell, "SW", one.energy + 2 * len(cell), one.forces, one.stress)
+        for cell, one in zip(cells, evaluate(cells, source), strict=True)
+    ]
+    write_frames(tmp_path / "sets/melt.xyz", frames)
+    source = {"name": "melt", "folder": "sets"}
+    melt = {"source": source, "level_of_theory": "SW", "test_files": ["melt.xyz"]}
+    campaign = {
+        "reference": {
+            **{"method": "recorded", "level_of_theory": "SW", "format": "extxyz"},
+            "source": source,
+        },
+        "datasets": {"databases": {"melt": melt}},
+        "fits": {"itself": TINY["fits"]["itself"]},
+        "figures": {"formats": ["svg"]},
+    }
+    project = Project(tmp_path, repository, tiny=campaign)
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    results = project.results("tiny")
+    errors = pd.read_csv(results / "tables/errors.csv")
+    energy = errors[(errors["structure"] == "melt") & (errors["quantity"] == "energy")].iloc[0]
+    assert (energy["set"], energy["count"]) == ("test", 4)
+    assert energy["energy_shift_ev"] == "Si +2.0000"
+    assert energy["rmse"] < 1e-6
+    page = (results / "report.html").read_text()
+    assert "1 data set: SW; 1 existing potential, tested on all of their cells." in page
+    assert "Crystals" not in page
+    assert not (results / "figures/bands").exists()
+    assert not (results / "tables/rmse.csv").exists()
+    assert project.run("results/tiny/plan.md").returncode == 0
 
 
 def test_a_replaced_model_file_is_noticed(finished, tmp_path, repository):

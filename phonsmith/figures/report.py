@@ -132,10 +132,14 @@ def render_report(
         pivots=[
             pivot_table(campaign, tables.rmse, cell)
             for cell in campaign.phonons.cells
-            if campaign.fits
+            if campaign.fits and campaign.benchmarked
         ],
         marks=marks_in_words(tables.rmse),
-        structures=structures_table(campaign, tables.structures, tables.phonons),
+        structures=(
+            structures_table(campaign, tables.structures, tables.phonons)
+            if campaign.structures
+            else None
+        ),
         gamma=gamma_table(campaign, tables.gamma),
         labels=plain_table(tables.labels, "Labels and failures") if len(tables.labels) else None,
         generations=generations_table(campaign, tables.generations),
@@ -222,6 +226,9 @@ def _summary(campaign: Campaign) -> str:
     )
     if not campaign.fits:
         return f"{reference}; no potentials."
+    if campaign.is_test_alone:
+        databases = counted(len(campaign.datasets.databases), "data set")
+        return f"{databases}: {campaign.level_of_theory}; {fits}, tested on all of their cells."
     return (
         f"{reference}; {fits}. Phonons of every potential are compared with those of the "
         "reference, at the same q points and with the same supercells."
@@ -287,7 +294,7 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
             _embedded(
                 figures.database_errors,
                 "Share of the test values of the existing database whose error is below the number "
-                "on the axis, for each trained fit.",
+                "on the axis, for each fit.",
             )
         )
     return found

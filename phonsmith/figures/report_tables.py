@@ -165,9 +165,9 @@ def _number(value: Any, digits: int = 3) -> str:
 def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
     """The headline: for each fit and cell mean, worst structure, false imaginary modes.
 
-    None without fits.
+    None without fits or without crystals whose phonons are compared.
     """
-    if not campaign.fits:
+    if not campaign.fits or not campaign.benchmarked:
         return None
     rows = []
     for fit in campaign.fits:
