@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -139,6 +139,47 @@ class InOurWords(logging.Filter):
     @staticmethod
     def _replace(record: logging.LogRecord, text: str) -> None:
         record.msg, record.args = without_secrets(text), ()
+
+
+class ShowsWhatJobsAskFor(logging.Filter):
+    """Adds what it asks SLURM for to the line of each job that does not run where Snakemake does.
+
+    Snakemake itself reports it only of jobs that have no message of their own. ``wanted`` says
+    whether this run is one where it counts: a dry run, or one on a cluster.
+    """
+
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true; the message of a job may have got longer."""
+        message = getattr(record, "rule_msg", None)
+        if message and str(getattr(record, "event", "")).upper().endswith("JOB_INFO"):
+            resources = dict(vars(record)["resources"].items())
+            if "slurm_partition" in resources and self._wanted():
+                record.rule_msg = f"{message} [{asked_for(resources, vars(record)['threads'])}]"
+        return True
+
+
+def asked_for(resources: Mapping[str, Any], cores: int) -> str:
+    """What a job asks a cluster for, in words.
+
+    >>> asked_for({"slurm_partition": "cpu", "mem_mb": 2000, "runtime": 60}, 4)
+    'cpu, 4 cores, 2000 MB, 60 min'
+
+    Memory and time that only the cells will tell are no numbers here.
+    """
+    words = [str(resources["slurm_partition"]), f"{cores} core{'' if cores == 1 else 's'}"]
+    if gres := resources.get("gres"):
+        words.append(str(gres))
+    elif resources.get("gpu"):
+        words.append("1 GPU")
+    amounts = [(resources.get("mem_mb"), "memory", "MB"), (resources.get("runtime"), "time", "min")]
+    words += [f"{amount} {unit}" for amount, _, unit in amounts if isinstance(amount, int)]
+    unknown = [what for amount, what, _ in amounts if not isinstance(amount, int)]
+    words += [f"{' and '.join(unknown)} by the cells (see the plan)"] if unknown else []
+    return ", ".join(words)
 
 
 _REFUSED = re.compile(r"sbatch failed|SLURM job submission failed")

@@ -9,6 +9,7 @@ import time
 import uuid
 from pathlib import Path
 
+from snakemake.common.tbdstring import TBDString
 from snakemake.io import apply_wildcards
 from snakemake.logging import logger
 
@@ -24,7 +25,14 @@ os.environ.update(
     )
 )
 
-from phonsmith.terminal import InOurWords, campaigns_here, hook, say, unknown_target
+from phonsmith.terminal import (
+    InOurWords,
+    ShowsWhatJobsAskFor,
+    campaigns_here,
+    hook,
+    say,
+    unknown_target,
+)
 
 sys.excepthook = hook
 
@@ -85,6 +93,7 @@ def missing_target(target):
 
 COMMANDS = ("all", "check", "plan", "failures")
 logger.addFilter(InOurWords(missing_target))
+logger.addFilter(ShowsWhatJobsAskFor(lambda: workflow.non_local_exec_or_dryrun))
 
 try:
     given = load_yaml("config/config.yaml", "settings file") | config

@@ -374,12 +374,14 @@ def files_of_need(wildcards, input, rulename):
 
 
 def expected(wildcards, input, rulename):
-    """The same for a job; a guess in a dry run, and where the cells are not there yet."""
+    """The same for a job; a guess where the cells are not there yet, and unsaid in a dry run."""
     structure = getattr(wildcards, "structure", None)
     transition = getattr(wildcards, "transition", None)
     files = files_of_need(wildcards, input, rulename)
     known = rulename in WITH_COSTS and all(map(os.path.exists, files))
-    if workflow.dryrun or not workflow.is_main_process or not known:
+    if workflow.dryrun:
+        return TBDString(), TBDString()
+    if not workflow.is_main_process or not known:
         return UNKNOWN_NEED
     modified = tuple(map(os.path.getmtime, files))
     return need(rulename, wildcards.campaign, structure, transition, files, modified)
@@ -409,6 +411,8 @@ def label_memory(side_by_side, job=500, process=1500):
         settings = campaign(wildcards.campaign)
         runs = settings.labels.side_by_side if side_by_side else 1
         each = settings.reference.memory_mb or expected(wildcards, input, rulename)[0]
+        if isinstance(each, TBDString):
+            return each
         return memory_mb(500 + runs * each)(wildcards, rulename, attempt, threads)
 
     return of
@@ -419,6 +423,8 @@ def label_runtime(wildcards, input, rulename, attempt):
     given = campaign(wildcards.campaign).labels.runtime_minutes
     known = is_dft(wildcards) and not given
     amount = expected(wildcards, input, rulename)[1] if known else given
+    if isinstance(amount, TBDString):
+        return amount
     return grown(amount or UNKNOWN_NEED[1], "time", wildcards, rulename, attempt)
 
 

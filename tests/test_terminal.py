@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,14 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
-from project import Project
+from project import SNAKEMAKE, Project
 from snakemake.exceptions import InputFunctionException, MissingRuleException, WorkflowError
 
 from phonsmith import terminal
 from phonsmith.cautions import Caution, write_cautions
 from phonsmith.errors import PhonsmithError, Problems, in_our_words
 from phonsmith.jobs import job
-from phonsmith.terminal import InOurWords, errors_in_words, unknown_target
+from phonsmith.terminal import InOurWords, asked_for, errors_in_words, unknown_target
 
 SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 TINY = {
@@ -229,6 +230,67 @@ def test_snakemake_names_the_nearest_campaign(tmp_path: Path, repository: Path) 
     project = Project(tmp_path, repository, tiny=TINY)
     project.refuses(["no target 'tine'", "results/tiny/report.html?"], "tine")
     project.refuses(["tine.yaml: no such campaign file", "'tiny'"], "results/tine/report.html")
+
+
+# --- what jobs ask for --------------------------------------------------------------------------
+
+TO_BE_DETERMINED = "<TBD>"
+
+
+@pytest.mark.parametrize(
+    ("resources", "cores", "words"),
+    [
+        ({"mem_mb": 500, "runtime": 30}, 1, "short, 1 core, 500 MB, 30 min"),
+        ({"mem_mb": 9, "runtime": 3, "gpu": 1}, 2, "short, 2 cores, 1 GPU, 9 MB, 3 min"),
+        (
+            {"mem_mb": 9, "runtime": 3, "gpu": 0, "gres": "gpu:a100:1"},
+            2,
+            "short, 2 cores, gpu:a100:1, 9 MB, 3 min",
+        ),
+        (
+            {"mem_mb": TO_BE_DETERMINED, "runtime": 30},
+            8,
+            "short, 8 cores, 30 min, memory by the cells (see the plan)",
+        ),
+        (
+            {"mem_mb": TO_BE_DETERMINED, "runtime": TO_BE_DETERMINED},
+            8,
+            "short, 8 cores, memory and time by the cells (see the plan)",
+        ),
+    ],
+)
+def test_what_a_job_asks_for_in_words(resources: dict[str, Any], cores: int, words: str) -> None:
+    assert asked_for({"slurm_partition": "short", **resources}, cores) == words
+
+
+def test_a_dry_run_tells_what_jobs_ask_slurm_for(tmp_path: Path, repository: Path) -> None:
+    espresso = {
+        **{"method": "espresso", "functional": "PBE", "ecutwfc_ry": 30, "cores": 8},
+        "pseudopotentials": {"folder": "upf", "files": {"Si": "Si.upf"}},
+    }
+    dft = {**TINY, "reference": espresso}
+    project = Project(tmp_path, repository, tiny=TINY, dft=dft)
+    (tmp_path / "si.vasp").write_text(SILICON)
+    (tmp_path / "upf").mkdir()
+    header = '<PP_HEADER element="Si" z_valence="4.0" pseudo_type="NC" functional="PBE"/>'
+    (tmp_path / "upf/Si.upf").write_text(f'<UPF version="2.0.1">\n{header}</UPF>')
+    project.place_it(cpu={"partition": "batch"}, max_minutes=600)
+    run = subprocess.run(
+        [str(SNAKEMAKE), *project.place("slurm"), "--dry-run", "--quiet", "host"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    unknown = "memory and time by the cells (see the plan)"
+    said = re.findall(r"^Job \d+: (.*)$", run.stdout + run.stderr, re.MULTILINE)
+    for words in (
+        "tiny: labelling isolated atoms [batch, 1 core, 2000 MB, 480 min]",
+        f"dft: labelling isolated atoms [batch, 8 cores, {unknown}]",
+        "tiny: writing the report",  # runs where Snakemake runs
+    ):
+        assert words in said, "\n".join(said)
 
 
 # a fault in the program while it plans, and an interrupt there
