@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.settings import Phonons
+from phonsmith.structures import kinds_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -97,7 +98,7 @@ def _seekpath(atoms: "Atoms") -> tuple[dict[str, Floats], _Lines]:
     from seekpath import get_path_orig_cell
 
     found = get_path_orig_cell(
-        (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), symprec=_PATH_SYMPREC
+        (atoms.cell.array, atoms.get_scaled_positions(), kinds_of(atoms)), symprec=_PATH_SYMPREC
     )
     points = {name: np.array(point, dtype=float) for name, point in found["point_coords"].items()}
     return points, [(str(a), str(b)) for a, b in found["path"]]
@@ -109,13 +110,14 @@ def _setyawan_curtarolo(atoms: "Atoms") -> tuple[dict[str, Floats], _Lines]:
     If integer combinations ``M`` of the primitive vectors of ``atoms`` have the lengths and angles
     of the standard vectors, and the isometry that this defines takes the atoms of one crystal
     onto those of the other, then ``k·a`` is the same number for corresponding vectors, so that
-    k = M⁻¹ k_standard in the primitive cell of ``atoms``.
+    k = M⁻¹ k_standard in the primitive cell of ``atoms``. In a crystal with magnetic moments, what
+    differs in moment is an element of its own here.
     """
     import spglib
     from pymatgen.core import Lattice, Structure
     from pymatgen.symmetry.bandstructure import HighSymmKpath
 
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), kinds_of(atoms))
     small = spglib.standardize_cell(
         cell, to_primitive=True, no_idealize=True, symprec=_PATH_SYMPREC
     )
@@ -189,7 +191,7 @@ def _mesh(atoms: "Atoms", length: float) -> tuple[int, int, int]:
     import spglib
     from phonopy.phonon.grid import length2mesh
 
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), kinds_of(atoms))
     symmetry = spglib.get_symmetry(cell, symprec=1e-5)
     if symmetry is None:
         raise PhonsmithError("spglib finds no symmetry; is the crystal sound?")

@@ -15,7 +15,7 @@ from phonsmith.applications import Conductivity, Thermodynamics, Transition
 from phonsmith.errors import PhonsmithError
 from phonsmith.problems import listed, nearest, problems_of
 from phonsmith.recipes import Fit, RecordedFit, TrainedFit
-from phonsmith.references import HOLDS_CRYSTAL, RecordedReference, Reference
+from phonsmith.references import HOLDS_CRYSTAL, MagneticReference, RecordedReference, Reference
 from phonsmith.settings import (
     AnyPropertyGoal,
     Benchmarks,
@@ -187,6 +187,7 @@ class Campaign(Model):
             [
                 self._check_loop(),
                 self._check_labels(),
+                self._check_moments(),
                 self._check_fits(),
                 self._check_supercells(),
                 self._check_methods(),
@@ -237,6 +238,48 @@ class Campaign(Model):
             )
         if self.benchmarks.mechanics and self.reference.method != "calculator":
             yield "benchmarks.mechanics: needs a reference that is a calculator; set false"
+
+    def _check_moments(self) -> Iterator[str]:
+        """Magnetic moments need a code that starts from them, and magnetism needs moments."""
+        reference = self.reference
+        magnetic = isinstance(reference, MagneticReference) and reference.magnetic
+        for name, structure in self.structures.items():
+            if structure.magnetic_moments_bohr is None:
+                continue
+            key = f"structures.{name}.magnetic_moments_bohr"
+            if structure.scaled:
+                yield f"{key}: are those of {structure.scaled.of}; give them there"
+            elif not isinstance(reference, MagneticReference):
+                yield (
+                    f"{key}: the reference method {reference.method} does not start from magnetic "
+                    "moments, vasp and espresso do; leave them out"
+                )
+            elif not magnetic:
+                yield f"{key}: needs reference.magnetism: true"
+        if (
+            isinstance(reference, MagneticReference)
+            and magnetic
+            and not any(reference.moments_by_element.values())
+        ):
+            yield from self._check_all_have_moments(reference)
+
+    def _check_all_have_moments(self, reference: MagneticReference) -> Iterator[str]:
+        without = [
+            f"structures.{name}"
+            for name, one in self.structures.items()
+            if one.magnetic_moments_bohr is None and not one.scaled
+        ]
+        without += [
+            f"datasets.databases.{name}"
+            for name, one in self.datasets.databases.items()
+            if one.relabel
+        ]
+        if without:
+            yield (
+                f"reference.magnetism: {listed(without)} would start without moments and stay at "
+                f"zero; give reference.{reference.MOMENTS_KEY} by element, or "
+                "magnetic_moments_bohr to structures"
+            )
 
     def _check_recorded_fit(self, name: str, fit: RecordedFit) -> Iterator[str]:
         """A fit of recorded forces is of structures that are compared, and computes nothing."""

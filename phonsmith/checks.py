@@ -72,6 +72,8 @@ def _check_structures(
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
             elements[name] = _elements_of(structure)
+            with problems.of(f"structures.{name}.magnetic_moments_bohr"):
+                _check_moments(structure)
             with problems.of(f"structures.{name}.masses"):
                 _check_masses(structure)
         for number, one in enumerate(structure.recorded_volumes):
@@ -99,6 +101,16 @@ def _check_masses(structure: Structure) -> None:
     from phonsmith.structures import own_masses, read_structure
 
     own_masses(read_structure(path), structure.masses, str(path))
+
+
+def _check_moments(structure: Structure) -> None:
+    """Whether the magnetic moments are those of the crystal, if it is here."""
+    path = structure.file or fetched_path(structure)
+    if structure.magnetic_moments_bohr is None or path is None or not Path(path).exists():
+        return
+    from phonsmith.structures import read_structure
+
+    read_structure(path, structure.magnetic_moments_bohr)
 
 
 def _check_born(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:
@@ -142,7 +154,8 @@ def _symmetric_crystal(
     if recorded:
         crystal = crystal_of(path)
     else:
-        crystal = symmetrized(read_structure(path), campaign.relaxation.symprec_angstrom)
+        given = read_structure(path, structure.magnetic_moments_bohr)
+        crystal = symmetrized(given, campaign.relaxation.symprec_angstrom)
     return make_phonopy(crystal, np.eye(3, dtype=int))
 
 

@@ -12,6 +12,8 @@ Keys of a frame (``atoms.info`` unless said otherwise):
 ``seed``         random seed of a rattled cell; -1 where no random number went in
 ``origin``       of a candidate that was chosen later: rattled, or dynamics for a snapshot of it
 ``method``       the reference method that gave the label
+``initial_magmoms``  magnetic moments in Bohr magnetons that the label started from, in
+                 ``atoms.arrays``, where the crystal has moments of its own
 
 A label that was computed here also says what made it; the keys are those of
 :class:`phonsmith.labels.provenance.Provenance`.

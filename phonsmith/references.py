@@ -211,6 +211,36 @@ class DftReference(ReferenceBase):
             )
 
 
+MAGNETISM = (
+    "Spin-polarised calculation (collinear). It starts from moments by element, or from those of "
+    "the sites of a crystal (structures.….magnetic_moments_bohr)."
+)
+
+
+class MagneticReference(DftReference):
+    """A code that starts from magnetic moments of sites or elements."""
+
+    MOMENTS_KEY: ClassVar[str]
+    """The key of the moments by element."""
+
+    @property
+    def magnetic(self) -> bool:
+        """Whether calculations are spin-polarised."""
+        return bool(getattr(self, "magnetism"))  # noqa: B009 - a field of each code, in its place
+
+    @property
+    def moments_by_element(self) -> dict[str, float]:
+        """Where the electrons of elements start, in the units of :attr:`MOMENTS_KEY`."""
+        found: dict[str, float] = getattr(self, self.MOMENTS_KEY)
+        return found
+
+    @model_validator(mode="after")
+    def _moments_with_magnetism(self) -> Self:
+        if any(self.moments_by_element.values()) and not self.magnetic:
+            raise ValueError(f"{self.MOMENTS_KEY} needs magnetism: true")
+        return self
+
+
 class EspressoPseudopotentials(Model):
     """Which pseudopotential file belongs to which element."""
 
@@ -235,8 +265,10 @@ class EspressoPseudopotentials(Model):
         return self
 
 
-class EspressoReference(DftReference):
+class EspressoReference(MagneticReference):
     """Labels from Quantum ESPRESSO's pw.x."""
+
+    MOMENTS_KEY: ClassVar[str] = "starting_magnetization"
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {
         **DftReference.NOT_PHYSICS,
@@ -278,7 +310,7 @@ class EspressoReference(DftReference):
         0.7, description="Share of the new density in the next one; less for difficult cells."
     )
     electron_maxstep: PositiveInt = Field(100, description="SCF steps at most.")
-    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    magnetism: bool = Field(False, description=MAGNETISM)
     starting_magnetization: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
         default_factory=dict,
         description="With magnetism, at the start, by element: spin polarisation of the valence "
@@ -311,12 +343,10 @@ class EspressoReference(DftReference):
     def _consistent(self) -> Self:
         if self.ecutrho_ry is not None and self.ecutrho_ry < 4 * self.ecutwfc_ry:
             raise ValueError("ecutrho_ry has to be at least four times ecutwfc_ry")
-        if self.starting_magnetization and not self.magnetism:
-            raise ValueError("starting_magnetization needs magnetism: true")
-        if self.magnetism and not any(self.starting_magnetization.values()):
-            raise ValueError("magnetism needs starting_magnetization, or it stays at zero")
         if self.magnetism and self.occupations == "fixed":
             raise ValueError("magnetism needs occupations: smearing")
+        if self.magnetism and self.born_charges:
+            raise ValueError("born_charges: ph.x needs fixed occupations, magnetism has none")
         if self.cores % self.pools:
             raise ValueError("cores has to be a multiple of pools")
         if self.command is not None and not re.search(r"(^|[\s/])pw\.x(\s|$)", self.command):
@@ -387,8 +417,10 @@ def _check_further_key(section: str, key: str) -> None:
         raise ValueError(f"input_data.{section}.{key}: not here; {_BY_SPECIES}")
 
 
-class VaspReference(DftReference):
+class VaspReference(MagneticReference):
     """Labels from VASP, run under custodian."""
+
+    MOMENTS_KEY: ClassVar[str] = "magmom"
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {
         **DftReference.NOT_PHYSICS,
@@ -422,7 +454,7 @@ class VaspReference(DftReference):
         "(metals only).",
     )
     sigma_ev: PositiveFloat = Field(0.05, description="Width of the smearing in eV (SIGMA).")
-    magnetism: bool = Field(False, description="Spin-polarised calculation (collinear).")
+    magnetism: bool = Field(False, description=MAGNETISM)
     magmom: dict[str, float] = Field(
         default_factory=dict,
         description="With magnetism, at the start, by element: moment of an atom in Bohr "
@@ -466,8 +498,6 @@ class VaspReference(DftReference):
                 f"potcar_family {self.potcar_family} is not made for {self.functional}; PBE and "
                 "PBEsol need POTCARs of PBE, LDA those of LDA"
             )
-        if self.magnetism != any(self.magmom.values()):
-            raise ValueError("magnetism: true and magmom go together; without moments it stays 0")
         if self.cores > 1:
             for key in ("command", "command_gamma"):
                 command = getattr(self, key)

@@ -27,7 +27,6 @@ from phonsmith.structures import (
     space_group,
     symmetrized,
     vacuum_caution,
-    with_masses_of,
 )
 from phonsmith.verdicts import Verdict
 
@@ -87,7 +86,6 @@ def reference_crystal(
         if isinstance(error, LabelFailed) and error.wants:
             raise error.for_good(f"structure {structure}") from error
         return crystal, _not_relaxed(crystal, str(error), settings)
-    with_masses_of(crystal, result.atoms)  # codes and stored relaxations know elements alone
     return _judged(crystal, result, settings)
 
 

@@ -457,6 +457,17 @@ class Structure(Model):
         "in phonons and all that follows; labels and fits do not depend on them. A crystal file "
         "may name deuterium itself (D).",
     )
+    magnetic_moments_bohr: Literal["file"] | Annotated[list[float], Field(min_length=1)] | None = (
+        Field(
+            None,
+            exclude_if=lambda moments: moments is None,  # results of campaigns without stay fresh
+            description="Starting magnetic moments in Bohr magnetons, one for each atom of the "
+            "crystal file in its order, e.g. [2, -2, 0, 0] for an antiferromagnetic cell of NiO; "
+            "or `file`, those of an extxyz file (columns `initial_magmoms` or `magmoms`). They go "
+            "before the moments by element of the reference method, which needs `magnetism: true`. "
+            "Symmetry, primitive cell and displaced cells are those of the magnetic crystal.",
+        )
+    )
     born: File | None = Field(
         None,
         description="phonopy BORN file for the non-analytical correction, used for the "

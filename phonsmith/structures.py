@@ -6,8 +6,9 @@ import lzma
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -50,18 +51,21 @@ _OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open
 # --- reading ---------------------------------------------------------------------------------
 
 
-def read_structure(path: str | Path) -> Atoms:
+def read_structure(
+    path: str | Path, moments: Sequence[float] | Literal["file"] | None = None
+) -> Atoms:
     """One crystal from a POSCAR, CIF or extxyz file.
 
     What comes back holds elements, positions and cell only, and masses where the file names
     isotopes (D) or has a column of them: periodic in all directions, without calculator,
-    constraints or leftovers of the file.
+    constraints or leftovers of the file. Magnetic moments come from ``moments``: in Bohr magnetons
+    for each atom in the order of the file, "file" for those in an extxyz file, or none.
 
     Raises
     ------
     PhonsmithError
-        The file is missing, empty, unreadable, holds several or partly occupied crystals, or the
-        crystal fails :func:`check_structure`.
+        The file is missing, empty, unreadable, holds several or partly occupied crystals, the
+        crystal fails :func:`check_structure`, or the moments fail :func:`own_moments`.
     """
     path = Path(path)
     text = _text_of(path)
@@ -81,7 +85,16 @@ def read_structure(path: str | Path) -> Atoms:
             f"{path}: not a readable {form} file ({reason[:200]}); export the crystal again"
         ) from None
     check_structure(atoms, str(path))
-    return plain(atoms)
+    given = _moments_in_file(atoms, str(path)) if moments == "file" else moments
+    atoms.arrays.pop(MOMENTS, None)
+    if given is None:
+        return plain(atoms)
+    if form == "cif":
+        raise PhonsmithError(
+            f"{path}: magnetic moments need a file that lists every atom of the cell; the order of "
+            "atoms in a CIF follows from its symmetry. Convert it to POSCAR or extxyz"
+        )
+    return own_moments(plain(atoms), given, str(path))
 
 
 def _text_of(path: Path) -> str:
@@ -248,6 +261,73 @@ def own_masses(atoms: Atoms, masses: Mapping[str, float] | Sequence[float], wher
     return copy
 
 
+# --- magnetic moments ------------------------------------------------------------------------
+
+
+MOMENTS = "initial_magmoms"
+"""ASE's array of the starting magnetic moments (Bohr magnetons), a column of extxyz files."""
+
+
+def moments_of(atoms: Atoms) -> NDArray[np.float64] | None:
+    """Collinear magnetic moments of the atoms (Bohr magnetons); None where all are zero.
+
+    Vectors, as recorded calculations may have them, are none.
+    """
+    moments = np.asarray(atoms.get_initial_magnetic_moments(), dtype=float)
+    return moments if moments.ndim == 1 and moments.any() else None
+
+
+def own_moments(atoms: Atoms, moments: Sequence[float], where: str) -> Atoms:
+    """A copy with starting magnetic moments, in Bohr magnetons for each atom.
+
+    Raises
+    ------
+    PhonsmithError
+        Not one number for each atom, or all are zero.
+    """
+    given = np.asarray(moments, dtype=float)
+    if given.shape != (len(atoms),):
+        found = f"{len(given)} numbers" if given.ndim == 1 else "vectors (non-collinear moments)"
+        raise PhonsmithError(
+            f"{where}: magnetic moments are {found} for {len(atoms)} atoms "
+            f"({atoms.symbols}); give one number for each atom, in the order of the file"
+        )
+    if not (np.isfinite(given).all() and given.any()):
+        raise PhonsmithError(
+            f"{where}: magnetic moments are all zero or not finite; leave them out, or give "
+            "Bohr magnetons with a sign, e.g. [2, -2, 0, 0]"
+        )
+    copy = atoms.copy()
+    copy.set_initial_magnetic_moments(given)
+    return copy
+
+
+def _moments_in_file(atoms: Atoms, where: str) -> Any:
+    """Moments of an extxyz file: initial ones, or those that a calculation ended with."""
+    if MOMENTS in atoms.arrays:
+        return atoms.arrays[MOMENTS]
+    found = getattr(atoms.calc, "results", {}).get("magmoms")
+    if found is None:
+        raise PhonsmithError(
+            f"{where}: holds no magnetic moments (an extxyz file has them as a column "
+            f"{MOMENTS} or magmoms); list them in magnetic_moments_bohr"
+        )
+    return found
+
+
+def kinds_of(atoms: Atoms) -> NDArray[np.int64]:
+    """Numbers that differ where elements or magnetic moments do: atomic numbers without moments.
+
+    Lattice translations that keep them are those of the magnetic crystal.
+    """
+    moments = moments_of(atoms)
+    if moments is None:
+        return np.asarray(atoms.numbers, dtype=np.int64)
+    pairs = list(zip(atoms.numbers.tolist(), moments.round(6).tolist(), strict=True))
+    ranks = {pair: rank for rank, pair in enumerate(dict.fromkeys(pairs), 1)}
+    return np.array([ranks[pair] for pair in pairs], dtype=np.int64)
+
+
 # --- vacuum ----------------------------------------------------------------------------------
 
 
@@ -292,8 +372,51 @@ def vacuum_caution(atoms: Atoms) -> str:
 # --- symmetry --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class MagneticSymmetry:
+    """Symmetry of a crystal with collinear moments, in the words of spglib's dataset.
+
+    Operations are those of the forces, which spins alone do not turn: they keep all moments or
+    reverse all. ``number`` and ``international`` are of the space group that they make up.
+    """
+
+    number: int
+    international: str
+    rotations: NDArray[np.int64]
+    translations: NDArray[np.float64]
+    equivalent_atoms: NDArray[np.int64]
+    mapping_to_primitive: NDArray[np.int64]
+    """Atoms that a lattice translation of the magnetic crystal relates have one number."""
+
+
+def _magnetic_symmetry(atoms: Atoms, symprec: float) -> MagneticSymmetry | None:
+    import spglib
+
+    lattice, positions = atoms.cell[:], atoms.get_scaled_positions()
+    found = spglib.get_magnetic_symmetry(
+        (lattice, positions, atoms.numbers, moments_of(atoms)), symprec=symprec
+    )
+    lattice_of = spglib.get_symmetry_dataset((lattice, positions, kinds_of(atoms)), symprec=symprec)
+    if found is None or lattice_of is None:
+        return None
+    rotations, translations = found["rotations"], found["translations"]
+    group = spglib.get_spacegroup_type_from_symmetry(
+        rotations, translations, lattice=lattice, symprec=symprec
+    )
+    if group is None:
+        return None
+    return MagneticSymmetry(
+        int(group.number),
+        str(group.international_short),
+        np.asarray(rotations, dtype=np.int64),
+        np.asarray(translations),
+        np.asarray(found["equivalent_atoms"], dtype=np.int64),
+        np.asarray(lattice_of.mapping_to_primitive, dtype=np.int64),
+    )
+
+
 def symmetry_dataset(atoms: Atoms, symprec: float) -> Any:
-    """spglib's dataset of a crystal; ``symprec`` in Å.
+    """spglib's dataset of a crystal; ``symprec`` in Å. With moments a :class:`MagneticSymmetry`.
 
     Raises
     ------
@@ -303,10 +426,14 @@ def symmetry_dataset(atoms: Atoms, symprec: float) -> Any:
     import spglib
 
     cell = (atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers)
+    dataset: Any
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+            if moments_of(atoms) is None:
+                dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+            else:
+                dataset = _magnetic_symmetry(atoms, symprec)
     except Exception:  # newer releases raise where older ones return None
         dataset = None
     if dataset is None:
@@ -333,17 +460,14 @@ def symmetrized(atoms: Atoms, symprec: float) -> Atoms:
     PhonsmithError
         The symmetry at ``symprec`` cannot be made exact without changing the crystal.
     """
-    from ase.spacegroup.symmetrize import IntermediateDatasetError, get_symmetrized_atoms
-
     before = space_group(atoms, symprec)
     failure = PhonsmithError(
         f"{atoms.get_chemical_formula()}: the space group {before[1]} found at symprec {symprec} Å "
         "cannot be made exact; lower symprec_angstrom"
     )
-    try:
-        refined, _ = get_symmetrized_atoms(plain(atoms), symprec=symprec, final_symprec=1e-5)
-    except (IntermediateDatasetError, AssertionError):
-        raise failure from None
+    refined = _refined(atoms, symprec)
+    if refined is None:
+        raise failure
     move = refined.positions - atoms.positions
     if (
         abs(refined.get_volume() / atoms.get_volume() - 1) > 1e-3
@@ -351,7 +475,51 @@ def symmetrized(atoms: Atoms, symprec: float) -> Atoms:
         or np.abs(move).max() > 10 * symprec
     ):
         raise failure
-    return plain(with_masses_of(atoms, refined))
+    return plain(with_sites_of(atoms, refined))
+
+
+def _refined(atoms: Atoms, symprec: float) -> Atoms | None:
+    from ase.spacegroup.symmetrize import IntermediateDatasetError, get_symmetrized_atoms
+
+    if moments_of(atoms) is not None:
+        return _averaged(atoms, symmetry_dataset(atoms, symprec))
+    try:
+        refined, _ = get_symmetrized_atoms(plain(atoms), symprec=symprec, final_symprec=1e-5)
+    except (IntermediateDatasetError, AssertionError):
+        return None
+    return plain(refined)
+
+
+def _averaged(atoms: Atoms, symmetry: MagneticSymmetry) -> Atoms:
+    """Lattice and positions averaged over operations, which spglib does for space groups alone.
+
+    Operations act on positions up to a common shift of all atoms; without it they are a finite
+    group, whose mean is exactly symmetric.
+    """
+    from scipy.linalg import sqrtm
+
+    lattice, before = np.array(atoms.cell[:]), atoms.get_scaled_positions(wrap=False)
+    rotations = symmetry.rotations.astype(float)
+    metric = np.mean(rotations.transpose(0, 2, 1) @ (lattice @ lattice.T) @ rotations, axis=0)
+    inverse = np.linalg.inv(lattice)
+    strain = np.real(sqrtm(inverse @ metric @ inverse.T))
+    unlike = atoms.numbers[:, None] != atoms.numbers
+    moves = np.zeros_like(before)
+    for rotation, translation in zip(rotations, symmetry.translations, strict=True):
+        difference = (before @ rotation.T + translation)[:, None] - before
+        difference -= np.rint(difference)
+        far = np.linalg.norm(difference @ lattice, axis=2)
+        far[unlike] = np.inf
+        images = far.argmin(axis=1)
+        shifts = difference[np.arange(len(images)), images]
+        moves[images] += shifts - shifts.mean(axis=0)
+    cell = lattice @ strain
+    return Atoms(
+        atoms.numbers,
+        cell=cell,
+        positions=(before + moves / len(rotations)) @ cell,
+        pbc=True,
+    )
 
 
 def at_volume(atoms: Atoms, volume: float) -> Atoms:
@@ -362,14 +530,16 @@ def at_volume(atoms: Atoms, volume: float) -> Atoms:
 
 
 def plain(atoms: Atoms) -> Atoms:
-    """Elements, positions, cell and masses alone, periodic in all directions."""
-    return with_masses_of(
+    """Elements, positions, cell, masses and moments alone, periodic in all directions."""
+    return with_sites_of(
         atoms, Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=True)
     )
 
 
-def with_masses_of(origin: Atoms, atoms: Atoms) -> Atoms:
-    """``atoms`` with the masses of ``origin`` (same atoms, same order) where these are special."""
+def with_sites_of(origin: Atoms, atoms: Atoms) -> Atoms:
+    """``atoms`` with masses and magnetic moments of ``origin`` (same atoms, same order), if any."""
     if origin.has("masses"):
         atoms.set_masses(origin.get_masses())
+    if moments_of(origin) is not None:
+        atoms.set_initial_magnetic_moments(origin.get_initial_magnetic_moments())
     return atoms

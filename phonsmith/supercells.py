@@ -15,12 +15,14 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.cells import guess_primitive_matrix
+from spglib.error import SpglibError
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.phonopy_files import SYMPREC  # crystals are symmetrised before they come here
 from phonsmith.seeds import seed_for
 from phonsmith.settings import Displaced, Rattled, Supercells
-from phonsmith.structures import symmetry_dataset
+from phonsmith.structures import kinds_of, moments_of, symmetry_dataset
 from phonsmith.sublattices import choose_supercell, smallest_index
 
 _TRIES = 1000
@@ -35,21 +37,23 @@ Integers = NDArray[np.int64]
 
 
 def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
-    """The crystal for phonopy: elements, cell, positions, and masses where these are special."""
+    """The crystal for phonopy: elements, cell, positions, and special masses and moments."""
     return PhonopyAtoms(
         numbers=atoms.numbers,
         cell=atoms.cell[:],
         scaled_positions=atoms.get_scaled_positions(),
         masses=atoms.get_masses() if atoms.has("masses") else None,
+        magnetic_moments=moments_of(atoms),
     )
 
 
 def to_ase(phonopy_atoms: PhonopyAtoms) -> Atoms:
-    """The crystal or supercell for ASE: elements, cell and positions, periodic; no masses."""
+    """The crystal or supercell for ASE: elements, cell, positions and moments; no masses."""
     return Atoms(
         phonopy_atoms.numbers,
         cell=phonopy_atoms.cell,
         scaled_positions=phonopy_atoms.scaled_positions,
+        magmoms=phonopy_atoms.magnetic_moments,
         pbc=True,
     )
 
@@ -63,10 +67,30 @@ def make_phonopy(
     ``primitive_matrix`` (3, 3; phonopy's convention) a crystal that is primitive is its own
     primitive cell, axes and all, and for another one phonopy chooses. Wherever fractional wave
     vectors of one crystal are used for another (relaxed by a fit, say), hand over the matrix of
-    the first: phonopy's choice of axes depends on the symmetry it finds.
+    the first: phonopy's choice of axes depends on the symmetry it finds. The primitive cell of a
+    crystal with magnetic moments is that of the moments too.
+
+    Raises
+    ------
+    PhonsmithError
+        spglib cannot classify the symmetry of the moments in the supercell.
     """
     if primitive_matrix is None:
-        primitive_matrix = "P" if _is_primitive(atoms) else "auto"
+        primitive_matrix = "P" if _is_primitive(atoms) else _primitive_matrix(atoms, symprec)
+    try:
+        return _phonopy(atoms, matrix, primitive_matrix, symprec)
+    except (AssertionError, SpglibError):
+        if moments_of(atoms) is None:
+            raise
+        rows = np.asarray(matrix).tolist()
+        raise PhonsmithError(
+            f"{atoms.get_chemical_formula()}: spglib cannot classify the magnetic symmetry of the "
+            f"supercell {rows}; choose one that keeps the symmetry of the crystal, such as "
+            "[2, 2, 2], in supercells.multiples"
+        ) from None
+
+
+def _phonopy(atoms: Atoms, matrix: Any, primitive_matrix: Any, symprec: float) -> Phonopy:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # phonopy 4 announces what "auto" found
         return Phonopy(
@@ -75,6 +99,17 @@ def make_phonopy(
             primitive_matrix=primitive_matrix,
             symprec=symprec,
         )
+
+
+def _primitive_matrix(atoms: Atoms, symprec: float) -> Any:
+    """The primitive cell that phonopy chooses; it does not offer to with magnetic moments."""
+    if moments_of(atoms) is None:
+        return "auto"
+    by_kind = to_phonopy(atoms)
+    by_kind = PhonopyAtoms(
+        numbers=kinds_of(atoms), cell=by_kind.cell, scaled_positions=by_kind.scaled_positions
+    )
+    return guess_primitive_matrix(by_kind, symprec)
 
 
 def _is_primitive(atoms: Atoms) -> bool:
@@ -172,7 +207,13 @@ def rattled_cells(
         The minimum distance cannot be kept: the standard deviation is too large for it.
     """
     ideal = make_supercell(atoms, np.asarray(matrix), wrap=False)
-    ideal = Atoms(ideal.numbers, positions=ideal.positions, cell=ideal.cell[:], pbc=True)
+    ideal = Atoms(
+        ideal.numbers,
+        positions=ideal.positions,
+        cell=ideal.cell[:],
+        magmoms=moments_of(ideal),
+        pbc=True,
+    )
     cells = []
     for k, seed in enumerate(seeds):
         random = np.random.default_rng(seed)

@@ -23,6 +23,7 @@ with job(snakemake.threads, snakemake.log[0]):
         (crystal,) = read_frames(snakemake.input.crystal)
         crystal.set_cell(structure["scaled"]["linear"] * crystal.cell[:], scale_atoms=True)
     else:
-        crystal = read_structure(snakemake.input.crystal)
+        moments = structure.get("magnetic_moments_bohr")
+        crystal = read_structure(snakemake.input.crystal, moments)
     crystal.info["structure"] = snakemake.wildcards.structure
     write_frames(snakemake.output[0], [crystal])

@@ -211,7 +211,7 @@ def test_density_cutoff_goes_by_the_kind_of_pseudopotential(pseudo):
         ({"input_data": {"control": {"max_seconds": 3}}}, "use time_limit_minutes"),
         ({"ecutrho_ry": 100}, "four times"),
         ({"conv_thr_ry": 1e-6}, "conv_thr_ry"),
-        ({"magnetism": True}, "starting_magnetization"),
+        ({"magnetism": True, "born_charges": True}, "born_charges: ph.x needs fixed"),
         ({"starting_magnetization": {"Si": 0.5}}, "needs magnetism"),
         ({"cores": 4, "command": "mpirun -np 4 pw.x"}, "{cores}"),
         ({"cores": 4, "pools": 3}, "multiple of pools"),

@@ -283,7 +283,7 @@ def test_a_campaign_is_checked_before_anything_runs(
         ({"incar_by_structure": {"a": {"MAGMOM": [1]}}}, "a.MAGMOM: not here; use magnetism"),
         ({"incar": {"NELM": 5, "nelm": 6}}, "incar: NELM is given twice"),
         ({"potcar_family": "LDA_54"}, "LDA_54 is not made for PBEsol"),
-        ({"magnetism": True}, "magnetism: true and magmom go together"),
+        ({"magmom": {"Sn": 1}}, "magmom needs magnetism: true"),
         ({"cores": 4, "command": "vasp_std"}, "command has to say where the number of `{cores}`"),
     ],
 )

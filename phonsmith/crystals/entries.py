@@ -10,7 +10,7 @@ from ase import Atoms
 
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import read_frames, write_frames
-from phonsmith.structures import check_structure, with_masses_of
+from phonsmith.structures import check_structure, with_sites_of
 
 
 def today() -> str:
@@ -54,7 +54,7 @@ class Entry:
         if np.linalg.det(cell) < 0:  # the same lattice with two vectors exchanged
             cell = cell[[1, 0, 2]]
         plain = Atoms(atoms.numbers, positions=atoms.positions, cell=cell, pbc=True)
-        check_structure(with_masses_of(atoms, plain), origin.url)
+        check_structure(with_sites_of(atoms, plain), origin.url)
         return cls(plain, origin)
 
     def save(self, path: str | Path) -> None:

@@ -39,6 +39,7 @@ from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Database, ExtxyzKeys, Labels, Relaxation, Source
 from phonsmith.sources import listed, locate, sha256_of
 from phonsmith.stages import VERSIONS
+from phonsmith.structures import MOMENTS
 
 __all__ = ["Recorded", "RecordedMethod", "load_database", "load_recorded", "read_recorded"]
 
@@ -367,10 +368,17 @@ def load_database(
 def cells_of_database(
     name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
 ) -> list[Atoms]:
-    """The cells of both parts without their labels, for new ones; without isolated atoms."""
+    """The cells of both parts without their labels, for new ones; without isolated atoms.
+
+    Moments that their earlier calculation started from are left behind: new labels start from those
+    of the reference method.
+    """
     parts = load_database(name, database, mirrors, cache)
     frames = [frame for read in parts.values() for frame in read.frames]
-    return unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")
+    cells = unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")
+    for cell in cells:
+        cell.arrays.pop(MOMENTS, None)
+    return cells
 
 
 def _located(

@@ -18,6 +18,7 @@ from phonsmith.labels.store import UNREADABLE, LabelStore, read_arrays
 from phonsmith.relaxation import FREE, Load, RelaxationResult
 from phonsmith.settings import Relaxation
 from phonsmith.stages import VERSIONS
+from phonsmith.structures import with_sites_of
 
 if TYPE_CHECKING:
     from phonsmith.labels.methods import ReferenceMethod
@@ -42,7 +43,7 @@ def relaxed(
         As ``method.relax`` does.
     """
     if store is None:
-        return method.relax(atoms, settings, load)
+        return _with_sites(atoms, method.relax(atoms, settings, load))
     path = _path(atoms, method, settings, load, store)
     before = _path(atoms, method, settings, load, store, settings.max_steps)
     found = _read(path, atoms) or _read(before, atoms)
@@ -54,7 +55,7 @@ def relaxed(
         print(f"this relaxation resumes after {done} steps", flush=True)
     left = settings.model_copy(update={"max_steps": settings.max_steps - done})
     result = method.relax(start, left, load)
-    result = replace(result, steps=result.steps + done)
+    result = _with_sites(atoms, replace(result, steps=result.steps + done))
     if result.converged or result.steps >= settings.max_steps:
         store.describe(method.fingerprint(frozenset(atoms.symbols)))
         store.write_arrays(path, _content(result))
@@ -102,7 +103,14 @@ def _read(path: Path, asked: Atoms) -> RelaxationResult | None:
     except UNREADABLE:
         return None
     whole = np.array_equal(result.atoms.numbers, asked.numbers)
-    return result if whole and math.isfinite(result.fmax_ev_per_angstrom) else None
+    sound = whole and math.isfinite(result.fmax_ev_per_angstrom)
+    return _with_sites(asked, result) if sound else None
+
+
+def _with_sites(asked: Atoms, result: RelaxationResult) -> RelaxationResult:
+    """The result with masses and moments of the crystal: codes and files know elements alone."""
+    with_sites_of(asked, result.atoms)
+    return result
 
 
 def _content(result: RelaxationResult) -> dict[str, Any]:

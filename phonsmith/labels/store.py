@@ -19,6 +19,7 @@ from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files import read_json, replacing
 from phonsmith.labels.checks import labelled, labelled_alone
 from phonsmith.labels.provenance import Provenance, settings_name
+from phonsmith.structures import moments_of
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
@@ -49,13 +50,19 @@ class LabelStore:
 
     @staticmethod
     def key(cell: Atoms, fingerprint: str) -> str:
-        """Hash of elements, lattice, positions, periodicity and the method's fingerprint."""
+        """Hash of elements, lattice, positions, periodicity and the method's fingerprint.
+
+        Starting magnetic moments are in it where a cell has them.
+        """
         digest = hashlib.sha256()
         digest.update(np.asarray(cell.numbers, dtype="<i8").tobytes())
         # adding zero turns -0.0, which some writers make, into 0.0
         digest.update((np.asarray(cell.cell[:], dtype="<f8") + 0.0).tobytes())
         digest.update((np.asarray(cell.positions, dtype="<f8") + 0.0).tobytes())
         digest.update(np.asarray(cell.pbc, dtype="u1").tobytes())
+        if (moments := moments_of(cell)) is not None:
+            digest.update(b"moments")
+            digest.update((np.asarray(moments.round(6), dtype="<f8") + 0.0).tobytes())
         digest.update(fingerprint.encode())
         return digest.hexdigest()
 
@@ -64,7 +71,11 @@ class LabelStore:
         try:
             with read_arrays(self._path(key)) as data:
                 cell = Atoms(
-                    data["numbers"], positions=data["positions"], cell=data["cell"], pbc=data["pbc"]
+                    data["numbers"],
+                    positions=data["positions"],
+                    cell=data["cell"],
+                    magmoms=data.get("moments"),
+                    pbc=data["pbc"],
                 )
                 made = json.loads(str(data["provenance"])) if "provenance" in data else None
                 return labelled(
@@ -90,6 +101,8 @@ class LabelStore:
             "forces": label.arrays[FORCES],
             "method": np.asarray(str(label.info.get("method", ""))),
         }
+        if (moments := moments_of(label)) is not None:
+            content["moments"] = moments
         if ENERGY in label.info:
             content["energy"] = np.asarray(label.info[ENERGY])
         if STRESS in label.info:

@@ -35,6 +35,7 @@ from phonsmith.labels.espresso.method import EspressoMethod
 from phonsmith.labels.espresso.remedies import Start
 from phonsmith.labels.pseudopotentials import read_upf
 from phonsmith.settings import Labels, Relaxation
+from phonsmith.structures import moments_of, own_moments
 
 from .conftest import DEBIAN
 
@@ -531,3 +532,33 @@ def test_cells_are_labelled_side_by_side(pseudo, tmp_path, capsys):
     label_cells(cells, silicon, Labels(), store, cores=2)
     assert "3 cells: 3 labels are in the store" in capsys.readouterr().out
     assert not list((tmp_path / "work").glob("*"))
+
+
+def test_an_antiferromagnet_of_hydrogen_starts_from_the_moments_of_its_sites(tmp_path):
+    """Atoms far apart keep their electron, each with the moment it starts with (bcc lattice)."""
+    lattice = bulk("HH", "cesiumchloride", a=4.0)
+    settings = {
+        "functional": "LDA",
+        "pseudopotentials": {"folder": str(DEBIAN), "files": {"H": "H.pz-vbc.UPF"}},
+        "ecutwfc_ry": 20,
+        "ecutrho_ry": 80,
+        "occupations": "smearing",
+        "magnetism": True,
+    }
+    labelling = method(DEBIAN, tmp_path, **settings)
+    starts = {"none": None, "down": [-1, 1], "up": [1, -1], "ferromagnet": [1, 1]}
+    energies = {}
+    for name, moments in starts.items():
+        cell = own_moments(lattice, moments, name) if moments else lattice
+        label = labelling.label(cell)
+        energies[name] = label.info[ENERGY]
+        assert (moments_of(label) is None) == (moments is None)
+    assert energies["up"] == pytest.approx(energies["down"], abs=1e-6)
+    assert energies["up"] < energies["ferromagnet"] - 0.01 < energies["none"] - 0.1
+    turned = own_moments(lattice, [1, -1], "")
+    turned.positions[1] += [0.05, 0, 0]
+    store = LabelStore(tmp_path / "store")
+    labels, failures = label_cells([turned], labelling, Labels(), store)
+    assert not failures
+    assert moments_of(labels[0]).tolist() == [1, -1]
+    assert labels[0].arrays[FORCES][1, 0] != 0

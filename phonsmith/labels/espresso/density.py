@@ -7,6 +7,7 @@ from pathlib import Path
 from ase import Atoms
 
 from phonsmith.labels.runs import LOCK, OwnFolder
+from phonsmith.structures import moments_of
 
 _FILES = ("charge-density*", "paw.*", "occup.*", "ekin-density*")
 """What pw.x reads with ``startingpot = 'file'``: density, and what belongs to it for PAW and +U."""
@@ -50,4 +51,5 @@ class LastDensity:
 
 
 def _atoms(cell: Atoms) -> str:
-    return " ".join(cell.symbols)
+    moments = moments_of(cell)
+    return f"{' '.join(cell.symbols)} {[] if moments is None else moments.tolist()}"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from phonsmith.errors import PhonsmithError
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.pseudopotentials import INPUT_DFT, Pseudopotential, cutoffs
 from phonsmith.references import EspressoReference, HubbardU
+from phonsmith.structures import moments_of
 
 INPUT, OUTPUT, PREFIX, SCRATCH = "espresso.pwi", "espresso.pwo", "pwscf", "out"
 
@@ -155,24 +156,48 @@ def merged(first: Namelists, *others: Mapping[str, Mapping[str, Any]]) -> Nameli
     return result
 
 
+@dataclass(frozen=True)
+class Species:
+    """A species of the input: an element, or those of its atoms that start with one moment."""
+
+    name: str
+    element: str
+
+
+def species_of(atoms: Atoms) -> list[Species]:
+    """The species that ASE makes of atoms with starting polarisations, in its order and words.
+
+    The first of an element has its symbol for a name, the others have numbers: Ni, Ni1, Ni2.
+    """
+    found: dict[str, dict[float, None]] = {}
+    species = []
+    for symbol, start in zip(atoms.symbols, atoms.get_initial_magnetic_moments(), strict=True):
+        known = found.setdefault(symbol, {})
+        if start not in known:
+            species.append(Species(f"{symbol}{len(known) or ''}", symbol))
+            known[start] = None
+    return species
+
+
 def hubbard_input(
-    cell: Atoms, hubbard: Mapping[str, HubbardU], version: str
+    cell: Atoms, hubbard: Mapping[str, HubbardU], version: str, species: Sequence[Species] = ()
 ) -> tuple[dict[str, Any], list[str]]:
     """DFT+U in the words of a version of pw.x: keys of ``system``, and lines of a card.
 
     pw.x has a HUBBARD card from 7.1 on, and keys by the number of the species before. Projectors
-    are the atomic orbitals of the pseudopotentials in both.
+    are the atomic orbitals of the pseudopotentials in both. ``species`` are those of the input,
+    without them one for each element.
     """
-    species = list(dict.fromkeys(cell.symbols))
-    used = {symbol: hubbard[symbol] for symbol in species if symbol in hubbard}
+    species = species or [Species(symbol, symbol) for symbol in dict.fromkeys(cell.symbols)]
+    used = [(one, hubbard[one.element]) for one in species if one.element in hubbard]
     if not used:
         return {}, []
     numbers = re.match(r"(\d+)\.(\d+)", version)
     if numbers is None or (int(numbers[1]), int(numbers[2])) >= (7, 1):
-        lines = [f"U {symbol}-{_shell(symbol, u.orbital)} {u.u_ev}" for symbol, u in used.items()]
+        lines = [f"U {one.name}-{_shell(one.element, u.orbital)} {u.u_ev}" for one, u in used]
         return {}, ["HUBBARD (atomic)", *lines]
     keys: dict[str, Any] = {"lda_plus_u": True, "u_projection_type": "atomic"}
-    keys |= {f"Hubbard_U({species.index(symbol) + 1})": u.u_ev for symbol, u in used.items()}
+    keys |= {f"Hubbard_U({species.index(one) + 1})": u.u_ev for one, u in used}
     return keys, []
 
 
@@ -182,6 +207,33 @@ def _shell(element: str, orbital: str) -> str:
     period = next(n for n, last in enumerate((2, 10, 18, 36, 54, 86, 118), 1) if number <= last)
     below = {"s": 0, "p": 0, "d": 1, "f": 2}[orbital]
     return f"{period - below}{orbital}"
+
+
+def polarisation(
+    cell: Atoms, reference: EspressoReference, potentials: Mapping[str, Pseudopotential]
+) -> list[float]:
+    """Starting magnetisation of each atom as pw.x has it: a share of its valence electrons.
+
+    From the moments of the cell (Bohr magnetons) if it has them, else by element.
+
+    Raises
+    ------
+    PhonsmithError
+        An atom has a larger moment than valence electrons.
+    """
+    moments = moments_of(cell)
+    if moments is None:
+        return [reference.starting_magnetization.get(symbol, 0.0) for symbol in cell.symbols]
+    shares = []
+    for symbol, moment in zip(cell.symbols, moments, strict=True):
+        valence = potentials[symbol].valence
+        if abs(moment) > valence:
+            raise PhonsmithError(
+                f"magnetic_moments_bohr: {moment:g} of {symbol}, which has {valence:g} valence "
+                "electrons in its pseudopotential; give a smaller moment"
+            )
+        shares.append(round(float(moment) / valence, 8))
+    return shares
 
 
 def k_points(reference: EspressoReference, cell: Atoms) -> tuple[int, int, int] | None:
@@ -198,16 +250,18 @@ def write_input(
 
     cell, potentials = subject.cell, subject.potentials
     atoms = Atoms(cell.symbols, positions=cell.positions, cell=cell.cell[:], pbc=True)
+    species: list[Species] = []
     if settings["system"].get("nspin") == 2:
         # ASE hands these on as they are: spin polarisation, not Bohr magnetons
-        polarisation = [reference.starting_magnetization.get(s, 0.0) for s in cell.symbols]
+        start = polarisation(cell, reference, potentials)
         if "tot_magnetization" in settings["system"]:  # an isolated atom
-            polarisation = [1.0]
-        atoms.set_initial_magnetic_moments(polarisation)
+            start = [1.0]
+        atoms.set_initial_magnetic_moments(start)
+        species = species_of(atoms)
     place = next(iter(potentials.values())).path.parent.absolute()
     template = EspressoTemplate()
     template.inputname = INPUT
-    further, card = hubbard_input(cell, reference.hubbard, subject.version)
+    further, card = hubbard_input(cell, reference.hubbard, subject.version, species)
     template.write_input(
         EspressoProfile("pw.x", str(place)),
         folder,

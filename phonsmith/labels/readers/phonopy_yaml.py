@@ -144,8 +144,8 @@ def crystal_of_cell(cell: PhonopyAtoms) -> Atoms:
 def _tell_of_moments(file: PhonopyFile) -> None:
     if file.data.unitcell.magnetic_moments is not None:
         print(
-            f"{file.path}: its magnetic moments count for the symmetry of the reference's "
-            "phonons alone; labels and fits know no moments",
+            f"{file.path}: its magnetic moments count for the symmetry of phonons alone; labels "
+            "and fits know no moments",
             flush=True,
         )
 

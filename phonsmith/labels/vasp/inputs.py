@@ -21,6 +21,7 @@ from phonsmith.labels.potcars import PotcarFile
 from phonsmith.references import HubbardU, VaspReference
 from phonsmith.relaxation import Load
 from phonsmith.settings import Relaxation
+from phonsmith.structures import moments_of
 
 Tags = dict[str, Any]
 """INCAR keys and their values."""
@@ -143,17 +144,19 @@ def write_inputs(
 ) -> None:
     """INCAR, POSCAR and POTCAR of a cell, its atoms in :func:`in_vasp_order`.
 
-    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms; ``hubbard`` becomes
-    LDAU keys in the order of the species.
+    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms, other than where the
+    cell has moments of its own; ``hubbard`` becomes LDAU keys in the order of the species.
     """
     from pymatgen.io.ase import AseAtomsAdaptor
     from pymatgen.io.vasp import Incar, Poscar
 
-    sorted_cell = Atoms(cell.numbers, positions=cell.positions, cell=cell.cell[:], pbc=True)[
-        in_vasp_order(cell)
-    ]
+    order = in_vasp_order(cell)
+    sorted_cell = Atoms(cell.numbers, positions=cell.positions, cell=cell.cell[:], pbc=True)[order]
     if moments is not None:
-        tags = {**tags, "MAGMOM": [moments.get(symbol, 0.0) for symbol in sorted_cell.symbols]}
+        own = moments_of(cell)
+        if own is None:
+            own = np.array([moments.get(symbol, 0.0) for symbol in cell.symbols])
+        tags = {**tags, "MAGMOM": own[order].tolist()}
     tags = {**tags, **hubbard_tags(dict.fromkeys(sorted_cell.symbols), hubbard or {})}
     Incar(tags).write_file(folder / "INCAR")
     structure = AseAtomsAdaptor.get_structure(sorted_cell)

@@ -42,6 +42,7 @@ from phonsmith.references import VaspReference, without_shares
 from phonsmith.relaxation import FREE, Load, RelaxationResult, unbalanced_stress
 from phonsmith.settings import Labels, Relaxation
 from phonsmith.stages import VERSIONS
+from phonsmith.structures import plain, with_sites_of
 
 if TYPE_CHECKING:
     from phonsmith.labels.methods import Allocation
@@ -218,7 +219,7 @@ class VaspMethod:
                     folder / "static", last, static_tags(self.reference, self.structure)
                 )
         return RelaxationResult(
-            atoms=_bare(last),
+            atoms=plain(last),
             converged=True,
             steps=steps,
             fmax_ev_per_angstrom=_largest_force(done.frame, load),
@@ -293,18 +294,14 @@ def _unwrapped(atoms: Atoms, before: Atoms) -> Atoms:
     shifts = np.rint(before.get_scaled_positions(wrap=False) - fractional)
     moved = atoms.copy()
     moved.set_scaled_positions(fractional + shifts)
-    return moved
-
-
-def _bare(atoms: Atoms) -> Atoms:
-    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=True)
+    return with_sites_of(before, moved)
 
 
 def _not_converged(frame: Atoms, settings: Relaxation, load: Load) -> RelaxationResult:
     """A relaxation that has used all its steps; under PSTRESS the stress is what is left of it."""
     left = replace(load, pressure_gpa=0.0)
     return RelaxationResult(
-        _bare(frame), False, settings.max_steps, _largest_force(frame, left), None
+        plain(frame), False, settings.max_steps, _largest_force(frame, left), None
     )
 
 
