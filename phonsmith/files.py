@@ -143,6 +143,16 @@ def read_as(path: str | Path, what: str, build: Callable[[Any], Made]) -> Made:
         raise PhonsmithError(f"{path}: not {what} ({reason}); delete it and run again") from None
 
 
+DAMAGED = (OSError, EOFError, ValueError, lzma.LZMAError)
+"""What reading a damaged compressed file raises."""
+
+
+def unpacked(path: Path) -> Any:
+    """A file opened in binary mode, decompressed by its suffix; read it within bounds."""
+    opener = _OPENERS.get(path.suffix)
+    return opener(path) if opener else path.open("rb")
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of a file, decompressed by its suffix, up to :data:`LARGEST_BYTES`.
 
@@ -155,11 +165,10 @@ def read_bytes(path: Path) -> bytes:
         raise PhonsmithError(f"{path}: no such file")
     if not path.is_file():
         raise PhonsmithError(f"{path}: is no regular file")
-    opener = _OPENERS.get(path.suffix)
     try:
-        with opener(path) if opener else path.open("rb") as stream:
-            content = stream.read(LARGEST_BYTES + 1)
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        with unpacked(path) as stream:
+            content: bytes = stream.read(LARGEST_BYTES + 1)
+    except DAMAGED as error:
         raise PhonsmithError(f"{path}: cannot be read ({error})") from None
     if len(content) > LARGEST_BYTES:
         raise PhonsmithError(

@@ -1,18 +1,30 @@
 """Own folders of data: what they hold as YAML, and files without checksums."""
 
+import lzma
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from ase.build import bulk
+from ase.io import write
+from phonopy.file_IO import (
+    write_FORCE_CONSTANTS,
+    write_force_constants_to_hdf5,
+    write_FORCE_SETS,
+)
 from pydantic import ValidationError
 
+from phonsmith.campaign import Campaign
 from phonsmith.errors import PhonsmithError
-from phonsmith.labels.recorded import RecordedMethod, load_database
+from phonsmith.labels.recorded import RecordedMethod, load_database, load_recorded
 from phonsmith.labels.survey import as_yaml, main, survey
+from phonsmith.phonons import potential_phonons, save_phonons
 from phonsmith.references import RecordedReference
-from phonsmith.settings import Database, Source, Structure
+from phonsmith.settings import Database, Displaced, PotentialSource, Source, Structure
 from phonsmith.sources import listed, locate, sha256_of
+from phonsmith.supercells import to_ase
 
 
 def test_a_folder_becomes_blocks_of_a_campaign(shared_data: Path, tmp_path: Path) -> None:
@@ -107,3 +119,99 @@ def test_the_fingerprint_follows_the_content_of_own_files(
 def test_a_source_says_where_its_files_are(keys: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Source(name="s", **keys)
+
+
+def test_outputs_of_pw_are_found(shared_data: Path, tmp_path: Path) -> None:
+    for run in ("default_xml_241015", "failed_interrupted"):
+        shutil.copytree(shared_data / "qe-outputs" / run, tmp_path / "data/runs" / run)
+    folder = tmp_path / "data"
+    (one,) = survey(folder)
+    assert (one.format, one.wanted) == ("espresso", "runs")
+    assert set(one.files) == {
+        "runs/default_xml_241015/aiida.out",
+        "runs/default_xml_241015/data-file-schema.xml",
+        "runs/failed_interrupted/aiida.out",
+    }
+    block = yaml.safe_load(as_yaml(folder, [one], "QE PBEsol"))
+    reference = RecordedReference(**block["reference"])
+    assert Structure(**block["structures"]["runs"]).file == "CRYSTAL.vasp"
+    shutil.copytree(folder, tmp_path / "mirror" / reference.source.name)
+    frames = load_recorded(reference, "runs", [tmp_path / "mirror"], tmp_path).frames
+    assert len(frames) == 1
+
+
+@pytest.fixture(scope="module")
+def of_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FORCE_SETS and force constants without YAML, as they are published."""
+    folder = tmp_path_factory.mktemp("text")
+    unit = bulk("Si", cubic=True)
+    source = PotentialSource(calculator="stillinger-weber")
+    phonon = potential_phonons(unit, 2 * np.eye(3, dtype=int), Displaced(), source)
+    for name in ("alone", "with-sposcar", "with-disp", "constants", "odd"):
+        (folder / name).mkdir()
+        write(folder / name / "POSCAR", unit, direct=True)
+    for name in ("alone", "with-sposcar", "with-disp"):
+        write_FORCE_SETS(phonon.dataset, folder / name / "FORCE_SETS")
+    write(folder / "with-sposcar/SPOSCAR", to_ase(phonon.supercell), direct=True)
+    cell = to_ase(phonon.supercell)
+    disp = {
+        "natom": len(cell),
+        "lattice": cell.cell.tolist(),
+        "atoms": [
+            {"symbol": "Si", "position": point} for point in cell.get_scaled_positions().tolist()
+        ],
+    }
+    (folder / "with-disp/disp.yaml").write_text(yaml.safe_dump(disp))
+    constants, home = phonon.force_constants, phonon.primitive.p2s_map
+    write_FORCE_CONSTANTS(constants, folder / "constants/FORCE_CONSTANTS", p2s_map=home)
+    write_force_constants_to_hdf5(constants, folder / "odd/force_constants.hdf5", p2s_map=home)
+    return folder
+
+
+def test_phonopy_files_without_yaml_are_found(of_text: Path, tmp_path: Path) -> None:
+    text = as_yaml(of_text, survey(of_text), "SW", checksums=False)
+    blocks = [yaml.safe_load(block) for block in text.split("\n\n")]
+    sets, constants = sorted(blocks, key=lambda block: block["reference"]["format"], reverse=True)
+    assert sets["reference"]["format"] == "force_sets"
+    files = {one.wanted: one.files for one in survey(of_text)}
+    assert "with-disp/disp.yaml" in files["with-disp/FORCE_SETS"]
+    dims = {name: one.get("recorded_supercell") for name, one in sets["structures"].items()}
+    assert dims == {"alone": [2, 2, 2], "with-sposcar": None, "with-disp": None}
+    dims = {name: one["recorded_supercell"] for name, one in constants["structures"].items()}
+    assert dims == {"constants": [2, 2, 2], "odd": "DIM"}  # hdf5 is not opened
+    constants["structures"]["odd"]["recorded_supercell"] = [2, 2, 2]
+    for block in (sets, constants):
+        campaign = Campaign.model_validate(
+            {**block, "fits": {"sw": {"kind": "existing", "potential": {"calculator": "chgnet"}}}}
+        )
+        for name, structure in campaign.structures.items():
+            read = load_recorded(
+                campaign.recorded,
+                structure.recorded,
+                [],
+                tmp_path,
+                name,
+                crystal=structure.file,
+                supercell=structure.recorded_supercell,
+            )
+            assert len(read.phonon.supercell) == 64, name
+
+
+def test_a_yaml_with_force_sets_beside_it_is_found_once(of_text: Path, tmp_path: Path) -> None:
+    shutil.copytree(of_text / "with-sposcar", tmp_path / "si")
+    phonon = potential_phonons(
+        bulk("Si", cubic=True),
+        2 * np.eye(3, dtype=int),
+        Displaced(),
+        PotentialSource(calculator="stillinger-weber"),
+    )
+    save_phonons(tmp_path / "si/phonopy.yaml", phonon)
+    assert [(one.format, one.wanted) for one in survey(tmp_path)] == [
+        ("phonopy", "si/phonopy.yaml")
+    ]
+    packed = lzma.compress((tmp_path / "si/phonopy.yaml").read_bytes())
+    (tmp_path / "si/phonopy.yaml").unlink()
+    (tmp_path / "si/phonopy.yaml.xz").write_bytes(packed)
+    assert [(one.format, one.wanted) for one in survey(tmp_path)] == [
+        ("phonopy", "si/phonopy.yaml.xz")
+    ]
