@@ -55,8 +55,8 @@ _CONSTANTS = ("FORCE_CONSTANTS", "force_constants.hdf5")
 class Found:
     """One set of files of a format: ``wanted`` is what `recorded` or `train_files` names.
 
-    ``crystal`` is the file of the unit cell below the folder, and ``supercell`` its multiples, where
-    the format needs them and they are found.
+    ``crystal`` is the file of the unit cell below the folder, and ``supercell`` its multiples,
+    where the format needs them and they are found.
     """
 
     format: str
@@ -260,9 +260,7 @@ def as_yaml(
     return "\n".join(blocks)
 
 
-def _block(
-    folder: Path, format: str, found: list[Found], source: object, level: str
-) -> str:
+def _block(folder: Path, format: str, found: list[Found], source: object, level: str) -> str:
     known = {"format": format, "level_of_theory": level, "source": source}
     names = _names(found)
     if format == "mlearn":
