@@ -1,5 +1,6 @@
 """Recorded outputs of pw.x: which of them are labels, and their level of theory."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -164,9 +165,49 @@ def test_runs_of_several_levels_of_theory_are_refused(
     other = run.parent / "b"
     shutil.copytree(run, other)
     change(other / XML, old, new)
+    if "pseudo" in old:
+        change(other / TEXT, MD5, "0" * 32)
     with pytest.raises(PhonsmithError, match=words):
         read_recorded(run.parent, "espresso", "si")
     assert len(read_recorded(run.parent, "espresso", "si", allow_mixed=True).frames) == 2
+
+
+MD5 = "c4212819de858c94c3a1644338846ac9"
+"""Of silicon's pseudopotential, as the recorded output has it."""
+
+
+def test_pseudopotentials_count_by_their_contents(run: Path) -> None:
+    """Another file under one name is another level; one file under another name is not."""
+    other = run.parent / "b"
+    shutil.copytree(run, other)
+    change(other / TEXT, MD5, "0" * 32)
+    words = rf"the MD5 sum of the pseudopotential of Si is {MD5} in .*a/.* and 0+ in .*b/"
+    with pytest.raises(PhonsmithError, match=words):
+        read_recorded(run.parent, "espresso", "si")
+    change(other / TEXT, "0" * 32, MD5)
+    change(other / XML, r"(<pseudo_file>)Si", r"\1other-Si")
+    assert len(read_recorded(run.parent, "espresso", "si").frames) == 2
+
+
+@pytest.mark.parametrize("place", ["beside", "pseudo"])
+def test_contents_of_pseudopotentials_that_are_here(run: Path, tmp_path: Path, place: str) -> None:
+    """Without a text output: the copy beside the XML file, else the file that the run has used."""
+    (run / TEXT).unlink()
+    name = "Si.pbesol-n-rrkjus_psl.1.0.0.UPF"
+    other = run.parent / "b"
+    shutil.copytree(run, other)
+    for index, folder in enumerate((run, other)):
+        pseudo = tmp_path / f"pseudo{index}"
+        pseudo.mkdir()
+        change(folder / XML, r"<pseudo_dir>[^<]*<", f"<pseudo_dir>{pseudo}<")
+        ((folder if place == "beside" else pseudo) / name).write_text(f"contents {index}")
+    with pytest.raises(PhonsmithError, match=r"the MD5 sum of the (copy|file) of the pseudopot"):
+        read_recorded(run.parent, "espresso", "si")
+    for folder in (run, other, tmp_path / "pseudo0", tmp_path / "pseudo1"):
+        (folder / name).unlink(missing_ok=True)
+    assert len(read_recorded(run.parent, "espresso", "si").frames) == 2  # only the name is known
+    os.mkfifo(run / name)  # nothing to read from
+    assert len(read_recorded(run.parent, "espresso", "si").frames) == 2
 
 
 def test_a_source_lists_outputs_beside_the_xml(run: Path, tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ XML, both have to agree and the text has to tell of a good end: the XML file may
 run.
 """
 
+import hashlib
 import io
 import re
 import xml.etree.ElementTree as ET
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,11 @@ from ase.units import Rydberg
 from phonsmith.labels.checks import LabelFailed, labelled
 from phonsmith.labels.pseudopotentials import functional_name
 from phonsmith.labels.readers import Recorded, each_file
-from phonsmith.labels.readers.levels import Level
+from phonsmith.labels.readers.levels import PSEUDOPOTENTIAL, Level
 from phonsmith.labels.readers.pw import PwResult, RunFailed, reason_in, result_of_xml
 
 LARGEST_BYTES = 1 << 29
+LARGEST_PSEUDOPOTENTIAL = 1 << 26
 LARGE_BOX_ANGSTROM = 9.0
 """Å. No crystal with one atom in the cell has lattice vectors as long as this."""
 
@@ -127,7 +130,8 @@ def _of_xml(file: Path) -> tuple[PwResult, Level]:
         raise (reasons[0] if len(reasons) == 1 and reasons[0] else failed) from None
     if texts:
         _judge_beside(texts, float(_words(root, "output/total_energy/etot")) * 2)
-    return result, _level_of_xml(root, result.atoms)
+    told = next(iter(texts.values())) if len(texts) == 1 else ""
+    return result, _level_of_xml(root, result, file.parent, _stated_contents(told))
 
 
 def _words(root: ET.Element, path: str) -> str:
@@ -200,19 +204,22 @@ def _judge_text(text: str) -> None:
         raise RunFailed("not converged", "the relaxation did not converge")
 
 
-def _level_of_xml(root: ET.Element, atoms: Atoms) -> Level:
+def _level_of_xml(
+    root: ET.Element, result: PwResult, folder: Path, stated: dict[str, dict[str, str]]
+) -> Level:
     cutoffs = [
         2 * float(_words(root, f"input/basis/{name}") or 0) for name in ("ecutwfc", "ecutrho")
     ]
     files = {
-        re.split(r"[^A-Za-z]", str(one.get("name")))[0]: {
-            "the pseudopotential": (one.findtext("pseudo_file") or "").strip()
+        _element(str(one.get("name"))): {
+            PSEUDOPOTENTIAL: (one.findtext("pseudo_file") or "").strip()
         }
         for one in root.iterfind("input/atomic_species/species")
     }
+    names = {element: values[PSEUDOPOTENTIAL] for element, values in files.items()}
     hubbard = root.findall("input/dft/dftU/Hubbard_U")
     for one in hubbard:
-        element = re.split(r"[^A-Za-z]", str(one.get("specie")))[0]
+        element = _element(str(one.get("specie")))
         value = f"{float(one.text or 0) * 27.211386:.3g} eV"
         files.setdefault(element, {})["the Hubbard U"] = value
     for values in files.values() if any(float(one.text or 0) for one in hubbard) else ():
@@ -235,9 +242,58 @@ def _level_of_xml(root: ET.Element, atoms: Atoms) -> Level:
             "spin": spin,
         },
         by_element=files,
-        mesh=None if grid is None else _mesh(atoms, [int(grid.get(f"nk{n}", 1)) for n in "123"]),
-        isolated=_is_isolated(atoms),
+        mesh=(
+            None
+            if grid is None
+            else _mesh(result.atoms, [int(grid.get(f"nk{n}", 1)) for n in "123"])
+        ),
+        isolated=_is_isolated(result.atoms),
+        contents=stated
+        or _contents(names, folder, _words(root, "input/control_variables/pseudo_dir")),
+        version=result.version,
     )
+
+
+def _element(species: str) -> str:
+    """The element of a species: Ni of Ni1 and Ni_up."""
+    return re.split(r"[^A-Za-z]", species)[0]
+
+
+def _stated_contents(text: str) -> dict[str, dict[str, str]]:
+    """The MD5 sum of each pseudopotential as the output of pw.x has it."""
+    found = re.findall(
+        r"PseudoPot\. #\s*\d+ for\s+(\w+)\s+read from file:?\s*\n\s*\S+\s*\n"
+        r"\s*MD5 check sum:\s*([0-9a-f]{32})",
+        text,
+    )
+    return {_element(species): {"stated": md5} for species, md5 in found}
+
+
+def _contents(names: dict[str, str], folder: Path, pseudo_dir: str) -> dict[str, dict[str, str]]:
+    """The MD5 sums of pseudopotentials that are here: copies beside the XML, or the files used."""
+    found = {}
+    for element, name in names.items():
+        for origin, place in (("copy", folder), ("file", Path(pseudo_dir or folder))):
+            if name and (md5 := _md5_of(place / Path(name).name)):
+                found[element] = {origin: md5}
+                break
+    return found
+
+
+def _md5_of(path: Path) -> str:
+    """The MD5 sum of a pseudopotential; "" where there is no such file."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_PSEUDOPOTENTIAL:
+            return ""
+        return _md5(path, path.stat().st_mtime_ns)
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=1000)
+def _md5(path: Path, modified: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _mesh(atoms: Atoms, divisions: list[int]) -> tuple[str, float, float]:
@@ -284,7 +340,7 @@ def _of_text(file: Path) -> tuple[PwResult, Level]:
         total_magnetization=0.0,
         version=version[1] if version else "",
     )
-    return result, _level_of_text(text, result.atoms)
+    return result, _level_of_text(text, result)
 
 
 def _refuse_charge(text: str) -> None:
@@ -304,7 +360,7 @@ def _refuse_charge(text: str) -> None:
             )
 
 
-def _level_of_text(text: str, atoms: Atoms) -> Level:
+def _level_of_text(text: str, result: PwResult) -> Level:
     def first(pattern: str) -> str:
         found = re.search(pattern, text)
         return found[1].strip() if found else ""
@@ -328,8 +384,9 @@ def _level_of_text(text: str, atoms: Atoms) -> Level:
             "spin": spin,
         },
         by_element={
-            re.split(r"[^A-Za-z]", name)[0]: {"the pseudopotential": file.rpartition("/")[2]}
-            for name, file in names
+            _element(name): {PSEUDOPOTENTIAL: file.rpartition("/")[2]} for name, file in names
         },
-        isolated=_is_isolated(atoms),
+        isolated=_is_isolated(result.atoms),
+        contents=_stated_contents(text),
+        version=result.version,
     )

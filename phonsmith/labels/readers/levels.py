@@ -32,6 +32,12 @@ class Level:
         where it is not told.
     isolated
         An atom in a box: spin-polarised and at Γ in every set.
+    contents
+        MD5 of the pseudopotential of an element, by where it is from: ``stated`` by the code,
+        ``copy`` beside the run, ``file`` in the folder that the run names. Codes may change a copy,
+        so that those of one origin are compared.
+    version
+        That of the code; runs of several versions are of one level.
     """
 
     code: str
@@ -40,6 +46,8 @@ class Level:
     by_element: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mesh: tuple[str, float, float] | None = None
     isolated: bool = False
+    contents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    version: str = ""
 
     def __str__(self) -> str:
         values = [f"{name} {value}" for name, value in self.settings.items()]
@@ -60,13 +68,25 @@ def mixture(levels: Sequence[tuple[str, Level]]) -> str:
     """
     if not levels:
         return ""
-    first_of: dict[str, tuple[str, str]] = {}
+    first_of: dict[str, tuple[str, str, Level]] = {}
     for file, level in levels:
         for what, value in _told(level):
-            before, there = first_of.setdefault(what, (value, file))
-            if before != value:
+            before, there, first = first_of.setdefault(what, (value, file, level))
+            if before != value and not _same_contents(what, first, level):
                 return f"{what} is {before} in {there} and {value} in {file}"
     return _mixed_meshes(levels)
+
+
+PSEUDOPOTENTIAL = "the pseudopotential"
+
+
+def _same_contents(what: str, one: Level, other: Level) -> bool:
+    """Whether two names are of one pseudopotential, by its contents."""
+    name, _, element = what.rpartition(" of ")
+    if name != PSEUDOPOTENTIAL:
+        return False
+    mine, its = set(one.contents.get(element, {}).values()), other.contents.get(element, {})
+    return bool(mine & set(its.values()))
 
 
 def _told(level: Level) -> list[tuple[str, str]]:
@@ -76,7 +96,16 @@ def _told(level: Level) -> list[tuple[str, str]]:
             told.append((name, value))
     for element, values in level.by_element.items():
         told += [(f"{name} of {element}", value) for name, value in values.items()]
+    for element, contents in level.contents.items():
+        told += [(f"{_MD5[origin]} of {element}", md5) for origin, md5 in contents.items()]
     return told
+
+
+_MD5 = {
+    "stated": "the MD5 sum of the pseudopotential",
+    "copy": "the MD5 sum of the copy of the pseudopotential",
+    "file": "the MD5 sum of the file of the pseudopotential",
+}
 
 
 def _mixed_meshes(levels: Sequence[tuple[str, Level]]) -> str:
@@ -132,6 +161,7 @@ def level_of(run: Run, formula: str, lattice: np.ndarray | None) -> Level:
         by_element=by_element,
         mesh=None if run.mesh is None or lattice is None else (formula, *_spacing(lattice, run)),
         isolated=isolated,
+        version=run.version.strip(),
     )
 
 
