@@ -110,6 +110,24 @@ class Model(BaseModel):
 # --- where data come from -------------------------------------------------------------------
 
 
+def _as_mapping(given: Any) -> Any:
+    """A list of files as what each has no checksum of; anything else is left to the validation."""
+    if isinstance(given, list) and all(isinstance(one, str) for one in given):
+        if len(set(given)) < len(given):
+            raise ValueError("a file is named twice")
+        return dict.fromkeys(given)
+    return given
+
+
+SourceFiles = Annotated[
+    dict[RelativePath, Sha256 | None],
+    BeforeValidator(
+        _as_mapping, json_schema_input_type=dict[RelativePath, Sha256 | None] | list[RelativePath]
+    ),
+]
+"""Files with their checksums; a list of files is a mapping without any."""
+
+
 class Source(Model):
     """A data set: public files with checksums, or a folder of the user's own."""
 
@@ -124,10 +142,10 @@ class Source(Model):
         pattern=r"^https?://[^@/\s]+(/\S*)?$",
         description="Address of the folder with the files; without it only mirrors are tried.",
     )
-    files: dict[RelativePath, Sha256] = Field(
+    files: SourceFiles = Field(
         default_factory=dict,
         description="Path of each file below the folder, and its SHA-256; `python -m "
-        "phonsmith.labels.survey FOLDER` writes them. With `folder` they may be absent.",
+        "phonsmith.labels.survey FOLDER` writes them. With `folder` a plain list will do, or none.",
     )
 
     def may_hold(self, wanted: str) -> bool:
@@ -141,10 +159,12 @@ class Source(Model):
     def _some_place(self) -> Self:
         if self.folder is not None and self.url is not None:
             raise ValueError("`folder` and `url` exclude each other: give one")
-        if self.folder is None and not self.files:
+        without = [name for name, sha256 in self.files.items() if sha256 is None]
+        if self.folder is None and (without or not self.files):
+            which = f"; '{without[0]}' has none" if without else ""
             raise ValueError(
                 "`files` needs each file with its SHA-256 (`python -m phonsmith.labels.survey "
-                "FOLDER` writes them); only files in a `folder` of your own go without"
+                f"FOLDER` writes them); only files in a `folder` of your own go without{which}"
             )
         return self
 

@@ -60,7 +60,7 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
     return cached
 
 
-def _is(path: Path, sha256: str) -> bool:
+def _is(path: Path, sha256: str | None) -> bool:
     return path.is_file() and sha256_of(path) == sha256
 
 
@@ -113,8 +113,7 @@ def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) ->
             raise PhonsmithError(
                 f"source '{source.name}': {path}: no such file; correct `files` or `folder`"
             )
-        if file in source.files:
-            _compare(path, source.files[file])
+        _compare(path, source.files.get(file))
         return path
     for mirror in mirrors:
         path = Path(mirror) / source.name / file
@@ -124,7 +123,10 @@ def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) ->
     return None
 
 
-def _compare(path: Path, expected: str) -> None:
+def _compare(path: Path, expected: str | None) -> None:
+    """Whether a file has the checksum that is stated, if one is."""
+    if expected is None:
+        return
     found = sha256_of(path)
     if found != expected:
         raise PhonsmithError(

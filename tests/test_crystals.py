@@ -700,7 +700,7 @@ def test_recorded_data_are_fetched_by_a_job_of_their_own(
     assert run.returncode == 0, run.stderr
     assert [path for path, _ in server.asked] == ["/set/a.yaml"]
     listed = json.loads(Path("results/tiny/sources/si.json").read_text())
-    assert listed == source["files"]
+    assert listed == {"results/.sources/set/a.yaml": source["files"]["a.yaml"]}
     server.answer = lambda url: (500, {})
     run = snakemake(repository, campaign, "results/tiny/labels/gen0/si.extxyz")
     assert run.returncode == 0, run.stderr

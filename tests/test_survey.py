@@ -1,5 +1,6 @@
 """Own folders of data: what they hold as YAML, and files without checksums."""
 
+import json
 import lzma
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from phonopy.file_IO import (
     write_force_constants_to_hdf5,
     write_FORCE_SETS,
 )
+from project import Project
 from pydantic import ValidationError
 
 from phonsmith.campaign import Campaign
@@ -71,7 +73,7 @@ def test_files_in_a_folder_of_ones_own_need_no_checksum(shared_data: Path, tmp_p
     folder = tmp_path / "mine"
     (folder / "sets").mkdir(parents=True)
     shutil.copy(shared_data / "real-inputs/extxyz-ref-virial.xyz", folder / "sets/a.xyz")
-    for files in ({}, {"sets/a.xyz": sha256_of(folder / "sets/a.xyz")}):
+    for files in ({}, ["sets/a.xyz"], {"sets/a.xyz": sha256_of(folder / "sets/a.xyz")}):
         source = Source(name="mine", folder=str(folder), files=files)
         assert listed(source) == ["sets/a.xyz"]
         for wanted in ("sets/a.xyz", "sets", "."):
@@ -113,6 +115,9 @@ def test_the_fingerprint_follows_the_content_of_own_files(
     ("keys", "words"),
     [
         ({}, "`files` needs each file with its SHA-256"),
+        ({"files": ["a.xyz"]}, "`files` needs each file with its SHA-256.*'a.xyz' has none"),
+        ({"files": ["a", "a"], "folder": "x"}, "a file is named twice"),
+        ({"files": ["../a"], "folder": "x"}, "inside its folder"),
         ({"folder": "x", "url": "https://x.org/y"}, "exclude each other"),
     ],
 )
@@ -215,3 +220,47 @@ def test_a_yaml_with_force_sets_beside_it_is_found_once(of_text: Path, tmp_path:
     assert [(one.format, one.wanted) for one in survey(tmp_path)] == [
         ("phonopy", "si/phonopy.yaml.xz")
     ]
+
+
+def test_the_record_of_files_has_each_of_files_of_one_name(
+    repository: Path, tmp_path: Path
+) -> None:
+    """Runs are all called vasprun.xml."""
+    project_folder = tmp_path / "project"
+    names = ["a/vasprun.xml", "b/vasprun.xml", "a/phonopy.yaml", "b/phonopy.yaml"]
+    for name in names:
+        (project_folder / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project_folder / "data" / name).write_text(name)
+    source = {"name": "mine", "folder": "data", "files": names}
+    crystals = {name: {"file": "x.vasp", "recorded": ["a", "b"]} for name in ("s", "t")}
+    campaign = {
+        "structures": crystals,
+        "reference": {
+            **{"method": "recorded", "level_of_theory": "VASP PBE", "format": "vasprun"},
+            "source": source,
+        },
+        "datasets": {
+            "databases": {
+                "db": {
+                    **{"format": "vasprun", "level_of_theory": "VASP PBE", "source": source},
+                    "train_files": ["a", "b"],
+                }
+            }
+        },
+        "fits": {
+            "others": {
+                **{"kind": "recorded", "level_of_theory": "VASP PBE", "source": source},
+                "files": {"s": "a/phonopy.yaml", "t": "b/phonopy.yaml"},
+            }
+        },
+    }
+    write(project_folder / "x.vasp", bulk("Si"), format="vasp")
+    project = Project(project_folder, repository, tiny=campaign)
+    records = ("sources/s.json", "sources/databases/db.json", "sources/fits/others.json")
+    run = project.run(*(f"results/tiny/{record}" for record in records))
+    assert run.returncode == 0, run.stderr
+    runs, yamls = names[:2], names[2:]
+    for record, files in zip(records, (runs, runs, yamls), strict=True):
+        found = json.loads((project.results("tiny") / record).read_text())
+        wanted = {f"data/{name}": sha256_of(project_folder / "data" / name) for name in files}
+        assert found == wanted, record
