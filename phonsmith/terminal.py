@@ -58,10 +58,10 @@ def unknown_target(target: str, commands: Sequence[str], of_campaign: Callable[[
     known = campaigns_here()
     _, name, *below = [*Path(target).parts, "", ""] if target.startswith("results/") else ["", ""]
     if name in known and below[:2] == ["figures", "bands"] and len(below) > 3:
-        folder = "/".join(["results", name, *below[:3]])
+        folder = "/".join(["results", name, *below[:2], below[2] or "FIT"])
         return (
-            f"{target}: the band structures of a fit are drawn together; ask for {folder}, and add "
-            f"'{Path(target).suffix[1:]}' to figures.formats of campaign {name} if it is not there"
+            f"{target}: no rule makes it; ask for {folder}/figures.json (all band structures of a "
+            f"fit, in figures.formats), or for one: {folder}/STRUCTURE.svg, .png or .pdf"
         )
     if name in known and below:
         targets = sorted(of_campaign(name))

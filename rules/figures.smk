@@ -2,7 +2,8 @@
 
 A figure of the whole campaign is one file per format, and the format is a wildcard: any of them can
 be asked for by name, and another format or resolution touches no other file. Band structures are
-many small figures and come as one folder for each fit.
+many small figures: one job draws those of a fit, and writes a list of them; a single one can be
+asked for too.
 """
 
 
@@ -13,39 +14,29 @@ wildcard_constraints:
 rule draw_bands:
     """Band structures of all structures, one fit against the reference."""
     input:
-        reference=lambda wildcards: expand(
-            "results/{campaign}/phonons/reference/reference/{structure}.npz",
-            campaign=wildcards.campaign,
-            structure=campaign(wildcards.campaign).benchmarked,
+        reference=of_drawn(
+            "results/{campaign}/phonons/reference/reference/{structure}.npz"
         ),
-        spectra=lambda wildcards: expand(
-            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
-            campaign=wildcards.campaign,
-            fit=wildcards.fit,
-            generation=accepted_generation(wildcards.campaign),
-            cell=first_cell(wildcards),
-            structure=campaign(wildcards.campaign).benchmarked,
+        spectra=of_drawn(
+            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz"
         ),
-        benchmarks=lambda wildcards: expand(
-            "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json",
-            campaign=wildcards.campaign,
-            fit=wildcards.fit,
-            generation=accepted_generation(wildcards.campaign),
-            structure=campaign(wildcards.campaign).benchmarked,
+        benchmarks=of_drawn(
+            "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json"
         ),
         structures="results/{campaign}/tables/structures.csv",
     output:
-        directory("results/{campaign}/figures/bands/{fit}"),
+        index="results/{campaign}/figures/bands/{fit}/figures.json",
     log:
         "results/{campaign}/logs/figures/bands/{fit}.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
+        structures=structures_drawn,
         labels=fit_labels,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         cell=first_cell,
-        formats=setting("figures/formats"),
+        formats=formats_drawn,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
@@ -54,24 +45,33 @@ rule draw_bands:
         "../scripts/draw_bands.py"
 
 
+use rule draw_bands as draw_bands_of_one with:
+    output:
+        figure="results/{campaign}/figures/bands/{fit}/{structure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/bands/{fit}/{structure}.{format}.log",
+    message:
+        "{wildcards.campaign}: drawing the bands of {wildcards.structure} by {wildcards.fit}"
+
+
 rule draw_reference_bands:
     """Band structures of all structures by the reference method alone."""
     input:
-        reference=of_benchmarked(
+        reference=of_drawn(
             "results/{campaign}/phonons/reference/reference/{structure}.npz"
         ),
         structures="results/{campaign}/tables/structures.csv",
     output:
-        directory("results/{campaign}/figures/bands/reference"),
+        index="results/{campaign}/figures/bands/reference/figures.json",
     log:
         "results/{campaign}/logs/figures/bands/reference.log",
     localrule: True
     conda:
         ENVIRONMENT
     params:
-        structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
+        structures=structures_drawn,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
-        formats=setting("figures/formats"),
+        formats=formats_drawn,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
@@ -80,7 +80,17 @@ rule draw_reference_bands:
         "../scripts/draw_reference_bands.py"
 
 
+use rule draw_reference_bands as draw_reference_bands_of_one with:
+    output:
+        figure="results/{campaign}/figures/bands/reference/{structure}.{format}",
+    log:
+        "results/{campaign}/logs/figures/bands/reference/{structure}.{format}.log",
+    message:
+        "{wildcards.campaign}: drawing the bands of {wildcards.structure} by the reference"
+
+
 ruleorder: draw_reference_bands > draw_bands
+ruleorder: draw_reference_bands_of_one > draw_bands_of_one
 
 
 rule draw_rmse:
@@ -290,7 +300,7 @@ rule report:
             for stem, _ in application_figures(wildcards.campaign)
         ],
         bands=lambda wildcards: expand(
-            "results/{campaign}/figures/bands/{fit}",
+            "results/{campaign}/figures/bands/{fit}/figures.json",
             campaign=wildcards.campaign,
             fit=(
                 (campaign(wildcards.campaign).fits or ["reference"])

@@ -882,6 +882,35 @@ def first_cell(wildcards):
     return campaign(wildcards.campaign).phonons.cells[0]
 
 
+def structures_drawn(wildcards):
+    """The crystals whose bands a job draws: the one that was asked for, or all."""
+    one = getattr(wildcards, "structure", None)
+    return [one] if one else campaign(wildcards.campaign).benchmarked
+
+
+def formats_drawn(wildcards):
+    """The formats, likewise."""
+    one = getattr(wildcards, "format", None)
+    return [one] if one else campaign(wildcards.campaign).figures.formats
+
+
+def of_drawn(pattern):
+    """A function for input: ``pattern`` for these crystals, at the accepted generation."""
+
+    def of(wildcards):
+        generation = "{generation}" in pattern
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=getattr(wildcards, "fit", ""),
+            generation=accepted_generation(wildcards.campaign) if generation else "",
+            cell=first_cell(wildcards),
+            structure=structures_drawn(wildcards),
+        )
+
+    return of
+
+
 def sweep_of(wildcards):
     return look_up(wildcards, "sweeps/{sweep}")
 

@@ -19,7 +19,7 @@ with job(snakemake.threads, snakemake.log[0]):
         database_errors=Path(inputs.database_errors) if inputs.database_errors else None,
         generations=Path(inputs.generations) if inputs.generations else None,
         parity={Path(path).stem: Path(path).with_suffix("") for path in inputs.parity},
-        bands={Path(path).name: Path(path) for path in inputs.bands},
+        bands={Path(path).parent.name: Path(path).parent for path in inputs.bands},
         applications=[
             (Path(path), caption)
             for path, (_, caption) in zip(

@@ -203,8 +203,11 @@ def test_refusals_of_sbatch_have_a_remedy_in_the_site_file(
         ("results/si-demo/x", ["si-demo makes no such file", "tables/rmse.csv"]),
         ("results/si-demi/report.html", ["no campaign 'si-demi'", "results/si-demo/report.html?"]),
         (
-            "results/si-demo/figures/bands/gap/mp-149.pdf",
-            ["ask for results/si-demo/figures/bands/gap,", "'pdf' to figures.formats"],
+            "results/si-demo/figures/bands/gap",
+            [
+                "ask for results/si-demo/figures/bands/gap/figures.json",
+                "results/si-demo/figures/bands/gap/STRUCTURE.svg",
+            ],
         ),
         ("x/y.z", ["no target 'x/y.z'", "all, plan", "mgo2, si-demo"]),
     ],

@@ -472,6 +472,22 @@ def test_a_plot_setting_reruns_plots_only(finished):
     assert all(name.startswith(("draw_", "report", "all")) for name in planned), planned
 
 
+@pytest.mark.parametrize("name", ["gap/mp-149.pdf", "reference/mp-165.png"])
+def test_one_band_structure_can_be_asked_for_alone(finished, name):
+    """Also in a format that the campaign does not draw; all others stay as they are."""
+    target = f"results/tiny/figures/bands/{name}"
+    rule = "draw_reference_bands_of_one" if "reference" in name else "draw_bands_of_one"
+    assert finished.planned(target) == {rule: 1}
+    run = finished.run(target)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (finished.folder / target).stat().st_size > 1000
+    assert finished.planned(target) == finished.planned() == {}
+    figures = finished.results("tiny") / "figures/bands/gap"
+    drawn = json.loads((figures / "figures.json").read_text())
+    assert drawn == ["mp-149.svg", "mp-165.svg"]
+    assert all((figures / one).stat().st_size > 1000 for one in drawn)
+
+
 def test_resources_and_names_of_a_fit_never_refit(finished):
     gap = {**TINY["fits"]["gap"], "label": "a better name", "resources": {"threads": 2}}
     finished.write("tiny", {**TINY, "fits": {**TINY["fits"], "gap": gap}})

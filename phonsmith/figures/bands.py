@@ -1,6 +1,7 @@
 """Band structures and densities of states: the reference against a fit."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from phonsmith.benchmarks import Benchmark, compare_spectra
+from phonsmith.errors import PhonsmithError
 from phonsmith.figures.style import (
     BLACK,
     CELLS,
@@ -20,12 +22,14 @@ from phonsmith.figures.style import (
     GREY,
     PALE,
     Look,
+    save_figure,
     short,
     space_group_symbol,
     special_point,
     style,
     thz,
 )
+from phonsmith.files import write_json
 from phonsmith.settings import CellChoice
 from phonsmith.spectra import Spectrum
 
@@ -63,6 +67,51 @@ class BandsCaption:
     cell: CellChoice
     rmse_thz: float | None
     reason: str = ""
+
+
+class BandFigures:
+    """Files of band structures in one folder: a single one, or many and a list of them.
+
+    Parameters
+    ----------
+    target
+        The single figure, or the list: a JSON file of names beside the figures.
+    formats
+        Endings of the files.
+    dpi
+        Resolution of PNG.
+    """
+
+    def __init__(self, target: str | Path, formats: Sequence[str], dpi: int) -> None:
+        self._target, self._formats, self._dpi = Path(target), formats, dpi
+        self._names: list[str] = []
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+
+    def save(self, structure: str, figure: Figure | None) -> None:
+        """Write the figure of a crystal in all formats; without one, remove an older one."""
+        for suffix in self._formats:
+            path = self._target.parent / f"{structure}.{suffix}"
+            if figure is None:
+                path.unlink(missing_ok=True)
+            else:
+                save_figure(figure, path, self._dpi)
+                self._names.append(path.name)
+
+    def finish(self) -> None:
+        """Write the list.
+
+        Raises
+        ------
+        PhonsmithError
+            The single figure that was asked for could not be drawn.
+        """
+        if self._target.suffix == ".json":
+            write_json(self._target, self._names)
+        elif self._target.name not in self._names:
+            raise PhonsmithError(
+                f"{self._target}: the reference has no phonons of this crystal; `snakemake "
+                "failures` lists the labels that failed"
+            )
 
 
 def draw_bands(
