@@ -20,9 +20,10 @@ A label that was computed here also says what made it; the keys are those of
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -30,11 +31,16 @@ from ase.io import read, write
 from ase.io.extxyz import escape, key_val_str_to_dict
 
 from phonsmith.errors import PhonsmithError
-from phonsmith.files import replacing
+from phonsmith.files import DAMAGED, replacing, unpacked
 
 ENERGY = "REF_energy"
 FORCES = "REF_forces"
 STRESS = "REF_stress"
+
+LONGEST_LINE = 1 << 22
+"""Bytes. Headers with whole spectra in them stay below; a binary file does not."""
+MOST_COLUMNS = 10_000
+"""Of one line. Descriptors of an atom have some thousands."""
 
 
 def read_frames(path: str | Path) -> list[Atoms]:
@@ -45,15 +51,13 @@ def read_frames(path: str | Path) -> list[Atoms]:
     Raises
     ------
     PhonsmithError
-        The file is missing or not extxyz.
+        The file is missing or not extxyz, is cut off, or has lines or tables beyond all bounds.
     """
     path = Path(path)
-    if not path.exists():
-        raise PhonsmithError(f"{path}: no such file")
-    if path.stat().st_size == 0:
+    if not count_frames(path):
         return []
     try:
-        frames: list[Atoms] = read(path, index=":", format="extxyz")
+        frames: list[Atoms] = read(path, index=":", format="extxyz", properties_parser=_header)
     except Exception as error:  # ASE raises many kinds for broken files
         raise PhonsmithError(f"{path}: not a readable extxyz file ({error})") from error
     for number, atoms in enumerate(frames):
@@ -77,15 +81,64 @@ def _as_numbers(atoms: Atoms) -> None:
         atoms.arrays[FORCES] = forces.reshape(len(atoms), 3)
 
 
+def _header(line: str) -> dict[str, Any]:
+    """The keys of a header, with a table that ASE can make."""
+    found: dict[str, Any] = key_val_str_to_dict(line)
+    counts = str(found.get("Properties", "species:S:1:pos:R:3")).split(":")[2::3]
+    if sum(map(int, counts)) > MOST_COLUMNS or any(int(count) < 1 for count in counts):
+        raise ValueError(f"Properties lists no column or more than {MOST_COLUMNS}")
+    return found
+
+
 def count_frames(path: str | Path) -> int:
-    """Number of frames of an extxyz file, without reading them."""
+    """Number of frames of an extxyz file, without reading them; an empty file has none.
+
+    Raises
+    ------
+    PhonsmithError
+        The file is missing or no regular one, has other lines than extxyz, or is cut off.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise PhonsmithError(f"{path}: no such file")
+    if not path.is_file():
+        raise PhonsmithError(f"{path}: is no regular file")
     count = 0
-    with Path(path).open(encoding="utf-8") as stream:
-        while line := stream.readline().strip():
-            for _ in range(int(line) + 1):
-                stream.readline()
-            count += 1
+    try:
+        with unpacked(path) as stream:
+            for atoms, lines in _tables(stream):
+                if lines < atoms:
+                    raise PhonsmithError(
+                        f"{path}: frame {count} has {lines} of its {atoms} atoms; the file is "
+                        "cut off, make it anew"
+                    )
+                count += 1
+    except DAMAGED as error:
+        raise PhonsmithError(
+            f"{path}: frame {count}: not a readable extxyz file ({error})"
+        ) from None
     return count
+
+
+def _tables(stream: Any) -> Iterator[tuple[int, int]]:
+    """Of each frame the number of atoms that it states, and of lines that it has."""
+    while (line := _line(stream)).strip():
+        shown = line[:40].decode(errors="replace").strip()
+        if not line.strip().isdigit() or len(line) > 20:
+            raise ValueError(f"'{shown}' stands where a number of atoms is expected")
+        atoms, lines = int(line), 0
+        _line(stream)  # the header
+        while lines < atoms and _line(stream):
+            lines += 1
+        yield atoms, lines
+
+
+def _line(stream: Any) -> bytes:
+    """The next line; empty at the end."""
+    line: bytes = stream.readline(LONGEST_LINE + 1)
+    if len(line) > LONGEST_LINE:
+        raise ValueError(f"a line of more than {LONGEST_LINE} bytes")
+    return line
 
 
 def write_frames(path: str | Path, frames: Iterable[Atoms]) -> None:

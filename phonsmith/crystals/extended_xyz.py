@@ -9,9 +9,9 @@ from ase.io.extxyz import key_val_str_to_dict
 
 from phonsmith.crystals.elements import element_of
 from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import MOST_COLUMNS
 
 _MOST_ATOMS = 100_000
-_MOST_COLUMNS = 1000
 
 
 def read_extxyz(text: str, where: str) -> Atoms:
@@ -74,10 +74,10 @@ def _species_column(header: dict[str, object], where: str) -> int:
             f"{where}: line 2: Properties are no triples such as species:S:1:pos:R:3"
         )
     names, counts = properties[::3], [int(n) for n in properties[2::3]]
-    if sum(counts) > _MOST_COLUMNS or "pos" not in names or "species" not in names:
+    if sum(counts) > MOST_COLUMNS or "pos" not in names or "species" not in names:
         raise PhonsmithError(
             f"{where}: line 2: Properties have to name species and pos, and at most "
-            f"{_MOST_COLUMNS} columns"
+            f"{MOST_COLUMNS} columns"
         )
     return sum(counts[: names.index("species")])
 

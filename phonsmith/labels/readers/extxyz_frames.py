@@ -17,13 +17,8 @@ from ase import Atoms
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
 
 from phonsmith.errors import PhonsmithError
+from phonsmith.extxyz import LONGEST_LINE, MOST_COLUMNS
 from phonsmith.labels.readers.extxyz_keys import is_label
-
-LONGEST_LINE = 1 << 22
-"""Bytes. Headers with whole spectra in them stay below; a binary file does not."""
-
-MOST_COLUMNS = 10_000
-"""Of one line. Descriptors of an atom have some thousands."""
 
 _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".gz": gzip.open,
