@@ -428,7 +428,7 @@ LATTICE = 'Lattice="4 0 0 0 4 0 0 0 4"'
         (f"5\n{LATTICE}\nSi 0 0 0\n", "5 atoms in line 1 and 1 lines of atoms"),
         (f"99999999999999\n{LATTICE}\nSi 0 0 0\n", "line 1 has to be the number of atoms"),
         (f"1\n{LATTICE} Properties=species:S:1:pos:R:1000000000\nSi 0\n", "line 2: Properties"),
-        (f"1\n{LATTICE} Properties=species:S:1:pos:R:999999\nSi 0\n", "at most 1000 columns"),
+        (f"1\n{LATTICE} Properties=species:S:1:pos:R:999999\nSi 0\n", "at most 10000 columns"),
         (f"1\n{LATTICE} Properties=species:S:1:pos:R:3:masses:R:1\nSi 0 0 0 -3\n", "masses"),
     ],
 )
