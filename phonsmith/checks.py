@@ -76,6 +76,9 @@ def _check_structures(
                 _check_moments(structure)
             with problems.of(f"structures.{name}.masses"):
                 _check_masses(structure)
+        if campaign.conductivity and name in campaign.conducting:
+            with problems.of():
+                _check_isotopes(campaign, name, mirrors)
         for number, one in enumerate(structure.recorded_volumes):
             with problems.of(f"structures.{name}.recorded_volumes.{number}.file"):
                 _check_file(one.file)
@@ -111,6 +114,21 @@ def _check_moments(structure: Structure) -> None:
     from phonsmith.structures import read_structure
 
     read_structure(path, structure.magnetic_moments_bohr)
+
+
+def _check_isotopes(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:
+    """Whether a crystal that is here has natural masses where natural isotopes are asked for."""
+    from phonsmith.conductivity_mesh import check_isotopes
+
+    assert campaign.conductivity is not None
+    if True not in campaign.conductivity.isotopes:
+        return
+    try:
+        phonon = _symmetric_crystal(campaign, campaign.structures[name], mirrors)
+    except PhonsmithError:
+        return  # said of the crystal itself
+    if phonon is not None:
+        check_isotopes(f"structures.{name}", phonon.unitcell, campaign.conductivity)
 
 
 def _check_born(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from phonsmith.applications import Conductivity, MeshOf
-from phonsmith.conductivity_mesh import set_mesh
+from phonsmith.conductivity_mesh import check_isotopes, set_mesh
 from phonsmith.files import replacing
 from phonsmith.records import Record, StoredRecord
 
@@ -182,7 +182,13 @@ def thermal_conductivity(
     -------
     The result, and what single modes carry in the first kind (with heat between bands, in the first
     one in relaxation-time approximation), or None where there is no result.
+
+    Raises
+    ------
+    PhonsmithError
+        Natural isotopes are asked for in a crystal with masses of its own.
     """
+    check_isotopes(structure, third.primitive, settings)
     nac = third.nac_params
     charged = settings.non_analytical if nac is not None else [False]
     empty = without_result(structure, method, settings, "")

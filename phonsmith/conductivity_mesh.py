@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
     from phonopy import Phonopy
     from phonopy.phonon.grid import BZGrid
+    from phonopy.structure.atoms import PhonopyAtoms
 
 
 def mesh_numbers(phonon: "Phonopy", mesh: Mesh, mesh_of: MeshOf) -> Any:
@@ -127,15 +128,7 @@ def check_before_labels(structure: str, phonon: "Phonopy", settings: Conductivit
         A mesh breaks the symmetry, natural isotopes are asked for in a crystal with masses of its
         own, or the direct solution needs more memory than its job has.
     """
-    from ase.data import atomic_masses
-
-    natural = atomic_masses[phonon.unitcell.numbers]
-    own = np.abs(phonon.unitcell.masses / natural - 1).max() > 0.01  # files round masses
-    if own and True in settings.isotopes:
-        raise PhonsmithError(
-            f"{structure}: conductivity.isotopes: natural isotopes do not scatter in a crystal "
-            "with masses of its own; set [false]"
-        )
+    check_isotopes(structure, phonon.unitcell, settings)
     try:
         for mesh in (settings.mesh, settings.lbte_mesh, *settings.convergence):
             if mesh is not None:
@@ -151,6 +144,29 @@ def check_before_labels(structure: str, phonon: "Phonopy", settings: Conductivit
             f"{structure}: the direct solution (lbte) on its mesh needs about {needed} MB, "
             f"conductivity.memory_mb is {settings.memory_mb}; give more, or a coarser "
             "conductivity.lbte_mesh"
+        )
+
+
+def check_isotopes(structure: str, cell: "PhonopyAtoms", settings: Conductivity) -> None:
+    """Whether natural isotopes are asked for in natural elements alone.
+
+    phono3py knows the natural isotopes of an element, whatever the masses of its atoms.
+
+    Raises
+    ------
+    PhonsmithError
+        They are asked for in a crystal with masses of its own, such as deuterium.
+    """
+    from ase.data import atomic_masses
+
+    natural = atomic_masses[cell.numbers]
+    own = np.abs(cell.masses / natural - 1) > 0.01  # files round masses
+    if own.any() and True in settings.isotopes:
+        atom = int(own.argmax())
+        raise PhonsmithError(
+            f"{structure}: conductivity.isotopes: natural isotopes do not scatter in a crystal "
+            f"with masses of its own ({cell.symbols[atom]} of {cell.masses[atom]:.4g} u); set "
+            "[false]"
         )
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import gemmi
 import numpy as np
 import pytest
+import yaml
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
 
+from phonsmith.campaign import load_campaign
+from phonsmith.checks import check_inputs
 from phonsmith.crystals.cif.groups import _of_setting, _settings_called, _type_of
 from phonsmith.errors import PhonsmithError
 from phonsmith.structures import check_structure, read_structure, space_group
@@ -278,8 +281,8 @@ def test_a_cif_is_the_crystal_it_means(
          "its label may be Si or S; give the element as _atom_site_type_symbol"),
         (cif(CUBE, ["H1 H 0 0 0"], *FM3M, "_chemical_formula_sum D"),
          "its formula has deuterium or tritium and its sites have hydrogen"),
-        (cif(CUBE, NACL, *FM3M) + cif(CUBE, NACL, *FM3M).replace("data_x", "data_y"),
-         "2 data blocks have atoms"),
+        (cif(CUBE, NACL, *FM3M) + cif("5.7 5.7 5.7 90 90 90", NACL, *FM3M).replace("_x", "_y", 1),
+         "2 data blocks have atoms of different crystals (data_x, data_y); keep one"),
         ("data_x\n_cell_length_a 5\n", "no data block has atoms"),
         (cif(CUBE, NACL, *FM3M, "_cell_modulation_dimension 1"), "modulated"),
         (cif(CUBE, NACL, *FM3M, "_space_group_magn.number_BNS 1.1"), "magnetic CIF"),
@@ -292,6 +295,20 @@ def test_a_cif_is_the_crystal_it_means(
 )  # fmt: skip
 def test_a_cif_that_disagrees_is_refused(tmp_path: Path, text: str, words: str) -> None:
     refused(file_of(tmp_path, "a.cif", text), words)
+
+
+def test_a_cif_with_one_crystal_in_several_blocks_is_read(tmp_path: Path) -> None:
+    """As the Pauling File has them: general words, two settings, a reduced cell without atoms."""
+    words = "data_global\n_symmetry_Int_Tables_number 225\n"
+    moved = ["Cl1 Cl 0 0 0", "Na1 Na .5 .5 .5"]
+    reduced = cif("3.988 3.988 3.988 60 60 60", ["? ? ? ? ?"], *hm(""))
+    blocks = [cif(CUBE, NACL, *FM3M), cif(CUBE, moved, *FM3M), reduced]
+    text = words + "".join(
+        block.replace("data_x", f"data_{name}", 1)
+        for block, name in zip(blocks, ("standardized", "published", "niggli"), strict=True)
+    )
+    atoms = read_structure(file_of(tmp_path, "a.cif", text))
+    assert str(atoms.symbols) == "Na4Cl4"
 
 
 @pytest.mark.parametrize("symprec", [None, 0.01])
@@ -557,3 +574,23 @@ def test_a_spoiled_file_is_a_crystal_or_one_line(
             assert np.isfinite(crystal.positions).all()
     signal.alarm(0)
     assert crystals > 0
+
+
+@pytest.mark.parametrize(("isotopes", "good"), [([False], True), ([False, True], False)])
+@pytest.mark.parametrize("name", ["cif-deuterium.cif", "poscar-deuterium.vasp"])
+def test_natural_isotopes_are_refused_beside_deuterium(
+    shared_data: Path, tmp_path: Path, name: str, isotopes: list[bool], good: bool
+) -> None:
+    """At planning: phono3py would scatter by natural hydrogen's isotopes."""
+    campaign = {
+        "structures": {"lid": {"file": str(shared_data / "real-inputs" / name)}},
+        "reference": {"method": "calculator", "potential": {"calculator": "chgnet"}},
+        "conductivity": {"isotopes": isotopes},
+    }
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(campaign))
+    if good:
+        check_inputs(load_campaign(path), path, [])
+        return
+    with pytest.raises(PhonsmithError, match=r"lid: conductivity.isotopes: .*\(H of 2.014 u\)"):
+        check_inputs(load_campaign(path), path, [])

@@ -41,16 +41,41 @@ class Site:
 def read_cif(text: str, where: str) -> Atoms:
     """The one crystal of a CIF, in the cell of the file; ``where`` (the file) opens messages.
 
-    Atoms come in the order of the sites. Deuterium is hydrogen with its mass in ``masses``.
+    Atoms come in the order of the sites. Deuterium is hydrogen with its mass in ``masses``. Of
+    several data blocks with one crystal in several settings the first counts.
 
     Raises
     ------
     PhonsmithError
         A site lacks a position, an element or its full occupancy; the symmetry is not given, in an
-        unknown setting, or does not fit the cell; or the atoms disagree with formula, density,
-        multiplicities or volume.
+        unknown setting, or does not fit the cell; the atoms disagree with formula, density,
+        multiplicities or volume; or data blocks hold different crystals.
     """
-    tags = crystal_tags(text, where)
+    blocks = crystal_tags(text, where)
+    crystals = [_of_block(tags) for tags in blocks]
+    if len(blocks) > 1:
+        names = ", ".join(f"data_{tags.block}" for tags in blocks)
+        if not all(_same_crystal(crystals[0], other) for other in crystals[1:]):
+            raise PhonsmithError(
+                f"{where}: {len(blocks)} data blocks have atoms of different crystals ({names}); "
+                "keep one of these blocks in the file"
+            )
+        print(f"{where}: {names} are one crystal; the first is read", flush=True)
+    return crystals[0]
+
+
+def _same_crystal(one: Atoms, other: Atoms) -> bool:
+    """Whether two cells are of one crystal, in whatever setting."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    same = StructureMatcher(ltol=0.01, stol=0.02, angle_tol=0.5, scale=False)
+    structures = [AseAtomsAdaptor.get_structure(atoms) for atoms in (one, other)]
+    return bool(same.fit(*structures))
+
+
+def _of_block(tags: Tags) -> Atoms:
+    """The crystal of one data block."""
     facts = Facts.of(tags)
     cell = _cell(tags)
     sites = _sites(tags, {*facts.formula})

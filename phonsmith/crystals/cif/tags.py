@@ -1,4 +1,4 @@
-"""The tags of the one crystal in a CIF, whatever their spelling."""
+"""The tags of the crystals in a CIF, whatever their spelling."""
 
 import re
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ import gemmi
 from phonsmith.errors import PhonsmithError
 
 _UNKNOWN = ("?", ".")
+MOST_BLOCKS = 10
+"""Data blocks with atoms: one crystal in several settings, as the Pauling File has it."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Tags:
 
     where: str
     values: dict[str, list[str]] = field(default_factory=dict)
+    block: str = ""
+    """Name of the data block."""
 
     def fail(self, why: str) -> NoReturn:
         """Refuse the file."""
@@ -52,33 +56,42 @@ def number_of(text: str) -> float | None:
     return value if abs(value) < 1e300 else None  # NaN fails as well
 
 
-def crystal_tags(text: str, where: str) -> Tags:
-    """The tags of the data block with atoms.
+def crystal_tags(text: str, where: str) -> list[Tags]:
+    """The tags of each data block with atoms; a block with question marks for them has none.
 
     Raises
     ------
     PhonsmithError
-        It is no CIF, or has no or several blocks with atoms, or a magnetic or modulated crystal.
+        It is no CIF, or has no block with atoms, or a magnetic or modulated crystal.
     """
     try:
         # names of authors may have accents, for which CIF 1.1 has no letters
         document = gemmi.cif.read_string(text.encode("ascii", "replace").decode())
     except (RuntimeError, ValueError) as error:
         raise PhonsmithError(f"{where}: {_syntax(str(error))}") from None
-    blocks = [Tags(where, dict(_values(block))) for block in document]
+    blocks = [Tags(where, dict(_values(block)), block.name) for block in document]
     crystals = [tags for tags in blocks if tags.column("_atom_site_fract_x")]
-    if len(crystals) != 1:
-        have = "no data block has" if not crystals else f"{len(crystals)} data blocks have"
+    crystals = [tags for tags in crystals if _has_positions(tags)] or crystals
+    if not crystals:
         raise PhonsmithError(
-            f"{where}: {have} atoms with fractional coordinates (_atom_site_fract_x); keep one "
-            "crystal in the file"
+            f"{where}: no data block has atoms with fractional coordinates (_atom_site_fract_x); "
+            "give a file with a crystal"
         )
-    tags = crystals[0]
-    if any(tag.startswith(("_space_group_magn", "_space_group_symop_magn")) for tag in tags.values):
-        tags.fail("is a magnetic CIF; give the crystal with its (non-magnetic) space group")
-    if tags.text("_cell_modulation_dimension") not in ("", "0"):
-        tags.fail("is a modulated crystal; give an ordered one, periodic in three dimensions")
-    return tags
+    if len(crystals) > MOST_BLOCKS:
+        raise PhonsmithError(f"{where}: {len(crystals)} data blocks have atoms; keep one crystal")
+    for tags in crystals:
+        if any(
+            tag.startswith(("_space_group_magn", "_space_group_symop_magn")) for tag in tags.values
+        ):
+            tags.fail("is a magnetic CIF; give the crystal with its (non-magnetic) space group")
+        if tags.text("_cell_modulation_dimension") not in ("", "0"):
+            tags.fail("is a modulated crystal; give an ordered one, periodic in three dimensions")
+    return crystals
+
+
+def _has_positions(tags: Tags) -> bool:
+    """Whether any atom of the block has a position: others describe a cell alone."""
+    return any(value not in _UNKNOWN for value in tags.column("_atom_site_fract_x") or ())
 
 
 def _values(block: gemmi.cif.Block) -> Iterator[tuple[str, list[str]]]:
