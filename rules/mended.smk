@@ -1,9 +1,12 @@
-"""Faults of Snakemake 9 that would leave stale results or stop a run, mended here.
+"""Faults of Snakemake 9.27 that would leave stale results or stop a run, mended here.
 
-Tests show each: they tell when Snakemake itself is mended.
+tests/test_mended.py shows each of them twice, without this file and with it. When Snakemake itself
+is mended, the test without it fails and names the function to remove.
 """
 
 from snakemake.dag import DAG
+from snakemake.io import is_flagged
+from snakemake.jobs import Job
 
 updating = set()  # graphs in which Snakemake is about to see what has to run
 
@@ -53,6 +56,23 @@ def forget_copies_of_killed_runs():
     shutil.rmtree(".snakemake/backups", ignore_errors=True)
 
 
+def remember_what_failed_jobs_put_back():
+    """Let outputs that a failed job puts back count as incomplete: the next run makes them.
+
+    Snakemake records them as if the job had succeeded. A fit whose recipe or data were changed, and
+    which then failed, stayed as it was for good.
+    """
+    postprocess = Job.postprocess
+
+    async def processed(self, *args, error=False, **kwargs):
+        await postprocess(self, *args, error=error, **kwargs)
+        if error and any(is_flagged(file, "update") for file in self.output):
+            self.dag.workflow.persistence.started(self)
+
+    Job.postprocess = processed
+
+
 if workflow.is_main_process and not hasattr(DAG, "mended"):
     DAG.mended = True
     look_at_jobs_after_ancient_files()
+    remember_what_failed_jobs_put_back()
