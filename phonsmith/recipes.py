@@ -33,7 +33,11 @@ class FitResources(Model):
     """What a fit needs to run; changing it never makes a fit stale."""
 
     threads: PositiveInt = Field(1, description="Cores.")
-    memory_mb: PositiveInt = Field(8000, description="Memory in MB.")
+    memory_mb: PositiveInt = Field(
+        12_000,
+        description="Memory in MB. The default holds a GAP of two elements in cells and numbers of "
+        "cells that are defaults too.",
+    )
     runtime_minutes: PositiveInt = Field(240, description="Time limit on a cluster.")
 
 

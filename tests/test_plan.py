@@ -48,7 +48,7 @@ from phonsmith.plan_jobs import Site
 from phonsmith.plan_text import WIDTH, duration, to_markdown
 from phonsmith.recipes import GapFit, MaceFit
 from phonsmith.references import EspressoReference, VaspReference
-from phonsmith.settings import Labels
+from phonsmith.settings import Labels, Supercells
 from phonsmith.structures import read_structure
 from phonsmith.supercells import make_supercells
 from phonsmith.third_order import cells_to_come as third_order_cells_to_come
@@ -250,6 +250,17 @@ def test_the_cost_of_a_mace_grows_as_it_should():
     assert 6 < each - fit_cost(small, [], True).core_seconds < 12
     large = small.model_copy(update={"num_channels": 64, "max_l": 1})
     assert 4 < seconds_per_atom(large, cells) / seconds_per_atom(small, cells) < 8
+
+
+@pytest.mark.parametrize(("symbols", "a"), [("Si", 5.43), ("MgO", 4.21), ("LiF", 4.03)])
+def test_the_default_fit_is_within_a_laptop_of_16_gb(symbols, a):
+    """With default cells; less than an hour, and within the default resources of its job."""
+    crystal = bulk(symbols, "diamond" if symbols == "Si" else "rocksalt", a=a)
+    _, cells = make_supercells(symbols, crystal, Supercells(), 1, 0)
+    fit = GapFit(kind="gap")
+    cost = fit_cost(fit, cells, stresses=True)
+    assert cost.memory_mb < fit.resources.memory_mb <= 0.75 * 16_000
+    assert cost.core_seconds < 3600
 
 
 def test_a_gap_of_two_elements_has_more_dimensions():
