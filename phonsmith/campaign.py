@@ -156,6 +156,12 @@ class Campaign(Model):
         """Names of the fits that give energies and forces of any cell, and so errors on labels."""
         return [name for name in self.fits if name in self.trained or self.exists(name)]
 
+    @cached_property
+    def with_errors(self) -> list[str]:
+        """Those, and fits that are recorded forces: they may be of the reference's very cells."""
+        recorded = [name for name, fit in self.fits.items() if isinstance(fit, RecordedFit)]
+        return [*self.tested, *recorded]
+
     @property
     def is_test_alone(self) -> bool:
         """Whether existing potentials are only tested on the cells of data sets."""

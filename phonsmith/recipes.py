@@ -536,8 +536,8 @@ class ExistingFit(FitBase):
 class RecordedFit(FitBase):
     """Forces of a potential on displaced cells that others recorded: phonons to compare, no more.
 
-    Nothing is trained, relaxed or computed; there are no errors of energies and forces, and no
-    applications.
+    Nothing is trained, relaxed or computed; errors of forces are those on displaced cells that are
+    the reference's own, and there are no applications.
     """
 
     NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "source": {"url": True}}

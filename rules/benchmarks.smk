@@ -143,7 +143,9 @@ rule sweeps_table:
 rule errors_table:
     """Errors of all fits on their training and test sets."""
     input:
-        of_every_tested_fit("results/{campaign}/fits/{fit}/gen{generation}/errors.csv"),
+        of_every_fit_with_errors(
+            "results/{campaign}/fits/{fit}/gen{generation}/errors.csv"
+        ),
     output:
         "results/{campaign}/tables/errors.csv",
     log:
@@ -152,7 +154,7 @@ rule errors_table:
     conda:
         ENVIRONMENT
     params:
-        fits=lambda wildcards: campaign(wildcards.campaign).tested,
+        fits=lambda wildcards: campaign(wildcards.campaign).with_errors,
         version=VERSIONS["errors"],
     script:
         "../scripts/errors_table.py"

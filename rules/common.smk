@@ -428,7 +428,7 @@ def targets_of(name):
     compared = settings.fits and settings.benchmarked
     tables += ["rmse.csv", "rmse.md", "modes.csv"] if compared else []
     tables += ["fits.csv"] if settings.fits else []
-    tables += ["errors.csv"] if settings.tested else []
+    tables += ["errors.csv"] if settings.with_errors else []
     tables += ["generations.csv", "data_per_generation.csv"] if settings.loop else []
     tables += ["sweeps.csv"] if settings.sweeps else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []

@@ -242,7 +242,7 @@ rule warnings_table:
         labels="results/{campaign}/tables/labels.csv",
         rmse=if_compared("results/{campaign}/tables/rmse.csv"),
         fits=if_fits("results/{campaign}/tables/fits.csv"),
-        errors=if_tested("results/{campaign}/tables/errors.csv"),
+        errors=if_with_errors("results/{campaign}/tables/errors.csv"),
         verdict=last_verdict,
     output:
         ensure("results/{campaign}/tables/warnings.csv", non_empty=True),
@@ -315,7 +315,7 @@ rule report:
         gamma="results/{campaign}/tables/gamma.csv",
         labels="results/{campaign}/tables/labels.csv",
         fits=if_fits("results/{campaign}/tables/fits.csv"),
-        errors=if_tested("results/{campaign}/tables/errors.csv"),
+        errors=if_with_errors("results/{campaign}/tables/errors.csv"),
         mechanics=lambda wildcards: (
             f"results/{wildcards.campaign}/tables/mechanics.csv"
             if campaign(wildcards.campaign).benchmarks.mechanics

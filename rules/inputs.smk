@@ -722,13 +722,28 @@ def of_every_fit(pattern):
 
 
 def of_every_tested_fit(pattern):
-    """The same for the fits that have errors on labels."""
+    """The same for the fits that give energies and forces of any cell."""
 
     def of(wildcards):
         return expand(
             pattern,
             campaign=wildcards.campaign,
             fit=campaign(wildcards.campaign).tested,
+            generation=accepted_generation(wildcards.campaign),
+            allow_missing=True,
+        )
+
+    return of
+
+
+def of_every_fit_with_errors(pattern):
+    """The same for the fits that have errors on labels."""
+
+    def of(wildcards):
+        return expand(
+            pattern,
+            campaign=wildcards.campaign,
+            fit=campaign(wildcards.campaign).with_errors,
             generation=accepted_generation(wildcards.campaign),
             allow_missing=True,
         )
@@ -1422,20 +1437,21 @@ def limits_of_site(wildcards):
     }
 
 
-def is_existing(wildcards):
-    """Whether the fit is a potential that was not trained here."""
-    return fit_of(wildcards).kind == "existing"
-
-
 def training_set(wildcards):
-    """What the fit learnt from: nothing where it exists already."""
+    """What the fit learnt from: nothing where it was not trained here."""
     path = "results/{campaign}/datasets/gen{generation}/train.extxyz"
-    return [] if is_existing(wildcards) else [path.format(**wildcards)]
+    trained = wildcards.fit in campaign(wildcards.campaign).trained
+    return [path.format(**wildcards)] if trained else []
 
 
 def test_set(wildcards):
-    """What no fit learnt from: all labels of the campaign where none is trained."""
-    settings = campaign(wildcards.campaign)
+    """What no fit learnt from: all labels of the campaign where none is trained.
+
+    For recorded forces those of their crystals: displaced cells are no test of the other fits.
+    """
+    settings, fit = campaign(wildcards.campaign), fit_of(wildcards)
+    if fit.kind == "recorded":
+        return labelled(lambda settings: list(fit.files))(wildcards)
     if settings.trained:
         return [
             "results/{campaign}/datasets/gen{generation}/test.extxyz".format(
@@ -1520,6 +1536,13 @@ def if_compared(path):
     """The same where phonons are compared: there are fits, and crystals with phonons."""
     return lambda wildcards: (
         if_fits(path)(wildcards) if campaign(wildcards.campaign).benchmarked else []
+    )
+
+
+def if_with_errors(path):
+    """The same where some fit has a table of errors."""
+    return lambda wildcards: (
+        path.format(**wildcards) if campaign(wildcards.campaign).with_errors else []
     )
 
 

@@ -348,29 +348,6 @@ rule labels_table:
         "../scripts/labels_table.py"
 
 
-rule recorded_cautions:
-    """What readers have to know of the recorded data of one crystal: what was refused, and why."""
-    input:
-        recorded_files,
-    output:
-        "results/{campaign}/labels/recorded/{structure}.json",
-    log:
-        "results/{campaign}/logs/labels/recorded/{structure}.log",
-    localrule: True
-    conda:
-        ENVIRONMENT
-    params:
-        structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
-        reference=untracked(setting("reference")),
-        recorded=if_recorded(reference_physics),
-        sources=SOURCES,
-        version=versions("readers", "structures", "labels"),
-    message:
-        "{wildcards.campaign}: looking through the recorded data of {wildcards.structure}"
-    script:
-        "../scripts/recorded_cautions.py"
-
-
 RECORDS["labels"] = lambda name: [
     [structure, f"results/{name}/labels/recorded/{structure}.json"]
     for structure in campaign(name).structures

@@ -2,7 +2,10 @@
 
 
 rule make_supercells:
-    """The supercells of one crystal, and phonopy's file of its displacements."""
+    """The supercells of one crystal, phonopy's file of its displacements, and warnings.
+
+    The warnings are those of recorded data: what was refused of them, and why.
+    """
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
         recorded=recorded_files,
@@ -10,6 +13,7 @@ rule make_supercells:
     output:
         cells="results/{campaign}/supercells/gen0/{structure}.extxyz",
         displacements="results/{campaign}/supercells/gen0/{structure}.yaml",
+        cautions="results/{campaign}/labels/recorded/{structure}.json",
     log:
         "results/{campaign}/logs/supercells/gen0/{structure}.log",
     localrule: True  # seconds; a job on a cluster would take longer to start

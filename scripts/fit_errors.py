@@ -1,34 +1,47 @@
 """Errors of a fit on training and test set; of an existing potential on the test set alone.
 
-The zero of energy of an existing potential is another one: its energies are shifted.
+The zero of energy of an existing potential is another one: its energies are shifted. Recorded
+forces are compared where they are of the very cells of the reference.
 """
 
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
     import pandas as pd
 
     from phonsmith.calculators import load_potential
     from phonsmith.extxyz import read_frames
+    from phonsmith.files import read_json
     from phonsmith.fits.errors import (
         SHIFT_COLUMN,
         errors_of,
         predict,
         predict_shifted,
+        recorded_predictions,
         save_predictions,
         shift_in_words,
     )
+    from phonsmith.phonons import load_phonons
 
     inputs, threads = snakemake.input, snakemake.threads
-    source = load_potential(inputs.potential).source
     train = [frame for path in inputs.train for frame in read_frames(path)]
     test = [frame for path in inputs.test for frame in read_frames(path)]
-    if not train:
+    if "recorded" in read_json(inputs.potential):
+        phonons = {
+            path.stem: load_phonons(path) for path in sorted(Path(inputs.model).glob("*.yaml"))
+        }
+        predictions = recorded_predictions(test, phonons, "test")
+        errors = errors_of(predictions)
+    elif not train:
+        source = load_potential(inputs.potential).source
         predictions, shift = predict_shifted(source, test, "test", threads)
         errors = errors_of(predictions)
         errors[SHIFT_COLUMN] = ""
         errors.loc[errors["quantity"] == "energy", SHIFT_COLUMN] = shift_in_words(shift)
     else:
+        source = load_potential(inputs.potential).source
         parts = {"train": train, "test": test}
         tables = [predict(source, frames, part, threads) for part, frames in parts.items()]
         predictions = pd.concat(tables, ignore_index=True)

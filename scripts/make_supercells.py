@@ -3,30 +3,33 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from phonsmith.cautions import Cautions
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.labels import unlabelled
-    from phonsmith.labels.recorded import load_recorded
+    from phonsmith.labels.recorded import load_recorded, with_cautions
     from phonsmith.phonons import save_phonons
     from phonsmith.references import RecordedReference
     from phonsmith.settings import Supercells
     from phonsmith.supercells import make_supercells, no_supercells
     from phonsmith.verdicts import left_out
 
-    structure = snakemake.params.structure
+    structure, cautions = snakemake.params.structure, []
     (crystal,) = read_frames(snakemake.input.crystal)
     if why := left_out(snakemake.input.accepted):
         print(f"no supercells: {why}")
         phonon, cells = no_supercells(crystal)
     elif structure["recorded"]:
         reference = RecordedReference.model_validate(snakemake.params.reference).of(structure)
-        recorded = load_recorded(
-            reference,
-            structure["recorded"],
-            snakemake.config["mirrors"],
-            snakemake.params.sources,
-            snakemake.wildcards.structure,
-            crystal=structure["file"],
-            supercell=structure["recorded_supercell"],
+        recorded, cautions = with_cautions(
+            lambda: load_recorded(
+                reference,
+                structure["recorded"],
+                snakemake.config["mirrors"],
+                snakemake.params.sources,
+                snakemake.wildcards.structure,
+                crystal=structure["file"],
+                supercell=structure["recorded_supercell"],
+            )
         )
         phonon = recorded.phonon
         cells = unlabelled(recorded.frames)
@@ -38,5 +41,6 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.params.seed,
             generation=0,
         )
+    Cautions(cautions=cautions).save(snakemake.output.cautions)
     write_frames(snakemake.output.cells, cells)
     save_phonons(snakemake.output.displacements, phonon)

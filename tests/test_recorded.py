@@ -5,20 +5,29 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.io import write
 from phonopy import Phonopy
+from project import Project
 
 from phonsmith.calculators import evaluate
 from phonsmith.errors import DataWarning, PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
+from phonsmith.fits.errors import errors_of, recorded_predictions
 from phonsmith.labels import label_cells, labelled, reference_method, unlabelled
 from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.readers import Recorded
-from phonsmith.labels.recorded import load_recorded, read_recorded, recorded_cautions
-from phonsmith.phonons import coverage, load_displacements, reference_phonons, save_phonons
+from phonsmith.labels.recorded import load_recorded, read_recorded, with_cautions
+from phonsmith.phonons import (
+    coverage,
+    load_displacements,
+    potential_phonons,
+    reference_phonons,
+    save_phonons,
+)
 from phonsmith.references import RecordedReference
 from phonsmith.settings import Displaced, Labels, PotentialSource, Rattled, Source
 from phonsmith.sources import sha256_of
@@ -259,11 +268,12 @@ def test_what_was_refused_and_strained_is_told_in_the_report() -> None:
         warnings.warn("not for readers", RuntimeWarning, stacklevel=2)
         return Recorded([], refused=[f"run{i}: not converged" for i in range(5)])
 
-    strained, refused = recorded_cautions(read)
+    recorded, (strained, refused) = with_cautions(read)
+    assert len(recorded.refused) == 5
     assert strained == "3 cells are strained."
     assert refused.startswith("Refused as labels (5): run0: not converged; run1")
     assert refused.endswith("; and 2 more.")
-    assert recorded_cautions(lambda: Recorded([])) == []
+    assert with_cautions(lambda: Recorded([]))[1] == []
 
 
 def test_a_crystal_at_another_volume_is_noticed(tmp_path: Path, repository: Path) -> None:
@@ -297,3 +307,59 @@ def test_rounded_crystal_files_get_their_symmetry_back(tmp_path: Path, repositor
     frames, phonon = arranged(cells, crystal_of(tmp_path / "a.vasp"))
     assert [frame.info["kind"] for frame in frames] == ["displaced"] * 3
     assert coverage(phonon).missing == ""
+
+
+# --- recorded forces of another potential ---------------------------------------------------------
+
+
+def recorded_pair(folder: Path) -> Phonopy:
+    """The reference's cells in ours.yaml, 1.21 times the forces in theirs.yaml, other cells too."""
+    crystal = bulk("Si", cubic=True)
+    for name, factor, scale in (("ours", 1, 1), ("theirs", 1.21, 1), ("wider", 1, 1.001)):
+        cell = crystal.copy()
+        cell.set_cell(scale * crystal.cell[:], scale_atoms=True)
+        phonon = potential_phonons(cell, 2 * np.eye(3, dtype=int), Displaced(), SW)
+        for one in phonon.dataset["first_atoms"]:
+            one["forces"] = factor * one["forces"]
+        save_phonons(folder / f"{name}.yaml", phonon)
+    return load_displacements(folder / "ours.yaml")
+
+
+def test_recorded_forces_on_the_same_cells_have_errors(tmp_path: Path) -> None:
+    recorded_pair(tmp_path)
+    frames = read_recorded(tmp_path / "ours.yaml", "phonopy", "si").frames
+    forces = np.concatenate([frame.arrays[FORCES].ravel() for frame in frames])
+    shuffled = [frame[np.random.default_rng(1).permutation(len(frame))] for frame in frames]
+    for mine in (frames, shuffled):
+        for frame in mine:
+            frame.info |= {"structure": "si", "kind": "displaced"}
+        theirs = {"si": load_displacements(tmp_path / "theirs.yaml")}
+        errors = errors_of(recorded_predictions(mine, theirs, "test"))
+        assert set(errors["quantity"]) == {"force"}
+        rmse = errors[(errors["kind"] == "all") & (errors["structure"] == "all")]["rmse"].item()
+        assert rmse == pytest.approx(0.21 * np.sqrt(np.mean(forces**2)), rel=1e-6)
+    wider = {"si": load_displacements(tmp_path / "wider.yaml")}
+    assert recorded_predictions(frames, wider, "test").empty
+
+
+def test_a_campaign_of_two_recorded_sets_has_errors_where_cells_agree(
+    tmp_path: Path, repository: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    recorded_pair(tmp_path / "data")
+    source = {"name": "mine", "folder": "data"}
+    fit = {"kind": "recorded", "level_of_theory": "other", "source": source}
+    campaign = {
+        "structures": {"si": {"recorded": "ours.yaml", "role": "benchmark"}},
+        "reference": {"method": "recorded", "level_of_theory": "SW", "source": source},
+        "fits": {name: {**fit, "files": {"si": f"{name}.yaml"}} for name in ("theirs", "wider")},
+        "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15},
+        "figures": {"formats": ["svg"]},
+    }
+    project = Project(tmp_path, repository, tiny=campaign)
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    errors = pd.read_csv(project.results("tiny") / "tables/errors.csv")
+    assert set(errors["fit"]) == {"theirs"}
+    page = (project.results("tiny") / "report.html").read_text()
+    assert "force (meV/Å), test" in page

@@ -457,8 +457,10 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
     parts = ("train", "test") if campaign.trained else ("test",)
     columns = [(part, one) for one in quantities for part in parts]
     rows = []
-    for fit in campaign.tested:
+    for fit in campaign.with_errors:
         values = [found.get((fit, part, one)) for part, one in columns]
+        if fit not in campaign.tested and all(value is None for value in values):
+            continue  # recorded forces on cells of their own
         factors = [_ERROR_COLUMNS[one][1] for _, one in columns]
         rows.append(
             [

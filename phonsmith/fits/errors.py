@@ -14,8 +14,12 @@ from phonsmith.datasets import energies_of_elements
 from phonsmith.errors import PhonsmithError
 from phonsmith.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files import replacing
+from phonsmith.labels.checks import SAME_CELL_ANGSTROM
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from phonopy import Phonopy
+
     from phonsmith.calculators import Evaluation
     from phonsmith.settings import PotentialSource
 
@@ -54,6 +58,57 @@ def predict_shifted(
         for atoms, one in zip(frames, evaluations, strict=True)
     ]
     return predictions(frames, moved, set_name), shift
+
+
+def recorded_predictions(
+    frames: Sequence[Atoms], recorded: Mapping[str, "Phonopy"], set_name: str
+) -> pd.DataFrame:
+    """Labels of displaced cells beside the forces that others recorded for the very same cells.
+
+    Cells of a potential that relaxed the crystal itself are other ones: their forces cannot be
+    compared, and the table has no rows for them.
+
+    Parameters
+    ----------
+    frames
+        Labelled cells; the displaced ones are compared.
+    recorded
+        Displacements with forces of the potential, by structure.
+    """
+    from phonsmith.calculators import Evaluation
+    from phonsmith.labels.readers.phonopy_yaml import frames_of, labels_of
+
+    compared, evaluations = [], []
+    for structure, phonon in recorded.items():
+        if not phonon.dataset:  # recorded as force constants
+            continue
+        others = frames_of(phonon.supercells_with_displacements, *labels_of(phonon.dataset))
+        for frame in frames:
+            if (frame.info.get("structure"), frame.info.get("kind")) != (structure, "displaced"):
+                continue
+            for other in others:
+                if (order := _order_in(other, frame)) is not None:
+                    plain = frame.copy()
+                    for key in (ENERGY, STRESS):  # one volume: no energies to compare
+                        plain.info.pop(key, None)
+                    compared.append(plain)
+                    evaluations.append(Evaluation(np.nan, other.arrays[FORCES][order], None))
+                    break
+    return predictions(compared, evaluations, set_name)
+
+
+def _order_in(other: Atoms, frame: Atoms) -> "NDArray[np.int64] | None":
+    """Which atom of the other cell each atom is, or None where the cells are not the same."""
+    if sorted(other.numbers) != sorted(frame.numbers):
+        return None
+    if not np.allclose(other.cell[:], frame.cell[:], rtol=0, atol=SAME_CELL_ANGSTROM):
+        return None
+    away = other.get_scaled_positions()[None] - frame.get_scaled_positions()[:, None]
+    away = np.linalg.norm((away - np.rint(away)) @ frame.cell[:], axis=2)
+    away[frame.numbers[:, None] != other.numbers] = np.inf
+    order = away.argmin(axis=1)
+    same = len(set(order)) == len(order) and away.min(axis=1).max() < SAME_CELL_ANGSTROM
+    return order if same else None
 
 
 def energy_shift(frames: Sequence[Atoms], energies: Sequence[float]) -> dict[str, float]:

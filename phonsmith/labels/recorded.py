@@ -264,17 +264,19 @@ SHOWN_REFUSALS = 3
 """So many files or cells that were refused are named in the report; the log names them all."""
 
 
-def recorded_cautions(read: Callable[[], Recorded]) -> list[str]:
-    """What readers of the results have to know of a recorded data set; ``read`` reads it."""
+def with_cautions(read: Callable[[], Recorded]) -> tuple[Recorded, list[str]]:
+    """What ``read`` reads, and what readers of the results have to know of it."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", DataWarning)
-        refused = read().refused
+        recorded = read()
     found = [str(one.message) for one in told if issubclass(one.category, DataWarning)]
-    if refused:
+    for one in told:
+        print(f"warning: {one.message}", flush=True)
+    if refused := recorded.refused:
         more = len(refused) - SHOWN_REFUSALS
         some = "; ".join(refused[:SHOWN_REFUSALS]) + (f"; and {more} more" if more > 0 else "")
         found.append(f"Refused as labels ({len(refused)}): {some}.")
-    return found
+    return recorded, found
 
 
 def fetch_recorded(
