@@ -819,7 +819,8 @@ class Datasets(Model):
         default_factory=dict, description="Existing data sets that join this one."
     )
     allow_mixed_levels_of_theory: bool = Field(
-        False, description="Permit databases of another level of theory in the same fit."
+        False,
+        description="Permit databases and recorded crystals of other levels of theory in one fit.",
     )
 
 

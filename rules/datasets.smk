@@ -14,6 +14,7 @@ rule make_dataset:
         database_train=databases("train"),
         isolated_atoms=isolated_atoms,
         enough_labels=ancient("results/{campaign}/labels/gen{generation}.json"),
+        levels=ancient(levels_compared),
     output:
         train=ensure(
             "results/{campaign}/datasets/gen{generation}/train.extxyz", non_empty=True

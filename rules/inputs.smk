@@ -499,6 +499,34 @@ def labels_of_generation(suffix):
     )
 
 
+def recorded_facts(wildcards):
+    """What the recorded data of each crystal tell: warnings and levels of theory."""
+    return expand(
+        "results/{campaign}/labels/recorded/{structure}.json",
+        campaign=wildcards.campaign,
+        structure=campaign(wildcards.campaign).structures,
+    )
+
+
+def levels_compared(wildcards):
+    """The record that recorded crystals have been compared, where they are recorded."""
+    recorded = campaign(wildcards.campaign).recorded
+    return f"results/{wildcards.campaign}/labels/levels.json" if recorded else []
+
+
+def taught_structures(wildcards):
+    """The crystals whose labels fits of the campaign learn from."""
+    settings = campaign(wildcards.campaign)
+    return sorted(settings.learnt) if settings.trained else []
+
+
+def mixed_levels_allowed(wildcards):
+    """Whether fits may learn from several levels of theory."""
+    settings = campaign(wildcards.campaign)
+    of_runs = settings.recorded and settings.recorded.allow_mixed_levels_of_theory
+    return settings.datasets.allow_mixed_levels_of_theory or bool(of_runs)
+
+
 def failures_so_far():
     """The records of failures of each campaign that config.yaml names."""
     patterns = [

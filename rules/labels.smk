@@ -348,8 +348,37 @@ rule labels_table:
         "../scripts/labels_table.py"
 
 
-RECORDS["labels"] = lambda name: [
-    [structure, f"results/{name}/labels/recorded/{structure}.json"]
-    for structure in campaign(name).structures
+rule recorded_levels:
+    """Whether the recorded crystals are of one level of theory; fits must not learn from several."""
+    input:
+        recorded_facts,
+    output:
+        "results/{campaign}/labels/levels.json",
+    log:
+        "results/{campaign}/logs/labels/levels.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        # beside the inputs, since all of them count as one set for Snakemake
+        structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
+        learnt=taught_structures,
+        allow_mixed=mixed_levels_allowed,
+        version=versions("labels", "readers"),
+    message:
+        "{wildcards.campaign}: comparing the levels of theory of the recorded crystals"
+    script:
+        "../scripts/recorded_levels.py"
+
+
+RECORDS["labels"] = lambda name: (
+    [
+        *(
+            [structure, f"results/{name}/labels/recorded/{structure}.json"]
+            for structure in campaign(name).structures
+        ),
+        ["", f"results/{name}/labels/levels.json"],
+    ]
     if campaign(name).recorded
-]
+    else []
+)

@@ -4,7 +4,8 @@
 rule make_supercells:
     """The supercells of one crystal, phonopy's file of its displacements, and warnings.
 
-    The warnings are those of recorded data: what was refused of them, and why.
+    The warnings are those of recorded data: what was refused of them, and why. Their levels of
+    theory stand beside the warnings.
     """
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",

@@ -3,17 +3,17 @@
 from phonsmith.jobs import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.cautions import Cautions
     from phonsmith.extxyz import read_frames, write_frames
     from phonsmith.labels import unlabelled
     from phonsmith.labels.recorded import load_recorded, with_cautions
+    from phonsmith.labels.recorded_levels import RecordedFacts
     from phonsmith.phonons import save_phonons
     from phonsmith.references import RecordedReference
     from phonsmith.settings import Supercells
     from phonsmith.supercells import make_supercells, no_supercells
     from phonsmith.verdicts import left_out
 
-    structure, cautions = snakemake.params.structure, []
+    structure, facts = snakemake.params.structure, RecordedFacts()
     (crystal,) = read_frames(snakemake.input.crystal)
     if why := left_out(snakemake.input.accepted):
         print(f"no supercells: {why}")
@@ -31,6 +31,7 @@ with job(snakemake.threads, snakemake.log[0]):
                 supercell=structure["recorded_supercell"],
             )
         )
+        facts = RecordedFacts.of(recorded.levels, cautions)
         phonon = recorded.phonon
         cells = unlabelled(recorded.frames)
     else:
@@ -41,6 +42,6 @@ with job(snakemake.threads, snakemake.log[0]):
             snakemake.params.seed,
             generation=0,
         )
-    Cautions(cautions=cautions).save(snakemake.output.cautions)
+    facts.save(snakemake.output.cautions)
     write_frames(snakemake.output.cells, cells)
     save_phonons(snakemake.output.displacements, phonon)

@@ -1,7 +1,7 @@
 """The level of theory that runs tell by themselves, and whether a set of them has a single one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,16 +61,18 @@ OF_CRYSTALS = ("spin", "spin-orbit")
 """Settings in which an isolated atom differs in every set."""
 
 
-def mixture(levels: Sequence[tuple[str, Level]]) -> str:
+def mixture(levels: Sequence[tuple[str, Level]], apart_from: Collection[str] = ()) -> str:
     """What tells runs apart as of different levels of theory, in words; "" for a single level.
 
-    ``levels`` holds the name of the file with each.
+    ``levels`` holds the name of the file with each; settings in ``apart_from`` may differ.
     """
     if not levels:
         return ""
     first_of: dict[str, tuple[str, str, Level]] = {}
     for file, level in levels:
         for what, value in _told(level):
+            if what in apart_from:
+                continue
             before, there, first = first_of.setdefault(what, (value, file, level))
             if before != value and not _same_contents(what, first, level):
                 return f"{what} is {before} in {there} and {value} in {file}"

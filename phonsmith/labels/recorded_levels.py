@@ -1,0 +1,80 @@
+"""The levels of theory of recorded crystals, kept by crystal and compared between crystals.
+
+Those of one crystal are compared where they are read, by
+:func:`phonsmith.labels.recorded.check_levels`.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Self
+
+from phonsmith.cautions import Cautions
+from phonsmith.errors import PhonsmithError
+from phonsmith.labels.readers.levels import OF_CRYSTALS, Level, mixture
+from phonsmith.problems import listed
+
+
+class RecordedFacts(Cautions):
+    """What the recorded data of one crystal tell: warnings, and levels of theory of the runs.
+
+    Each level has a file that tells it.
+    """
+
+    IN_WORDS = "the warnings and levels of theory of recorded data"
+
+    levels: tuple[tuple[str, Level], ...] = ()
+
+    @classmethod
+    def of(cls, levels: Sequence[tuple[str, Level]], cautions: Sequence[str] = ()) -> Self:
+        """One file for each that differs in what is compared, distances of k-points to 0.01/Å."""
+        kept: dict[str, tuple[str, Level]] = {}
+        for file, level in levels:
+            formula, volume, spacing = level.mesh or ("", 0.0, 0.0)
+            what = f"{level} {level.contents} {level.version} {level.isolated}"
+            kept.setdefault(f"{what} {formula} {volume:.0f} {spacing:.2f}", (file, level))
+        return cls(cautions=tuple(cautions), levels=tuple(kept.values()))
+
+
+def compare_crystals(
+    found: Mapping[str, RecordedFacts], learnt: Collection[str], *, allow_mixed: bool
+) -> list[str]:
+    """What readers of the results have to know of the levels of theory of recorded crystals.
+
+    Parameters
+    ----------
+    found
+        What the data of each crystal tell.
+    learnt
+        Those that fits learn from: their energies have to be of one surface. Crystals may be
+        spin-polarised or not, as they are magnetic.
+
+    Raises
+    ------
+    PhonsmithError
+        Fits would learn from several levels, and ``allow_mixed`` does not want it.
+    """
+    taught = [one for name in found if name in learnt for one in found[name].levels]
+    if not allow_mixed and (mixed := mixture(taught, apart_from=OF_CRYSTALS)):
+        raise PhonsmithError(
+            f"structures: fits would learn from several levels of theory: {mixed}; give a crystal "
+            "of another level `role: benchmark`, or set "
+            "`datasets.allow_mixed_levels_of_theory: true`"
+        )
+    cautions = []
+    if mixed := mixture([one for levels in found.values() for one in levels.levels]):
+        cautions.append(f"Recorded crystals are of several levels of theory: {mixed}.")
+    crystals_of: dict[str, list[str]] = {}
+    for name, levels in found.items():
+        for version in dict.fromkeys(_code_and_version(level) for _, level in levels.levels):
+            crystals_of.setdefault(version, []).append(name)
+    crystals_of.pop("", None)
+    if len(crystals_of) > 1:
+        each = listed([f"{version} ({', '.join(names)})" for version, names in crystals_of.items()])
+        cautions.append(f"Recorded labels of {len(crystals_of)} codes or versions: {each}.")
+    return cautions
+
+
+def _code_and_version(level: Level) -> str:
+    """Code and release, without dates and builds: VASP 5.4.4; "" where no version is told."""
+    release = re.match(r"\d+(\.\d+){0,2}", level.version)
+    return f"{level.code} {release[0]}" if release else ""
