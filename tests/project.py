@@ -88,7 +88,7 @@ class Project:
         """Rule, wildcards, threads and resources of every job that a profile would run."""
         command = [sys.executable, "-c", TELLING_ALL, *self.place(profile)]
         command += ["--dry-run", "--quiet", "host", "--", *targets]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert run.returncode == 0, run.stderr
         blocks = re.split(r"^(?:local)?rule ", run.stdout + run.stderr, flags=re.M)[1:]
         jobs = []

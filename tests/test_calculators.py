@@ -183,7 +183,7 @@ def test_a_script_without_guard_can_use_processes(tmp_path: Path, repository: Pa
         env={"PYTHONPATH": str(repository), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -60,7 +60,7 @@ def test_campaigns_that_run_at_the_same_time_share_the_work(
     ]
     for job in jobs:
         job.start()
-    found = [queue.get(timeout=120) for _ in jobs]
+    found = [queue.get(timeout=600) for _ in jobs]
     for job in jobs:
         job.join()
     alone, _ = label_cells(

@@ -201,7 +201,7 @@ def test_processes_that_want_one_file_get_it_once_and_whole(
     ]
     for one in asking:
         one.start()
-    found = [queue.get(timeout=120) for _ in asking]
+    found = [queue.get(timeout=600) for _ in asking]
     for one in asking:
         one.join()
     assert found == [TWICE, TWICE]

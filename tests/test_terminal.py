@@ -282,7 +282,7 @@ def test_a_dry_run_tells_what_jobs_ask_slurm_for(tmp_path: Path, repository: Pat
         [str(SNAKEMAKE), *project.place("slurm"), "--dry-run", "--quiet", "host"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert run.returncode == 0, run.stderr
@@ -326,7 +326,7 @@ def test_planning_ends_without_a_traceback(
         [sys.executable, "-c", program, *project.command("--dry-run")[1:]],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert run.returncode != 0
@@ -346,7 +346,7 @@ def test_an_interrupted_run_has_no_traceback(
     run = subprocess.Popen(
         project.command(), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while not (tmp_path / ".snakemake/log").exists() and time.monotonic() < end:
         time.sleep(0.1)  # before that, Python imports Snakemake
     time.sleep(after_s)

@@ -22,7 +22,7 @@ def attempt(log, body: str) -> "subprocess.CompletedProcess[str]":
     script = "import os, signal\nfrom phonsmith.errors import *\nfrom phonsmith.jobs import job\n"
     script += f"with job(1, {str(log)!r}):\n    {body}\n"
     return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=False
     )
 
 

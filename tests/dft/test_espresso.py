@@ -228,7 +228,7 @@ def later(number: int, name: str, work: Path) -> threading.Thread:
     """Send a signal to the program of that name that runs below ``work``, once it computes."""
 
     def send() -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while time.monotonic() < until:
             outputs = list(work.rglob("*.pwo"))
             if any("iteration #" in one.read_text() for one in outputs):
@@ -514,7 +514,7 @@ def test_ranks_end_with_a_killed_phonsmith(pseudo, tmp_path):
 
 
 def wait_for(condition) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)
