@@ -10,6 +10,7 @@ GAP = {
     "kind": "gap",
     "learn_from": ["rattled"],
     "soap": {"n_sparse": 40, "n_max": 4, "l_max": 3, "cutoff_angstrom": 4.0},
+    "sigma": {"force_ev_per_angstrom": 0.1, "virial_ev_per_atom": 0.05},
 }
 
 
@@ -25,7 +26,10 @@ def campaign(goal: float, generations: int, **changes: object) -> dict:
         },
         "supercells": {
             **{"min_length_angstrom": 6.0, "min_atoms": 8, "max_atoms": 70},
-            "rattled": {"count": 3, "std_angstrom": 0.05},
+            "rattled": {
+                **{"count": 3, "std_angstrom": 0.05},
+                "volume_factors": [0.97, 0.985, 1.0],
+            },
         },
         "datasets": {"test_fraction": 0.2, "min_group_to_split": 3},
         "fits": {"gap": GAP},
@@ -40,8 +44,10 @@ def campaign(goal: float, generations: int, **changes: object) -> dict:
     }
 
 
-# generation 0 has an RMSE of 0.174 THz, generation 1 of 0.144
-REACHABLE = campaign(0.16, 4)
+# generation 0 has an RMSE of 0.171 THz, generation 1 of 0.104: with the volumes and the sigma that
+# are stated here, whatever the defaults are
+GOAL_THZ = 0.14
+REACHABLE = campaign(GOAL_THZ, 4)
 BEYOND = campaign(0.001, 2, fits={"gap": {**GAP, "repeats": 3, "resampled": True}})
 BEYOND["loop"]["selection"] = {
     **{"method": "committee", "pool_size": 6},
@@ -90,7 +96,7 @@ def test_the_loop_goes_on_until_the_goal_is_met(finished):
     assert second["stop"] == "goal"
     assert (first["labels"], second["labels"]) == ({"mp-149": 4}, {"mp-149": 7})
     rmse = [one["fits"][0]["mean_rmse_thz"] for one in (first, second)]
-    assert rmse[0] > 0.16 >= rmse[1]
+    assert rmse[0] > GOAL_THZ >= rmse[1]
     table = pd.read_csv(finished.results("reachable") / "tables/rmse.csv")
     assert set(table.generation) == {1}
     assert table.rmse_thz.item() == pytest.approx(rmse[1])
@@ -133,7 +139,7 @@ def test_another_goal_refits_nothing(finished):
         loop = {**REACHABLE["loop"], "goal": {"rmse_thz": goal, "harmonic_only": True}}
         return finished.planned_with({"loop": loop}, name="reachable")
 
-    for jobs in (planned(0.17), planned(0.15)):
+    for jobs in (planned(0.15), planned(0.13)):
         assert jobs
         assert not {"fit", "label_batch", "add_supercells", "make_supercells"} & jobs.keys()
 
@@ -141,7 +147,7 @@ def test_another_goal_refits_nothing(finished):
 def test_another_fit_keeps_the_cells_that_are_labelled(finished):
     """The committee of other fits would choose others; those that are there are paid for."""
     soap = {**GAP["soap"], "n_sparse": 20}
-    fits = {"gap": {**GAP, "repeats": 2, "soap": soap}}
+    fits = {"gap": {**GAP, "repeats": 2, "resampled": True, "soap": soap}}
     last = "results/beyond/generations/gen1.json"
     jobs = finished.planned_with({"fits": fits}, last, name="beyond")
     assert jobs["fit"] == 2  # up to the next verdict
