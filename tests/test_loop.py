@@ -147,10 +147,10 @@ def test_another_goal_refits_nothing(finished):
 def test_another_fit_keeps_the_cells_that_are_labelled(finished):
     """The committee of other fits would choose others; those that are there are paid for."""
     soap = {**GAP["soap"], "n_sparse": 20}
-    fits = {"gap": {**GAP, "repeats": 2, "resampled": True, "soap": soap}}
+    fits = {"gap": {**GAP, "repeats": 3, "resampled": True, "soap": soap}}
     last = "results/beyond/generations/gen1.json"
     jobs = finished.planned_with({"fits": fits}, last, name="beyond")
-    assert jobs["fit"] == 2  # up to the next verdict
+    assert jobs["fit"] == 6  # three repeats in both generations
     assert not {"label_batch", "add_supercells", "make_supercells"} & jobs.keys()
 
 
