@@ -137,7 +137,16 @@ class Benchmark(StoredRecord):
 
 
 def compare_spectra(reference: Spectrum, fit: Spectrum, tolerance_thz: float) -> SpectrumErrors:
-    """Errors of ``fit`` against ``reference``; a mode below ``-tolerance_thz`` is imaginary.
+    """Compute the errors of a fit's spectrum.
+
+    Parameters
+    ----------
+    reference
+        Spectrum of the reference.
+    fit
+        Spectrum of the fit at the q points of the reference.
+    tolerance_thz
+        A mode with a frequency below ``-tolerance_thz`` is imaginary.
 
     Raises
     ------
@@ -205,7 +214,25 @@ def benchmark_cell(
     verdict: "Verdict",
     tolerance_thz: float,
 ) -> CellResult:
-    """Benchmark at one choice of the cell, from the stored spectrum of a fit and its verdict."""
+    """Benchmark a fit for one choice of the cell, from its stored spectrum and verdict.
+
+    Parameters
+    ----------
+    cell
+        Reference cell or relaxed cell.
+    reference
+        Spectrum of the reference; None if there is none.
+    fit
+        File with the spectrum of the fit; read only if the verdict has no reason.
+    verdict
+        Verdict on the crystal relaxed by the fit.
+    tolerance_thz
+        A mode with a frequency below ``-tolerance_thz`` is imaginary.
+
+    Returns
+    -------
+    The errors, or the reason why there are none.
+    """
     if reference is None:
         return CellResult(cell=cell, symmetry_kept=verdict.symmetry_kept, reason=verdict.reason)
     return cell_result(

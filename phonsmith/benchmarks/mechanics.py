@@ -57,15 +57,21 @@ def mechanics(
     source: "PotentialSource | Calculator",
     oriented_as: "Atoms | None" = None,
 ) -> Mechanics:
-    """Equation of state and elastic constants of a crystal at its equilibrium.
+    """Compute equation of state and elastic constants of a crystal at its equilibrium.
 
-    Give the crystal relaxed with the reference as ``oriented_as`` for a fit, see
-    :func:`elastic_constants`.
+    Parameters
+    ----------
+    atoms
+        Crystal relaxed with ``source``.
+    source
+        Potential or ASE calculator.
+    oriented_as
+        For a fit, the crystal relaxed with the reference, see :func:`elastic_constants`.
 
     Raises
     ------
     UnusablePotential
-        As :func:`equation_of_state` and :func:`elastic_constants`.
+        See :func:`equation_of_state` and :func:`elastic_constants`.
     """
     calculator = _calculator(source)
     constants = elastic_constants(atoms, calculator, oriented_as=oriented_as)
@@ -87,9 +93,22 @@ class MechanicsResult(WithRelaxations):
 def mechanics_of_fit(
     crystal: "Atoms", source: PotentialSource, relaxation: Relaxation
 ) -> MechanicsResult:
-    """Mechanics of the crystal as a fit relaxes it, in the orientation of the reference crystal.
+    """Compute the mechanics of a crystal relaxed by a fit, in the reference crystal's orientation.
 
     A fit that does not keep the crystal, or has no usable energies around it, gives a reason.
+
+    Parameters
+    ----------
+    crystal
+        Crystal relaxed with the reference.
+    source
+        The fit.
+    relaxation
+        Settings of the relaxation.
+
+    Returns
+    -------
+    The mechanics, or the reason why there are none.
     """
     from phonsmith.structures.relaxation import relaxed_crystal
 
@@ -112,9 +131,18 @@ def equation_of_state(
     source: "PotentialSource | Calculator",
     relaxation: Relaxation = DEFAULT_RELAXATION,
 ) -> EquationOfState:
-    """Birch–Murnaghan equation of state; shape and ions are relaxed at each volume.
+    """Fit the Birch–Murnaghan equation of state; shape and ions are relaxed at each volume.
 
     The bulk modulus is then that of hydrostatic pressure, 1/B = Σ S_ij with i, j ≤ 3 (Reuss).
+
+    Parameters
+    ----------
+    atoms
+        Crystal at its equilibrium.
+    source
+        Potential or ASE calculator.
+    relaxation
+        Settings of the relaxation at each volume.
 
     Raises
     ------
@@ -122,6 +150,10 @@ def equation_of_state(
         A cell does not relax.
     UnusablePotential
         The energy has no minimum within the range of volumes.
+
+    References
+    ----------
+    F. Birch, Phys. Rev. 71, 809 (1947).
     """
     from phonsmith.structures.relaxation import Load, relax
 

@@ -33,15 +33,27 @@ def _never(file: str) -> bool:
 def check_inputs(
     campaign: Campaign, path: str | Path, mirrors: Sequence[Path], made: Made = _never
 ) -> None:
-    """Check the files that a campaign names: there, readable, and sound.
+    """Check that the files which a campaign names exist, are readable, and are sound.
 
-    Looks at crystal files, the elements against the reference method, model files, BORN files and
-    the mirrored files of data sets. Downloads nothing, loads no model and computes nothing.
+    Crystal files, elements and reference method, model files, BORN files and mirrored files of data
+    sets are checked. Nothing is downloaded, loaded as a model, or computed.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    path
+        Campaign file, for messages.
+    mirrors
+        Folders with mirrored data sets.
+    made
+        Function that returns whether a file will be made by the campaign; such files are not
+        checked.
 
     Raises
     ------
     PhonsmithError
-        All faults, a line each: campaign file, key, and what to do.
+        With all faults, one per line: campaign file, key, and what to do.
     """
     problems = Problems()
     reference = campaign.reference

@@ -131,7 +131,19 @@ class Modes:
 
 
 def without_result(structure: str, method: str, settings: Conductivity, reason: str) -> KappaResult:
-    """The result where there is no conductivity, and why."""
+    """Build the result for a structure without conductivity.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    method
+        Name of the method.
+    settings
+        Settings of the conductivity.
+    reason
+        Reason in words.
+    """
     return KappaResult(
         structure=structure,
         method=method,
@@ -377,8 +389,19 @@ def tensor(components: ArrayLike) -> Floats:
 
 
 def along(components: ArrayLike, cell: ArrayLike, direction: Sequence[int]) -> float:
-    """Conductivity along [uvw] of the cell (lattice vectors in rows): n·κ·n.
+    """Compute the conductivity n·κ·n along [uvw] of the cell.
 
+    Parameters
+    ----------
+    components
+        κ_xx, κ_yy, κ_zz, κ_yz, κ_xz, κ_xy in W/(m K), in Cartesian axes.
+    cell
+        (3, 3) lattice vectors in rows.
+    direction
+        [uvw], in units of the lattice vectors.
+
+    Examples
+    --------
     >>> round(along([1, 2, 3, 0, 0, 0], [[0, 0, 5], [4, 0, 0], [0, 3, 0]], (1, 0, 0)), 6)
     3.0
     """

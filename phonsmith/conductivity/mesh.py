@@ -32,7 +32,16 @@ if TYPE_CHECKING:
 
 
 def mesh_numbers(phonon: "Phonopy", mesh: Mesh, mesh_of: MeshOf) -> Any:
-    """Numbers of q points on a mesh, or its matrix; lengths are of the crystal of ``phonon``.
+    """Return the numbers of q points on a mesh, or its matrix.
+
+    Parameters
+    ----------
+    phonon
+        Phonons of the crystal, whose cell defines meshes given as a length.
+    mesh
+        Three numbers, the (3, 3) matrix of a grid, or a length in Å.
+    mesh_of
+        Cell to which the mesh refers.
 
     Raises
     ------
@@ -119,14 +128,21 @@ def _grid(phonon: "Phonopy", mesh: Any, mesh_of: MeshOf) -> "BZGrid":
 
 
 def check_before_labels(structure: str, phonon: "Phonopy", settings: Conductivity) -> None:
-    """Check the settings against the crystal, before third-order cells are labelled.
+    """Check the settings against the crystal before third-order cells are labelled.
 
-    ``phonon`` are those of the reference, as for :func:`with_mesh_numbers`.
+    Parameters
+    ----------
+    structure
+        Id of the structure, for messages.
+    phonon
+        Phonons of the reference, see :func:`with_mesh_numbers`.
+    settings
+        Settings of the conductivity.
 
     Raises
     ------
     PhonsmithError
-        A mesh breaks the symmetry, natural isotopes are asked for in a crystal with masses of its
+        A mesh breaks the symmetry, natural isotopes are requested for a crystal with masses of its
         own, or the direct solution needs more memory than its job has.
     """
     check_isotopes(structure, phonon.unitcell, settings)
@@ -149,14 +165,23 @@ def check_before_labels(structure: str, phonon: "Phonopy", settings: Conductivit
 
 
 def check_isotopes(structure: str, cell: "PhonopyAtoms", settings: Conductivity) -> None:
-    """Whether natural isotopes are asked for in natural elements alone.
+    """Check that natural isotopes are requested for natural masses only.
 
-    phono3py knows the natural isotopes of an element, whatever the masses of its atoms.
+    phono3py uses the natural isotopes of an element, whatever the masses of its atoms.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure, for messages.
+    cell
+        Cell with masses in u.
+    settings
+        Settings of the conductivity.
 
     Raises
     ------
     PhonsmithError
-        They are asked for in a crystal with masses of its own, such as deuterium.
+        Natural isotopes are requested for a crystal with masses of its own, such as deuterium.
     """
     from ase.data import atomic_masses
 

@@ -28,13 +28,22 @@ def direction_name(direction: Sequence[int]) -> str:
 def conductivity_table(
     campaign: str, results: Sequence[KappaResult], settings: Conductivity
 ) -> "pd.DataFrame":
-    """One row per number.
+    """Tabulate conductivities, one number per row.
 
     Columns: campaign, structure, method, solver, isotopes, non_analytical, transport, mesh,
     mesh_of, temperature_kelvin, component (xx … xy in Cartesian axes, mean, between bands (mean),
     [uvw]), kappa_w_per_m_k, lowest_frequency_thz, imaginary_percent (of the modes on the mesh,
     without heat), reason. Published values are rows with their label as the method and their source
     as the reason.
+
+    Parameters
+    ----------
+    campaign
+        Name of the campaign.
+    results
+        Results of all structures and methods.
+    settings
+        Settings of the conductivity, which hold published values.
     """
     import pandas as pd
 
@@ -134,11 +143,22 @@ def errors_table(
     modes: Sequence[Modes | None],
     settings: Conductivity,
 ) -> "pd.DataFrame":
-    """κ_SRE and κ_SRME of every fit against the reference, one row per structure.
+    """Tabulate κ_SRE and κ_SRME of every fit against the reference, one structure per row.
 
     Columns: campaign, structure, method, temperature_kelvin, kappa_w_per_m_k, reference_w_per_m_k,
     kappa_sre, kappa_srme, reason. Empty where there is no reference. Of the first kind of
     calculation, at the temperature of the cumulative conductivity.
+
+    Parameters
+    ----------
+    campaign
+        Name of the campaign.
+    results
+        Results of all structures and methods.
+    modes
+        Conductivity of single modes for each result; None where there is none.
+    settings
+        Settings of the conductivity.
     """
     import pandas as pd
 
@@ -214,10 +234,19 @@ def convergence_table(campaign: str, results: Sequence[KappaResult]) -> "pd.Data
 def labels_table(
     campaign: str, methods: Sequence[str], records: Sequence[Mapping[str, Any]]
 ) -> "pd.DataFrame":
-    """What third-order force constants cost, and what they would cost the other way.
+    """Tabulate the number of labels of third-order force constants, also for the other way.
 
     Columns: campaign, structure, method, way, recorded, supercell_atoms, labels (cells of the way
     that was taken), labels_displacements, labels_fit (of either way), failures, reason.
+
+    Parameters
+    ----------
+    campaign
+        Name of the campaign.
+    methods
+        Method of each record.
+    records
+        Records of third-order force constants.
     """
     import pandas as pd
 

@@ -36,10 +36,17 @@ SAFETY = 4
 
 
 def new_phono3py(phonon: "Phonopy", matrix: Any, mesh_of: MeshOf = "primitive") -> "Phono3py":
-    """phono3py on the crystal of harmonic phonons, without displacements.
+    """Create phono3py for the crystal of harmonic phonons, without displacements.
 
-    ``matrix`` (3, 3) is that of the third-order supercell, phonopy's convention (vectors in
-    columns). With ``mesh_of`` "unit_folded" the unit cell takes the place of the primitive cell.
+    Parameters
+    ----------
+    phonon
+        Harmonic phonons.
+    matrix
+        (3, 3) matrix of the third-order supercell in phonopy's convention (lattice vectors in
+        columns).
+    mesh_of
+        With ``unit_folded``, the unit cell takes the place of the primitive cell.
     """
     from phono3py import Phono3py
 
@@ -89,14 +96,23 @@ def displaced(
     seed: int,
     mesh_of: MeshOf = "primitive",
 ) -> "Phono3py":
-    """phono3py with the displacements that third-order force constants follow from.
+    """Create phono3py with the displacements that determine third-order force constants.
 
-    ``seed`` is that of the random directions of a fit.
+    Parameters
+    ----------
+    phonon
+        Harmonic phonons.
+    settings
+        Way, displacement, cutoff and supercell of third order.
+    seed
+        Seed of the random directions of a fit.
+    mesh_of
+        Cell to which meshes refer, see :func:`new_phono3py`.
 
     Raises
     ------
     PhonsmithError
-        The random cells asked for give too few equations.
+        The requested random cells give too few equations.
     """
     third = new_phono3py(phonon, supercell_of(phonon, settings), mesh_of)
     if settings.way == "displacements":
@@ -135,10 +151,23 @@ def cells_to_come(
     seed: int,
     mesh_of: MeshOf = "primitive",
 ) -> tuple["Atoms | None", int | None, str]:
-    """One of the cells to label, how many there are, and why there are none if so.
+    """Estimate the cells to label from the crystal alone, for a plan without harmonic phonons.
 
-    For a plan, before there are harmonic phonons. The cell is the last one, which has no symmetry
-    left where two atoms are displaced.
+    Parameters
+    ----------
+    crystal
+        Unit cell.
+    settings
+        Way, displacement, cutoff and supercell of third order.
+    seed
+        Seed of the random directions of a fit.
+    mesh_of
+        Cell to which meshes refer, see :func:`new_phono3py`.
+
+    Returns
+    -------
+    The last cell, which has no symmetry left if two atoms are displaced; the number of cells; and
+    the reason if there are none (cell and number are None).
     """
     from phonsmith.supercells.cells import make_phonopy
 
@@ -192,9 +221,24 @@ def memory_of_fit_mb(third: "Phono3py", settings: ThirdOrder) -> int:
 def labels_of_each_way(
     phonon: "Phonopy", third: "Phono3py", settings: ThirdOrder, *, recorded: bool
 ) -> dict[str, int]:
-    """How many labels each way asks for, for this supercell and cutoff.
+    """Count the labels that each way needs for this supercell and cutoff.
 
-    Cells that were made for the campaign are counted, not worked out again.
+    Cells that the campaign created are counted, not generated anew.
+
+    Parameters
+    ----------
+    phonon
+        Harmonic phonons.
+    third
+        phono3py with displacements.
+    settings
+        Displacement, cutoff and number of random cells.
+    recorded
+        Whether the displacements are those of recorded data.
+
+    Returns
+    -------
+    Number of labels by way, ``displacements`` and ``fit``.
     """
     made = None if recorded else _way_of(third)
     if made == "displacements":
@@ -338,9 +382,22 @@ def with_forces(third: "Phono3py", labels: Sequence["Atoms"]) -> "Phono3py":
 
 
 def produce(third: "Phono3py", phonon: "Phonopy", settings: ThirdOrder) -> "Phono3py":
-    """Third-order force constants from the forces, second-order ones from harmonic phonons.
+    """Compute third-order force constants from the forces and copy the second-order ones.
 
     Permutation symmetry and sum rules are imposed, as phono3py does by default.
+
+    Parameters
+    ----------
+    third
+        phono3py with forces; changed in place.
+    phonon
+        Harmonic phonons with force constants.
+    settings
+        Cutoff of the pairs (Å).
+
+    Returns
+    -------
+    ``third``.
     """
     from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 
@@ -357,7 +414,19 @@ def produce(third: "Phono3py", phonon: "Phonopy", settings: ThirdOrder) -> "Phon
 
 
 def save_third_order(third: "Phono3py", yaml: str | Path, fc3: str | Path, fc2: str | Path) -> None:
-    """Write what phono3py and :func:`load_third_order` read: YAML with forces, force constants."""
+    """Write the files that phono3py and :func:`load_third_order` read.
+
+    Parameters
+    ----------
+    third
+        phono3py with force constants.
+    yaml
+        YAML file for displacements and forces.
+    fc3
+        HDF5 file for third-order force constants.
+    fc2
+        HDF5 file for second-order force constants.
+    """
     from phono3py.file_IO import write_fc2_to_hdf5, write_fc3_to_hdf5
 
     save_displacements(yaml, third)
@@ -387,7 +456,17 @@ def load_displacements(path: str | Path) -> "Phono3py":
 
 
 def load_third_order(yaml: str | Path, fc3: str | Path, fc2: str | Path) -> "Phono3py":
-    """phono3py with force constants of both orders, as :func:`save_third_order` wrote them."""
+    """Load phono3py with force constants, as written by :func:`save_third_order`.
+
+    Parameters
+    ----------
+    yaml
+        YAML file with displacements and forces.
+    fc3
+        HDF5 file with third-order force constants.
+    fc2
+        HDF5 file with second-order force constants.
+    """
     from phono3py.file_IO import read_fc2_from_hdf5, read_fc3_from_hdf5
 
     third = load_displacements(yaml)

@@ -194,13 +194,26 @@ def _fault(atoms: Atoms, medians: Mapping[tuple[str, str], float], settings: Dat
 def split(
     frames: Sequence[Atoms], settings: Datasets, seed: int
 ) -> tuple[list[Atoms], list[Atoms]]:
-    """Training and test set, stratified by structure and kind.
+    """Split frames into training and test set, stratified by structure and kind.
 
-    Of each group of n cells floor(fraction · n) are for testing, at least one; groups smaller than
-    ``min_group_to_split``, isolated atoms, constraint cells and (unless told otherwise) displaced
-    cells train only. The choice follows from the seed and the frame's structure, kind, generation
-    and index, so that other structures do not change it, and a cell stays in its set when later
-    generations add further cells. Copies of one geometry within a structure go together.
+    Of each group of n cells floor(fraction · n) are for testing, at least one. Groups smaller than
+    ``min_group_to_split``, isolated atoms, constraint cells and (without ``split_displaced``)
+    displaced cells are for training only. The choice depends on the seed and on structure, kind,
+    generation and index of a frame: other structures do not change it, and a cell remains in its
+    set when later generations add cells. Copies of a geometry within a structure are kept together.
+
+    Parameters
+    ----------
+    frames
+        Labelled frames.
+    settings
+        Test fraction, smallest group to split, treatment of displaced cells.
+    seed
+        Seed of the random choice.
+
+    Returns
+    -------
+    Training set and test set, both in the order of the frames.
     """
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, atoms in enumerate(frames):
@@ -366,9 +379,23 @@ def isolated_energies(frames: Sequence[Atoms]) -> Baseline:
 def energies_of_elements(
     frames: Sequence[Atoms], energies: Sequence[float], elements: Sequence[str]
 ) -> dict[str, float]:
-    """Least squares of energy = Σ n(element) · e(element); ``energies`` in eV per cell.
+    """Fit energy = Σ n(element) · e(element) by least squares, weighted per atom.
 
-    Of least norm where compositions do not part the elements.
+    Where the compositions do not determine the energies of the elements, the solution has least
+    norm.
+
+    Parameters
+    ----------
+    frames
+        Frames, whose compositions are used.
+    energies
+        Energy of each frame in eV per cell.
+    elements
+        Elements to fit.
+
+    Returns
+    -------
+    Energy of each element in eV per atom.
     """
     counts = np.array([[list(a.symbols).count(e) for e in elements] for a in frames], dtype=float)
     # per atom, so that large cells do not outweigh small ones

@@ -203,10 +203,24 @@ def bands_of_benchmark(
     space_group: str,
     level_of_theory: str,
 ) -> Figure:
-    """The figure of one structure of one fit at one choice of the cell.
+    """Draw the bands of one structure and one fit for one choice of the cell.
 
-    ``reference`` and ``fit`` are files of :meth:`Spectrum.save`; that of the fit is read only
-    where the benchmark has an RMSE.
+    Parameters
+    ----------
+    benchmark
+        Benchmark of the fit.
+    cell
+        Reference cell or relaxed cell.
+    reference
+        File of :meth:`Spectrum.save` for the reference.
+    fit
+        File of :meth:`Spectrum.save` for the fit; read only if the benchmark has an RMSE.
+    look
+        Label, colour and marker of the fit.
+    space_group
+        Space group in the caption.
+    level_of_theory
+        Level of theory of the reference.
     """
     result = next(one for one in benchmark.cells if one.cell == cell)
     caption = BandsCaption(

@@ -18,9 +18,16 @@ from phonsmith.potentials.ready import READY
 def cautions(
     campaign: Campaign, tables: Tables, verdict: GenerationVerdict | None = None
 ) -> list[Caution]:
-    """The warnings that tables and settings give rise to.
+    """Collect the warnings that follow from tables and settings.
 
-    ``verdict`` is that of the generation with which the loop ends.
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    tables
+        Tables of the results.
+    verdict
+        Verdict of the last generation of the loop.
     """
     return [
         *_about_loop(campaign, verdict),

@@ -120,7 +120,17 @@ _PHONON_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 def structures_table(
     campaign: Campaign, table: pd.DataFrame, phonons: pd.DataFrame | None = None
 ) -> Table:
-    """Formulae, space groups and supercells; what relaxation did where crystals were relaxed."""
+    """List formulae, space groups, supercells and, for relaxed crystals, the relaxation.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    table
+        Table of the structures.
+    phonons
+        Table of the reference phonons; None omits the supercells.
+    """
     relaxed = campaign.relaxation.reference and not campaign.recorded
     shown = _CRYSTAL_COLUMNS | (_RELAXATION_COLUMNS if relaxed else {})
     if phonons is not None:

@@ -72,7 +72,33 @@ class Tables:
         generations: str | Path | None = None,
         applications: Sequence[tuple[str | Path, str]] = (),
     ) -> Self:
-        """Read the CSV files; a campaign without fits has no ``rmse`` and no ``fits``."""
+        """Read the CSV files of the results.
+
+        Parameters
+        ----------
+        structures
+            Table of the structures.
+        labels
+            Table of the labels.
+        rmse
+            Table of phonon RMSE; None without fits.
+        fits
+            Table of the trainings; None without fits.
+        warnings
+            File of the warnings.
+        phonons
+            Table of the reference phonons.
+        gamma
+            Table of the frequencies at Γ.
+        errors
+            Table of energy, force and stress errors.
+        mechanics
+            Table of equations of state and elastic constants.
+        generations
+            Table of the generations.
+        applications
+            Table and caption of each application.
+        """
         names = {"structure": str, "fit": str}
         return cls(
             rmse=rmse_table([]) if rmse is None else read_rmse_table(rmse),

@@ -48,7 +48,21 @@ class Mean(NamedTuple):
 
 
 def mean_rmse(table: pd.DataFrame, fit: str, cell: str) -> Mean:
-    """Mean over the structures that have an RMSE; NaN where none has."""
+    """Average the RMSE over the structures that have one; NaN if none has.
+
+    Parameters
+    ----------
+    table
+        Table of phonon RMSE.
+    fit
+        Id of the fit.
+    cell
+        Choice of the cell.
+
+    Returns
+    -------
+    Mean in THz, number of structures with an RMSE, and number of structures.
+    """
     values = table.loc[(table["fit"] == fit) & (table["cell"] == cell), "rmse_thz"]
     mean = float(values.mean()) if values.notna().any() else float("nan")
     return Mean(mean, int(values.count()), len(values))

@@ -103,7 +103,17 @@ def reference_in_words(level_of_theory: str) -> str:
 def method_looks(
     methods: Iterable[str], labels: Mapping[str, str], level_of_theory: str
 ) -> dict[str, Look]:
-    """Looks by method (``reference`` or ``FIT/genG``): the reference black, fits as everywhere."""
+    """Return label, colour and marker of each method; the reference is black.
+
+    Parameters
+    ----------
+    methods
+        ``reference`` or ``FIT/genG``.
+    labels
+        Labels of the fits, in the order of their colours.
+    level_of_theory
+        Level of theory of the reference.
+    """
     fits = looks(labels)
     reference = Look(reference_in_words(level_of_theory), BLACK, REFERENCE_MARKER)
     return {

@@ -48,7 +48,19 @@ def table_of(
     caption: str,
     text_columns: int = 1,
 ) -> Table:
-    """A table of plain text; columns after the first ``text_columns`` are numbers."""
+    """Build a table of plain text.
+
+    Parameters
+    ----------
+    titles
+        Titles of the columns.
+    rows
+        Texts of the cells, by row.
+    caption
+        Caption of the table.
+    text_columns
+        Number of leading text columns; further columns hold numbers.
+    """
     return Table(
         caption,
         [Column(title, number=i >= text_columns) for i, title in enumerate(titles)],
@@ -62,7 +74,17 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def pivot_table(campaign: Campaign, rmse: pd.DataFrame, cell: CellChoice) -> Table:
-    """RMSE of structures × fits, the smallest of each row in bold."""
+    """Tabulate the RMSE of structures × fits, the smallest of each row in bold.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    rmse
+        Table of phonon RMSE.
+    cell
+        Choice of the cell.
+    """
     part = rmse[rmse["cell"] == cell]
     found = {(row["structure"], row["fit"]): row for row in rows_of(part)}
     sampled = set(part.loc[part["in_sample"].astype(bool), "fit"])

@@ -28,12 +28,23 @@ def draw_transition(
     structures: Sequence[str],
     published: Sequence[PublishedTransition],
 ) -> Figure:
-    """Energies relative to the first crystal, one panel for each method, stacked.
+    """Draw energies relative to the first crystal, one panel per method, stacked.
 
-    All panels have the same range: around the transitions, where there are any, so that crystals
-    far above are outside. Triangles on the line of the first crystal mark transitions, of the first
-    approximation from above and of the second from below; where another crystal is lower they are
-    hollow. Grey lines and bands are published values.
+    All panels share a range around the transitions, so that crystals far above lie outside.
+    Triangles on the line of the first crystal mark transitions, from above for the first
+    approximation and from below for the second; they are hollow where another crystal is lower.
+    Grey lines and bands are published values.
+
+    Parameters
+    ----------
+    results
+        Transition of each method.
+    methods
+        Label, colour and marker of each method.
+    structures
+        Ids of the crystals; energies refer to the first.
+    published
+        Published values.
     """
     known = list(results)
     unit = results[known[0]].unit

@@ -13,15 +13,23 @@ RECORD = "potential.json"
 
 
 def require_known(path: Path, sha256: str | None, trust: bool) -> None:
-    """Refuse a model file that nobody answers for; call it before the file is loaded.
+    """Refuse a model file whose checksum is unknown. Call it before the file is loaded.
 
-    Known is a file with the checksum that is stated (``sha256``) or that was put on record when
-    this pipeline trained it; with ``trust``, any.
+    The checksum is known if it is stated or was recorded when the file was trained.
+
+    Parameters
+    ----------
+    path
+        Model file.
+    sha256
+        Stated checksum.
+    trust
+        Accept any file without a stated checksum.
 
     Raises
     ------
     PhonsmithError
-        The checksum is not known, or another one.
+        The checksum is unknown or differs.
     """
     expected = sha256 or on_record(path)
     if trust and sha256 is None:

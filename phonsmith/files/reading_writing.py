@@ -128,12 +128,21 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_as(path: str | Path, what: str, build: Callable[[Any], Made]) -> Made:
-    """What ``build`` makes of a JSON file that this project has written; ``what`` says it in words.
+    """Read a JSON file that phonsmith has written.
+
+    Parameters
+    ----------
+    path
+        JSON file.
+    what
+        Name of the content, for messages.
+    build
+        Function that builds the result from the content.
 
     Raises
     ------
     PhonsmithError
-        The file is missing, not JSON, or holds something else.
+        The file is missing, not JSON, or has another content.
     """
     content = read_json(path)
     try:

@@ -6,10 +6,23 @@ import numpy as np
 
 
 def seed_for(campaign_seed: int, structure: str, generation: int, index: int) -> int:
-    """Seed of supercell ``index`` of ``structure`` in ``generation``: 0 ... 2**32 - 1.
+    """Return the seed of a supercell: 0 ... 2**32 - 1.
 
-    Adding a structure or a cell leaves the seeds of all others as they are.
+    Adding a structure or a cell does not change any other seed.
 
+    Parameters
+    ----------
+    campaign_seed
+        Seed of the campaign.
+    structure
+        Id of the structure.
+    generation
+        Number of the generation.
+    index
+        Index of the cell.
+
+    Examples
+    --------
     >>> seed_for(0, "mp-149", 0, 0) == seed_for(0, "mp-149", 0, 0)
     True
     >>> seed_for(0, "mp-149", 0, 0) == seed_for(0, "mp-149", 0, 1)
@@ -22,5 +35,17 @@ def seed_for(campaign_seed: int, structure: str, generation: int, index: int) ->
 def generator_for(
     campaign_seed: int, structure: str, generation: int, index: int
 ) -> np.random.Generator:
-    """Random generator seeded with :func:`seed_for`."""
+    """Create a random generator with the seed of :func:`seed_for`.
+
+    Parameters
+    ----------
+    campaign_seed
+        Seed of the campaign.
+    structure
+        Id of the structure.
+    generation
+        Number of the generation.
+    index
+        Index of the cell.
+    """
     return np.random.default_rng(seed_for(campaign_seed, structure, generation, index))

@@ -27,17 +27,32 @@ def sha256_of(path: str | Path) -> str:
 
 
 def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str | Path) -> Path:
-    """Path of one file of a data set, found or fetched, with the checksum that is stated.
+    """Find or fetch one file of a data set and verify its checksum.
 
-    In ``source.folder`` if there is one. Else looked for in this order:
+    A source with a ``folder`` has its files there. Otherwise these places are searched in turn:
     ``{mirror}/{source.name}/{file}`` of each mirror, ``{cache}/{source.name}/{file}``, and
     ``{source.url}/{file}`` on the web, which is kept in the cache. A damaged file in the cache is
     fetched again.
 
+    Parameters
+    ----------
+    source
+        Source of the data set.
+    file
+        Name of the file in the source.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+
+    Returns
+    -------
+    Local path.
+
     Raises
     ------
     PhonsmithError
-        The file is not part of the set, has another checksum, or is nowhere to be had.
+        The file is not part of the source, has another checksum, or is not available.
     """
     if file not in listed(source):
         raise PhonsmithError(f"source '{source.name}': '{file}' is not among its `files`")
@@ -90,7 +105,17 @@ def listed(source: Source) -> list[str]:
 
 
 def at_hand(source: Source, mirrors: Sequence[str | Path], cache: str | Path) -> bool:
-    """Whether every file of a data set is in a mirror or in the cache."""
+    """Check whether all files of a data set are in a mirror or in the cache.
+
+    Parameters
+    ----------
+    source
+        Source of the data set.
+    mirrors
+        Folders searched first.
+    cache
+        Folder for downloaded files.
+    """
     return all(
         find_in_mirrors(source, file, mirrors) or (Path(cache) / source.name / file).is_file()
         for file in listed(source)
@@ -98,14 +123,25 @@ def at_hand(source: Source, mirrors: Sequence[str | Path], cache: str | Path) ->
 
 
 def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) -> Path | None:
-    """``{mirror}/{source.name}/{file}`` of the first mirror that has it; None if none has.
+    """Find a file of a data set in its folder or in the mirrors.
 
-    A source with a folder of its own has its files there alone.
+    Parameters
+    ----------
+    source
+        Source of the data set; a ``folder`` of its own is the only place searched.
+    file
+        Name of the file in the source.
+    mirrors
+        Mirrors, searched for ``{mirror}/{source.name}/{file}`` in this order.
+
+    Returns
+    -------
+    Local path; None if no mirror has the file.
 
     Raises
     ------
     PhonsmithError
-        That file has another checksum than the source states, or is not in the source's folder.
+        The file has another checksum, or is missing in the folder of the source.
     """
     if source.folder is not None:
         path = Path(source.folder) / file
@@ -136,15 +172,24 @@ def _compare(path: Path, expected: str | None) -> None:
 
 
 def download(url: str, target: Path, expected: str | None) -> None:
-    """Fetch ``url`` into ``target``, which appears when it is complete and has the checksum.
+    """Download a file; it appears when it is complete and its checksum is verified.
 
     Hold :func:`phonsmith.files.reading_writing.alone` for the target, so that no two processes
     fetch it.
 
+    Parameters
+    ----------
+    url
+        Address of the file.
+    target
+        Local path.
+    expected
+        SHA-256, or None.
+
     Raises
     ------
     PhonsmithError
-        The file cannot be fetched, is cut off, or has another checksum than ``expected``.
+        The file cannot be fetched, is cut off, or has another checksum.
     """
     with replacing(target) as temporary, temporary.open("wb") as stream:
         found = _fetch(url, stream)

@@ -36,9 +36,22 @@ NOT_COMPARED = frozenset({"constraint", "isolated_atom"})
 def predict(
     source: "PotentialSource", frames: Sequence[Atoms], set_name: str, processes: int = 1
 ) -> pd.DataFrame:
-    """Evaluate a potential on labelled frames and set its numbers beside the labels.
+    """Evaluate a potential on labelled frames and list the results with the labels.
 
-    See :func:`predictions` for the table.
+    Parameters
+    ----------
+    source
+        The potential.
+    frames
+        Labelled frames.
+    set_name
+        Entry of the column ``set``.
+    processes
+        Number of processes that share the frames.
+
+    Returns
+    -------
+    Table of :func:`predictions`.
     """
     from phonsmith.potentials.calculators import evaluate
 
@@ -48,7 +61,23 @@ def predict(
 def predict_shifted(
     source: "PotentialSource", frames: Sequence[Atoms], set_name: str, processes: int = 1
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The same for a potential with another zero of energy, and its :func:`energy_shift`."""
+    """Evaluate a potential with another zero of energy, after the shift of :func:`energy_shift`.
+
+    Parameters
+    ----------
+    source
+        The potential.
+    frames
+        Labelled frames.
+    set_name
+        Entry of the column ``set``.
+    processes
+        Number of processes that share the frames.
+
+    Returns
+    -------
+    Table of :func:`predictions` with shifted energies, and the shift by element in eV per atom.
+    """
     from phonsmith.potentials.calculators import evaluate
 
     evaluations = evaluate(frames, source, processes)
@@ -156,10 +185,19 @@ def shift_in_words(shift: Mapping[str, float]) -> str:
 def predictions(
     frames: Sequence[Atoms], evaluations: Sequence["Evaluation"], set_name: str
 ) -> pd.DataFrame:
-    """One row for each label: energies, force components, independent stress components.
+    """List each label with its prediction: energies, force components, stress components.
 
     Columns: set, structure, kind, cell (number of the frame), quantity, reference, prediction. The
     energy is in eV per atom, forces in eV/Å, stresses in eV/Å³ (xx, yy, zz, yz, xz, xy).
+
+    Parameters
+    ----------
+    frames
+        Labelled frames.
+    evaluations
+        Evaluation of each frame.
+    set_name
+        Entry of the column ``set``.
 
     Raises
     ------

@@ -114,7 +114,17 @@ def digest_of(frames: Sequence[Atoms], settings: Mapping[str, Any]) -> str:
 
 
 def keep(potential: Path, record: Path, digest: str) -> bool:
-    """Whether a whole potential of this digest is there; its files count as made now then."""
+    """Check whether an intact potential with this digest exists, and touch its files if so.
+
+    Parameters
+    ----------
+    potential
+        Path of ``potential.json``.
+    record
+        Path of the training record.
+    digest
+        Digest of training frames and settings.
+    """
     try:
         before = TrainingRecord.load_if_trained(record)
         source = load_potential(potential).source

@@ -63,8 +63,13 @@ class FitKind(ABC, Generic[F]):
 
         Parameters
         ----------
+        fit
+            Settings of the fit.
         where
-            The key of the fit, for messages.
+            Key of the fit in the campaign, named in error messages.
+        made
+            Function that returns whether a file will be made by the campaign; such files are not
+            checked.
 
         Raises
         ------
@@ -78,11 +83,13 @@ class FitKind(ABC, Generic[F]):
         Parameters
         ----------
         name
-            The fit's key in the campaign.
+            Id of the fit in the campaign.
+        fit
+            Settings of the fit.
         files
-            Where they belong.
+            Paths to write.
         recorded
-            The files of its data set, of kinds that have a :meth:`source`.
+            Files of the fit's data set, for kinds that have a :meth:`source`.
         """
         raise NotImplementedError(f"fits of kind {fit.kind} are trained")
 
@@ -91,7 +98,17 @@ class FitKind(ABC, Generic[F]):
         """Core seconds of energy, forces and stress of one atom; None where it is unknown."""
 
     def training_cost(self, fit: F, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
-        """What training on these cells costs; ``stresses``: whether the labels have them."""
+        """Estimate time and memory of a training.
+
+        Parameters
+        ----------
+        fit
+            Settings of the fit.
+        cells
+            Training cells.
+        stresses
+            Whether the labels have stresses.
+        """
         from phonsmith.running.costs import Cost
 
         return Cost(0.0, 0.0)
@@ -117,7 +134,23 @@ class TrainedKind(FitKind[F]):
         work: Path,
         threads: int,
     ) -> "TrainingRecord":
-        """Train a potential; parameters as for :func:`phonsmith.fits.training.train`."""
+        """Train a potential.
+
+        Parameters
+        ----------
+        fit
+            Settings of the fit.
+        frames
+            Training frames, isolated atoms included.
+        baseline
+            Energies of single atoms in eV.
+        folder
+            Existing folder for the model files.
+        work
+            Folder that outlives failures: input of the training program, checkpoints.
+        threads
+            Threads of the training program.
+        """
 
     def learns_beside(self, fit: F) -> dict[str, Any]:
         """What a trained potential depends on beside settings, labels and packages."""

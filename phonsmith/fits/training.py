@@ -43,6 +43,7 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         A folder that outlives failures: input of the training program, checkpoints to restart from.
     threads
         Threads of the training program.
+
     Raises
     ------
     PhonsmithError
@@ -58,12 +59,21 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
 
 
 def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> list[Atoms]:
-    """Copies of the frames that ``fit`` learns from; isolated atoms where energies count.
+    """Copy the frames that a fit learns from; isolated atoms are included if energies count.
+
+    Parameters
+    ----------
+    frames
+        Training set.
+    fit
+        Settings of the fit.
+    has_energies
+        Whether the fit learns energies.
 
     Raises
     ------
     PhonsmithError
-        There are none, or fewer than the fit's ``training_cells``.
+        No frame remains, or fewer than the fit's ``training_cells``.
     """
     wanted = set(fit.learn_from) | ({"isolated_atom"} if has_energies else set())
     chosen = [atoms.copy() for atoms in frames if atoms.info.get("kind", "recorded") in wanted]

@@ -16,11 +16,20 @@ crystal that no other cell has."""
 def validation_split(
     frames: Sequence[Atoms], fraction: float, seed: int
 ) -> tuple[list[Atoms], list[Atoms], bool]:
-    """Part training cells into those that MACE learns from and those that steer it.
+    """Split training cells into those that MACE learns from and those for validation.
 
-    The latter choose the learning rate and the final state. They are taken, stratified by
-    structure and kind, from rattled and recorded cells, and then do not train. Where there are
-    only displaced cells, none can be spared: some of them steer and train alike.
+    Validation cells determine the learning rate and the final state. They are taken, stratified by
+    structure and kind, from rattled and recorded cells, which are then not used for training. If
+    there are only displaced cells, some serve both for training and for validation.
+
+    Parameters
+    ----------
+    frames
+        Training cells.
+    fraction
+        Share of validation cells in each group.
+    seed
+        Seed of the random choice.
 
     Returns
     -------

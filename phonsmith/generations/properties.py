@@ -73,10 +73,19 @@ def judge_property(
     repeats: Sequence[Property],
     before: Mapping[str, PropertyVerdict],
 ) -> PropertyVerdict:
-    """Whether a property has settled: the mean over repeats has changed by little.
+    """Judge whether the mean of a property over repeats has converged between generations.
 
-    ``before`` are the verdicts of the last generation, by name. Without one there, as in the first
-    generation, the criterion is not met.
+    Parameters
+    ----------
+    name
+        Name of the property.
+    goal
+        Largest allowed change.
+    repeats
+        Value of the property, or the reason of its absence, for each repeat.
+    before
+        Verdicts of the previous generation by name. Without an entry, as in the first generation,
+        the criterion is not met.
     """
     unit = repeats[0].unit if repeats else ""
     judged = not any(one.lost for one in repeats)

@@ -126,10 +126,21 @@ class GenerationVerdict(StoredRecord):
 def change_in_words(
     change_thz: float | None, significant: bool | None, counts: Sequence[int], unit: str = ""
 ) -> str:
-    """A change of the mean RMSE, and whether it is significant; empty for none.
+    """Describe a change of the mean RMSE and its significance.
 
-    ``counts`` are the repeats of this generation and of the last one.
+    Parameters
+    ----------
+    change_thz
+        Change in THz; None for an empty text.
+    significant
+        Whether the change is significant; None if unknown.
+    counts
+        Numbers of repeats of this generation and of the previous one.
+    unit
+        Text appended to the number.
 
+    Examples
+    --------
     >>> change_in_words(-0.02, False, [3, 3])
     '-0.020 (not significant, n = 3)'
     """

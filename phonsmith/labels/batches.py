@@ -17,7 +17,17 @@ T = TypeVar("T")
 
 
 def batch_of(cells: Sequence[T], number: int | str, settings: Labels) -> list[T]:
-    """The cells of one batch: cell i belongs to batch i modulo their number."""
+    """Return the cells of one batch: cell i belongs to batch i modulo the number of batches.
+
+    Parameters
+    ----------
+    cells
+        All cells of a structure.
+    number
+        Number of the batch, from 0.
+    settings
+        Labelling settings, which hold the number of batches per structure.
+    """
     return list(cells[int(number) :: settings.batches_per_structure])
 
 
@@ -52,6 +62,18 @@ def label_batch(
 def write_batch(
     labels: Sequence[Atoms], failures: Sequence[Failure], labels_path: str | Path, path: str | Path
 ) -> None:
-    """Write the labels as extxyz, and the failures as JSON at ``path``."""
+    """Write the labels of a batch as extxyz and its failures as JSON.
+
+    Parameters
+    ----------
+    labels
+        Labelled cells.
+    failures
+        Cells that could not be labelled.
+    labels_path
+        Path of the extxyz file.
+    path
+        Path of the JSON file.
+    """
     write_frames(labels_path, labels)
     write_json(path, [failure.as_dict() for failure in failures])

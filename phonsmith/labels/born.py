@@ -133,15 +133,23 @@ def _check_sum(path: Path, charges: Floats, symbols: list[str]) -> None:
 
 
 def born_file(crystal: Atoms, charges: NDArray[np.float64], epsilon: NDArray[np.float64]) -> str:
-    """phonopy's BORN file of a crystal, for its primitive cell.
+    """Format phonopy's BORN file of a crystal, for its primitive cell.
 
-    ``charges`` (atoms, 3, 3) in elementary charges and ``epsilon`` (3, 3) get the symmetry of the
-    crystal, and the charges the acoustic sum rule, by phonopy.
+    phonopy symmetrizes charges and dielectric tensor and imposes the acoustic sum rule.
+
+    Parameters
+    ----------
+    crystal
+        Unit cell.
+    charges
+        Born effective charges (atoms, 3, 3) in elementary charges.
+    epsilon
+        (3, 3) dielectric tensor.
 
     Raises
     ------
     LabelFailed
-        They are not those of an insulator.
+        The values are not finite, or not those of an insulator.
     """
     from phonopy.file_IO import get_BORN_lines
 

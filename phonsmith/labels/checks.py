@@ -52,10 +52,24 @@ def labelled(  # what the REF_ keys are is said in phonsmith.files.extxyz
     *,
     provenance: Provenance | None = None,
 ) -> Atoms:
-    """Copy of a cell with a label.
+    """Copy a cell and attach a label.
 
-    ``energy`` in eV or None, ``forces`` (atoms, 3) in eV/Å, ``stress`` (3, 3) in eV/Å³ (ASE's
-    sign) or None. Earlier labels, constraints and the calculator are left behind.
+    Earlier labels, constraints and the calculator are dropped.
+
+    Parameters
+    ----------
+    cell
+        Cell; remains unchanged.
+    method
+        Name of the reference method; may be empty.
+    energy
+        Energy in eV, or None.
+    forces
+        Forces (atoms, 3) in eV/Å.
+    stress
+        Stress (3, 3) in eV/Å³ (ASE's sign), or None.
+    provenance
+        Origin of the label, written to the copy.
     """
     (label,) = unlabelled([cell])
     label.set_constraint()
@@ -74,7 +88,19 @@ def labelled(  # what the REF_ keys are is said in phonsmith.files.extxyz
 def labelled_alone(
     box: Atoms, method: str, energy: float, provenance: Provenance | None = None
 ) -> Atoms:
-    """Copy of a box with one atom, as the energy zero of its element; ``energy`` in eV."""
+    """Copy a box with one atom and label it as the energy zero of its element.
+
+    Parameters
+    ----------
+    box
+        Box with one atom; remains unchanged.
+    method
+        Name of the reference method.
+    energy
+        Energy in eV.
+    provenance
+        Origin of the label, written to the copy.
+    """
     label = box.copy()
     label.info = {
         ENERGY: float(energy),
@@ -104,14 +130,23 @@ def unlabelled(frames: Iterable[Atoms]) -> list[Atoms]:
 
 
 def check_label(label: Atoms, cell: Atoms, settings: Labels) -> None:
-    """Whether ``label`` is complete, of this ``cell``, sane, and free of a net force.
+    """Check that a label is complete, belongs to the cell, is sane, and has no net force.
 
-    Forces have to be there; energy and stress are checked where they are.
+    Forces are required; energy and stress are checked if present.
+
+    Parameters
+    ----------
+    label
+        Labelled cell.
+    cell
+        Cell that was to be labelled.
+    settings
+        Labelling settings, which hold the largest sum of forces (eV/Å).
 
     Raises
     ------
     LabelFailed
-        The reason in words.
+        With the reason.
     """
     check_same(label, cell)
     forces = check_sane(label)
@@ -239,11 +274,24 @@ def _numbers(what: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float
 def gather(
     labels: Sequence[Atoms], failures: Sequence[Mapping[str, Any]], settings: Labels
 ) -> tuple[list[Atoms], list[Mapping[str, Any]]]:
-    """Labels from all batches in the order of their cells, and everything that failed.
+    """Merge the labels and failures of all batches.
 
-    Labels whose energy per atom lies further than ``max_energy_spread_ev_per_atom`` from the
-    median of their structure become failures: a sign of another electronic state or a wrecked run.
-    Isolated atoms, far above crystals by nature, always stay.
+    A label whose energy per atom differs from the median of its structure by more than
+    ``max_energy_spread_ev_per_atom`` becomes a failure: its electronic state differs or the run is
+    wrecked. Isolated atoms are exempt.
+
+    Parameters
+    ----------
+    labels
+        Labels of all batches.
+    failures
+        Failures of all batches.
+    settings
+        Labelling settings.
+
+    Returns
+    -------
+    Labels in the order of their cells, and all failures.
     """
     kept = []
     lost = list(failures)

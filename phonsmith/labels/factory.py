@@ -24,14 +24,26 @@ def reference_method(
     structure: str | None = None,
     allocation: Allocation | None = None,
 ) -> ReferenceMethod:
-    """The reference method of a campaign.
+    """Build the reference method of a campaign.
 
-    Some matter for recorded data only: ``recorded``, the files of the crystal in its data set;
-    ``mirrors`` and ``cache``, where the data set is looked for and kept; ``crystal``, the file of
-    the crystal itself, where the data set does not hold it; ``recorded_as``, the crystal's
-    settings (``recorded_format``, ``recorded_supercell``) where the data need them. Others for DFT
-    codes only: ``structure``, the id of the crystal, which may have settings of its own, and
-    ``allocation``.
+    Parameters
+    ----------
+    reference
+        Settings of the reference method.
+    recorded
+        Recorded data: files of the crystal in its data set.
+    mirrors
+        Recorded data: folders searched before downloading.
+    cache
+        Recorded data: folder for downloaded files.
+    crystal
+        Recorded data: file of the crystal if the data set does not hold it.
+    recorded_as
+        Recorded data: settings of the crystal (``recorded_format``, ``recorded_supercell``).
+    structure
+        DFT codes: id of the crystal, which may have settings of its own.
+    allocation
+        DFT codes: cores, working folder, number of the attempt and time limit of the job.
     """
     checked: Reference = TypeAdapter(Reference).validate_python(reference)
     occasion = Occasion(
@@ -60,7 +72,19 @@ def reference_or_fit(
     structure: str,
     allocation: Allocation,
 ) -> ReferenceMethod:
-    """The fit whose ``potential.json`` is given, without one the reference method."""
+    """Build the reference method, or a fit in its place.
+
+    Parameters
+    ----------
+    reference
+        Settings of the reference method.
+    potential
+        ``potential.json`` of the fit; empty or None for the reference method.
+    structure
+        Id of the crystal, which may have settings of its own.
+    allocation
+        Cores, working folder, number of the attempt and time limit of the job.
+    """
     if potential:
         return fitted_method(load_potential(potential))
     return reference_method(reference, structure=structure, allocation=allocation)

@@ -86,12 +86,14 @@ class MethodKind(ABC, Generic[R]):
     def check_files(
         self, reference: R, elements: Collection[str], structures: Collection[str]
     ) -> None:
-        """Check what the settings name before anything runs.
+        """Check the files and keys that the settings name before any job runs.
 
         Parameters
         ----------
+        reference
+            Settings of the reference method.
         elements
-            Those of the crystals.
+            Elements of the crystals.
         structures
             Ids of the campaign's crystals.
 
@@ -111,7 +113,17 @@ class DftKind(MethodKind[D]):
     def electronic_size(
         self, cell: "Atoms", reference: D, structure: str | None
     ) -> "ElectronicSize":
-        """Electrons, k-points and plane waves of a cell, by which runs are estimated."""
+        """Return electrons, k-points and plane waves of a cell, from which costs are estimated.
+
+        Parameters
+        ----------
+        cell
+            Cell.
+        reference
+            Settings of the reference method.
+        structure
+            Id of the structure, which may have settings of its own.
+        """
 
     @abstractmethod
     def cost(self) -> "PlaneWaveCost":

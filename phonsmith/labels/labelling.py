@@ -26,18 +26,34 @@ def label_cells(
     store: LabelStore | None = None,
     cores: int = 1,
 ) -> tuple[list[Atoms], list[Failure]]:
-    """Label cells; those in the store are taken from there, new labels go in one by one.
+    """Label cells; take labels from the store where it has them, and add each new label to it.
 
-    Labels come in the order of the cells and carry the info of the cells as they are now. A cell
-    that fails is recorded and does not stop the others. As many cells are labelled side by side as
-    the method's cores fit into ``cores``. Campaigns and projects that share a store take the same
-    cells in different orders, so that those that run at the same time share the work.
+    A cell that fails is recorded and does not stop the others. As many cells are labelled in
+    parallel as the method's cores fit into ``cores``. Campaigns that share a store take shared
+    cells in different orders, so that concurrent campaigns share the work.
+
+    Parameters
+    ----------
+    cells
+        Cells to label.
+    method
+        Reference method.
+    settings
+        Checks of the labels.
+    store
+        Label store; None labels every cell.
+    cores
+        Number of cores of the job.
+
+    Returns
+    -------
+    Labels, in the order of the cells and with their info, and failures.
 
     Raises
     ------
     PhonsmithError
-        The method cannot work at all: model missing, unknown element, worker process killed. What
-        was labelled side by side is in the store.
+        The method cannot work at all: model missing, unknown element, worker process killed. Labels
+        completed in parallel are in the store.
     """
     _check_elements(method, cells)
     fingerprint_of = cache(method.fingerprint)
@@ -85,9 +101,22 @@ def isolated_atoms(
     store: LabelStore,
     box: Sequence[float] | None = None,
 ) -> list[Atoms]:
-    """The isolated atoms of elements, those that the method offers; kept in the store one by one.
+    """Label the isolated atoms that the method offers; each is kept in the store.
 
-    ``box`` holds the edges of their cell in Å, where these are a setting.
+    Parameters
+    ----------
+    elements
+        Elements.
+    method
+        Reference method.
+    store
+        Label store.
+    box
+        Edges of the cell in Å, if the campaign sets them.
+
+    Returns
+    -------
+    Labelled atoms; elements that the method does not offer are omitted.
     """
     found = []
     for element in elements:

@@ -36,7 +36,17 @@ class ReferenceMethod(Protocol):
         """Copy of the cell with REF_ keys; raises LabelFailed with the reason."""
 
     def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
-        """Relax cell and positions under a load, without imposed symmetry."""
+        """Relax cell and positions under a load, without imposed symmetry.
+
+        Parameters
+        ----------
+        atoms
+            Crystal; remains unchanged.
+        settings
+            Force tolerance (eV/Å) and largest number of steps.
+        load
+            Pressure (GPa) or fixed volume; no load by default.
+        """
 
     def isolated_atom(self, element: str) -> Atoms | None:
         """The atom alone in a box, with REF_energy; None where the method does not offer it."""

@@ -16,9 +16,22 @@ Record = Mapping[str, Any]
 def taken_up(
     labels: Sequence[Atoms], failures: Sequence[Record], again: Sequence[Atoms]
 ) -> tuple[list[Atoms], list[Record]]:
-    """Labels and failures, with the labels of failed cells that were tried ``again`` by themselves.
+    """Add the labels of failed cells that were retried individually.
 
-    What is labelled already stays as it is.
+    Existing labels are not replaced.
+
+    Parameters
+    ----------
+    labels
+        Labels of the batch.
+    failures
+        Failures of the batch.
+    again
+        Labels of retried cells.
+
+    Returns
+    -------
+    All labels and the remaining failures.
     """
     there = {_name(identity(label)) for label in labels}
     new = {_name(identity(label)): label for label in again}
@@ -31,15 +44,26 @@ def _name(one: Record) -> tuple[Any, ...]:
 
 
 def require_labels(labelled: int, failures: Sequence[Record], fraction: float, what: str) -> None:
-    """Stop where too many labels are missing for the rest to be worth going on with.
+    """Stop if too many labels are missing.
 
-    One of several may always be missing, or a small generation would not outlive a single failure;
-    a ``fraction`` of 1 allows none.
+    A single failure among several cells is always allowed, otherwise small generations would not
+    survive it; a ``fraction`` of 1 allows no failure.
+
+    Parameters
+    ----------
+    labelled
+        Number of labelled cells.
+    failures
+        Failed cells.
+    fraction
+        Smallest share of labelled cells.
+    what
+        Name of the labels in the message.
 
     Raises
     ------
     PhonsmithError
-        Fewer than ``fraction`` of the cells are labelled: how many failed, of which structures,
+        Fewer than ``fraction`` of the cells are labelled; the message counts failures by structure
         and the most frequent reasons.
     """
     asked = labelled + len(failures)

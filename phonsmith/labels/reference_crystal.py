@@ -25,10 +25,29 @@ def reference_crystal(
     *,
     store: "LabelStore | None" = None,
 ) -> tuple[Atoms, Verdict]:
-    """The crystal as the reference method relaxes it; ``structure`` is its name in messages.
+    """Relax a crystal with the reference method.
 
-    A ``store`` keeps the relaxation. The verdict reports a crystal that changes or does not relax;
-    :mod:`phonsmith.structures.verdicts` has what a campaign does then.
+    A crystal that changes or does not relax is reported in the verdict;
+    :mod:`phonsmith.structures.verdicts` defines how a campaign reacts.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure, for messages.
+    crystal
+        Crystal before relaxation.
+    method
+        Reference method.
+    settings
+        Tolerances, largest number of steps, symmetry precision.
+    load
+        Pressure (GPa) or fixed volume; no load by default.
+    store
+        Label store that keeps the relaxation.
+
+    Returns
+    -------
+    Relaxed crystal and verdict.
 
     Raises
     ------

@@ -31,11 +31,24 @@ def relaxed(
     load: Load = FREE,
     store: LabelStore | None = None,
 ) -> RelaxationResult:
-    """What ``method.relax`` gives: from the store, or computed and kept there.
+    """Relax with ``method.relax``, or load the relaxation from the store.
 
-    A relaxation that reached ``settings.max_steps`` is kept too: with a larger limit it continues
-    from its last step. Files are like those of labels: numbers in full precision, whole or not
-    there, and a broken one counts as absent.
+    A relaxation that reached ``settings.max_steps`` is stored too: with a larger limit it resumes
+    from its last step. Files hold numbers in full precision and are written atomically; a broken
+    file counts as absent.
+
+    Parameters
+    ----------
+    atoms
+        Crystal; remains unchanged.
+    method
+        Reference method.
+    settings
+        Force tolerance (eV/Å) and largest number of steps.
+    load
+        Pressure (GPa) or fixed volume; no load by default.
+    store
+        Label store; None computes the relaxation without storing it.
 
     Raises
     ------

@@ -69,11 +69,19 @@ def _remove_if_left(folder: Path) -> None:
 
 @contextmanager
 def run_folder(work: Path, keep: Sequence[str], said: Sequence[str] = ()) -> Iterator[Path]:
-    """A fresh folder below ``work`` for the runs of one label; removed afterwards.
+    """Provide a fresh folder for the runs of one label and remove it afterwards.
 
-    After a :class:`LabelFailed` the files whose names match ``keep`` (inputs and text outputs, no
-    wavefunctions or densities) stay in ``work``/failed, and the reason names the place; the last
-    lines of the newest file that matches ``said`` go along.
+    After a :class:`LabelFailed`, the files that match ``keep`` (inputs and text outputs, no
+    wavefunctions or densities) are copied to ``work``/failed, and the reason names this folder.
+
+    Parameters
+    ----------
+    work
+        Parent folder.
+    keep
+        Patterns of the files kept after a failure.
+    said
+        Patterns of output files; the last lines of the newest one are added to the failure.
     """
     place = work.absolute()
     own = OwnFolder(place, "run")

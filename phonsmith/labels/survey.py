@@ -241,9 +241,18 @@ def _has_forces(path: Path) -> bool:
 def as_yaml(
     folder: str | Path, found: list[Found], level_of_theory: str, *, checksums: bool = True
 ) -> str:
-    """The data as blocks of a campaign file; one block for each format.
+    """Format found data as blocks of a campaign file, one block per format.
 
-    With ``checksums: false`` the source is a `folder` of the user's own.
+    Parameters
+    ----------
+    folder
+        Folder of the data.
+    found
+        Data found there.
+    level_of_theory
+        Level of theory of all data.
+    checksums
+        List the files with their checksums; otherwise the source is a ``folder``.
     """
     folder = Path(folder).resolve()
     blocks = []

@@ -208,10 +208,18 @@ def phonons_like(
     displacement: Displaced,
     forces_of: "Callable[[list[Atoms]], Sequence[ArrayLike]]",
 ) -> "Phonopy":
-    """Phonons of a crystal in another cell, under the conditions of others.
+    """Compute phonons of a crystal in another cell, with the settings of a template.
 
-    Supercell, primitive cell, masses and non-analytical correction are those of ``template``;
-    ``forces_of`` gives the forces (atoms, 3; eV/Å) of displaced cells.
+    Parameters
+    ----------
+    template
+        Phonons that provide supercell, primitive cell, masses and non-analytical correction.
+    atoms
+        The crystal (unit cell).
+    displacement
+        Length and signs of the displacements.
+    forces_of
+        Function that returns the forces (atoms, 3) in eV/Å of each displaced cell.
 
     Raises
     ------
@@ -236,10 +244,22 @@ def fit_phonons(
     source: PotentialSource,
     processes: int = 1,
 ) -> "Phonopy":
-    """Phonons of a potential under the conditions of the reference.
+    """Compute phonons of a potential with the settings of the reference.
 
-    Supercell matrix, primitive matrix, masses and non-analytical correction are the reference's;
-    only the cell and the positions in ``atoms`` (same atoms in the same order) may differ.
+    Parameters
+    ----------
+    atoms
+        Unit cell with the atoms of the reference's unit cell, in their order; lattice and positions
+        may differ.
+    reference
+        Phonons that provide supercell matrix, primitive matrix, masses and non-analytical
+        correction.
+    displacement
+        Length and signs of the displacements.
+    source
+        The potential.
+    processes
+        Number of processes that share the displaced cells.
 
     Raises
     ------
@@ -272,12 +292,29 @@ def phonons_in_cell(
     fixed_volume: bool = False,
     processes: int = 1,
 ) -> tuple["Phonopy", "Verdict"]:
-    """Phonons of a potential in the reference's cell or in the one it relaxes to.
+    """Compute phonons of a potential in the reference's cell or in its own relaxed cell.
 
-    ``fixed_volume`` holds the volume of the reference while it relaxes.
+    Parameters
+    ----------
+    cell
+        Reference cell or relaxed cell.
+    reference
+        Phonons of the reference.
+    source
+        The potential.
+    displacement
+        Length and signs of the displacements.
+    relaxation
+        Settings of the relaxation.
+    fixed_volume
+        Keep the volume of the reference during relaxation.
+    processes
+        Number of processes that share the displaced cells.
 
-    Where relaxation fails or makes another crystal, or the potential gives no usable forces, the
-    verdict has the reason in words and the phonons come without forces: nothing to compare.
+    Returns
+    -------
+    Phonons and verdict. If relaxation fails or changes the crystal, or the potential gives no
+    usable forces, the verdict has the reason and the phonons have no forces.
     """
     from phonsmith.potentials.calculators import make_calculator
     from phonsmith.structures.relaxation import Load, crystal_as_given, relaxed_crystal

@@ -24,11 +24,24 @@ if TYPE_CHECKING:
 def recorded_phonons(
     cell: CellChoice, reference: "Phonopy", path: Path, relaxation: Relaxation
 ) -> tuple["Phonopy", "Verdict"]:
-    """Phonons of recorded forces of a potential, to be compared with the reference's.
+    """Load phonons from recorded forces of a potential for comparison with the reference.
 
-    Masses and non-analytical correction are the reference's. The cell is the one that was recorded:
-    for ``cell`` "reference" it has to be the reference's own. Where there is nothing to compare,
-    the verdict has the reason in words and the phonons come without forces.
+    Parameters
+    ----------
+    cell
+        Reference cell or relaxed cell; for ``reference`` the recorded cell has to be the
+        reference's.
+    reference
+        Phonons of the reference, which provide masses and non-analytical correction.
+    path
+        File with the recorded phonons; it need not exist.
+    relaxation
+        Tolerances of the comparison of crystals.
+
+    Returns
+    -------
+    Phonons and verdict. If there is nothing to compare, the verdict has the reason and the phonons
+    have no forces.
 
     Raises
     ------

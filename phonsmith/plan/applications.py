@@ -62,7 +62,21 @@ class Evaluations:
 def evaluations_of_applications(
     inputs: PlanInputs, generation: int, fit: str
 ) -> Iterator[Evaluations]:
-    """Applications of a fit: in the last generation, and in all those that the loop asks for."""
+    """List the applications of a fit in a generation.
+
+    Parameters
+    ----------
+    inputs
+        Campaign and its cells.
+    generation
+        Number of the generation.
+    fit
+        Id of the fit.
+
+    Returns
+    -------
+    All applications in the last generation, and those that the loop requires in every generation.
+    """
     campaign = inputs.campaign
     last = generation == inputs.generations[-1]
     of_loop = _asked_in_all_generations(campaign) if fit in campaign.trained else set()

@@ -37,14 +37,21 @@ def dft_kind(reference: DftReference) -> DftKind[DftReference]:
 def electronic_size(
     cell: Atoms, reference: DftReference, structure: str | None = None
 ) -> ElectronicSize:
-    """Electrons, irreducible k-points and plane waves of a cell.
+    """Return electrons, irreducible k-points and plane waves of a cell.
 
-    ``structure`` is the id of the crystal, which may have settings of its own.
+    Parameters
+    ----------
+    cell
+        Cell.
+    reference
+        Settings of the reference method.
+    structure
+        Id of the crystal, which may have settings of its own.
 
     Raises
     ------
     PhonsmithError
-        A pseudopotential cannot be had.
+        A pseudopotential is missing.
     """
     return dft_kind(reference).electronic_size(cell, reference, structure)
 
@@ -73,7 +80,17 @@ def seconds_per_atom(potential: PotentialSource | Fit, cells: Sequence[Atoms] = 
 
 
 def label_cost(cell: Atoms, reference: Reference, size: ElectronicSize | None) -> Cost:
-    """One static label; ``size`` is that of :func:`electronic_size` where a DFT code runs."""
+    """Estimate the cost of one static label.
+
+    Parameters
+    ----------
+    cell
+        Cell.
+    reference
+        Settings of the reference method.
+    size
+        Size of the run (:func:`electronic_size`); None if no DFT code runs.
+    """
     if isinstance(reference, DftReference) and size is not None:
         return plane_wave_cost(reference).run(size, reference.cores)
     if potential := method_kind(reference).potential(reference):
@@ -83,5 +100,15 @@ def label_cost(cell: Atoms, reference: Reference, size: ElectronicSize | None) -
 
 
 def fit_cost(fit: Fit, cells: Sequence[Atoms], stresses: bool) -> Cost:
-    """Training on these cells; ``stresses`` is whether labels have them."""
+    """Estimate the cost of a training.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    cells
+        Training cells.
+    stresses
+        Whether the labels have stresses.
+    """
     return kind_of(fit).training_cost(fit, cells, stresses)

@@ -90,7 +90,17 @@ def has_stresses(inputs: PlanInputs) -> bool:
 
 
 def trainings(inputs: PlanInputs, generation: int, train: list[Atoms]) -> Iterator[Training]:
-    """The trainings of a generation, by fit."""
+    """List the trainings of a generation.
+
+    Parameters
+    ----------
+    inputs
+        Campaign and its cells.
+    generation
+        Number of the generation.
+    train
+        Training set, without labels.
+    """
     for name, fit in inputs.campaign.fits.items():
         if not isinstance(fit, TrainedFit):
             continue
@@ -126,7 +136,17 @@ def training_task(inputs: PlanInputs, training: Training) -> Task:
 
 
 def evaluation_tasks(inputs: PlanInputs, generation: int, dataset: Dataset) -> Iterator[Task]:
-    """Force evaluations of all fits: errors on their data, phonons, mechanics, applications."""
+    """List the force evaluations of all fits: errors, phonons, mechanics, applications.
+
+    Parameters
+    ----------
+    inputs
+        Campaign and its cells.
+    generation
+        Number of the generation.
+    dataset
+        Training and test set, without labels.
+    """
     for name, fit in inputs.campaign.fits.items():
         if not computes(fit):
             continue

@@ -24,10 +24,25 @@ from phonsmith.plan.inputs import Cells, ThirdOrderCells, made
 def finished_labels(
     cells: Sequence[Atoms], store: LabelStore, method: ReferenceMethod, known: Mapping[str, Any]
 ) -> list[Atoms | None]:
-    """The labels of the cells that the store has.
+    """Load the labels that the store has.
 
-    Where the code cannot be run here, so that its version is not known, the latest labels with the
-    ``known`` settings count as the present ones.
+    If the code cannot be run here, its version is unknown, and the latest labels with the ``known``
+    settings are used.
+
+    Parameters
+    ----------
+    cells
+        Cells to look up.
+    store
+        Label store.
+    method
+        Reference method.
+    known
+        Settings that determine the labels, without the version of the code.
+
+    Returns
+    -------
+    Label of each cell, or None.
     """
     if not store.folder.is_dir():
         return [None] * len(cells)

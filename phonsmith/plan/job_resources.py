@@ -51,10 +51,22 @@ def need_of_labels(
     batches: int = 1,
     side_by_side: int = 1,
 ) -> Need:
-    """What one of so many jobs needs that label these cells, some side by side.
+    """Estimate memory and time of one labelling job.
 
-    Cells of the same kind, formula and size cost the same: one of each is looked at. ``structure``
-    is the id of their crystal, None for those of a data set.
+    Cells of equal kind, formula and size cost the same, so that a single cell of each is examined.
+
+    Parameters
+    ----------
+    cells
+        Cells to label in all jobs.
+    reference
+        Settings of the reference method.
+    structure
+        Id of the crystal; None for a data set.
+    batches
+        Number of jobs.
+    side_by_side
+        Number of cells labelled in parallel in a job.
     """
     kinds = [_kind(cell) for cell in cells]
     costs = {
@@ -77,11 +89,24 @@ def most_minutes(
     attempt: int,
     runtime_minutes: int | None = None,
 ) -> float:
-    """After how many minutes a run is ended, so that its job on a cluster outlives it.
+    """Return the time limit of a run in minutes, so that its job on a cluster outlives it.
 
-    The job of :func:`need_of_labels` has this time for one cell, and enough for the others: a run
-    that hangs is put on record, and those behind it have their turn. Infinite outside a cluster,
-    for methods without a cost model, and where the time of jobs is given: ``runtime_minutes``.
+    A job of :func:`need_of_labels` has this time for one cell and enough for the others: a run that
+    hangs is recorded, and the runs after it are executed. The limit is infinite outside a cluster,
+    for methods without a cost model, and if the time of jobs is set.
+
+    Parameters
+    ----------
+    cells
+        Cells of the job.
+    reference
+        Settings of the reference method.
+    structure
+        Id of the crystal; None for a data set.
+    attempt
+        Number of the attempt, from 1.
+    runtime_minutes
+        Time of jobs, if the campaign sets it.
     """
     if runtime_minutes is not None:
         return math.inf
@@ -95,7 +120,19 @@ def most_minutes(
 def need_of_crystal(
     crystal: Atoms, reference: DftReference, structure: str, *, relaxations: int = 1
 ) -> Need:
-    """What relaxations of a crystal one after the other, or its Born charges need."""
+    """Estimate memory and time of relaxations of a crystal or of its Born charges.
+
+    Parameters
+    ----------
+    crystal
+        Unit cell.
+    reference
+        Settings of the reference method.
+    structure
+        Id of the crystal.
+    relaxations
+        Number of relaxations, one after another.
+    """
     runs = max(RELAXATION_STEPS * relaxations, BORN_RUNS)
     size = electronic_size(crystal, reference, structure)
     return _need([_cost(size, reference)], runs, reference)
@@ -110,9 +147,24 @@ def need_of_thermodynamics(
     *,
     side_by_side: int = 1,
 ) -> Need:
-    """What relaxations at all volumes need, and displaced cells at each, some side by side.
+    """Estimate memory and time of the relaxations and displaced cells at all volumes.
 
-    Volumes that are added later are not in it; what is done when the time is over stays.
+    Volumes that are added later are not included; completed runs are kept when the time is over.
+
+    Parameters
+    ----------
+    crystal
+        Unit cell.
+    displaced
+        Displaced cells at one volume.
+    reference
+        Settings of the reference method.
+    structure
+        Id of the crystal.
+    settings
+        Settings of thermodynamics.
+    side_by_side
+        Number of cells labelled in parallel.
     """
     crystals = need_of_crystal(crystal, reference, structure, relaxations=settings.relaxations)
     # a round at one volume is over before the next volume begins

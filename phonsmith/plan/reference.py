@@ -96,7 +96,25 @@ class ReferenceRuns:
         failed: int = 0,
         generation: int = 0,
     ) -> Task:
-        """A task of runs; ``left`` says of each whether it is still to be done."""
+        """Build the task of a number of runs.
+
+        Parameters
+        ----------
+        stage
+            Name of the stage.
+        structure
+            Id of the structure.
+        kind
+            Kind of the cells.
+        runs
+            Size and cost of each run.
+        left
+            Whether each run is still to be done.
+        failed
+            Number of failed runs.
+        generation
+            Number of the generation.
+        """
         return make_task(
             stage,
             self._partition,

@@ -142,16 +142,27 @@ class Evaluation:
 def evaluate(
     cells: Sequence[Atoms], source: PotentialSource, processes: int = 1
 ) -> list[Evaluation]:
-    """Energy, forces and stress of every cell, in the order of the cells.
+    """Compute energy, forces and stress of every cell.
 
-    With ``processes`` > 1, spawned processes with one thread each share the cells.
+    Parameters
+    ----------
+    cells
+        Cells to evaluate.
+    source
+        The potential.
+    processes
+        Number of spawned processes, with one thread each, that share the cells.
+
+    Returns
+    -------
+    One evaluation per cell, in the order of the cells.
 
     Raises
     ------
     PhonsmithError
         The potential cannot be built or does not know an element.
     UnusablePotential
-        It fails on a cell.
+        The potential fails on a cell.
     """
     results: dict[int, Evaluation] = {}
     for index, outcome in evaluate_each(cells, source, processes):
@@ -167,7 +178,26 @@ def evaluate(
 def evaluate_each(
     cells: Sequence[Atoms], source: PotentialSource, processes: int = 1
 ) -> Iterator[tuple[int, Evaluation | Exception]]:
-    """As :func:`evaluate`, but yields (index, evaluation or exception) as each cell is done."""
+    """Evaluate cells as :func:`evaluate` does, and yield each result as soon as it is done.
+
+    Parameters
+    ----------
+    cells
+        Cells to evaluate.
+    source
+        The potential.
+    processes
+        Number of spawned processes that share the cells.
+
+    Returns
+    -------
+    Pairs of index and evaluation, or index and exception where the potential fails on the cell.
+
+    Raises
+    ------
+    PhonsmithError
+        The potential cannot be built or does not know an element.
+    """
     check_elements(source, cells)
     plain = [_bare(cell) for cell in cells]
     for index, outcome in each(partial(_evaluator, source), plain, min(processes, len(plain))):

@@ -117,7 +117,16 @@ def _expanded(text: str) -> Iterator[str]:
 
 
 def check_named_files(potential: PotentialSource, where: str, made: Callable[[str], bool]) -> None:
-    """Check model and arguments of a potential at the key ``where``; ``made`` files are to come.
+    """Check model file and arguments of a potential.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+    where
+        Key of the potential in the campaign, named in error messages.
+    made
+        Function that returns whether a file will be made by the campaign; its model is not checked.
 
     Raises
     ------

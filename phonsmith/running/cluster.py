@@ -70,13 +70,26 @@ def tell_host(logs: Iterable[str]) -> None:
 
 
 def recover(folder: Path, *, force: bool = False, wait_s: float = 120.0) -> list[str]:
-    """Cancel the jobs of dead runs in ``folder`` and unlock it; what was done, line by line.
+    """Cancel the jobs of dead runs in a folder and unlock it.
+
+    Parameters
+    ----------
+    folder
+        Folder in which Snakemake ran.
+    force
+        Accept a run on another machine whose end is not recorded.
+    wait_s
+        Time in s to wait for cancelled jobs to end.
+
+    Returns
+    -------
+    Report of the actions, one per line.
 
     Raises
     ------
     PhonsmithError
-        Snakemake still runs there, or may run on another machine (``force`` does not ask); the
-        controller does not answer, or jobs do not end.
+        Snakemake still runs there or may run on another machine, the controller does not answer, or
+        jobs do not end.
     """
     logs = _logs(folder)
     if not logs:
@@ -140,11 +153,31 @@ def unfinished(runs: Sequence[str]) -> list[str]:
 
 
 def watch(command: Sequence[str], folder: Path, *, patience_s: float, poll_s: float = 30.0) -> int:
-    """Run Snakemake, and start it anew where it waits for jobs that have ended; its exit status.
+    """Run Snakemake, and restart it when it waits for jobs that have ended.
 
     An outage of SLURM's controller can make the SLURM plugin forget its jobs: Snakemake then waits
-    for ever. That is told from patience: for so long its log has not grown, no job of its run is
-    left in the queue, and nothing runs below it.
+    for ever. Snakemake hangs if, for the given patience, its log has not grown, the queue holds no
+    job of its run, and it has no child process.
+
+    Parameters
+    ----------
+    command
+        Command that runs Snakemake.
+    folder
+        Folder to run in.
+    patience_s
+        Time in s without progress.
+    poll_s
+        Time in s between two checks.
+
+    Returns
+    -------
+    Exit status of Snakemake.
+
+    Raises
+    ------
+    PhonsmithError
+        Snakemake hung five times.
     """
     for _ in range(5):
         started = time.time()

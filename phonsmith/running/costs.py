@@ -62,7 +62,19 @@ def plane_waves(cell: Atoms, cutoff_ry: float) -> float:
 def irreducible_kpoints(
     cell: Atoms, divisions: Sequence[int], *, shifted: bool = False, symmetry: bool = True
 ) -> int:
-    """Irreducible k-points of a mesh: time reversal, and the symmetry of the cell if wanted."""
+    """Count the irreducible k-points of a mesh under time reversal and the symmetry of the cell.
+
+    Parameters
+    ----------
+    cell
+        Cell.
+    divisions
+        Three numbers of k-points.
+    shifted
+        Shift the mesh by half a step.
+    symmetry
+        Use the symmetry of the cell.
+    """
     import spglib
 
     rotations = np.eye(3, dtype="intc")[None]

@@ -65,7 +65,22 @@ def signal_name(returncode: int) -> str:
 
 
 def failure(program: str, finished: Finished, reason: str) -> PhonsmithError:
-    """The error of a program that has failed; what a signal ended may succeed in another try."""
+    """Build the error of a program that failed.
+
+    Parameters
+    ----------
+    program
+        Name of the program.
+    finished
+        End of the program.
+    reason
+        Reason in words.
+
+    Returns
+    -------
+    A :class:`TryAgain` if another attempt may succeed: the program ran out of memory or was
+    terminated.
+    """
     text = f"{program} failed ({finished.ending}): {reason}"
     if finished.signal == "SIGKILL" or "out of memory" in reason.lower():
         return TryAgain(text, "memory")
@@ -81,11 +96,26 @@ def run_child(
     output: Path | None = None,
     time_limit_s: float = float("inf"),
 ) -> Finished:
-    """Run ``command`` in ``folder`` with ``threads`` threads a process.
+    """Run a command in a folder.
 
-    Output and errors go to the file ``output``, or are passed on to stdout. Everything that the
-    command starts ends with it, at its time limit, and with this process, also when this one is
-    killed: a program that went on unseen would write into the folder that the next run uses.
+    Everything that the command starts ends with the command, at the time limit, and with this
+    process, even if this process is killed: an orphaned program would write into the folder of the
+    next run.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    folder
+        Folder to run in.
+    threads
+        Number of threads of each process.
+    environment
+        Additional environment variables.
+    output
+        File for output and errors; None passes them on to stdout.
+    time_limit_s
+        Time limit in s.
     """
     settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
     start = time.monotonic()

@@ -229,6 +229,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """For ``sys.excepthook``: what ends Python (Ctrl-C above all) is one line."""
+    """Print the exception that ends Python (Ctrl-C above all) in one line; for ``sys.excepthook``.
+
+    Parameters
+    ----------
+    kind
+        Type of the exception.
+    error
+        The exception.
+    trace
+        Traceback, not printed.
+    """
     interrupts = (one for one in _chain(error) if isinstance(one, KeyboardInterrupt))
     say(next(interrupts, error))

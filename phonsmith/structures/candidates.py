@@ -65,10 +65,24 @@ class Limits:
 
 
 def judge(entry: Entry, limits: Limits, calculator: "BaseCalculator | None" = None) -> Candidate:
-    """Whether a crystal is low enough in energy, small enough, and stays itself when relaxed.
+    """Judge whether a crystal is low in energy, small enough, and keeps its structure when relaxed.
 
     The cheap tests come first; the first that fails is the reason. Without a calculator nothing is
     relaxed.
+
+    Parameters
+    ----------
+    entry
+        Crystal and its origin in the database.
+    limits
+        Largest energy above the hull (eV/atom), supercell settings and relaxation settings.
+    calculator
+        ASE calculator for the relaxation; None skips the relaxation.
+
+    Returns
+    -------
+    The candidate; ``reason`` is empty for an accepted crystal. No error is raised for a crystal
+    that fails a test.
     """
     hull = entry.origin.energy_above_hull_ev_per_atom
     size, group, reason = None, "", ""
@@ -127,9 +141,24 @@ def choose(
     limits: Limits,
     calculator: "BaseCalculator | None" = None,
 ) -> list[Candidate]:
-    """Judge all entries of a database, by energy above the hull; files of those kept are written.
+    """Judge all entries of a database and write the files of the accepted crystals.
 
     A crystal that was fetched before is judged and kept as it was then.
+
+    Parameters
+    ----------
+    entries
+        Crystals; an error in place of a crystal is printed and skipped.
+    database
+        Name of the database, part of the paths of the crystal files.
+    limits
+        Limits of :func:`judge`.
+    calculator
+        ASE calculator for the relaxation; None skips the relaxation.
+
+    Returns
+    -------
+    All candidates, accepted or not, sorted by energy above the hull.
     """
     candidates = []
     for entry in entries:
@@ -155,12 +184,23 @@ def _by_energy(candidate: Candidate) -> tuple[float, str]:
 
 
 def write_list(path: str | Path, candidates: Sequence[Candidate], database: str, how: str) -> None:
-    """Write the YAML for ``structures_from``, and beside it the whole table as CSV.
+    """Write the YAML file for ``structures_from`` and a CSV file with the whole table.
+
+    Parameters
+    ----------
+    path
+        YAML file; the CSV file differs from it in the suffix only.
+    candidates
+        Accepted and rejected candidates.
+    database
+        Name of the database, part of the structures' names.
+    how
+        Description of the query and its limits for the comment at the top of the YAML file.
 
     Raises
     ------
     PhonsmithError
-        None is kept.
+        No candidate is accepted. The CSV file is written before.
     """
     import pandas as pd
 

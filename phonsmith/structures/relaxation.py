@@ -43,14 +43,45 @@ FREE = Load()
 def relaxed_crystal(
     crystal: Atoms, calculator: Any, settings: Relaxation, load: Load = FREE
 ) -> tuple[Atoms, Verdict]:
-    """The crystal as a calculator relaxes it, with exact symmetry where it kept it."""
+    """Relax a crystal; restore exact symmetry where the relaxation kept it.
+
+    Parameters
+    ----------
+    crystal
+        Crystal before relaxation.
+    calculator
+        ASE calculator with stress.
+    settings
+        Tolerances, largest number of steps, symmetry precision.
+    load
+        Pressure (GPa) or fixed volume; no load by default.
+
+    Returns
+    -------
+    Relaxed crystal and verdict, see :func:`judged`.
+    """
     return judged(crystal, relax(crystal, calculator, settings, load), settings)
 
 
 def judged(
     crystal: Atoms, result: "RelaxationResult", settings: Relaxation
 ) -> tuple[Atoms, Verdict]:
-    """The verdict, and the crystal freed of noise where its symmetry holds."""
+    """Compare a relaxed crystal with the original and remove its numerical noise.
+
+    Parameters
+    ----------
+    crystal
+        Crystal before relaxation.
+    result
+        Result of the relaxation.
+    settings
+        Tolerances of the comparison and symmetry precision.
+
+    Returns
+    -------
+    The symmetrized crystal and the verdict. A crystal that is not converged or cannot be
+    symmetrized is returned unchanged, with the reason in the verdict.
+    """
     verdict = compare(crystal, result, settings)
     if not verdict.converged:
         return result.atoms, verdict
@@ -97,6 +128,17 @@ def relax(
 
     A relaxation that does not converge, flies apart or collapses is no error: ``converged`` is
     false then and the atoms are those of the last sane step. The same input gives the same result.
+
+    Parameters
+    ----------
+    atoms
+        Crystal; remains unchanged.
+    calculator
+        ASE calculator with stress.
+    settings
+        Force tolerance (eV/Å) and largest number of steps.
+    load
+        Pressure (GPa) or fixed volume; no load by default.
 
     Raises
     ------
@@ -200,6 +242,19 @@ def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Ve
 
     Type and size together: pymatgen's StructureMatcher with the tolerances of the campaign, as
     the cells are (not scaled to the same volume), so that lengths have to agree within ``ltol``.
+
+    Parameters
+    ----------
+    before
+        Crystal before relaxation.
+    result
+        Result of the relaxation.
+    settings
+        Tolerances of StructureMatcher and symmetry precision (Å).
+
+    Returns
+    -------
+    The verdict; ``reason`` lists all differences and is empty if there are none.
     """
     after = result.atoms
     number_before, symbol_before = space_group(before, settings.symprec_angstrom)

@@ -22,12 +22,22 @@ def moments_of(atoms: Atoms) -> NDArray[np.float64] | None:
 
 
 def own_moments(atoms: Atoms, moments: Sequence[float], where: str) -> Atoms:
-    """A copy with starting magnetic moments, in Bohr magnetons for each atom.
+    """Return a copy with starting magnetic moments.
+
+    Parameters
+    ----------
+    atoms
+        Crystal; remains unchanged.
+    moments
+        One moment per atom in Bohr magnetons, in the order of the atoms.
+    where
+        File or key named in error messages.
 
     Raises
     ------
     PhonsmithError
-        Not one number for each atom, or all are zero.
+        The number of moments differs from the number of atoms, a moment is not finite, or all are
+        zero.
     """
     given = np.asarray(moments, dtype=float)
     if given.shape != (len(atoms),):

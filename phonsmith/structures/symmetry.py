@@ -42,12 +42,22 @@ def check_masses(atoms: Atoms, where: str) -> None:
 
 
 def own_masses(atoms: Atoms, masses: Mapping[str, float] | Sequence[float], where: str) -> Atoms:
-    """A copy with other masses (u): by element, or one for each atom.
+    """Return a copy with other masses.
+
+    Parameters
+    ----------
+    atoms
+        Crystal; remains unchanged.
+    masses
+        Masses in u, by element or one per atom. Elements without an entry keep their masses.
+    where
+        File or key named in error messages.
 
     Raises
     ------
     PhonsmithError
-        An element that the crystal has not, another number of atoms, or :func:`check_masses`.
+        An element does not occur in the crystal, the number of masses differs from the number of
+        atoms, or :func:`check_masses` refuses the result.
     """
     if isinstance(masses, Mapping):
         if unknown := sorted({*masses} - {*atoms.symbols}):

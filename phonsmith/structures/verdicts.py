@@ -136,7 +136,21 @@ def left_out(accepted: str | Path) -> str:
 
 
 def refuse(structure: str, verdict: Verdict, on_change: OnChange) -> str:
-    """Why a campaign cannot go on with a crystal, with the remedy; empty where it can."""
+    """Explain why a campaign cannot continue with a crystal, and the remedy.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    verdict
+        Verdict on the relaxed crystal.
+    on_change
+        Setting ``relaxation.on_change``.
+
+    Returns
+    -------
+    The message; empty if the campaign can continue.
+    """
     if on_change == "leave_out" or not verdict.reason:
         return ""
     begin = f"structure {structure}: {verdict.reason}"
@@ -159,6 +173,21 @@ def refuse(structure: str, verdict: Verdict, on_change: OnChange) -> str:
 
 
 def require_accepted(structure: str, verdict: Verdict, on_change: OnChange) -> None:
-    """Raise PhonsmithError where a campaign cannot go on with a crystal (:func:`refuse`)."""
+    """Raise an error if a campaign cannot continue with a crystal.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    verdict
+        Verdict on the relaxed crystal.
+    on_change
+        Setting ``relaxation.on_change``.
+
+    Raises
+    ------
+    PhonsmithError
+        With the message of :func:`refuse`.
+    """
     if why := refuse(structure, verdict, on_change):
         raise PhonsmithError(why)

@@ -37,15 +37,32 @@ def candidate_pool(
     generation: int,
     potential: PotentialSource | None = None,
 ) -> Pool:
-    """Cells of one crystal that one generation may label, named as those of other generations.
+    """Create the cells of one crystal that may be labelled in one generation.
 
-    First ``selection.pool_size`` rattled cells: number k has the volume factor k modulo their
-    count, and the amplitudes follow each other after a round of volumes. Then the snapshots of
-    molecular dynamics, if there are any. All are of kind ``rattled``; ``origin`` tells them apart,
-    ``volume_factor`` and ``amplitude_factor`` (0 for snapshots) group them. The ``index`` of a cell
-    is its own within structure and generation, whichever are chosen later, and no cell of one
-    generation comes back in another. Candidates whose atoms come too close are left out with a
-    line in ``stopped``.
+    The first ``selection.pool_size`` cells are rattled: cell k has the volume factor number k
+    modulo their count, and the amplitude changes after each round of volumes. Snapshots of
+    molecular dynamics follow if the selection has them. All cells are of kind ``rattled``;
+    ``origin`` distinguishes them, ``volume_factor`` and ``amplitude_factor`` (0 for snapshots)
+    group them. The ``index`` of a cell is unique within structure and generation and does not
+    depend on the later choice; no cell reappears in another generation. Candidates whose atoms come
+    too close are omitted with a line in ``stopped``.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    crystal
+        Unit cell, relaxed with the reference method.
+    supercells
+        Supercell, volume factors and standard deviation of rattled cells.
+    selection
+        Pool size, amplitude factors and settings of molecular dynamics.
+    campaign_seed
+        Seed of the campaign.
+    generation
+        Number of the generation; it enters the seeds of the cells.
+    potential
+        Potential of the molecular dynamics.
 
     Raises
     ------
@@ -136,12 +153,30 @@ class DynamicsRun:
 
 
 def run_dynamics(start: Atoms, calculator: Any, settings: Dynamics, seed: int) -> DynamicsRun:
-    """Langevin dynamics at constant volume, with snapshots at equal distances in time.
+    """Run Langevin dynamics at constant volume with snapshots at equal time intervals.
 
-    The integrator is BAOAB (Leimkuhler and Matthews, J. Chem. Phys. 138, 174102 (2013)). After
-    every step, forces, temperature, displacements from ``start`` and distances are compared with
-    the limits in ``settings``; the first that is broken ends the run, as does a calculator that
-    fails. Snapshots taken before it stay. The same input gives the same result.
+    After every step, forces, temperature, displacements from ``start`` and distances are compared
+    with the limits in ``settings``. A broken limit or a failing calculator ends the run; snapshots
+    taken before are kept. Equal input gives equal results.
+
+    Parameters
+    ----------
+    start
+        Initial cell, from which displacements are measured; remains unchanged.
+    calculator
+        ASE calculator.
+    settings
+        Temperature (K), steps, number of snapshots, and limits.
+    seed
+        Seed of the initial momenta and of the random forces.
+
+    Returns
+    -------
+    Snapshots, number of completed steps, and the reason of an early end (empty if there is none).
+
+    References
+    ----------
+    B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102 (2013): the BAOAB integrator.
     """
     atoms = plain(start)
     random = np.random.default_rng(seed)

@@ -62,14 +62,24 @@ def to_ase(phonopy_atoms: PhonopyAtoms) -> Atoms:
 def make_phonopy(
     atoms: Atoms, matrix: Any, primitive_matrix: Any = None, symprec: float = SYMPREC
 ) -> Phonopy:
-    """phonopy on the crystal as given (its unit cell) and its supercell.
+    """Create phonopy for a crystal as given (its unit cell) and its supercell.
 
-    ``matrix`` has lattice vectors in rows (phonopy wants them in columns). Without
-    ``primitive_matrix`` (3, 3; phonopy's convention) a crystal that is primitive is its own
-    primitive cell, axes and all, and for another one phonopy chooses. Wherever fractional wave
-    vectors of one crystal are used for another (relaxed by a fit, say), hand over the matrix of
-    the first: phonopy's choice of axes depends on the symmetry it finds. The primitive cell of a
-    crystal with magnetic moments is that of the moments too.
+    Without ``primitive_matrix`` a crystal that is primitive is its own primitive cell, axes
+    included, and for other crystals phonopy chooses the primitive cell. Where fractional wave
+    vectors of a crystal are used for another (relaxed by a fit, for example), pass the matrix of
+    the first: phonopy's choice of axes depends on the symmetry it finds. Magnetic moments are taken
+    into account in the primitive cell.
+
+    Parameters
+    ----------
+    atoms
+        Unit cell.
+    matrix
+        (3, 3) supercell matrix with lattice vectors in rows (phonopy expects them in columns).
+    primitive_matrix
+        (3, 3) primitive matrix in phonopy's convention, or None.
+    symprec
+        Symmetry precision in Å.
 
     Raises
     ------
@@ -121,7 +131,21 @@ def _is_primitive(atoms: Atoms) -> bool:
 
 
 def matrix_of(structure: str, atoms: Atoms, settings: Supercells) -> Integers:
-    """The supercell that the settings name for this crystal, else :func:`supercell_matrix`."""
+    """Return the supercell matrix of a crystal.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    atoms
+        Unit cell.
+    settings
+        Supercell settings; ``multiples`` override the choice of :func:`supercell_matrix`.
+
+    Returns
+    -------
+    (3, 3) integers, lattice vectors in rows.
+    """
     if structure in settings.multiples:
         given = np.array(settings.multiples[structure], dtype=np.int64)
         return given if given.ndim == 2 else np.diag(given)
@@ -196,11 +220,24 @@ def displaced_cells(phonon: Phonopy, settings: Displaced) -> list[Atoms]:
 def rattled_cells(
     atoms: Atoms, matrix: Any, settings: Rattled, seeds: Sequence[int], first_index: int = 0
 ) -> list[Atoms]:
-    """Strained supercells with all atoms moved, one for each seed.
+    """Create strained supercells with displaced atoms, one per seed.
 
     Cell k (from 0) takes the volume factor number ``first_index + k`` modulo their count. Every
     cell is strained from the unstrained supercell, never from the cell before it, and has random
     numbers of its own.
+
+    Parameters
+    ----------
+    atoms
+        Unit cell; magnetic moments are passed on to the supercells.
+    matrix
+        (3, 3) supercell matrix, lattice vectors in rows.
+    settings
+        Volume factors, angle strain (degrees), standard deviation and minimum distance (Å).
+    seeds
+        One seed per cell.
+    first_index
+        Number of the first cell in the sequence of volume factors.
 
     Raises
     ------
@@ -231,10 +268,30 @@ def rattled_cells(
 def strained_lattice(
     lattice: Floats, factor: float, max_angle: float, random: np.random.Generator
 ) -> Floats:
-    """Lattice of ``factor`` times the volume whose angles changed by up to ``max_angle`` degrees.
+    """Scale the volume of a lattice and change its angles at random.
 
     The ratios of the lengths stay, and so does the orientation: the first vector keeps its
     direction and the second its plane with the first (Cholesky factors of the metric tensors).
+
+    Parameters
+    ----------
+    lattice
+        (3, 3) lattice vectors in rows, in Å.
+    factor
+        Volume of the result divided by the volume of ``lattice``.
+    max_angle
+        Largest change of each angle in degrees.
+    random
+        Random number generator.
+
+    Returns
+    -------
+    (3, 3) lattice vectors in rows, in Å.
+
+    Raises
+    ------
+    PhonsmithError
+        Repeated random changes of the angles leave no volume.
     """
     metric = lattice @ lattice.T
     lengths = np.sqrt(np.diag(metric))
@@ -328,12 +385,35 @@ def _monte_carlo(
 def make_supercells(
     structure: str, atoms: Atoms, settings: Supercells, campaign_seed: int, generation: int
 ) -> tuple[Phonopy, list[Atoms]]:
-    """The cells to label of one crystal in one generation, and phonopy with its displacements.
+    """Create the cells to label of one crystal in one generation.
 
     Displaced cells are always there in generation 0, since the reference phonons follow from them,
     and in no other, which would repeat them. They have the indices 0, 1, … of phonopy's
     displacements; rattled cells are counted on from there. The seed of rattled cell i (from 0) is
     that of index i.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure, part of the seeds and of the names of the cells.
+    atoms
+        Unit cell.
+    settings
+        Supercell, kinds of cells, displacement and rattling.
+    campaign_seed
+        Seed of the campaign.
+    generation
+        Number of the generation, from 0.
+
+    Returns
+    -------
+    phonopy with its displacements, and the cells: displaced ones (generation 0 only), then rattled
+    ones.
+
+    Raises
+    ------
+    PhonsmithError
+        There is no supercell within the limits, or the minimum distance cannot be kept.
     """
     try:
         matrix = matrix_of(structure, atoms, settings)

@@ -104,6 +104,21 @@ def shared_out(groups: Sequence[Group], count: int, start: int = 0) -> list[Grou
     again. ``start`` is where in this order to begin: later generations go on where earlier ones
     stopped. A group without candidates left is passed over.
 
+    Parameters
+    ----------
+    groups
+        (volume factor, amplitude) of each candidate.
+    count
+        Number of cells to choose.
+    start
+        Position in the sequence of pairs at which to begin.
+
+    Returns
+    -------
+    The group of each of the ``count`` cells.
+
+    Examples
+    --------
     >>> shared_out([(0.9, 1), (0.9, 2), (1.1, 1), (1.1, 2)], 3)
     [(0.9, 1), (1.1, 2), (0.9, 2)]
     """
@@ -183,10 +198,27 @@ def farthest(
     weights: ArrayLike | None = None,
     quotas: tuple[Sequence[Group], Sequence[Group]] | None = None,
 ) -> list[int]:
-    """Greedy choice of the candidate farthest from all that is known; then that is known too.
+    """Choose, one after another, the candidate farthest from all known cells.
 
     Distances are multiplied by the ``weights`` of the candidates. Of equal ones the first is taken.
     ``quotas`` are the groups of the candidates and the group of each choice; one group without.
+
+    Parameters
+    ----------
+    candidates
+        Environments of each candidate.
+    known
+        Environments of each cell that is labelled or chosen already.
+    count
+        Number of candidates to choose.
+    weights
+        Factors of the distances, shape (candidates,); None for 1.
+    quotas
+        Group of each candidate and group of each choice; None for a single group.
+
+    Returns
+    -------
+    Indices of the chosen candidates, in the order of choice.
     """
     groups, order = quotas or ([(1.0, 1.0)] * len(candidates), [(1.0, 1.0)] * count)
     factors = np.ones(len(candidates)) if weights is None else np.asarray(weights, dtype=float)
@@ -248,7 +280,21 @@ class _Pool:
 def environments(
     cells: Sequence[Atoms], settings: Selection, mace: PotentialSource | None = None
 ) -> list[Environments]:
-    """The atomic environments of every cell in the descriptor of ``settings``."""
+    """Describe the atomic environments of every cell.
+
+    Parameters
+    ----------
+    cells
+        Cells to describe.
+    settings
+        Descriptor and its settings.
+    mace
+        MACE potential; required by the descriptor ``mace``.
+
+    Returns
+    -------
+    The environments of each cell, in the order of the cells.
+    """
     if settings.descriptor == "mace":
         assert mace is not None
         return _mace_environments(cells, mace)
@@ -297,10 +343,23 @@ def _mace_environments(cells: Sequence[Atoms], mace: PotentialSource) -> list[En
 def disagreement(
     cells: Sequence[Atoms], committee: Sequence[PotentialSource], processes: int = 1
 ) -> Floats:
-    """How much several fits disagree on the forces of each cell, eV/Å, shape (cells,).
+    """Compute by how much several fits disagree on the forces of each cell.
 
     Root of the mean over the atoms of the squared standard deviation of their force vector. Fits
     without finite forces on some cell are left out, which is printed.
+
+    Parameters
+    ----------
+    cells
+        Cells to evaluate.
+    committee
+        The fits.
+    processes
+        Number of processes that share the cells.
+
+    Returns
+    -------
+    Disagreement in eV/Å, shape (cells,).
 
     Raises
     ------

@@ -38,7 +38,7 @@ def choose_supercell(
     *,
     fewest: bool = False,
 ) -> Integers | None:
-    """The best sublattice of index ``least`` to ``most``, or None.
+    """Choose the best sublattice within a range of indices.
 
     ``rotations`` (n, 3, 3) act on columns of fractional coordinates, as spglib gives them.
     Sublattices that all of them leave as they are come first, then the nearly cubic ones, then
@@ -48,6 +48,23 @@ def choose_supercell(
     A lattice with a long axis (``LONG_AXIS`` times the edge across, and longer than ``min_length``)
     cannot be nearly cubic but with needlessly many cells. There the cells are square across the
     axis, and have at most ``MOST_ACROSS`` times the smallest index.
+
+    Parameters
+    ----------
+    lattice
+        (3, 3) lattice vectors in rows, in Å.
+    rotations
+        (n, 3, 3) rotations that act on columns of fractional coordinates, as spglib returns them.
+    min_length
+        Smallest length of a vector of the sublattice, in Å.
+    least, most
+        Smallest and largest index of the sublattice.
+    fewest
+        Minimise the index alone.
+
+    Returns
+    -------
+    (3, 3) supercell matrix, lattice vectors in rows; None if no sublattice fits.
     """
     group = np.asarray(rotations, dtype=np.int64).transpose(0, 2, 1)  # on rows from here on
     limits = (min_length, least, most)

@@ -73,12 +73,21 @@ def fit_equation_of_state(
     energies: Sequence[float] | NDArray[np.float64],
     form: Form = "birch-murnaghan",
 ) -> EquationOfState:
-    """Least squares of an equation of state to volumes (Å³/atom) and energies (eV/atom).
+    """Fit an equation of state by least squares; its minimum has to lie within the volumes.
+
+    Parameters
+    ----------
+    volumes
+        Volumes in Å³/atom.
+    energies
+        Energies in eV/atom.
+    form
+        Form of the equation of state.
 
     Raises
     ------
     UnusablePotential
-        There are fewer than five volumes, or the energy has no minimum among them.
+        There are fewer than five volumes, or the energy has no minimum within them.
     """
     found = fit_energies(volumes, energies, form)
     if found.extrapolated:
@@ -94,7 +103,16 @@ def fit_energies(
     energies: Sequence[float] | NDArray[np.float64],
     form: Form = "birch-murnaghan",
 ) -> EquationOfState:
-    """The same where the volume at rest may lie elsewhere, as for crystals under pressure alone.
+    """Fit an equation of state whose minimum may lie outside the volumes, as under pressure.
+
+    Parameters
+    ----------
+    volumes
+        Volumes in Å³/atom.
+    energies
+        Energies in eV/atom.
+    form
+        Form of the equation of state.
 
     Raises
     ------

@@ -139,12 +139,27 @@ def thermodynamics(
     method: str,
     tolerance_thz: float,
 ) -> Result:
-    """Equation of state, harmonic and quasi-harmonic free energies of a crystal by one method.
+    """Compute equation of state, harmonic and quasi-harmonic free energies of a crystal.
 
-    Of a recorded crystal the volumes are those of the record, and the harmonic properties are
-    those at its lowest energy. Else volumes are added until the volume at equilibrium at the
-    highest temperature and at all pressures lies between the outermost ones, or until the largest
-    change of volume is reached: then the notes say up to which temperature it does.
+    A recorded crystal has the volumes of its record, and the harmonic properties are those at its
+    lowest energy. Otherwise volumes are added until the equilibrium volumes at the highest
+    temperature and at all pressures lie between the outermost volumes, or until the largest change
+    of volume is reached; the notes then report up to which temperature they do.
+
+    Parameters
+    ----------
+    crystal
+        Crystal with the means to compute energies and phonons, or recorded ones.
+    settings
+        Volumes, temperatures (K), pressures (GPa), treatment of imaginary modes.
+    method
+        Name of the method.
+    tolerance_thz
+        A mode with a frequency below ``-tolerance_thz`` is imaginary.
+
+    Returns
+    -------
+    The result; ``reason`` is set if there are no free energies.
     """
     empty = no_result(crystal.structure, method, crystal.atoms, "")
     mesh = odd_mesh(crystal.template, settings.mesh_length_angstrom)
@@ -197,7 +212,21 @@ def odd_mesh(phonon: "Phonopy", length_angstrom: float) -> list[int]:
 
 
 def stability(phonon: "Phonopy", mesh: Sequence[int], tolerance_thz: float) -> tuple[float, float]:
-    """Lowest frequency on a mesh (THz), and the share of modes below minus the tolerance."""
+    """Find the lowest frequency and the share of imaginary modes on a mesh.
+
+    Parameters
+    ----------
+    phonon
+        Phonons with force constants.
+    mesh
+        Three numbers of q points.
+    tolerance_thz
+        A mode with a frequency below ``-tolerance_thz`` is imaginary.
+
+    Returns
+    -------
+    Lowest frequency in THz, and share of imaginary modes, 0 to 1.
+    """
     found = phonon.run_mesh(mesh)
     weights = np.asarray(found.weights, dtype=float)[:, None]
     imaginary = found.frequencies < -tolerance_thz

@@ -34,9 +34,22 @@ LABELS_OFF = 0.1
 def fetch_volumes(
     reference: RecordedReference, structure: Structure, mirrors: Sequence[str | Path], cache: str
 ) -> list[Path]:
-    """The files with the recorded data of a crystal at all volumes, fetched if they are not here.
+    """Fetch the files with the recorded data of a crystal at all volumes.
 
-    ``reference`` is that of the crystal (:meth:`RecordedReference.of`).
+    Parameters
+    ----------
+    reference
+        Settings of the recorded data of this crystal (:meth:`RecordedReference.of`).
+    structure
+        Settings of the crystal, with its recorded volumes.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+
+    Returns
+    -------
+    Local paths in the order of the volumes, then the file of the energies if there is one.
     """
     files = [
         path
@@ -126,12 +139,28 @@ def _table(
 
 
 def energies_at(volumes: Floats, where: str, given: Floats, energies: Floats) -> Floats:
-    """Energies (eV) at volumes of the unit cell (Å³) out of a table of both.
+    """Look up the energies at given volumes in a table.
+
+    Parameters
+    ----------
+    volumes
+        Volumes of the unit cell in Å³, shape (volumes,).
+    where
+        File or key of the table, for messages.
+    given
+        Volumes of the table in Å³, shape (rows,).
+    energies
+        Energies of the table in eV, shape (rows,).
+
+    Returns
+    -------
+    Energies in eV, shape (volumes,).
 
     Raises
     ------
     PhonsmithError
-        The table (named by ``where``) lacks a volume, or is of another cell.
+        The table lacks a volume, has two for one energy, belongs to another cell, or holds invalid
+        numbers.
     """
     if not (np.isfinite(given).all() and np.isfinite(energies).all() and (given > 0).all()):
         raise PhonsmithError(f"{where}: numbers that are not finite, or volumes below zero")

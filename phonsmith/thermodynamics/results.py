@@ -103,7 +103,19 @@ class Result(WithRelaxations):
 
 
 def no_result(structure: str, method: str, atoms: "Atoms", reason: str) -> Result:
-    """What stands for a structure without results: the reason why."""
+    """Build the result for a structure without free energies.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    method
+        Name of the method.
+    atoms
+        Unit cell.
+    reason
+        Reason in words.
+    """
     formula, count = formula_unit(atoms)
     return Result(
         structure=structure,

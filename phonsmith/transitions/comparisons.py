@@ -13,7 +13,17 @@ from phonsmith.transitions.results import NONE_IN_RANGE, Comparison
 def comparisons(
     curves: Mapping[str, Curve], unit: Literal["K", "GPa"], empty: Comparison
 ) -> list[Comparison]:
-    """All pairs of crystals in the order given; ``empty`` holds what the comparisons share."""
+    """Compare all pairs of crystals in the given order.
+
+    Parameters
+    ----------
+    curves
+        Energy curve of each crystal.
+    unit
+        Unit of the abscissa: temperature or pressure.
+    empty
+        Comparison that holds the common fields.
+    """
     found = []
     for first, second in itertools.combinations(curves, 2):
         difference = curves[second].minus(curves[first])

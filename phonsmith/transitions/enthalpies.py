@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 
 
 def no_enthalpies(structure: str, method: str, atoms: "Atoms", reason: str) -> Enthalpies:
-    """What stands for enthalpies that cannot be computed."""
+    """Build the result for a crystal without enthalpies.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    method
+        Name of the method.
+    atoms
+        Unit cell.
+    reason
+        Reason in words.
+    """
     from phonsmith.thermodynamics.results import formula_unit
 
     formula, count = formula_unit(atoms)
@@ -45,12 +57,30 @@ def enthalpies(
     name: str,
     store: "LabelStore | None" = None,
 ) -> Enthalpies:
-    """H(p) of a crystal by a method, which ``name`` stands for; a ``store`` keeps relaxations.
+    """Compute the enthalpy H(p) of a crystal.
 
-    The crystal climbs the pressures, each relaxation starting from the one before. Where it becomes
-    another crystal that pressure is left out and the next one starts from the last crystal that
-    was kept: a crystal of high pressures need not exist without. Beside that it is relaxed at
-    volumes from those pressures' range, whose energies give an equation of state.
+    The crystal is compressed stepwise, each relaxation starting from the previous crystal. A
+    pressure at which it becomes another crystal is omitted, and the next relaxation starts from the
+    last accepted crystal: a high-pressure crystal need not exist without pressure. In addition, the
+    crystal is relaxed at fixed volumes within this range, whose energies determine an equation of
+    state.
+
+    Parameters
+    ----------
+    structure
+        Id of the structure.
+    atoms
+        Crystal before relaxation.
+    method
+        Method that relaxes the crystal.
+    settings
+        Pressures (GPa), number of volumes, tolerance.
+    relaxation
+        Settings of the relaxations.
+    name
+        Name of the method in the result.
+    store
+        Label store that keeps the relaxations.
 
     Raises
     ------

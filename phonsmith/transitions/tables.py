@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def transitions_table(
     campaign: str, results: Sequence[Result], groups: Mapping[str, Sequence[str]]
 ) -> "pd.DataFrame":
-    """One row per crossing, or one where there is none; for each method, pair and approximation.
+    """Tabulate the crossings of each method, pair and approximation, or one row without a crossing.
 
     ``groups`` holds fits by the first of their repeats. Columns: campaign, transition, driven_by,
     first, second, approximation, pressure_gpa, temperature_kelvin, method, fit, generation, value,
@@ -27,6 +27,15 @@ def transitions_table(
     uncertainty_from, change (of the mean over the repeats since the generation before), significant
     (:meth:`phonsmith.generations.repeats.Sample.differs_from`), repeats and repeats_before (with a
     transition, in both generations), answer, notes.
+
+    Parameters
+    ----------
+    campaign
+        Name of the campaign.
+    results
+        Transitions of all methods.
+    groups
+        Fits by the first of their repeats.
     """
     import pandas as pd
 
@@ -178,9 +187,16 @@ def overview(
     published: Mapping[str, Sequence[PublishedTransition]],
     labels: Mapping[str, str],
 ) -> "pd.DataFrame":
-    """The table for readers: pairs with the first crystal and stable transitions, in words.
+    """Format the table for readers: pairs with the first crystal and stable transitions, in words.
 
-    ``labels`` are those of methods in legends; published values come last.
+    Parameters
+    ----------
+    table
+        Table of :func:`transitions_table`.
+    published
+        Published values by transition; they are listed last.
+    labels
+        Labels of the methods in legends.
     """
     import pandas as pd
 

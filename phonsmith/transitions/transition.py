@@ -41,11 +41,22 @@ def temperature_transition(
     *,
     refuse_imaginary: bool,
 ) -> Result:
-    """Crossings of free energies, harmonic (without pressure) and quasi-harmonic.
+    """Find crossings of free energies: harmonic (without pressure) and quasi-harmonic.
 
-    Imaginary modes count for nothing in a free energy (phonopy leaves them out): such a crystal is
-    refused, or compared with the share that is left out in the notes. Quasi-harmonic energies come
-    from volumes that were judged already.
+    phonopy silently omits imaginary modes from a free energy. Crystals with imaginary modes are
+    refused, or compared with the omitted share in the notes. Quasi-harmonic energies are taken from
+    volumes that were judged already.
+
+    Parameters
+    ----------
+    transition
+        Name of the transition.
+    settings
+        Crystals and pressure (GPa).
+    found
+        Free energies of the crystals by one method.
+    refuse_imaginary
+        Exclude crystals with imaginary modes from harmonic comparisons.
 
     Raises
     ------
@@ -157,10 +168,25 @@ def pressure_transition(
     minimum_frequencies_thz: Mapping[str, float] | None = None,
     tolerance_thz: float = 0.1,
 ) -> Result:
-    """Crossings of enthalpies, by relaxation and by equation of state, and of Gibbs energies.
+    """Find crossings of enthalpies, by relaxation and by equation of state, and of Gibbs energies.
 
-    An enthalpy says nothing of dynamical stability: where the lowest phonon frequency of a crystal
-    without pressure is known to be below minus the tolerance, that is noted beside.
+    Enthalpies do not show dynamical instability: a lowest phonon frequency below minus the
+    tolerance at zero pressure is reported in the notes.
+
+    Parameters
+    ----------
+    transition
+        Name of the transition.
+    settings
+        Crystals and temperatures (K) of Gibbs energies.
+    found
+        Enthalpies of the crystals by one method.
+    thermal
+        Free energies of the crystals, for Gibbs energies.
+    minimum_frequencies_thz
+        Lowest phonon frequency of each crystal at zero pressure, as far as known.
+    tolerance_thz
+        A mode with a frequency below ``-tolerance_thz`` is imaginary.
 
     Raises
     ------

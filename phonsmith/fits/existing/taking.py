@@ -8,7 +8,17 @@ from phonsmith.potentials.calculators import Potential, make_calculator, save_po
 
 
 def take(name: str, fit: ExistingFit, files: FitFiles) -> None:
-    """Write ``potential.json`` of a potential that exists already; it has no training record."""
+    """Write ``potential.json`` of an existing potential, which has no training record.
+
+    Parameters
+    ----------
+    name
+        Id of the fit.
+    fit
+        Settings of the fit.
+    files
+        Paths to write.
+    """
     potential = existing_potential(name, fit)
     with replacing_folder(files.model):
         pass  # its model is elsewhere

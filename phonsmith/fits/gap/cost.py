@@ -27,10 +27,20 @@ def soap_dimension(fit: GapFit, elements: int) -> int:
 
 
 def training_cost(fit: GapFit, cells: Sequence[Atoms], stresses: bool) -> Cost:
-    """gap_fit keeps the gradients of all descriptors: atoms · neighbours · 3 (9 with virials).
+    """Estimate time and memory of a training with gap_fit.
 
-    Sizes as it estimates them itself ("Memory Estimate" in its output); time goes into products of
-    these gradients with the sparse points, and into the QR decomposition of all.
+    gap_fit keeps the gradients of all descriptors: atoms · neighbours · 3 (9 with virials). The
+    estimate follows the "Memory Estimate" in the output of gap_fit. The time is that of products of
+    these gradients with the sparse points and of the QR decomposition of the whole matrix.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    cells
+        Training cells.
+    stresses
+        Whether the labels have stresses.
     """
     atoms = sum(len(cell) for cell in cells)
     rows = 3 * atoms + (7 * len(cells) if stresses else 0)

@@ -38,15 +38,30 @@ def train(
     work: Path,
     threads: int,
 ) -> TrainingRecord:
-    """Fit a GAP to ``frames`` and put ``gap.xml`` and the files that belong to it in ``folder``.
+    """Fit a GAP and write ``gap.xml`` with its companion files.
 
     Same data and settings give the same potential under the same names.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    frames
+        Training frames.
+    baseline
+        Energies of single atoms in eV.
+    folder
+        Folder for the potential.
+    work
+        Folder for the input and output of gap_fit.
+    threads
+        Number of OpenMP threads of gap_fit.
 
     Raises
     ------
     PhonsmithError
-        gap_fit failed (its reason is in the text), or it read other numbers of energies, forces
-        and virials than its input holds.
+        gap_fit fails (the message holds its reason), or the numbers of energies, forces and virials
+        that it reads differ from its input.
     """
     for stale in work.glob(f"{MODEL}*"):
         stale.unlink()
@@ -205,11 +220,24 @@ def frame_sigma(atoms: Atoms, fit: GapFit) -> Sigma:
 def frame_text(
     atoms: Atoms, fit: GapFit, label: str | None, scale: float = 1.0, labelled: bool = True
 ) -> str:
-    """One frame of gap_fit's training file; ``scale`` multiplies the σ of its forces.
+    """Format one frame of gap_fit's training file.
 
-    Written here and not with ASE, which rounds arrays to 1e-8: σ would lose its digits. The virial
-    is −stress · volume, nine plain numbers (gap_fit passes over a matrix in JSON). σ of a frame is
-    absolute for gap_fit: the per-atom values times √N, as it scales its own defaults.
+    ASE is not used here because it rounds arrays to 1e-8, which would cut digits of σ. The virial
+    is −stress · volume, nine plain numbers (gap_fit ignores a matrix in JSON). gap_fit takes σ of a
+    frame as absolute: the per-atom values are multiplied by √N, as gap_fit scales its own defaults.
+
+    Parameters
+    ----------
+    atoms
+        Frame with labels.
+    fit
+        Settings of the fit, which hold σ.
+    label
+        Group of the frame (``config_type``); None for ``default``.
+    scale
+        Factor of the σ of the forces.
+    labelled
+        Write energy, forces and virial.
     """
     sigma = frame_sigma(atoms, fit)
     root = float(np.sqrt(len(atoms)))
@@ -259,7 +287,17 @@ def config_labels(plan: SparsePlan) -> dict[str | None, str]:
 
 
 def fit_arguments(fit: GapFit, e0s: Mapping[str, float], plan: SparsePlan) -> list[str]:
-    """``keyword=value`` arguments of gap_fit; ``extra_arguments`` have the last word."""
+    """Return the ``keyword=value`` arguments of gap_fit; ``extra_arguments`` override all others.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    e0s
+        Energies of single atoms in eV, by element.
+    plan
+        Sparse points of the descriptors.
+    """
     sigma = fit.sigma
     default = (
         sigma.energy_ev_per_atom,
@@ -329,7 +367,16 @@ def _atom_sigmas(frames: Sequence[Atoms], fit: GapFit) -> int:
 
 
 def compare_counts(lines: Sequence[str], expected: TargetCounts, atom_sigmas: int) -> None:
-    """Check gap_fit's report against its input: it passes over what it cannot read.
+    """Check gap_fit's report against its input, since gap_fit ignores what it cannot read.
+
+    Parameters
+    ----------
+    lines
+        Output of gap_fit.
+    expected
+        Numbers of energies, forces and virials in the input.
+    atom_sigmas
+        Number of atoms with σ of their own.
 
     Raises
     ------

@@ -40,7 +40,19 @@ class _StopAtMessage(logging.Handler):
 def save_before_deleting(
     checkpoints: Any, checkpoint: Any, epochs: int, keep_last: bool = False
 ) -> None:
-    """``CheckpointIO.save`` of MACE in the order that leaves a whole checkpoint at any time."""
+    """Save a checkpoint before the last one is deleted, in place of MACE's ``CheckpointIO.save``.
+
+    Parameters
+    ----------
+    checkpoints
+        MACE's ``CheckpointIO``.
+    checkpoint
+        State to save.
+    epochs
+        Number of the epoch.
+    keep_last
+        Keep the last checkpoint.
+    """
     import torch
 
     last = checkpoints.old_path

@@ -154,7 +154,22 @@ def knowledge(path: Path, foundation: Foundation) -> Knowledge:
 
 
 def check_elements(known: Knowledge, frames: Sequence[Atoms], foundation: Foundation) -> None:
-    """Raise PhonsmithError where the cells hold an element that the foundation does not know."""
+    """Refuse cells with elements that the foundation model does not know.
+
+    Parameters
+    ----------
+    known
+        Elements and settings of the foundation model.
+    frames
+        Training cells.
+    foundation
+        Settings of the foundation, named in the message.
+
+    Raises
+    ------
+    PhonsmithError
+        A cell holds an unknown element.
+    """
     unknown = {symbol for atoms in frames for symbol in atoms.symbols} - known.e0s.keys()
     if unknown:
         raise PhonsmithError(
@@ -216,12 +231,25 @@ def energy_zero(  # noqa: PLR0917
 
 
 def replay_cells(replay: Replay, known: Knowledge, seed: int) -> list[Atoms]:
-    """Cells of the replay data: labelled, of elements that the foundation knows, chosen at random.
+    """Choose labelled replay cells at random, of elements that the foundation model knows.
+
+    Parameters
+    ----------
+    replay
+        File and number of cells.
+    known
+        Elements of the foundation model.
+    seed
+        Seed of the random choice.
+
+    Returns
+    -------
+    Cells in the order of the file.
 
     Raises
     ------
     PhonsmithError
-        The file is missing, or holds no such cell.
+        The file is missing, or holds fewer than two such cells.
     """
     cells = [
         atoms

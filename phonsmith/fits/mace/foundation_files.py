@@ -9,12 +9,22 @@ from phonsmith.fits.mace.settings import Foundation
 
 
 def check_foundation(foundation: Foundation, where: str, made: Made) -> None:
-    """Check that model and replay data exist, and that the model may be loaded.
+    """Check that model and replay data exist and that the model may be loaded.
+
+    Parameters
+    ----------
+    foundation
+        Settings of the foundation.
+    where
+        Key of the foundation in the campaign, named in error messages.
+    made
+        Function that returns whether a file will be made by the campaign; such files are not
+        checked.
 
     Raises
     ------
     PhonsmithError
-        They do not, or it may not.
+        A file is missing, or the model is damaged or may not be loaded.
     """
     model = foundation.file
     if model and not made(model):

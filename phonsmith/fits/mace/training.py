@@ -64,16 +64,31 @@ def train(
     work: Path,
     threads: int,
 ) -> TrainingRecord:
-    """Train a MACE on ``frames`` and put ``mace.model`` in ``folder``.
+    """Train a MACE and write ``mace.model``.
 
-    A training that was interrupted goes on from its last checkpoint in ``work``, if data and
-    settings are still the same. The model is the one of stage two where there is one, else that of
-    stage one: each the state of least validation loss.
+    Interrupted trainings resume from the last checkpoint in ``work`` if data and settings are
+    unchanged. The model is the state of least validation loss, of stage two if there is one,
+    otherwise of stage one.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    frames
+        Training frames.
+    baseline
+        Energies of single atoms in eV.
+    folder
+        Folder for the potential.
+    work
+        Folder for input, checkpoints and output of MACE.
+    threads
+        Number of threads.
 
     Raises
     ------
     PhonsmithError
-        MACE failed (its reason is in the text), or read other data than its input holds.
+        MACE fails (the message holds its reason), or reads other data than its input holds.
     """
     _check(fit)
     cells = [atoms for atoms in frames if atoms.info.get("kind") != "isolated_atom"]
@@ -205,7 +220,23 @@ def train_arguments(  # noqa: PLR0917
     device: str,
     tuning: _FineTuning | None = None,
 ) -> list[str]:
-    """Arguments of ``mace_run_train``; ``extra_arguments`` have the last word."""
+    """Return the arguments of ``mace_run_train``; ``extra_arguments`` override all others.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    learning
+        Training cells.
+    validation
+        Validation cells.
+    baseline
+        Energies of single atoms in eV.
+    device
+        ``cpu`` or ``cuda``.
+    tuning
+        Foundation model and replay cells; None trains from scratch.
+    """
     labelled = [*learning, *(tuning.replay.learning if tuning else [])]
     energies = any(ENERGY in atoms.info for atoms in labelled)
     stresses = any(STRESS in atoms.info for atoms in labelled) and fit.weights.stress > 0

@@ -15,12 +15,25 @@ from phonsmith.phonons.force_constants import reference_phonons
 
 
 def fetch_fit(fit: RecordedFit, mirrors: Sequence[str | Path], cache: str | Path) -> list[Path]:
-    """The files of a fit that is recorded forces, each once, in the order of its structures.
+    """Fetch the files with recorded forces of a fit.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+
+    Returns
+    -------
+    Local paths, each once, in the order of the structures.
 
     Raises
     ------
     PhonsmithError
-        One of them is not there.
+        A file is missing.
     """
     paths: dict[str, Path] = {}
     for structure, file in fit.files.items():
@@ -36,12 +49,19 @@ def fetch_fit(fit: RecordedFit, mirrors: Sequence[str | Path], cache: str | Path
 def write_fit(fit: RecordedFit, paths: Iterable[str | Path], folder: Path) -> None:
     """Write the recorded phonons of a potential as ``{structure}.yaml``, in eV and Å.
 
-    ``paths`` are those of :func:`fetch_fit`.
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    paths
+        Paths returned by :func:`fetch_fit`.
+    folder
+        Folder for the phonons.
 
     Raises
     ------
     PhonsmithError
-        A file is broken, or force constants do not follow from it.
+        A file is broken or does not determine the force constants.
     """
     path_of = dict(zip(dict.fromkeys(fit.files.values()), map(Path, paths), strict=True))
     for structure, file in fit.files.items():
@@ -53,7 +73,17 @@ def write_fit(fit: RecordedFit, paths: Iterable[str | Path], folder: Path) -> No
 
 
 def take(fit: RecordedFit, files: FitFiles, paths: Sequence[str | Path]) -> None:
-    """Write the phonons of recorded forces; there is no potential and no training record."""
+    """Write the phonons of recorded forces; there is no potential and no training record.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    files
+        Paths to write.
+    paths
+        Paths returned by :func:`fetch_fit`.
+    """
     with replacing_folder(files.model) as folder:
         write_fit(fit, paths, folder)
     write_json(files.record, None)

@@ -70,11 +70,20 @@ def namelists(reference: EspressoReference, potentials: Mapping[str, Pseudopoten
 def atom_namelists(
     reference: EspressoReference, potential: Pseudopotential, moment: float
 ) -> Namelists:
-    """The settings of a run of one isolated atom with a spin moment, in Bohr magnetons.
+    """Return the namelists of a run of one isolated atom with a fixed spin moment.
 
-    The moment is fixed, so that the SCF settles in Hund's ground state. A narrow smearing lets
-    degenerate levels share electrons: with integer occupations the SCF of silicon takes three
-    times the steps for 0.01 eV.
+    The fixed moment makes the SCF converge to Hund's ground state. A narrow smearing lets
+    degenerate levels share electrons: with integer occupations the SCF of silicon takes three times
+    the steps for 0.01 eV.
+
+    Parameters
+    ----------
+    reference
+        Settings of the reference method.
+    potential
+        Pseudopotential of the element.
+    moment
+        Spin moment in Bohr magnetons.
     """
     spin = {"nspin": 2, "tot_magnetization": moment} if moment else {"nspin": 1}
     occupied = math.ceil((potential.valence + moment) / 2)
@@ -183,11 +192,21 @@ def species_of(atoms: Atoms) -> list[Species]:
 def hubbard_input(
     cell: Atoms, hubbard: Mapping[str, HubbardU], version: str, species: Sequence[Species] = ()
 ) -> tuple[dict[str, Any], list[str]]:
-    """DFT+U in the words of a version of pw.x: keys of ``system``, and lines of a card.
+    """Write DFT+U for a version of pw.x: keys of ``system``, and lines of a card.
 
-    pw.x has a HUBBARD card from 7.1 on, and keys by the number of the species before. Projectors
-    are the atomic orbitals of the pseudopotentials in both. ``species`` are those of the input,
-    without them one for each element.
+    pw.x has a HUBBARD card from 7.1 on; earlier versions use keys with the number of the species.
+    Projectors are the atomic orbitals of the pseudopotentials in both cases.
+
+    Parameters
+    ----------
+    cell
+        Cell.
+    hubbard
+        U (eV) and orbital by element.
+    version
+        Version of pw.x, such as ``7.2``; unknown versions get the card.
+    species
+        Species of the input; one per element if empty.
     """
     species = species or [Species(symbol, symbol) for symbol in dict.fromkeys(cell.symbols)]
     used = [(one, hubbard[one.element]) for one in species if one.element in hubbard]
@@ -213,14 +232,23 @@ def _shell(element: str, orbital: str) -> str:
 def polarisation(
     cell: Atoms, reference: EspressoReference, potentials: Mapping[str, Pseudopotential]
 ) -> list[float]:
-    """Starting magnetisation of each atom as pw.x has it: a share of its valence electrons.
+    """Return the starting magnetisation of each atom as a share of its valence electrons.
 
-    From the moments of the cell (Bohr magnetons) if it has them, else by element.
+    The moments of the cell (Bohr magnetons) are used if present, otherwise those by element.
+
+    Parameters
+    ----------
+    cell
+        Cell.
+    reference
+        Settings, which hold the starting magnetisation by element.
+    potentials
+        Pseudopotential of each element.
 
     Raises
     ------
     PhonsmithError
-        An atom has a larger moment than valence electrons.
+        The moment of an atom exceeds its number of valence electrons.
     """
     moments = moments_of(cell)
     if moments is None:
@@ -246,7 +274,19 @@ def k_points(reference: EspressoReference, cell: Atoms) -> tuple[int, int, int] 
 def write_input(
     folder: Path, subject: Subject, reference: EspressoReference, settings: Namelists
 ) -> None:
-    """Write the input of pw.x into a folder, by ASE's Espresso calculator."""
+    """Write the input of pw.x with ASE's Espresso calculator.
+
+    Parameters
+    ----------
+    folder
+        Folder for the input.
+    subject
+        Cell, pseudopotentials, k-points and version of pw.x.
+    reference
+        Settings of the reference method.
+    settings
+        Namelists.
+    """
     from ase.calculators.espresso import EspressoProfile, EspressoTemplate
 
     cell, potentials = subject.cell, subject.potentials

@@ -212,7 +212,17 @@ class Espresso(Calculator):  # type: ignore[misc]
         properties: Any = None,
         system_changes: Any = all_changes,
     ) -> None:
-        """Label the atoms, or take the label from the store: an ended relaxation goes on."""
+        """Label the atoms or take the label from the store, so that relaxations can be resumed.
+
+        Parameters
+        ----------
+        atoms
+            Cell.
+        properties
+            Ignored: energy, forces and stress are always computed.
+        system_changes
+            Passed to ASE's ``Calculator.calculate``.
+        """
         super().calculate(atoms, properties, system_changes)
         label = self._label(self.atoms)
         stress = label.info[STRESS]

@@ -138,7 +138,20 @@ def _number(text: str) -> float:
 def pseudopotentials_of(
     settings: EspressoPseudopotentials, functional: str, elements: Iterable[str]
 ) -> dict[str, Pseudopotential]:
-    """The pseudopotential of each element, read and checked.
+    """Read and check the pseudopotential of each element.
+
+    Parameters
+    ----------
+    settings
+        Folder and file names.
+    functional
+        Functional of the reference.
+    elements
+        Elements to read.
+
+    Returns
+    -------
+    Pseudopotentials by element.
 
     Raises
     ------
@@ -247,10 +260,23 @@ def _by_name(element: str, folder: Path) -> str:
 
 
 def remake(path: Path, functional: str, folder: Path) -> Path:
-    """The pseudopotential of the same recipe for another functional, made by ``ld1.x``.
+    """Generate a pseudopotential for another functional with ``ld1.x``.
 
-    Files of pslibrary hold the input of Quantum ESPRESSO's atomic program that made them
-    (PP_INPUTFILE). Returns the new file in ``folder``, named after the old one.
+    Files of pslibrary hold the input of Quantum ESPRESSO's atomic program that generated them
+    (PP_INPUTFILE).
+
+    Parameters
+    ----------
+    path
+        Pseudopotential with such an input.
+    functional
+        New functional.
+    folder
+        Folder for the new file.
+
+    Returns
+    -------
+    Path of the new file, named after the old one.
 
     Raises
     ------

@@ -96,7 +96,17 @@ more of it. Pseudopotentials, input and a full disk are the user's to mend."""
 
 
 def next_remedy(kind: Kind, tried: Sequence[Remedy], start: Start) -> Remedy | None:
-    """The next rung for a failure of a run that began with ``start``; None if none is left."""
+    """Return the next remedy for a failure; None if none is left.
+
+    Parameters
+    ----------
+    kind
+        Kind of failure.
+    tried
+        Remedies that were tried already.
+    start
+        Settings with which the failed run started.
+    """
     for remedy in LADDER:
         if kind in remedy.kinds and remedy not in tried and remedy.suits(start):
             return remedy

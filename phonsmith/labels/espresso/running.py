@@ -89,7 +89,18 @@ class Runner:
     def converge(
         self, subject: Subject, start: Start, folder: Path, density: LastDensity | None = None
     ) -> Run:
-        """Run pw.x; after a failure again with the next remedy for it, as long as there is one.
+        """Run pw.x; after each failure, repeat the run with the next remedy until none is left.
+
+        Parameters
+        ----------
+        subject
+            Cell, pseudopotentials, k-points and version of pw.x.
+        start
+            Settings of the first run.
+        folder
+            Folder for the runs.
+        density
+            Charge density of an earlier run, used if ``start.from_density``.
 
         Raises
         ------
@@ -143,7 +154,22 @@ class Runner:
         return text
 
     def execute(self, command: list[str], folder: Path, output: str = OUTPUT) -> Finished:
-        """Run one program in a folder, its output going to a file there."""
+        """Run a program in a folder and write its output to a file there.
+
+        Parameters
+        ----------
+        command
+            Program and arguments.
+        folder
+            Folder to run in.
+        output
+            Name of the output file.
+
+        Raises
+        ------
+        PhonsmithError
+            The program cannot be started.
+        """
         finished = run_child(
             command,
             folder,
@@ -168,12 +194,21 @@ def _on_full_disk(folder: Path) -> RunFailed | None:
 
 
 def judged(finished: Finished, output: Path, time_limit_s: float) -> str:
-    """The output of a program that ended with exit status 0.
+    """Return the output of a program if it ended with exit status 0.
+
+    Parameters
+    ----------
+    finished
+        End of the program.
+    output
+        File with its output.
+    time_limit_s
+        Time limit in s, for the message.
 
     Raises
     ------
     RunFailed
-        It did not: why, as far as its end and its output tell.
+        The exit status is not 0; with the reason found in the output.
     """
     text = output.read_text(errors="replace")
     crash = output.with_name("CRASH")

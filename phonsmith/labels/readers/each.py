@@ -42,9 +42,19 @@ class Recorded:
 def each_file(
     path: Path, patterns: tuple[str, ...], reader: Callable[[Path], Recorded]
 ) -> Recorded:
-    """Read a file, or all files of a folder and below whose names match.
+    """Read a file, or all files in a folder and its subfolders whose names match.
 
-    A file that cannot be read is one refusal, whatever the libraries raise, and the others go on.
+    A file that cannot be read is refused, whatever the libraries raise; the remaining files are
+    read.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    patterns
+        Patterns of file names in a folder, such as ``*.xml``.
+    reader
+        Function that reads one file.
 
     Raises
     ------

@@ -92,10 +92,22 @@ def labels_of(
     volume: float | None,
     keys: ExtxyzKeys,
 ) -> Labelling:
-    """The labels among the header's ``values`` and the ``columns`` of a frame.
+    """Find the labels in the header and the columns of a frame.
 
-    ``REF_`` spellings win over all others; else there has to be one number under all spellings.
-    ``volume`` in Å³ is None where the cell is not periodic, and stress and virial are left then.
+    ``REF_`` spellings take precedence; other spellings of a label have to agree.
+
+    Parameters
+    ----------
+    values
+        Keys and values of the header.
+    columns
+        Per-atom columns.
+    atoms
+        Number of atoms.
+    volume
+        Volume in Å³; None if the cell is not periodic: stress and virial are then ignored.
+    keys
+        Names of the labels, if the campaign sets them.
 
     Raises
     ------

@@ -43,12 +43,21 @@ silicon allotropes are below 0.023; two unstable crystals are above 0.6, and nee
 
 
 def read_force_sets(path: Path, crystal: str | Path, supercell: Any = None) -> Recorded:
-    """FORCE_SETS with the crystal's file.
+    """Read FORCE_SETS with the crystal's file.
+
+    Parameters
+    ----------
+    path
+        FORCE_SETS file.
+    crystal
+        File of the crystal.
+    supercell
+        Supercell in phonopy's convention (DIM), used if no file beside ``path`` holds it.
 
     Raises
     ------
     PhonsmithError
-        Broken, of another crystal, or of an unknown supercell.
+        The file is broken, of another crystal, or of an unknown supercell.
     """
     phonon = _phonopy(path, crystal, supercell, None)
     natom = len(phonon.supercell)
@@ -99,12 +108,21 @@ def _all_atoms_were_compared(path: Path) -> bool:
 
 
 def read_force_constants(path: Path, crystal: str | Path, supercell: Any = None) -> Recorded:
-    """Force constants with the crystal's file: phonons without labels.
+    """Read force constants with the crystal's file: phonons without labels.
+
+    Parameters
+    ----------
+    path
+        File with force constants.
+    crystal
+        File of the crystal.
+    supercell
+        Supercell in phonopy's convention (DIM), used if no file beside ``path`` holds it.
 
     Raises
     ------
     PhonsmithError
-        Broken, of another crystal, of an unknown supercell, or in unknown units.
+        The file is broken, of another crystal, of an unknown supercell, or in unknown units.
     """
     run = _cell_of_run(path) if "vasprun" in path.name else None
     phonon = _phonopy(path, crystal, supercell, run)
@@ -113,9 +131,25 @@ def read_force_constants(path: Path, crystal: str | Path, supercell: Any = None)
 
 
 def force_constants_of(path: Path, phonon: Phonopy, factor: float = 1.0) -> Floats:
-    """Force constants (atoms of the primitive cell or all, all atoms, 3, 3; eV/Å²) of a file.
+    """Read force constants from a file.
 
-    ``factor`` turns them into eV/Å² where the file does not state its unit.
+    Parameters
+    ----------
+    path
+        File with force constants.
+    phonon
+        phonopy with the supercell of the file.
+    factor
+        Factor to eV/Å² if the file does not state its unit.
+
+    Returns
+    -------
+    Force constants (primitive or all atoms, all atoms, 3, 3) in eV/Å².
+
+    Raises
+    ------
+    PhonsmithError
+        Shape or order of the force constants do not fit the supercell, or a value is not finite.
     """
     if "vasprun" in path.name:
         found = _of_run(path)

@@ -143,7 +143,17 @@ _META |= {"RTPSS": "revTPSS", "M06L": "M06-L", "MBJ": "mBJ"}
 
 
 def level_of(run: Run, formula: str, lattice: np.ndarray | None) -> Level:
-    """The level of theory of a VASP run; ``formula`` and ``lattice`` are those of its cell."""
+    """Determine the level of theory of a VASP run.
+
+    Parameters
+    ----------
+    run
+        Settings read from the run.
+    formula
+        Formula of the cell.
+    lattice
+        (3, 3) lattice vectors of the cell in rows, in Å, or None.
+    """
     isolated = sum(run.counts) == 1
     settings = {"ENCUT": f"{run.number('ENMAX', run.number('ENCUT')):g} eV"}
     settings["spin"] = "on" if run.number("ISPIN", 1) == 2 else "off"

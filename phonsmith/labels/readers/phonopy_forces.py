@@ -45,7 +45,22 @@ def _text(path: Path) -> io.StringIO:
 
 
 def force_sets(path: Path, natom: int, stated: Any) -> Any:
-    """The data set of FORCE_SETS; ``stated`` are the displacements of the YAML file, if any."""
+    """Read the data set of FORCE_SETS.
+
+    Parameters
+    ----------
+    path
+        FORCE_SETS file.
+    natom
+        Number of atoms of the supercell.
+    stated
+        Data set of the YAML file with its displacements, if any.
+
+    Raises
+    ------
+    PhonsmithError
+        The displacements differ from those in the YAML file, or the file is broken.
+    """
     text = _text(path).getvalue()
     dataset = parsed(path, lambda: parse_FORCE_SETS_from_strings(text, natom=natom))
     firsts, others = (
@@ -67,9 +82,23 @@ def force_sets(path: Path, natom: int, stated: Any) -> Any:
 
 
 def forces_of_order(path: Path, natom: int, dataset: Any) -> Any:
-    """A copy of a phono3py data set with the forces of FORCES_FC3 or FORCES_FC2.
+    """Copy a phono3py data set and add the forces of FORCES_FC3 or FORCES_FC2.
 
     Files with six columns hold displacements and forces of random cells.
+
+    Parameters
+    ----------
+    path
+        FORCES_FC3 or FORCES_FC2.
+    natom
+        Number of atoms of the supercell.
+    dataset
+        Data set with the displacements; unused for files with six columns.
+
+    Raises
+    ------
+    PhonsmithError
+        There are no displacements, or the file does not fit them.
     """
     table = parsed(path, lambda: np.loadtxt(_text(path), dtype=float, ndmin=2))
     if table.shape[1] == 6:
@@ -93,7 +122,22 @@ def forces_of_order(path: Path, natom: int, dataset: Any) -> Any:
 
 
 def check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) -> None:
-    """The forces belong to the supercell in the file; phonopy builds it anew, maybe otherwise."""
+    """Check that phonopy rebuilds the supercell of the file in its order of atoms.
+
+    Parameters
+    ----------
+    stated
+        Supercell in the file; None skips the check.
+    built
+        Supercell built by phonopy.
+    path
+        File, named in the message.
+
+    Raises
+    ------
+    PhonsmithError
+        The supercells differ.
+    """
     if stated is None:
         return
     shift = stated.scaled_positions - built.scaled_positions if len(stated) == len(built) else None
@@ -119,7 +163,24 @@ def has_forces(dataset: Any) -> bool:
 
 
 def require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None:
-    """Refuse a data set without forces, or with such as no calculation gives."""
+    """Refuse a data set without forces or with invalid forces.
+
+    Parameters
+    ----------
+    dataset
+        Data set of phonopy.
+    path
+        File, named in messages.
+    companion
+        Name of the file that may hold the forces.
+    natom
+        Number of atoms of the supercell.
+
+    Raises
+    ------
+    PhonsmithError
+        A displaced cell has no forces, forces of another shape, or values that are not finite.
+    """
     if not has_forces(dataset):
         raise PhonsmithError(
             f"{path}: holds no forces, and no {companion} stands beside it; put it there, and "
@@ -166,7 +227,17 @@ def labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
 def frames_of(
     cells: Sequence[PhonopyAtoms | None], forces: Sequence[Any], energies: Sequence[float | None]
 ) -> list[Atoms]:
-    """Labelled displaced cells; those without forces are left out."""
+    """Return labelled displaced cells; cells without forces are omitted.
+
+    Parameters
+    ----------
+    cells
+        Displaced cells; None for pairs beyond phono3py's cutoff.
+    forces
+        Forces (atoms, 3) in eV/Å of each cell, or None.
+    energies
+        Energy in eV of each cell, or None.
+    """
     frames = []
     for cell, force, energy in zip(cells, forces, energies, strict=True):
         if cell is not None and force is not None:  # pairs beyond phono3py's cutoff have neither

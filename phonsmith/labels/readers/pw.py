@@ -70,14 +70,21 @@ class PwResult:
 
 
 def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
-    """The result of a static run that ended with exit status 0.
+    """Read the result of a static run of pw.x that ended with exit status 0.
 
-    ``text`` is its output and ``xml`` its data-file-schema.xml.
+    Parameters
+    ----------
+    text
+        Output of pw.x.
+    xml
+        Path of data-file-schema.xml.
+    conv_thr_ry
+        Required accuracy of the SCF in Ry.
 
     Raises
     ------
     RunFailed
-        The run is not complete, not converged to ``conv_thr_ry``, or lacks something.
+        The run is incomplete, not converged to ``conv_thr_ry``, or lacks a result.
     """
     if "JOB DONE" not in text:
         raise reason_in(text) or RunFailed("incomplete", "pw.x did not come to its end")

@@ -16,7 +16,21 @@ from phonsmith.structures.sites import MOMENTS
 def fetch_database(
     database: Database, mirrors: Sequence[str | Path], cache: str | Path
 ) -> list[Path]:
-    """The files of an existing data set, likewise."""
+    """Fetch the files of an existing data set.
+
+    Parameters
+    ----------
+    database
+        Settings of the data set.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+
+    Returns
+    -------
+    Local paths of the training files, then of the test files.
+    """
     source, format = database.source, database.format
     return [
         path
@@ -28,7 +42,28 @@ def fetch_database(
 def load_database(
     name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
 ) -> dict[str, Recorded]:
-    """Frames of an existing data set: ``train`` and ``test``, indices running through both."""
+    """Read an existing data set.
+
+    Parameters
+    ----------
+    name
+        Name of the data set, used as structure of its frames.
+    database
+        Settings of the data set.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+
+    Returns
+    -------
+    ``train`` and ``test``, with indices that run through both.
+
+    Raises
+    ------
+    PhonsmithError
+        A file is missing or holds no label, or the levels of theory disagree.
+    """
     parts = {"train": Recorded([]), "test": Recorded([])}
     count = 0
     for part, files in (("train", database.train_files), ("test", database.test_files)):
@@ -54,10 +89,21 @@ def load_database(
 def cells_of_database(
     name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
 ) -> list[Atoms]:
-    """The cells of both parts without their labels, for new ones; without isolated atoms.
+    """Read the cells of an existing data set without their labels, to label them anew.
 
-    Moments that their earlier calculation started from are left behind: new labels start from those
-    of the reference method.
+    Isolated atoms are omitted. Magnetic moments are dropped: new labels start from the moments of
+    the reference method.
+
+    Parameters
+    ----------
+    name
+        Name of the data set.
+    database
+        Settings of the data set.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
     """
     parts = load_database(name, database, mirrors, cache)
     frames = [frame for read in parts.values() for frame in read.frames]

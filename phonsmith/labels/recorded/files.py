@@ -26,7 +26,30 @@ COMPANIONS = {
 def located(
     source: Source, wanted: str, format: str, mirrors: Sequence[str | Path], cache: str | Path
 ) -> list[Path]:
-    """Local paths of a file, or of the files in a folder, with what has to stand beside them."""
+    """Locate a file or the files of a folder, together with their companion files.
+
+    Parameters
+    ----------
+    source
+        Source of the data set.
+    wanted
+        File or folder in the source; ``.`` for the whole source.
+    format
+        Format of the files.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+
+    Returns
+    -------
+    Local paths, without companions.
+
+    Raises
+    ------
+    PhonsmithError
+        A file and its companion lie in different folders.
+    """
     files = listed(source)
     if wanted not in files:
         prefix = "" if wanted == "." else wanted.rstrip("/") + "/"

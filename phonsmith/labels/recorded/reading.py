@@ -87,7 +87,28 @@ def _read(path: Path, format: str, keys: ExtxyzKeys | None) -> Recorded:
 
 
 def named_frames(recorded: Recorded, path: Path, structure: str, method: str) -> Recorded:
-    """Name the frames after their structure and method, and check them."""
+    """Assign structure and method to frames, and check the frames.
+
+    Parameters
+    ----------
+    recorded
+        Frames as read; changed in place.
+    path
+        File, named in messages.
+    structure
+        Id of the structure.
+    method
+        Name of the method.
+
+    Returns
+    -------
+    ``recorded``.
+
+    Raises
+    ------
+    PhonsmithError
+        No labelled frame remains, or the labels are inconsistent.
+    """
     if recorded.phonon is None:
         _leave_out_unfit(recorded, path)
     else:  # the order of the frames means something: none may go
@@ -129,12 +150,23 @@ def _undisplaced(recorded: Recorded) -> list[Atoms]:
 def check_levels(
     levels: Sequence[tuple[str, Level]], stated: str, where: str, *, allow_mixed: bool
 ) -> None:
-    """Whether runs have one level of theory, the stated one as far as its words are understood.
+    """Check that all runs have one level of theory, and that it agrees with the stated one.
+
+    Parameters
+    ----------
+    levels
+        File and level of theory of each run.
+    stated
+        ``level_of_theory`` of the campaign.
+    where
+        Key of the data in the campaign, named in messages.
+    allow_mixed
+        Allow several levels of theory.
 
     Raises
     ------
     PhonsmithError
-        They have not.
+        The levels differ from each other or contradict ``stated``.
     """
     if not levels:
         return
@@ -254,14 +286,45 @@ def fetch_recorded(
     mirrors: Sequence[str | Path],
     cache: str | Path,
 ) -> list[Path]:
-    """The files with the recorded data of one crystal, fetched where they are not here."""
+    """Fetch the files with the recorded data of one crystal.
+
+    Parameters
+    ----------
+    reference
+        Settings of the recorded data.
+    recorded
+        Files or folders of the crystal in the source.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+
+    Returns
+    -------
+    Local paths.
+    """
     wanted = [recorded] if isinstance(recorded, str) else recorded
     source, format = reference.source, reference.format
     return [path for one in wanted for path in located(source, one, format, mirrors, cache)]
 
 
 def read_all(paths: Sequence[Path], data: RecordedReference | Database, structure: str) -> Recorded:
-    """Read files of one format and merge what they hold."""
+    """Read files of one format and merge their content.
+
+    Parameters
+    ----------
+    paths
+        Files to read.
+    data
+        Format, keys and level of theory.
+    structure
+        Id of the structure.
+
+    Raises
+    ------
+    PhonsmithError
+        There is no file, or :func:`named_frames` refuses the frames.
+    """
     if not paths:
         raise PhonsmithError(f"{structure}: no {data.format} file among the `files` of its source")
     parts = [_read(path, data.format, data.keys) for path in paths]

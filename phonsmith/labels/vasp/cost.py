@@ -27,7 +27,17 @@ two or three."""
 
 
 def electronic_size(cell: Atoms, reference: VaspReference, structure: str | None) -> ElectronicSize:
-    """Electrons, k-points and plane waves of a cell."""
+    """Return electrons, k-points and plane waves of a cell.
+
+    Parameters
+    ----------
+    cell
+        Cell.
+    reference
+        Settings of the reference method.
+    structure
+        Id of the structure, which may have settings of its own.
+    """
 
     valence = valence_electrons(reference, sorted(set(cell.get_chemical_symbols())))
     tags = static_tags(reference, structure)
@@ -38,7 +48,21 @@ def electronic_size(cell: Atoms, reference: VaspReference, structure: str | None
 def vasp_size(
     cell: Atoms, electrons: float, encut_ev: float, kspacing: float, spins: int = 1
 ) -> ElectronicSize:
-    """The numbers of a VASP run without symmetry (ISYM 0) and with the default of NBANDS."""
+    """Estimate the size of a VASP run without symmetry (ISYM 0) and with the default of NBANDS.
+
+    Parameters
+    ----------
+    cell
+        Cell.
+    electrons
+        Number of valence electrons.
+    encut_ev
+        Cutoff of the plane waves in eV.
+    kspacing
+        KSPACING in 1/Å.
+    spins
+        Number of spin channels.
+    """
     kpoints = irreducible_kpoints(cell, mesh(cell, kspacing), symmetry=False)
     bands = max(electrons / 2 + len(cell) / 2, 0.6 * electrons)  # VASP manual, NBANDS
     waves = plane_waves(cell, encut_ev / Ry)

@@ -69,7 +69,19 @@ def static_tags(reference: VaspReference, structure: str | None) -> Tags:
 def relaxation_tags(
     reference: VaspReference, structure: str | None, settings: Relaxation, load: Load
 ) -> Tags:
-    """INCAR of a relaxation by conjugate gradients until the forces are small (EDIFFG < 0)."""
+    """Return the INCAR tags of a relaxation by conjugate gradients (convergence by EDIFFG < 0).
+
+    Parameters
+    ----------
+    reference
+        Settings of the reference method.
+    structure
+        Id of the structure, which may have settings of its own.
+    settings
+        Force tolerance (eV/Å) and largest number of steps.
+    load
+        Pressure (GPa) or fixed volume.
+    """
     tags: Tags = {
         **static_tags(reference, structure),
         "IBRION": 2,
@@ -143,10 +155,23 @@ def write_inputs(
     *,
     hubbard: Mapping[str, HubbardU] | None = None,
 ) -> None:
-    """INCAR, POSCAR and POTCAR of a cell, its atoms in :func:`in_vasp_order`.
+    """Write INCAR, POSCAR and POTCAR of a cell, with its atoms in :func:`in_vasp_order`.
 
-    ``moments``, by element in Bohr magnetons, become the MAGMOM of the atoms, other than where the
-    cell has moments of its own; ``hubbard`` becomes LDAU keys in the order of the species.
+    Parameters
+    ----------
+    folder
+        Folder for the files.
+    cell
+        Cell.
+    tags
+        INCAR tags.
+    potcars
+        POTCAR of each element.
+    moments
+        Moments by element in Bohr magnetons (MAGMOM); moments of the cell take precedence. None
+        writes no MAGMOM.
+    hubbard
+        U by element, written as LDAU keys in the order of the species.
     """
     from pymatgen.io.ase import AseAtomsAdaptor
     from pymatgen.io.vasp import Incar, Poscar

@@ -172,22 +172,30 @@ class VaspMethod:
     # --- crystals and atoms ------------------------------------------------------------------
 
     def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
-        """Relax cell and positions with VASP's conjugate gradients, twice.
+        """Relax cell and positions with VASP's conjugate gradients, in two runs.
 
-        Plane waves are made for the first cell of a run; the second run starts from the last cell
-        of the first with fresh ones, and its last cell counts. VASP ends a relaxation when all
-        forces, and with ISIF 3 the stress, are below EDIFFG. A run that ends by NSW instead, also
-        after custodian's remedies, gives a result that has not converged: its last cell, for a
-        relaxation to go on from under a larger limit.
+        Plane waves are fixed by the first cell of a run; the second run starts from the last cell
+        of the first with new plane waves, and its last cell is the result. VASP ends a relaxation
+        when all forces, and with ISIF 3 the stress, are below EDIFFG. A run that ends by NSW
+        instead, also after custodian's remedies, gives a result that is not converged: its last
+        cell, from which the relaxation can resume with a larger limit.
 
-        Under a pressure a static run of the last cell follows. With PSTRESS the energy in
-        vasprun.xml holds pV and the stress what is left of it, by VASP's manual; a run without
-        tells both as they are.
+        Under pressure a static run of the last cell follows: with PSTRESS, the energy in
+        vasprun.xml includes pV and the stress is the remaining stress (VASP manual).
+
+        Parameters
+        ----------
+        atoms
+            Crystal; remains unchanged.
+        settings
+            Force tolerance (eV/Å) and largest number of steps.
+        load
+            Pressure (GPa) or fixed volume; no load by default.
 
         Raises
         ------
         LabelFailed
-            One of the runs fails, or the second still strains the lattice.
+            A run fails, or the second run still strains the lattice.
         """
         load = self.load_of(load)
         tags = relaxation_tags(self.reference, self.structure, settings, load)

@@ -48,12 +48,25 @@ class Attempt:
 def run_vasp(
     folder: Path, command: str, cores: int, time_limit_s: float, *, relaxation: bool = False
 ) -> Attempt:
-    """Run VASP in a folder that holds its inputs, with custodian's remedies.
+    """Run VASP with custodian's remedies in a folder that holds its inputs.
+
+    Parameters
+    ----------
+    folder
+        Folder with the inputs.
+    command
+        Command that starts VASP; ``{cores}`` is replaced by the number of cores.
+    cores
+        Number of cores.
+    time_limit_s
+        Time limit in s.
+    relaxation
+        Whether the run is a relaxation.
 
     Raises
     ------
     LabelFailed
-        It did not end well, or only after a change of what is computed.
+        The run fails, or succeeds only after a change of the physics.
     PhonsmithError
         The command cannot be started.
     """
@@ -202,11 +215,23 @@ _HOW = frozenset(
 
 
 def changed_physics(asked: str, folder: Path, attempt: Attempt) -> str:
-    """What custodian changed of what is computed, in words; "" where nothing.
+    """List what custodian changed in the physics of a run.
 
-    ``asked`` is the INCAR as it was. A tighter EDIFF is welcome; every other key that is not one
-    of solvers, mixing, symmetry search or sharing of the work has to be as it was, and the cell is
-    exchanged for CONTCAR alone.
+    A tighter EDIFF is accepted. Only keys of solvers, mixing, symmetry search and parallelisation
+    may change, and the cell may be replaced by CONTCAR only.
+
+    Parameters
+    ----------
+    asked
+        INCAR before the run.
+    folder
+        Folder of the run.
+    attempt
+        Corrections of custodian.
+
+    Returns
+    -------
+    The changes in words; empty if there are none.
     """
     from pymatgen.io.vasp import Incar
 

@@ -72,7 +72,16 @@ def address_of(one: OptimadeEntry) -> str:
 
 
 def entry(base_url: str, id: str, hull_key: str | None = None) -> Entry:
-    """One crystal by its id.
+    """Fetch one crystal by its id.
+
+    Parameters
+    ----------
+    base_url
+        Base URL of the OPTIMADE provider.
+    id
+        Id of the entry.
+    hull_key
+        Field of the provider that holds the energy above the hull; None if it has no such field.
 
     Raises
     ------
@@ -98,9 +107,18 @@ def entry(base_url: str, id: str, hull_key: str | None = None) -> Entry:
 def entries(
     base_url: str, chemical_system: str, hull_key: str | None = None
 ) -> Iterator[Entry | PhonsmithError]:
-    """All entries of a chemical system (``Si``, ``Ga-O``), page by page.
+    """Fetch all entries of a chemical system, page by page.
 
     What is no ordered crystal comes as the error that says why.
+
+    Parameters
+    ----------
+    base_url
+        Base URL of the OPTIMADE provider.
+    chemical_system
+        Elements joined by hyphens: ``Si``, ``Ga-O``.
+    hull_key
+        Field of the provider that holds the energy above the hull; None if it has no such field.
 
     Raises
     ------
