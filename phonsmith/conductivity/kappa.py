@@ -181,14 +181,20 @@ def thermal_conductivity(
     *,
     imaginary_tolerance_thz: float,
 ) -> tuple[KappaResult, Modes | None]:
-    """Conductivity of all kinds that the settings ask for.
+    """Compute the thermal conductivity in all kinds that the settings request.
 
     Parameters
     ----------
     third
-        With force constants of both orders.
+        phono3py with force constants of both orders.
+    settings
+        Settings of the conductivity.
+    structure
+        Id of the structure.
+    method
+        Name of the method.
     imaginary_tolerance_thz
-        A mode counts as imaginary below minus this.
+        A mode with a frequency below ``-imaginary_tolerance_thz`` is imaginary.
 
     Returns
     -------
@@ -198,7 +204,7 @@ def thermal_conductivity(
     Raises
     ------
     PhonsmithError
-        Natural isotopes are asked for in a crystal with masses of its own.
+        Natural isotopes are requested for a crystal with masses of its own.
     """
     check_isotopes(structure, third.primitive, settings)
     nac = third.nac_params

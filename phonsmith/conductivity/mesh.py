@@ -70,15 +70,16 @@ def with_mesh_numbers(settings: Conductivity, phonon: "Phonopy") -> Conductivity
 
 
 def set_mesh(third: "Phono3py", mesh: Any, mesh_of: MeshOf) -> list[int]:
-    """Set the q points of phono3py, and return the three numbers that name the mesh.
+    """Set the q points of phono3py and return the three numbers that name the mesh.
 
     Parameters
     ----------
     third
-        phono3py of :func:`phonsmith.conductivity.third_order.new_phono3py` with the same
-        ``mesh_of``.
+        phono3py of :func:`phonsmith.conductivity.third_order.new_phono3py` with this ``mesh_of``.
     mesh
         Three numbers, the (3, 3) matrix of a grid, or a length in Å.
+    mesh_of
+        Cell to which the mesh refers.
 
     Raises
     ------

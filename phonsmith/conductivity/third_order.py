@@ -273,18 +273,30 @@ def cells_to_label(
     reason: str = "",
     memory_mb: int | None = None,
 ) -> tuple["Phono3py", list["Atoms"], dict[str, Any]]:
-    """The displacements, the cells to label, and a record of them as plain data.
+    """Create the displacements and the cells to label.
 
     Parameters
     ----------
+    structure
+        Id of the structure, for the info of the cells.
     phonon
         Harmonic phonons of the method for the crystal.
+    settings
+        Way, displacement, cutoff and supercell of third order.
+    seed
+        Seed of the random directions of a fit.
+    mesh_of
+        Cell to which meshes refer, see :func:`new_phono3py`.
     recorded
-        phono3py with the displacements and forces of recorded data: there is nothing to label.
+        phono3py with displacements and forces of recorded data; no cell is labelled then.
     reason
-        Why there is nothing to compute, if so.
+        Reason why nothing is to be computed, if so.
     memory_mb
-        What the job of the force constants may use; None for any amount.
+        Memory of the job of the force constants; None for any amount.
+
+    Returns
+    -------
+    phono3py with displacements, the cells, and a record of them as plain data.
 
     Raises
     ------

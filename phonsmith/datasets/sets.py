@@ -49,21 +49,27 @@ def make_dataset(
     database_test: Sequence[Atoms] = (),
     isolated_atoms: Sequence[Atoms] = (),
 ) -> Dataset:
-    """Training and test set of one generation.
+    """Build training and test set of one generation.
 
     Parameters
     ----------
-    labels, test_labels
-        Labelled cells of structures to learn from, which are split, and of those that only test.
+    settings
+        Settings of the data set.
+    seed
+        Seed of the random choice of test cells.
+    labels
+        Labelled cells of structures to learn from; they are split.
     kinds
-        Kinds of ``labels`` to learn from, all by default; cells of other kinds only test.
+        Kinds of ``labels`` to learn from, all by default; other kinds are for testing only.
+    test_labels
+        Labelled cells of structures for testing only.
     crystals
         Pristine crystals by structure, for the pseudo-observations of ``settings.constraints``.
     database_train, database_test
-        Existing data sets, split as they come.
+        Training and test part of existing data sets.
     isolated_atoms
-        Labelled isolated atoms. Those among ``labels`` and ``test_labels`` join them: the fits
-        learn one for each element, whatever the role of its structure.
+        Labelled isolated atoms. Isolated atoms among ``labels`` and ``test_labels`` are added: fits
+        learn one per element, whatever the role of its structure.
 
     Raises
     ------
@@ -91,14 +97,20 @@ def make_dataset(
 def test_cells(
     settings: Datasets, labels: Sequence[Atoms], database: Sequence[Atoms]
 ) -> tuple[list[Atoms], list[dict[str, Any]]]:
-    """Cells that only measure errors, and what is left out of them as :func:`outliers` gives it.
+    """Collect the cells for testing only.
 
     Parameters
     ----------
+    settings
+        Settings of the data set.
     labels
-        Labelled cells of structures that no fit learns from; their isolated atoms are no test.
+        Labelled cells of structures that no fit learns from; isolated atoms are omitted.
     database
-        The test part of existing data sets.
+        Test part of existing data sets.
+
+    Returns
+    -------
+    The cells, and the omitted ones as :func:`outliers` returns them.
     """
     cells = [atoms for atoms in labels if _kind(atoms) != "isolated_atom"]
     kept, left_out = outliers(cells, settings)

@@ -121,18 +121,22 @@ def draw_bands(
     look: Look,
     caption: BandsCaption,
 ) -> Figure:
-    """Band structure with density of states at its side and the q-resolved RMSE under it.
+    """Draw the band structure with the density of states and the q-resolved RMSE.
 
-    The reference is drawn in black, the fit dashed in its colour. Distances along the path are
-    those of the reference crystal for both. Without ``fit`` the reference is drawn alone and
-    ``caption.reason`` says why.
+    The reference is black, the fit dashed in its colour. Distances along the path are those of the
+    reference crystal for both. Without ``fit`` only the reference is drawn, with
+    ``caption.reason``.
 
     Parameters
     ----------
     reference, fit
-        Spectra at the same fractional q points.
+        Spectra at equal fractional q points.
     q_resolved_rmse_thz
-        (n_q,), see :class:`phonsmith.benchmarks.comparison.SpectrumErrors`.
+        RMSE in THz, shape (q points,), see :class:`phonsmith.benchmarks.comparison.SpectrumErrors`.
+    look
+        Label and colour of the fit.
+    caption
+        Content of the caption.
     """
     with style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 4.0))

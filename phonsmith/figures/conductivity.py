@@ -38,15 +38,22 @@ LINES = ("-", "--")
 def draw_conductivity(
     table: pd.DataFrame, methods: Mapping[str, Look], settings: Conductivity, structure: str
 ) -> Figure:
-    """Mean conductivity and that along directions, with the published values beside.
+    """Draw the mean conductivity and the conductivity along directions, with published values.
 
-    Against temperature a panel for each; of a single temperature the values side by side. One line
-    or point per method and solver, of the first kind of scattering and correction.
+    Several temperatures have one panel per component; for a single temperature the values are drawn
+    side by side. Each method and solver has one line or point, of the first kind of scattering and
+    correction.
 
     Parameters
     ----------
     table
         Rows of one structure, see :func:`phonsmith.conductivity.tables.conductivity_table`.
+    methods
+        Label, colour and marker of each method.
+    settings
+        Settings of the conductivity.
+    structure
+        Name of the crystal, for the title.
     """
     single = len(settings.temperatures_kelvin) == 1
     with style():
@@ -268,14 +275,16 @@ def draw_cumulative(
     temperature: float,
     structure: str,
 ) -> Figure:
-    """Conductivity of all modes below a frequency, and below a mean free path.
+    """Draw the conductivity of all modes below a frequency and below a mean free path.
 
     Parameters
     ----------
     modes
-        By method; None where there is no conductivity.
+        Conductivity of single modes by method; None where there is none.
+    methods
+        Label, colour and marker of each method.
     temperature
-        K, for the axis label.
+        Temperature in K, for the axis label.
     structure
         Name of the crystal, for the title.
     """
@@ -321,12 +330,22 @@ def draw_generations(
     *,
     structure: str,
 ) -> Figure:
-    """Mean conductivity against generation, of the first kind of calculation at one temperature.
+    """Draw the mean conductivity against generation, of the first kind at one temperature.
 
     Parameters
     ----------
     table
         Rows of one structure, see :func:`phonsmith.conductivity.tables.conductivity_table`.
+    fits
+        Label, colour and marker of each fit.
+    groups
+        Fits by the first of their repeats.
+    settings
+        Settings of the conductivity.
+    level_of_theory
+        Level of theory of the reference.
+    structure
+        Name of the crystal, for the title.
     """
     published = {one.label for one in settings.published}
     methods = [one for one in table["method"].unique() if one not in published]

@@ -16,16 +16,20 @@ MOST_TICKS = 12
 
 
 def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: float) -> Figure:
-    """Mean RMSE of each recipe against the labels so far; bars are the spread of its repeats.
+    """Draw the mean RMSE of each fit against the number of labels, with the spread of its repeats.
 
-    The spread is the standard deviation over the repeats of their mean over the structures. A
-    point is hollow, by itself and without a bar where some structure has no RMSE: it is the mean
-    of the others, which cannot be compared. The dashed line is the goal for each structure.
+    The bars are the standard deviation over the repeats of their mean over the structures. A point
+    is hollow and has neither line nor bar if a structure has no RMSE: it is the mean of the
+    remaining structures, which cannot be compared. The dashed line is the goal for each structure.
 
     Parameters
     ----------
     table
         See :func:`phonsmith.generations.verdict.generations_table`.
+    fits
+        Label, colour and marker of each fit.
+    goal_thz
+        Goal in THz.
     """
     with style():
         figure = Figure(figsize=(SINGLE_COLUMN_INCH, 2.7), layout="constrained")
@@ -70,19 +74,23 @@ def draw_against_generation(
     level_of_theory: str,
     name: str,
 ) -> Figure:
-    """A number against generation: mean and standard deviation over the repeats that have it.
+    """Draw a quantity against generation: mean and standard deviation over the repeats.
 
-    Where some of the repeats have none, "n of N" stands at the point, and at the bottom where all
-    of them have none. The dashed line is the reference.
+    If only some repeats have a value, the point is labelled "n of N"; if none has one, the label is
+    at the bottom. The dashed line is the reference.
 
     Parameters
     ----------
     table
-        Columns fit (``reference`` too), generation, value; one row each, NaN where there is none.
+        Columns fit (including ``reference``), generation and value, NaN where there is none.
+    fits
+        Label, colour and marker of each fit.
     groups
-        Repeats of a fit by the first of them.
+        Fits by the first of their repeats.
+    level_of_theory
+        Level of theory of the reference.
     name
-        What it is, with its unit.
+        Name and unit of the quantity.
     """
     with style():
         figure = Figure(figsize=(SINGLE_COLUMN_INCH, 2.6), layout="constrained")

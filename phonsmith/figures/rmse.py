@@ -221,21 +221,22 @@ def _note(figure: Figure, table: pd.DataFrame) -> None:
 def draw_rmse_against(
     table: pd.DataFrame, swept: Mapping[str, Mapping[str, Any]], axis_label: str
 ) -> Figure:
-    """RMSE against one setting of the fits.
+    """Draw the RMSE against one setting of the fits.
 
-    With one setting: a thin line per structure, a thick one for the mean. With several, the first
-    is the axis, and there is one line, a mean, for each combination of the others. Fits with the
-    same settings are repeats: lines are their mean; bars are the standard deviation over them
-    (n - 1) of the mean of the structures.
+    With one setting: a thin line per structure, a thick line for the mean. With several settings,
+    the first is the axis, and each combination of the others has one line, the mean. Fits with
+    equal settings are repeats: lines are their mean; bars are the standard deviation over them (n -
+    1) of the mean of the structures.
 
     Parameters
     ----------
+    table
+        Table of phonon RMSE.
     swept
-        The settings of each fit to show, by name, in the same order for all. Values that are no
-        numbers stand at equal distances; the axis is logarithmic where positive numbers span a
-        factor of ten or more.
+        Settings of each fit to show, by id, in one order for all. Values that are not numbers are
+        equally spaced; the axis is logarithmic if positive numbers span a factor of ten or more.
     axis_label
-        The first setting in words, with its unit.
+        Name and unit of the first setting.
     """
     table = table[table["fit"].isin(swept)]
     cells = _in_order(table["cell"])
@@ -393,16 +394,24 @@ def draw_phonon_vs_force(
     fits: Mapping[str, Look],
     sparse_points: Mapping[str, int | None],
 ) -> Figure:
-    """Mean phonon RMSE against force RMSE, one point per fit (poster of Ertural et al., figure 3).
+    """Draw the mean phonon RMSE against the force RMSE, one point per fit.
 
     Parameters
     ----------
+    table
+        Table of phonon RMSE.
     force_rmse
-        Force RMSE (component, eV/Å) of each fit that has one; the others are left out.
+        Force RMSE (component, eV/Å) of each fit that has one; other fits are omitted.
     force_set
-        What the forces are of, in words for the axis.
+        Name of the cells with these forces, for the axis.
+    fits
+        Label, colour and marker of each fit.
     sparse_points
-        Number of sparse points of a GAP, which is the area of its marker; None for other fits.
+        Number of sparse points of a GAP, shown as the area of its marker; None for other fits.
+
+    References
+    ----------
+    Poster of Ertural et al., figure 3.
     """
     cells = _in_order(table["cell"])
     shown = {fit: look for fit, look in fits.items() if fit in force_rmse}

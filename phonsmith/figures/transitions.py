@@ -194,12 +194,20 @@ def draw_generations(
     structures: Sequence[str],
     level_of_theory: str,
 ) -> Figure:
-    """Transition of the first two crystals against generation: mean and spread over repeats.
+    """Draw the transition of two crystals against generation: mean and spread over repeats.
 
     Parameters
     ----------
     table
         Rows of one transition, see :func:`phonsmith.transitions.tables.transitions_table`.
+    fits
+        Label, colour and marker of each fit.
+    groups
+        Fits by the first of their repeats.
+    structures
+        Ids of the two crystals.
+    level_of_theory
+        Level of theory of the reference.
     """
     first, second = structures
     rows = table[(table["first"] == first) & (table["second"] == second)]

@@ -92,10 +92,10 @@ def predict_shifted(
 def recorded_predictions(
     frames: Sequence[Atoms], recorded: Mapping[str, "Phonopy"], set_name: str
 ) -> pd.DataFrame:
-    """Labels of displaced cells beside the forces that others recorded for the very same cells.
+    """List the labels of displaced cells with recorded forces of a potential for these cells.
 
-    Cells of a potential that relaxed the crystal itself are other ones: their forces cannot be
-    compared, and the table has no rows for them.
+    Cells of a potential that relaxed the crystal itself differ from the labelled cells: they are
+    omitted, since their forces cannot be compared.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ def recorded_predictions(
         Labelled cells; the displaced ones are compared.
     recorded
         Displacements with forces of the potential, by structure.
+    set_name
+        Entry of the column ``set``.
     """
     from phonsmith.labels.readers.phonopy_forces import frames_of, labels_of
     from phonsmith.potentials.calculators import Evaluation

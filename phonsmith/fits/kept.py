@@ -37,23 +37,31 @@ def train_or_keep(
     level_of_theory: str,
     foundation_sha256: str | None = None,
 ) -> None:
-    """Train a potential, unless the one that is there learnt from the same in the same way.
+    """Train a potential, or keep the existing one if its data and settings are unchanged.
 
-    The old potential stays until the new one is there, also where the training is killed.
+    The old potential remains until the new one is complete, even if the training is killed.
 
     Parameters
     ----------
     name
-        The fit's key in the campaign.
-    frames, baseline, work, threads
-        As for :func:`phonsmith.fits.training.train`.
+        Id of the fit in the campaign.
+    fit
+        Settings of the fit.
+    frames, baseline
+        See :func:`phonsmith.fits.training.train`.
+    files
+        Paths to write.
+    work, threads
+        See :func:`phonsmith.fits.training.train`.
+    level_of_theory
+        Level of theory of the labels.
     foundation_sha256
-        Checksum of the foundation model as it was found, of a fine-tuning.
+        Checksum of the foundation model of a fine-tuning.
 
     Raises
     ------
     PhonsmithError
-        As :func:`phonsmith.fits.training.train` does.
+        See :func:`phonsmith.fits.training.train`.
     """
     kind = kind_of(fit)
     assert isinstance(kind, TrainedKind)

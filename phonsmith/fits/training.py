@@ -27,27 +27,28 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
     work: Path,
     threads: int,
 ) -> TrainingRecord:
-    """Fit a potential to the kinds of cells it is to learn from.
+    """Fit a potential to the kinds of cells that it learns from.
 
     Parameters
     ----------
     fit
-        The recipe.
+        Settings of the fit.
     frames
-        The training set; test cells have no place in it.
+        Training set, without test cells.
     baseline
-        Energies of single atoms.
+        Energies of single atoms in eV.
     folder
-        An existing folder that receives the model files, which belong together.
+        Existing folder for the model files.
     work
-        A folder that outlives failures: input of the training program, checkpoints to restart from.
+        Folder that outlives failures: input of the training program, checkpoints.
     threads
         Threads of the training program.
 
     Raises
     ------
     PhonsmithError
-        Nothing to learn from, or the training program failed: its reason is in the text.
+        There is nothing to learn from, or the training program fails (the message holds its
+        reason).
     """
     if not isinstance(fit, TrainedFit):
         raise PhonsmithError(f"a fit of kind `{fit.kind}` is finished; there is nothing to train")

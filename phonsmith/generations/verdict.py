@@ -169,25 +169,36 @@ def judge(
     properties: Mapping[str, Mapping[str, Property]] | None = None,
     before: GenerationVerdict | None = None,
 ) -> GenerationVerdict:
-    """The verdict on one generation.
+    """Judge one generation.
 
     Parameters
     ----------
+    campaign
+        Name of the campaign.
+    generation
+        Number of the generation.
+    loop
+        Settings of the loop, which hold its goal.
     rmse
         Table of this generation, see :func:`phonsmith.benchmarks.tables.rmse_table`.
     groups
         Fits by the first of their repeats.
     learnt
-        Structures that new cells may be made of.
+        Structures from which new cells may be made.
     labels
         Number of labels of each structure up to this generation.
     force_rmse
-        Force RMSE on the test set (eV/Å) of each fit, where the goal asks for it; None where the
-        fit gives no finite forces.
+        Force RMSE on the test set (eV/Å) of each fit, if the goal requires it; None if the fit
+        gives no finite forces.
     properties
-        By name of the criterion, the property of each fit, where the goal asks for any.
+        Property of each fit by name of the criterion, if the goal requires any.
     before
-        The verdict on the generation before.
+        Verdict on the previous generation.
+
+    Raises
+    ------
+    PhonsmithError
+        All crystals are left out.
     """
     kept = rmse[~rmse["reason"].str.startswith(LEFT_OUT)]
     rows = kept[kept["cell"] == loop.goal.cell]

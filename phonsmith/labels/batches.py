@@ -40,19 +40,31 @@ def label_batch(
     threads: int,
     attempt: int,
 ) -> tuple[list[Atoms], list[Failure]]:
-    """Labels of a batch, and what failed.
+    """Label the cells of a batch.
 
     Parameters
     ----------
+    batch
+        Cells to label.
+    method
+        Reference method.
+    settings
+        Checks of the labels.
+    store
+        Label store.
     threads
-        Threads of the job.
+        Number of threads of the job.
     attempt
-        Which attempt of the job this is.
+        Number of the attempt of the job, from 1.
+
+    Returns
+    -------
+    Labels and failures.
 
     Raises
     ------
     TryAgain
-        The next attempt gets more of what failures wanted.
+        The next attempt gets more memory or time for failed cells that need it.
     """
     labels, failures = label_cells(batch, method, settings, store, threads)
     ask_for_more(failures, attempt)

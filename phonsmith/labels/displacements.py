@@ -69,22 +69,25 @@ def crystal_of(path: str | Path) -> Atoms:
 
 
 def arranged(frames: Sequence[Atoms], crystal: Atoms) -> tuple[list[Atoms], Phonopy]:
-    """Labelled cells with their kinds, and the displacements that phonons follow from.
+    """Sort labelled cells into kinds and find the displacements that determine phonons.
+
+    Frames of the displacement set have the geometry and the order of atoms of phonopy's displaced
+    supercells; other frames are unchanged. The set is taken from the largest supercell whose
+    displacements suffice; if none suffices, from the largest, and
+    :func:`phonsmith.phonons.force_constants.reference_phonons` reports what is missing.
 
     Parameters
     ----------
     frames
         Labelled cells in any order. A stated kind counts only for isolated atoms and rattled cells.
     crystal
-        The unit cell, at the volume and in the orientation of the data.
+        Unit cell, at the volume and in the orientation of the data.
 
-    Returns ------- The frames, those of the displacement set first and numbered in this order
-    (``index``), and phonopy with that set as its data set (``first_atoms``, with forces). Frames of
-    the set have the geometry and the order of atoms of phonopy's displaced supercells; the others
-    are as they were. Of several supercells the largest whose displacements suffice makes the set;
-    where none does, it is the largest, and
-    :func:`phonsmith.phonons.force_constants.reference_phonons` says what is missing. Without any
-    displaced cell phonopy has no data set.
+    Returns
+    -------
+    The frames, beginning with the displacement set, which is numbered in this order (``index``),
+    and phonopy with that set as its data set (``first_atoms``, with forces). Without any displaced
+    cell phonopy has no data set.
     """
     placed = [None if _is_isolated(frame) else _place(frame, crystal) for frame in frames]
     kinds = [_kind(frame, one) for frame, one in zip(frames, placed, strict=True)]

@@ -38,20 +38,26 @@ class RecordedFacts(Cautions):
 def compare_crystals(
     found: Mapping[str, RecordedFacts], learnt: Collection[str], *, allow_mixed: bool
 ) -> list[str]:
-    """What readers of the results have to know of the levels of theory of recorded crystals.
+    """Compare the levels of theory of recorded crystals.
 
     Parameters
     ----------
     found
-        What the data of each crystal tell.
+        Facts found in the data of each crystal.
     learnt
-        Those that fits learn from: their energies have to be of one surface. Crystals may be
-        spin-polarised or not, as they are magnetic.
+        Structures that fits learn from: their energies have to belong to one surface. Crystals may
+        be spin-polarised or not, depending on their magnetism.
+    allow_mixed
+        Accept several levels of theory.
+
+    Returns
+    -------
+    Cautions for readers of the results.
 
     Raises
     ------
     PhonsmithError
-        Fits would learn from several levels, and ``allow_mixed`` does not want it.
+        Fits would learn from several levels of theory, without ``allow_mixed``.
     """
     taught = [one for name in found if name in learnt for one in found[name].levels]
     if not allow_mixed and (mixed := mixture(taught, apart_from=OF_CRYSTALS)):

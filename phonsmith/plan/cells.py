@@ -19,14 +19,16 @@ from phonsmith.supercells.settings import Supercells
 def present_crystals(
     structures: Sequence[str], as_read: Sequence[str], relaxed: Mapping[str, Sequence[str]]
 ) -> dict[str, Atoms]:
-    """The crystals by structure: relaxed ones where they are already.
+    """Read the crystals by structure: relaxed crystals where they exist already.
 
     Parameters
     ----------
+    structures
+        Ids of the structures.
     as_read
         Files of the crystals as read, in the order of the structures.
     relaxed
-        A list with the file of the relaxed crystal, for those that are relaxed.
+        A list with the file of the relaxed crystal, for relaxed structures.
     """
     crystals = {}
     for structure, path in zip(structures, as_read, strict=True):

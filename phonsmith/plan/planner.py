@@ -36,19 +36,21 @@ def make_plan(
     done: Collection[str] = (),
     site: Site | None = None,
 ) -> Plan:
-    """The plan of a campaign.
+    """Plan a campaign.
 
     Parameters
     ----------
     name
-        The name of the campaign.
+        Name of the campaign.
+    campaign
+        The campaign.
     crystals, cells, databases, third_order, done, site
-        As in :class:`phonsmith.plan.inputs.PlanInputs`.
+        See :class:`phonsmith.plan.inputs.PlanInputs`.
 
     Raises
     ------
     PhonsmithError
-        Something is missing that the estimate needs: a pseudopotential.
+        A pseudopotential that the estimate needs is missing.
     """
     inputs = PlanInputs(
         campaign,

@@ -64,22 +64,34 @@ def make_task(
     cores: int = 1,
     busy: int | None = None,
 ) -> Task:
-    """A task from the costs of its runs. By default work of unknown size.
+    """Build a task from the costs of its runs; by default work of unknown size.
 
     Parameters
     ----------
+    stage
+        Name of the stage.
+    partition
+        Partition of the cluster.
+    generation
+        Number of the generation.
+    fit
+        Id of the fit.
+    structure
+        Id of the structure.
+    kind
+        Kind of the cells.
     runs, done, failed, atoms
-        As in :class:`Task`.
+        See :class:`Task`.
     sizes
-        Of those runs that have one.
+        Sizes of the runs that have one.
     costs
-        Of each run, or of all together where one job does them.
+        Cost of each run, or the total cost if one job does them all.
     left
         Whether each of the ``costs`` is still to be paid.
     cores
         Cores of a run.
     busy
-        How many of them compute; by default all.
+        Number of cores that compute; all by default.
     """
     seconds = [cost.core_seconds for cost in costs]
     longest = _largest(seconds)

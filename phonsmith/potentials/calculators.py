@@ -228,12 +228,14 @@ def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
 
 
 def evaluate_batch(cells: Sequence[Atoms], calculator: Any) -> list[Evaluation]:
-    """Energy, forces and stress of several cells in one pass of a MACE calculator.
+    """Compute energy, forces and stress of several cells in one pass of a MACE calculator.
 
-    A small cell leaves a GPU idle; many at once do not.
+    A single small cell leaves a GPU idle; many cells at once use it.
 
     Parameters
     ----------
+    cells
+        Cells to evaluate.
     calculator
         MACE's ASE calculator with one model.
     """

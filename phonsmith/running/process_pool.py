@@ -26,25 +26,27 @@ Result = TypeVar("Result")
 def each(
     setup: Callable[[], Callable[[Item], Result]], items: Sequence[Item], processes: int = 1
 ) -> Iterator[tuple[int, Result | Exception]]:
-    """Yield (index, result or exception) of every item, as it is done.
+    """Yield (index, result or exception) of every item as soon as it is done.
 
-    Exceptions of the function are not raised but yielded. After a PhonsmithError among them, which
-    the next item would only meet again, no item is begun any more; those in progress are finished
-    and yielded. Where a process dies, the items in progress are done once more, each alone: one
-    that ends its process again yields :class:`ProcessDied`, and the others go on.
+    Exceptions of the function are yielded, not raised. After a PhonsmithError, which further items
+    would meet as well, no item is started; items in progress are finished and yielded. If a process
+    dies, the items in progress are repeated, each alone: an item that ends its process again yields
+    :class:`ProcessDied`, and the others continue.
 
     Parameters
     ----------
     setup
-        Called once in each process; gives the function that works on one item. With more than
-        one process it has to be picklable, and so have items and results.
+        Function called once in each process; it returns the function that works on one item. With
+        more than one process it has to be picklable, and so have items and results.
+    items
+        Items to work on.
     processes
-        1 works in this process, in the order of the items.
+        Number of processes; 1 works in this process, in the order of the items.
 
     Raises
     ------
     TryAgain
-        Processes die, and it is not for some of the items.
+        Processes die, and no single item is the cause.
     """
     if processes <= 1:
         yield from _here(setup, items)

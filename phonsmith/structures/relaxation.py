@@ -199,16 +199,18 @@ def relax(
 def largest_force(
     forces: NDArray[np.float64], stress: NDArray[np.float64], volume: float, load: Load
 ) -> float:
-    """Largest force on an atom, or of the unbalanced stress on the cell by ASE's scale, in eV/Å.
+    """Find the largest force on an atom or, by ASE's scale, of the unbalanced stress, in eV/Å.
 
     Parameters
     ----------
     forces
-        (atoms, 3) in eV/Å.
+        Forces (atoms, 3) in eV/Å.
     stress
-        (3, 3) in eV/Å³, tension positive.
+        Stress (3, 3) in eV/Å³, tension positive.
     volume
-        Of the cell, in Å³.
+        Volume of the cell in Å³.
+    load
+        Load that balances the stress.
     """
     unbalanced = np.linalg.norm(unbalanced_stress(stress, load), axis=1).max()
     return float(max(np.linalg.norm(forces, axis=1).max(), unbalanced * volume / len(forces)))

@@ -71,18 +71,24 @@ def read_volumes(
     masses: Mapping[str, float] | Sequence[float] | None = None,
     born: str | Path | None = None,
 ) -> RecordedCrystal:
-    """A crystal with its recorded energies and phonons, in the order of its volumes.
+    """Read a crystal with its recorded energies and phonons, in the order of its volumes.
 
     Parameters
     ----------
     name
         Id of the crystal.
+    structure
+        Settings of the crystal, with its recorded volumes.
     reference
-        That of the crystal (:meth:`RecordedReference.of`).
+        Settings of the recorded data of this crystal (:meth:`RecordedReference.of`).
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
     masses
-        As for :func:`phonsmith.phonons.force_constants.with_masses`.
+        See :func:`phonsmith.phonons.force_constants.with_masses`.
     born
-        phonopy BORN file for all volumes; else a correction in a file counts at its volume.
+        phonopy BORN file for all volumes; otherwise a correction in a file applies at its volume.
 
     Raises
     ------

@@ -190,19 +190,29 @@ def energy_zero(  # noqa: PLR0917
     device: str,
     threads: int,
 ) -> Baseline:
-    """Energies of single atoms for a fine-tuning, of all elements of the foundation.
+    """Determine the energies of single atoms for a fine-tuning, of all elements of the foundation.
 
     Parameters
     ----------
+    foundation
+        Settings of the foundation.
+    known
+        Elements and energies of the foundation model.
+    path
+        Path of the foundation model.
     cells
-        The training cells, without isolated atoms.
+        Training cells, without isolated atoms.
     baseline
-        The energy zero of the data set.
+        Energy zero of the data set.
+    device
+        ``cpu`` or ``cuda``.
+    threads
+        Number of threads.
 
     Raises
     ------
     PhonsmithError
-        Isolated atoms are asked for, but the data set has none.
+        Isolated atoms are requested, but the data set has none.
     """
     with_energy = [atoms for atoms in cells if ENERGY in atoms.info]
     if not baseline.has_energies or not with_energy or foundation.e0s == "foundation":

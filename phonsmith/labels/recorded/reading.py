@@ -51,28 +51,31 @@ def read_recorded(
     *,
     allow_mixed: bool = False,
 ) -> Recorded:
-    """Labelled frames of a file, or of all files of the format in a folder.
+    """Read the labelled frames of a file, or of all files of the format in a folder.
 
     Parameters
     ----------
+    path
+        File or folder.
     format
-        ``phonopy`` (YAML with forces, or FORCE_SETS beside it), ``phono3py`` (YAML with forces, or
-        FORCES_FC3 beside it), ``extxyz``, ``mlearn``, ``vasprun`` or ``outcar`` (a file, packed or
-        not, or a folder that is searched to any depth), ``espresso`` (XML or output of pw.x).
+        ``phonopy`` (YAML with forces, or with FORCE_SETS in its folder), ``phono3py`` (YAML with
+        forces, or with FORCES_FC3 in its folder), ``extxyz``, ``mlearn``, ``vasprun`` or ``outcar``
+        (a file, compressed or not, or a folder that is searched to any depth), ``espresso`` (XML or
+        output of pw.x).
     structure
-        Id of the crystal or name of the database, for the frames' info.
+        Id of the crystal or name of the database, for the info of the frames.
     method
-        The level of theory, for the frames' info.
+        Level of theory, for the info of the frames.
     keys
-        What the labels of an extxyz file are called, if not as usual.
+        Names of the labels in an extxyz file, if unusual.
     allow_mixed
-        Take runs of several levels of theory for one.
+        Accept runs of several levels of theory.
 
     Raises
     ------
     PhonsmithError
-        Nothing is there, the file is broken, no frame in it is fit to be a label, or the runs are
-        of several levels of theory, or of another than ``method``.
+        There is no file, the file is broken, no frame is fit to be a label, or the runs have
+        several levels of theory, or another one than ``method``.
     """
     path = Path(path)
     if not path.exists():
@@ -222,22 +225,27 @@ def load_recorded(
     crystal: str | Path | None = None,
     supercell: Any = None,
 ) -> Recorded:
-    """The recorded data of one crystal, from mirror, cache or web.
+    """Load the recorded data of one crystal from mirror, cache or web.
 
     Parameters
     ----------
+    reference
+        Settings of the recorded data.
     recorded
-        File of the data set, or folder in it, of which all files that the source lists are read;
-        or several of them.
+        Files of the data set, or folders, of which all files listed in the source are read.
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
     structure
-        Id of the crystal; default: the first path.
+        Id of the crystal; the first path by default.
     crystal
-        File of the crystal, for formats that do not hold it: the cells are then told apart and put
-        in order as in :func:`phonsmith.labels.displacements.arranged`. For FORCE_SETS and force
-        constants the file has the atoms in phonopy's order, and is taken as it is.
+        File of the crystal, for formats that do not hold it: the cells are then distinguished and
+        ordered as in :func:`phonsmith.labels.displacements.arranged`. For FORCE_SETS and force
+        constants the file has the atoms in phonopy's order and is used unchanged.
     supercell
         Three multiples or phonopy's matrix (3, 3), for FORCE_SETS and force constants without
-        SPOSCAR or disp.yaml beside them.
+        SPOSCAR or disp.yaml in their folder.
     """
     paths = fetch_recorded(reference, recorded, mirrors, cache)
     first = recorded if isinstance(recorded, str) else recorded[0]
