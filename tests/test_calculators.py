@@ -173,7 +173,7 @@ def test_a_script_without_guard_can_use_processes(tmp_path: Path, repository: Pa
     script.write_text(
         "from ase.build import bulk\n"
         "from phonsmith.potentials.calculators import evaluate\n"
-        "from phonsmith.settings import PotentialSource\n"
+        "from phonsmith.potentials.settings import PotentialSource\n"
         "source = PotentialSource(calculator='stillinger-weber')\n"
         "results = evaluate([bulk('Si', a=5.4), bulk('Si', a=5.5)], source, 2)\n"
         "print('cells', len(results))\n"
