@@ -1,4 +1,4 @@
-"""Calibrate the cost model of pw.x (phonsmith.plan.costs.ESPRESSO) on real runs.
+"""Calibrate the cost model of pw.x (phonsmith.labels.espresso.cost.ESPRESSO) on real runs.
 
     python benchmarks/pw_cost.py run FOLDER    runs pw.x and writes benchmarks/pw_cost.csv
     python benchmarks/pw_cost.py fit           fits the constants to that file, and compares

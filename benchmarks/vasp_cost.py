@@ -1,4 +1,4 @@
-"""Compare the cost model of VASP (phonsmith.plan.costs.VASP) with recorded runs, and fit it.
+"""Compare the cost model of VASP (phonsmith.labels.vasp.cost.VASP) with recorded runs, and fit it.
 
 python benchmarks/vasp_cost.py FOLDER      with POSCAR.gz and OUTCAR.gz in folders below
 """

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -317,6 +318,9 @@ def test_tin_is_the_same_with_both_codes(repository):
 def test_schema_and_settings_page_are_those_of_the_models(repository):
     assert (repository / schema.SCHEMA).read_text() == schema.schema(), "run `make schema`"
     assert (repository / schema.PAGE).read_text() == schema.page(), "run `make schema`"
+    headings = set(re.findall(r"^## (.*)$", schema.page(), flags=re.MULTILINE))
+    linked = set(re.findall(r"\]\(#(.*?)\)", schema.page()))
+    assert linked <= {heading.lower() for heading in headings}
 
 
 def test_the_settings_page_has_the_keys_of_the_file(repository):

@@ -91,6 +91,8 @@ def _type(annotation: Any) -> str:
         words = " or ".join(_type(part) for part in parts)
     elif origin is list:
         words = f"list of {_type(parts[0])}"
+    elif origin is tuple:
+        words = f"{len(parts)} × {_type(parts[0])}"
     elif origin is dict:
         words = f"mapping of {_type(parts[0])} to {_type(parts[1])}"
     elif annotation in NAMES:
