@@ -35,11 +35,11 @@ class SpectrumErrors:
     Attributes
     ----------
     rmse_thz
-        Root of the mean over all q points of the path and all branches of the squared
-        difference (equation 1 of Ertural et al. 2025). Sorting hides crossings: it compares
-        the n-th lowest frequencies, not modes of the same displacement pattern.
+        Root of the mean over all q points of the path and all branches of the squared difference
+        (equation 1 of Ertural et al. 2025). Sorting hides crossings: it compares the n-th lowest
+        frequencies, not modes of equal displacement patterns.
     q_resolved_rmse_thz
-        (n_q,) the same without the mean over q (their equation 2).
+        (n_q,) RMSE at each q (their equation 2).
     max_deviation_thz
         Largest absolute difference on the path.
     rmse_gamma_thz
@@ -90,7 +90,7 @@ NUMBERS = tuple(Numbers.model_fields)
 
 
 class CellResult(Numbers):
-    """Benchmark at one choice of the cell; ``reason`` says why there is no RMSE, or is empty."""
+    """Benchmark at one choice of the cell; ``reason`` explains a missing RMSE, else it is empty."""
 
     cell: CellChoice
     symmetry_kept: bool | None = None
@@ -122,7 +122,7 @@ class Benchmark(StoredRecord):
     mechanics_reason: str = ""
 
     def with_mechanics(self, reference: str | Path, fit: str | Path) -> Self:
-        """The same with equation of state and elastic constants from two stored results."""
+        """Add equation of state and elastic constants from two stored results."""
         one, other = MechanicsResult.load(reference), MechanicsResult.load(fit)
         return self.model_copy(
             update={

@@ -1,6 +1,6 @@
 """Equation of state and elastic constants, for potentials with energies and stresses.
 
-The elastic constants are those of the crystal as given: relax it with the same potential first.
+The elastic constants refer to the crystal as given: relax it with this potential first.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -191,7 +191,7 @@ def elastic_constants(
     relax_ions: bool = True,
     oriented_as: "Atoms | None" = None,
 ) -> NDArray[np.float64]:
-    """Elastic constants from stresses at small strains (pymatgen), in GPa.
+    """Compute elastic constants from stresses at small strains (pymatgen), in GPa.
 
     Parameters
     ----------
@@ -202,8 +202,8 @@ def elastic_constants(
     relax_ions
         False keeps the ions at the strained places.
     oriented_as
-        Crystal whose IEEE orientation is used, ``atoms`` by default. The orientation goes by the
-        lengths of the axes; two potentials may order nearly equal ones differently, so that
+        Crystal whose IEEE orientation is used, ``atoms`` by default. The orientation follows from
+        the lengths of the axes; two potentials may order nearly equal ones differently, so that
         tensors to be compared need the orientation of one crystal.
 
     Returns

@@ -28,7 +28,7 @@ RMSE_COLUMNS = (
 
 
 def rmse_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
-    """One row per campaign × fit × generation × structure × cell, in the order given.
+    """Return one row per campaign × fit × generation × structure × cell, in the order given.
 
     ``false_imaginary`` is true where the fit has imaginary modes and the reference has none;
     it is empty where the fit has no phonons.
@@ -60,7 +60,7 @@ def rmse_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
 
 
 def read_rmse_table(path: str | Path) -> "pd.DataFrame":
-    """Read the CSV of a table of :func:`rmse_table`, with the same types of columns."""
+    """Read the CSV of a table of :func:`rmse_table`, with its types of columns."""
     import pandas as pd
 
     return pd.read_csv(
@@ -74,7 +74,7 @@ def read_rmse_table(path: str | Path) -> "pd.DataFrame":
 
 
 def special_point_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
-    """One row per mode at a special point: keys, label, branch, reference_thz, fit_thz."""
+    """Return one row per mode at a special point: keys, label, branch, reference_thz, fit_thz."""
     import pandas as pd
 
     rows = [
@@ -87,7 +87,7 @@ def special_point_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
 
 
 def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) -> "pd.DataFrame":
-    """What the reference phonons of each crystal were computed with, and their range.
+    """Return what the reference phonons of each crystal were computed with, and their range.
 
     Columns: structure, formula (reduced), atoms (in the primitive cell), supercell_matrix (a row
     for each vector of the supercell in vectors of the crystal's cell, rows parted by semicolons),
@@ -122,7 +122,7 @@ def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) ->
 def gamma_table(
     spectra: Iterable[tuple[str, str, str, "Spectrum | None"]],
 ) -> "pd.DataFrame":
-    """The frequencies at Γ, of (structure, method, cell, spectrum) each.
+    """Return the frequencies at Γ, of (structure, method, cell, spectrum) each.
 
     Columns: structure, method (``reference`` or the fit), cell, branch (from 1), frequency_thz
     (negative: imaginary). The non-analytical correction has no direction here and is left out, so
@@ -140,7 +140,7 @@ def gamma_table(
 
 
 def mechanics_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
-    """One row per quantity: keys, quantity, unit, reference_value, fit_value, reason."""
+    """Return one row per quantity: keys, quantity, unit, reference_value, fit_value, reason."""
     import pandas as pd
 
     rows = []
@@ -161,7 +161,7 @@ def mechanics_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
 def sweeps_table(
     rmse: "pd.DataFrame", sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]]
 ) -> "pd.DataFrame":
-    """The RMSE of swept fits beside the swept settings, one row per fit, setting, structure, cell.
+    """Tabulate RMSE and swept settings of fits, one row per fit, setting, structure and cell.
 
     Columns: campaign, sweep, fit, repeat (1, 2, …, of the fits with the same settings), generation,
     setting, value, structure, cell, rmse_thz, volume_error_percent.
@@ -189,7 +189,7 @@ def sweeps_table(
 
 
 def to_markdown(table: "pd.DataFrame") -> str:
-    """The table of :func:`rmse_table` for people.
+    """Return the table of :func:`rmse_table` for people.
 
     First, for each campaign, generation and cell: RMSE in THz of structures × fits, with the mean
     of each fit and the number of structures that went into it. Then the whole table.

@@ -32,7 +32,7 @@ THEN: tuple[Rule, ...] = (
 
 
 def inconsistencies(campaign: CampaignData) -> list[str]:
-    """A line for each problem, each once; of the first rules alone where these find some."""
+    """Return a line for each problem, each once; of the first rules alone where these find some."""
     for rules in (FIRST, THEN):
         if problems := [problem for rule in rules for problem in rule(campaign)]:
             return list(dict.fromkeys(problems))

@@ -103,7 +103,7 @@ class CampaignData(Model):
         return {name: repeats_of(name, fit) for name, fit in recipes.items()}
 
     def swept(self, sweep: str) -> dict[str, dict[str, Value]]:
-        """The values of every fit of a sweep by title; repeats have those of their first."""
+        """Return the values of every fit of a sweep by title; repeats have those of their first."""
         combinations = self.sweeps[sweep].combinations(sweep)
         return {fit: values for one, values in combinations.items() for fit in self.groups[one]}
 
@@ -149,11 +149,11 @@ class CampaignData(Model):
         return not self.structures and bool(self.datasets.databases) and fits
 
     def exists(self, name: str) -> bool:
-        """Whether the fit is a potential that was not trained here."""
+        """Return whether the fit is a potential that was not trained here."""
         return computes(self.fits[name]) and name not in self.trained
 
     def as_written(self) -> dict[str, Any]:
-        """What differs from the defaults, as in the file, without the resources of fits."""
+        """Return what differs from the defaults, as in the file, without the resources of fits."""
         resources = {"resources": True}
         return self.model_dump(
             mode="json",
@@ -221,7 +221,7 @@ class CampaignData(Model):
 
 
 def repeats_of(name: str, fit: Fit) -> dict[str, Fit]:
-    """The fit itself and its repeats, by name, each with a seed of its own."""
+    """Return the fit itself and its repeats, by name, each with a seed of its own."""
     if not isinstance(fit, TrainedFit):
         return {name: fit}
     repeats: dict[str, Fit] = {name: fit.model_copy(update={"repeats": 1})}

@@ -122,7 +122,7 @@ def _meaning(field: FieldInfo) -> str:
 
 
 def environment(lock: str) -> str:
-    """A conda environment with the pins of the lock file, for sites that want one per rule."""
+    """Return a conda environment with the pins of the lock file, for sites with one per rule."""
     pins = "".join(f"      - {pin}\n" for pin in lock.split())
     return (
         "# Written by `make schema` from requirements.lock; do not edit.\n"

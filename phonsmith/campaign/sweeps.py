@@ -86,7 +86,7 @@ class Sweep(Model):
         return self.axis_label or next(iter(self.settings))
 
     def combinations(self, name: str) -> dict[str, dict[str, Value]]:
-        """The values of each fit by title, by the names of the fits; ``name`` is the sweep's.
+        """Return the values of each fit by title, by id of the fits; ``name`` is that of the sweep.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Sweep(Model):
         return found
 
     def settings_of(self, values: dict[str, Value]) -> dict[str, Value]:
-        """The settings by dotted key that one of the combinations stands for."""
+        """Return the settings by dotted key that one of the combinations stands for."""
         settings: dict[str, Value] = {}
         for title, value in values.items():
             options = self.settings[title]
@@ -119,7 +119,7 @@ class Sweep(Model):
         return settings
 
     def fits(self, name: str) -> dict[str, Fit]:
-        """The recipes of all its fits, by name.
+        """Return the recipes of all its fits, by name.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Sweep(Model):
 
 
 def value_text(value: Value) -> str:
-    """A value in words: numbers are exact."""
+    """Return a value in words: numbers are exact."""
     if isinstance(value, float):
         return repr(value).removesuffix(".0").replace("e+", "e")
     return str(value)

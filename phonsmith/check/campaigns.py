@@ -27,7 +27,7 @@ SITE = Path("config/site.yaml")
 
 
 def campaign_file(name: str) -> Path:
-    """The file of a campaign, given by its path or its name.
+    """Return the file of a campaign, given by its path or its name.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def checked(path: Path, mirrors: Sequence[Path]) -> str:
 
 
 def summary(campaign: Campaign) -> str:
-    """What a campaign computes, in a line."""
+    """Return what a campaign computes, in a line."""
     crystals = len(campaign.structures)
     parts = [
         f"{crystals} crystal{'s' if crystals > 1 else ''}",

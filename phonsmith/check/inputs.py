@@ -224,7 +224,7 @@ def _made_by(name: str, files: Sequence[str | None]) -> list[re.Match[str]]:
 
 
 def _origin(structure: Structure) -> str:
-    """The key that says where a crystal comes from."""
+    """The key that defines the origin of a crystal."""
     keys = ("file", "optimade", "materials_project", "recorded")
     return next((key for key in keys if getattr(structure, key)), "scaled")
 

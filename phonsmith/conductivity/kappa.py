@@ -1,8 +1,8 @@
 """Lattice thermal conductivity by phono3py, its parts, and how it is compared.
 
 Tensors are in W/mK, in the Cartesian axes of the crystal, as phono3py gives them: xx, yy, zz, yz,
-xz, xy. The conductivity along a direction [uvw] of the crystal is n·κ·n with the unit vector n of
-u a + v b + w c, whatever axes the cell stands in.
+xz, xy. The conductivity along a direction [uvw] of the crystal is n·κ·n with the unit vector n of u
+a + v b + w c, whatever the orientation of the cell.
 
 Phonons below phono3py's cutoff frequency, imaginary ones among them, carry no heat there. A crystal
 with imaginary modes therefore gets no conductivity here but a reason.
@@ -69,9 +69,9 @@ class KappaResult(StoredRecord):
     """The conductivity of one crystal by one method on one mesh.
 
     ``q_points`` counts those of the whole mesh. ``cell`` holds the lattice vectors of the crystal's
-    unit cell in rows (Å). ``imaginary_percent``
-    is the share of the modes on the mesh that carry no heat because they are imaginary, within the
-    tolerance. Where there is no conductivity, ``reason`` says why and ``series`` is empty.
+    unit cell in rows (Å). ``imaginary_percent`` is the share of the modes on the mesh that carry no
+    heat because they are imaginary, within the tolerance. Without a conductivity, ``reason``
+    explains why and ``series`` is empty.
     """
 
     IN_WORDS = "a thermal conductivity"
@@ -162,7 +162,7 @@ def without_result(structure: str, method: str, settings: Conductivity, reason: 
 
 
 def for_convergence(settings: Conductivity, mesh: Any) -> Conductivity:
-    """The settings for the table of convergence: the first kind, by relaxation times."""
+    """Return the settings for the table of convergence: the first kind, by relaxation times."""
     return settings.model_copy(
         update={
             "mesh": mesh,
@@ -309,7 +309,7 @@ def mean_free_paths(gamma: ArrayLike, velocities: ArrayLike) -> Floats:
 
 
 def per_mode(matrix: ArrayLike, heat_capacities: ArrayLike) -> Floats:
-    """What each mode carries where heat tunnels between pairs of bands.
+    """Return what each mode carries where heat tunnels between pairs of bands.
 
     A pair's part is shared by heat capacity: mode s gets 2 C_s / (C_s + C_s') of κ_ss', as in
     M. Simoncelli, N. Marzari, F. Mauri, Phys. Rev. X 12, 041011 (2022), and in matbench-discovery.

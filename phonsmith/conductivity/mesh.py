@@ -56,7 +56,7 @@ def mesh_numbers(phonon: "Phonopy", mesh: Mesh, mesh_of: MeshOf) -> Any:
 
 
 def with_mesh_numbers(settings: Conductivity, phonon: "Phonopy") -> Conductivity:
-    """The settings with numbers of q points in the place of lengths.
+    """Return the settings with numbers of q points in the place of lengths.
 
     Pass the phonons of the reference for all methods, so that modes can be compared one by one.
     """

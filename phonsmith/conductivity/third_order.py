@@ -1,6 +1,6 @@
 """Third-order force constants by phono3py: which cells are labelled, and what follows from them.
 
-Everything is computed under the conditions of the harmonic phonons of the same method
+Everything is computed under the conditions of the harmonic phonons of this method
 (:mod:`phonsmith.phonons`): same crystal, primitive cell, masses and non-analytical correction.
 Second-order force constants are taken from there, since they know a larger supercell. Third-order
 ones come from a supercell of their own, in one of two ways:
@@ -130,7 +130,7 @@ def displaced(
 
 
 def cells_of(third: "Phono3py") -> list["Atoms"]:
-    """The displaced cells to label, in phono3py's order, without pairs beyond the cutoff.
+    """Return the displaced cells to label, in phono3py's order, without pairs beyond the cutoff.
 
     Each has its place in that order as ``info["index"]``.
     """

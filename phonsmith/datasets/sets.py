@@ -274,7 +274,7 @@ def _rank(atoms: Atoms, seed: int) -> tuple[int, str]:
 
 
 def _keep_copies_together(frames: Sequence[Atoms], test: set[int]) -> None:
-    """Move test cells that also stand in the training set there."""
+    """Move test cells that have a copy in the training set there."""
     cells = [(_structure(atoms), _geometry(atoms)) for atoms in frames]
     training = {cell for i, cell in enumerate(cells) if i not in test}
     test.difference_update({i for i in test if cells[i] in training})
@@ -332,7 +332,7 @@ def constraint_frames(crystals: Mapping[str, Atoms], settings: ConstraintCells) 
 
 
 def without_crystals(settings: Datasets, names: Collection[str]) -> Datasets:
-    """The same settings with no pseudo-observations of these crystals."""
+    """Return the settings without pseudo-observations of these crystals."""
     constraints = settings.constraints
     if constraints is None or constraints.structures == "all":
         return settings
@@ -367,7 +367,7 @@ class Baseline:
 
 
 def isolated_energies(frames: Sequence[Atoms]) -> Baseline:
-    """The energy zero of each element of ``frames``.
+    """Return the energy zero of each element of ``frames``.
 
     Isolated atoms where there is one for every element; else the least-squares solution (of least
     norm where compositions do not part the elements) of energy = Σ n(element) · e0(element) over
@@ -420,7 +420,7 @@ def energies_of_elements(
 
 
 def summary(train: Iterable[Atoms], test: Iterable[Atoms]) -> pd.DataFrame:
-    """What the sets hold: cells, atoms, and how many cells have energies, forces and stresses.
+    """Count cells and atoms of the sets, and cells with energies, forces and stresses.
 
     One row for each set, structure and kind.
     """
@@ -449,10 +449,10 @@ def summary(train: Iterable[Atoms], test: Iterable[Atoms]) -> pd.DataFrame:
 
 
 def labels_table(frames: Iterable[Atoms], failures: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Cells labelled and failed, one row for each structure, generation and kind.
+    """Return cells labelled and failed, one row for each structure, generation and kind.
 
-    ``code`` names codes and versions that computed the labels, empty where they do not say so;
-    ``reason`` is the most frequent one of the failures, empty where there are none.
+    ``code`` names codes and versions that computed the labels, empty where unknown; ``reason`` is
+    the most frequent one of the failures, empty where there are none.
     """
     codes: dict[tuple[str, int, str], set[str]] = defaultdict(set)
     counts: dict[tuple[str, int, str], list[int]] = defaultdict(lambda: [0, 0, 0])

@@ -43,7 +43,7 @@ _JUMP = 0.018
 
 @dataclass(frozen=True)
 class BandsCaption:
-    """What the figure says in words.
+    """Texts of the figure.
 
     Attributes
     ----------
@@ -343,7 +343,7 @@ def _draw_reason(axes: Axes, reason: str) -> None:
 def _mark_path(reference: Spectrum, places: Floats, *panels: Axes) -> None:
     """Special points as ticks and lines; a jump of the path as a grey gap.
 
-    ``panels`` stand above each other; the last has the names.
+    ``panels`` are stacked; the last has the names.
     """
     marks: list[tuple[float, float, str]] = []  # from, to, name
     for one in reference.segments():

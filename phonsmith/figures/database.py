@@ -21,10 +21,10 @@ DECADES = 3e3
 def draw_database_errors(
     predictions: Mapping[str, pd.DataFrame], databases: list[str], fits: Mapping[str, Look]
 ) -> Figure:
-    """Cumulative distribution of the absolute errors on the test cells of databases.
+    """Draw the cumulative distribution of absolute errors on the test cells of databases.
 
-    One panel for each quantity, one line for each fit: the share of values (%) whose error is
-    below the number on the axis. A line further to the left is better. The legend tells the RMSE.
+    One panel for each quantity, one line for each fit: the share of values (%) whose error is below
+    the number on the axis. A line further to the left is better. The legend holds the RMSE.
     (Counterpart of George et al. 2020, figure 5: a database alone and extended.)
 
     Parameters
@@ -32,7 +32,7 @@ def draw_database_errors(
     predictions
         By fit, see :func:`phonsmith.fits.errors.predictions`.
     databases
-        Their names, which stand in the column ``structure``.
+        Their names, as in the column ``structure``.
     fits
         Looks of the fits, in the order of the legend.
     """

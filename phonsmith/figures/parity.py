@@ -31,9 +31,9 @@ KIND_COLOURS = {
 
 
 def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
-    """One panel for each quantity that has a reference, in a row for each set.
+    """Draw one panel for each quantity that has a reference, in a row for each set.
 
-    Isolated atoms are left out: their energies would hide all others. Each panel's title tells the
+    Isolated atoms are omitted: their energies would hide all others. Each panel's title tells the
     errors over its labels; constraint cells are drawn but do not count, as they are no labels.
 
     Parameters

@@ -1,7 +1,7 @@
 """The report: one page of HTML with results, cautions, figures and settings of a campaign.
 
-Everything a reader needs stands in the page; only the full-size figures of single structures and
-fits are links to files beside it. The same results give the same page, byte for byte.
+The page holds everything a reader needs; only the full-size figures of single structures and fits
+are links to files beside it. Equal results give equal pages, byte for byte.
 """
 
 import base64
@@ -90,7 +90,7 @@ def render_report(
     *,
     date: str = "",
 ) -> str:
-    """The page as HTML.
+    """Render the page as HTML.
 
     Figures of the whole campaign are embedded in full; those of single fits and structures are
     embedded small, with links to the files.
@@ -106,7 +106,7 @@ def render_report(
     figures
         Its figures.
     folder
-        Where the page will stand; links are relative to it.
+        Folder of the page; links are relative to it.
     date
         Day of the newest result; not of the page, so that equal results give equal pages.
     """
@@ -235,7 +235,7 @@ def _summary(campaign: Campaign) -> str:
 
 
 def settings_in_words(campaign: Campaign) -> str:
-    """The settings that differ from the defaults, as in a campaign file; checksums left out."""
+    """Return the settings that differ from the defaults, as YAML without checksums."""
     settings = campaign.as_written()
     for key in ("description", "figures"):
         settings.pop(key, None)

@@ -16,7 +16,7 @@ from phonsmith.generations.verdict import STOP_IN_WORDS, change_in_words
 
 
 def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
-    """The headline: for each fit and cell mean, worst structure, false imaginary modes.
+    """Return the headline: for each fit and cell mean, worst structure, false imaginary modes.
 
     None without fits or without crystals whose phonons are compared.
     """
@@ -54,7 +54,7 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
 
 
 def marks_in_words(rmse: pd.DataFrame) -> str:
-    """What the marks in the tables of RMSE mean, those that occur."""
+    """Return what the marks in the tables of RMSE mean, those that occur."""
     words = []
     if rmse["in_sample"].astype(bool).any():
         words.append("* in-sample: the fit learnt from the displaced cells of these crystals.")
@@ -160,7 +160,7 @@ LONGEST_LIST = 24
 
 
 def gamma_table(campaign: Campaign, gamma: pd.DataFrame | None) -> Table | None:
-    """The frequencies at Γ, reference and fits; None without."""
+    """Return the frequencies at Γ, reference and fits; None without."""
     if gamma is None or gamma.empty:
         return None
     cell = campaign.phonons.cells[0]
@@ -314,7 +314,7 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
 
 
 def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | None:
-    """Volume and bulk modulus, reference and fit; all constants stand in the CSV file."""
+    """Volume and bulk modulus, reference and fit; the CSV file holds all constants."""
     if table is None or table.empty:
         return None
     found = {(row["structure"], row["fit"], row["quantity"]): row for row in rows_of(table)}

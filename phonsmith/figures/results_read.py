@@ -116,7 +116,7 @@ class Tables:
 
 
 def label_of(campaign: Campaign, fit: str) -> str:
-    """Name of a fit for people."""
+    """Return the name of a fit for people."""
     return campaign.fits[fit].label or fit
 
 
@@ -126,10 +126,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table by the names of its columns."""
+    """Return the rows of a table by the names of its columns."""
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def false_imaginary(rmse: pd.DataFrame) -> "pd.Series[bool]":
-    """Where the fit has imaginary modes and the reference has none."""
+    """Return where the fit has imaginary modes and the reference has none."""
     return rmse["false_imaginary"].fillna(False).astype(bool)

@@ -277,7 +277,7 @@ def _other_settings(settings: Mapping[str, Any]) -> str:
 
 
 class _SweptAxis(NamedTuple):
-    """Where the values of the swept setting stand on the axis."""
+    """Positions of the values of the swept setting on the axis."""
 
     values: list[Any]
     numeric: bool

@@ -76,19 +76,19 @@ _STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Look:
-    """Name, colour and marker of one fit, the same in all figures of a campaign."""
+    """Name, colour and marker of one fit, used in all figures of a campaign."""
 
     label: str
     colour: str
     marker: str
 
     def wrapped(self, width: int) -> str:
-        """The label in lines of at most ``width`` characters, for legends."""
+        """Return the label in lines of at most ``width`` characters, for legends."""
         return textwrap.fill(self.label, width)
 
 
 def looks(labels: Mapping[str, str]) -> dict[str, Look]:
-    """A look for each fit from its key and label, by its place in the campaign."""
+    """Return a look for each fit from its key and label, by its place in the campaign."""
     return {
         fit: Look(label, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
         for i, (fit, label) in enumerate(labels.items())
@@ -96,7 +96,7 @@ def looks(labels: Mapping[str, str]) -> dict[str, Look]:
 
 
 def reference_in_words(level_of_theory: str) -> str:
-    """The reference in legends."""
+    """Return the reference in legends."""
     return f"reference: {level_of_theory}"
 
 
@@ -122,7 +122,7 @@ def method_looks(
 
 
 def say_lacking(axes: Axes, names: Iterable[str]) -> None:
-    """Say above a panel, where nothing is drawn, which methods have no result."""
+    """List the methods without a result above a panel, where nothing is drawn."""
     found = list(dict.fromkeys(names))
     if found:
         text = textwrap.fill("no result: " + ", ".join(found), 44)
@@ -130,7 +130,7 @@ def say_lacking(axes: Axes, names: Iterable[str]) -> None:
 
 
 def short(text: str, length: int) -> str:
-    """A name that has to fit beside another one.
+    """Return a name that has to fit beside another one.
 
     >>> short("one two three", 9)
     'one two …'
@@ -157,7 +157,7 @@ _METADATA: dict[str, dict[str, str | None]] = {
 def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
     """Write a figure as SVG, PDF or PNG by the ending of ``path``, whole or not at all.
 
-    The file holds no date: the same figure gives the same bytes.
+    The file holds no date: equal figures give equal bytes.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
 
 
 def special_point(name: str) -> str:
-    """A label of the band path with subscripts: ``X_1|K`` becomes X₁|K.
+    """Return a label of the band path with subscripts: ``X_1|K`` becomes X₁|K.
 
     >>> special_point("X_1|K")
     'X$_{1}$|K'
@@ -183,7 +183,7 @@ def special_point(name: str) -> str:
 
 
 def space_group_symbol(symbol: str) -> str:
-    """A Hermann–Mauguin symbol with overbars and screw axes, as mathtext.
+    """Return a Hermann–Mauguin symbol with overbars and screw axes, as mathtext.
 
     >>> space_group_symbol("P6_3/mmc")
     '$P6_{3}/mmc$'
@@ -197,7 +197,7 @@ def space_group_symbol(symbol: str) -> str:
 
 
 def thz(value: float | None) -> str:
-    """A frequency for people: two digits after the point, three below 0.1, and the unit."""
+    """Return a frequency for people: two digits after the point, three below 0.1, and the unit."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.3f} THz" if abs(value) < 0.0995 else f"{value:.2f} THz"

@@ -108,7 +108,7 @@ def mean_in_words(mean: Mean) -> str:
 
 
 def rmse_cell(row: dict[str, Any] | None, best: float | None) -> Cell:
-    """The cell of a phonon RMSE, marked where it is the best of its row."""
+    """Return the cell of a phonon RMSE, marked where it is the best of its row."""
     if row is None or pd.isna(row["rmse_thz"]):
         return Cell(DASH, hint=row["reason"] if row else "")
     false = row["false_imaginary"]

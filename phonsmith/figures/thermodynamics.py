@@ -29,7 +29,7 @@ IMAGINARY = "with imaginary modes"
 
 
 def by_structure(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results that there are, by structure, in the order given."""
+    """Return the results that there are, by structure, in the order given."""
     found: dict[str, list[Result]] = {}
     for one in results:
         found.setdefault(one.structure, []).append(one)
@@ -116,7 +116,7 @@ def draw_thermal_expansion(results: Sequence[Result], methods: Mapping[str, Look
 
 
 def grid(panels: int, rows_each: int) -> tuple[Figure, Panels]:
-    """A figure with so many panels side by side, ``rows_each`` below each other: (panels, rows)."""
+    """Return a figure and its axes: panels side by side, ``rows_each`` rows: (panels, rows)."""
     columns = min(COLUMNS, panels)
     bands = math.ceil(panels / columns)
     width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH

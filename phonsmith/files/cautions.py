@@ -1,8 +1,8 @@
 """Warnings that reach the reader: out of the results of every stage, into one table.
 
-A stage that has something to say puts it into its own result: a list of sentences under the key
-``cautions`` of a JSON file. One rule gathers them, with what the tables show, in
-``tables/warnings.csv``; the report prints that table first, the run prints it last.
+A stage puts its cautions into its own result: a list of sentences under the key ``cautions`` of a
+JSON file. One rule gathers them, with what the tables show, in ``tables/warnings.csv``; the report
+prints that table first, the run prints it last.
 """
 
 import csv
@@ -55,7 +55,7 @@ class Cautions(StoredRecord):
 
 
 def of_records(files: Mapping[str, Sequence[tuple[str, str | Path]]]) -> list[Caution]:
-    """The warnings in results of stages: stage → (subject, JSON file), in the order given.
+    """Return the warnings in results of stages: stage → (subject, JSON file), in the order given.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def of_records(files: Mapping[str, Sequence[tuple[str, str | Path]]]) -> list[Ca
 
 
 def of_failures(files: Iterable[tuple[str, str | Path]]) -> list[Caution]:
-    """The warnings in records of failed labels: (subject, JSON file) of each."""
+    """Return the warnings in records of failed labels: (subject, JSON file) of each."""
     found = []
     for subject, path in files:
         failures = read_json(path)
@@ -92,7 +92,7 @@ def of_failures(files: Iterable[tuple[str, str | Path]]) -> list[Caution]:
 def write_cautions(path: str | Path, cautions: Iterable[Caution]) -> None:
     """Write the table as CSV: stage, subject, message, each row once.
 
-    What the loop says of its goal stands first, then stage by stage.
+    Cautions of the loop on its goal come first, then those of each stage.
     """
     order = {stage: number for number, stage in enumerate(VERSIONS)} | {"generations": -1}
     rows = sorted(dict.fromkeys(cautions), key=lambda one: order.get(one.stage, len(order)))

@@ -19,7 +19,7 @@ SECRETS = ("MP_API_KEY",)
 
 
 def without_secrets(text: str) -> str:
-    """The text with the values of secret environment variables blacked out."""
+    """Return the text with the values of secret environment variables blacked out."""
     for name in SECRETS:
         value = os.environ.get(name, "").strip()
         if value:
@@ -28,7 +28,7 @@ def without_secrets(text: str) -> str:
 
 
 class PhonsmithError(Exception):
-    """Something the user can mend: says in one line what is wrong, where, and what to do.
+    """An error that the user can fix: one line with what is wrong, where, and what to do.
 
     Scripts and the Snakefile print its text alone, without a traceback; several problems are
     several lines. What a server sends back may end up in it, so that secrets are blacked out.
@@ -126,7 +126,7 @@ class Problems:
 
 
 def as_lines(error: BaseException, log: str | Path | None = None) -> str:
-    """An exception as lines for the terminal; a traceback goes to the end of ``log``.
+    """Return an exception as lines for the terminal; a traceback goes to the end of ``log``.
 
     Without ``log``, or where it cannot be written, the traceback comes with the lines.
     """
@@ -170,7 +170,7 @@ class UnusablePotential(PhonsmithError):  # noqa: N818 - a finding rather than a
 
 
 class NotRelaxed(UnusablePotential):
-    """The same, for a crystal that does not relax within ``relaxation.max_steps``."""
+    """A crystal does not relax within ``relaxation.max_steps``."""
 
 
 class MissingLabels(PhonsmithError):  # noqa: N818 - a finding rather than an error

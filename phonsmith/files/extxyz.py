@@ -1,6 +1,6 @@
 """Reading and writing labelled cells as extended XYZ, the one exchange format of the pipeline.
 
-Keys of a frame (``atoms.info`` unless said otherwise):
+Keys of a frame (``atoms.info`` unless noted):
 
 ``REF_energy``   eV per cell
 ``REF_forces``   eV/Å, ``atoms.arrays``, shape (atoms, 3)
@@ -44,7 +44,7 @@ MOST_COLUMNS = 10_000
 
 
 def read_frames(path: str | Path) -> list[Atoms]:
-    """All frames of an extxyz file; an empty file has none.
+    """Read all frames of an extxyz file; an empty file has none.
 
     Stresses come back as 3×3 arrays in ``info["REF_stress"]``.
 
@@ -91,7 +91,7 @@ def _header(line: str) -> dict[str, Any]:
 
 
 def count_frames(path: str | Path) -> int:
-    """Number of frames of an extxyz file, without reading them; an empty file has none.
+    """Return the number of frames of an extxyz file, without reading them; an empty file has none.
 
     Raises
     ------
@@ -180,6 +180,6 @@ def _as_written(text: str) -> str:
 
 
 def of_kinds(frames: Sequence[Atoms], kinds: Iterable[str]) -> list[Atoms]:
-    """The frames whose ``kind`` is one of ``kinds``, in their order."""
+    """Return the frames whose ``kind`` is one of ``kinds``, in their order."""
     wanted = set(kinds)
     return [atoms for atoms in frames if atoms.info.get("kind") in wanted]

@@ -15,7 +15,7 @@ class Record(BaseModel):
 
 
 class StoredRecord(Record):
-    """A record with a file of its own; ``IN_WORDS`` says in words what it is."""
+    """A record with a file of its own; ``IN_WORDS`` is its name in messages."""
 
     IN_WORDS: ClassVar[str]
 

@@ -86,7 +86,7 @@ class PhonopyFile:
         return third
 
     def converted(self, dataset: Any) -> Any:
-        """A copy of a data set with displacements in Å, forces in eV/Å and energies in eV."""
+        """Copy a data set, with displacements in Å, forces in eV/Å and energies in eV."""
         factors = {
             "displacement": self.units.distance_to_A,
             "displacements": self.units.distance_to_A,
@@ -181,7 +181,7 @@ def read_phonopy_file(path: str | Path, *, third_order: bool = False) -> Phonopy
 
 
 def parsed(path: Path, parse: Callable[[], Any]) -> Any:
-    """What ``parse`` gives; any error of phonopy becomes one line that names the file."""
+    """Return what ``parse`` gives; any error of phonopy becomes one line that names the file."""
     try:
         return parse()
     except PhonsmithError:
@@ -210,7 +210,7 @@ def _load(path: Path, content: dict[str, Any], third_order: bool) -> Any:
 
 
 def _units(path: Path, calculator: Any, stated: Any) -> "CalculatorPhysicalUnits":
-    """The units of a file, from its calculator and what it says of them."""
+    """The units of a file, from its calculator and its own statement of units."""
     from phonopy.physical_units import get_calculator_physical_units
 
     length, force = _stated_units(path, stated)

@@ -59,7 +59,7 @@ def check_torch_file(path: Path) -> None:
 
 
 def on_record(path: Path) -> str | None:
-    """The checksum that a model of this pipeline had when it was trained; None of others.
+    """Return the checksum that a model of this pipeline had when it was trained; None of others.
 
     A record counts in the results of this project alone: anybody can write one.
     """

@@ -14,14 +14,14 @@ SHOWN = 40
 
 
 def most_similar(word: object, known: Iterable[str]) -> str:
-    """The most similar of the known words; empty where none is similar."""
+    """Return the most similar of the known words; empty where none is similar."""
     folded = {one.lower(): one for one in sorted(known, reverse=True)}
     found = difflib.get_close_matches(str(word).lower(), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else ""
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """A question that names the most similar of the known words; empty where none is similar.
+    """Ask for the most similar of the known words; empty if none is similar.
 
     >>> nearest("kapa", ["kappa", "gap"])
     "; did you mean 'kappa'?"
@@ -39,7 +39,7 @@ def listed(words: Sequence[str]) -> str:
 def problems_of(
     error: ValidationError, model: type[BaseModel] | TypeAdapter[Any] | None = None
 ) -> list[str]:
-    """All problems of a validation: each on a line, with the path of its key.
+    """Return all problems of a validation: each on a line, with the path of its key.
 
     A value that is none of several kinds is one problem, however many kinds pydantic tried.
     """
@@ -94,7 +94,7 @@ def _parted(text: str) -> tuple[str, str]:
 
 
 def _place(schema: Schema, error: Any) -> tuple[str, list[Schema]]:
-    """Path of the key as in the file, and what may stand there (or beside an unknown key).
+    """Path of the key as in the file, and what is allowed there (or beside an unknown key).
 
     pydantic puts names of kinds (of a discriminated union, of a branch) into the path; those are
     no keys of the file. Everything else is a key or a position in a list.
@@ -147,7 +147,7 @@ def _options(root: Schema, schemas: Iterable[Schema]) -> list[Schema]:
 
 
 def _below(root: Schema, schema: Schema, part: int | str) -> list[Schema]:
-    """What may stand at a key or a position of a schema."""
+    """What is allowed at a key or a position of a schema."""
     if isinstance(part, int):
         items = schema.get("items")
         return _options(root, [items]) if items else []
@@ -190,7 +190,7 @@ def _texts(error: Any, root: Schema, places: Sequence[Schema]) -> list[str]:
 
 
 def _unknown_kind(context: Mapping[str, str], places: Sequence[Schema]) -> str:
-    """Of a value whose key ``kind`` (or ``method``, …) says which settings it takes."""
+    """Of a value whose key ``kind`` (or ``method``, …) selects its settings."""
     key = context["discriminator"].strip("'")
     if (tag := context.get("tag")) is not None:
         allowed = [one.strip("' ") for one in context["expected_tags"].split(",")]

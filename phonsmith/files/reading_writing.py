@@ -84,12 +84,12 @@ def alone(path: str | Path) -> Iterator[None]:
 
 
 def expanded(path: str) -> str:
-    """A path with the home folder and the environment variables of this machine filled in.
+    """Return a path with the home folder and the environment variables of this machine filled in.
 
     Raises
     ------
     ValueError
-        One of them is not known here: nothing is to be made in a folder that is named ``~`` or
+        A variable or user is unknown: nothing is to be made in a folder that is named ``~`` or
         ``$NAME``.
     """
     for one in re.finditer(r"\$\{?(\w+)\}?", path):
@@ -157,13 +157,13 @@ DAMAGED = (OSError, EOFError, ValueError, lzma.LZMAError)
 
 
 def unpacked(path: Path) -> Any:
-    """A file opened in binary mode, decompressed by its suffix; read it within bounds."""
+    """Return a file opened in binary mode, decompressed by its suffix; read it within bounds."""
     opener = _OPENERS.get(path.suffix)
     return opener(path) if opener else path.open("rb")
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, decompressed by its suffix, up to :data:`LARGEST_BYTES`.
+    """Read the content of a file, decompressed by its suffix, up to :data:`LARGEST_BYTES`.
 
     Raises
     ------

@@ -40,7 +40,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 def why_no_path(text: str) -> str:
-    """Why a text cannot be the path of a file or folder; empty where it can."""
+    """Return why a text cannot be the path of a file or folder; empty where it can."""
     if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text):
         return "a path has no line breaks and no control characters"
     parts = [len(part.encode()) for part in text.split("/")]
@@ -130,7 +130,7 @@ class Source(Model):
     )
 
     def may_hold(self, wanted: str) -> bool:
-        """Whether ``wanted`` is one of the files, or a folder that holds some of them."""
+        """Return whether ``wanted`` is one of the files, or a folder that holds some of them."""
         if self.folder is not None and not self.files:
             return True  # what is there is seen when the folder is read
         prefix = wanted.rstrip("/") + "/"

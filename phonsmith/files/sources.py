@@ -80,7 +80,7 @@ def _is(path: Path, sha256: str | None) -> bool:
 
 
 def listed(source: Source) -> list[str]:
-    """Names of the files of a data set; without a list, of all files in its folder.
+    """Return the names of the files of a data set; without a list, of all files in its folder.
 
     Raises
     ------

@@ -70,7 +70,7 @@ _StrictLoader.add_constructor(
 def load_yaml(path: str | Path, what: str) -> dict[str, Any]:
     """Read the mapping in a YAML file whose keys are unique; ``what`` names the file in messages.
 
-    Size, nesting and aliases are bounded first, since a file of a few lines can stand for billions
+    Size, nesting and aliases are bounded first, since a file of a few lines can expand to billions
     of values.
 
     Raises

@@ -129,7 +129,7 @@ def recorded_predictions(
 
 
 def _order_in(other: Atoms, frame: Atoms) -> "NDArray[np.int64] | None":
-    """Which atom of the other cell each atom is, or None where the cells are not the same."""
+    """Which atom of the other cell each atom is, or None where the cells differ."""
     if sorted(other.numbers) != sorted(frame.numbers):
         return None
     if not np.allclose(other.cell[:], frame.cell[:], rtol=0, atol=SAME_CELL_ANGSTROM):
@@ -143,7 +143,7 @@ def _order_in(other: Atoms, frame: Atoms) -> "NDArray[np.int64] | None":
 
 
 def energy_shift(frames: Sequence[Atoms], energies: Sequence[float]) -> dict[str, float]:
-    """What to add to energies for each atom of an element, so that they fit the labels best.
+    """Return what to add to energies for each atom of an element, so that they fit the labels best.
 
     The zero of energy of a potential is arbitrary for each element. The shift solves E(label) = E +
     Σ n(element) · shift(element) by least squares of the error per atom; of least norm where
@@ -176,7 +176,7 @@ def energy_shift(frames: Sequence[Atoms], energies: Sequence[float]) -> dict[str
 
 
 def shift_in_words(shift: Mapping[str, float]) -> str:
-    """A shift for tables.
+    """Return a shift for tables.
 
     >>> shift_in_words({"Si": 158.87, "O": -0.5})
     'Si +158.8700, O -0.5000'
@@ -284,7 +284,7 @@ def errors_of(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def save_predictions(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table of :func:`predictions` as compressed CSV (``.csv.gz``), the same each time."""
+    """Write a table of :func:`predictions` as reproducible compressed CSV (``.csv.gz``)."""
     text = table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
     with replacing(path) as temporary:
         # without the time and the name of the file that gzip would put into it

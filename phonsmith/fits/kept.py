@@ -1,4 +1,4 @@
-"""A trained potential is kept while what it learnt from is the same, and until another is there."""
+"""A trained potential is kept until its data or settings change and a new one is complete."""
 
 import hashlib
 import json

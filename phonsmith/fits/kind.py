@@ -39,19 +39,19 @@ class FitKind(ABC, Generic[F]):
     """Whether training and evaluation keep all threads busy."""
 
     def takes_gpu(self, fit: F) -> bool:
-        """Whether it runs on a GPU where there is one."""
+        """Return whether it runs on a GPU where there is one."""
         return False
 
     def potential(self, fit: F) -> PotentialSource | None:
-        """The potential that the settings name, if they do."""
+        """Return the potential that the settings name, if they do."""
         return None
 
     def source(self, fit: F) -> Source | None:
-        """The data set that the fit is taken from, if it is."""
+        """Return the data set that the fit is taken from, if it is."""
         return None
 
     def structures(self, fit: F) -> list[str] | None:
-        """The only structures that it holds phonons of; None: any."""
+        """Return the only structures that it holds phonons of; None: any."""
         return None
 
     def begins_with(self, fit: F) -> list[str]:
@@ -153,5 +153,5 @@ class TrainedKind(FitKind[F]):
         """
 
     def learns_beside(self, fit: F) -> dict[str, Any]:
-        """What a trained potential depends on beside settings, labels and packages."""
+        """Return what a trained potential depends on beside settings, labels and packages."""
         return {}

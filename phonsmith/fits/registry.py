@@ -28,20 +28,20 @@ else:
 
 
 def kind_of(fit: Fit) -> FitKind[Any]:
-    """The entry of a fit's kind."""
+    """Return the entry of a fit's kind."""
     return KINDS[fit.kind]
 
 
 def takes_gpu(fit: Fit) -> bool:
-    """Whether a fit runs on a GPU where there is one."""
+    """Return whether a fit runs on a GPU where there is one."""
     return kind_of(fit).takes_gpu(fit)
 
 
 def potential_named(fit: Fit) -> PotentialSource | None:
-    """The potential that the settings of a fit name, if they do."""
+    """Return the potential that the settings of a fit name, if they do."""
     return kind_of(fit).potential(fit)
 
 
 def computes(fit: Fit) -> bool:
-    """Whether a fit gives energies and forces of any cell."""
+    """Return whether a fit gives energies and forces of any cell."""
     return kind_of(fit).computes

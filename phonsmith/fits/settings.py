@@ -43,7 +43,7 @@ class FitBase(Model):
         return None
 
     def identity(self) -> dict[str, Any]:
-        """The settings that the potential depends on, as plain JSON."""
+        """Return the settings that the potential depends on, as plain JSON."""
         return self.model_dump(mode="json", exclude=self.NOT_RESULT)
 
 

@@ -136,7 +136,7 @@ def _lot(cell: Atoms, seed: int) -> int:
 
 
 def recipe(settings: dict[str, Any]) -> Fit:
-    """The fit that a campaign's settings describe."""
+    """Return the fit that a campaign's settings describe."""
     fit: Fit = TypeAdapter(Fit).validate_python(settings)
     return fit
 
@@ -146,7 +146,7 @@ def fits_table(
 ) -> pd.DataFrame:
     """Time, memory and size of the trainings, one row a fit.
 
-    Potentials that were not trained have no record; ``kinds`` says what they are.
+    Potentials that were not trained have no record; ``kinds`` holds their kinds.
     """
     rows: list[dict[str, Any]] = []
     for fit, record in records.items():

@@ -26,9 +26,9 @@ class Property:
 class PropertyVerdict(Record):
     """One property of one recipe: mean and standard deviation over its ``repeats``.
 
-    ``change`` is that of the mean since the last generation, in ``change_unit``. ``reason`` says
-    why the criterion is not met, and is empty where it is. One that cannot be ``judged``, since a
-    crystal is left out of the campaign, does not count: new labels are of no help.
+    ``change`` is that of the mean since the last generation, in ``change_unit``. ``reason``
+    explains why the criterion is not met, and is empty where it is. One that cannot be ``judged``,
+    since a crystal is left out of the campaign, does not count: new labels are of no help.
     """
 
     name: str
@@ -48,7 +48,7 @@ class PropertyVerdict(Record):
 
 
 def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
-    """The property that a criterion is about, from the result of one fit."""
+    """Return the property that a criterion is about, from the result of one fit."""
     match goal:
         case ConductivityGoal():
             from phonsmith.conductivity.kappa import KappaResult, mean_kappa

@@ -1,4 +1,4 @@
-"""Training noise: what repeats of a fit say about a number, and whether two numbers differ."""
+"""Training noise: what repeats of a fit reveal about a number, and whether two numbers differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ LEVEL = 0.05
 class Sample:
     """Mean, standard deviation (``ddof = 1``) and count of a number over the repeats of a fit.
 
-    The deviation is training noise: repeats that learn from the same labels do not show how far
-    other labels would move the number. ``deviation`` is None for a single fit.
+    The deviation is training noise: repeats that learn from equal labels do not show how far other
+    labels would move the number. ``deviation`` is None for a single fit.
     """
 
     mean: float
@@ -28,13 +28,13 @@ class Sample:
 
     @classmethod
     def of(cls, values: ArrayLike) -> Self:
-        """The sample of at least one value."""
+        """Return the sample of at least one value."""
         numbers = np.asarray(values, dtype=float)
         deviation = float(numbers.std(ddof=1)) if len(numbers) > 1 else None
         return cls(float(numbers.mean()), deviation, len(numbers))
 
     def differs_from(self, other: "Sample") -> bool | None:
-        """Whether two means differ: Welch's t-test, two-sided, at the level of 5 %.
+        """Return whether two means differ: Welch's t-test, two-sided, at the level of 5 %.
 
         None, not assessed, where either has fewer than three values. B. L. Welch, Biometrika 34,
         28 (1947).
@@ -55,7 +55,7 @@ class Sample:
 
 
 def difference_in_words(differs: bool | None, counts: Sequence[int]) -> str:
-    """What :meth:`Sample.differs_from` says, with the numbers of repeats.
+    """Describe the result of :meth:`Sample.differs_from`, with the numbers of repeats.
 
     >>> difference_in_words(False, [3, 3])
     'not significant, n = 3'

@@ -25,8 +25,7 @@ class StructureVerdict(Record):
     """One structure of one recipe; numbers are means over its repeats.
 
     ``noise_thz`` is the training noise of the RMSE, its standard deviation over the repeats; None
-    for a single fit.
-    ``reason`` says what is not good enough, and is empty where all is.
+    for a single fit. ``reason`` lists the criteria that are not met, and is empty if all are.
     """
 
     structure: str
@@ -89,8 +88,8 @@ class GenerationVerdict(StoredRecord):
     """What one generation has come to: the file ``generations/gen{g}.json``.
 
     ``stop`` is "goal", "goal_in_part" (met but for criteria that cannot be judged) or
-    "max_generations", or None where the loop goes on; then ``next_cells`` says how many new cells
-    of which structures the next generation labels. ``labels`` counts the labels so far.
+    "max_generations", or None where the loop goes on; then ``next_cells`` is the number of new
+    cells of which structures the next generation labels. ``labels`` counts the labels so far.
     """
 
     IN_WORDS = "a verdict on a generation"
@@ -104,7 +103,7 @@ class GenerationVerdict(StoredRecord):
     next_cells: dict[str, int]
 
     def in_words(self) -> str:
-        """What was found, a line for each recipe, and what follows from it."""
+        """Return what was found, a line for each recipe, and what follows from it."""
         total = sum(self.labels.values())
         lines = [f"{self.campaign}, generation {self.generation}: {total} labels"]
         for one in self.fits:
@@ -358,14 +357,14 @@ def test_set_force_rmse(errors: Mapping[str, "pd.DataFrame"]) -> dict[str, float
 
 
 def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
-    """One row per generation, recipe and structure.
+    """Return one row per generation, recipe and structure.
 
     Columns: campaign, generation, labels (so far, of all structures), fit, structure, rmse_thz
     (mean of the repeats), noise_thz, volume_error_percent, false_imaginary, meets, reason; and,
-    the same for all structures of a recipe, mean_rmse_thz (over structures and repeats, empty
-    where one has none), mean_noise_thz (standard deviation of that mean over the repeats),
-    change_thz (of the mean since the last generation), significant, repeats and repeats_before
-    (in this and in the last generation), fit_meets, stop.
+    equal for all structures of a fit, mean_rmse_thz (over structures and repeats, empty where one
+    has none), mean_noise_thz (standard deviation of that mean over the repeats), change_thz (of the
+    mean since the last generation), significant, repeats and repeats_before (in this and in the
+    last generation), fit_meets, stop.
     """
     import pandas as pd
 
@@ -400,7 +399,7 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
 
 
 def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
-    """One row per generation, recipe and property of the goal.
+    """Return one row per generation, recipe and property of the goal.
 
     Columns: campaign, generation, labels (so far), fit, and those of
     :class:`phonsmith.generations.properties.PropertyVerdict` with its name as ``property``.

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 
 def read_tensors(path: str | Path) -> tuple[Floats, Floats]:
-    """Dielectric tensor (3, 3) and the charges (lines, 3, 3) as they stand in a BORN file.
+    """Dielectric tensor (3, 3) and the charges (lines, 3, 3) as written in a BORN file.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read_tensors(path: str | Path) -> tuple[Floats, Floats]:
 
 
 def read_born(path: str | Path, phonon: "Phonopy") -> dict[str, Any]:
-    """The parameters of the non-analytical correction from a BORN file, for phonopy.
+    """Read the parameters of the non-analytical correction from a BORN file, for phonopy.
 
     The charges of the file are those of the symmetry-independent atoms of the primitive cell, in
     phonopy's order; symmetry gives the others. They are taken as they are once they are found to

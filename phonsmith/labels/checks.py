@@ -118,7 +118,7 @@ def labelled_alone(
 
 
 def unlabelled(frames: Iterable[Atoms]) -> list[Atoms]:
-    """Copies of labelled cells without label, method and provenance; names stay."""
+    """Return copies of labelled cells without label, method and provenance; names stay."""
     cells = []
     for frame in frames:
         cell = frame.copy()
@@ -159,7 +159,7 @@ def check_label(label: Atoms, cell: Atoms, settings: Labels) -> None:
 
 
 def check_sane(label: Atoms) -> NDArray[np.float64]:
-    """The forces of a label, whose atoms and numbers may be those of matter.
+    """Return the forces of a label, whose atoms and numbers may be those of matter.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def _check_atoms(atoms: Atoms) -> None:
 
 
 def shortest_distance(atoms: Atoms, below: float = CLOSEST_ANGSTROM) -> float:
-    """The shortest distance of two atoms in Å, images included; infinity above ``below``."""
+    """Return the shortest distance of two atoms in Å, images included; infinity above ``below``."""
     from matscipy.neighbours import neighbour_list
 
     cell = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=atoms.pbc)
@@ -315,11 +315,11 @@ def gather(
 def energy_outliers(
     frames: Sequence[Atoms], limit_ev_per_atom: float = OUTLIER_EV_PER_ATOM
 ) -> dict[int, float]:
-    """Indices of labels whose energy lies far off all others', and by how much, in eV per atom.
+    """Find labels whose energy is far off all others: indices, and excess in eV per atom.
 
-    Others are those of a sum of energies of elements, fitted to the smallest sum of deviations, so
-    that an outlier does not draw it to itself. Isolated atoms, and labels without energy, are left
-    out.
+    Energies are compared with a sum of energies of the elements, fitted to the smallest sum of
+    absolute deviations, so that an outlier does not attract the fit. Isolated atoms and labels
+    without energy are omitted.
     """
     judged = [
         index
@@ -346,7 +346,7 @@ def energy_outliers(
 
 
 def identity(cell: Atoms) -> dict[str, Any]:
-    """What names a cell in tables and failure records."""
+    """Return what names a cell in tables and failure records."""
     info = cell.info
     return {
         "structure": str(info.get("structure", "")),

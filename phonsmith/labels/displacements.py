@@ -1,8 +1,8 @@
 """What labelled cells are of a crystal: supercells with one displaced atom, rattled ones, others.
 
-Files of VASP and extxyz hold cells and forces, but tell neither the crystal nor what was done to
-it; their atoms may stand in any order and be counted from any origin. Here every cell is laid over
-the crystal, which comes from a file of its own in the same orientation:
+Files of VASP and extxyz hold cells and forces, but neither the crystal nor its displacements; their
+atoms may have any order and origin. Here every cell is laid over the crystal, which comes from a
+separate file in this orientation:
 
 displaced
     Lattice an integer multiple of the crystal's to within :data:`LATTICE_TOLERANCE`; one atom moved
@@ -54,7 +54,7 @@ Integers = NDArray[np.int64]
 
 
 def crystal_of(path: str | Path) -> Atoms:
-    """The crystal of recorded cells from its file, made exactly symmetric.
+    """Return the crystal of recorded cells from its file, made exactly symmetric.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def arranged(frames: Sequence[Atoms], crystal: Atoms) -> tuple[list[Atoms], Phon
 
 
 def numbered(frames: list[Atoms]) -> list[Atoms]:
-    """The frames, with their places as ``info["index"]``, by which labels are found."""
+    """Return the frames, with their places as ``info["index"]``, by which labels are found."""
     for index, frame in enumerate(frames):
         frame.info["index"] = index
     return frames

@@ -59,7 +59,7 @@ def reference_method(
 
 
 def fitted_method(potential: Potential) -> ReferenceMethod:
-    """A fitted potential in the role of a reference method: it labels and relaxes likewise."""
+    """Use a fitted potential as a reference method: it labels and relaxes."""
     from phonsmith.labels.calculator.method import CalculatorMethod
 
     return CalculatorMethod(CalculatorReference(method="calculator", potential=potential.source))

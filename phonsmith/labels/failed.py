@@ -11,7 +11,7 @@ class LabelFailed(Exception):  # noqa: N818 - the word of the design
     """A cell could not be labelled; the text is the reason in words.
 
     ``wants`` is what another try of the whole job may bring: more "memory" or "time", or "".
-    ``output`` holds the last lines of what the code has said.
+    ``output`` holds the last lines of the code's output.
     """
 
     def __init__(self, reason: str, wants: str = "", output: str = "") -> None:
@@ -20,7 +20,7 @@ class LabelFailed(Exception):  # noqa: N818 - the word of the design
         self.output = output
 
     def for_good(self, what: str) -> PhonsmithError:
-        """The error that ends a job, unless another try has what was wanted."""
+        """Return the error that ends a job, unless another try has what was wanted."""
         text = f"{what}: {self}"
         return TryAgain(text, self.wants) if self.wants else PhonsmithError(text)
 

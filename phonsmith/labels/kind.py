@@ -53,26 +53,26 @@ class MethodKind(ABC, Generic[R]):
 
     @abstractmethod
     def make(self, reference: R, occasion: Occasion) -> "ReferenceMethod":
-        """The method itself."""
+        """Build the method itself."""
 
     @abstractmethod
     def level_of_theory(self, reference: R) -> str:
-        """What the labels are, as tables and figures name it."""
+        """Return what the labels are, as tables and figures name it."""
 
     def potential(self, reference: R) -> PotentialSource | None:
-        """The potential that labels, if one does."""
+        """Return the potential that labels, if one does."""
         return None
 
     def source(self, reference: R) -> Source | None:
-        """The data set that holds the labels, if one does."""
+        """Return the data set that holds the labels, if one does."""
         return None
 
     def takes_gpu(self, reference: R) -> bool:
-        """Whether it runs on a GPU where there is one."""
+        """Return whether it runs on a GPU where there is one."""
         return False
 
     def files(self, reference: R) -> list[str]:
-        """The files that it computes with and that are named one by one."""
+        """Return the files that it computes with and that are named one by one."""
         return []
 
     def contents(self, reference: R) -> dict[str, str]:
@@ -127,4 +127,4 @@ class DftKind(MethodKind[D]):
 
     @abstractmethod
     def cost(self) -> "PlaneWaveCost":
-        """The constants of the code's cost model."""
+        """Return the constants of the code's cost model."""

@@ -26,7 +26,7 @@ class ReferenceMethod(Protocol):
     """Cores that one label keeps busy."""
 
     def fingerprint(self, elements: Iterable[str]) -> str:
-        """All that a label of these elements depends on beside the cell, as canonical JSON.
+        """Return all that a label of these elements depends on beside the cell, as canonical JSON.
 
         Method, settings, versions, and the pseudopotentials of these elements alone: another
         element in the campaign must not make labels stale.
@@ -49,10 +49,10 @@ class ReferenceMethod(Protocol):
         """
 
     def isolated_atom(self, element: str) -> Atoms | None:
-        """The atom alone in a box, with REF_energy; None where the method does not offer it."""
+        """Return the atom in a box, with REF_energy; None if the method does not offer it."""
 
     def elements(self) -> frozenset[str] | None:
-        """Elements the method knows; None where it cannot tell."""
+        """Return the elements the method knows; None if unknown."""
 
 
 class PolarMethod(Protocol):
@@ -78,11 +78,11 @@ class Allocation:
     run_minutes: float = math.inf
 
     def limit_s(self, minutes: float) -> float:
-        """The time limit of a run (s), given that of the settings."""
+        """Return the time limit of a run (s), given that of the settings."""
         return 60 * min(minutes * self.attempt, self.run_minutes)
 
     def here(self) -> "Allocation":
-        """The same with the folder as it is on this machine: SLURM sets variables on nodes alone.
+        """Expand the folder for this machine: SLURM sets variables on nodes alone.
 
         Raises
         ------

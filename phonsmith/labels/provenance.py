@@ -12,9 +12,9 @@ from ase import Atoms
 class Provenance:
     """What made a label, as flat keys in the label's info.
 
-    ``settings`` names the file in the label store that tells all settings, pseudopotentials'
-    checksums included: the beginning of the fingerprint's SHA-256. ``remedies`` says what was
-    changed after a failed try, in words. Numbers are None where the method has none.
+    ``settings`` names the file in the label store with all settings, pseudopotentials' checksums
+    included: the beginning of the fingerprint's SHA-256. ``remedies`` says what was changed after a
+    failed try, in words. Numbers are None where the method has none.
     """
 
     code: str
@@ -32,7 +32,7 @@ class Provenance:
 
     @classmethod
     def of(cls, label: Atoms) -> Self | None:
-        """The provenance of a label, or None where it has none."""
+        """Return the provenance of a label, or None where it has none."""
         found = {key: label.info[key] for key in KEYS if key in label.info}
         return cls(**found) if "code" in found else None
 
@@ -41,7 +41,7 @@ KEYS = tuple(Provenance.__dataclass_fields__)
 
 
 def without_provenance(frames: Iterable[Atoms]) -> list[Atoms]:
-    """Copies of labels that do not say what made them."""
+    """Copy labels without their provenance."""
     copies = [frame.copy() for frame in frames]
     for copy in copies:
         for key in KEYS:

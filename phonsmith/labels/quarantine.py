@@ -1,4 +1,4 @@
-"""Labels that failed: on record, counted, and told."""
+"""Labels that failed: recorded, counted, and reported."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -81,7 +81,7 @@ def require_labels(labelled: int, failures: Sequence[Record], fraction: float, w
 
 
 def short_reason(reason: str) -> str:
-    """A reason without what differs from cell to cell: the place of the files that stay."""
+    """Return a reason without what differs from cell to cell: the place of the files that stay."""
     return " ".join(str(reason).split(" (see ")[0].split())[:160]
 
 
@@ -92,9 +92,9 @@ def _counted(numbers: Counter[str]) -> str:
 
 
 def in_words(failures: Iterable[Record]) -> str:
-    """The list of failures for people: each with its reason, last lines, and how to try it again.
+    """Format a list of failures, each with its reason, last lines, and how to retry it.
 
-    Lines of a code's output stand indented below.
+    Lines of a code's output follow, indented.
     """
     blocks = []
     for one in failures:

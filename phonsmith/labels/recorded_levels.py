@@ -15,9 +15,9 @@ from phonsmith.labels.readers.levels import OF_CRYSTALS, Level, mixture
 
 
 class RecordedFacts(Cautions):
-    """What the recorded data of one crystal tell: warnings, and levels of theory of the runs.
+    """Facts found in the recorded data of one crystal: warnings, and levels of theory of the runs.
 
-    Each level has a file that tells it.
+    Each level has a file that states it.
     """
 
     IN_WORDS = "the warnings and levels of theory of recorded data"
@@ -81,6 +81,6 @@ def compare_crystals(
 
 
 def _code_and_version(level: Level) -> str:
-    """Code and release, without dates and builds: VASP 5.4.4; "" where no version is told."""
+    """Code and release, without dates and builds: VASP 5.4.4; "" if the version is unknown."""
     release = re.match(r"\d+(\.\d+){0,2}", level.version)
     return f"{level.code} {release[0]}" if release else ""

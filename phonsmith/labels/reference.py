@@ -35,15 +35,15 @@ class ReferenceBase(Model):
         method: str
 
     def physics(self) -> dict[str, Any]:
-        """The settings that labels depend on, as plain JSON."""
+        """Return the settings that labels depend on, as plain JSON."""
         return self.model_dump(mode="json", exclude=self.NOT_PHYSICS)
 
     def relaxes_volume(self) -> bool:
-        """Whether relaxations may change the volume."""
+        """Return whether relaxations may change the volume."""
         return True
 
     def longest_run_minutes(self) -> float:
-        """The time limit of one run; 0 without one."""
+        """Return the time limit of one run; 0 without one."""
         return 0.0
 
     def physics_of(self, structure: str | None) -> dict[str, Any]:
@@ -120,12 +120,12 @@ class DftReference(ReferenceBase):
     """Keys that older fingerprints do not have: they are part of them only where they are used."""
 
     def physics(self) -> dict[str, Any]:
-        """The settings that labels depend on, as plain JSON."""
+        """Return the settings that labels depend on, as plain JSON."""
         settings = super().physics()
         return {k: v for k, v in settings.items() if k not in self.LATER or v not in (None, {})}
 
     def longest_run_minutes(self) -> float:
-        """The time limit of one run."""
+        """Return the time limit of one run."""
         return self.time_limit_minutes
 
     def check_version(self, found: str, code: str) -> None:

@@ -26,15 +26,15 @@ else:
 
 
 def method_kind(reference: Reference) -> MethodKind[Any]:
-    """The entry of a reference method."""
+    """Return the entry of a reference method."""
     return KINDS[reference.method]
 
 
 def level_of_theory(reference: Reference) -> str:
-    """What the labels are: code and functional, or the name of the calculator."""
+    """Return what the labels are: code and functional, or the name of the calculator."""
     return method_kind(reference).level_of_theory(reference)
 
 
 def potential_of(reference: Reference) -> PotentialSource | None:
-    """The potential that labels, if one does."""
+    """Return the potential that labels, if one does."""
     return method_kind(reference).potential(reference)

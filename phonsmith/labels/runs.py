@@ -98,7 +98,7 @@ def run_folder(work: Path, keep: Sequence[str], said: Sequence[str] = ()) -> Ite
 
 
 def last_lines(folder: Path, said: Sequence[str]) -> str:
-    """The end of the newest file below the folder with something in it that matches."""
+    """Return the end of the newest file below the folder with something in it that matches."""
     found = [
         path
         for path in folder.rglob("*")
@@ -113,7 +113,7 @@ def last_lines(folder: Path, said: Sequence[str]) -> str:
 
 
 def end_of_traceback() -> str:
-    """The last lines of the traceback of the exception in hand."""
+    """Return the last lines of the traceback of the exception in hand."""
     return "\n".join(traceback.format_exc().splitlines()[-LAST_LINES:])
 
 

@@ -67,7 +67,7 @@ class LabelStore:
         return digest.hexdigest()
 
     def get(self, key: str) -> Atoms | None:
-        """The label under a key, without structure, kind and index of the cell; None if absent."""
+        """Return the label under a key, without structure, kind and index; None if absent."""
         try:
             with read_arrays(self._path(key)) as data:
                 cell = Atoms(
@@ -112,7 +112,7 @@ class LabelStore:
         self.write_arrays(self._path(key), content)
 
     def get_alone(self, key: str) -> Atoms | None:
-        """The isolated atom under a key, as :func:`labelled_alone` makes it; None if absent."""
+        """Return the isolated atom under a key, see :func:`labelled_alone`; None if absent."""
         found = self.get(key)
         if found is None or len(found) != 1 or ENERGY not in found.info:
             return None
@@ -127,7 +127,7 @@ class LabelStore:
         self.put(key, label)
 
     def describe(self, fingerprint: str) -> None:
-        """Keep the settings that a fingerprint stands for, under the name that labels carry."""
+        """Store the settings of a fingerprint under the name that labels carry."""
         path = self.folder / "settings" / f"{settings_name(fingerprint)}.json"
         if not path.exists():
             text = json.dumps(json.loads(fingerprint), indent=2) + "\n"
@@ -156,7 +156,7 @@ class LabelStore:
             yield stream
 
     def latest_fingerprint(self, elements: Iterable[str], known: Mapping[str, Any]) -> str | None:
-        """The fingerprint that was described last for these elements; None where none was.
+        """Return the fingerprint that was described last for these elements; None where none was.
 
         It has no other values than those of ``known``: a store may hold labels by many methods.
         """
@@ -189,7 +189,7 @@ def read_arrays(path: Path) -> Iterator["NpzFile"]:
 
 
 def _agree(described: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Whether what both tell is the same; what is told by element, of the described elements."""
+    """Whether the values that both hold agree; values by element of described elements only."""
     for key in described.keys() & known.keys():
         one, other = described[key], known[key]
         if isinstance(one, dict) and isinstance(other, dict):

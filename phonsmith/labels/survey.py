@@ -66,7 +66,7 @@ class Found:
 
 
 def survey(folder: str | Path) -> list[Found]:
-    """The labelled data below a folder: one entry for each YAML, file, or folder of runs.
+    """Return the labelled data below a folder: one entry for each YAML, file, or folder of runs.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _phonopy(files: dict[str, Path]) -> Iterator[Found]:
 
 
 def _beside(files: dict[str, Path], name: str, *wanted: str) -> tuple[str, ...]:
-    """Those of the wanted files, packed or not, that stand in the folder of a file."""
+    """The wanted files, compressed or not, in the folder of a file."""
     names = [one + suffix for one in wanted for suffix in ("", *COMPRESSED)]
     paths = [str(PurePosixPath(name).with_name(one)) for one in names]
     return tuple(path for path in paths if path in files)
@@ -227,7 +227,7 @@ def _head(path: Path) -> str:
 
 
 def _has_forces(path: Path) -> bool:
-    """Whether a YAML file has forces; a damaged one is left to its reader, which says so."""
+    """Whether a YAML file has forces; a damaged one is left to its reader, which reports it."""
     try:
         content = read_bytes(path)
     except PhonsmithError:

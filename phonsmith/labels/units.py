@@ -1,6 +1,6 @@
 """Whether energies, forces and stresses of recorded cells belong together.
 
-Between two cells of the same atoms the energy changes by the work of forces and stress on the way.
+Between two cells with equal atoms the energy changes by the work of forces and stress on the way.
 With the mean of both ends, exact for harmonic potentials,
 
     ΔE = -Σ F̄·Δr + V̄ σ̄:ε,
@@ -109,7 +109,7 @@ class Consistency:
 
 
 def mismatch(frames: Sequence[Atoms]) -> str:
-    """How energies, forces and stresses contradict each other, in words; "" where none shows."""
+    """Describe how energies, forces and stresses contradict each other; "" if they agree."""
     return consistency(frames).fault
 
 

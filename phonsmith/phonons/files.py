@@ -33,7 +33,7 @@ def with_forces(phonon: "Phonopy", forces: Sequence[ArrayLike]) -> "Phonopy":
 
 
 def without_forces(atoms: "Atoms", reference: "Phonopy") -> "Phonopy":
-    """The displaced cells of a crystal without forces: phonons that do not exist."""
+    """Return the displaced cells of a crystal without forces: phonons that do not exist."""
     from phonopy import Phonopy
 
     from phonsmith.supercells.cells import to_phonopy

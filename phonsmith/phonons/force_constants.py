@@ -38,7 +38,7 @@ LARGEST_MOVE = 0.5
 def reference_phonons(
     phonon: "Phonopy", labels: Sequence["Atoms"], born: str | Path | None = None
 ) -> "Phonopy":
-    """Phonons from the labels of the displaced cells.
+    """Compute phonons from the labels of the displaced cells.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def reference_phonons(
 def with_masses(
     phonon: "Phonopy", masses: Mapping[str, float] | Sequence[float] | None
 ) -> "Phonopy":
-    """The same phonons with other masses (u): by element, or one for each atom of the unit cell.
+    """Copy phonons with other masses (u): by element, or one per atom of the unit cell.
 
     Elements that are not named keep the mass they have.
 
@@ -151,7 +151,7 @@ def potential_phonons(
     primitive_matrix: ArrayLike | str = "auto",
     symprec: float = SYMPREC,
 ) -> "Phonopy":
-    """Phonons of a potential for a crystal as it is.
+    """Compute phonons of a potential for a crystal without relaxing it.
 
     Parameters
     ----------

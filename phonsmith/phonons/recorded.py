@@ -84,7 +84,7 @@ def recorded_phonons(
 
 
 def _with_primitive(phonon: "Phonopy", matrix: ArrayLike) -> "Phonopy":
-    """The same phonons with another choice of the primitive cell."""
+    """Copy phonons with another choice of the primitive cell."""
     from phonopy import Phonopy
     from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 
@@ -107,7 +107,7 @@ def _with_primitive(phonon: "Phonopy", matrix: ArrayLike) -> "Phonopy":
 def _places(mine: "PhonopyAtoms", other: "PhonopyAtoms", path: Path) -> Any:
     """For each atom of ``other`` the atom of ``mine`` in its place, from whatever origin.
 
-    Wave vectors in fractional coordinates then mean the same in both crystals.
+    Fractional wave vectors then agree in both crystals.
     """
     like = len(mine) == len(other) and np.array_equal(np.sort(mine.numbers), np.sort(other.numbers))
     strain = np.abs(np.linalg.solve(mine.cell, other.cell) - np.eye(3)).max()

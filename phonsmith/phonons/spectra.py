@@ -1,6 +1,6 @@
 """Phonon frequencies on a path and a mesh, and the density of states.
 
-Frequencies are in THz (no 2π); a negative one stands for an imaginary mode, as in phonopy.
+Frequencies are in THz (no 2π); a negative frequency is an imaginary mode, as in phonopy.
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Spectrum:
     mesh_frequencies_thz
         (irreducible points of the mesh, n_b), THz.
     mesh_weights
-        (irreducible points of the mesh,) how many points of the mesh each stands for.
+        (irreducible points of the mesh,) number of mesh points equivalent to each.
     dos_frequencies_thz
         (n_f,) whole multiples of ``DOS_PITCH_THZ``.
     dos
@@ -154,7 +154,7 @@ class Spectrum:
 
     @classmethod
     def load_if_any(cls, path: str | Path) -> "Spectrum | None":
-        """The same, or None of an empty file: there are no phonons, for a reason told elsewhere."""
+        """Load a spectrum; None for an empty file, which means that there are no phonons."""
         path = Path(path)
         return None if path.exists() and path.stat().st_size == 0 else cls.load(path)
 

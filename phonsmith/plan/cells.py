@@ -61,7 +61,7 @@ class Request:
 
 
 def cells_of_requests(requests: Sequence[Request], processes: int) -> list[tuple[list[Atoms], str]]:
-    """The cells of each request, or none and the reason in words."""
+    """Return the cells of each request, or none and the reason in words."""
     found: list[tuple[list[Atoms], str]] = [([], "")] * len(requests)
     for index, outcome in each(cells_to_come, requests, min(processes, len(requests))):
         if isinstance(outcome, Exception):
@@ -71,7 +71,7 @@ def cells_of_requests(requests: Sequence[Request], processes: int) -> list[tuple
 
 
 def cells_to_come() -> Callable[[Request], tuple[list[Atoms], str]]:
-    """A function, for worker processes, that gives the cells, or none and the reason in words."""
+    """Return a function for worker processes that gives the cells, or none and the reason."""
     return _cells_or_reason
 
 

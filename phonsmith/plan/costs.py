@@ -28,7 +28,7 @@ each with its atoms relaxed."""
 
 
 def dft_kind(reference: DftReference) -> DftKind[DftReference]:
-    """The entry of a DFT code."""
+    """Return the entry of a DFT code."""
     kind = method_kind(reference)
     assert isinstance(kind, DftKind)
     return kind
@@ -57,7 +57,7 @@ def electronic_size(
 
 
 def isolated_atom_size(element: str, reference: DftReference) -> ElectronicSize:
-    """The numbers of a spin-polarised atom in its box, at Γ."""
+    """Return the numbers of a spin-polarised atom in its box, at Γ."""
     edges = reference.isolated_atom_edges_angstrom
     alone = reference.model_copy(update={"kspacing_per_angstrom": 1e3})
     size = electronic_size(Atoms(element, cell=edges, pbc=True), alone)
@@ -65,14 +65,14 @@ def isolated_atom_size(element: str, reference: DftReference) -> ElectronicSize:
 
 
 def plane_wave_cost(reference: DftReference) -> PlaneWaveCost:
-    """The constants of the code."""
+    """Return the constants of the code."""
     return dft_kind(reference).cost()
 
 
 def seconds_per_atom(potential: PotentialSource | Fit, cells: Sequence[Atoms] = ()) -> float | None:
     """Core seconds of energy, forces and stress of one atom; None for an unknown calculator.
 
-    ``cells`` tell the density and the number of elements.
+    ``cells`` determine the density and the number of elements.
     """
     if isinstance(potential, PotentialSource):
         return potential.seconds_per_atom

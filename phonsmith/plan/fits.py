@@ -24,7 +24,7 @@ from phonsmith.running.costs import JOB_START_S, UNKNOWN, Cost
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test set as they will be, without labels; ``problem`` says why there is none."""
+    """Planned training and test set, without labels; ``problem`` explains why there is none."""
 
     train: list[Atoms]
     test: list[Atoms]
@@ -32,7 +32,7 @@ class Dataset:
 
 
 def planned_dataset(inputs: PlanInputs, generation: int) -> Dataset:
-    """The data set that the fits of a generation learn from and are tested on."""
+    """Return the data set that the fits of a generation learn from and are tested on."""
     campaign = inputs.campaign
     learnt: list[Atoms] = []
     others: list[Atoms] = []
@@ -66,7 +66,7 @@ def planned_dataset(inputs: PlanInputs, generation: int) -> Dataset:
 class Training:
     """A fit to be trained: the cells it learns from, and what that costs.
 
-    ``problem`` says why it cannot be told.
+    ``problem`` explains why it is unknown.
     """
 
     generation: int
@@ -84,7 +84,7 @@ class Training:
 
 
 def has_stresses(inputs: PlanInputs) -> bool:
-    """Whether labels have stresses."""
+    """Return whether labels have stresses."""
     recorded = inputs.campaign.recorded
     return recorded is None or recorded.format in ("extxyz", "vasprun", "outcar", "espresso")
 
@@ -115,7 +115,7 @@ def trainings(inputs: PlanInputs, generation: int, train: list[Atoms]) -> Iterat
 
 
 def training_task(inputs: PlanInputs, training: Training) -> Task:
-    """A training."""
+    """Return a training."""
     return make_task(
         "fit",
         inputs.site.partition(takes_gpu(training.fit)),

@@ -74,7 +74,7 @@ class Gathering:
     done: Collection[str]
 
     def planned_cells(self, files: Iterable[tuple[int, str, str]]) -> dict[tuple[int, str], Cells]:
-        """The cells by generation and structure.
+        """Return the cells by generation and structure.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Gathering:
         return planned
 
     def databases(self, mirrors: Sequence[str], sources: str) -> dict[str, dict[str, Cells] | None]:
-        """The cells of the data sets by part; None for one that is not at hand."""
+        """Return the cells of the data sets by part; None for one that is not at hand."""
         found: dict[str, dict[str, Cells] | None] = {}
         for name, database in self.campaign.datasets.databases.items():
             found[name] = None
@@ -126,7 +126,7 @@ class Gathering:
 
 
 def third_order_cells(cells: str, counts: str) -> dict[str, ThirdOrderCells]:
-    """The third-order cells by structure, from the file with one of each and that of counts."""
+    """Read the third-order cells by structure, from the files of cells and of counts."""
     by_structure = {cell.info["structure"]: cell for cell in read_frames(cells)}
     return {
         structure: ThirdOrderCells(by_structure.get(structure), **counted)

@@ -66,12 +66,12 @@ class Site:
         return min(found) if found else None
 
     def partition(self, on_gpu: bool) -> str:
-        """The partition of a job."""
+        """Return the partition of a job."""
         return self.gpu if on_gpu else self.cpu
 
 
 def made(stage: str, *names: object) -> str:
-    """The name under which a finished piece of work is known to a plan.
+    """Return the name under which a finished piece of work is known to a plan.
 
     For each stage the names are those in the path of its files: structure, element or database;
     generation and fit; and so on.
@@ -114,29 +114,29 @@ class PlanInputs:
         return sorted({generation for generation, _ in self.cells})
 
     def is_done(self, stage: str, *names: object) -> bool:
-        """Whether a piece of work exists; names as for :func:`made`."""
+        """Return whether a piece of work exists; names as for :func:`made`."""
         return made(stage, *names) in self.done
 
     def displaced(self, structure: str) -> list[Atoms]:
-        """The displaced cells that the phonons of a structure need."""
+        """Return the displaced cells that the phonons of a structure need."""
         first = self.cells.get((0, structure))
         cells = first.cells if first else []
         return [cell for cell in cells if cell.info["kind"] == "displaced"]
 
     def third_order_cells(self, structure: str) -> list[Atoms]:
-        """The cells of third-order force constants; none where they are unknown."""
+        """Return the cells of third-order force constants; none where they are unknown."""
         found = self.third_order.get(structure)
         return found.cells if found else []
 
     def cells_by_structure(self) -> dict[str, list[Atoms]]:
-        """The cells of all generations."""
+        """Return the cells of all generations."""
         cells: dict[str, list[Atoms]] = {}
         for (_, structure), group in self.cells.items():
             cells.setdefault(structure, []).extend(group.cells)
         return cells
 
     def relabelled(self) -> dict[str, Cells | None]:
-        """The whole cells of the data sets that get new labels; None for one not at hand."""
+        """Return the whole cells of the data sets that get new labels; None for one not at hand."""
         found: dict[str, Cells | None] = {}
         for name, settings in self.campaign.datasets.databases.items():
             parts = self.databases.get(name)

@@ -1,7 +1,7 @@
 """What jobs of a DFT code ask a cluster for: from the cost model, where the cells are known.
 
-The model may be wrong by a factor of two (:mod:`phonsmith.plan.costs`), so that jobs ask for more
-than it says: a short request starts earlier, but one that is too short costs a second try.
+The model may be wrong by a factor of two (:mod:`phonsmith.plan.costs`), so that jobs request more:
+a short request starts earlier, but a too short one costs a second attempt.
 """
 
 import math
@@ -53,7 +53,8 @@ def need_of_labels(
 ) -> Need:
     """Estimate memory and time of one labelling job.
 
-    Cells of equal kind, formula and size cost the same, so that a single cell of each is examined.
+    Cells of equal kind, formula and size have equal costs, so that a single cell of each is
+    examined.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def need_of_labels(
 
 
 def _kind(cell: Atoms) -> tuple[Hashable, ...]:
-    """What tells cells apart that may differ in cost: lengths to an Å."""
+    """A key of cells with equal costs: lengths are rounded to an Å."""
     return cell.info.get("kind"), cell.get_chemical_formula(), *np.round(cell.cell.lengths())
 
 
@@ -177,7 +178,7 @@ def need_of_thermodynamics(
 
 
 def need_of_atoms(elements: Iterable[str], reference: DftReference) -> Need:
-    """What isolated atoms need, one after the other."""
+    """Return what isolated atoms need, one after the other."""
     elements = sorted(set(elements))
     costs = [_cost(isolated_atom_size(one, reference), reference) for one in elements]
     return _need(costs, len(elements), reference)

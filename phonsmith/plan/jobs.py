@@ -39,7 +39,7 @@ class JobKind:
 
 
 def jobs_of(inputs: PlanInputs) -> list[JobKind]:
-    """The jobs of DFT codes and of fits, one row for each kind.
+    """Return the jobs of DFT codes and of fits, one row for each kind.
 
     Jobs without a row have the fixed numbers of docs/cluster.md.
     """
@@ -178,7 +178,7 @@ def _or_nothing(need: Callable[[], Need]) -> Need | None:
 
 
 def _capped(site: Site, kind: JobKind) -> JobKind:
-    """The same jobs within the limits of a cluster."""
+    """Restrict jobs to the limits of a cluster."""
     return replace(
         kind,
         memory_mb=min(kind.memory_mb, site.max_memory_mb or math.inf),

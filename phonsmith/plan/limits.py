@@ -214,7 +214,7 @@ def _unknown_speeds(campaign: Campaign) -> Iterator[str]:
 
 
 def volumes_not_learnt(campaign: Campaign) -> list[str]:
-    """Where applications leave the range of volumes that the fits learn from, a line each."""
+    """List where applications leave the range of volumes that the fits learn from."""
     if campaign.recorded or not campaign.trained or "rattled" not in campaign.supercells.kinds:
         return []
     factors = campaign.supercells.rattled.volume_factors

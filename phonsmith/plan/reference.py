@@ -24,7 +24,7 @@ class Run:
     size: ElectronicSize | None = None
 
     def times(self, runs: int) -> "Run":
-        """A chain of so many runs, one after the other."""
+        """Return a chain of so many runs, one after the other."""
         seconds = self.cost.core_seconds
         cost = replace(self.cost, core_seconds=None if seconds is None else runs * seconds)
         return replace(self, cost=cost)
@@ -40,7 +40,7 @@ class ReferenceRuns:
         self.experience = self._experience()
 
     def of_cell(self, cell: Atoms) -> Run:
-        """A label; worked out once for a cell."""
+        """Return a label; worked out once for a cell."""
         found = self._of_cells.get(id(cell))
         if found is None:
             found = self._run(cell, str(cell.info.get("structure", "")))
@@ -48,11 +48,11 @@ class ReferenceRuns:
         return found
 
     def of_crystal(self, structure: str, runs: int) -> Run:
-        """A run that is worth so many static ones of the crystal."""
+        """Return a run that is worth so many static ones of the crystal."""
         return self._run(self._inputs.crystals[structure], structure).times(runs)
 
     def of_isolated_atom(self, element: str) -> Run:
-        """A spin-polarised atom in its box, by a DFT code."""
+        """Return a spin-polarised atom in its box, by a DFT code."""
         assert isinstance(self._reference, DftReference)
         size = isolated_atom_size(element, self._reference)
         return Run(label_cost(Atoms(element), self._reference, size), 1, size)
@@ -132,7 +132,7 @@ class ReferenceRuns:
         )
 
     def unknown(self, stage: str, structure: str) -> Task:
-        """A task of unknown size."""
+        """Return a task of unknown size."""
         return make_task(stage, self._partition, structure=structure)
 
     @property

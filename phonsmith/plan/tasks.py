@@ -143,7 +143,7 @@ class Experience:
     memory_ratio: float = 1.0
 
     def corrected(self, cost: Cost) -> Cost:
-        """An estimate, corrected by the finished labels."""
+        """Return an estimate, corrected by the finished labels."""
         seconds, memory = cost.core_seconds, cost.memory_mb
         return Cost(
             None if seconds is None else seconds * self.ratio,
@@ -168,7 +168,7 @@ class Plan:
     """What DFT jobs and fits ask for."""
 
     def table(self) -> "pd.DataFrame":
-        """One row for each task, with the campaign in front."""
+        """Return one row for each task, with the campaign in front."""
         import pandas as pd
 
         table = pd.DataFrame([asdict(task) for task in self.tasks], columns=list(COLUMNS))

@@ -19,7 +19,7 @@ Column = tuple[str, Callable[[Task], str]]
 
 
 def to_markdown(plan: Plan) -> str:
-    """The plan for people."""
+    """Return the plan for people."""
     tasks = plan.tasks
     parts = [f"# Plan of {plan.campaign}", f"Reference method: {plan.reference}."]
     parts += _section(
@@ -131,7 +131,7 @@ def _group(task: Task) -> str:
 
 
 def _section(title: str, tasks: Sequence[Task], columns: Sequence[Column]) -> list[str]:
-    """Heading and table; nothing without tasks, and no column that says nothing."""
+    """Heading and table; nothing without tasks, and no empty column."""
     if not tasks:
         return []
     filled = [(name, [text(task) for task in tasks]) for name, text in columns]

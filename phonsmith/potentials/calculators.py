@@ -35,7 +35,7 @@ from phonsmith.running.process_pool import each
 
 
 def make_calculator(source: PotentialSource) -> BaseCalculator:
-    """The ASE calculator of a potential; `arguments` override what is set here.
+    """Build the ASE calculator of a potential; `arguments` override what is set here.
 
     ``stillinger-weber`` is matscipy's engine with the silicon parameters of Stillinger and Weber,
     Phys. Rev. B 31, 5262 (1985); its `arguments` replace single parameters (``lambda1``, ...).
@@ -67,7 +67,7 @@ def make_calculator(source: PotentialSource) -> BaseCalculator:
 
 
 def known_elements(source: PotentialSource) -> frozenset[str] | None:
-    """Symbols of the elements a potential knows; None where only loading it would tell.
+    """Return the symbols of the elements a potential knows; None if it has to be loaded to know.
 
     `elements` of the source wins. A GAP is asked for its descriptors' species.
     """
@@ -89,7 +89,7 @@ def check_elements(source: PotentialSource, cells: Sequence[Atoms]) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception of somebody else's code in one line."""
+    """Return an exception of somebody else's code in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -128,7 +128,7 @@ def _imported(source: PotentialSource) -> BaseCalculator:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a potential says of one cell.
+    """Results of a potential for one cell.
 
     ``energy`` in eV, ``forces`` (atoms, 3) in eV/Å, ``stress`` (3, 3) in eV/Å³ with ASE's sign, or
     None where the potential gives none. Numbers may be NaN where the potential fails.
@@ -362,7 +362,7 @@ def load_potential(path: str | Path) -> Potential:
 
 
 def without_energies(potential: Potential, purpose: str) -> str:
-    """Why the potential cannot serve a purpose that needs energies; empty where it can.
+    """Return why the potential cannot serve a purpose that needs energies; empty where it can.
 
     One that learnt from forces alone has an unknown constant for each crystal in its energies,
     which must not be compared.

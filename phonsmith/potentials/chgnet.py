@@ -11,7 +11,7 @@ ELEMENTS = frozenset(chemical_symbols[1:95]) - {"Po", "At", "Rn", "Fr", "Ra"}
 
 
 def build(source: PotentialSource) -> BaseCalculator:
-    """The calculator."""
+    """Build the calculator."""
     from chgnet.model.dynamics import CHGNetCalculator
 
     arguments = {"use_device": "cpu", "on_isolated_atoms": "ignore", **source.arguments}

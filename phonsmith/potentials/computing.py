@@ -14,10 +14,10 @@ class Computing(Protocol):
     """What the module of a ready calculator offers."""
 
     def build(self, source: PotentialSource) -> "BaseCalculator":
-        """The ASE calculator."""
+        """Build the ASE calculator."""
 
     def elements(self, source: PotentialSource) -> frozenset[str] | None:
-        """Symbols of the elements it knows; None where only loading it would tell."""
+        """Return the symbols of the elements it knows; None if it has to be loaded to know."""
 
     def check_model(self, source: PotentialSource) -> None:
         """Check a model file that exists, without loading it; raises PhonsmithError."""
@@ -27,7 +27,7 @@ class Computing(Protocol):
 
 
 def computing(source: PotentialSource) -> Computing | None:
-    """The module of a ready calculator; None for one with an import path."""
+    """Return the module of a ready calculator; None for one with an import path."""
     ready = READY.get(source.calculator)
     if ready is None:
         return None

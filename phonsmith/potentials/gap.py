@@ -13,7 +13,7 @@ from phonsmith.potentials.settings import PotentialSource
 
 
 def build(source: PotentialSource) -> BaseCalculator:
-    """The calculator of a model file."""
+    """Build the calculator of a model file."""
     from quippy.potential import Potential as QuippyPotential
 
     arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
@@ -21,7 +21,7 @@ def build(source: PotentialSource) -> BaseCalculator:
 
 
 def elements(source: PotentialSource) -> frozenset[str] | None:
-    """The species of its descriptors."""
+    """Return the species of its descriptors."""
     if source.model and Path(source.model).is_file():
         return _elements_in(Path(source.model))
     return None

@@ -80,7 +80,7 @@ def check_arguments(source: PotentialSource) -> None:
 
 
 def arguments_with_paths(source: PotentialSource) -> dict[str, Any]:
-    """The arguments with files in full, so that no calculator takes them for another name."""
+    """Return the arguments with full paths, so that no calculator mistakes them for a name."""
 
     def full(value: Any) -> Any:
         if isinstance(value, str):
@@ -95,7 +95,7 @@ def arguments_with_paths(source: PotentialSource) -> dict[str, Any]:
 
 
 def files_of(source: PotentialSource) -> list[str]:
-    """Files that the arguments name, each once: as stated, or as a trusted text expands."""
+    """Return the files named in the arguments, each once: as stated, or as expanded if trusted."""
     found: dict[str, None] = {}
     for _, text in source.texts:
         if text in source.files or Path(text).is_file():

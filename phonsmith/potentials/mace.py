@@ -1,4 +1,4 @@
-"""MACE models, in float64 unless the arguments say otherwise."""
+"""MACE models, in float64 unless the arguments set another precision."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from phonsmith.potentials.torch_precision import with_dtype
 
 
 def build(source: PotentialSource) -> BaseCalculator:
-    """The calculator of a model file; with ``device: auto`` on a GPU where there is one."""
+    """Build the calculator of a model file; with ``device: auto`` on a GPU where there is one."""
     import torch
     from mace.calculators import MACECalculator
 

@@ -127,7 +127,7 @@ class PotentialSource(Model):
         ]
 
     def physics(self) -> dict[str, Any]:
-        """The settings that results depend on, as plain JSON: without trust and device."""
+        """Return the settings that results depend on, as plain JSON: without trust and device."""
         content = self.model_dump(mode="json", exclude={"trust"})
         content["arguments"] = self.arguments_of_results
         return content

@@ -16,7 +16,7 @@ def _parameters(source: PotentialSource) -> dict[str, Any]:
 
 
 def build(source: PotentialSource) -> BaseCalculator:
-    """The calculator; arguments replace single parameters."""
+    """Build the calculator; arguments replace single parameters."""
     from matscipy.calculators.manybody import Manybody
     from matscipy.calculators.manybody.explicit_forms.stillinger_weber import StillingerWeber
 

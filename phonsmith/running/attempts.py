@@ -39,7 +39,7 @@ def begin(log: str | Path) -> None:
     Raises
     ------
     PhonsmithError
-        An earlier try of this run has said that none can succeed, and why.
+        An earlier attempt of this run reported that none can succeed, and why.
     """
     run = os.environ.get(RUN_VARIABLE)
     if not run:
@@ -70,7 +70,7 @@ def failed(log: str | Path, error: Exception) -> None:
 
 
 def wanted_after(error: Exception) -> str | None:
-    """What another try needs more of, "" for nothing, None where none can succeed.
+    """Return what another try needs more of, "" for nothing, None where none can succeed.
 
     Errors of memory, of the file system and of the GPU may pass; mistakes in the input or in the
     program do not.
@@ -84,7 +84,7 @@ def wanted_after(error: Exception) -> str | None:
 
 
 def growth(log: str | Path, what: str) -> int:
-    """How many times as much memory or time as at first the next try of a job gets.
+    """Return how many times as much memory or time as at first the next try of a job gets.
 
     Of a try that was ended without a word SLURM is asked; where nobody knows, it gets more of both.
     """

@@ -41,7 +41,7 @@ CLOCKS_S = 60.0
 
 @dataclass(frozen=True)
 class _Run:
-    """What a log of Snakemake says: where the run is, its id in SLURM, whether it has ended."""
+    """Content of a log of Snakemake: host of the run, its id in SLURM, whether it has ended."""
 
     log: Path
     host: str

@@ -25,7 +25,7 @@ JOB_START_S = 4.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run takes; None where there is no way to tell.
+    """Cost of one run; None where it is unknown.
 
     ``core_seconds`` of computing on all cores together, ``memory_mb`` of all processes together.
     """
@@ -39,7 +39,7 @@ UNKNOWN = Cost(None)
 
 @dataclass(frozen=True)
 class ElectronicSize:
-    """The numbers that the cost of a plane-wave calculation of one cell goes by.
+    """Numbers that determine the cost of a plane-wave calculation of one cell.
 
     ``kpoints`` is the number of irreducible ones; ``plane_waves`` that of one wavefunction;
     ``density_waves`` that of the density; ``spins`` 1 or 2; ``atoms`` those of the cell.
@@ -114,12 +114,12 @@ class PlaneWaveCost:
         return self.scf_steps + self.scf_steps_per_doubling * math.log2(atoms)
 
     def features(self, size: ElectronicSize) -> tuple[float, float]:
-        """What ``fft`` and ``algebra`` are multiplied by, for one SCF step."""
+        """Return what ``fft`` and ``algebra`` are multiplied by, for one SCF step."""
         states = size.kpoints * size.spins * size.bands * size.plane_waves
         return states * math.log2(max(2.0, size.plane_waves)), states * size.bands
 
     def run(self, size: ElectronicSize, cores: int = 1) -> Cost:
-        """One static run."""
+        """Return one static run."""
         fft, algebra = self.features(size)
         seconds = self.steps(size.atoms) * (self.fft * fft + self.algebra * algebra)
         states = size.kpoints * size.spins * size.bands * size.plane_waves
@@ -134,5 +134,5 @@ def neighbours(cell: Atoms, cutoff_angstrom: float) -> float:
 
 
 def count_elements(cells: Sequence[Atoms]) -> int:
-    """Number of elements in the cells, at least one."""
+    """Return the number of elements in the cells, at least one."""
     return max(1, len({symbol for cell in cells for symbol in cell.symbols}))

@@ -31,7 +31,7 @@ def limit_threads(threads: int) -> None:
 def job(threads: int, log: str | Path) -> Iterator[Callable[[str], None]]:
     """Run the body as a job: output to ``log``, a failure as one line on the terminal.
 
-    The body gets a function that tells people a line on the terminal.
+    The body receives a function that prints a line on the terminal.
 
     Everything that is printed, also by compiled code and child processes, goes to the log. A
     :class:`PhonsmithError` ends the process with exit status 1 and its text; any other error
@@ -61,9 +61,9 @@ def job(threads: int, log: str | Path) -> Iterator[Callable[[str], None]]:
 
 
 def _end(terminal: int, log: Path, error: Exception | KeyboardInterrupt) -> None:
-    """Tell an error: to people, for the next try, and in the log as far as that can be written.
+    """Report an error: on the terminal, for the next attempt, and in the log if it can be written.
 
-    An interrupt goes to the log alone: Snakemake says on the terminal that it ends.
+    An interrupt is written to the log only: Snakemake reports on the terminal that it ends.
     """
     ours = in_our_words(error)
     if isinstance(error, KeyboardInterrupt):

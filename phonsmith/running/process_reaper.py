@@ -1,9 +1,9 @@
 """Runs one command, and ends all that it started: a script of phonsmith.running.subprocesses.
 
-It stands between phonsmith and an external program so that nothing of the program outlives
-phonsmith, not even when phonsmith is killed by SIGKILL, and not the ranks of mpirun either: on
-Linux, orphans become children of this process, which then ends them. Only the standard library,
-since it is started for every run.
+It runs between phonsmith and an external program so that nothing of the program outlives phonsmith,
+not even when phonsmith is killed by SIGKILL, and not the ranks of mpirun either: on Linux, orphans
+become children of this process, which then ends them. Only the standard library, since it is
+started for every run.
 """
 
 import contextlib

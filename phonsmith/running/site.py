@@ -95,7 +95,7 @@ class Site(Model):
     )
 
     def wishes(self, kind: Kind) -> dict[str, str | None]:
-        """What Snakemake's SLURM plugin is told of a kind of job, by the plugin's names."""
+        """Options for Snakemake's SLURM plugin of a kind of job, by the plugin's names."""
         where = self.gpu if kind == "gpu" else self.cpu
         return {
             "slurm_partition": where.partition,
@@ -106,7 +106,7 @@ class Site(Model):
         }
 
     def environment(self) -> dict[str, str]:
-        """The environment as the lines of ``setup`` leave it; they run once in a job.
+        """Return the environment as the lines of ``setup`` leave it; they run once in a job.
 
         Raises
         ------

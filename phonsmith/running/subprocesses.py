@@ -52,7 +52,7 @@ class Finished:
 
 
 def signal_name(returncode: int) -> str:
-    """Name of the signal behind an exit status, or "".
+    """Return the name of the signal behind an exit status, or "".
 
     Python tells a signal as minus its number; a launcher (mpirun, a shell) tells that of its child
     as 128 plus its number.

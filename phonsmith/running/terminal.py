@@ -39,12 +39,12 @@ def errors_in_words() -> Iterator[None]:
 
 
 def campaigns_here(folder: Path = Path("config/campaigns")) -> list[str]:
-    """Names of the campaign files that a project has."""
+    """Return the names of the campaign files that a project has."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def unknown_target(target: str, commands: Sequence[str], of_campaign: Callable[[str], Any]) -> str:
-    """What to ask for instead of a target that no rule makes.
+    """Return what to ask for instead of a target that no rule makes.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class InOurWords(logging.Filter):
         self._said: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a message is shown; it may have been rewritten."""
+        """Return whether a message is shown; it may have been rewritten."""
         if self._interrupted and str(getattr(record, "event", "")).upper().endswith("JOB_ERROR"):
             return False
         text = record.getMessage()
@@ -163,12 +163,12 @@ class ShowsWhatJobsAskFor(logging.Filter):
 
 
 def asked_for(resources: Mapping[str, Any], cores: int) -> str:
-    """What a job asks a cluster for, in words.
+    """Return what a job asks a cluster for, in words.
 
     >>> asked_for({"slurm_partition": "cpu", "mem_mb": 2000, "runtime": 60}, 4)
     'cpu, 4 cores, 2000 MB, 60 min'
 
-    Memory and time that only the cells will tell are no numbers here.
+    Memory and time that depend on cells to come are not numbers here.
     """
     words = [str(resources["slurm_partition"]), f"{cores} core{'' if cores == 1 else 's'}"]
     if gres := resources.get("gres"):

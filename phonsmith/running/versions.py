@@ -43,5 +43,5 @@ MODULES = {
 
 
 def versions(*stages: str) -> dict[str, int]:
-    """The versions of the stages whose code a rule runs, its own first."""
+    """Return the versions of the stages whose code a rule runs, its own first."""
     return {stage: VERSIONS[stage] for stage in stages}

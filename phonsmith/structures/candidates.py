@@ -305,7 +305,7 @@ def _found(given: argparse.Namespace) -> tuple[str, Iterator[Entry | PhonsmithEr
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Choose candidates as the command line says."""
+    """Choose candidates as specified on the command line."""
     given = _arguments().parse_args(arguments)
     with errors_in_words():
         sizes = Supercells(

@@ -27,7 +27,7 @@ class Element:
 
 
 def known_element(symbol: str) -> Element | None:
-    """The element with exactly this symbol, in any capitals; D and T are hydrogen."""
+    """Return the element with exactly this symbol, in any capitals; D and T are hydrogen."""
     name = symbol.capitalize()
     if name in ISOTOPES_U:
         return Element(1, ISOTOPES_U[name])
@@ -36,7 +36,7 @@ def known_element(symbol: str) -> Element | None:
 
 
 def element_of(text: str, where: str) -> Element:
-    """The element of a symbol that may carry a charge or a number: ``Fe3+``, ``SI``, ``Fe1``.
+    """Return the element of a symbol with or without charge or number: ``Fe3+``, ``SI``, ``Fe1``.
 
     Raises
     ------

@@ -15,7 +15,7 @@ _MOST_ATOMS = 100_000
 
 
 def read_extxyz(text: str, where: str) -> Atoms:
-    """The one crystal of an extxyz file; ``where`` (the file) opens every message.
+    """Read the one crystal of an extxyz file; ``where`` (the file) opens every message.
 
     A column ``masses`` (u) is kept; D and T are hydrogen with their mass.
 

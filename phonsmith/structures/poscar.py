@@ -59,7 +59,7 @@ class _Lines:
 
 
 def read_poscar(text: str, where: str) -> Atoms:
-    """The crystal of a POSCAR or CONTCAR; ``where`` (the file) opens every message.
+    """Read the crystal of a POSCAR or CONTCAR; ``where`` (the file) opens every message.
 
     Symbols may be numbered (``Fe1 Fe2``) or name a POTCAR (``Sn_d``, VASP 6's ``Si/0123abcd``),
     and be on several lines. VASP 4's files, which have none, take them from the first line where

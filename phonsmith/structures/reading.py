@@ -46,7 +46,7 @@ _OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open
 def read_structure(
     path: str | Path, moments: Sequence[float] | Literal["file"] | None = None
 ) -> Atoms:
-    """One crystal from a POSCAR, CIF or extxyz file.
+    """Read one crystal from a POSCAR, CIF or extxyz file.
 
     What comes back holds elements, positions and cell only, and masses where the file names
     isotopes (D) or has a column of them: periodic in all directions, without calculator,

@@ -93,7 +93,7 @@ def judged(
 
 
 def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, Verdict]:
-    """The crystal unchanged, with a verdict that says so.
+    """Return the crystal unchanged, with the verdict of an unchanged crystal.
 
     Crystals from files with few digits want :func:`phonsmith.structures.symmetry.symmetrized`
     before.
@@ -126,8 +126,8 @@ def relax(
     third of the steps of ASE's BFGS on silicon allotropes. Converged means that every force, and
     the stress times the volume per atom (ASE's default scale), is below the tolerance.
 
-    A relaxation that does not converge, flies apart or collapses is no error: ``converged`` is
-    false then and the atoms are those of the last sane step. The same input gives the same result.
+    A relaxation that does not converge, flies apart or collapses is not an error: ``converged`` is
+    then false and the atoms are those of the last sane step. Equal input gives equal results.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def largest_force(
 
 
 def unbalanced_stress(stress: NDArray[np.float64], load: Load) -> NDArray[np.float64]:
-    """What of a stress (3, 3; eV/Å³, tension positive) the load does not balance."""
+    """Return what of a stress (3, 3; eV/Å³, tension positive) the load does not balance."""
     if load.fixed_volume:
         return np.asarray(stress - np.trace(stress) / 3 * np.eye(3))
     return np.asarray(stress + load.pressure_gpa * GPa * np.eye(3))
@@ -242,8 +242,8 @@ def _went_astray(now: Atoms, start: Atoms) -> bool:
 def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Verdict:
     """Compare a crystal before and after relaxation: type, size and space group.
 
-    Type and size together: pymatgen's StructureMatcher with the tolerances of the campaign, as
-    the cells are (not scaled to the same volume), so that lengths have to agree within ``ltol``.
+    Type and size are compared by pymatgen's StructureMatcher with the tolerances of the campaign
+    and without scaling the volumes, so that lengths have to agree within ``ltol``.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Ve
 
 
 def cautioned(verdict: Verdict, given: Atoms) -> Verdict:
-    """The verdict with what a reader has to know of the crystal as it was given."""
+    """Return the verdict with what a reader has to know of the crystal as it was given."""
     caution = vacuum_caution(given)
     return replace(verdict, cautions=[*verdict.cautions, caution]) if caution else verdict
 

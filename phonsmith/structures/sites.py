@@ -70,7 +70,7 @@ def kinds_of(atoms: Atoms) -> NDArray[np.int64]:
 
 
 def at_volume(atoms: Atoms, volume: float) -> Atoms:
-    """The crystal scaled to a volume of its cell (Å³), its shape and fractions kept."""
+    """Return the crystal scaled to a volume of its cell (Å³), its shape and fractions kept."""
     scaled = atoms.copy()
     scaled.set_cell(atoms.cell[:] * (volume / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
     return scaled

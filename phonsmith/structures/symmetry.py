@@ -1,4 +1,4 @@
-"""Symmetry of crystals: magnetic moments and masses tell sites apart."""
+"""Symmetry of crystals: magnetic moments and masses distinguish sites."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -152,13 +152,13 @@ def symmetry_dataset(atoms: Atoms, symprec: float) -> Any:
 
 
 def space_group(atoms: Atoms, symprec: float) -> tuple[int, str]:
-    """Number and Hermann–Mauguin symbol of the space group; ``symprec`` in Å."""
+    """Return the number and Hermann–Mauguin symbol of the space group; ``symprec`` in Å."""
     dataset = symmetry_dataset(atoms, symprec)
     return int(dataset.number), str(dataset.international)
 
 
 def symmetrized(atoms: Atoms, symprec: float) -> Atoms:
-    """The crystal with cell and positions moved to the exact symmetry found at ``symprec`` (Å).
+    """Move cell and positions of a crystal to the exact symmetry found at ``symprec`` (Å).
 
     Order of the atoms, setting and orientation stay; moves are of the size of the noise.
 

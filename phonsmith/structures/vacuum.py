@@ -33,7 +33,7 @@ def _gaps(atoms: Atoms, cell: NDArray[np.float64]) -> list[float]:
 
 
 def vacuum_caution(atoms: Atoms) -> str:
-    """What a reader has to know of a slab, chain or molecule that is treated as a bulk crystal."""
+    """Return the caution for a slab, chain or molecule that is treated as a bulk crystal."""
     found = vacuum_thicknesses(atoms)
     if not found:
         return ""

@@ -49,7 +49,7 @@ class Effort:
         return read_as(path, "a result with relaxations", part)
 
     def tries_again(self, max_steps: int) -> int:
-        """How often the result is to be computed again in all, now that the limit is another.
+        """Return how often the result is to be computed again in all after a change of the limit.
 
         Once more than it was, if a relaxation did not converge and the limit was raised since.
         """
@@ -64,7 +64,7 @@ class WithRelaxations(StoredRecord):
     again: int = 0
 
     def tried(self, max_steps: int, again: int) -> Self:
-        """The result with the effort that it was computed with."""
+        """Return the result with the effort that it was computed with."""
         return self.model_copy(update={"max_steps": max_steps, "again": again})
 
 
@@ -101,7 +101,7 @@ class Verdict:
         return not (self.converged and self.same_structure)
 
     def model_dump(self) -> dict[str, Any]:
-        """The verdict as plain values for JSON."""
+        """Return the verdict as plain values for JSON."""
         return asdict(self)
 
     @classmethod
@@ -110,7 +110,7 @@ class Verdict:
         return read_as(path, "a verdict on a crystal", lambda content: cls(**content))
 
     def tries_again(self, max_steps: int, on_change: OnChange) -> int:
-        """How often the relaxation is to be tried again in all.
+        """Return how often the relaxation is to be tried again in all.
 
         Once more than it was, if it did not converge and the step limit was raised since, or if the
         method failed and the campaign does not leave the crystal out. A converged relaxation does
@@ -126,12 +126,12 @@ LEFT_OUT = "left out: "
 
 
 def why_left_out(verdict: Verdict, on_change: OnChange) -> str:
-    """Why a crystal is left out, empty where it is not."""
+    """Return why a crystal is left out, empty where it is not."""
     return f"{LEFT_OUT}{verdict.reason}" if verdict.lost and on_change == "leave_out" else ""
 
 
 def left_out(accepted: str | Path) -> str:
-    """Why a crystal is left out, empty where it is not; from the file that the gate wrote."""
+    """Read why a crystal is left out from the file that the gate wrote; empty if it is not."""
     return read_as(accepted, "a decision on a crystal", lambda content: str(content["left_out"]))
 
 

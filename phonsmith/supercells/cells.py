@@ -38,7 +38,7 @@ Integers = NDArray[np.int64]
 
 
 def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
-    """The crystal for phonopy: elements, cell, positions, and special masses and moments."""
+    """Return the crystal for phonopy: elements, cell, positions, and special masses and moments."""
     return PhonopyAtoms(
         numbers=atoms.numbers,
         cell=atoms.cell[:],
@@ -49,7 +49,7 @@ def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
 
 
 def to_ase(phonopy_atoms: PhonopyAtoms) -> Atoms:
-    """The crystal or supercell for ASE: elements, cell, positions and moments; no masses."""
+    """Return the crystal or supercell for ASE: elements, cell, positions and moments; no masses."""
     return Atoms(
         phonopy_atoms.numbers,
         cell=phonopy_atoms.cell,
@@ -153,7 +153,7 @@ def matrix_of(structure: str, atoms: Atoms, settings: Supercells) -> Integers:
 
 
 def supercell_matrix(atoms: Atoms, settings: Supercells) -> Integers:
-    """The supercell of a crystal within the limits of size: integers, (3, 3), rows.
+    """Return the supercell of a crystal within the limits of size: integers, (3, 3), rows.
 
     No two periodic images are closer than ``min_length_angstrom``, and the number of atoms is
     within its limits. Of all such supercells those that keep every point-group operation of the
@@ -203,7 +203,7 @@ def _smallest_supercell(lattice: Floats, rotations: Any, length: float, above: i
 
 
 def displaced_cells(phonon: Phonopy, settings: Displaced) -> list[Atoms]:
-    """The symmetry-inequivalent cells with one displaced atom, in phonopy's order.
+    """Return the symmetry-inequivalent cells with one displaced atom, in phonopy's order.
 
     The displacements are left in ``phonon``, ready to take the forces.
     """
@@ -441,7 +441,7 @@ def make_supercells(
 
 
 def no_supercells(crystal: Atoms) -> tuple[Phonopy, list[Atoms]]:
-    """The same of a crystal that is left out: phonopy without displacements, and no cells."""
+    """Return the result for a crystal that is left out: phonopy without displacements, no cells."""
     return make_phonopy(crystal, np.eye(3, dtype=int), primitive_matrix="P"), []
 
 

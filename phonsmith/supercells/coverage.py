@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Coverage:
     """Whether force constants follow from displacements of single atoms, by symmetry.
 
-    ``missing`` says what lacks, and is empty where nothing does. ``needless`` are displaced atoms
-    of the supercell whose own displacements do not suffice, beside equivalent ones whose do.
+    ``missing`` describes what is missing, and is empty if nothing is. ``needless`` are displaced
+    atoms of the supercell whose own displacements do not suffice, beside equivalent ones whose do.
     """
 
     missing: str
@@ -24,7 +24,7 @@ class Coverage:
 
 
 def coverage(phonon: "Phonopy") -> Coverage:
-    """What phonopy does not check of a data set with ``first_atoms``; any other one passes.
+    """Return what phonopy does not check of a data set with ``first_atoms``; any other one passes.
 
     The displacements of one atom at least of each kind (orbit) have to span all three directions
     together with their images under the symmetry of the atom's site.

@@ -1,4 +1,4 @@
-"""Which of many candidates to label: those that tell a fit most that it does not know yet.
+"""Which of many candidates to label: those that add most to what a fit knows.
 
 A cell is taken as the set of its atomic environments. How far it is from the labelled cells is the
 mean over its atoms of the distance to the nearest labelled environment of the same element: the
@@ -40,20 +40,21 @@ def select(
     committee: Sequence[PotentialSource] = (),
     processes: int = 1,
 ) -> list[int]:
-    """Indices of the candidates to label, in the order of choice.
+    """Choose the candidates to label; return their indices in the order of choice.
 
     Parameters
     ----------
     pool
         The candidates; see :func:`phonsmith.supercells.candidates.candidate_pool`.
     labelled
-        Cells that have labels, or will have; isolated atoms among them are passed over.
+        Cells that have labels, or will have; isolated atoms are ignored.
     count
         How many to choose.
     settings
         Method and descriptor.
     seed
-        Of the method ``random``; the others have no random choice. Equal candidates: the first.
+        Seed of the method ``random``; other methods have no random choice. Of equal candidates the
+        first is chosen.
     mace
         The fit whose features are the descriptor ``mace``.
     committee
@@ -93,12 +94,12 @@ Group = tuple[float, float]
 
 
 def group_of(cell: Atoms) -> Group:
-    """The group of a candidate; cells that do not tell are one group."""
+    """Return the group of a candidate; cells without group are one group."""
     return float(cell.info.get("volume_factor", 1)), float(cell.info.get("amplitude_factor", 1))
 
 
 def shared_out(groups: Sequence[Group], count: int, start: int = 0) -> list[Group]:
-    """The group of each of ``count`` cells, in turn, so that volumes and amplitudes come evenly.
+    """Share ``count`` cells out to groups so that volumes and amplitudes occur evenly.
 
     Volumes follow each other, and so do amplitudes, until all pairs have come; then they come
     again. ``start`` is where in this order to begin: later generations go on where earlier ones

@@ -126,7 +126,7 @@ def shortest_vector(basis: Floats) -> float:
 
 
 def keeps(matrix: Integers, group: Integers) -> bool:
-    """Whether every operation of ``group`` (n, 3, 3; on rows) maps the sublattice onto itself."""
+    """Return whether all operations (n, 3, 3; on rows) of ``group`` preserve the sublattice."""
     index = round(np.linalg.det(matrix))
     adjugate = np.rint(np.linalg.inv(matrix) * index).astype(np.int64)
     return not np.any((matrix @ group @ adjugate) % index)

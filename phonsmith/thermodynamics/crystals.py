@@ -43,7 +43,7 @@ class Crystal:
     attempt: int = 1
 
     def at_rest(self) -> "Atoms":
-        """The crystal as the method relaxes it without pressure.
+        """Return the crystal as the method relaxes it without pressure.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class Crystal:
         return self._relaxed(self.atoms, Load())[0]
 
     def at_volume(self, atoms: "Atoms", volume: float) -> tuple["Atoms", float]:
-        """The crystal relaxed at a volume of its cell (Å³), and its energy (eV).
+        """Return the crystal relaxed at a volume of its cell (Å³), and its energy (eV).
 
         Raises
         ------
@@ -162,20 +162,20 @@ class RecordedCrystal:
         return self.at_rest()
 
     def at_rest(self) -> "Atoms":
-        """The crystal at the lowest energy that was recorded."""
+        """Return the crystal at the lowest energy that was recorded."""
         from phonsmith.supercells.cells import to_ase
 
         return to_ase(self.template.unitcell)
 
     def at_volume(self, atoms: "Atoms", volume: float) -> tuple["Atoms", float]:
-        """The recorded crystal nearest to a volume of its cell (Å³), and its energy (eV)."""
+        """Return the recorded crystal nearest to a volume of its cell (Å³), and its energy (eV)."""
         from phonsmith.supercells.cells import to_ase
 
         index = int(np.argmin(np.abs(np.array(self.volumes) - volume)))
         return to_ase(self.recorded[index].unitcell), float(self.energies_ev[index])
 
     def phonons(self, atoms: "Atoms") -> "Phonopy":
-        """The recorded phonons of the crystal in this cell."""
+        """Return the recorded phonons of the crystal in this cell."""
         index = int(np.argmin(np.abs(np.array(self.volumes) - atoms.get_volume())))
         return self.recorded[index]
 

@@ -79,7 +79,7 @@ class _Curve:
         return min(self.used, key=lambda one: abs(one.volume - volume)).atoms
 
     def widen(self, upwards: bool) -> bool:
-        """Add volumes at one end; whether one of them can be used."""
+        """Add volumes at one end; return whether any can be used."""
         if isinstance(self.crystal, RecordedCrystal):
             return False
         end = self.points[-1 if upwards else 0].volume / self.rest
@@ -204,7 +204,7 @@ def thermodynamics(
 
 
 def odd_mesh(phonon: "Phonopy", length_angstrom: float) -> list[int]:
-    """Odd numbers of q points, for a length that stands for a density: Γ is one of them."""
+    """Odd numbers of q points, for a length that defines a density: Γ is included."""
     from phonopy.phonon.grid import length2mesh
 
     numbers = length2mesh(length_angstrom, phonon.primitive.cell)

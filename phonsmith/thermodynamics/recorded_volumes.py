@@ -130,7 +130,7 @@ def _table(
     mirrors: Sequence[str | Path],
     cache: str,
 ) -> tuple[str, Floats, Floats]:
-    """Where volumes (Å³) and energies (eV) of the unit cell stand, and both."""
+    """The place of volumes (Å³) and energies (eV) of the unit cell, and both."""
     from phonopy.file_IO import read_v_e
 
     if structure.recorded_energies is None:

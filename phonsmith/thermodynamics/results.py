@@ -88,17 +88,17 @@ class Result(WithRelaxations):
     lost_pressures: list[LostPressure] = Field(default_factory=list)
 
     def at_pressure(self, pressure_gpa: float) -> QuasiHarmonic | None:
-        """The equilibrium at this very pressure, if there is any."""
+        """Return the equilibrium at this very pressure, if there is any."""
         found = (one for one in self.quasi_harmonic if one.pressure_gpa == pressure_gpa)
         return next(found, None)
 
     def why_not(self, pressure_gpa: float) -> str:
-        """Why there is no equilibrium at this pressure."""
+        """Return why there is no equilibrium at this pressure."""
         found = (one.reason for one in self.lost_pressures if one.pressure_gpa == pressure_gpa)
         return next(found, "") or self.reason or "not computed"
 
     def equation_of_state(self, form: str) -> EquationOfState | None:
-        """The equation of state of this form, if it could be fitted."""
+        """Return the equation of state of this form, if it could be fitted."""
         return next((one for one in self.equations_of_state if one.form == form), None)
 
 
@@ -133,5 +133,5 @@ def formula_unit(atoms: "Atoms") -> tuple[str, int]:
 
 
 def at_lowest_pressure(one: Result) -> QuasiHarmonic | None:
-    """The equilibrium at the pressure nearest to zero, if there is any."""
+    """Return the equilibrium at the pressure nearest to zero, if there is any."""
     return min(one.quasi_harmonic, key=lambda part: abs(part.pressure_gpa), default=None)

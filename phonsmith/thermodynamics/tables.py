@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def thermodynamics_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
-    """One row for each method, structure, approximation, pressure and temperature.
+    """Return one row for each method, structure, approximation, pressure and temperature.
 
     ``approximation`` is ``harmonic`` (at the minimum of the energy, without pressure; ``gibbs`` is
     E + F then) or ``quasi-harmonic``. A structure without results has one row with the reason, and
@@ -81,7 +81,7 @@ def _quasi_harmonic_rows(one: Result, found: QuasiHarmonic) -> list[dict[str, An
 
 
 def states_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
-    """One row for each method, structure and form of the equation of state."""
+    """Return one row for each method, structure and form of the equation of state."""
     import pandas as pd
 
     rows = [
@@ -102,10 +102,10 @@ def states_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
 
 
 def thermodynamics_overview(results: Sequence[Result], temperature_kelvin: float) -> "pd.DataFrame":
-    """One row for each method and structure: quasi-harmonic values at the pressure nearest to zero.
+    """Tabulate quasi-harmonic values at the pressure nearest to zero, by method and structure.
 
     They are those of the temperature nearest to ``temperature_kelvin``; empty where the
-    approximation is harmonic alone. ``notes`` says what is missing.
+    approximation is harmonic alone. ``notes`` lists what is missing.
     """
     import pandas as pd
 

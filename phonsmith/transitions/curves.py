@@ -24,7 +24,7 @@ class Curve:
     slopes: Floats | None = None
 
     def minus(self, other: "Curve") -> "Curve":
-        """The difference at the abscissas that both have."""
+        """Return the difference at the abscissas that both have."""
         x, mine, theirs = np.intersect1d(self.x, other.x, return_indices=True)
         slopes = (
             self.slopes[mine] - other.slopes[theirs]
@@ -34,7 +34,7 @@ class Curve:
         return Curve(x, self.energy[mine] - other.energy[theirs], slopes)
 
     def interpolated(self) -> Any:
-        """The cubic curve through at least two points: Hermite's where slopes are known.
+        """Return the cubic curve through at least two points: Hermite's where slopes are known.
 
         Otherwise that of Fritsch and Butland (PCHIP), which does not overshoot.
         """
@@ -45,7 +45,7 @@ class Curve:
         return PchipInterpolator(self.x, self.energy)
 
     def at(self, x: float) -> float:
-        """The energy at ``x`` within the points, eV/atom."""
+        """Return the energy at ``x`` within the points, eV/atom."""
         return float(self.energy[0] if len(self.x) == 1 else self.interpolated()(x))
 
 
@@ -65,7 +65,7 @@ class Crossing(Record):
 
 
 def crossings(difference: Curve) -> list[Crossing]:
-    """Where a difference of energies changes its sign, from left to right.
+    """Return where a difference of energies changes its sign, from left to right.
 
     Between the points the curve is that of :meth:`Curve.interpolated`. A curve that touches zero
     and turns back does not cross, nor one that begins or ends at zero.

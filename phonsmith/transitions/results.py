@@ -24,8 +24,8 @@ class Comparison(Record):
     """Two crystals in one approximation: ``second`` minus ``first``, meV/atom.
 
     ``x`` is in kelvin or GPa as the transition is driven. The answer in words is "none in range"
-    where there is no crossing, with what is lower there; ``reason`` says why crystals could not be
-    compared at all.
+    where there is no crossing, with what is lower there; ``reason`` explains why crystals could not
+    be compared at all.
     """
 
     first: str
@@ -107,7 +107,7 @@ class Enthalpies(WithRelaxations):
         return curve if curve is not None and len(curve.x) else None
 
     def by_state(self) -> tuple[Curve, list[str]]:
-        """The same with the reasons why pressures are missing."""
+        """Return H(p) from the equation of state, and the reasons why pressures are missing."""
         assert self.equation_of_state is not None
         fitted = [one.volume_angstrom3_per_atom or 0.0 for one in self.at_volumes if not one.reason]
         found, missing = [], []
@@ -155,7 +155,7 @@ class Result(StoredRecord):
         return any(self.left_out.get(one, "").startswith(LEFT_OUT) for one in self.structures[:2])
 
     def of_goal(self) -> tuple[float | None, str]:
-        """The first stable crossing of the first two crystals, or why there is none."""
+        """Return the first stable crossing of the first two crystals, or why there is none."""
         first, second = self.structures[:2]
         wanted = first, second, self.approximation_of_goal
         for one in self.comparisons:

@@ -23,7 +23,7 @@ class Existing(FitKind[ExistingFit]):
         return fit.potential.takes_gpu
 
     def potential(self, fit: ExistingFit) -> PotentialSource:
-        """The potential itself."""
+        """Return the potential itself."""
         return fit.potential
 
     def begins_with(self, fit: ExistingFit) -> list[str]:
@@ -39,7 +39,7 @@ class Existing(FitKind[ExistingFit]):
     def adopt(
         self, name: str, fit: ExistingFit, files: "FitFiles", recorded: Sequence[str]
     ) -> None:
-        """Load it once, and write where it is."""
+        """Load the potential once and write its location."""
         from phonsmith.fits.existing.taking import take
 
         take(name, fit, files)

@@ -17,5 +17,5 @@ class ExistingFit(FitBase):
     potential: PotentialSource
 
     def identity(self) -> dict[str, Any]:
-        """The settings that the potential depends on, as plain JSON."""
+        """Return the settings that the potential depends on, as plain JSON."""
         return {**super().identity(), "potential": self.potential.physics()}

@@ -27,7 +27,7 @@ def take(name: str, fit: ExistingFit, files: FitFiles) -> None:
 
 
 def existing_potential(name: str, fit: ExistingFit) -> Potential:
-    """A potential that exists already, in the place of a trained one.
+    """Return a potential that exists already, in the place of a trained one.
 
     Raises
     ------

@@ -44,7 +44,7 @@ class Gap(TrainedKind[GapFit]):
         return seconds_per_atom(fit, cells)
 
     def training_cost(self, fit: GapFit, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
-        """By environments, sparse points and gradients."""
+        """Estimate time and memory from environments, sparse points and gradients."""
         from phonsmith.fits.gap.cost import training_cost
 
         return training_cost(fit, cells, stresses)

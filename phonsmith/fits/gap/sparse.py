@@ -20,7 +20,7 @@ CHOICE = 3
 
 
 def special_name(atoms: Atoms, names: Collection[str]) -> str | None:
-    """The most special of ``names`` that fits a frame: its config type, structure or kind."""
+    """Return the most specific of ``names`` for a frame: config type, structure or kind."""
     info = atoms.info
     for name in (info.get("config_type"), info.get("structure"), info.get("kind")):
         if name is not None and str(name) in names:

@@ -40,7 +40,7 @@ def train(
 ) -> TrainingRecord:
     """Fit a GAP and write ``gap.xml`` with its companion files.
 
-    Same data and settings give the same potential under the same names.
+    Equal data and settings give equal potentials and file names.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _cautions(found: int, wanted: int) -> list[str]:
 
 
 def gap_fit_program() -> Path:
-    """The ``gap_fit`` command of the running Python environment.
+    """Return the ``gap_fit`` command of the running Python environment.
 
     Raises
     ------
@@ -282,7 +282,7 @@ def _numbers(values: Sequence[float] | np.ndarray) -> str:
 
 
 def config_labels(plan: SparsePlan) -> dict[str | None, str]:
-    """Names of the groups in the training file: free of characters that gap_fit parts at."""
+    """Return names of the groups for gap_fit, free of characters that it splits at."""
     return {group: f"group{i}" for i, group in enumerate(plan.points)}
 
 
@@ -399,7 +399,7 @@ def compare_counts(lines: Sequence[str], expected: TargetCounts, atom_sigmas: in
 
 
 def failure_reason(finished: Finished) -> str:
-    """The line of gap_fit's output that tells why it failed."""
+    """Return the line of gap_fit's output that explains its failure."""
     lines = [line.strip() for line in finished.lines if line.strip()]
     for i, line in enumerate(lines):
         if "SYSTEM ABORT" in line:

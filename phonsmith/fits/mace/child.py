@@ -3,9 +3,9 @@
 mace-torch 0.3.16 deletes the last checkpoint before it writes the next one: killed in between, it
 would start from the beginning. Here the next one is whole before the last one goes.
 
-It also says "Stopping optimization" where its patience is at an end, but goes on to the last epoch
-unless the training is distributed. Here that message ends the training loop; the rest of MACE's
-own program (loading the best checkpoint, saving the model) follows as usual.
+It also prints "Stopping optimization" when its patience ends, but goes on to the last epoch unless
+the training is distributed. Here that message ends the training loop; the rest of MACE's own
+program (loading the best checkpoint, saving the model) follows as usual.
 
 A fine-tuning whose elements are all those of its foundation gets the foundation's energies of
 single atoms, whatever was asked for: they are among the numbers copied at the end. Here they stay.
@@ -95,7 +95,7 @@ def one_head(path: Path, head: str = "Default") -> None:
 
 
 def main() -> None:
-    """Train as the command line of ``mace_run_train`` says."""
+    """Train with the command line of ``mace_run_train``."""
     from mace import tools
     from mace.cli import run_train
     from mace.tools import model_script_utils

@@ -21,7 +21,7 @@ def seconds_per_atom(fit: MaceFit, cells: Sequence[Atoms]) -> float:
 
 
 def training_cost(fit: MaceFit, cells: Sequence[Atoms]) -> Cost:
-    """All epochs; fewer are needed where ``patience`` ends it. Memory is that of libraries."""
+    """Estimate the cost of all epochs (``patience`` may end earlier); memory of libraries only."""
     atoms = sum(len(cell) for cell in cells)
     seconds = fit.max_epochs * atoms * _step(fit, cells) * _OVERHEAD
     return Cost(10 * JOB_START_S + seconds, None)

@@ -29,7 +29,7 @@ from phonsmith.potentials.settings import PotentialSource
 
 
 def find(foundation: Foundation) -> Path:
-    """Path of the model file, downloaded where it has to be; its checksum is as stated.
+    """Find the path of the model file, downloaded where it has to be; its checksum is as stated.
 
     Models that mace knows by name and those with an address go to mace's cache,
     ``~/.cache/mace`` or ``$XDG_CACHE_HOME/mace``. Nothing is loaded.

@@ -28,7 +28,7 @@ class Mace(TrainedKind[MaceFit]):
         return fit.device != "cpu"
 
     def begins_with(self, fit: MaceFit) -> list[str]:
-        """The foundation model and its replay data."""
+        """Return the foundation model and its replay data."""
         if fit.foundation is None:
             return []
         replay = fit.foundation.replay.file if fit.foundation.replay else None
@@ -57,7 +57,7 @@ class Mace(TrainedKind[MaceFit]):
         return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
 
     def learns_beside(self, fit: MaceFit) -> dict[str, Any]:
-        """The replay data of a fine-tuning."""
+        """Return the replay data of a fine-tuning."""
         from phonsmith.files.sources import sha256_of
 
         replay = fit.foundation.replay if fit.foundation else None
@@ -70,7 +70,7 @@ class Mace(TrainedKind[MaceFit]):
         return seconds_per_atom(fit, cells)
 
     def training_cost(self, fit: MaceFit, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
-        """By epochs and atoms."""
+        """Estimate time and memory from epochs and atoms."""
         from phonsmith.fits.mace.cost import training_cost
 
         return training_cost(fit, cells)

@@ -199,7 +199,7 @@ def _device(fit: MaceFit) -> str:
 
 
 def mace_frame(atoms: Atoms) -> Atoms:
-    """A frame for MACE: what is not labelled has weight zero, everything else weight one."""
+    """Return a frame for MACE: what is not labelled has weight zero, everything else weight one."""
     frame = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     if FORCES in atoms.arrays:
         frame.set_array(FORCES, np.asarray(atoms.arrays[FORCES], dtype=float))
@@ -397,7 +397,7 @@ def _compare_contents(
     Raises
     ------
     PhonsmithError
-        They differ, or MACE does not tell.
+        They differ, or MACE does not report them.
     """
     found: dict[tuple[str, str], dict[str, int]] = {}
     head = HEAD
@@ -423,7 +423,7 @@ def _compare_contents(
 
 
 def failure_reason(finished: Finished) -> str:
-    """The line of MACE's output that tells why it failed."""
+    """Return the line of MACE's output that explains its failure."""
     lines = [line.strip() for line in finished.lines if line.strip()]
     for line in reversed(lines):
         if re.match(r"^[\w.]*(Error|Exception|Interrupt)\b", line) or "error:" in line:

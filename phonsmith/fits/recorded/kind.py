@@ -20,7 +20,7 @@ class RecordedForces(FitKind[RecordedFit]):
     computes = False
 
     def source(self, fit: RecordedFit) -> Source:
-        """The data set with the forces."""
+        """Return the data set with the forces."""
         return fit.source
 
     def structures(self, fit: RecordedFit) -> list[str]:
@@ -30,7 +30,7 @@ class RecordedForces(FitKind[RecordedFit]):
     def adopt(
         self, name: str, fit: RecordedFit, files: "FitFiles", recorded: Sequence[str]
     ) -> None:
-        """Write its phonons."""
+        """Write the recorded phonons."""
         from phonsmith.fits.recorded.taking import take
 
         take(fit, files, recorded)

@@ -20,13 +20,13 @@ class AnyCalculator(MethodKind[CalculatorReference]):
         return reference.level_of_theory
 
     def make(self, reference: CalculatorReference, occasion: Occasion) -> "ReferenceMethod":
-        """The method itself."""
+        """Build the method itself."""
         from phonsmith.labels.calculator.method import CalculatorMethod
 
         return CalculatorMethod(reference)
 
     def potential(self, reference: CalculatorReference) -> PotentialSource:
-        """The calculator's potential."""
+        """Return the calculator's potential."""
         return reference.potential
 
     def takes_gpu(self, reference: CalculatorReference) -> bool:

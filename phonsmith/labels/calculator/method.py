@@ -67,7 +67,7 @@ class CalculatorMethod:
     def fingerprint(self, elements: Iterable[str] = ()) -> str:
         """Calculator, arguments, checksums of its files and source, and versions, as JSON.
 
-        It is the same for all elements and devices.
+        It does not depend on elements and devices.
         """
         return self._fingerprint
 
@@ -164,7 +164,7 @@ class CalculatorMethod:
         return relax(atoms, self.calculator, settings, load)
 
     def isolated_atom(self, element: str) -> Atoms | None:
-        """The atom in a 20 Å box; None where switched off, and for CHGNet.
+        """Return the atom in a 20 Å box; None where switched off, and for CHGNet.
 
         CHGNet has seen no isolated atoms (its graph is empty there), and its number would mean
         nothing.
@@ -184,7 +184,7 @@ class CalculatorMethod:
         return labelled_alone(box, self.name, energy)
 
     def elements(self) -> frozenset[str] | None:
-        """Elements the calculator knows; None where it does not tell."""
+        """Return the elements the calculator knows; None if unknown."""
         return known_elements(self.source)
 
 

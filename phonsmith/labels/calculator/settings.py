@@ -22,7 +22,7 @@ class CalculatorReference(ReferenceBase):
     )
 
     def physics(self) -> dict[str, Any]:
-        """The settings that labels depend on, as plain JSON."""
+        """Return the settings that labels depend on, as plain JSON."""
         return {**super().physics(), "potential": self.potential.physics()}
 
     @property

@@ -14,7 +14,7 @@ _FILES = ("charge-density*", "paw.*", "occup.*", "ekin-density*")
 
 
 class LastDensity:
-    """Keeps the files of one density for cells of the same atoms in the same order."""
+    """Keeps the files of one density for cells with equal atoms in equal order."""
 
     def __init__(self) -> None:
         self._folder: OwnFolder | None = None
@@ -35,7 +35,7 @@ class LastDensity:
         self._atoms = _atoms(cell)
 
     def suits(self, cell: Atoms) -> bool:
-        """Whether there is a density of a cell with these atoms."""
+        """Return whether there is a density of a cell with these atoms."""
         return self._folder is not None and self._atoms == _atoms(cell)
 
     def put(self, save: Path) -> None:

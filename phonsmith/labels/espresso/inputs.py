@@ -36,7 +36,7 @@ class Subject:
 
 
 def namelists(reference: EspressoReference, potentials: Mapping[str, Pseudopotential]) -> Namelists:
-    """The settings of a static run as pw.x's namelists."""
+    """Return the settings of a static run as pw.x's namelists."""
     ecutwfc, ecutrho = cutoffs(reference, potentials.values())
     system: dict[str, Any] = {"ecutwfc": ecutwfc, "ecutrho": ecutrho}
     system["occupations"] = reference.occupations
@@ -110,7 +110,7 @@ def atom_namelists(
 def born_namelists(
     reference: EspressoReference, potentials: Mapping[str, Pseudopotential]
 ) -> Namelists:
-    """The settings of the run before ph.x, which wants fixed occupations."""
+    """Return the settings of the run before ph.x, which wants fixed occupations."""
     settings = merged(namelists(reference, potentials), {"electrons": {"conv_thr": 1e-12}})
     for key in ("smearing", "degauss"):
         settings["system"].pop(key, None)
@@ -175,7 +175,7 @@ class Species:
 
 
 def species_of(atoms: Atoms) -> list[Species]:
-    """The species that ASE makes of atoms with starting polarisations, in its order and words.
+    """Return ASE's species of atoms with starting polarisations, in its order and spelling.
 
     The first of an element has its symbol for a name, the others have numbers: Ni, Ni1, Ni2.
     """

@@ -26,7 +26,7 @@ class QuantumEspresso(DftKind[EspressoReference]):
         return reference.level_of_theory
 
     def make(self, reference: EspressoReference, occasion: Occasion) -> "ReferenceMethod":
-        """The method itself."""
+        """Build the method itself."""
         from phonsmith.labels.espresso.method import EspressoMethod
 
         return EspressoMethod(reference, occasion.structure, occasion.allocation.here())
@@ -66,13 +66,13 @@ class QuantumEspresso(DftKind[EspressoReference]):
     def electronic_size(
         self, cell: "Atoms", reference: EspressoReference, structure: str | None
     ) -> "ElectronicSize":
-        """Electrons, k-points and plane waves of a cell."""
+        """Return electrons, k-points and plane waves of a cell."""
         from phonsmith.labels.espresso.cost import electronic_size
 
         return electronic_size(cell, reference)
 
     def cost(self) -> "PlaneWaveCost":
-        """The constants of pw.x."""
+        """Return the constants of pw.x."""
         from phonsmith.labels.espresso.cost import ESPRESSO
 
         return ESPRESSO

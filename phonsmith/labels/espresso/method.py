@@ -95,7 +95,7 @@ class EspressoMethod:
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def elements(self) -> frozenset[str] | None:
-        """Elements with a pseudopotential."""
+        """Return the elements with a pseudopotential."""
         return frozenset(checksums(self.reference.pseudopotentials))
 
     # --- labels --------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class EspressoMethod:
         return relax(atoms, Espresso(self), settings, load)
 
     def isolated_atom(self, element: str) -> Atoms | None:
-        """The atom in a box, in the spin state of its ground state (Hund's rules).
+        """Return the atom in a box, in the spin state of its ground state (Hund's rules).
 
         The box has three different edges, so that partly filled shells find their state.
         """

@@ -35,9 +35,9 @@ INPUT_DFT = {"PBE": "pbe", "PBEsol": "pbesol", "LDA": "pz"}
 
 @dataclass(frozen=True)
 class Pseudopotential:
-    """What the header of a UPF file tells, and the file's checksum.
+    """Content of the header of a UPF file, and the file's checksum.
 
-    ``functional`` is PBEsol, PBE or LDA, or what the header says where it is none of these;
+    ``functional`` is PBEsol, PBE or LDA, or the functional in the header if it is another one;
     ``valence`` is the number of valence electrons; the cutoffs in Ry are 0 where not suggested.
     """
 
@@ -56,7 +56,7 @@ class Pseudopotential:
 
 @cache
 def read_upf(path: Path) -> Pseudopotential:
-    """The header of a UPF file, version 1 or 2.
+    """Read the header of a UPF file, version 1 or 2.
 
     Raises
     ------

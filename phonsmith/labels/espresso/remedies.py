@@ -12,7 +12,7 @@ from phonsmith.labels.readers.pw import Kind
 class Start:
     """How a run starts: its namelists, its pools, and whether from an earlier density.
 
-    ``insulator`` says that occupations have to stay fixed, as ph.x wants them for Born charges.
+    With ``insulator`` occupations stay fixed, as ph.x requires for Born charges.
     """
 
     settings: Namelists
@@ -21,7 +21,7 @@ class Start:
     insulator: bool = False
 
     def changed(self, changes: Namelists) -> "Start":
-        """The same with other keys in the namelists."""
+        """Return a copy with other keys in the namelists."""
         return replace(self, settings=merged(self.settings, changes))
 
 

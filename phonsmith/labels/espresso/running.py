@@ -56,7 +56,7 @@ class Runner:
     time_limit_s: float
 
     def command(self, program: str = "pw.x") -> list[str]:
-        """The command of pw.x, or of another program of Quantum ESPRESSO in its place."""
+        """Return the command of pw.x, or of another program of Quantum ESPRESSO in its place."""
         template = self.reference.command or (
             "pw.x" if self.cores == 1 else "mpirun -np {cores} pw.x"
         )
@@ -145,7 +145,7 @@ class Runner:
         return Run(result, finished, save)
 
     def ph(self, folder: Path) -> str:
-        """The output of ph.x for Born charges, after a run of pw.x in the folder."""
+        """Return the output of ph.x for Born charges, after a run of pw.x in the folder."""
         (folder / "espresso.phi").write_text(ph_input())
         finished = self.execute([*self.command("ph.x"), "-in", "espresso.phi"], folder, PH_OUTPUT)
         text = judged(finished, folder / PH_OUTPUT, self.time_limit_s)

@@ -25,8 +25,8 @@ class Recorded:
     ``frames`` are labelled cells (see :mod:`phonsmith.files.extxyz`); ``crystal`` is the unit cell
     and ``phonon`` holds supercell, displacements and forces, where the format has them. The first
     frames are the displaced cells of ``phonon``, in its order; ``third`` has displacements and
-    forces of third order. ``refused`` says in one line each what was left out, and why; ``found``
-    what was used, where a format leaves a choice. ``levels`` holds the files that tell their level
+    forces of third order. ``refused`` lists what was omitted, and why, one line each; ``found``
+    what was used, where a format leaves a choice. ``levels`` holds the files that state their level
     of theory, with it.
     """
 

@@ -1,9 +1,8 @@
 """Labels from recorded runs of pw.x: its XML files, and its text output where there is no XML.
 
-A static run, or the last step of a relaxation that converged. The energy is the one that pw.x
-marks with "!", the free energy whose derivatives the forces are. Where the text stands beside the
-XML, both have to agree and the text has to tell of a good end: the XML file may be of an earlier
-run.
+A static run, or the last step of a relaxation that converged. The energy is the one that pw.x marks
+with "!", the free energy whose derivatives the forces are. If the text is in the folder of the XML,
+both have to agree and the text has to report a regular end: the XML file may be of an earlier run.
 """
 
 import hashlib
@@ -38,7 +37,7 @@ _BEGINNING = 1 << 16
 
 
 def read_espresso(path: Path) -> Recorded:
-    """A data-file-schema.xml or output of pw.x, or all of a folder and below.
+    """Read a data-file-schema.xml or output of pw.x, or all of a folder and below.
 
     Where a folder holds an XML file, or PREFIX.save with one, the outputs beside are not read
     twice.
@@ -58,7 +57,7 @@ def read_espresso(path: Path) -> Recorded:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """One file for each run of pw.x in a folder and below: the XML, else the text."""
+    """Return one file for each run of pw.x in a folder and below: the XML, else the text."""
     xml = sorted(
         file for file in folder.rglob("*.xml") if file.is_file() and _begins(file, "qes:espresso")
     )
@@ -77,7 +76,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 
 def texts_beside(xml: Path) -> list[Path]:
-    """Outputs of pw.x in the folder of its XML, or where PREFIX.save stands."""
+    """Outputs of pw.x in the folder of its XML, or in the folder of PREFIX.save."""
     folder = xml.parent.parent if xml.parent.suffix == ".save" else xml.parent
     for place in (folder, folder.parent if xml.parent.suffix == ".save" else folder):
         found = [
@@ -164,7 +163,7 @@ def _judge_xml(root: ET.Element) -> None:
 
 
 def _judge_beside(texts: dict[Path, str], energy_ry: float) -> None:
-    """Whether one of the outputs beside an XML file tells of its result and of a good end."""
+    """Whether one of the outputs beside an XML file reports its result and a regular end."""
     for text in texts.values():
         last = _energies(text)
         if last and abs(last[-1] - energy_ry) < SAME_ENERGY_RY:
@@ -188,7 +187,7 @@ def _energies(text: str) -> list[float]:
 
 
 def _judge_text(text: str) -> None:
-    """Whether pw.x says that it ended well, and that its last SCF and a relaxation converged."""
+    """Whether pw.x reports a regular end, and that its last SCF and a relaxation converged."""
     if "JOB DONE" not in text:
         raise reason_in(text) or RunFailed("incomplete", "pw.x did not come to its end")
     if reason := reason_in(text):

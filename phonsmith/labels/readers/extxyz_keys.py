@@ -131,12 +131,12 @@ def labels_of(
 
 
 def is_label(key: str) -> bool:
-    """Whether a key speaks of energy, forces, stress or virial: none of these may stay behind."""
+    """Return whether a key names energy, forces, stress or virial, which must all be removed."""
     return bool(_LIKE_A_LABEL.search(key.lower()))
 
 
 def marks_isolated(values: Mapping[str, Any], keys: ExtxyzKeys) -> bool:
-    """Whether the header calls its frame an isolated atom."""
+    """Return whether the header calls its frame an isolated atom."""
     if keys.isolated_atom is not None:
         name, wanted = keys.isolated_atom.split("=", 1)
         return str(values.get(name, "")).strip() == wanted.strip()

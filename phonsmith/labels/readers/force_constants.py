@@ -3,7 +3,7 @@
 Force constants are those of FORCE_CONSTANTS, force_constants.hdf5 (full or compact) or of a VASP
 run by density-functional perturbation theory; they are used as they are, without sum rules imposed.
 The crystal is in a file of its own, in the order of atoms that phonopy had. The supercell follows
-from DIM, from SPOSCAR or disp.yaml in the same folder, or from the VASP run.
+from DIM, from SPOSCAR or disp.yaml in its folder, or from the VASP run.
 """
 
 import warnings
@@ -102,7 +102,7 @@ def _check_symmetry_of_constants(phonon: Phonopy, path: Path) -> None:
 
 
 def _all_atoms_were_compared(path: Path) -> bool:
-    """Whether a file beside this one told every atom of the supercell."""
+    """Whether a file in this folder listed every atom of the supercell."""
     beside = companion(path, "SPOSCAR") or companion(path, "disp.yaml")
     return bool(beside) or "vasprun" in path.name
 
@@ -308,7 +308,7 @@ def _phonopy(path: Path, crystal: str | Path, supercell: Any, run: Atoms | None)
 
 
 def _cell_beside(path: Path) -> Atoms | None:
-    """The supercell of SPOSCAR or disp.yaml in the same folder."""
+    """The supercell of SPOSCAR or disp.yaml in the folder of the file."""
     if found := companion(path, "SPOSCAR"):
         return read_structure(found)
     if found := companion(path, "disp.yaml"):

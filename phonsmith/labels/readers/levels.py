@@ -1,4 +1,4 @@
-"""The level of theory that runs tell by themselves, and whether a set of them has a single one."""
+"""The level of theory found in runs, and whether a set of runs has a single one."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -62,7 +62,7 @@ OF_CRYSTALS = ("spin", "spin-orbit")
 
 
 def mixture(levels: Sequence[tuple[str, Level]], apart_from: Collection[str] = ()) -> str:
-    """What tells runs apart as of different levels of theory, in words; "" for a single level.
+    """Describe how levels of theory of runs differ; "" for a single level.
 
     ``levels`` holds the name of the file with each; settings in ``apart_from`` may differ.
     """
@@ -197,7 +197,7 @@ def _hubbard(run: Run) -> dict[str, str]:
 
 
 def functional_of(run: Run) -> str:
-    """The functional of a VASP run by its usual name, with what is added to it."""
+    """Return the functional of a VASP run by its usual name, with what is added to it."""
     tag = run.settings.get("GGA", "").strip().strip("-").upper()
     name = _GGA.get(tag, f"GGA {tag}") if tag else _of_potcars(run.titles)
     meta = run.settings.get("METAGGA", "").strip().strip("-").upper()
@@ -244,7 +244,7 @@ _CODES |= {"FHI-aims": "FHI-aims", "CP2K": "CP2K", "ABINIT": "ABINIT", "WIEN2k":
 
 
 def contradiction(stated: str, level: Level) -> str:
-    """How a stated level of theory contradicts the one found, in words; "" where it does not.
+    """Describe how a stated level of theory contradicts the one found; "" if it does not.
 
     Only names of functionals and codes that are understood count.
     """
@@ -259,7 +259,7 @@ def contradiction(stated: str, level: Level) -> str:
 
 
 def additions(stated: str, level: Level) -> str:
-    """What the level found has beside the one stated (+U, dispersion), in words; "" for nothing."""
+    """Describe what the level found adds to the stated one (+U, dispersion); "" for nothing."""
     found = []
     if "+ U" in level.functional and not re.search(r"\+\s*U\b|\bU\b|Hubbard", stated, re.I):
         found.append("a Hubbard U")

@@ -29,7 +29,7 @@ _WORDS = (
 
 
 def outcar_text(path: Path) -> str:
-    """The text of an OUTCAR, packed or not.
+    """Return the text of an OUTCAR, packed or not.
 
     Raises
     ------
@@ -50,12 +50,12 @@ def outcar_text(path: Path) -> str:
 
 
 def parse_outcar(text: str) -> Run:
-    """What an OUTCAR tells, given its text.
+    """Parse the text of an OUTCAR.
 
     Raises
     ------
     LabelFailed
-        VASP did not come to its end, or the file does not tell its atoms.
+        VASP did not end regularly, or the file does not list its atoms.
     """
     if "General timing and accounting" not in text:
         raise LabelFailed("is not a complete OUTCAR (VASP did not come to its end)")

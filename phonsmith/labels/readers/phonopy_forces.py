@@ -21,13 +21,13 @@ SAME_DISPLACEMENT = 1e-4
 
 
 def companion(path: Path, name: str) -> Path | None:
-    """A file of this name in the folder of ``path``, compressed or not; None if there is none."""
+    """Find a file of this name in the folder of ``path``, compressed or not; None if absent."""
     names = (path.with_name(name + suffix) for suffix in ("", *COMPRESSED))
     return next((one for one in names if one.exists()), None)
 
 
 def crystal_of_cell(cell: PhonopyAtoms) -> Atoms:
-    """The cell for ASE; its masses are kept where they are not those that phonopy takes.
+    """Return the cell for ASE; its masses are kept where they are not those that phonopy takes.
 
     Indices of symbols (``Na1``) are left out: they are names of sites.
     """
@@ -154,7 +154,7 @@ def check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) ->
 
 
 def has_forces(dataset: Any) -> bool:
-    """Whether all displacements of phonopy's dataset have forces."""
+    """Return whether all displacements of phonopy's dataset have forces."""
     if not dataset:
         return False
     if "first_atoms" in dataset:

@@ -27,7 +27,7 @@ from phonsmith.labels.readers.phonopy_forces import (
 
 
 def read_phonopy(path: Path) -> Recorded:
-    """phonopy YAML with forces in it, or with FORCE_SETS in the same folder.
+    """Read phonopy YAML with forces, or with FORCE_SETS in its folder.
 
     Without forces the force constants count that are in the file, or beside it in
     force_constants.hdf5 or FORCE_CONSTANTS: phonons without labels.
@@ -74,7 +74,7 @@ def _with_constants(file: PhonopyFile, phonon: Phonopy) -> bool:
 
 
 def read_phono3py(path: Path) -> Recorded:
-    """phono3py YAML with forces in it, or with FORCES_FC3 (and FORCES_FC2) in the same folder.
+    """Read phono3py YAML with forces, or with FORCES_FC3 (and FORCES_FC2) in its folder.
 
     All displaced cells become frames, also those with two displaced atoms. ``phonon`` holds what
     second-order force constants follow from: the second-order supercells where the file has any,
@@ -132,7 +132,7 @@ def _tell_of_moments(file: PhonopyFile) -> None:
 
 
 def second_order(dataset: Any) -> dict[str, Any]:
-    """The second-order part of phono3py's dataset."""
+    """Return the second-order part of phono3py's dataset."""
     if "first_atoms" not in dataset:
         return dict(dataset)
     keys = ("number", "displacement", "forces", "supercell_energy")

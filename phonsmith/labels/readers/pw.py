@@ -1,6 +1,6 @@
 """What a run of pw.x gave: a converged result, or the reason why there is none.
 
-pw.x says "JOB DONE" also when the SCF did not converge or time ran out, and its text output has
+pw.x prints "JOB DONE" also when the SCF did not converge or time ran out, and its text output has
 merged columns where forces are large. So a result is taken only from a run that ended with exit
 status 0, and numbers come from its XML file in full precision.
 """
@@ -119,7 +119,7 @@ def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
 
 
 def result_of_xml(root: ET.Element, *, with_stress: bool = True) -> PwResult:
-    """What an XML file holds, unjudged; without a stress only if none is needed.
+    """Return what an XML file holds, unjudged; without a stress only if none is needed.
 
     Raises
     ------
@@ -232,7 +232,7 @@ _SIGNS: tuple[tuple[Kind, str, str], ...] = (
 
 
 def reason_in(text: str) -> RunFailed | None:
-    """The failure that the output of pw.x speaks of, if any."""
+    """Return the failure that the output of pw.x speaks of, if any."""
     for kind, words, pattern in _SIGNS:
         if re.search(pattern, text, re.IGNORECASE):
             return RunFailed(kind, words + _detail(kind, text))

@@ -39,7 +39,7 @@ UNSYMMETRIC_KILOBAR = 1.0
 
 
 def read_vasprun(path: Path) -> Recorded:
-    """A vasprun.xml, or all ``vasprun*.xml*`` in a folder.
+    """Read a vasprun.xml, or all ``vasprun*.xml*`` in a folder.
 
     Runs that are damaged, unfinished, unconverged, or no ground states of the bare crystal are left
     out and named in ``refused``; so are single steps of molecular dynamics.
@@ -48,7 +48,7 @@ def read_vasprun(path: Path) -> Recorded:
 
 
 def read_outcar(path: Path) -> Recorded:
-    """An OUTCAR, or all ``OUTCAR*`` in a folder; otherwise as :func:`read_vasprun`."""
+    """Read an OUTCAR, or all ``OUTCAR*`` in a folder; otherwise as :func:`read_vasprun`."""
 
     def of_file(file: Path) -> Recorded:
         run = parse_outcar(outcar_text(file))
@@ -95,7 +95,7 @@ class VaspRun:
 
 
 def read_run(file: Path, largest_strain: float = LARGEST_STRAIN) -> VaspRun:
-    """A vasprun.xml, with all that makes it fit for labels checked.
+    """Read a vasprun.xml, with all that makes it fit for labels checked.
 
     The lattice may change by ``largest_strain`` during the run.
 
@@ -108,7 +108,7 @@ def read_run(file: Path, largest_strain: float = LARGEST_STRAIN) -> VaspRun:
 
 
 def judged(run: Run, largest_strain: float) -> VaspRun:
-    """The labels of a run.
+    """Return the labels of a run.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def judged(run: Run, largest_strain: float) -> VaspRun:
 
 
 def unfinished_relaxation(file: Path) -> Atoms | None:
-    """The last cell of a relaxation that ran into NSW, labelled; None where that is not all.
+    """Return the last cell of a relaxation that ran into NSW, labelled; None where that is not all.
 
     The electronic loop of the last step has to be converged: a relaxation can go on from there.
     """
@@ -262,7 +262,7 @@ def _check_strain(first: Floats | None, frame: Atoms, largest: float) -> None:
 
 
 def checked_outcar(file: Path) -> str:
-    """The text of an OUTCAR that VASP finished, its electronic and ionic loops converged.
+    """Return the text of an OUTCAR that VASP finished, its electronic and ionic loops converged.
 
     Raises
     ------

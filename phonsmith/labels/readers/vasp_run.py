@@ -1,4 +1,4 @@
-"""What a VASP run says of itself, whichever file says it: settings, atoms, and ionic steps.
+"""Content of a VASP run, from whichever file: settings, atoms, and ionic steps.
 
 Nothing is judged here but what makes a whole run unfit for labels, by its settings:
 :func:`refuse_by_settings`.
@@ -38,7 +38,7 @@ class IonicStep:
     electronic_steps
         Steps of the electronic loop, without those of a response to a perturbation.
     energy_change
-        By the last electronic step, in eV; None where the file does not tell.
+        By the last electronic step, in eV; None if unknown.
     says_converged
         Whether VASP says that EDIFF is reached; None where the file does not tell. VASP 5 says so
         also after NELM steps.
@@ -56,7 +56,7 @@ class IonicStep:
 
 @dataclass
 class Run:
-    """A finished run as its file tells it.
+    """A finished run as recorded in its file.
 
     ``settings`` holds INCAR keys and what VASP made of them, in capitals, as text; ``titles`` and
     ``valence`` (electrons) are those of the POTCARs, by species, ``species`` the element of each
@@ -80,17 +80,17 @@ class Run:
         return [s for s, n in zip(self.species, self.counts, strict=True) for _ in range(n)]
 
     def number(self, key: str, default: float = 0.0) -> float:
-        """A setting as a number; the default where it is missing or unreadable."""
+        """Return a setting as a number; the default where it is missing or unreadable."""
         words = self.settings.get(key, "").split()
         value = number(words[0]) if words else np.nan
         return default if np.isnan(value) else value
 
     def numbers(self, key: str) -> list[float]:
-        """A setting of several numbers; those that cannot be read are NaN."""
+        """Return a setting of several numbers; those that cannot be read are NaN."""
         return [number(word) for word in self.settings.get(key, "").split()]
 
     def is_true(self, key: str) -> bool:
-        """Whether a logical setting is on."""
+        """Return whether a logical setting is on."""
         return self.settings.get(key, "").strip(" .")[:1].upper() == "T"
 
     @property
@@ -105,14 +105,14 @@ class Run:
 
     @property
     def has_response(self) -> bool:
-        """Whether steps of a response follow those of the ground state in the same loop."""
+        """Whether steps of a response follow those of the ground state within one loop."""
         return self.number("IBRION", -1) in (7, 8) or any(
             self.is_true(key) for key in ("LEPSILON", "LCALCEPS", "LCHIMAG")
         )
 
 
 def number(word: str) -> float:
-    """A number as Fortran writes it; NaN for asterisks and everything else."""
+    """Return a number as Fortran writes it; NaN for asterisks and everything else."""
     try:
         return float(word)
     except ValueError:
@@ -123,7 +123,7 @@ def number(word: str) -> float:
 
 
 def element_of(symbol: str, title: str) -> str:
-    """The element of a species, from its symbol, or from the title of its POTCAR.
+    """Return the element of a species, from its symbol, or from the title of its POTCAR.
 
     Raises
     ------

@@ -53,7 +53,7 @@ def parse_vasprun(path: Path) -> Run:
 
 
 def short(error: Exception) -> str:
-    """The first words of an exception, in one line."""
+    """Return the first words of an exception, in one line."""
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 

@@ -77,7 +77,7 @@ def located(
 
 
 def of_format(file: str, format: str) -> bool:
-    """Whether a file of a source has the name of its format."""
+    """Return whether a file of a source has the name of its format."""
     name = PurePosixPath(file).name
     if format == "espresso":
         return name.endswith((".xml", ".out", ".pwo", ".log", ".txt"))

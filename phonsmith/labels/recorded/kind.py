@@ -20,7 +20,7 @@ class Recorded(MethodKind[RecordedReference]):
         return reference.level_of_theory
 
     def make(self, reference: RecordedReference, occasion: Occasion) -> "ReferenceMethod":
-        """The method itself, of one crystal."""
+        """Build the method itself, of one crystal."""
         from phonsmith.labels.recorded.method import RecordedMethod
 
         return RecordedMethod(
@@ -33,7 +33,7 @@ class Recorded(MethodKind[RecordedReference]):
         )
 
     def source(self, reference: RecordedReference) -> Source:
-        """The data set that holds the labels."""
+        """Return the data set that holds the labels."""
         return reference.source
 
 

@@ -85,7 +85,7 @@ class RecordedMethod:
         return found
 
     def label(self, cell: Atoms) -> Atoms:
-        """The recorded label of the cell with this index."""
+        """Return the recorded label of the cell with this index."""
         index = int(cell.info.get("index", -1))
         if not 0 <= index < len(self.frames):
             raise LabelFailed(f"the recorded data has no cell {index}")
@@ -108,18 +108,18 @@ class RecordedMethod:
         )
 
     def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
-        """Refused: the crystal of a record is the one its authors relaxed."""
+        """Refuse to relax: the crystal of a record is the one its authors relaxed."""
         raise PhonsmithError(
             f"reference method '{self.name}' is recorded data and cannot relax crystals"
         )
 
     def isolated_atom(self, element: str) -> Atoms | None:
-        """The isolated atom of the record, if it holds one."""
+        """Return the isolated atom of the record, if it holds one."""
         for frame in self.frames:
             if frame.info["kind"] == "isolated_atom" and frame.symbols[0] == element:
                 return frame.copy()
         return None
 
     def elements(self) -> frozenset[str] | None:
-        """None: the record tells only which cells it holds."""
+        """None: the record lists its cells only."""
         return None

@@ -274,7 +274,7 @@ SHOWN_REFUSALS = 3
 
 
 def with_cautions(read: Callable[[], Recorded]) -> tuple[Recorded, list[str]]:
-    """What ``read`` reads, and what readers of the results have to know of it."""
+    """Return what ``read`` reads, and what readers of the results have to know of it."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", DataWarning)
         recorded = read()

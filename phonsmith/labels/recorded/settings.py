@@ -44,11 +44,11 @@ class RecordedReference(ReferenceBase):
     allow_mixed_levels_of_theory: AllowMixed = False
 
     def physics(self) -> dict[str, Any]:
-        """The settings that labels depend on, and the version of the readers, as plain JSON."""
+        """Return the settings that labels depend on, with the version of the readers, as JSON."""
         return {**super().physics(), "readers": VERSIONS["readers"]}
 
     def of(self, structure: Mapping[str, Any]) -> Self:
-        """The reference with the format that a structure (settings as plain data) names."""
+        """Return the reference with the format that a structure (settings as plain data) names."""
         named = structure.get("recorded_format")
         keys = self.keys if named in (None, "extxyz") else None
         return self.model_copy(update={"format": named or self.format, "keys": keys})

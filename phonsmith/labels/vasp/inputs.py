@@ -140,7 +140,7 @@ def check_spelling(reference: VaspReference) -> None:
 
 
 def in_vasp_order(cell: Atoms) -> NDArray[np.intp]:
-    """Indices that bring atoms of one element together, elements by first appearance."""
+    """Return the indices that bring atoms of one element together, elements by first appearance."""
     symbols = list(cell.symbols)
     rank = {symbol: position for position, symbol in enumerate(dict.fromkeys(symbols))}
     return np.argsort([rank[symbol] for symbol in symbols], kind="stable")
@@ -212,5 +212,5 @@ def hubbard_tags(species: Iterable[str], hubbard: Mapping[str, HubbardU]) -> Tag
 
 
 def gamma_alone(cell: Atoms, tags: Tags) -> bool:
-    """Whether the mesh of a cell is the Γ point alone."""
+    """Return whether the mesh of a cell is the Γ point alone."""
     return mesh(cell, tags["KSPACING"]) == (1, 1, 1)

@@ -27,7 +27,7 @@ class Vasp(DftKind[VaspReference]):
         return reference.level_of_theory
 
     def make(self, reference: VaspReference, occasion: Occasion) -> "ReferenceMethod":
-        """The method itself."""
+        """Build the method itself."""
         from phonsmith.labels.vasp.method import VaspMethod
 
         return VaspMethod(reference, occasion.structure, occasion.allocation.here())
@@ -62,13 +62,13 @@ class Vasp(DftKind[VaspReference]):
     def electronic_size(
         self, cell: "Atoms", reference: VaspReference, structure: str | None
     ) -> "ElectronicSize":
-        """Electrons, k-points and plane waves of a cell."""
+        """Return electrons, k-points and plane waves of a cell."""
         from phonsmith.labels.vasp.cost import electronic_size
 
         return electronic_size(cell, reference, structure)
 
     def cost(self) -> "PlaneWaveCost":
-        """The constants of VASP."""
+        """Return the constants of VASP."""
         from phonsmith.labels.vasp.cost import VASP
 
         return VASP

@@ -61,7 +61,7 @@ class VaspMethod:
         self._limit_s = allocation.limit_s(reference.time_limit_minutes)
 
     def fingerprint(self, elements: Iterable[str]) -> str:
-        """The INCAR of labels, and title and checksum of the POTCARs, as canonical JSON.
+        """Return the INCAR of labels, and title and checksum of the POTCARs, as canonical JSON.
 
         POTCARs and moments of these elements only; VASP's version where the campaign states it.
         """
@@ -87,7 +87,7 @@ class VaspMethod:
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def elements(self) -> frozenset[str] | None:
-        """Elements with a POTCAR."""
+        """Return the elements with a POTCAR."""
         return frozenset(self.reference.potcars)
 
     # --- labels ----------------------------------------------------------------------------------
@@ -230,11 +230,11 @@ class VaspMethod:
         )
 
     def load_of(self, load: Load) -> Load:
-        """The load of a relaxation: the settings may keep the volume of all crystals."""
+        """Return the load of a relaxation: the settings may keep the volume of all crystals."""
         return Load(fixed_volume=True) if self.reference.volume == "fixed" else load
 
     def isolated_atom(self, element: str) -> Atoms | None:
-        """The atom in a box, spin-polarised, from the moment of its ground state on (Hund)."""
+        """Label the atom in a box, spin-polarised, starting from Hund's moment."""
         if not self.reference.isolated_atoms:
             return None
         edges = np.array(self.reference.isolated_atom_edges_angstrom)
@@ -298,7 +298,7 @@ def _not_converged(frame: Atoms, settings: Relaxation, load: Load) -> Relaxation
 
 
 def _memory_mb(outcar: str, cores: int) -> float | None:
-    """Memory of all ranks, from that of the first: OUTCAR tells no more."""
+    """Memory of all ranks, estimated from the first: OUTCAR reports no other."""
     found = re.search(r"Maximum memory used \(kb\):\s*([\d.]+)", outcar)
     return float(found[1]) * 1024 / 1e6 * cores if found else None
 

@@ -18,7 +18,7 @@ _PACKED = ("", ".gz", ".bz2", ".xz", ".lzma", ".Z")
 
 
 def potcar_file(symbol: str, family: str) -> Path | None:
-    """Where pymatgen finds a POTCAR."""
+    """Return where pymatgen finds a POTCAR."""
     settings = _pymatgen_settings()
     folder = settings.get("PMG_VASP_PSP_DIR")
     if not folder:

@@ -24,7 +24,7 @@ _MADE_FOR = {"PE": "PBE", "CA": "LDA"}
 
 @dataclass(frozen=True)
 class PotcarFile:
-    """What the header of a POTCAR tells, and the file's checksum.
+    """Content of the header of a POTCAR, and the file's checksum.
 
     ``made_for`` is the functional, PBE or LDA; ``valence`` the number of valence electrons (ZVAL);
     ``enmax_ev`` the cutoff in eV that the file suggests. ``content`` is for the folder of a run
@@ -42,7 +42,7 @@ class PotcarFile:
 
 
 def potcars_of(reference: VaspReference, elements: Iterable[str]) -> dict[str, PotcarFile]:
-    """The POTCAR of each element, read and checked.
+    """Return the POTCAR of each element, read and checked.
 
     Raises
     ------

@@ -91,7 +91,7 @@ def run_vasp(
 
 
 def accepted(folder: Path, largest_strain: float = LARGEST_STRAIN) -> tuple[VaspRun, str]:
-    """The result in vasprun.xml and the text of the OUTCAR, both complete and converged.
+    """Return the result in vasprun.xml and the text of the OUTCAR, both complete and converged.
 
     Raises
     ------

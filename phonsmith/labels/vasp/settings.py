@@ -107,7 +107,7 @@ class VaspReference(MagneticReference):
         return self
 
     def relaxes_volume(self) -> bool:
-        """Whether relaxations may change the volume."""
+        """Return whether relaxations may change the volume."""
         return self.volume == "relaxed"
 
     @property
@@ -121,7 +121,7 @@ class VaspReference(MagneticReference):
         return self.potcar_family or ("LDA_54" if self.functional == "LDA" else "PBE_54")
 
     def physics(self) -> dict[str, Any]:
-        """The settings that labels depend on, as plain JSON."""
+        """Return the settings that labels depend on, as plain JSON."""
         settings = super().physics()
         settings["incar"] = without_shares(settings["incar"])
         by_structure = settings["incar_by_structure"]

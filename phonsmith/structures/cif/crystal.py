@@ -1,4 +1,4 @@
-"""The crystal of a CIF: every site mapped by the operations, and compared with what the file says.
+"""The crystal of a CIF: every site mapped by the operations, and compared with its facts.
 
 gemmi reads syntax, operations and names of space groups: it knows all 564 settings of the
 International Tables with their origins and axes, where ASE and pymatgen take one setting of a name.
@@ -39,7 +39,7 @@ class Site:
 
 
 def read_cif(text: str, where: str) -> Atoms:
-    """The one crystal of a CIF, in the cell of the file; ``where`` (the file) opens messages.
+    """Read the one crystal of a CIF, in the cell of the file; ``where`` (the file) opens messages.
 
     Atoms come in the order of the sites. Deuterium is hydrogen with its mass in ``masses``. Of
     several data blocks with one crystal in several settings the first counts.
@@ -124,7 +124,7 @@ def _refuse_ambiguous(fine: Sequence[tuple[Group, Atoms]], tags: Tags) -> NoRetu
 
 
 def _same(one: Atoms, other: Atoms) -> bool:
-    """Whether two crystals in the same cell have the same atoms in whatever order."""
+    """Whether two crystals in one cell have equal atoms in any order."""
     if sorted(one.numbers) != sorted(other.numbers):
         return False
     a, b = one.get_scaled_positions(), other.get_scaled_positions()

@@ -1,4 +1,4 @@
-"""What a CIF says of its crystal beside the sites: formula, Z, density, volume."""
+"""Facts in a CIF about its crystal, apart from the sites: formula, Z, density, volume."""
 
 import math
 import re
@@ -30,7 +30,7 @@ class Facts:
 
     @classmethod
     def of(cls, tags: Tags) -> "Facts":
-        """The facts of a file; what it does not know is None or empty."""
+        """Return the facts of a file; what it does not know is None or empty."""
         units = tags.number("_cell_formula_units_z")
         density = tags.number("_exptl_crystal_density_diffrn")
         if (units is not None and not 0 < units < 1e6) or (density is not None and density <= 0):
@@ -39,11 +39,11 @@ class Facts:
 
     @property
     def counts(self) -> bool:
-        """Whether the facts tell the number of atoms in the cell."""
+        """Whether the facts determine the number of atoms in the cell."""
         return bool(self.formula and self.units) or self.density is not None
 
     def against(self, atoms: Atoms) -> str:
-        """Why the atoms of the cell are not those of the file, in words; empty where they are."""
+        """Explain why the atoms of the cell contradict the file; empty if they do not."""
         return self._formula_against(atoms) or self._density_against(atoms)
 
     def _formula_against(self, atoms: Atoms) -> str:

@@ -46,7 +46,7 @@ class Group:
 class Groups:
     """Groups that the file may mean, the most likely first.
 
-    ``doubt`` says in words why even a single one needs to be confirmed by the number of atoms.
+    ``doubt`` explains why even a single one needs to be confirmed by the number of atoms.
     """
 
     groups: list[Group]
@@ -54,10 +54,10 @@ class Groups:
 
 
 def groups_of(tags: Tags, cell: Cell) -> Groups:
-    """The space group of a crystal, or the few that its words allow.
+    """Return the space group of a crystal, or the few that its words allow.
 
-    Operations go before names. A name stands for all settings that have it, as far as they fit the
-    cell; only of monoclinic short names (P 21/c) the unique axis b is understood.
+    Operations go before names. A name means all settings that have it, as far as they fit the cell;
+    only of monoclinic short names (P 21/c) the unique axis b is understood.
 
     Raises
     ------

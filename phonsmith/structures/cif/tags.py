@@ -28,11 +28,11 @@ class Tags:
         raise PhonsmithError(f"{self.where}: {why}")
 
     def column(self, *tags: str) -> list[str] | None:
-        """All values of the first of the tags that is there; texts without quotes."""
+        """Return all values of the first of the tags that is there; texts without quotes."""
         return next((self.values[tag] for tag in tags if tag in self.values), None)
 
     def text(self, *tags: str) -> str:
-        """The value of the first of the tags that has one; empty where it is not known."""
+        """Return the value of the first of the tags that has one; empty where it is not known."""
         for tag in tags:
             for value in self.values.get(tag, [])[:1]:
                 if value not in ("", *_UNKNOWN):
@@ -40,7 +40,7 @@ class Tags:
         return ""
 
     def number(self, *tags: str) -> float | None:
-        """The same as a number, without its uncertainty in brackets."""
+        """Read a value as a number, without its uncertainty in brackets."""
         text = self.text(*tags)
         if not text:
             return None
@@ -51,13 +51,13 @@ class Tags:
 
 
 def number_of(text: str) -> float | None:
-    """A number of CIF (``0.2339(3)``), or None."""
+    """Return a number of CIF (``0.2339(3)``), or None."""
     value = float(gemmi.cif.as_number(text))
     return value if abs(value) < 1e300 else None  # NaN fails as well
 
 
 def crystal_tags(text: str, where: str) -> list[Tags]:
-    """The tags of each data block with atoms; a block with question marks for them has none.
+    """Return the tags of each data block with atoms; a block with question marks for them has none.
 
     Raises
     ------

@@ -17,10 +17,10 @@ KEY = "MP_API_KEY"
 
 
 def fetched_path(structure: Structure) -> Path | None:
-    """File of a crystal from a database; None for crystals from elsewhere.
+    """Return the file of a crystal from a database; None for crystals from elsewhere.
 
     ``{FETCHED}/{database}/{id}.extxyz``, where the database is ``materials_project``, a provider of
-    OPTIMADE, or an address. The latter and ids are percent-encoded, so that the path tells all.
+    OPTIMADE, or an address. The latter and ids are percent-encoded, so that the path is unique.
     """
     if structure.materials_project:
         return path_of(MATERIALS_PROJECT, structure.materials_project)
@@ -31,12 +31,12 @@ def fetched_path(structure: Structure) -> Path | None:
 
 
 def path_of(database: str, entry: str) -> Path:
-    """The same from the name or address of the database and the id."""
+    """Return the path of a fetched entry from the name or address of the database and the id."""
     return Path(FETCHED) / quote(database, safe="") / f"{quote(entry, safe='')}.extxyz"
 
 
 def structure_at(path: str | Path) -> Structure:
-    """What a campaign says to get the file at ``path``: the inverse of :func:`fetched_path`."""
+    """Return the setting that gives the file at ``path``: the inverse of :func:`fetched_path`."""
     database, entry = unquote(Path(path).parent.name), unquote(Path(path).stem)
     if database == MATERIALS_PROJECT:
         return Structure(materials_project=entry)

@@ -15,7 +15,7 @@ from phonsmith.structures.sites import with_sites_of
 
 
 def today() -> str:
-    """The date in UTC, as YYYY-MM-DD."""
+    """Return the date in UTC, as YYYY-MM-DD."""
     return datetime.now(UTC).date().isoformat()
 
 
@@ -23,7 +23,7 @@ def today() -> str:
 class Origin:
     """Where a crystal comes from: ``origin`` in ``info`` of its file.
 
-    ``database_version`` is what the database says of itself, or when the entry was last changed;
+    ``database_version`` is the version stated by the database, or when the entry was last changed;
     ``energy_above_hull_ev_per_atom`` is the database's own number, at its level of theory.
     """
 
@@ -44,7 +44,7 @@ class Entry:
 
     @classmethod
     def checked(cls, atoms: Atoms, origin: Origin) -> Self:
-        """The entry of a crystal fit for a campaign, in a right-handed cell.
+        """Return the entry of a crystal fit for a campaign, in a right-handed cell.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Entry:
             ) from None
 
     def in_words(self) -> str:
-        """One line for logs."""
+        """Return one line for logs."""
         one = self.origin
         version = f" (version {one.database_version})" if one.database_version else ""
         formula = self.atoms.get_chemical_formula("metal")

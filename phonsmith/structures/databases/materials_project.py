@@ -1,7 +1,7 @@
 """Crystals of the Materials Project, through pymatgen's client of its web interface.
 
-pymatgen's client rather than mp-api: the two ask the same addresses, and mp-api needs boto3, whose
-dependency python-dateutil < 3 excludes the one that is pinned here, pyarrow and deltalake.
+pymatgen's client rather than mp-api: both query one API, and mp-api needs boto3, whose dependency
+python-dateutil < 3 excludes the one that is pinned here, pyarrow and deltalake.
 """
 
 import os
@@ -20,7 +20,7 @@ _FIELDS = ["material_id", "structure", "energy_above_hull", "deprecated", "depre
 
 
 def entry(material_id: str) -> Entry:
-    """One crystal by its id.
+    """Return one crystal by its id.
 
     Raises
     ------
@@ -42,9 +42,9 @@ def entry(material_id: str) -> Entry:
 
 
 def entries(chemical_systems: list[str]) -> list[Entry | PhonsmithError]:
-    """All crystals of chemical systems (``Si``, ``Ga-O``) that are not deprecated.
+    """Return all crystals of chemical systems (``Si``, ``Ga-O``) that are not deprecated.
 
-    What is no ordered crystal comes as the error that says why.
+    An entry that is not an ordered crystal is returned as an error with the reason.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _why_unknown(client: Any, material_id: str) -> str:
 
 
 def _version(client: Any) -> str:
-    """Version of the database, a date; empty where the server does not tell."""
+    """Version of the database, a date; empty if unknown."""
     from requests import RequestException
 
     try:

@@ -109,7 +109,7 @@ def entries(
 ) -> Iterator[Entry | PhonsmithError]:
     """Fetch all entries of a chemical system, page by page.
 
-    What is no ordered crystal comes as the error that says why.
+    An entry that is not an ordered crystal is yielded as an error with the reason.
 
     Parameters
     ----------
