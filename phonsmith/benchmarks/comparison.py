@@ -191,7 +191,7 @@ def compare_spectra(reference: Spectrum, fit: Spectrum, tolerance_thz: float) ->
 def dos_distance(one: Spectrum, other: Spectrum) -> float:
     """Integral of |difference| of two densities of states, divided by the number of bands.
 
-    Both are smeared alike (``DOS_SMEARING_THZ``) and stand on whole multiples of
+    Both are smeared alike (``DOS_SMEARING_THZ``) and tabulated at whole multiples of
     ``DOS_PITCH_THZ``, so that the common grid reaches from the lower start to the higher end.
     """
     starts = [round(float(x.dos_frequencies_thz[0]) / DOS_PITCH_THZ) for x in (one, other)]

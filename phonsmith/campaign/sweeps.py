@@ -74,7 +74,7 @@ class Sweep(Model):
         return self
 
     def _keys(self, title: str) -> set[str]:
-        """Keys of the recipe that stand below a title, or the title itself, being such a key."""
+        """Keys of the fit below a title, or the title itself if it is such a key."""
         values = self.settings[title]
         if isinstance(values, list):
             return {title}
@@ -91,7 +91,7 @@ class Sweep(Model):
         Raises
         ------
         ValueError
-            A name is none that files can have, or two fits would have the same: in one line.
+            A name is not allowed for files, or two fits would share a name: in one line.
         """
         found: dict[str, dict[str, Value]] = {}
         for values in product(*self.settings.values()):
@@ -111,7 +111,7 @@ class Sweep(Model):
         return found
 
     def settings_of(self, values: dict[str, Value]) -> dict[str, Value]:
-        """Return the settings by dotted key that one of the combinations stands for."""
+        """Return the settings of a combination by dotted key."""
         settings: dict[str, Value] = {}
         for title, value in values.items():
             options = self.settings[title]

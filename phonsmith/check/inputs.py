@@ -67,7 +67,7 @@ def check_inputs(
         method_kind(reference).check_files(reference, found, campaign.structures)
     if not in_circles:  # what a campaign makes of itself is not there
         _check_models(campaign, made, problems)
-    if not problems.found:  # what a damaged model knows cannot be told
+    if not problems.found:  # the elements of a damaged model are unknown
         _check_elements(campaign, elements, problems)
     problems.raise_all(str(path))
 
@@ -135,7 +135,7 @@ def _check_isotopes(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> N
     try:
         phonon = _symmetric_crystal(campaign, campaign.structures[name], mirrors)
     except PhonsmithError:
-        return  # said of the crystal itself
+        return  # reported for the crystal itself
     if phonon is not None:
         check_isotopes(f"structures.{name}", phonon.unitcell, campaign.conductivity)
 
@@ -152,7 +152,7 @@ def _check_born(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:
     try:
         phonon = _symmetric_crystal(campaign, structure, mirrors)
     except PhonsmithError:
-        return  # said of the crystal itself
+        return  # reported for the crystal itself
     if phonon is not None:
         read_born(file, phonon)
 

@@ -441,14 +441,14 @@ def kappa_sre(predicted: float | None, reference: float) -> float:
 def kappa_srme(predicted: ArrayLike | None, reference: ArrayLike) -> float:
     """Symmetric relative mean error over the modes, 0 ... 2, 2 where there is none.
 
-    2 Σ |κ_i − κ_ref,i| / (κ + κ_ref): errors of modes do not cancel. B. Póta, P. Ahlawat,
-    G. Csányi, M. Simoncelli, arXiv:2408.00755, as in matbench-discovery (``calc_kappa_srme``):
-    modes of the same q point in order of their frequency.
+    2 Σ |κ_i − κ_ref,i| / (κ + κ_ref): errors of modes do not cancel. B. Póta, P. Ahlawat, G.
+    Csányi, M. Simoncelli, arXiv:2408.00755, as in matbench-discovery (``calc_kappa_srme``): modes
+    of each q point in order of their frequency.
 
     Parameters
     ----------
     predicted, reference
-        (irreducible q points, bands): :attr:`Modes.kappa`, on the same mesh.
+        (irreducible q points, bands): :attr:`Modes.kappa`, on one mesh.
     """
     if predicted is None:
         return FAILED

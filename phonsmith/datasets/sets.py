@@ -138,7 +138,7 @@ def _one_for_each_element(isolated: Sequence[Atoms]) -> list[Atoms]:
 def outliers(
     frames: Sequence[Atoms], settings: Datasets
 ) -> tuple[list[Atoms], list[dict[str, Any]]]:
-    """Part the frames into those to keep and those that are left out.
+    """Separate the frames to keep from outliers.
 
     A frame is left out where a force component exceeds the limit, or where its energy per atom
     lies too far above the median of its structure (frames of one composition; the median resists

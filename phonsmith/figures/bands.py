@@ -371,7 +371,7 @@ def _staggered(marks: list[tuple[float, float, str]], length: float) -> list[str
     """Names of the special points; one that would run into its neighbour goes a line lower."""
     inch_per_unit = 0.75 * DOUBLE_COLUMN_INCH / length
     labels: list[str] = []
-    free = [-np.inf, -np.inf]  # right ends of what stands in the two lines
+    free = [-np.inf, -np.inf]  # right ends of the labels in the two lines
     for start, end, name in marks:
         half = 0.5 * (0.075 * len(name.replace("_", "")) + 0.03)
         centre = (start + end) / 2 * inch_per_unit

@@ -33,7 +33,7 @@ KIND_COLOURS = {
 def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
     """Draw one panel for each quantity that has a reference, in a row for each set.
 
-    Isolated atoms are omitted: their energies would hide all others. Each panel's title tells the
+    Isolated atoms are omitted: their energies would hide all others. Each panel's title holds the
     errors over its labels; constraint cells are drawn but do not count, as they are no labels.
 
     Parameters

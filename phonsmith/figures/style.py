@@ -130,10 +130,10 @@ def say_lacking(axes: Axes, names: Iterable[str]) -> None:
 
 
 def short(text: str, length: int) -> str:
-    """Return a name that has to fit beside another one.
+    """Shorten a name that has to fit beside another name.
 
     >>> short("one two three", 9)
-    'one two …'
+    'one two…'
     """
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 

@@ -15,7 +15,7 @@ Keys of a frame (``atoms.info`` unless noted):
 ``initial_magmoms``  magnetic moments in Bohr magnetons that the label started from, in
                  ``atoms.arrays``, where the crystal has moments of its own
 
-A label that was computed here also says what made it; the keys are those of
+A label that was computed here also holds its provenance; the keys are those of
 :class:`phonsmith.labels.provenance.Provenance`.
 """
 

@@ -43,7 +43,7 @@ SAME_CELL_ANGSTROM = 1e-5
 """Å. Files round positions to 1e-8; a calculator that moves atoms moves them by more than this."""
 
 
-def labelled(  # what the REF_ keys are is said in phonsmith.files.extxyz
+def labelled(  # phonsmith.files.extxyz describes the REF_ keys
     cell: Atoms,
     method: str,
     energy: float | None,

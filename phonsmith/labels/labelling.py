@@ -199,7 +199,7 @@ def _check_elements(method: ReferenceMethod, cells: Sequence[Atoms]) -> None:
 def _accept(
     label: Atoms, cell: Atoms, method: ReferenceMethod, settings: Labels
 ) -> Atoms | LabelFailed:
-    """The label on the cell as it is asked for now: the store knows nothing of its name."""
+    """The label on the requested cell: the store does not hold its name."""
     try:
         check_label(label, cell, settings)
     except LabelFailed as failed:

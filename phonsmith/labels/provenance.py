@@ -13,8 +13,8 @@ class Provenance:
     """What made a label, as flat keys in the label's info.
 
     ``settings`` names the file in the label store with all settings, pseudopotentials' checksums
-    included: the beginning of the fingerprint's SHA-256. ``remedies`` says what was changed after a
-    failed try, in words. Numbers are None where the method has none.
+    included: the beginning of the fingerprint's SHA-256. ``remedies`` lists what was changed after
+    a failed try, in words. Numbers are None where the method has none.
     """
 
     code: str

@@ -108,10 +108,10 @@ def _setyawan_curtarolo(atoms: "Atoms") -> tuple[dict[str, Floats], _Lines]:
     """Path of pymatgen, which holds for pymatgen's standard primitive cell, brought to ``atoms``.
 
     If integer combinations ``M`` of the primitive vectors of ``atoms`` have the lengths and angles
-    of the standard vectors, and the isometry that this defines takes the atoms of one crystal
-    onto those of the other, then ``k·a`` is the same number for corresponding vectors, so that
-    k = M⁻¹ k_standard in the primitive cell of ``atoms``. In a crystal with magnetic moments, what
-    differs in moment is an element of its own here.
+    of the standard vectors, and the isometry that this defines takes the atoms of one crystal onto
+    those of the other, then ``k·a`` is equal for corresponding vectors, so that k = M⁻¹ k_standard
+    in the primitive cell of ``atoms``. In a crystal with magnetic moments, what differs in moment
+    is an element of its own here.
     """
     import spglib
     from pymatgen.core import Lattice, Structure

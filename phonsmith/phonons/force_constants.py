@@ -45,7 +45,8 @@ def reference_phonons(
     phonon
         With displacements; it receives forces and force constants, and is returned.
     labels
-        Labelled frames; those of kind ``displaced`` with the indices of the displacements are used.
+        Labelled frames; frames of kind ``displaced`` with the indices of the displacements are
+        used.
     born
         phonopy BORN file for the non-analytical correction. A correction that ``phonon`` already
         has stays where no file is given.

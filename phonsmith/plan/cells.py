@@ -43,7 +43,7 @@ class Request:
     Settings are plain data. Where cells are made, ``supercells`` and ``seed`` matter, and beyond
     generation 0 ``count``, how many the loop has asked for; ``chosen`` is the file of those that
     were chosen already. Where they are recorded, ``reference``, ``mirrors`` and ``sources`` do.
-    ``left_out`` says why the crystal is left out, if it is.
+    ``left_out`` is the reason why the crystal is left out, if it is.
     """
 
     structure: str
@@ -80,7 +80,7 @@ def _cells_or_reason(request: Request) -> tuple[list[Atoms], str]:
         if request.left_out:
             return [], request.left_out
         return _cells(request), ""
-    except PhonsmithError as error:  # a plan tells what cannot be done
+    except PhonsmithError as error:  # a plan reports what cannot be done
         return [], str(error)
 
 

@@ -12,9 +12,10 @@ from phonsmith.campaign.model import Campaign
 class Cells:
     """The cells to label of one structure in one generation.
 
-    ``labels`` are those found in the label store, None for a cell without one; ``gathered`` says
-    that labelling this structure is over, so that a cell without a label has failed. ``problem``
-    says why there are no cells. ``relaxed`` is whether they come from the relaxed crystal.
+    ``labels`` holds labels found in the label store, None for a cell without label; ``gathered``
+    says that labelling this structure is over, so that a cell without a label has failed.
+    ``problem`` says why there are no cells. ``relaxed`` is whether they come from the relaxed
+    crystal.
     """
 
     cells: list[Atoms]
@@ -26,9 +27,9 @@ class Cells:
 
 @dataclass(frozen=True)
 class ThirdOrderCells:
-    """How many cells third-order force constants of a crystal ask for, and one of them.
+    """Number of cells that third-order force constants of a crystal need, and an example.
 
-    ``problem`` says why there are none.
+    ``problem`` explains why there are none.
     """
 
     cell: Atoms | None

@@ -1,7 +1,7 @@
 """What the jobs of a plan ask a cluster for: partition, cores, memory and time limit.
 
 The numbers of DFT jobs are those of :mod:`phonsmith.plan.job_resources`, as the rules take them
-once the cells are there; those of fits stand in the campaign.
+once the cells are there; the numbers of fits are in the campaign.
 """
 
 import math

@@ -78,7 +78,7 @@ def _imports(module: str, file: Path) -> Iterator[str]:
         return
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):  # importing it will tell
+    except (SyntaxError, ValueError):  # importing it will fail with the reason
         return
     package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(tree):

@@ -2,7 +2,7 @@
 
 A cluster and Snakemake submit a failed job again, whatever the reason was. The job itself knows
 better: it notes beside its log what it failed of, in the file ``<log>.tries``, which is gone when
-it succeeds. Only tries of the present run count, so that a new run begins anew.
+it succeeds. Only attempts of the present run count; a new run starts from the beginning.
 """
 
 import os
@@ -25,7 +25,7 @@ TRIES = 3
 SHORT = ("memory", "time")
 """What a job may be short of."""
 
-# FAILED: where one step of a job runs out of memory, that is all SLURM says of the job
+# FAILED: all that SLURM reports of a job one step of which ran out of memory
 _WANTED_BY_STATE: dict[str, Sequence[str]] = {
     **dict.fromkeys(("OUT_OF_MEMORY", "FAILED"), ("memory",)),
     **dict.fromkeys(("TIMEOUT", "DEADLINE"), ("time",)),
@@ -86,7 +86,8 @@ def wanted_after(error: Exception) -> str | None:
 def growth(log: str | Path, what: str) -> int:
     """Return how many times as much memory or time as at first the next try of a job gets.
 
-    Of a try that was ended without a word SLURM is asked; where nobody knows, it gets more of both.
+    SLURM is asked about attempts that ended silently; if the cause is unknown, the job gets more of
+    both.
     """
     run = os.environ.get(RUN_VARIABLE)
     tries = _of_run(log, run) if run else []

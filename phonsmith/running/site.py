@@ -111,7 +111,7 @@ class Site(Model):
         Raises
         ------
         PhonsmithError
-            One of them fails.
+            A line fails.
         """
         job = os.environ.get("SLURM_JOB_ID", "")
         if not self.setup or os.environ.get(_DONE_IN) == job:

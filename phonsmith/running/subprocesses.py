@@ -54,8 +54,8 @@ class Finished:
 def signal_name(returncode: int) -> str:
     """Return the name of the signal behind an exit status, or "".
 
-    Python tells a signal as minus its number; a launcher (mpirun, a shell) tells that of its child
-    as 128 plus its number.
+    Python reports a signal as minus its number; a launcher (mpirun, a shell) reports the signal of
+    its child as 128 plus its number.
     """
     number = -returncode if returncode < 0 else returncode - 128
     try:

@@ -342,7 +342,7 @@ def shortest_distance(atoms: Atoms) -> float:
 
 
 def _gaussian(ideal: Atoms, std: float, limit: float, random: np.random.Generator) -> Atoms | None:
-    """All atoms moved at once, and all anew where two came too close."""
+    """Move all atoms at once; repeat the move of all if two come too close."""
     for _ in range(_TRIES):
         moved = ideal.copy()
         moved.positions += random.normal(scale=std, size=(len(ideal), 3))

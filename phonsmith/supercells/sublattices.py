@@ -145,7 +145,8 @@ def _best(
 ) -> Integers | None:
     """The best candidate whose images are far enough apart, as a reduced basis.
 
-    Best is the smallest ``shape``, and of about the same the smallest index; or that alone.
+    Best is the smallest ``shape``, and among nearly equal shapes the smallest index; or the index
+    alone.
     """
     fine = []
     for matrix in candidates:

@@ -402,7 +402,7 @@ def _at_pressure(
     per_cell = len(points[0].atoms) / atoms
     try:
         with warnings.catch_warnings():
-            # temperatures without a fit: told once, as the volumes below
+            # temperatures without a fit: reported once, as the volumes below
             warnings.filterwarnings("ignore", "EOS fitting failed", UserWarning)
             found = run_qha(
                 [one.phonon for one in points],

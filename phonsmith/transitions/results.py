@@ -102,7 +102,7 @@ class Enthalpies(WithRelaxations):
         )
 
     def curve_of_state(self) -> Curve | None:
-        """H(p) from the equation of state, at those of the pressures that its volumes reach."""
+        """Return H(p) from the equation of state, at the pressures that its volumes reach."""
         curve = self.by_state()[0] if self.equation_of_state else None
         return curve if curve is not None and len(curve.x) else None
 

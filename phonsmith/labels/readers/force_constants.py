@@ -73,7 +73,7 @@ def _check_symmetry_of_constants(phonon: Phonopy, path: Path) -> None:
     """Whether Φ(i, j) = Φ(j, i)ᵀ holds, which phonopy does not impose and a wrong order breaks.
 
     Forces in the order of other images (an atom wrapped to the other side of the cell) would
-    otherwise give wrong phonons without a word.
+    otherwise silently give wrong phonons.
     """
     if _all_atoms_were_compared(path) or "first_atoms" not in phonon.dataset:
         return
@@ -173,7 +173,7 @@ def _check_order_of_constants(constants: Floats, phonon: Phonopy, path: Path) ->
     """Whether the strongest force constants of each atom are with itself and with near atoms.
 
     In another order of the atoms, or with an atom wrapped to the other side of the cell, they are
-    not, and the phonons would be wrong without a word.
+    not, and the phonons would be silently wrong.
     """
     home = phonon.primitive.p2s_map
     for row, atom in enumerate(home):

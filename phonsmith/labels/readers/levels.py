@@ -29,7 +29,7 @@ class Level:
         What holds for an element, by element and name: pseudopotential, Hubbard U.
     mesh
         Formula of the cell, its volume in Å³ and the distance of k-points in 1/Å (with 2π), None
-        where it is not told.
+        where it is unknown.
     isolated
         An atom in a box: spin-polarised and at Γ in every set.
     contents

@@ -91,7 +91,7 @@ def parse_outcar(text: str) -> Run:
 def _settings(head: str, text: str) -> dict[str, str]:
     settings: dict[str, str] = {}
     for key in _NUMBERS:
-        # the first is what the INCAR says, the last what VASP makes of it
+        # the first is the value of the INCAR, the last the value that VASP uses
         if found := re.findall(rf"(?<![\w*]){key}\s*=\s*({_FLOAT})", head):
             settings[key] = found[-1]
     for key in _WORDS:

@@ -128,7 +128,7 @@ def read_mlearn(path: Path) -> Recorded:
 
     The group of a cell becomes its ``config_type``. ``virial_stress`` is VASP's stress: kilobar,
     positive under compression, so it is multiplied by -0.1 GPa for ASE. Its components come in two
-    orders, found out on the silicon set (the paper does not tell):
+    orders, found out on the silicon set (not documented in the paper):
 
     - group Elastic: xx yy zz xy yz xz. In the sheared cells the one non-zero shear stress stands
       where the shear of the lattice is, and compressed cells have positive numbers.

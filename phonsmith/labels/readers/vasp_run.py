@@ -40,8 +40,8 @@ class IonicStep:
     energy_change
         By the last electronic step, in eV; None if unknown.
     says_converged
-        Whether VASP says that EDIFF is reached; None where the file does not tell. VASP 5 says so
-        also after NELM steps.
+        Whether VASP reports that EDIFF is reached; None if unknown. VASP 5 reports it also after
+        NELM steps.
     """
 
     lattice: Floats | None

@@ -85,7 +85,7 @@ def relaxation_tags(
     tags: Tags = {
         **static_tags(reference, structure),
         "IBRION": 2,
-        "NSW": max(settings.max_steps, 2),  # of a single step no output tells that it was enough
+        "NSW": max(settings.max_steps, 2),  # no output reports whether a single step was enough
         "ISIF": 4 if load.fixed_volume else 3,
         "EDIFFG": -settings.fmax_ev_per_angstrom,
     }

@@ -96,7 +96,7 @@ def accepted(folder: Path, largest_strain: float = LARGEST_STRAIN) -> tuple[Vasp
     Raises
     ------
     LabelFailed
-        One of them is not; ``largest_strain`` is that of :func:`read_run`.
+        A file is incomplete or not converged; for ``largest_strain`` see :func:`read_run`.
     """
     for name in ("OUTCAR", "vasprun.xml"):
         if not (folder / name).is_file():

@@ -246,7 +246,7 @@ def _atoms(attributes: dict[str, Any], where: str) -> Atoms:
 
 
 def _elements(attributes: dict[str, Any], where: str) -> list[Element]:
-    """Element of every site; names of species are free in OPTIMADE, elements stand behind them."""
+    """Element of every site; names of species are free in OPTIMADE and refer to elements."""
     sites = [str(name) for name in attributes["species_at_sites"]]
     species = {name: {"chemical_symbols": [name]} for name in sites}
     species |= {str(one.get("name")): one for one in attributes.get("species") or []}
