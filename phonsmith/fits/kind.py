@@ -1,7 +1,7 @@
 """What other stages ask about a kind of fit: the form of an entry of the registry."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -96,6 +96,13 @@ class FitKind(ABC, Generic[F]):
     @abstractmethod
     def seconds_per_atom(self, fit: F, cells: "Sequence[Atoms]") -> float | None:
         """Core seconds of energy, forces and stress of one atom; None where it is unknown."""
+
+    def smaller(self, fit: F) -> Iterator[tuple[str, Iterator[tuple[int, F]]]]:
+        """Yield each setting that costs memory, with lower and lower values of it.
+
+        Each entry is the key, and pairs of a value and the fit that has it.
+        """
+        return iter(())
 
     def training_cost(self, fit: F, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
         """Estimate time and memory of a training.

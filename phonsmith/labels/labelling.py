@@ -10,7 +10,7 @@ from phonsmith.files.errors import PhonsmithError, TryAgain
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import check_label, identity, labelled
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.protocol import Failure, ReferenceMethod
+from phonsmith.labels.protocol import BatchedMethod, Failure, ReferenceMethod
 from phonsmith.labels.provenance import Provenance
 from phonsmith.labels.settings import Labels
 from phonsmith.labels.store import LabelStore
@@ -161,8 +161,9 @@ def _labels_of(
     def found(index: int) -> Atoms | None:
         return store.get(asked[index][0]) if store else None
 
-    batches = getattr(method, "label_in_batches", None)
-    together = batches([cell for _, cell in asked], found) if batches and asked else None
+    together = None
+    if asked and isinstance(method, BatchedMethod):
+        together = method.label_in_batches([cell for _, cell in asked], found)
     return together or each(partial(_labeller, method, store), asked, side_by_side)
 
 

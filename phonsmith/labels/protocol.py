@@ -2,10 +2,10 @@
 
 import math
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ase import Atoms
 
@@ -53,6 +53,24 @@ class ReferenceMethod(Protocol):
 
     def elements(self) -> frozenset[str] | None:
         """Return the elements the method knows; None if unknown."""
+
+
+@runtime_checkable
+class BatchedMethod(Protocol):
+    """A reference method that labels several cells in one pass."""
+
+    def label_in_batches(
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
+    ) -> Iterator[tuple[int, Atoms | Exception]] | None:
+        """Yield (index, label or exception); None where one by one is better."""
+
+
+@runtime_checkable
+class LoadedMethod(Protocol):
+    """A reference method whose settings may hold the volume in all relaxations."""
+
+    def load_of(self, load: Load) -> Load:
+        """Return the load that a relaxation has in fact."""
 
 
 class PolarMethod(Protocol):

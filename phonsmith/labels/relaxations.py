@@ -9,24 +9,22 @@ import json
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from phonsmith.labels.protocol import LoadedMethod, ReferenceMethod
 from phonsmith.labels.store import UNREADABLE, LabelStore, read_arrays
 from phonsmith.running.versions import VERSIONS
 from phonsmith.structures.relaxation import FREE, Load, RelaxationResult
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.sites import with_sites_of
 
-if TYPE_CHECKING:
-    from phonsmith.labels.protocol import ReferenceMethod
-
 
 def relaxed(
     atoms: Atoms,
-    method: "ReferenceMethod",
+    method: ReferenceMethod,
     settings: Relaxation,
     load: Load = FREE,
     store: LabelStore | None = None,
@@ -77,7 +75,7 @@ def relaxed(
 
 def _path(  # noqa: PLR0917
     atoms: Atoms,
-    method: "ReferenceMethod",
+    method: ReferenceMethod,
     settings: Relaxation,
     load: Load,
     store: LabelStore,
@@ -87,10 +85,10 @@ def _path(  # noqa: PLR0917
 
     Earlier versions counted the step limit ``max_steps`` in.
     """
-    told = getattr(method, "load_of", None)  # VASP may be asked to keep the volume
+    held = method.load_of(load) if isinstance(method, LoadedMethod) else load
     content = {
         "method": method.fingerprint(frozenset(atoms.symbols)),
-        "load": asdict(told(load) if told else load),
+        "load": asdict(held),
         "fmax_ev_per_angstrom": settings.fmax_ev_per_angstrom,
         "version": VERSIONS["structures"],
     }

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.labels.reference import DftReference
 from phonsmith.plan.costs import BORN_RUNS, RELAXATION_STEPS
 from phonsmith.plan.inputs import Cells, PlanInputs
@@ -13,7 +12,7 @@ from phonsmith.plan.tasks import Task
 def crystal_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
     """Relaxations, Born charges and isolated atoms."""
     campaign, settings = inputs.campaign, inputs.campaign.reference
-    if isinstance(settings, RecordedReference):
+    if campaign.recorded:
         return
 
     def of_crystal(stage: str, structure: str, runs: int) -> Task:

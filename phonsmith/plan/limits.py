@@ -7,8 +7,7 @@ from itertools import groupby
 from ase import Atoms
 
 from phonsmith.campaign.model import Campaign
-from phonsmith.fits.gap.settings import GapFit, Soap
-from phonsmith.fits.registry import Fit, potential_named, takes_gpu
+from phonsmith.fits.registry import Fit, kind_of, potential_named, takes_gpu
 from phonsmith.labels.reference import DftReference
 from phonsmith.labels.registry import potential_of
 from phonsmith.plan.costs import BORN_RUNS, RELAXATION_STEPS, fit_cost, seconds_per_atom
@@ -161,23 +160,13 @@ def _smaller(
     if share > 0:
         atoms = math.floor(share * largest)
         ways.append(f"supercells.max_atoms to about {atoms} (with min_length_angstrom)")
-    if isinstance(fit, GapFit) and fit.soap is not None:
-        for key, values in _lower_values(fit.soap):
-            for value in values:
-                soap = fit.soap.model_copy(update={key: value})
-                if amount(fit.model_copy(update={"soap": soap}), cells) <= 0.9 * limit:
-                    ways.append(f"soap.{key} to {value}")
-                    break
+    for key, lower in kind_of(fit).smaller(fit):
+        fitting = (value for value, one in lower if amount(one, cells) <= 0.9 * limit)
+        if (value := next(fitting, None)) is not None:
+            ways.append(f"{key} to {value}")
     if not ways:
         return "no smaller setting is within it; take a larger machine"
     return f"lower {', or '.join(ways)} (cells have up to {largest} atoms)"
-
-
-def _lower_values(soap: Soap) -> Iterator[tuple[str, Iterable[int]]]:
-    """The settings of SOAP that cost, with lower and lower values."""
-    yield "n_max", range(soap.n_max - 1, 2, -1)
-    if soap.n_sparse_by_group is None:
-        yield "n_sparse", (round(soap.n_sparse * tenths / 10) for tenths in range(9, 0, -1))
 
 
 # --- the campaign --------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The registry's entry of GAP."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,22 @@ class Gap(TrainedKind[GapFit]):
         from phonsmith.fits.gap.cost import seconds_per_atom
 
         return seconds_per_atom(fit, cells)
+
+    def smaller(self, fit: GapFit) -> Iterator[tuple[str, Iterator[tuple[int, GapFit]]]]:
+        """Yield radial functions and sparse points of SOAP."""
+        soap = fit.soap
+        if soap is None:
+            return
+
+        def of(key: str, values: Iterable[int]) -> Iterator[tuple[int, GapFit]]:
+            for value in values:
+                lower = soap.model_copy(update={key: value})
+                yield value, fit.model_copy(update={"soap": lower})
+
+        yield "soap.n_max", of("n_max", range(soap.n_max - 1, 2, -1))
+        if soap.n_sparse_by_group is None:
+            tenths = (round(soap.n_sparse * tenth / 10) for tenth in range(9, 0, -1))
+            yield "soap.n_sparse", of("n_sparse", tenths)
 
     def training_cost(self, fit: GapFit, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
         """Estimate time and memory from environments, sparse points and gradients."""
