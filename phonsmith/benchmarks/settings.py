@@ -6,13 +6,13 @@ from phonsmith.files.settings import Model
 
 
 class Benchmarks(Model):
-    """How phonons are compared."""
+    """Comparison of phonons."""
 
     imaginary_tolerance_thz: PositiveFloat = Field(
-        0.1, description="A mode counts as imaginary below minus this."
+        0.1, description="Modes below minus this frequency are imaginary."
     )
     mechanics: bool = Field(
         False,
-        description="Also compare equation of state and elastic constants; needs a reference that "
-        "is a calculator.",
+        description="Also compare equations of state and elastic constants; the reference must be "
+        "a calculator.",
     )

@@ -1,7 +1,7 @@
 """The settings of a campaign.
 
-The settings modules of the stages and this one are the only source of settings: the JSON schema in
-``config/`` and the settings page of the docs are made from them."""
+The settings modules of the stages and this module are the only source of settings: the JSON schema
+in ``config/`` and the settings page of the docs are generated from them."""
 
 from functools import cached_property
 from typing import Any
@@ -28,41 +28,42 @@ from phonsmith.transitions.settings import Transition
 
 
 class CampaignData(Model):
-    """The settings of one campaign, and what follows from them alone."""
+    """Settings of a campaign, and quantities derived from them alone."""
 
     description: str = Field("", description="One line for tables and reports.")
-    seed: NonNegativeInt = Field(0, description="Seed of every random choice.")
+    seed: NonNegativeInt = Field(0, description="Seed of all random choices.")
     structures_from: Files = Field(
         default_factory=list,
-        description="Files with further `structures`, as the choice of candidates writes them; "
-        "relative to the project. An entry in `structures` goes before one of the same id there.",
+        description="Files with further `structures`, as written by `python -m "
+        "phonsmith.structures.candidates`; relative to the project. An entry in `structures` "
+        "overrides an entry with equal id in these files.",
     )
-    structures: dict[Name, Structure] = Field(
-        default_factory=dict, description="The crystals, by id."
-    )
+    structures: dict[Name, Structure] = Field(default_factory=dict, description="Crystals, by id.")
     reference: Reference
     relaxation: Relaxation = Relaxation()
     supercells: Supercells = Supercells()
     labels: Labels = Labels()
     datasets: Datasets = Datasets()
     recipes: dict[Name, Fit] = Field(
-        default_factory=dict, alias="fits", description="The potentials, by name."
+        default_factory=dict, alias="fits", description="Potentials, by name."
     )
     sweeps: dict[Name, Sweep] = Field(
-        default_factory=dict, description="Further potentials: recipes over lists of settings."
+        default_factory=dict, description="Further potentials: recipes with lists of settings."
     )
     phonons: Phonons = Phonons()
     benchmarks: Benchmarks = Benchmarks()
     thermodynamics: Thermodynamics | None = Field(
-        None, description="Equations of state and free energies; without it, none."
+        None, description="Equations of state and free energies; not computed by default."
     )
     transitions: dict[Name, Transition] = Field(
         default_factory=dict, description="Phase transitions, by name."
     )
     conductivity: Conductivity | None = Field(
-        None, description="Lattice thermal conductivity; without it, none."
+        None, description="Lattice thermal conductivity; not computed by default."
     )
-    loop: Loop | None = Field(None, description="Generations until a goal is met; without it, one.")
+    loop: Loop | None = Field(
+        None, description="Generations until a goal is met; default: a single generation."
+    )
     figures: Figures = Figures()
 
     @property
@@ -82,7 +83,7 @@ class CampaignData(Model):
 
     @cached_property
     def at_rest(self) -> list[str]:
-        """Those of them that are at the volume of no pressure."""
+        """Ids of the compared crystals at zero pressure, without scaled ones."""
         return [name for name in self.benchmarked if self.structures[name].scaled is None]
 
     @cached_property
@@ -103,13 +104,13 @@ class CampaignData(Model):
         return {name: repeats_of(name, fit) for name, fit in recipes.items()}
 
     def swept(self, sweep: str) -> dict[str, dict[str, Value]]:
-        """Return the values of every fit of a sweep by title; repeats have those of their first."""
+        """Return the values of each fit of a sweep by title; repeats share values."""
         combinations = self.sweeps[sweep].combinations(sweep)
         return {fit: values for one, values in combinations.items() for fit in self.groups[one]}
 
     @property
     def judges(self) -> list[str]:
-        """The fits that help to choose the cells of the next generation."""
+        """Names of the fits used to select the cells of the next generation."""
         if self.loop is None:
             return []
         repeats = self.groups[self.loop.judges or self.trained[0]]
@@ -134,17 +135,17 @@ class CampaignData(Model):
 
     @cached_property
     def tested(self) -> list[str]:
-        """Names of the fits that give energies and forces of any cell, and so errors on labels."""
+        """Names of the fits that predict energies and forces of any cell, for errors on labels."""
         return [name for name, fit in self.fits.items() if computes(fit)]
 
     @cached_property
     def with_errors(self) -> list[str]:
-        """Those, and fits that are recorded forces: they may be of the reference's very cells."""
+        """Names of the fits with errors on labels, including recorded forces (on shared cells)."""
         return [*self.tested, *(name for name in self.fits if name not in self.tested)]
 
     @property
     def is_test_alone(self) -> bool:
-        """Whether existing potentials are only tested on the cells of data sets."""
+        """Whether existing potentials are only tested on data sets."""
         fits = bool(self.recipes) and all(self.exists(name) for name in self.fits)
         return not self.structures and bool(self.datasets.databases) and fits
 
@@ -153,7 +154,7 @@ class CampaignData(Model):
         return computes(self.fits[name]) and name not in self.trained
 
     def as_written(self) -> dict[str, Any]:
-        """Return what differs from the defaults, as in the file, without the resources of fits."""
+        """Return the settings that differ from defaults, as in the file, without fit resources."""
         resources = {"resources": True}
         return self.model_dump(
             mode="json",
@@ -198,7 +199,7 @@ class CampaignData(Model):
 
     @property
     def conducting_in_loop(self) -> list[str]:
-        """Those of them whose conductivity is computed with the fits of every generation."""
+        """Ids of the crystals whose conductivity is computed with the fits of every generation."""
         if self.loop is None or self.conductivity is None:
             return []
         goals = self.loop.goal.properties.values()
@@ -216,7 +217,7 @@ class CampaignData(Model):
 
     @property
     def level_of_theory(self) -> str:
-        """What the labels are: code and functional, or the name of the calculator."""
+        """Level of theory of the labels: code and functional, or the name of the calculator."""
         return level_of_theory(self.reference)
 
 

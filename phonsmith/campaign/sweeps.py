@@ -1,4 +1,4 @@
-"""Sweeps: one recipe of a fit over lists of settings."""
+"""Sweeps: a fit recipe for lists of settings."""
 
 import re
 from collections import Counter
@@ -26,7 +26,7 @@ Values = Annotated[
     Annotated[list[Value], Tag("list")] | Annotated[dict[Name, dict[str, Value]], Tag("names")],
     Discriminator(lambda values: "list" if isinstance(values, list) else "names"),
 ]
-"""Values of one key, or by name the values of several keys that change together."""
+"""Values of one key, or, by name, values of several keys that change together."""
 
 
 def _of_one_kind(values: Any) -> Any:
@@ -43,16 +43,16 @@ def _of_one_kind(values: Any) -> Any:
 
 
 class Sweep(Model):
-    """A fit for every combination of values, with one figure and one part of a table."""
+    """Fits for all combinations of values, shown in one figure and one part of a table."""
 
-    recipe: Fit = Field(description="The fit that is varied.")
+    recipe: Fit = Field(description="Fit to vary.")
     settings: dict[str, Annotated[Values, BeforeValidator(_of_one_kind)]] = Field(
         min_length=1,
         description="Values by dotted key of the recipe, e.g. `force_proportional.factor: [0.1, "
-        "0.01]`. Keys that change together stand below a title of your own, by name: `schedule: "
-        "{long: {max_epochs: 5000, weights.forces: 1000}, short: {…}}`. The first is the axis of "
-        "the figure; fits are named after the sweep and the values (paths: the file without its "
-        "ending), in the order of the keys.",
+        "0.01]`. Keys that change together are grouped below a title of your choice, by name: "
+        "`schedule: {long: {max_epochs: 5000, weights.forces: 1000}, short: {…}}`. The first key "
+        "or title is the axis of the figure; fits are named after the sweep and the values "
+        "(paths: file name without extension), in the order of the keys.",
     )
     axis_label: str | None = Field(None, description="Label of the axis; default: the first key.")
 
@@ -82,16 +82,16 @@ class Sweep(Model):
 
     @property
     def label(self) -> str:
-        """What is on the axis of the figure."""
+        """Label of the axis of the figure."""
         return self.axis_label or next(iter(self.settings))
 
     def combinations(self, name: str) -> dict[str, dict[str, Value]]:
-        """Return the values of each fit by title, by id of the fits; ``name`` is that of the sweep.
+        """Return the values by title, by id of the fit; ``name`` is the name of the sweep.
 
         Raises
         ------
         ValueError
-            A name is not allowed for files, or two fits would share a name: in one line.
+            A name is not allowed for files, or two fits have equal names; the message is one line.
         """
         found: dict[str, dict[str, Value]] = {}
         for values in product(*self.settings.values()):
@@ -124,7 +124,7 @@ class Sweep(Model):
         Raises
         ------
         ValueError
-            A value does not fit its key, or a name is no good: a line for each.
+            A value is invalid for its key, or a name is not allowed; one line per problem.
         """
         fits = {}
         adapter = TypeAdapter[Fit](Fit)

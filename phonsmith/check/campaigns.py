@@ -4,7 +4,7 @@
     python -m phonsmith.check config/campaigns/mine.yaml   # or by name: mine
 
 Reads settings, crystals, pseudopotentials, model files, data sets in mirror folders and
-``config/site.yaml``, and prints every problem. The exit status is 1 where there is one.
+``config/site.yaml``, and prints every problem. The exit status is 1 if there are problems.
 """
 
 import argparse
@@ -109,7 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("campaigns", nargs="*", help="names or files; default: config.yaml's")
+    parser.add_argument(
+        "campaigns", nargs="*", help="names or files; default: campaigns of config.yaml"
+    )
     given = parser.parse_args(arguments)
     with errors_in_words():
         if not report(given.campaigns):

@@ -7,31 +7,31 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from phonsmith.files.settings import Model, Name
 
 Mesh = tuple[PositiveInt, PositiveInt, PositiveInt] | PositiveFloat
-"""Numbers of q points along the reciprocal vectors, or a length in Å that stands for a density."""
+"""Numbers of q points along the reciprocal vectors, or a length in Å that sets the density."""
 
 MeshOf = Literal["primitive", "unit", "unit_folded"]
 """Cell whose Brillouin zone a mesh divides, see :mod:`phonsmith.conductivity.mesh`."""
 
 
 class ThirdOrder(Model):
-    """Third-order force constants: which cells are labelled for them."""
+    """Third-order force constants: cells labelled for them."""
 
     way: Literal["displacements", "fit"] = Field(
         "displacements",
         description="`displacements`: cells with one or two displaced atoms, as many as symmetry "
-        "asks for. `fit`: few cells with all atoms displaced, and a fit by symfc.",
+        "requires. `fit`: few cells with all atoms displaced, and a fit by symfc.",
     )
     distance_angstrom: PositiveFloat = Field(
-        0.03, description="Length of every displacement, in both ways."
+        0.03, description="Length of every displacement, for both values of `way`."
     )
     pair_cutoff_angstrom: PositiveFloat | None = Field(
         None,
-        description="Force constants of atoms further apart are taken as zero, and no cell is made "
+        description="Force constants of more distant atoms are set to zero, and no cells are made "
         "for them.",
     )
     random_cells: PositiveInt | None = Field(
         None,
-        description="Cells of the way `fit`; by default as many as give four equations for each "
+        description="Cells for `way: fit`; default: the number that gives four equations per "
         "unknown of second and third order.",
     )
     min_length_angstrom: PositiveFloat = Field(
@@ -42,15 +42,15 @@ class ThirdOrder(Model):
 
 
 class PublishedConductivity(Model):
-    """A published value to print and draw beside."""
+    """Published value, printed and drawn for comparison."""
 
-    label: str = Field(min_length=1, description="What it is, for legends.")
-    source: str = Field(min_length=1, description="Where it stands.")
+    label: str = Field(min_length=1, description="Label in legends.")
+    source: str = Field(min_length=1, description="Publication that reports the value.")
     structure: Name = Field(description="Id of the crystal.")
     temperature_kelvin: PositiveFloat = Field(description="Temperature.")
     kappa_w_per_m_k: PositiveFloat = Field(description="Thermal conductivity in W/mK.")
     direction: tuple[int, int, int] | None = Field(
-        None, description="Direction [uvw]; by default the mean of the three axes."
+        None, description="Direction [uvw]; default: mean over the three axes."
     )
 
 
@@ -58,7 +58,7 @@ class Conductivity(Model):
     """Lattice thermal conductivity by phono3py."""
 
     structures: list[Name] | Literal["all"] = Field(
-        "all", description="Crystals, by id; `all` are those whose phonons are compared."
+        "all", description="Crystals, by id; `all`: the crystals whose phonons are compared."
     )
     third_order: ThirdOrder = ThirdOrder()
     temperatures_kelvin: list[PositiveFloat] = Field(
@@ -67,29 +67,29 @@ class Conductivity(Model):
     mesh: Mesh = Field(
         (11, 11, 11),
         description="q points along the reciprocal vectors, or a length l in Å: l times the length "
-        "of each reciprocal vector (without 2π) of the reference's crystal, for all methods.",
+        "of each reciprocal vector (without 2π) of the reference crystal, for all methods.",
     )
     lbte_mesh: Mesh | None = Field(
         None,
-        description="Another mesh for the direct solution, whose memory grows with the square of "
-        "the irreducible q points; by default `mesh`.",
+        description="Mesh for the direct solution, whose memory grows with the square of the "
+        "number of irreducible q points; default: `mesh`.",
     )
     convergence: list[Mesh] = Field(
         default_factory=list,
-        description="Further meshes for the table of convergence; relaxation-time approximation.",
+        description="Further meshes for the convergence table; relaxation-time approximation.",
     )
     mesh_of: MeshOf = Field(
         "primitive",
         description="Cell whose Brillouin zone the mesh divides. `primitive`: the primitive cell. "
-        "`unit`: the unit cell in the crystal file, whose q points are then sampled in the zone of "
-        "the primitive cell; the same numbers are a finer mesh. `unit_folded`: the unit cell takes "
-        "the place of the primitive cell, as in George 2020; folded bands lose part of the heat.",
+        "`unit`: the unit cell in the crystal file; its q points are sampled in the zone of the "
+        "primitive cell, so that equal numbers give a finer mesh. `unit_folded`: the unit cell "
+        "replaces the primitive cell, as in George 2020; folded bands lose part of the heat.",
     )
     solvers: list[Literal["rta", "lbte"]] = Field(
         ["rta"],
         min_length=1,
-        description="Relaxation-time approximation, and direct solution of the linearised "
-        "Boltzmann equation.",
+        description="Relaxation-time approximation (`rta`) and direct solution of the linearised "
+        "Boltzmann equation (`lbte`).",
     )
     isotopes: list[bool] = Field(
         [False], min_length=1, description="Without and with scattering by natural isotopes."
@@ -100,38 +100,38 @@ class Conductivity(Model):
         description="With and without the non-analytical correction, where Born charges are known.",
     )
     boundary_micrometre: PositiveFloat | None = Field(
-        None, description="Mean free path of scattering by boundaries; null: none."
+        None, description="Mean free path of boundary scattering; null: no boundary scattering."
     )
     transport: Literal["boltzmann", "wigner", "green-kubo"] = Field(
         "boltzmann",
         description="`wigner` (Simoncelli, Marzari, Mauri 2019) and `green-kubo` (Fiorentino, "
-        "Baroni 2023) add heat that tunnels between bands.",
+        "Baroni 2023) add heat transport by tunnelling between bands.",
     )
     directions: list[tuple[int, int, int]] = Field(
         default_factory=list,
-        description="Directions [uvw] of the cell in the crystal file, along which the "
-        "conductivity is given as well.",
+        description="Directions [uvw] of the cell in the crystal file for which the conductivity "
+        "is reported in addition.",
     )
     cumulative_kelvin: PositiveFloat | None = Field(
         None,
-        description="Temperature of the cumulative conductivity and of the comparison mode by "
-        "mode; by default the first of `temperatures_kelvin`.",
+        description="Temperature of the cumulative conductivity and of the mode-by-mode "
+        "comparison; default: the first of `temperatures_kelvin`.",
     )
     all_generations: bool = Field(
         False,
-        description="With a loop: for the fits of every generation, not of the accepted one alone; "
-        "the crystals of the goal's properties always are.",
+        description="With a loop: compute it with the fits of every generation, not only of the "
+        "accepted one. Crystals in the goal's properties are always computed in every generation.",
     )
     published: list[PublishedConductivity] = Field(
-        default_factory=list, description="Published values to print and draw beside."
+        default_factory=list, description="Published values, printed and drawn for comparison."
     )
     memory_mb: PositiveInt = Field(
         4000,
-        description="Memory of a job in MB. The direct solution needs two matrices of 3 times "
-        "irreducible q points times bands for each temperature; what is known to be too much is "
-        "refused before cells are labelled.",
+        description="Memory of a job in MB. For each temperature, the direct solution needs two "
+        "square matrices of dimension 3 × irreducible q points × bands; a demand known to be too "
+        "large is refused before cells are labelled.",
     )
-    runtime_minutes: PositiveInt = Field(240, description="Time limit of a job on a cluster.")
+    runtime_minutes: PositiveInt = Field(240, description="Time limit of a cluster job.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,4 +1,4 @@
-"""Settings of training and test sets, and of existing data sets that join them."""
+"""Settings of training and test sets, and of existing data sets added to them."""
 
 from typing import Literal, Self
 
@@ -9,7 +9,7 @@ from phonsmith.labels.settings import AllowMixed, ExtxyzKeys, check_keys
 
 
 class ConstraintCells(Model):
-    """Pseudo-observations: pristine cells on which forces and stress are stated to be zero."""
+    """Pseudo-observations: pristine cells with forces and stress set to zero."""
 
     structures: list[Name] | Literal["all"] = Field(
         "all", description="Crystals that the reference method relaxed to zero stress."
@@ -23,25 +23,26 @@ class ConstraintCells(Model):
 
 
 class Database(Model):
-    """An existing labelled data set that joins the training set (kind `recorded`)."""
+    """An existing labelled data set to add to the training set (kind `recorded`)."""
 
     source: Source
     format: Literal["extxyz", "mlearn", "vasprun", "outcar", "espresso"] = Field(
-        "extxyz", description="extxyz, mlearn JSON, or outputs of VASP or pw.x."
+        "extxyz", description="Format: extxyz, mlearn JSON, or outputs of VASP or pw.x."
     )
     keys: ExtxyzKeys | None = Field(
-        None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
+        None, description="With `extxyz`: keys of the labels, if not the usual ones."
     )
     level_of_theory: str = Field(min_length=1, description="Code and functional.")
     allow_mixed_levels_of_theory: AllowMixed = False
     train_files: list[RelativePath] = Field(
-        default_factory=list, description="Files to learn from; none: a set to test on."
+        default_factory=list,
+        description="Training files; if empty, the data set is used for testing only.",
     )
-    test_files: list[RelativePath] = Field(default_factory=list, description="Files to test on.")
+    test_files: list[RelativePath] = Field(default_factory=list, description="Test files.")
     relabel: bool = Field(
         False,
-        description="Label the cells anew with the reference method (a teacher); false keeps the "
-        "recorded labels, and then the level of theory has to be that of the reference.",
+        description="Relabel the cells with the reference method (a teacher); false keeps the "
+        "recorded labels, whose level of theory must then match the reference.",
     )
 
     @model_validator(mode="after")
@@ -53,30 +54,34 @@ class Database(Model):
 
 
 class Datasets(Model):
-    """How labels become training and test sets."""
+    """Division of labels into training and test sets."""
 
     test_fraction: Fraction = Field(
-        0.1, description="Share of each structure's cells of each kind that is kept for testing."
+        0.1, description="Fraction of the cells of each kind, per structure, held out for testing."
     )
     min_group_to_split: PositiveInt = Field(
-        5, description="A structure with fewer cells of a kind gives all of them to training."
+        5, description="A structure with fewer cells of a kind uses all of them for training."
     )
     split_displaced: bool = Field(
         False,
-        description="Also hold out displaced cells. Each of them holds unique force constants of "
-        "the crystal, so that a fit without them must not be called trained on that crystal.",
+        description="Also hold out displaced cells. Each displaced cell contributes unique force "
+        "constants of the crystal: do not call a fit without them trained on that crystal.",
     )
     max_force_ev_per_angstrom: PositiveFloat = Field(
-        40.0, description="Cells with a larger force component are left out as outliers."
+        40.0, description="Cells with a larger force component are omitted as outliers."
     )
     max_energy_above_median_ev_per_atom: PositiveFloat = Field(
-        5.0, description="Cells further above their structure's median energy are left out."
+        5.0,
+        description="Cells with an energy further above the median of their structure are omitted.",
     )
-    constraints: ConstraintCells | None = Field(None, description="Pseudo-observations, if any.")
+    constraints: ConstraintCells | None = Field(
+        None, description="Pseudo-observations; none by default."
+    )
     databases: dict[Name, Database] = Field(
-        default_factory=dict, description="Existing data sets that join this one."
+        default_factory=dict, description="Existing data sets to add, by name."
     )
     allow_mixed_levels_of_theory: bool = Field(
         False,
-        description="Permit databases and recorded crystals of other levels of theory in one fit.",
+        description="Allow databases and recorded crystals of different levels of theory in one "
+        "fit.",
     )

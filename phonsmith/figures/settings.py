@@ -8,9 +8,9 @@ from phonsmith.files.settings import Model
 
 
 class Figures(Model):
-    """What is drawn, and how."""
+    """Formats of the figures."""
 
     formats: list[Literal["svg", "png", "pdf"]] = Field(
         ["svg", "png"], min_length=1, description="File formats."
     )
-    dpi: PositiveInt = Field(200, description="Resolution of PNG.")
+    dpi: PositiveInt = Field(200, description="Resolution of PNG files.")

@@ -55,7 +55,7 @@ def _files(given: str | list[str]) -> str | list[str]:
 
 
 File = Annotated[str, AfterValidator(_files)]
-"""Path of a file or folder, wherever it is."""
+"""Path of any file or folder."""
 
 Files = Annotated[str | list[str], AfterValidator(_files)]
 """One path or several."""
@@ -82,17 +82,17 @@ def _all_inside(names: str | list[str]) -> str | list[str]:
 
 
 RelativePaths = Annotated[str | list[str], AfterValidator(_all_inside)]
-"""One path or several; what a file gives as one stays one."""
+"""One path or several; a single path is not converted to a list."""
 
 
 class Model(BaseModel):
-    """Base of all settings: unknown keys are errors, numbers are finite, nothing changes later."""
+    """Base of all settings: unknown keys are refused, numbers are finite, instances are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _as_mapping(given: Any) -> Any:
-    """A list of files as what each has no checksum of; anything else is left to the validation."""
+    """Convert a list of files to a mapping without checksums; leave other values to validation."""
     if isinstance(given, list) and all(isinstance(one, str) for one in given):
         if len(set(given)) < len(given):
             raise ValueError("a file is named twice")
@@ -106,27 +106,28 @@ SourceFiles = Annotated[
         _as_mapping, json_schema_input_type=dict[RelativePath, Sha256 | None] | list[RelativePath]
     ),
 ]
-"""Files with their checksums; a list of files is a mapping without any."""
+"""Files with their checksums; a list becomes a mapping without checksums."""
 
 
 class Source(Model):
-    """A data set: public files with checksums, or a folder of the user's own."""
+    """A data set: public files with checksums, or a folder of the user."""
 
-    name: Name = Field(description="Name of the data set; its folder in every mirror.")
+    name: Name = Field(description="Name of the data set, and of its folder in every mirror.")
     folder: File | None = Field(
         None,
-        description="Folder with files of your own, instead of mirrors and `url`. Without `files` "
-        "it is all files below the folder, without checksums.",
+        description="Folder with files of your own; replaces mirrors and `url`. Without `files`, "
+        "all files below the folder are used, without checksums.",
     )
     url: str | None = Field(
         None,
         pattern=r"^https?://[^@/\s]+(/\S*)?$",
-        description="Address of the folder with the files; without it only mirrors are tried.",
+        description="Address of the folder with the files; without it, only mirrors are tried.",
     )
     files: SourceFiles = Field(
         default_factory=dict,
-        description="Path of each file below the folder, and its SHA-256; `python -m "
-        "phonsmith.labels.survey FOLDER` writes them. With `folder` a plain list will do, or none.",
+        description="Path of each file below the folder, with its SHA-256; `python -m "
+        "phonsmith.labels.survey FOLDER` prints them. With `folder`, give a list without "
+        "checksums or omit `files`.",
     )
 
     def may_hold(self, wanted: str) -> bool:

@@ -1,4 +1,4 @@
-"""Settings that all kinds of fits share."""
+"""Settings of all kinds of fits."""
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -9,34 +9,36 @@ from phonsmith.files.settings import Kind, Model
 
 
 class FitResources(Model):
-    """What a fit needs to run; changing it never makes a fit stale."""
+    """Resources of a fit; changing them never makes a fit stale."""
 
     threads: PositiveInt = Field(1, description="Cores.")
     memory_mb: PositiveInt = Field(
         12_000,
-        description="Memory in MB. The default holds a GAP of two elements in cells and numbers of "
-        "cells that are defaults too.",
+        description="Memory in MB. The default suffices for a GAP of two elements with default "
+        "cell sizes and numbers of cells.",
     )
-    runtime_minutes: PositiveInt = Field(240, description="Time limit on a cluster.")
+    runtime_minutes: PositiveInt = Field(240, description="Time limit of a cluster job.")
 
 
 class FitBase(Model):
-    """What all kinds of fits share. Each kind has a field ``kind`` of its own."""
+    """Base of all kinds of fits. Each kind has its own field ``kind``."""
 
     if TYPE_CHECKING:
         kind: str
 
     resources: FitResources = FitResources()
 
-    label: str | None = Field(None, description="Name in tables and legends; default: its key.")
+    label: str | None = Field(
+        None, description="Name in tables and legends; default: the key of the fit."
+    )
     learn_from: list[Kind] = Field(
         ["displaced", "rattled", "recorded", "constraint"],
         min_length=1,
-        description="Kinds of cells this fit learns from.",
+        description="Kinds of cells used for training.",
     )
 
     NOT_RESULT: ClassVar[dict[str, Any]] = {"label": True, "resources": True}
-    """Keys that the potential does not depend on, as pydantic's ``exclude``."""
+    """Keys without influence on the potential, as pydantic's ``exclude``."""
 
     def sparse_points(self) -> int | None:
         """Sparse points of a many-body descriptor; None for a fit without one."""
@@ -48,32 +50,32 @@ class FitBase(Model):
 
 
 class TrainedFit(FitBase):
-    """What all kinds of fits share that learn from labels."""
+    """Settings of all fits that are trained on labels."""
 
     seed: NonNegativeInt = Field(0, description="Random seed.")
     training_cells: PositiveInt | None = Field(
         None,
-        description="Learn from so many of the training cells only, chosen by the seed; a larger "
-        "number takes the same ones and more. Isolated atoms and constraints do not count.",
+        description="Train on this number of cells only, chosen by the seed; a larger number adds "
+        "cells to the smaller choice. Isolated atoms and constraints are not counted.",
     )
     repeats: Annotated[int, Field(ge=1, le=100)] = Field(
         1,
-        description="Fits of this recipe with seeds of their own (seed, seed + 1, …): error bars, "
-        "committees. The others are named after the first, `NAME-r2`, `NAME-r3`, … Three or more "
-        "are needed to tell whether a change is significant.",
+        description="Number of fits of this recipe with different seeds (seed, seed + 1, …), for "
+        "error bars and committees. Further fits are named after the first: `NAME-r2`, `NAME-r3`, "
+        "… The significance of a change needs at least three.",
     )
     resampled: bool = Field(
         False,
-        description="Each repeat, the first included, learns from as many cells, drawn with "
-        "replacement within structure and kind by its seed (bootstrap): the spread of the repeats "
-        "is then that of other labels as well, not training noise alone, and a committee of them "
-        "disagrees where labels are missing. One third of the cells is missing from each repeat: "
-        "keep a fit without it beside, for use. Isolated atoms and constraints are not drawn.",
+        description="Train each repeat, including the first, on a bootstrap sample of equal size: "
+        "cells drawn with replacement within structure and kind, by its seed. The spread of the "
+        "repeats then includes the choice of labels, not only training noise, and their committee "
+        "disagrees where labels are missing. Each repeat lacks one third of the cells: for use, "
+        "add a fit without `resampled`. Isolated atoms and constraints are not resampled.",
     )
 
 
 def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:
-    """Where a training program writes, and what it loads, is for phonsmith to say."""
+    """Refuse arguments that set where a training program writes or what it loads."""
     for key, value in arguments.items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", key):
             raise ValueError(f"extra_arguments: {key!r} is no name of an option")
@@ -85,4 +87,4 @@ def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:
 
 
 _WHOLE_NAMES = frozenset(("model", "wandb", "gap"))
-"""Options of their own, with which the name of a place begins."""
+"""Complete option names that are also the beginning of a refused option."""

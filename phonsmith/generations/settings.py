@@ -1,4 +1,4 @@
-"""Settings of the loop: its goal, and when it ends."""
+"""Settings of the loop and of its goal."""
 
 from typing import Annotated, Literal, Self
 
@@ -9,9 +9,9 @@ from phonsmith.supercells.settings import Selection
 
 
 class ConductivityGoal(Model):
-    """The thermal conductivity of one crystal, by the first kind of calculation, has settled."""
+    """Convergence of the thermal conductivity of a crystal, by the first kind of calculation."""
 
-    of: Literal["conductivity"] = Field(description="Which property this is.")
+    of: Literal["conductivity"] = Field(description="Property.")
     structure: Name = Field(description="Id of the crystal.")
     temperature_kelvin: PositiveFloat = Field(
         description="One of `conductivity.temperatures_kelvin`."
@@ -22,40 +22,42 @@ class ConductivityGoal(Model):
 
     @property
     def largest_change(self) -> tuple[float, str]:
-        """How much it may change, and the unit of that."""
+        """Largest allowed change, and its unit."""
         return self.within_percent, "%"
 
     def change(self, value: float, before: float) -> float:
-        """Its change in that unit."""
+        """Change of the property in this unit."""
         return 100 * (value - before) / abs(before)
 
 
 class TransitionGoal(Model):
-    """Where a transition between the first two of its crystals takes place has settled.
+    """Convergence of the transition between the first two crystals of a transition.
 
-    Temperature or pressure: harmonic, or from relaxations under pressure; quasi-harmonic where it
-    is at a pressure.
+    The transition temperature or pressure is harmonic or from relaxations under pressure, or
+    quasi-harmonic where the transition is at a pressure.
     """
 
-    of: Literal["transition"] = Field(description="Which property this is.")
-    transition: Name = Field(description="One of `transitions`.")
+    of: Literal["transition"] = Field(description="Property.")
+    transition: Name = Field(description="Key in `transitions`.")
     within_kelvin: PositiveFloat | None = Field(
         None, description="Largest change of the mean over repeats since the last generation."
     )
     within_gpa: PositiveFloat | None = Field(
-        None, description="The same of a transition that is driven by pressure."
+        None,
+        description="Largest change of the mean over repeats since the last generation, for a "
+        "transition driven by pressure.",
     )
 
     @property
     def largest_change(self) -> tuple[float, str]:
-        """How much it may change, and the unit of that."""
+        """Largest allowed change, and its unit."""
         if self.within_kelvin is not None:
             return self.within_kelvin, "K"
         assert self.within_gpa is not None
         return self.within_gpa, "GPa"
 
     def change(self, value: float, before: float) -> float:
-        """Its change in that unit."""
+        """Change of the property in this unit."""
         return value - before
 
     @model_validator(mode="after")
@@ -66,38 +68,39 @@ class TransitionGoal(Model):
 
 
 AnyPropertyGoal = Annotated[ConductivityGoal | TransitionGoal, Field(discriminator="of")]
-"""A criterion on a property; `of` tells which."""
+"""Criterion on a property, distinguished by `of`."""
 
 
 class Goal(Model):
-    """When a potential is good enough."""
+    """Criteria that end the loop."""
 
     rmse_thz: PositiveFloat = Field(description="Largest phonon RMSE of a structure.")
     structures_percent: Annotated[float, Field(gt=0, le=100)] = Field(
-        100.0, description="Share of the structures that have to meet the criteria."
+        100.0, description="Percentage of the structures that must meet the criteria."
     )
-    cell: CellChoice = Field("relaxed", description="Cell of the phonons that count.")
+    cell: CellChoice = Field("relaxed", description="Cell of the phonons that are judged.")
     no_false_imaginary: bool = Field(
-        True, description="No imaginary modes where the reference has none."
+        True, description="Refuse imaginary modes where the reference has none."
     )
     max_volume_error_percent: PositiveFloat | None = Field(
         1.0,
-        description="Largest error of the volume relaxed with the fit, whichever `cell` counts for "
-        "the phonons; null: any. The default holds where `phonons.cells` has `relaxed`, and "
-        "nothing can be judged otherwise.",
+        description="Largest error of the volume relaxed with the fit, whichever `cell` is judged; "
+        "null: no limit. The limit needs `relaxed` in `phonons.cells`; without it, the default is "
+        "ignored.",
     )
     max_force_rmse_ev_per_angstrom: PositiveFloat | None = Field(
-        None, description="Largest RMSE of force components on the test set, anharmonic cells too."
+        None,
+        description="Largest RMSE of the force components on the test set, including anharmonic "
+        "cells.",
     )
     properties: dict[Name, AnyPropertyGoal] = Field(
         default_factory=dict,
-        description="Properties that must have settled, by name; they are computed in every "
-        "generation.",
+        description="Properties that must converge, by name, computed in every generation.",
     )
     harmonic_only: bool = Field(
         False,
-        description="Stop on harmonic phonons alone. Has to be said, since potentials with good "
-        "phonons can be far off in anharmonic properties such as the thermal conductivity.",
+        description="Set true to stop on harmonic phonons alone: potentials with accurate phonons "
+        "can be inaccurate for anharmonic properties such as the thermal conductivity.",
     )
 
     @model_validator(mode="after")
@@ -112,18 +115,19 @@ class Goal(Model):
 
 
 class Loop(Model):
-    """Generations: new cells until the goal is met."""
+    """Generations: label new cells until the goal is met."""
 
     goal: Goal
     max_generations: Annotated[int, Field(ge=1, le=100)] = Field(
-        5, description="Generations in all, the first included."
+        5, description="Maximum number of generations, including the first."
     )
     cells_per_structure: PositiveInt = Field(
-        5, description="New cells of each structure that does not meet the goal."
+        5, description="New cells per structure that does not meet the goal."
     )
     selection: Selection = Selection()
     judges: Name | None = Field(
         None,
-        description="Recipe whose fits of the last generation are the committee, run the molecular "
-        "dynamics and give the features of the selection; default: the first that is trained.",
+        description="Recipe whose fits of the last generation form the committee, run the "
+        "molecular dynamics and provide the features of the selection; default: the first trained "
+        "recipe.",
     )

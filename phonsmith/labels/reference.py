@@ -1,4 +1,4 @@
-"""Settings that reference methods share."""
+"""Settings of all reference methods."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Model
 
 IncarValue = bool | int | float | str | list[int | float | str]
-"""A value of an INCAR key, as YAML has it."""
+"""Value of an INCAR key in YAML."""
 
 
 def _words(command: str) -> str:
@@ -22,14 +22,14 @@ def _words(command: str) -> str:
 
 
 Command = Annotated[str, AfterValidator(_words)]
-"""A command line as a shell would take it apart; no shell runs it."""
+"""Command line, split as in a shell but run without a shell."""
 
 
 class ReferenceBase(Model):
-    """What all reference methods share. Each has a field ``method`` and a level of theory."""
+    """Base of all reference methods. Each has a field ``method`` and a level of theory."""
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {"isolated_atoms": True}
-    """Keys that no label depends on, as pydantic's ``exclude``."""
+    """Keys without influence on labels, as pydantic's ``exclude``."""
 
     if TYPE_CHECKING:
         method: str
@@ -47,19 +47,19 @@ class ReferenceBase(Model):
         return 0.0
 
     def physics_of(self, structure: str | None) -> dict[str, Any]:
-        """Those that labels of one crystal depend on, or of none (isolated atoms)."""
+        """Return the settings that labels of a crystal, or of isolated atoms (None), depend on."""
         return self.physics()
 
 
 class HubbardU(Model):
-    """A Hubbard correction of one orbital of an element (Dudarev: U stands for U - J)."""
+    """Hubbard correction of one orbital of an element (Dudarev: U denotes U - J)."""
 
-    orbital: Literal["s", "p", "d", "f"] = Field(description="Which valence orbital.")
+    orbital: Literal["s", "p", "d", "f"] = Field(description="Valence orbital.")
     u_ev: PositiveFloat = Field(description="U in eV.")
 
 
 class DftReference(ReferenceBase):
-    """What all codes of density-functional theory share."""
+    """Settings of all density-functional theory codes."""
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = dict.fromkeys(
         ("isolated_atoms", "born_charges", "cores", "memory_mb", "time_limit_minutes", "command"),
@@ -70,19 +70,19 @@ class DftReference(ReferenceBase):
         isolated_atom_edges_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     functional: Literal["PBEsol", "PBE", "LDA"] = Field(
-        "PBEsol", description="Exchange and correlation."
+        "PBEsol", description="Exchange-correlation functional."
     )
     version: str | None = Field(
         None,
         pattern=r"^\d[\w.]*$",
-        description="Version of the code, e.g. `6.4.2`: a run of another version is refused, and "
-        "another version here makes new labels. pw.x tells its version before it runs; VASP does "
-        "not, so that without this key labels of an earlier VASP come back from the label store.",
+        description="Version of the code, e.g. `6.4.2`: runs of another version are refused, and "
+        "changing this key makes new labels. pw.x reports its version before a run; VASP does "
+        "not, and without this key the label store returns labels of an earlier VASP.",
     )
     kspacing_per_angstrom: PositiveFloat = Field(
         0.2,
-        description="Largest distance of neighbouring k-points in 1/Å, with the factor 2π (VASP's "
-        "KSPACING): along reciprocal vector b there are max(1, ceil(|b| / spacing)) of them, with "
+        description="Largest distance between neighbouring k-points in 1/Å, including the factor "
+        "2π (VASP's KSPACING): max(1, ceil(|b| / spacing)) points along reciprocal vector b, with "
         "|b| = 2π/a in a cubic cell. The meshes contain Γ.",
     )
     hubbard: dict[str, HubbardU] = Field(
@@ -92,32 +92,33 @@ class DftReference(ReferenceBase):
     )
     isolated_atoms: bool = Field(
         True,
-        description="Compute isolated atoms, spin-polarised, for the energy zero of the fits; "
+        description="Compute isolated atoms (spin-polarised) for the energy zero of the fits; "
         "false uses a least-squares fit of the labels.",
     )
     born_charges: bool = Field(
         False,
-        description="Compute Born charges and the dielectric tensor of every crystal without a "
-        "`born` file, for the non-analytical correction. Insulators only.",
+        description="Compute Born charges and dielectric tensors of all crystals without a `born` "
+        "file, for the non-analytical correction. Insulators only.",
     )
     cores: PositiveInt = Field(
         1,
-        description="Cores (MPI ranks) of one run. One core a run is fastest for small cells, "
-        "with as many runs side by side as memory allows (labels.side_by_side).",
+        description="Cores (MPI ranks) per run. For small cells, one core per run is fastest, with "
+        "as many concurrent runs as memory allows (labels.side_by_side).",
     )
     memory_mb: PositiveInt | None = Field(
         None,
-        description="Memory of one run in MB, more of it where it was not enough. By default from "
-        "the cost model, as the plan has it, or 2000 where that cannot tell.",
+        description="Memory of a run in MB, increased after running out of memory. Default: the "
+        "estimate of the cost model, as in the plan, or 2000 without an estimate.",
     )
     time_limit_minutes: PositiveFloat = Field(
         240.0,
-        description="A run that takes longer is ended and counts as out of time. On a cluster a "
-        "job by the cost model ends it earlier, so as to outlive it.",
+        description="Time limit of a run; a longer run is ended and reported as a timeout. On a "
+        "cluster, a job with a limit from the cost model ends the run earlier, before its own "
+        "time runs out.",
     )
 
     LATER: ClassVar[tuple[str, ...]] = ("version", "hubbard")
-    """Keys that older fingerprints do not have: they are part of them only where they are used."""
+    """Keys absent from older fingerprints: they enter a fingerprint only if set."""
 
     def physics(self) -> dict[str, Any]:
         """Return the settings that labels depend on, as plain JSON."""
@@ -129,12 +130,12 @@ class DftReference(ReferenceBase):
         return self.time_limit_minutes
 
     def check_version(self, found: str, code: str) -> None:
-        """Whether the code that ran is the one stated.
+        """Check that the code that ran has the version in the settings.
 
         Raises
         ------
         PhonsmithError
-            It is not.
+            The versions differ.
         """
         if self.version and not re.match(re.escape(self.version) + r"(?!\d)", found.strip()):
             raise PhonsmithError(
@@ -144,8 +145,8 @@ class DftReference(ReferenceBase):
 
 
 MAGNETISM = (
-    "Spin-polarised calculation (collinear). It starts from moments by element, or from those of "
-    "the sites of a crystal (structures.….magnetic_moments_bohr)."
+    "Spin-polarised calculation (collinear). It starts from moments by element, or from the site "
+    "moments of a crystal (structures.….magnetic_moments_bohr)."
 )
 
 
@@ -162,7 +163,7 @@ class MagneticReference(DftReference):
 
     @property
     def moments_by_element(self) -> dict[str, float]:
-        """Where the electrons of elements start, in the units of :attr:`MOMENTS_KEY`."""
+        """Starting moments by element, in the units of :attr:`MOMENTS_KEY`."""
         found: dict[str, float] = getattr(self, self.MOMENTS_KEY)
         return found
 

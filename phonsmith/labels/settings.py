@@ -8,68 +8,68 @@ from phonsmith.files.settings import Model
 
 
 class Labels(Model):
-    """How the reference method is run, and what a label must fulfil."""
+    """Runs of the reference method, and requirements on labels."""
 
     batches_per_structure: Annotated[int, Field(ge=1, le=1000)] = Field(
         1,
-        description="Jobs per structure and generation, and per database that is labelled anew: "
-        "cell i goes to job i modulo this.",
+        description="Jobs per structure and generation, and per relabelled database: cell i "
+        "belongs to job i modulo this number.",
     )
     side_by_side: PositiveInt = Field(
-        1, description="Runs of a DFT code at the same time in one job; each has its own cores."
+        1, description="Concurrent runs of a DFT code in one job; each run has its own cores."
     )
     runtime_minutes: PositiveInt | None = Field(
         None,
-        description="Time limit of a job on a cluster, more of it after running out of time. By "
-        "default from the cost model, as the plan has it, or 480 where that cannot tell.",
+        description="Time limit of a cluster job, increased after a timeout. Default: the estimate "
+        "of the cost model, as in the plan, or 480 without an estimate.",
     )
     min_label_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
         0.95,
-        description="The campaign goes on without labels that failed while at least this share of "
-        "a generation's cells has one, or all cells but one, and stops with a summary otherwise; "
-        "1: all cells need a label.",
+        description="The campaign continues without failed labels if at least this fraction of the "
+        "cells of a generation, or all cells but one, are labelled; otherwise it stops with a "
+        "summary. 1: all cells need a label.",
     )
     max_force_sum_ev_per_angstrom: PositiveFloat = Field(
-        0.05, description="Forces of a cell must sum to zero within this, per component."
+        0.05, description="Largest sum of the forces of a cell, per component."
     )
     max_energy_spread_ev_per_atom: PositiveFloat = Field(
-        10.0, description="Energies per atom of one structure must lie within this of each other."
+        10.0, description="Largest difference between energies per atom of a structure."
     )
 
 
 class ExtxyzKeys(Model):
-    """Which keys of an extxyz file hold the labels; needed where the spelling is unusual."""
+    """Keys of the labels in an extxyz file; needed only for unusual spellings."""
 
     energy: str | None = Field(
         None,
         min_length=1,
-        description="Key of the energy in eV, e.g. `dft_energy`. By default `REF_energy`, else a "
-        "usual spelling: with the name of a code or functional (`dft_energy`, `energy_pbe`), or "
+        description="Key of the energy in eV, e.g. `dft_energy`. Default: `REF_energy`, otherwise "
+        "a usual spelling: with the name of a code or functional (`dft_energy`, `energy_pbe`), or "
         "ASE's `free_energy` and `energy`. `none`: omit energies.",
     )
     forces: str | None = Field(
         None,
         min_length=1,
-        description="Column of the forces in eV/Å, e.g. `dft_force`; by default as for `energy`.",
+        description="Column of the forces in eV/Å, e.g. `dft_force`; default: as for `energy`.",
     )
     stress: str | None = Field(
         None,
         min_length=1,
-        description="Key of the stress in eV/Å³ and ASE's sign: nine numbers, or six in the order "
-        "xx yy zz yz xz xy; by default as for `energy`. `none`: omit stresses.",
+        description="Key of the stress in eV/Å³ with ASE's sign: nine numbers, or six in the order "
+        "xx yy zz yz xz xy; default: as for `energy`. `none`: omit stresses.",
     )
     virial: str | None = Field(
         None,
         min_length=1,
-        description="Key of the virial in eV, nine numbers, stress = -virial/volume; by default "
-        "as for `energy`. `none`: omit virials.",
+        description="Key of the virial in eV, nine numbers, stress = -virial/volume; default: as "
+        "for `energy`. `none`: omit virials.",
     )
     isolated_atom: str | None = Field(
         None,
         pattern=r"^[^=\s]+=\S.*$",
-        description="What marks an isolated atom, as `KEY=VALUE`, e.g. `config_type=atom`. By "
-        "default the config type `IsolatedAtom` in any spelling, or one atom whose images are 9 Å "
-        "away or further.",
+        description="Mark of isolated atoms, as `KEY=VALUE`, e.g. `config_type=atom`. Default: the "
+        "config type `IsolatedAtom` in any spelling, or a single atom with periodic images at 9 Å "
+        "or more.",
     )
 
     @model_validator(mode="after")
@@ -81,7 +81,7 @@ class ExtxyzKeys(Model):
 
 
 def check_keys(keys: ExtxyzKeys | None, format: str) -> None:
-    """Refuse ``keys`` of a format that has fixed ones."""
+    """Refuse ``keys`` for formats with fixed keys."""
     if keys is not None and format != "extxyz":
         raise ValueError(f"keys: only `format: extxyz` has keys to choose; this is {format}")
 
@@ -89,8 +89,8 @@ def check_keys(keys: ExtxyzKeys | None, format: str) -> None:
 AllowMixed = Annotated[
     bool,
     Field(
-        description="Take VASP or Quantum ESPRESSO runs for one level of theory that differ in "
-        "functional, cutoff, pseudopotentials, Hubbard U, spin or k-points by their own words; "
-        "false refuses such a set.",
+        description="Combine VASP or Quantum ESPRESSO runs whose output reports different "
+        "functionals, cutoffs, pseudopotentials, Hubbard U, spin or k-points as one level of "
+        "theory; false refuses such a set.",
     ),
 ]

@@ -1,9 +1,9 @@
-"""Which labelled data a folder holds, as YAML for a campaign.
+"""Report the labelled data in a folder as YAML for a campaign.
 
     python -m phonsmith.labels.survey FOLDER [--level-of-theory "VASP PBEsol"]
 
 prints a ``reference:`` with every file and its SHA-256, and the ``structures:`` or ``databases:``
-that read them, ready to be pasted into a campaign file. Nothing is written.
+that read them, to copy into a campaign file. No file is written.
 """
 
 import argparse
@@ -333,14 +333,17 @@ def _dump(value: object) -> str:
 
 
 def main() -> None:
-    """Print what a folder holds."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    """Print the labelled data of a folder."""
+    parser = argparse.ArgumentParser(
+        prog="python -m phonsmith.labels.survey",
+        description=(__doc__ or "").split("\n", maxsplit=1)[0],
+    )
     parser.add_argument("folder", help="folder with calculations or data sets")
     parser.add_argument("--level-of-theory", default="CODE FUNCTIONAL", help="e.g. 'VASP PBEsol'")
     parser.add_argument(
         "--no-checksums",
         action="store_true",
-        help="name the folder itself as the place of the files, without checksums",
+        help="give the folder itself as the location of the files, without checksums",
     )
     options = parser.parse_args()
     try:

@@ -12,19 +12,20 @@ class Phonons(Model):
 
     band_path: Literal["seekpath", "setyawan-curtarolo"] = Field(
         "seekpath",
-        description="High-symmetry path; found once, on the reference crystal. "
-        "`setyawan-curtarolo` is pymatgen's, the one of the papers.",
+        description="High-symmetry path, determined once from the reference crystal. "
+        "`setyawan-curtarolo` is pymatgen's path, as in the papers.",
     )
     points_per_segment: Annotated[int, Field(ge=2)] = Field(
-        51, description="Points from one special point to the next, both included."
+        51, description="Points between two special points, including both."
     )
     mesh_length_angstrom: PositiveFloat = Field(
-        60.0, description="Density of the mesh of the density of states, as phonopy's mesh length."
+        60.0, description="Density of the mesh for the density of states, as phonopy's mesh length."
     )
     cells: list[CellChoice] = Field(
         ["relaxed", "reference"],
         min_length=1,
-        description="Cells for the phonons of a fit: relaxed with the fit, or the reference's.",
+        description="Cells for the phonons of a fit: relaxed with the fit, or the cell of the "
+        "reference.",
     )
 
     @model_validator(mode="after")

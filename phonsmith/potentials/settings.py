@@ -1,4 +1,4 @@
-"""Settings of an interatomic potential that exists already."""
+"""Settings of an existing interatomic potential."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from phonsmith.potentials.ready import NAMES, READY
 
 
 def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
-    """(where, text) of all texts in plain data, those of keys included."""
+    """(where, text) of all texts in plain data, including keys."""
     if isinstance(value, str):
         yield where, value
     elif isinstance(value, dict):
@@ -30,7 +30,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_device(name: str, value: Any) -> bool:
-    """Whether an argument says where a calculator computes, which no result depends on."""
+    """Whether an argument sets the device of a calculator, which does not affect results."""
     if name == "check_cuda_mem":
         return isinstance(value, bool)
     words = r"auto|cpu|cuda(:\d+)?|mps|xpu(:\d+)?"
@@ -44,10 +44,10 @@ def _loads_nothing(name: str, value: Any) -> bool:
 
 
 class PotentialSource(Model):
-    """An interatomic potential that exists already, as an ASE calculator."""
+    """An existing interatomic potential, as an ASE calculator."""
 
     calculator: str = Field(
-        description="`stillinger-weber`, `chgnet`, `gap`, `mace`, or an import path "
+        description="`stillinger-weber`, `chgnet`, `gap`, `mace`, or the import path "
         "`package.module:Class` of any ASE calculator (with `trust`, `package.module:function`)."
     )
     arguments: dict[str, Any] = Field(
@@ -58,28 +58,29 @@ class PotentialSource(Model):
     )
     sha256: Sha256 | None = Field(
         None,
-        description="Checksum of `model`, or of the one file that `arguments` name instead; "
-        "compared before the file is loaded.",
+        description="Checksum of `model`, or of the single file named in `arguments`; verified "
+        "before the file is loaded.",
     )
     files: dict[File, Sha256] = Field(
         default_factory=dict,
-        description="Files that `arguments` name, as they name them, and the SHA-256 of each.",
+        description="Files named in `arguments`, spelled as there, with the SHA-256 of each file.",
     )
     trust: bool = Field(
         False,
-        description="Load `model` and what `arguments` name without checksum. A model file (other "
-        "than that of `gap`) can hold code that runs when it is loaded; models that this pipeline "
-        "trained are known. Also: `calculator` may be a function that makes a calculator. Texts "
-        "in `arguments`, other than devices and precisions, need `files` or `trust`. Files in a "
-        "folder that an argument names are not tracked: changing them reruns nothing.",
+        description="Load `model` and files named in `arguments` without a checksum. A model file "
+        "(except of `gap`) can contain code that runs on loading; models trained by this pipeline "
+        "need neither checksum nor `trust`. `trust` also allows a function that returns a "
+        "calculator in `calculator`. Texts in `arguments`, other than devices and precisions, "
+        "need `files` or `trust`. Files in a folder named in an argument are not tracked: "
+        "changing them reruns nothing.",
     )
     elements: list[str] | None = Field(
-        None, description="Elements it knows; needed only where the calculator does not tell."
+        None, description="Supported elements; needed only if the calculator does not report them."
     )
 
     @property
     def takes_gpu(self) -> bool:
-        """Whether it runs on a GPU where there is one."""
+        """Whether it runs on a GPU if one is available."""
         ready = READY.get(self.calculator)
         return ready is not None and ready.gpu and self.arguments.get("device") != "cpu"
 
@@ -116,7 +117,7 @@ class PotentialSource(Model):
 
     @property
     def texts(self) -> list[tuple[str, str]]:
-        """(argument, text) of all that a calculator may take for a file or a name to load."""
+        """(argument, text) of all texts that a calculator may load as a file or by name."""
         if self.calculator in READY:
             return []
         return [
@@ -134,7 +135,7 @@ class PotentialSource(Model):
 
     @property
     def arguments_of_results(self) -> dict[str, Any]:
-        """The arguments without those that say where to compute."""
+        """The arguments without the device."""
         return {key: one for key, one in self.arguments.items() if not _is_device(key, one)}
 
     @property

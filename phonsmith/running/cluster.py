@@ -1,13 +1,12 @@
-"""Around Snakemake on a SLURM cluster: cleaning up after a run that died, and watching one.
+"""Clean up after Snakemake has died on a SLURM cluster, or watch a run and restart it if it hangs.
 
     python -m phonsmith.running.cluster recover
     python -m phonsmith.running.cluster watch -- snakemake --profile profiles/slurm
 
-Jobs of a run go on when Snakemake is killed, and a second run would submit them again: two jobs
-would write into the same files. :func:`recover` cancels them by the run's id, which Snakemake
-writes into its log and gives to its jobs as their name, and frees the folder. Several login nodes
-may share the folder: :func:`tell_host` notes in a run's log where it is, since nobody can see from
-one whether a Snakemake lives on another.
+SLURM jobs continue when Snakemake is killed. A second run would submit them again, and two jobs
+would write to one file. `recover` cancels the jobs of dead runs and unlocks the folder. It finds
+them by the run id, which Snakemake writes to its log and uses as job name. Each run also records
+its host in its log, since login nodes that share a folder do not see each other's processes.
 """
 
 import argparse
@@ -33,15 +32,15 @@ _HOST = re.compile(r"^ *Host: (\S+)$", re.MULTILINE)
 _ENDED = re.compile(r"^(Complete log\(s\): |LockException:)", re.MULTILINE)
 
 LOGS_LOOKED_AT = 200
-"""The runs that may have left jobs behind: the latest so many."""
+"""Number of latest runs that are searched for remaining jobs."""
 
 CLOCKS_S = 60.0
-"""By how much a lock may seem younger than the last line of the run that made it."""
+"""Largest clock difference in s between a lock and the last log line of its run."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Content of a log of Snakemake: host of the run, its id in SLURM, whether it has ended."""
+    """Content of a Snakemake log: host of the run, its id in SLURM, whether it has ended."""
 
     log: Path
     host: str
@@ -63,7 +62,7 @@ class _Run:
 
 
 def tell_host(logs: Iterable[str]) -> None:
-    """Note in the logs of a run that begins on which machine Snakemake is."""
+    """Record the host of Snakemake in the logs of a new run."""
     for log in logs:
         with Path(log).open("a", encoding="utf-8") as stream:
             stream.write(f"Host: {socket.gethostname()}\n")
@@ -140,7 +139,7 @@ def _may_live_elsewhere(run: _Run, locked_at: Sequence[float], jobs: bool) -> bo
 
 
 def unfinished(runs: Sequence[str]) -> list[str]:
-    """Ids of the jobs of some runs that wait, run or are ending.
+    """Return the ids of pending, running and completing jobs of some runs.
 
     Raises
     ------
@@ -278,15 +277,21 @@ def _slurm(*command: str) -> str:
 
 
 def main() -> None:
-    """The commands."""
+    """Run a command."""
     parser = argparse.ArgumentParser(
-        prog="python -m phonsmith.running.cluster", description=__doc__
+        prog="python -m phonsmith.running.cluster",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="what", required=True)
-    one = commands.add_parser("recover", help="cancel the jobs of a dead run, and unlock")
-    one.add_argument("--force", action="store_true", help="the run on another machine is dead")
-    one = commands.add_parser("watch", help="run Snakemake, and start it anew where it hangs")
-    one.add_argument("--patience", type=float, default=20.0, help="minutes (default 20)")
+    one = commands.add_parser("recover", help="cancel the jobs of dead runs and unlock the folder")
+    one.add_argument(
+        "--force", action="store_true", help="assume that the run on another machine is dead"
+    )
+    one = commands.add_parser("watch", help="run Snakemake and restart it if it hangs")
+    one.add_argument(
+        "--patience", type=float, default=20.0, help="minutes without progress (default 20)"
+    )
     one.add_argument("command", nargs="+", help="after --: snakemake and its arguments")
     given = parser.parse_args()
     with errors_in_words():

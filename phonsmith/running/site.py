@@ -1,4 +1,4 @@
-"""The settings of a place: what runs there (config.yaml), and its cluster (site.yaml)."""
+"""Settings of an installation: campaigns to run (config.yaml) and the cluster (site.yaml)."""
 
 import os
 import socket
@@ -33,14 +33,14 @@ Constraint = Annotated[str, Field(pattern=r"^[A-Za-z0-9\[(][A-Za-z0-9_.,&|()\[\]
 Kind = Literal["cpu", "gpu"]
 
 _DONE_IN = "PHONSMITH_SETUP_DONE_IN"
-"""Environment variable with the SLURM job in which the set-up has run."""
+"""Environment variable: id of the SLURM job in which the set-up ran."""
 
 
 class Run(Model):
     """The file ``config/config.yaml``."""
 
     campaigns: list[Name] = Field(
-        min_length=1, description="Campaigns that run when no target is named."
+        min_length=1, description="Campaigns to run if no target is given."
     )
     mirrors: Annotated[list[Folder], BeforeValidator(lambda folders: folders or [])] = Field(
         default_factory=list,
@@ -48,25 +48,25 @@ class Run(Model):
     )
     label_store: Annotated[Folder, AfterValidator(_writable)] | None = Field(
         None,
-        description="Folder of finished labels that campaigns share, also those of other projects. "
+        description="Folder of finished labels, shared by campaigns, also of other projects. "
         "Default: results/CAMPAIGN/labels/store.",
     )
 
 
 class Partition(Model):
-    """Where SLURM sends jobs of one kind."""
+    """SLURM partition for one kind of job."""
 
     partition: Word = Field(description="Name of the partition (sbatch --partition).")
-    account: Word | None = Field(None, description="Who pays (--account).")
+    account: Word | None = Field(None, description="Account to charge (--account).")
     qos: Word | None = Field(None, description="Quality of service (--qos).")
     constraint: Constraint | None = Field(None, description="Kind of nodes (--constraint).")
 
 
 class GpuPartition(Partition):
-    """The same for jobs with a GPU."""
+    """SLURM partition for jobs with a GPU."""
 
     gres: Annotated[str, Field(pattern=r"^gpu(:[A-Za-z0-9_.]+)?(:\d+)?$")] | None = Field(
-        None, description="What is asked for instead of --gpus=1, e.g. gpu:a100:1 (--gres)."
+        None, description="Resource to request instead of --gpus=1, e.g. gpu:a100:1 (--gres)."
     )
 
 
@@ -76,26 +76,31 @@ class Site(Model):
     cpu: Partition = Partition(partition="cpu")
     gpu: GpuPartition = GpuPartition(partition="gpu")
     max_cores: PositiveInt = Field(
-        16, description="The most that a job takes which shares cores with others of its kind."
+        16,
+        description="Largest number of cores of a job that shares cores with other jobs of its "
+        "kind.",
     )
     max_minutes: PositiveInt | None = Field(
-        None, description="The most that a job may ask for, also after running out of time."
+        None, description="Longest time limit of a job, also after a timeout."
     )
     max_memory_mb: PositiveInt | None = Field(
-        None, description="Likewise; the memory of the smallest node that jobs may get."
+        None,
+        description="Largest memory request of a job, also after running out of memory: the memory "
+        "of the smallest node available to jobs.",
     )
     setup: Annotated[list[str], BeforeValidator(lambda lines: lines or [])] = Field(
-        default_factory=list, description="Lines of bash that every job on a node begins with."
+        default_factory=list,
+        description="Lines of bash to run at the start of every job on a node.",
     )
     scratch: str | None = Field(
         None,
         min_length=1,
-        description="Folder where DFT codes run, best on a disk of the node; environment variables "
-        "and ~ are filled in on the node. Default: results/CAMPAIGN/labels/work.",
+        description="Folder where DFT codes run, best on a local disk of the node; environment "
+        "variables and ~ are expanded on the node. Default: results/CAMPAIGN/labels/work.",
     )
 
     def wishes(self, kind: Kind) -> dict[str, str | None]:
-        """Options for Snakemake's SLURM plugin of a kind of job, by the plugin's names."""
+        """Return the options of Snakemake's SLURM plugin for a kind of job, by plugin name."""
         where = self.gpu if kind == "gpu" else self.cpu
         return {
             "slurm_partition": where.partition,
@@ -106,7 +111,7 @@ class Site(Model):
         }
 
     def environment(self) -> dict[str, str]:
-        """Return the environment as the lines of ``setup`` leave it; they run once in a job.
+        """Return the environment after the lines of ``setup``; they run once per job.
 
         Raises
         ------
@@ -135,23 +140,23 @@ Settings = TypeVar("Settings", bound=Model)
 
 
 def load_config(config: Mapping[str, Any]) -> Run:
-    """Check what Snakemake read from ``config/config.yaml`` and from ``--config``.
+    """Check the content of ``config/config.yaml`` and of ``--config``, as read by Snakemake.
 
     Raises
     ------
     PhonsmithError
-        All problems, a line each: the file, the key's path, what was found, what is allowed.
+        All problems, one per line: file, path of the key, value found, allowed values.
     """
     return _checked(Run, config, "config/config.yaml")
 
 
 def load_site(path: str | Path) -> Site:
-    """Read and check the site file; without one everything has its default.
+    """Read and check the site file; without the file, return the defaults.
 
     Raises
     ------
     PhonsmithError
-        Likewise.
+        All problems, one per line: file, path of the key, value found, allowed values.
     """
     if not Path(path).exists():
         return Site()

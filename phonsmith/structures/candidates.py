@@ -1,11 +1,11 @@
-"""Choice of crystals for a campaign: all stable and metastable ones of a chemical system.
+"""Select crystals for a campaign: all stable and metastable crystals of a chemical system.
 
 Run once, for example::
 
     python -m phonsmith.structures.candidates config/structures/si.yaml --chemical-system Si \\
         --max-energy-above-hull 0.1 --max-atoms 200 --relax-with chgnet
 
-It writes the list for people to look through, and a campaign takes it with
+It writes a list to review. A campaign reads the list with
 ``structures_from: config/structures/si.yaml``.
 """
 
@@ -274,9 +274,13 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--max-atoms", type=int, default=sizes.max_atoms, help="in the supercell")
     parser.add_argument("--provider", help="an OPTIMADE database, e.g. oqmd (default: MP)")
     parser.add_argument("--base-url", help="address of another OPTIMADE database")
-    parser.add_argument("--hull-key", help="its field with the energy above the hull")
     parser.add_argument(
-        "--relax-with", metavar="CALCULATOR", help="keep what stays itself, e.g. with chgnet"
+        "--hull-key", help="field of the OPTIMADE database with the energy above the hull"
+    )
+    parser.add_argument(
+        "--relax-with",
+        metavar="CALCULATOR",
+        help="relax, and keep crystals that do not change, e.g. with chgnet",
     )
     parser.add_argument("--model", help="model file of --relax-with gap or mace")
     return parser

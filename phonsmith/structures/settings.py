@@ -21,17 +21,17 @@ Masses = Annotated[dict[str, Mass] | list[Mass], BeforeValidator(_are_masses)]
 
 
 class OptimadeEntry(Model):
-    """One entry of a database that speaks OPTIMADE."""
+    """Entry of an OPTIMADE database."""
 
     provider: Name | None = Field(
         None,
-        description="Name of the database as pymatgen knows it, e.g. `oqmd`, `alexandria.pbe`.",
+        description="Name of the database in pymatgen, e.g. `oqmd`, `alexandria.pbe`.",
     )
     base_url: str | None = Field(
         None,
         pattern=r"^https?://[^@/?#\s]+(/[^?#\s]*)?$",
-        description="Instead of `provider`: the address of any OPTIMADE database, with or without "
-        "the version (`/v1`) behind.",
+        description="Address of any OPTIMADE database, with or without the version (`/v1`) at the "
+        "end; replaces `provider`.",
     )
     id: str = Field(min_length=1, max_length=200, description="Id of the entry.")
 
@@ -47,7 +47,9 @@ class Scaled(Model):
 
     of: Name = Field(description="Id of the crystal, which is relaxed first.")
     linear: float = Field(
-        gt=0.7, lt=1.4, description="Factor of its lattice vectors; the volume's is the cube."
+        gt=0.7,
+        lt=1.4,
+        description="Scale factor of its lattice vectors; the volume scales with the cube.",
     )
 
 
@@ -61,38 +63,38 @@ RecordedFormat = Literal[
     "outcar",
     "espresso",
 ]
-"""What files of recorded data are."""
+"""Formats of recorded data."""
 
 SupercellMatrix = (
     tuple[PositiveInt, PositiveInt, PositiveInt]
     | tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
 )
-"""phonopy's DIM: three multiples, or a matrix."""
+"""phonopy's DIM: three multiples or a matrix."""
 
 LEAST_VOLUMES = 5
-"""What an equation of state and phonopy's polynomials of fourth degree need."""
+"""Minimum for an equation of state and phonopy's fourth-degree polynomials."""
 
 
 class RecordedVolume(Model):
     """Energy and phonons of a recorded crystal at one volume."""
 
     recorded: RelativePaths = Field(
-        description="Forces or force constants at this volume, in the source; the format is that "
-        "of the crystal's `recorded`.",
+        description="Forces or force constants at this volume, as a path in the source; the format "
+        "is the format of the crystal's `recorded`.",
     )
     file: File | None = Field(
         None,
-        description="Crystal file at this volume, where that of the crystal is in a `file` too.",
+        description="Crystal file at this volume, required if the crystal itself has a `file`.",
     )
     energy_ev: float | None = Field(
         None,
-        description="Energy of the unit cell without vibrations in eV, if not in "
+        description="Energy of the unit cell without vibrations in eV, unless given in "
         "`recorded_energies`.",
     )
     volume_angstrom3: PositiveFloat | None = Field(
         None,
-        description="Beside `energy_ev`: volume of that cell in Å³, by which an energy of another "
-        "cell (primitive, conventional, supercell) or volume is refused.",
+        description="With `energy_ev`: volume of that cell in Å³. An energy of another cell "
+        "(primitive, conventional, supercell) or volume is refused.",
     )
 
     @model_validator(mode="after")
@@ -103,83 +105,85 @@ class RecordedVolume(Model):
 
 
 class Structure(Model):
-    """One crystal of a campaign."""
+    """A crystal of a campaign."""
 
     file: File | None = Field(
         None,
-        description="Crystal file (POSCAR, CIF or extxyz), relative to the project. Recorded "
-        "cells of the formats `extxyz`, `vasprun`, `outcar` and `espresso` need it too: at their "
-        "volume and in their orientation.",
+        description="Crystal file (POSCAR, CIF or extxyz), relative to the project. Recorded cells "
+        "of the formats `extxyz`, `vasprun`, `outcar` and `espresso` need it too, at the volume "
+        "and in the orientation of these cells.",
     )
     materials_project: str | None = Field(
         None,
         pattern=r"^(mp|mvc)-[0-9a-z]+$",
-        description="Id of the crystal in the Materials Project, e.g. `mp-149`, instead of `file`. "
-        "It is fetched once, with the key in MP_API_KEY, into `config/structures/fetched/`.",
+        description="Id of the crystal in the Materials Project, e.g. `mp-149`; replaces `file`. "
+        "It is downloaded once, with the key in MP_API_KEY, to `config/structures/fetched/`.",
     )
     optimade: OptimadeEntry | None = Field(
-        None, description="Entry of a database that speaks OPTIMADE, instead of `file`; likewise."
+        None,
+        description="Entry of an OPTIMADE database; replaces `file`. It is downloaded once to "
+        "`config/structures/fetched/`.",
     )
     scaled: Scaled | None = Field(
         None,
-        description="Another crystal of the campaign at another volume, instead of `file`. "
-        "Positions and shape of the cell are relaxed, by the reference method and by every fit; "
-        "the volume is held.",
+        description="Another crystal of the campaign at another volume; replaces `file`. Positions "
+        "and cell shape are relaxed at fixed volume, by the reference method and by every fit.",
     )
     recorded: RelativePaths | None = Field(
         None,
-        description="With the reference method `recorded`: the phonopy YAML or the "
-        "phono3py_disp.yaml beside its FORCES_FC3, which hold the crystal; or a file or folder, or "
-        "a list of them, with labelled cells of the crystal: extxyz, vasprun.xml or OUTCAR; or "
-        "FORCE_SETS, FORCE_CONSTANTS or force_constants.hdf5.",
+        description="Data of this crystal for the reference method `recorded`: a phonopy YAML, or "
+        "the phono3py_disp.yaml next to its FORCES_FC3, which both contain the crystal; a file or "
+        "folder, or a list of them, with labelled cells of the crystal (extxyz, vasprun.xml or "
+        "OUTCAR); or FORCE_SETS, FORCE_CONSTANTS or force_constants.hdf5.",
     )
     recorded_format: RecordedFormat | None = Field(
-        None, description="Format of `recorded`, where it is not `reference.format`."
+        None, description="Format of `recorded` if it differs from `reference.format`."
     )
     recorded_supercell: SupercellMatrix | None = Field(
         None,
         description="Supercell of FORCE_SETS or force constants (phonopy's DIM): three multiples "
-        "of the lattice vectors in `file`, or phonopy's matrix of nine integers in three rows. "
-        "Not needed where SPOSCAR or disp.yaml is beside them.",
+        "of the lattice vectors in `file`, or phonopy's 3×3 integer matrix as three rows. Not "
+        "needed if SPOSCAR or disp.yaml is in the same folder.",
     )
     recorded_volumes: list[RecordedVolume] = Field(
         default_factory=list,
-        description="Energies and phonons at several volumes, that of `recorded` among them: "
-        "`thermodynamics` of the recorded reference (see docs/data.md).",
+        description="Energies and phonons at several volumes, including the volume of `recorded`, "
+        "for `thermodynamics` of the recorded reference (see docs/data.md).",
     )
     recorded_energies: RelativePath | None = Field(
         None,
-        description="File in the source with the energies of `recorded_volumes`: a volume (Å³) and "
-        "an energy without vibrations (eV) of the unit cell a line, as phonopy's e-v.dat.",
+        description="File in the source with the energies of `recorded_volumes`: per line a volume "
+        "(Å³) and an energy without vibrations (eV) of the unit cell, as in phonopy's e-v.dat.",
     )
     role: Literal["train", "benchmark", "test"] = Field(
         "train",
-        description="`train`: fits learn from it, and its phonons are compared. `benchmark`: no "
-        "fit ever learns from it, its phonons are compared: out of sample. `test`: its labelled "
-        "cells only measure errors of energies, forces and stresses.",
+        description="`train`: fits learn from the crystal, and its phonons are compared. "
+        "`benchmark`: its phonons are compared, but no fit learns from it (out of sample). "
+        "`test`: its labelled cells are used only for errors of energies, forces and stresses.",
     )
     masses: Masses | None = Field(
         None,
-        description="Atomic masses in u where they are not those of the natural elements: by "
-        "element ({H: 2.014}), or one for each atom of the crystal file in its order. They count "
-        "in phonons and all that follows; labels and fits do not depend on them. A crystal file "
-        "may name deuterium itself (D).",
+        description="Atomic masses in u if they differ from the natural elements: by element ({H: "
+        "2.014}), or one per atom in the order of the crystal file. They affect phonons and all "
+        "results derived from phonons; labels and fits do not depend on them. A crystal file may "
+        "contain deuterium (D) directly.",
     )
     magnetic_moments_bohr: Literal["file"] | Annotated[list[float], Field(min_length=1)] | None = (
         Field(
             None,
             exclude_if=lambda moments: moments is None,  # results of campaigns without stay fresh
-            description="Starting magnetic moments in Bohr magnetons, one for each atom of the "
-            "crystal file in its order, e.g. [2, -2, 0, 0] for an antiferromagnetic cell of NiO; "
-            "or `file`, those of an extxyz file (columns `initial_magmoms` or `magmoms`). They go "
-            "before the moments by element of the reference method, which needs `magnetism: true`. "
-            "Symmetry, primitive cell and displaced cells are those of the magnetic crystal.",
+            description="Starting magnetic moments in Bohr magnetons, one per atom in the order of "
+            "the crystal file, e.g. [2, -2, 0, 0] for an antiferromagnetic cell of NiO; or "
+            "`file`, to read them from an extxyz file (columns `initial_magmoms` or `magmoms`). "
+            "They override the moments by element of the reference method, which needs "
+            "`magnetism: true`. Symmetry, primitive cell and displaced cells are derived from the "
+            "magnetic crystal.",
         )
     )
     born: File | None = Field(
         None,
-        description="phonopy BORN file for the non-analytical correction, used for the "
-        "reference and every fit alike.",
+        description="phonopy BORN file for the non-analytical correction, used for the reference "
+        "and for every fit.",
     )
 
     @model_validator(mode="after")
@@ -219,23 +223,28 @@ class Relaxation(Model):
 
     reference: bool = Field(
         True,
-        description="Relax the crystals with the reference method first; false takes them as "
-        "they are. Recorded crystals are never relaxed.",
+        description="Relax the crystals with the reference method first; false uses them "
+        "unrelaxed. Recorded crystals are never relaxed.",
     )
     fmax_ev_per_angstrom: PositiveFloat = Field(
-        1e-4, description="Largest force (and stress times volume, per ASE's cell filter) left."
+        1e-4,
+        description="Convergence criterion: largest remaining force (and stress times volume, as "
+        "in ASE's cell filter).",
     )
-    max_steps: PositiveInt = Field(500, description="Steps after which a relaxation has failed.")
+    max_steps: PositiveInt = Field(
+        500, description="Maximum number of steps; a relaxation that needs more fails."
+    )
     symprec_angstrom: PositiveFloat = Field(
-        1e-2, description="Tolerance of the space group before and after relaxation."
+        1e-2, description="Tolerance for the space group before and after relaxation."
     )
     ltol: PositiveFloat = Field(0.1, description="StructureMatcher: fractional length tolerance.")
     stol: PositiveFloat = Field(0.1, description="StructureMatcher: site tolerance.")
     angle_tol_degree: PositiveFloat = Field(3.0, description="StructureMatcher: angle tolerance.")
     on_change: Literal["stop", "report", "leave_out"] = Field(
         "report",
-        description="What to do where the reference method turns a crystal into another one or "
-        "changes its space group. `report` goes on with what it became. `leave_out` makes no "
-        "supercells of a crystal that became another one (by StructureMatcher) or does not "
-        "converge, and goes on with the others; a changed space group alone is reported.",
+        description="Action if the reference method relaxes a crystal to another crystal or "
+        "changes its space group. `report` continues with the relaxed crystal. `leave_out` omits "
+        "the supercells of a crystal that turns into another one (by StructureMatcher) or does "
+        "not converge, and continues with the other crystals; a changed space group alone is only "
+        "reported.",
     )

@@ -8,38 +8,40 @@ from phonsmith.files.settings import Model, Name
 
 
 class Thermodynamics(Model):
-    """Energies of volumes, harmonic and quasi-harmonic free energies, by reference and fits."""
+    """Equations of state, harmonic and quasi-harmonic free energies, for reference and fits."""
 
     structures: list[Name] | Literal["all"] = Field(
-        "all", description="Crystals, by id; `all` are those whose phonons are compared."
+        "all", description="Crystals, by id; `all`: the crystals whose phonons are compared."
     )
     max_temperature_kelvin: PositiveFloat = Field(1000.0, description="Highest temperature.")
-    temperature_step_kelvin: PositiveFloat = Field(10.0, description="From one to the next.")
+    temperature_step_kelvin: PositiveFloat = Field(10.0, description="Temperature step.")
     pressures_gpa: list[float] = Field([0.0], min_length=1, description="Pressures.")
     quasi_harmonic: bool = Field(
         True,
-        description="Phonons at every volume, and the Gibbs energy; false: phonons at the minimum "
-        "of the energy alone.",
+        description="Compute phonons at every volume and the Gibbs energy; false: phonons at the "
+        "energy minimum only.",
     )
     equation_of_state: Literal["birch-murnaghan", "vinet"] = Field(
-        "vinet", description="Form that the free energies are fitted to at each temperature."
+        "vinet", description="Equation of state fitted to the free energies at each temperature."
     )
-    volumes: Annotated[int, Field(ge=5)] = Field(9, description="Volumes to begin with.")
+    volumes: Annotated[int, Field(ge=5)] = Field(9, description="Initial number of volumes.")
     first_volumes_percent: tuple[float, float] = Field(
         (-4.0, 6.0),
-        description="First and last of them, relative to the volume at rest. More are added in "
-        "the same steps where the volume at equilibrium is not bracketed.",
+        description="Smallest and largest initial volume, relative to the volume at rest. If they "
+        "do not bracket the equilibrium volume, volumes are added with equal spacing.",
     )
     largest_volume_change_percent: Annotated[float, Field(gt=0, lt=50)] = Field(
-        20.0, description="No volume is further from that at rest."
+        20.0, description="Largest deviation of a volume from the volume at rest."
     )
     imaginary: Literal["exclude", "report", "stop"] = Field(
         "exclude",
-        description="Volumes with imaginary modes (beyond benchmarks.imaginary_tolerance_thz): "
-        "left out, used without these modes, or no result for the crystal. The share is reported.",
+        description="Treatment of volumes with imaginary modes (beyond "
+        "benchmarks.imaginary_tolerance_thz): `exclude` omits the volume, `report` omits these "
+        "modes, `stop` gives no result for the crystal. The fraction of imaginary modes is "
+        "reported.",
     )
     mesh_length_angstrom: PositiveFloat = Field(
-        60.0, description="Density of the mesh of q points, as phonopy's mesh length."
+        60.0, description="Density of the q-point mesh, as phonopy's mesh length."
     )
 
     @model_validator(mode="after")
@@ -59,10 +61,10 @@ class Thermodynamics(Model):
 
     @property
     def relaxations(self) -> int:
-        """Relaxations of a crystal, as long as no volumes are added: at rest before and after."""
+        """Relaxations per crystal without added volumes: two at rest, one per volume."""
         return self.volumes + 2
 
     @property
     def vibrations(self) -> int:
-        """How often its displaced cells are computed: at rest, and at the volumes."""
+        """Number of sets of displaced cells: at rest, and at each volume."""
         return 1 + (self.volumes if self.quasi_harmonic else 0)

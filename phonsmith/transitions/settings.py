@@ -9,13 +9,13 @@ from phonsmith.files.settings import Model, Name
 
 
 class PublishedTransition(Model):
-    """A published transition to print and draw beside."""
+    """Published transition, printed and drawn for comparison."""
 
-    label: str = Field(min_length=1, description="What it is, for legends.")
-    source: str = Field(min_length=1, description="Where it stands.")
-    structures: tuple[Name, Name] = Field(description="From and to which crystal.")
+    label: str = Field(min_length=1, description="Label in legends.")
+    source: str = Field(min_length=1, description="Publication that reports the value.")
+    structures: tuple[Name, Name] = Field(description="Crystals before and after the transition.")
     value: PositiveFloat = Field(description="Temperature in K, or pressure in GPa.")
-    up_to: PositiveFloat | None = Field(None, description="Upper end, where a range is given.")
+    up_to: PositiveFloat | None = Field(None, description="Upper end of a range.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -25,19 +25,20 @@ class PublishedTransition(Model):
 
 
 class TransitionBase(Model):
-    """What all transitions share."""
+    """Settings of all transitions."""
 
     structures: list[Name] = Field(
         min_length=2,
-        description="Crystals of one composition, by id. The first is the one that the others are "
-        "compared with in figures; the transition of the loop's goal is that of the first two.",
+        description="Crystals of one composition, by id. Figures compare the others with the "
+        "first; the loop's goal uses the transition between the first two.",
     )
     all_generations: bool = Field(
         True,
-        description="With a loop: for the fits of every generation, not of the accepted one alone.",
+        description="With a loop: compute it with the fits of every generation, not only of the "
+        "accepted one.",
     )
     published: list[PublishedTransition] = Field(
-        default_factory=list, description="Published transitions to print and draw beside."
+        default_factory=list, description="Published transitions, printed and drawn for comparison."
     )
 
     @model_validator(mode="after")
@@ -52,30 +53,31 @@ class TransitionBase(Model):
 
 
 class TemperatureTransition(TransitionBase):
-    """Which crystal has the lowest free energy at a temperature; needs `thermodynamics`."""
+    """Crystal of lowest free energy as a function of temperature; needs `thermodynamics`."""
 
-    driven_by: Literal["temperature"] = Field(description="What drives the transition.")
+    driven_by: Literal["temperature"] = Field(description="Variable that drives the transition.")
     pressure_gpa: float = Field(
         0.0,
         description="Pressure of the quasi-harmonic Gibbs energies, one of "
-        "thermodynamics.pressures_gpa. At zero, harmonic free energies are compared as well.",
+        "thermodynamics.pressures_gpa. At zero pressure, harmonic free energies are also compared.",
     )
 
 
 class Pressing(Model):
-    """At which pressures and volumes a crystal is relaxed."""
+    """Pressures and volumes at which a crystal is relaxed."""
 
     pressures_gpa: Annotated[list[NonNegativeFloat], Field(min_length=3)] = Field(
-        description="Pressures at which the crystals are relaxed, in ascending order."
+        description="Pressures of the relaxations, in ascending order."
     )
     volumes: Annotated[int, Field(ge=6)] = Field(
         9,
-        description="Relaxations at fixed volumes for the equation of state, from which the "
-        "enthalpy follows once more.",
+        description="Relaxations at fixed volumes for the equation of state, which gives a second "
+        "value of the enthalpy.",
     )
     tolerance_mev_per_atom: PositiveFloat = Field(
         5.0,
-        description="Largest difference of both enthalpies at a pressure; more is reported.",
+        description="Largest difference between the two enthalpies at a pressure; larger ones are "
+        "reported.",
     )
 
     @model_validator(mode="after")
@@ -92,13 +94,13 @@ class Pressing(Model):
 
 
 class PressureTransition(TransitionBase, Pressing):
-    """Which crystal has the lowest enthalpy at a pressure."""
+    """Crystal of lowest enthalpy as a function of pressure."""
 
-    driven_by: Literal["pressure"] = Field(description="What drives the transition.")
+    driven_by: Literal["pressure"] = Field(description="Variable that drives the transition.")
     temperatures_kelvin: list[PositiveFloat] = Field(
         default_factory=list,
-        description="Temperatures at which Gibbs energies at thermodynamics.pressures_gpa are "
-        "compared as well (quasi-harmonic).",
+        description="Temperatures for an additional comparison of (quasi-harmonic) Gibbs energies "
+        "at thermodynamics.pressures_gpa.",
     )
 
 

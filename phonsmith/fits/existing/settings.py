@@ -1,4 +1,4 @@
-"""Settings of a potential that exists already."""
+"""Settings of an existing potential."""
 
 from typing import Any, ClassVar, Literal
 
@@ -9,11 +9,11 @@ from phonsmith.potentials.settings import PotentialSource
 
 
 class ExistingFit(FitBase):
-    """A potential that exists already: benchmarked like a fit, without labels or training."""
+    """An existing potential: benchmarked like a fit, without labels or training."""
 
     NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "potential": True}
 
-    kind: Literal["existing"] = Field(description="Which kind of fit this is.")
+    kind: Literal["existing"] = Field(description="Kind of fit.")
     potential: PotentialSource
 
     def identity(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from phonsmith.fits.settings import TrainedFit, refuse_places
 
 
 class TwoBody(Model):
-    """GAP's pair descriptor (distance_2b)."""
+    """Pair descriptor of GAP (distance_2b)."""
 
     cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
     n_sparse: PositiveInt = Field(15, description="Sparse points, uniform in distance.")
@@ -26,7 +26,7 @@ class TwoBody(Model):
 
 
 class ThreeBody(Model):
-    """GAP's triplet descriptor (angle_3b)."""
+    """Triplet descriptor of GAP (angle_3b)."""
 
     cutoff_angstrom: PositiveFloat = Field(3.5, description="Cutoff radius.")
     n_sparse: PositiveInt = Field(200, description="Sparse points, uniform.")
@@ -35,53 +35,53 @@ class ThreeBody(Model):
 
 
 class Soap(Model):
-    """GAP's many-body descriptor."""
+    """Many-body descriptor of GAP."""
 
     cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
     cutoff_transition_angstrom: PositiveFloat = Field(1.0, description="Width of the cutoff.")
     atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
     n_max: PositiveInt = Field(
         8,
-        description="Radial functions. Memory grows with the square of n_max times the number of "
-        "elements.",
+        description="Number of radial functions. Memory grows with the square of n_max times the "
+        "number of elements.",
     )
     l_max: NonNegativeInt = Field(5, description="Largest angular momentum.")
-    zeta: PositiveInt = Field(4, description="Power of the dot-product kernel.")
+    zeta: PositiveInt = Field(4, description="Exponent of the dot-product kernel.")
     delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
     n_sparse: PositiveInt = Field(
-        300, description="Sparse points in all, an equal share for each element."
+        300, description="Total number of sparse points, divided equally among the elements."
     )
     sparse_method: Literal["cur_points", "random", "pivot"] = Field(
-        "cur_points", description="How gap_fit chooses sparse points."
+        "cur_points", description="Method of gap_fit to choose sparse points."
     )
     sparse_from: Literal["training", "rattled"] = Field(
         "rattled",
-        description="Environments that sparse points are chosen from: those of the training cells, "
-        "or, in place of displaced and constraint cells (whose environments are nearly all alike), "
-        "those of rattled copies of them. The copies have no labels. Without displaced and "
-        "constraint cells both choices are the same.",
+        description="Environments for the choice of sparse points. `training`: the training cells. "
+        "`rattled`: rattled copies replace displaced and constraint cells, whose environments are "
+        "nearly identical. The copies have no labels. Without displaced and constraint cells, "
+        "both choices are equivalent.",
     )
     sparse_rattle_std_angstrom: PositiveFloat = Field(
-        0.1, description="Standard deviation of the moves in these copies."
+        0.1, description="Standard deviation of the displacements in these copies."
     )
     share_sparse: Literal["all", "kind", "structure"] = Field(
         "all",
-        description="Choose `n_sparse` from all environments together, or give each kind or each "
-        "structure an equal share.",
+        description="Choose `n_sparse` from all environments together (`all`), or divide it "
+        "equally among kinds or structures.",
     )
     n_sparse_by_group: dict[str, PositiveInt] | None = Field(
         None,
-        description="Sparse points for each config type, structure or kind; replaces `n_sparse`.",
+        description="Sparse points by config type, structure or kind; replaces `n_sparse`.",
     )
 
     @property
     def sparse_points(self) -> int:
-        """Sparse points in all."""
+        """Total number of sparse points."""
         return sum((self.n_sparse_by_group or {"all": self.n_sparse}).values())
 
 
 class Sigma(Model):
-    """GAP's regularisation: expected errors of the data."""
+    """Regularisation of GAP: expected errors of the data."""
 
     energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
     force_ev_per_angstrom: PositiveFloat = Field(0.03, description="Force components.")
@@ -89,40 +89,42 @@ class Sigma(Model):
 
 
 class ForceProportional(Model):
-    """σ of each atom's force: f·max(|F|, F_min) (George et al. 2020, equation 8)."""
+    """σ of the force on each atom: f·max(|F|, F_min) (George et al. 2020, equation 8)."""
 
     factor: PositiveFloat = Field(0.01, description="f, dimensionless.")
     minimum_force_ev_per_angstrom: PositiveFloat = Field(0.01, description="F_min.")
-    kinds: list[Kind] = Field(["displaced"], min_length=1, description="Cells it applies to.")
+    kinds: list[Kind] = Field(
+        ["displaced"], min_length=1, description="Kinds of cells that use it."
+    )
 
 
 class GapFit(TrainedFit):
     """Gaussian approximation potential, fitted with gap_fit."""
 
-    kind: Literal["gap"] = Field(description="Which kind of fit this is.")
+    kind: Literal["gap"] = Field(description="Kind of fit.")
     two_body: TwoBody | None = TwoBody()
     three_body: ThreeBody | None = None
     soap: Soap | None = Soap()
     sigma: Sigma = Sigma()
     sigma_by_group: dict[str, Sigma] = Field(
         default_factory=dict,
-        description="Other sigmas for a config type, a structure or a kind; the most special wins.",
+        description="Sigmas by config type, structure or kind; the most specific entry applies.",
     )
     force_proportional: ForceProportional | None = Field(
         ForceProportional(),
-        description="Expected errors of the forces of displaced cells, in proportion to the force. "
-        "It is null where this key is absent and `sigma` or `sigma_by_group` state an error of "
-        "forces, which then holds for all cells.",
+        description="Expected force errors of displaced cells, proportional to the force. If this "
+        "key is absent and `sigma` or `sigma_by_group` set a force error, it is null, and that "
+        "force error applies to all cells.",
     )
     balance_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
-        description="Force sigmas of displaced cells are multiplied by n to this power, n being "
-        "the displaced cells of the structure: a crystal of high symmetry has one or two of them "
-        "and would else count for little beside one that has twenty.",
+        description="Exponent: the force sigmas of displaced cells are multiplied by n to this "
+        "power, where n is the number of displaced cells of the structure. It balances crystals "
+        "of high symmetry, with one or two displaced cells, against crystals with twenty.",
     )
     sparse_jitter: PositiveFloat = Field(1e-8, description="gap_fit's sparse_jitter.")
     extra_arguments: dict[str, str | int | float] = Field(
-        default_factory=dict, description="Any further `keyword=value` of gap_fit."
+        default_factory=dict, description="Further `keyword=value` arguments of gap_fit."
     )
 
     def sparse_points(self) -> int | None:
@@ -132,7 +134,7 @@ class GapFit(TrainedFit):
     @model_validator(mode="before")
     @classmethod
     def _stated_sigma(cls, given: Any) -> Any:
-        """What is stated of forces is not overruled by a default."""
+        """Prevent the default from overriding explicit force errors."""
         if not isinstance(given, dict) or "force_proportional" in given:
             return given
         groups = given.get("sigma_by_group") or {}
@@ -148,7 +150,7 @@ class GapFit(TrainedFit):
 
     @model_serializer(mode="wrap")
     def _with_force_proportional(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Beside a stated sigma its absence means null: what differs from defaults holds it too."""
+        """Include it next to an explicit sigma, where its absence would mean null."""
         content: dict[str, Any] = dump(self)
         if "sigma" in content or "sigma_by_group" in content:
             one = self.force_proportional

@@ -34,8 +34,8 @@ class MaceWeights(Model):
     forces: NonNegativeFloat = Field(100.0, description="Force components.")
     stress: NonNegativeFloat = Field(
         1000.0,
-        description="Stress components. In eV/Å³ their squares are small: with a weight of 1 "
-        "a fit hardly learns them, and its cells drift.",
+        description="Stress components. Their squares in eV/Å³ are small: with a weight of 1, a "
+        "fit hardly learns stresses, and its cells drift.",
     )
 
 
@@ -49,32 +49,31 @@ FOUNDATIONS = frozenset(
 """Names of the foundation models that mace 0.3.16 downloads (a test compares with mace's list)."""
 
 REPLAY_SETS = frozenset({"mp", "matpes_pbe", "matpes_r2scan", "omat"})
-"""Replay data by mace's names, which are refused: mace 0.3.16 takes those of `mp` for all of them,
-and gives elements that the new cells lack an energy of zero."""
+"""Names of mace's replay data, which are refused: mace 0.3.16 loads the `mp` data for every name,
+and assigns zero energy to elements missing in the new cells."""
 
 
 class Lora(Model):
-    """Low-rank adaptation: small matrices are learnt beside the frozen weights, and added at the
-    end."""
+    """Low-rank adaptation: train small matrices added to frozen weights, then merge them."""
 
     rank: PositiveInt = Field(4, description="Rank of the matrices.")
-    alpha: PositiveFloat = Field(1.0, description="Their scale is alpha / rank.")
+    alpha: PositiveFloat = Field(1.0, description="Scale of the matrices: alpha / rank.")
 
 
 class Replay(Model):
-    """What the foundation was trained on, learnt again beside the new labels."""
+    """Training data of the foundation model, learnt together with the new labels."""
 
     file: File = Field(
         min_length=1,
-        description="extxyz with REF_ keys, such as the training set of the campaign that made the "
-        "foundation (`results/NAME/datasets/gen0/train.extxyz`), or with `energy`, `forces` and "
-        "`stress` as in mace's own replay data. Download those: mace's names of them (`mp`, …) "
-        "are refused.",
+        description="extxyz file with REF_ keys, such as the training set of the campaign that "
+        "trained the foundation model (`results/NAME/datasets/gen0/train.extxyz`), or with "
+        "`energy`, `forces` and `stress` as in mace's replay data. Download mace's data yourself: "
+        "its names (`mp`, …) are refused.",
     )
     cells: PositiveInt = Field(
         100,
-        description="At most so many of its cells, chosen at random. Each counts as much as a new "
-        "one: this number is what balances old and new.",
+        description="Maximum number of replay cells, chosen at random. Each has the weight of a "
+        "new cell, so that this number balances old and new data.",
     )
 
     @model_validator(mode="after")
@@ -89,46 +88,52 @@ class Replay(Model):
 
 
 class Foundation(Model):
-    """The model that a fine-tuning starts from, and what of it is kept."""
+    """Foundation model to fine-tune, and the parts of it that are kept."""
 
     model: File = Field(
         min_length=1,
         description="A name that mace knows and downloads on first use (`medium-0b3`, "
         "`medium-mpa-0`, `medium-omat-0`, `mh-1`, …), a path, the fit of another campaign "
-        "(`results/NAME/fits/FIT/gen0/model/mace.model`, which is then made first), or an address "
-        "with `sha256`. A path needs `sha256` or `trust`: loading a model file runs code in it.",
+        "(`results/NAME/fits/FIT/gen0/model/mace.model`, which is then trained first), or an "
+        "address with `sha256`. A path needs `sha256` or `trust`: loading a model file runs code "
+        "in it.",
     )
     sha256: Sha256 | None = Field(
-        None, description="Checksum of the model file; compared before the file is loaded."
+        None, description="Checksum of the model file; verified before the file is loaded."
     )
     trust: bool = Field(
         False,
-        description="Load a path without `sha256`; fits of this pipeline are known, and for a name "
-        "you trust mace's address.",
+        description="Load a path without `sha256`. Fits of this pipeline need neither; names rely "
+        "on mace's download address.",
     )
-    head: str | None = Field(None, description="Which head to start from, where it has several.")
+    head: str | None = Field(None, description="Head to start from, if the model has several.")
     method: Literal["naive", "multihead"] = Field(
         "naive",
-        description="`naive` goes on training with the new labels alone; `multihead` learns them "
-        "with a readout of their own, beside replay data that keep the foundation's knowledge.",
+        description="`naive` continues the training with the new labels alone; `multihead` learns "
+        "them with a separate readout, together with replay data that preserve the knowledge of "
+        "the foundation model.",
     )
-    replay: Replay | None = Field(None, description="Replay data of `multihead`.")
+    replay: Replay | None = Field(None, description="Replay data for `multihead`.")
     e0s: Literal["estimated", "average", "isolated_atoms", "foundation"] = Field(
         "estimated",
-        description="Energies of single atoms: the foundation's, shifted so that it fits the new "
-        "energies as it is, in least squares (`estimated`); least squares of the new energies "
-        "themselves (`average`); those of the isolated atoms of this campaign; or the "
-        "foundation's. Labels without energies keep the foundation's.",
+        description="Energies of isolated atoms. `estimated`: from the foundation model, shifted "
+        "so that its unchanged predictions fit the new energies (least squares). `average`: "
+        "least-squares fit of the new energies. `isolated_atoms`: from the isolated atoms of this "
+        "campaign. `foundation`: from the foundation model, also used if labels have no energies.",
     )
     frozen_layers: Annotated[int, Field(ge=0, le=7)] = Field(
         0,
-        description="What stays as it is (mace's `--freeze`): from 1 the embedding, from 5 also "
-        "the interactions, from 6 the products, with 7 the readouts: then only the energy zero "
+        description="Frozen parts (mace's `--freeze`): from 1 the embedding, from 5 also the "
+        "interactions, from 6 the products, with 7 the readouts, so that only the energy zero "
         "changes.",
     )
-    lora: Lora | None = Field(None, description="Learn low-rank matrices only; none without it.")
+    lora: Lora | None = Field(
+        None, description="Train low-rank matrices only; not used by default."
+    )
     keep_elements: bool = Field(
-        False, description="Keep all elements of the foundation, not only those of the new labels."
+        False,
+        description="Keep all elements of the foundation model, not only the elements in the new "
+        "labels.",
     )
 
     @model_validator(mode="after")
@@ -154,7 +159,7 @@ class Foundation(Model):
 
     @model_serializer(mode="wrap")
     def _without_trust(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """No result depends on `trust: false`, the default: leave it out."""
+        """Omit `trust: false`, the default: no result depends on it."""
         content: dict[str, Any] = dump(self)
         if not self.trust:
             content.pop("trust", None)
@@ -167,7 +172,7 @@ class Foundation(Model):
 
     @property
     def file(self) -> str | None:
-        """Path of the model where it is a file here."""
+        """Path of the model if it is a local file."""
         return None if self.is_address or self.model in FOUNDATIONS else self.model
 
 
@@ -176,10 +181,10 @@ def _named(foundation: Any) -> Any:
 
 
 ARCHITECTURE = ("num_channels", "max_l", "num_interactions", "correlation", "cutoff_angstrom")
-"""Keys of a MACE that its foundation decides."""
+"""Keys of a MACE that its foundation model fixes."""
 
 FINE_TUNING = {"learning_rate": 1e-4, "batch_size": 1, "max_epochs": 200, "patience": 20}
-"""Other defaults where there is a foundation: those of the fine-tuning in autoplex."""
+"""Defaults with a foundation model, as for fine-tuning in autoplex."""
 
 OF_FOUNDATION = {
     "foundation_model": "foundation.model",
@@ -191,7 +196,7 @@ OF_FOUNDATION = {
     "lora": "foundation.lora",
     "E0s": "foundation.e0s",
 }
-"""Options of mace_run_train that have a key of their own here."""
+"""Options of mace_run_train with a dedicated key."""
 
 
 class MaceFit(TrainedFit):
@@ -203,14 +208,14 @@ class MaceFit(TrainedFit):
         "foundation": {"trust": True},
     }
 
-    kind: Literal["mace"] = Field(description="Which kind of fit this is.")
+    kind: Literal["mace"] = Field(description="Kind of fit.")
     foundation: Annotated[
         Foundation | None,
         BeforeValidator(_named, json_schema_input_type=str | Foundation | None),
     ] = Field(
         None,
-        description="Fine-tune this model: its name or path alone, or with settings. It decides "
-        f"{', '.join(ARCHITECTURE)}, and other defaults hold: "
+        description="Foundation model to fine-tune: name or path, or a mapping of settings. It "
+        f"fixes {', '.join(ARCHITECTURE)}, and changes these defaults: "
         f"{', '.join(f'{key} {value:g}' for key, value in FINE_TUNING.items())}.",
     )
     num_channels: PositiveInt = Field(16, description="Channels of the hidden features.")
@@ -219,30 +224,34 @@ class MaceFit(TrainedFit):
     )
     num_interactions: PositiveInt = Field(2, description="Message-passing layers.")
     correlation: Annotated[int, Field(ge=1, le=4)] = Field(3, description="Correlation order.")
-    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius of a layer.")
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius per layer.")
     max_epochs: PositiveInt = Field(100, description="Passes over the training set.")
     batch_size: PositiveInt = Field(2, description="Cells per optimisation step.")
     learning_rate: PositiveFloat = Field(0.01, description="Learning rate of AMSGrad Adam.")
     weights: MaceWeights = MaceWeights()
     stage_two_start_epoch: PositiveInt | None = Field(
         None,
-        description="Epoch from which stage two (small learning rate, weight averaging) runs; "
-        "none without it.",
+        description="First epoch of stage two (small learning rate, weight averaging); default: no "
+        "stage two.",
     )
     stage_two_weights: MaceWeights = MaceWeights(energy=1000.0)
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         0.99, description="Decay of the exponential moving average of the weights."
     )
-    patience: PositiveInt = Field(100, description="Epochs without gain before it stops.")
+    patience: PositiveInt = Field(
+        100, description="Epochs without improvement before training stops."
+    )
     valid_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="Share of the training cells that steers the training; never test cells."
+        0.1,
+        description="Fraction of the training cells used for validation during training; test "
+        "cells are never used.",
     )
     dtype: Literal["float32", "float64"] = Field("float64", description="Precision of training.")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="`auto` takes a GPU where there is one."
+        "auto", description="`auto` uses a GPU if one is available."
     )
     extra_arguments: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Any further option of mace_run_train, without dashes."
+        default_factory=dict, description="Further options of mace_run_train, without dashes."
     )
 
     @model_validator(mode="before")
@@ -264,9 +273,9 @@ class MaceFit(TrainedFit):
 
     @model_serializer(mode="wrap")
     def _without_needless(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what says nothing: the architecture beside a foundation, or no foundation.
+        """Omit the architecture next to a foundation model, or the absent foundation model.
 
-        What fine-tuning has in place of defaults stays: the defaults that it may equal are not its.
+        Defaults of fine-tuning are kept, even where they equal the general defaults.
         """
         content: dict[str, Any] = dump(self)
         for key in ARCHITECTURE if self.foundation else ("foundation",):

@@ -9,23 +9,23 @@ from phonsmith.fits.settings import FitBase
 
 
 class RecordedFit(FitBase):
-    """Forces of a potential on displaced cells that others recorded: phonons to compare, no more.
+    """Recorded forces of a potential on displaced cells, to compare phonons only.
 
-    Nothing is trained, relaxed or computed; errors of forces are those on displaced cells that are
-    the reference's own, and there are no applications.
+    Nothing is trained, relaxed or computed. Force errors are reported for displaced cells that
+    are identical to cells of the reference, and there are no applications.
     """
 
     NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "source": {"url": True}}
 
-    kind: Literal["recorded"] = Field(description="Which kind of fit this is.")
+    kind: Literal["recorded"] = Field(description="Kind of fit.")
     level_of_theory: str = Field(
-        min_length=1, description="The potential that gave the forces, e.g. `GAP-18`."
+        min_length=1, description="Potential that computed the forces, e.g. `GAP-18`."
     )
     source: Source
     files: dict[Name, RelativePath] = Field(
         min_length=1,
-        description="By the id of each structure: the phonopy YAML of the source with the forces "
-        "of the potential (or beside FORCE_SETS or force constants), for the same unit cell in "
+        description="phonopy YAML of each structure, by id: a file in the source with the forces "
+        "of the potential (or next to FORCE_SETS or force constants), for the same unit cell in "
         "the same orientation. Structures without a file are not compared.",
     )
 

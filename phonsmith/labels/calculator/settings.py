@@ -13,12 +13,12 @@ class CalculatorReference(ReferenceBase):
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {"isolated_atoms": True, "potential": True}
 
-    method: Literal["calculator"] = Field(description="Which reference method this is.")
+    method: Literal["calculator"] = Field(description="Reference method.")
     potential: PotentialSource = Field(description="The calculator.")
     isolated_atoms: bool = Field(
         True,
-        description="Compute isolated atoms for the energy zero of the fits; false (for a "
-        "potential without meaningful isolated atoms) uses a least-squares fit of the labels.",
+        description="Compute isolated atoms for the energy zero of the fits; false (for potentials "
+        "without meaningful isolated atoms) uses a least-squares fit of the labels.",
     )
 
     def physics(self) -> dict[str, Any]:
@@ -27,5 +27,5 @@ class CalculatorReference(ReferenceBase):
 
     @property
     def level_of_theory(self) -> str:
-        """What the labels are, as tables and figures name it."""
+        """Level of theory in tables and figures."""
         return self.potential.calculator

@@ -311,7 +311,10 @@ def remake(path: Path, functional: str, folder: Path) -> Path:
 def main(arguments: list[str]) -> None:
     """``FUNCTIONAL FILE.UPF FOLDER``: make a pseudopotential for another functional."""
     if len(arguments) != 3 or arguments[0] not in _FUNCTIONALS:
-        sys.exit(f"usage: {Path(__file__).stem} {'|'.join(_FUNCTIONALS)} FILE.UPF FOLDER")
+        sys.exit(
+            "usage: python -m phonsmith.labels.espresso.pseudopotentials "
+            f"{'|'.join(_FUNCTIONALS)} FILE.UPF FOLDER"
+        )
     functional, path, folder = arguments
     with errors_in_words():
         print(remake(Path(path), functional, Path(folder)))

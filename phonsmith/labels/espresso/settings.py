@@ -10,20 +10,20 @@ from phonsmith.labels.reference import MAGNETISM, Command, DftReference, Magneti
 
 
 class EspressoPseudopotentials(Model):
-    """Which pseudopotential file belongs to which element."""
+    """Pseudopotential file of each element."""
 
     folder: File = Field(min_length=1, description="Folder of the UPF files, as seen by the jobs.")
     files: dict[str, File] | None = Field(None, min_length=1, description="File of each element.")
     family: Literal["SSSP", "PseudoDojo"] | None = Field(
         None,
-        description="Instead of `files`, where the folder holds a whole release of a family and "
-        "nothing else: SSSP goes by the family's table SSSP*.json in the folder and compares "
-        "MD5 sums; PseudoDojo takes the one UPF file whose name begins with the element.",
+        description="Replaces `files` if the folder contains one complete release of a family and "
+        "nothing else: SSSP uses the family's table SSSP*.json in the folder and compares MD5 "
+        "sums; PseudoDojo uses the only UPF file whose name begins with the element.",
     )
     allow_other_functional: bool = Field(
         False,
-        description="Use files made for another functional with the one of the reference (pw.x's "
-        "input_dft), as people use SSSP with PBEsol; false refuses them.",
+        description="Use files generated for another functional with the reference's functional "
+        "(pw.x's input_dft), as is common for SSSP with PBEsol; false refuses them.",
     )
 
     @model_validator(mode="after")
@@ -34,7 +34,7 @@ class EspressoPseudopotentials(Model):
 
 
 class EspressoReference(MagneticReference):
-    """Labels from Quantum ESPRESSO's pw.x."""
+    """Labels from pw.x of Quantum ESPRESSO."""
 
     MOMENTS_KEY: ClassVar[str] = "starting_magnetization"
 
@@ -46,61 +46,63 @@ class EspressoReference(MagneticReference):
         "pseudopotentials": {"folder": True},
     }
 
-    method: Literal["espresso"] = Field(description="Which reference method this is.")
+    method: Literal["espresso"] = Field(description="Reference method.")
     pseudopotentials: EspressoPseudopotentials
-    ecutwfc_ry: PositiveFloat = Field(description="Cutoff of the wavefunctions in Ry.")
+    ecutwfc_ry: PositiveFloat = Field(description="Wavefunction cutoff in Ry.")
     ecutrho_ry: PositiveFloat | None = Field(
         None,
-        description="Cutoff of the density in Ry; by default 4 times that of the wavefunctions "
-        "with norm-conserving pseudopotentials, 8 times with ultrasoft ones and PAW.",
+        description="Density cutoff in Ry; default: 4 times the wavefunction cutoff for "
+        "norm-conserving pseudopotentials, 8 times for ultrasoft ones and PAW.",
     )
     shifted_mesh: bool = Field(
-        False, description="Shift the mesh of k-points by half a step along all vectors."
+        False, description="Shift the k-point mesh by half a step along all vectors."
     )
     occupations: Literal["smearing", "fixed"] = Field(
         "smearing",
-        description="`smearing` is right for metals and, as narrow as it is by default, for "
-        "insulators too. `fixed` is faster (fewer bands) and for sure insulators only.",
+        description="`smearing` suits metals and, with the narrow default width, also insulators. "
+        "`fixed` is faster (fewer bands), but only for systems known to be insulating.",
     )
     smearing: Literal["gaussian", "methfessel-paxton", "marzari-vanderbilt", "fermi-dirac"] = Field(
         "gaussian", description="Kind of smearing."
     )
     degauss_ry: PositiveFloat = Field(
-        0.0037, description="Width of the smearing in Ry; 0.0037 is 0.05 eV, VASP's SIGMA here."
+        0.0037,
+        description="Smearing width in Ry; 0.0037 is 0.05 eV, the default SIGMA of VASP here.",
     )
     conv_thr_ry: Annotated[float, Field(gt=0, le=1e-7)] = Field(
         1e-11,
-        description="The SCF has converged when the error of the cell's energy is estimated below "
-        "this, in Ry. Phonons need it tight, since the error of forces goes with its root: about "
-        "1e-5 eV/Å at 1e-11, 3e-4 at 1e-8 (eight silicon atoms).",
+        description="SCF convergence: estimated energy error of the cell in Ry. Phonons need a "
+        "tight value, since the force error scales with its square root: about 1e-5 eV/Å at "
+        "1e-11, 3e-4 at 1e-8 (eight silicon atoms).",
     )
     mixing_beta: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.7, description="Share of the new density in the next one; less for difficult cells."
+        0.7,
+        description="Fraction of the new density in density mixing; reduce it for difficult cells.",
     )
-    electron_maxstep: PositiveInt = Field(100, description="SCF steps at most.")
+    electron_maxstep: PositiveInt = Field(100, description="Maximum number of SCF steps.")
     magnetism: bool = Field(False, description=MAGNETISM)
     starting_magnetization: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
         default_factory=dict,
-        description="With magnetism, at the start, by element: spin polarisation of the valence "
-        "electrons, -1 to 1; elements not named have none.",
+        description="With magnetism: starting spin polarisation of the valence electrons, -1 to 1, "
+        "by element; omitted elements start without.",
     )
     pools: PositiveInt = Field(
-        1, description="Groups of cores that share the k-points of one run (pw.x -nk)."
+        1, description="Groups of cores that divide the k-points of a run (pw.x -nk)."
     )
     command: Command | None = Field(
         None,
-        description="Command of pw.x, `{cores}` standing for their number; by default `pw.x` on "
-        "one core and `mpirun -np {cores} pw.x` on more. ph.x is called in the same way.",
+        description="Command of pw.x; `{cores}` is replaced by the number of cores. Default: "
+        "`pw.x` on one core, `mpirun -np {cores} pw.x` on more. ph.x is run in the same way.",
     )
     reuse_density: bool = Field(
         False,
-        description="Start the SCF from the density of the last cell with the same atoms, instead "
-        "of from overlapping free atoms.",
+        description="Start the SCF from the density of the previous cell with the same atoms, "
+        "instead of superposed atomic densities.",
     )
     isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (10.0, 10.5, 11.0),
-        description="Edges of the box of an isolated atom; different ones, so that partly filled "
-        "shells find their state.",
+        description="Box edges of an isolated atom; unequal edges let partly filled shells find "
+        "their ground state.",
     )
     input_data: dict[Literal["control", "system", "electrons"], dict[str, Any]] = Field(
         default_factory=dict,
@@ -130,7 +132,7 @@ class EspressoReference(MagneticReference):
 
     @property
     def level_of_theory(self) -> str:
-        """What the labels are, as tables and figures name it."""
+        """Level of theory in tables and figures."""
         return f"Quantum ESPRESSO {self.functional}{'+U' if self.hubbard else ''}"
 
 

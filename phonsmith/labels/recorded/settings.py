@@ -12,34 +12,35 @@ from phonsmith.running.versions import VERSIONS
 from phonsmith.structures.settings import RecordedFormat
 
 HOLDS_CRYSTAL = frozenset(("phonopy", "phono3py"))
-"""Formats whose files hold the crystal; for the others it is in a file of its own."""
+"""Formats whose files contain the crystal; other formats need a separate crystal file."""
 
 
 class RecordedReference(ReferenceBase):
-    """Labels that exist already: an earlier calculation or a published data set."""
+    """Existing labels, from an earlier calculation or a published data set."""
 
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {
         "source": {"url": True},
         "allow_mixed_levels_of_theory": True,
     }
 
-    method: Literal["recorded"] = Field(description="Which reference method this is.")
+    method: Literal["recorded"] = Field(description="Reference method.")
     level_of_theory: str = Field(
-        min_length=1, description="Code and functional, e.g. `CASTEP PW91`: printed everywhere."
+        min_length=1,
+        description="Code and functional, e.g. `CASTEP PW91`; printed with all results.",
     )
     source: Source
     format: RecordedFormat = Field(
         "phonopy",
-        description="What the files are: `phonopy` YAML with forces or beside FORCE_SETS, "
-        "`phono3py` YAML with FORCES_FC3, `extxyz`, or folders of `vasprun` (vasprun.xml), "
-        "`outcar` or `espresso` files (pw.x: data-file-schema.xml, with the text output beside "
-        "it, or the text alone); `force_sets`, a FORCE_SETS file alone; `force_constants`, "
-        "FORCE_CONSTANTS, force_constants.hdf5 or the vasprun.xml of a DFPT run (IBRION 7 or 8), "
-        "which give phonons, but nothing to learn from. Structures may name another one in "
-        "`recorded_format`.",
+        description="Format of the files: `phonopy`, a YAML that contains forces or is next to "
+        "FORCE_SETS; `phono3py`, a YAML with FORCES_FC3; `extxyz`; folders of `vasprun` "
+        "(vasprun.xml), `outcar` or `espresso` files (pw.x: data-file-schema.xml with the text "
+        "output next to it, or the text output alone); `force_sets`, a FORCE_SETS file alone; "
+        "`force_constants`, FORCE_CONSTANTS, force_constants.hdf5 or the vasprun.xml of a DFPT "
+        "run (IBRION 7 or 8), which give phonons but no training data. `recorded_format` of a "
+        "structure overrides it.",
     )
     keys: ExtxyzKeys | None = Field(
-        None, description="With `extxyz`: the keys that hold the labels, if not the usual ones."
+        None, description="With `extxyz`: keys of the labels, if not the usual ones."
     )
     allow_mixed_levels_of_theory: AllowMixed = False
 
@@ -48,7 +49,7 @@ class RecordedReference(ReferenceBase):
         return {**super().physics(), "readers": VERSIONS["readers"]}
 
     def of(self, structure: Mapping[str, Any]) -> Self:
-        """Return the reference with the format that a structure (settings as plain data) names."""
+        """Return the reference with the format of a structure (settings as plain data)."""
         named = structure.get("recorded_format")
         keys = self.keys if named in (None, "extxyz") else None
         return self.model_copy(update={"format": named or self.format, "keys": keys})

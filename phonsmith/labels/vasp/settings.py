@@ -15,7 +15,7 @@ from phonsmith.labels.reference import (
 
 
 class VaspReference(MagneticReference):
-    """Labels from VASP, run under custodian."""
+    """Labels from VASP, run by custodian."""
 
     MOMENTS_KEY: ClassVar[str] = "magmom"
 
@@ -25,67 +25,66 @@ class VaspReference(MagneticReference):
         "command_gamma": True,
     }
 
-    method: Literal["vasp"] = Field(description="Which reference method this is.")
+    method: Literal["vasp"] = Field(description="Reference method.")
     potcars: dict[str, str] = Field(
         min_length=1,
-        description="POTCAR of each element, e.g. `{Sn: Sn_d}`, in the folder that pymatgen's "
-        "setting PMG_VASP_PSP_DIR names.",
+        description="POTCAR of each element, e.g. `{Sn: Sn_d}`, in the folder set by pymatgen's "
+        "PMG_VASP_PSP_DIR.",
     )
     potcar_family: str | None = Field(
         None,
         pattern=r"^(PBE|LDA)(_5[24](_W_HASH)?|_64)?$",
-        description="Release of the POTCARs, by pymatgen's name; by default PBE_54, and LDA_54 "
-        "with the functional LDA.",
+        description="Release of the POTCARs, by pymatgen's name; default: PBE_54, or LDA_54 with "
+        "the functional LDA.",
     )
     encut_ev: PositiveFloat = Field(
-        700.0, description="Cutoff of the plane waves in eV (ENCUT), the same for all cells."
+        700.0, description="Plane-wave cutoff in eV (ENCUT), used for all cells."
     )
     ediff_ev: Annotated[float, Field(gt=0, le=1e-5)] = Field(
         1e-7,
-        description="The SCF has converged when the energy of the cell changes by less than this, "
-        "in eV (EDIFF).",
+        description="SCF convergence: change of the energy of the cell in eV (EDIFF).",
     )
     ismear: Literal[-1, 0, 1, 2] = Field(
         0,
         description="Smearing (ISMEAR): 0 Gaussian, -1 Fermi-Dirac, 1 and 2 Methfessel-Paxton "
         "(metals only).",
     )
-    sigma_ev: PositiveFloat = Field(0.05, description="Width of the smearing in eV (SIGMA).")
+    sigma_ev: PositiveFloat = Field(0.05, description="Smearing width in eV (SIGMA).")
     magnetism: bool = Field(False, description=MAGNETISM)
     magmom: dict[str, float] = Field(
         default_factory=dict,
-        description="With magnetism, at the start, by element: moment of an atom in Bohr "
-        "magnetons (MAGMOM); elements not named have none.",
+        description="With magnetism: starting magnetic moment per atom in Bohr magnetons (MAGMOM), "
+        "by element; omitted elements start without moment.",
     )
     volume: Literal["relaxed", "fixed"] = Field(
         "relaxed",
-        description="Whether relaxation changes the volume (ISIF 3) or only the shape of the cell "
-        "(ISIF 4), for crystals wanted at chosen volumes.",
+        description="`relaxed`: relaxation changes the volume (ISIF 3). `fixed`: relaxation "
+        "changes only the cell shape (ISIF 4), for crystals at chosen volumes.",
     )
     command: Command | None = Field(
         None,
-        description="Command of VASP, `{cores}` standing for their number; by default `vasp_std` "
-        "on one core and `mpirun -np {cores} vasp_std` on more.",
+        description="Command of VASP; `{cores}` is replaced by the number of cores. Default: "
+        "`vasp_std` on one core, `mpirun -np {cores} vasp_std` on more.",
     )
     command_gamma: Command | None = Field(
         None,
-        description="Command for cells that have the Γ point alone, e.g. `mpirun -np {cores} "
-        "vasp_gam`: same results, in half the time. By default `command`.",
+        description="Command for cells with the Γ point only, e.g. `mpirun -np {cores} vasp_gam`: "
+        "identical results in half the time. Default: `command`.",
     )
     isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         (14.0, 15.0, 16.0),
-        description="Edges of the box of an isolated atom; different ones, so that partly filled "
-        "shells find their state.",
+        description="Box edges of an isolated atom; unequal edges let partly filled shells find "
+        "their ground state.",
     )
     incar: dict[str, IncarValue] = Field(
         default_factory=dict,
-        description="Further INCAR keys for all runs, e.g. `{IVDW: 12, NCORE: 4}`. Keys that share "
-        "out the work (NCORE, NPAR, KPAR, ...) do not make labels stale.",
+        description="Further INCAR keys for all runs, e.g. `{IVDW: 12, NCORE: 4}`. Parallelisation "
+        "keys (NCORE, NPAR, KPAR, ...) do not make labels stale.",
     )
     incar_by_structure: dict[Name, dict[str, IncarValue]] = Field(
         default_factory=dict,
-        description="INCAR keys for the cells of single structures, before `incar`; here ISMEAR, "
-        "SIGMA and KSPACING may be set too.",
+        description="INCAR keys for the cells of individual structures; they override `incar`. "
+        "ISMEAR, SIGMA and KSPACING are allowed here.",
     )
 
     @model_validator(mode="after")
@@ -112,12 +111,12 @@ class VaspReference(MagneticReference):
 
     @property
     def level_of_theory(self) -> str:
-        """What the labels are, as tables and figures name it."""
+        """Level of theory in tables and figures."""
         return f"VASP {self.functional}{'+U' if self.hubbard else ''}"
 
     @property
     def family(self) -> str:
-        """The release of the POTCARs."""
+        """Release of the POTCARs."""
         return self.potcar_family or ("LDA_54" if self.functional == "LDA" else "PBE_54")
 
     def physics(self) -> dict[str, Any]:
@@ -131,14 +130,14 @@ class VaspReference(MagneticReference):
         return settings
 
     def physics_of(self, structure: str | None) -> dict[str, Any]:
-        """Those that labels of one crystal depend on, or of none (isolated atoms)."""
+        """Return the settings that labels of a crystal, or of isolated atoms (None), depend on."""
         settings = self.physics()
         by_structure = settings["incar_by_structure"]
         return {**settings, "incar_by_structure": by_structure.get(structure, {})}
 
 
 def without_shares(tags: dict[str, Any]) -> dict[str, Any]:
-    """INCAR keys without those that share out the work among cores."""
+    """Return INCAR keys without the parallelisation keys."""
     return {key: value for key, value in tags.items() if key.upper() not in _SHARES}
 
 
@@ -182,11 +181,11 @@ _ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
     "IALGO": ("38", "48", "53", "54", "58", "68"),
     "ISMEAR": ("-5", "-4", "-1", "0", "1", "2"),
 }
-"""Solvers and occupations of a self-consistent ground state."""
+"""Solvers and occupations that give a self-consistent ground state."""
 
 
 def _is_allowed(value: Any, allowed: tuple[str, ...]) -> bool:
-    """VASP takes the first letter of ALGO alone too; "N" is Normal."""
+    """Whether VASP accepts the value; for ALGO, the first letter suffices ("N" is Normal)."""
     word = str(value).strip().lower()
     names = [name.lower() for name in allowed]
     return word in names or (word.isalpha() and word in [name[0] for name in names])
