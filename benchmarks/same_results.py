@@ -6,6 +6,7 @@ left out; columns that were renamed are given as ``--renamed old=new``.
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def run(checkout: Path, campaign: str, folder: Path, cores: int) -> Path:
         *("--profile", str(checkout / "profiles/local"), "--directory", str(folder)),
         *("--cores", str(cores), "--config", f"campaigns=['{campaign}']"),
     ]
-    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": ""}
+    environment = {**os.environ, "PYTHONPATH": ""}
     with (folder / "run.log").open("w") as log:
         subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
     return folder / "results" / campaign / "tables"
