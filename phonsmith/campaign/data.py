@@ -18,7 +18,7 @@ from phonsmith.fits.registry import Fit, computes
 from phonsmith.fits.settings import TrainedFit
 from phonsmith.generations.settings import Loop
 from phonsmith.labels.recorded.settings import RecordedReference
-from phonsmith.labels.registry import Reference, level_of_theory
+from phonsmith.labels.registry import Reference
 from phonsmith.labels.settings import Labels
 from phonsmith.phonons.settings import Phonons
 from phonsmith.structures.settings import Relaxation, Structure
@@ -218,7 +218,7 @@ class CampaignData(Model):
     @property
     def level_of_theory(self) -> str:
         """Level of theory of the labels: code and functional, or the name of the calculator."""
-        return level_of_theory(self.reference)
+        return self.reference.level_of_theory
 
 
 def repeats_of(name: str, fit: Fit) -> dict[str, Fit]:

@@ -3,7 +3,7 @@
 from phonsmith.campaign.model import Campaign
 from phonsmith.fits.kind import TrainedKind
 from phonsmith.fits.registry import kind_of, potential_named
-from phonsmith.labels.registry import potential_of
+from phonsmith.labels.registry import method_kind, potential_of
 from phonsmith.potentials.ready import READY
 
 METHOD = (
@@ -41,7 +41,9 @@ def software(campaign: Campaign) -> list[str]:
     """Codes and potentials that took part, with their papers."""
     kinds = [kind_of(fit) for fit in campaign.fits.values()]
     named = [potential_named(fit) for fit in campaign.fits.values()]
-    used = [kind.calculator for kind in kinds if isinstance(kind, TrainedKind)]
+    trained = {kind.calculator: kind.citation for kind in kinds if isinstance(kind, TrainedKind)}
+    method = method_kind(campaign.reference).citation
+    used = list(trained)
     used += [one.calculator for one in (*named, potential_of(campaign.reference)) if one]
     own = [name for name in dict.fromkeys(used) if name not in READY]
     return [
@@ -49,7 +51,8 @@ def software(campaign: Campaign) -> list[str]:
         _PATHS[campaign.phonons.band_path],
         *(_CONDUCTIVITY if campaign.conductivity else ()),
         *(ready.citation for name, ready in READY.items() if name in used),
-        *(f"{name}: see its own documentation." for name in own),
+        *(trained.get(name) or f"{name}: see its own documentation." for name in own),
+        *([method] if method else ()),
     ]
 
 

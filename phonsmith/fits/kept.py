@@ -15,9 +15,8 @@ from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.sources import sha256_of
 from phonsmith.fits.files import FitFiles, replacing_folder
-from phonsmith.fits.kind import TrainedKind
 from phonsmith.fits.record import TrainingRecord
-from phonsmith.fits.registry import kind_of
+from phonsmith.fits.registry import trained_kind
 from phonsmith.fits.settings import TrainedFit
 from phonsmith.fits.training import learnable, train
 from phonsmith.potentials.calculators import Potential, load_potential, save_potential
@@ -63,8 +62,7 @@ def train_or_keep(
     PhonsmithError
         See :func:`phonsmith.fits.training.train`.
     """
-    kind = kind_of(fit)
-    assert isinstance(kind, TrainedKind)
+    kind = trained_kind(fit)
     settings = {
         "recipe": fit.identity(),
         "baseline": baseline.e0s,

@@ -29,9 +29,6 @@ class FitKind(ABC, Generic[F]):
     settings: ClassVar[type[FitBase]]
     """Its settings; their field ``kind`` is its name."""
 
-    citation: ClassVar[str] = ""
-    """What to cite for it; empty where its potential is cited instead."""
-
     computes: ClassVar[bool] = True
     """Whether it gives energies and forces of any cell."""
 
@@ -126,6 +123,9 @@ class TrainedKind(FitKind[F]):
 
     calculator: ClassVar[str]
     """The calculator of its model, see :class:`phonsmith.potentials.settings.PotentialSource`."""
+
+    citation: ClassVar[str] = ""
+    """What to cite for it; not needed where the calculator is a ready one."""
 
     packages: ClassVar[tuple[str, ...]]
     """The installed packages whose versions a trained model depends on."""

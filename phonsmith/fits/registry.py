@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from phonsmith.fits.kind import FitKind
-from phonsmith.fits.settings import FitBase
+from phonsmith.fits.kind import FitKind, TrainedKind
+from phonsmith.fits.settings import FitBase, TrainedFit
 from phonsmith.potentials.settings import PotentialSource
 
 FOLDERS = ("gap", "mace", "existing", "recorded")
@@ -30,6 +30,13 @@ else:
 def kind_of(fit: Fit) -> FitKind[Any]:
     """Return the entry of a fit's kind."""
     return KINDS[fit.kind]
+
+
+def trained_kind(fit: TrainedFit) -> TrainedKind[Any]:
+    """Return the entry of an architecture."""
+    kind = kind_of(fit)
+    assert isinstance(kind, TrainedKind)
+    return kind
 
 
 def takes_gpu(fit: Fit) -> bool:

@@ -13,9 +13,8 @@ from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY
 from phonsmith.files.seeds import generator_for, seed_for
-from phonsmith.fits.kind import TrainedKind
 from phonsmith.fits.record import DRAWN_AGAIN, TargetCounts, TrainingRecord
-from phonsmith.fits.registry import Fit, kind_of
+from phonsmith.fits.registry import Fit, trained_kind
 from phonsmith.fits.settings import TrainedFit
 
 
@@ -54,9 +53,7 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         raise PhonsmithError(f"a fit of kind `{fit.kind}` is finished; there is nothing to train")
     chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
-    kind = kind_of(fit)
-    assert isinstance(kind, TrainedKind)
-    return kind.train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
+    return trained_kind(fit).train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
 
 
 def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> list[Atoms]:

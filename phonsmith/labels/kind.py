@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from phonsmith.files.settings import Source
 from phonsmith.labels.reference import DftReference, ReferenceBase
 from phonsmith.potentials.settings import PotentialSource
 
@@ -50,21 +49,14 @@ class MethodKind(ABC, Generic[R]):
     """Whether it runs a DFT code."""
 
     citation: ClassVar[str] = ""
+    """What to cite for it; empty without a paper of its own."""
 
     @abstractmethod
     def make(self, reference: R, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself."""
 
-    @abstractmethod
-    def level_of_theory(self, reference: R) -> str:
-        """Return what the labels are, as tables and figures name it."""
-
     def potential(self, reference: R) -> PotentialSource | None:
         """Return the potential that labels, if one does."""
-        return None
-
-    def source(self, reference: R) -> Source | None:
-        """Return the data set that holds the labels, if one does."""
         return None
 
     def takes_gpu(self, reference: R) -> bool:

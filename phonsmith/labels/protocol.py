@@ -73,13 +73,6 @@ class LoadedMethod(Protocol):
         """Return the load that a relaxation has in fact."""
 
 
-class PolarMethod(Protocol):
-    """A reference method that also gives what the non-analytical correction needs."""
-
-    def born(self, crystal: Atoms) -> str:
-        """phonopy's BORN file of the crystal, for its primitive cell; raises PhonsmithError."""
-
-
 @dataclass(frozen=True)
 class Allocation:
     """What a job has for running a code: cores, a folder for its runs, and which try it is.

@@ -34,6 +34,10 @@ class ReferenceBase(Model):
     if TYPE_CHECKING:
         method: str
 
+        @property
+        def level_of_theory(self) -> str:
+            """What the labels are, as tables and figures name it."""
+
     def physics(self) -> dict[str, Any]:
         """Return the settings that labels depend on, as plain JSON."""
         return self.model_dump(mode="json", exclude=self.NOT_PHYSICS)

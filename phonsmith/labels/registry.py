@@ -30,11 +30,6 @@ def method_kind(reference: Reference) -> MethodKind[Any]:
     return KINDS[reference.method]
 
 
-def level_of_theory(reference: Reference) -> str:
-    """Return what the labels are: code and functional, or the name of the calculator."""
-    return method_kind(reference).level_of_theory(reference)
-
-
 def potential_of(reference: Reference) -> PotentialSource | None:
     """Return the potential that labels, if one does."""
     return method_kind(reference).potential(reference)

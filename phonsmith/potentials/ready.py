@@ -1,6 +1,6 @@
 """Ready calculators: those that a campaign names by one word."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Ready:
     """Whether loading the model may run code in it."""
 
     gpu: bool = False
-    cusp_angstrom: float = field(default=0.0)
+    cusp_angstrom: float = 0.0
     """Its energy has a narrow well at each minimum; displacements of this length leave it
     (docs/definitions.md)."""
 
@@ -84,5 +84,5 @@ READY = {
 }
 """By the name in `calculator`."""
 
-NAMES = ("stillinger-weber", "chgnet", "gap", "mace")
-"""In the order of messages."""
+NAMES = tuple(sorted(READY, key=lambda name: READY[name].seconds_per_atom))
+"""The fastest first."""

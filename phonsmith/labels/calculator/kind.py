@@ -15,10 +15,6 @@ class AnyCalculator(MethodKind[CalculatorReference]):
 
     settings = CalculatorReference
 
-    def level_of_theory(self, reference: CalculatorReference) -> str:
-        """As its settings state it."""
-        return reference.level_of_theory
-
     def make(self, reference: CalculatorReference, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself."""
         from phonsmith.labels.calculator.method import CalculatorMethod

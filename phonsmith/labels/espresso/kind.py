@@ -21,10 +21,6 @@ class QuantumEspresso(DftKind[EspressoReference]):
 
     settings = EspressoReference
 
-    def level_of_theory(self, reference: EspressoReference) -> str:
-        """As its settings state it."""
-        return reference.level_of_theory
-
     def make(self, reference: EspressoReference, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself."""
         from phonsmith.labels.espresso.method import EspressoMethod

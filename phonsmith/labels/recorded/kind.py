@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from phonsmith.files.settings import Source
 from phonsmith.labels.kind import MethodKind, Occasion
 from phonsmith.labels.recorded.settings import RecordedReference
 
@@ -14,10 +13,6 @@ class Recorded(MethodKind[RecordedReference]):
     """Labels that exist already."""
 
     settings = RecordedReference
-
-    def level_of_theory(self, reference: RecordedReference) -> str:
-        """As its settings state it."""
-        return reference.level_of_theory
 
     def make(self, reference: RecordedReference, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself, of one crystal."""
@@ -31,10 +26,6 @@ class Recorded(MethodKind[RecordedReference]):
             occasion.crystal,
             occasion.recorded_as.get("recorded_supercell"),
         )
-
-    def source(self, reference: RecordedReference) -> Source:
-        """Return the data set that holds the labels."""
-        return reference.source
 
 
 KIND = Recorded()

@@ -22,10 +22,6 @@ class Vasp(DftKind[VaspReference]):
 
     settings = VaspReference
 
-    def level_of_theory(self, reference: VaspReference) -> str:
-        """As its settings state it."""
-        return reference.level_of_theory
-
     def make(self, reference: VaspReference, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself."""
         from phonsmith.labels.vasp.method import VaspMethod
