@@ -29,7 +29,7 @@ import numpy as np
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.sources import sha256_of
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.pw import read_pw
+from phonsmith.labels.recorded.readers.pw import read_pw
 from phonsmith.labels.recorded.reading import read_recorded
 
 OUTPUT = Path(__file__).with_suffix(".csv")

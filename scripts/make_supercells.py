@@ -5,9 +5,9 @@ from phonsmith.running.job_context import job
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.labels.checks import unlabelled
+    from phonsmith.labels.recorded.levels_of_crystals import RecordedFacts
     from phonsmith.labels.recorded.reading import load_recorded, with_cautions
     from phonsmith.labels.recorded.settings import RecordedReference
-    from phonsmith.labels.recorded_levels import RecordedFacts
     from phonsmith.phonons.files import save_phonons
     from phonsmith.structures.verdicts import left_out
     from phonsmith.supercells.cells import make_supercells, no_supercells

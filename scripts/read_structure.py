@@ -4,7 +4,7 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames, write_frames
-    from phonsmith.labels.displacements import crystal_of
+    from phonsmith.labels.recorded.displacements import crystal_of
     from phonsmith.labels.recorded.reading import load_recorded
     from phonsmith.labels.recorded.settings import RecordedReference
     from phonsmith.structures.reading import read_structure

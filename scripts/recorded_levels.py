@@ -4,7 +4,7 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.cautions import Cautions
-    from phonsmith.labels.recorded_levels import RecordedFacts, compare_crystals
+    from phonsmith.labels.recorded.levels_of_crystals import RecordedFacts, compare_crystals
 
     params = snakemake.params
     levels = [RecordedFacts.load(path) for path in snakemake.input]

@@ -52,7 +52,7 @@ from phonsmith.generations.properties import Property, judge_property
 from phonsmith.generations.settings import ConductivityGoal
 from phonsmith.labels.factory import fitted_method
 from phonsmith.labels.labelling import label_cells
-from phonsmith.labels.readers.phonopy_yaml import read_phono3py
+from phonsmith.labels.recorded.readers.phonopy_yaml import read_phono3py
 from phonsmith.labels.settings import Labels
 from phonsmith.phonons.files import load_phonons, save_phonons
 from phonsmith.phonons.force_constants import potential_phonons, with_masses

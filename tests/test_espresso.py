@@ -47,7 +47,7 @@ from phonsmith.labels.factory import reference_method
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.protocol import Allocation
 from phonsmith.labels.provenance import Provenance
-from phonsmith.labels.readers.pw import RunFailed, read_pw, reason_in
+from phonsmith.labels.recorded.readers.pw import RunFailed, read_pw, reason_in
 from phonsmith.labels.registry import method_kind
 from phonsmith.labels.runs import run_folder
 from phonsmith.labels.store import LabelStore

@@ -18,7 +18,7 @@ import pytest
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.pw import read_pw
+from phonsmith.labels.recorded.readers.pw import read_pw
 from phonsmith.labels.recorded.reading import read_recorded
 
 EXAMPLES = int(os.environ.get("PHONSMITH_FUZZ", "25"))

@@ -9,8 +9,8 @@ from project import Project
 
 from phonsmith.files.cautions import Cautions
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.labels.readers.levels import Level
-from phonsmith.labels.recorded_levels import RecordedFacts, compare_crystals
+from phonsmith.labels.recorded.levels_of_crystals import RecordedFacts, compare_crystals
+from phonsmith.labels.recorded.readers.levels import Level
 
 
 def level(encut: str = "520 eV", **changes) -> Level:

@@ -610,7 +610,10 @@ CONSTANTS += ("whole/force_constants.hdf5",)
 def test_files_without_yaml_give_the_phonons_that_phonopy_gives(
     with_constants: tuple[Path, Phonopy], name: str
 ) -> None:
-    from phonsmith.labels.readers.force_constants import read_force_constants, read_force_sets
+    from phonsmith.labels.recorded.readers.force_constants import (
+        read_force_constants,
+        read_force_sets,
+    )
 
     folder, phonon = with_constants
     read = read_force_sets if name == "FORCE_SETS" else read_force_constants
@@ -630,7 +633,7 @@ def test_supercells_follow_from_what_is_beside_or_are_asked_for(
 ) -> None:
     import shutil
 
-    from phonsmith.labels.readers.force_constants import read_force_constants
+    from phonsmith.labels.recorded.readers.force_constants import read_force_constants
 
     folder, phonon = with_constants
     path, crystal = folder / "FORCE_CONSTANTS", folder / "POSCAR"
@@ -652,7 +655,7 @@ def test_supercells_follow_from_what_is_beside_or_are_asked_for(
 
 def test_phonondb_without_its_yaml(shared_data: Path) -> None:
     """POSCAR-unitcell, disp.yaml and FORCE_SETS of an earlier phonopy."""
-    from phonsmith.labels.readers.force_constants import read_force_sets
+    from phonsmith.labels.recorded.readers.force_constants import read_force_sets
 
     folder = next(shared_data.glob("phonondb-pbesol/1265-*/mp-*"))
     recorded = read_force_sets(folder / "FORCE_SETS", folder / "POSCAR-unitcell")
@@ -787,7 +790,7 @@ def test_forces_of_atoms_on_the_other_side_of_the_cell_are_refused(
     from phonopy.file_IO import write_FORCE_SETS
     from phonopy.interface.vasp import write_vasp
 
-    from phonsmith.labels.readers.force_constants import read_force_sets
+    from phonsmith.labels.recorded.readers.force_constants import read_force_sets
 
     phonon = load_phonons(shared_data / "si-castep" / "22_phonopy.yaml")
     write_FORCE_SETS(phonon.dataset, filename=str(tmp_path / "FORCE_SETS"))
@@ -815,7 +818,7 @@ def test_forces_of_atoms_on_the_other_side_of_the_cell_are_refused(
 
 def test_a_stronger_force_on_another_atom_is_no_fault(shared_data: Path, tmp_path: Path) -> None:
     """Sb2Se3: residual forces exceed that of a displacement of 0.01 Å along a soft direction."""
-    from phonsmith.labels.readers.force_constants import read_force_sets
+    from phonsmith.labels.recorded.readers.force_constants import read_force_sets
 
     (folder,) = (shared_data / "phonondb-pbesol/2160-sb2se3-pnma-62").iterdir()
     for name in ("FORCE_SETS", "POSCAR-unitcell"):
@@ -832,7 +835,7 @@ def test_atoms_on_the_other_side_of_the_cell_keep_their_force_constants(
     from phonopy.file_IO import write_FORCE_CONSTANTS
     from phonopy.interface.vasp import write_vasp
 
-    from phonsmith.labels.readers.force_constants import read_force_constants
+    from phonsmith.labels.recorded.readers.force_constants import read_force_constants
 
     phonon = load_phonons(shared_data / "si-castep" / "22_phonopy.yaml")
     assert phonon.unitcell.scaled_positions[0, 2] == pytest.approx(1)

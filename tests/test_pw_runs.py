@@ -13,8 +13,8 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files.settings import Source
 from phonsmith.files.sources import sha256_of
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.espresso import read_espresso
-from phonsmith.labels.readers.pw import read_pw
+from phonsmith.labels.recorded.readers.espresso import read_espresso
+from phonsmith.labels.recorded.readers.pw import read_pw
 from phonsmith.labels.recorded.reading import load_recorded, read_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
 

@@ -19,10 +19,10 @@ from phonsmith.files.settings import Source
 from phonsmith.files.sources import sha256_of
 from phonsmith.fits.errors import errors_of, recorded_predictions
 from phonsmith.labels.checks import labelled, unlabelled
-from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
-from phonsmith.labels.readers.each import Recorded
+from phonsmith.labels.recorded.displacements import arranged, crystal_of
+from phonsmith.labels.recorded.readers.each import Recorded
 from phonsmith.labels.recorded.reading import load_recorded, read_recorded, with_cautions
 from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.labels.settings import Labels

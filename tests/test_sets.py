@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from phonsmith.datasets.settings import Database
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels.readers.sets import read_extxyz
+from phonsmith.labels.recorded.readers.sets import read_extxyz
 from phonsmith.labels.recorded.reading import read_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.labels.settings import ExtxyzKeys

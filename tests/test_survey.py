@@ -27,7 +27,7 @@ from phonsmith.labels.recorded.databases import load_database
 from phonsmith.labels.recorded.method import RecordedMethod
 from phonsmith.labels.recorded.reading import load_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
-from phonsmith.labels.survey import as_yaml, main, survey
+from phonsmith.labels.recorded.survey import as_yaml, main, survey
 from phonsmith.phonons.files import save_phonons
 from phonsmith.phonons.force_constants import potential_phonons
 from phonsmith.potentials.settings import PotentialSource

@@ -19,7 +19,7 @@ from phonsmith.generations.properties import Property, judge_property, property_
 from phonsmith.generations.settings import TransitionGoal
 from phonsmith.generations.verdict import GenerationVerdict
 from phonsmith.labels.factory import reference_method
-from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
+from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
 from phonsmith.structures.reading import read_structure
 from phonsmith.structures.settings import Relaxation
 from phonsmith.thermodynamics import results as thermodynamics

@@ -15,8 +15,8 @@ from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.recorded.reading import read_recorded
+from phonsmith.labels.recorded.units import consistency, mismatch
 from phonsmith.labels.settings import Labels
-from phonsmith.labels.units import consistency, mismatch
 from phonsmith.potentials.settings import PotentialSource
 
 SW = CalculatorReference(

@@ -36,7 +36,7 @@ from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.kpoints import mesh
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.protocol import Allocation
-from phonsmith.labels.readers.vasp import read_run, unfinished_relaxation
+from phonsmith.labels.recorded.readers.vasp import read_run, unfinished_relaxation
 from phonsmith.labels.registry import method_kind
 from phonsmith.labels.relaxations import relaxed
 from phonsmith.labels.settings import Labels

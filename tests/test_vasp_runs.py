@@ -16,10 +16,16 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import check_label, energy_outliers, labelled
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers import vasp_run, vasprun
-from phonsmith.labels.readers.levels import Level, additions, contradiction, functional_of, mixture
-from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
-from phonsmith.labels.readers.vasp_run import Run, element_of
+from phonsmith.labels.recorded.readers import vasp_run, vasprun
+from phonsmith.labels.recorded.readers.levels import (
+    Level,
+    additions,
+    contradiction,
+    functional_of,
+    mixture,
+)
+from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
+from phonsmith.labels.recorded.readers.vasp_run import Run, element_of
 from phonsmith.labels.recorded.reading import read_recorded
 from phonsmith.labels.settings import Labels
 
@@ -245,7 +251,7 @@ def test_one_bad_file_never_ends_the_set(
 
 
 def test_a_file_of_zeros_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phonsmith.labels.readers.outcar.LARGEST_BYTES", 4 << 20)
+    monkeypatch.setattr("phonsmith.labels.recorded.readers.outcar.LARGEST_BYTES", 4 << 20)
     (tmp_path / "OUTCAR.gz").write_bytes(gzip.compress(bytes(8 << 20)))
     assert "holds more than 4 MiB" in one_refusal(tmp_path / "OUTCAR.gz", read_outcar)
     os.mkfifo(tmp_path / "vasprun.xml")
@@ -260,7 +266,7 @@ def test_whatever_a_parser_raises_is_a_refusal(
     def fails(*_: object) -> None:
         raise RecursionError("deep\nwater")
 
-    monkeypatch.setattr("phonsmith.labels.readers.vasp.judged", fails)
+    monkeypatch.setattr("phonsmith.labels.recorded.readers.vasp.judged", fails)
     line = one_refusal(tmp_path / "vasprun.xml")
     assert "cannot be read (RecursionError: deep water)" in line
     assert "leave it out" in line

@@ -165,7 +165,7 @@ def _symmetric_crystal(
 
     from phonsmith.files.phonopy_files import read_phonopy_file
     from phonsmith.files.sources import find_in_mirrors
-    from phonsmith.labels.displacements import crystal_of
+    from phonsmith.labels.recorded.displacements import crystal_of
     from phonsmith.structures.reading import read_structure
     from phonsmith.structures.symmetry import symmetrized
     from phonsmith.supercells.cells import make_phonopy

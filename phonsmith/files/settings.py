@@ -126,7 +126,7 @@ class Source(Model):
     files: SourceFiles = Field(
         default_factory=dict,
         description="Path of each file below the folder, with its SHA-256; `python -m "
-        "phonsmith.labels.survey FOLDER` prints them. With `folder`, give a list without "
+        "phonsmith.labels.recorded.survey FOLDER` prints them. With `folder`, give a list without "
         "checksums or omit `files`.",
     )
 
@@ -145,7 +145,8 @@ class Source(Model):
         if self.folder is None and (without or not self.files):
             which = f"; '{without[0]}' has none" if without else ""
             raise ValueError(
-                "`files` needs each file with its SHA-256 (`python -m phonsmith.labels.survey "
-                f"FOLDER` writes them); only files in a `folder` of your own go without{which}"
+                "`files` needs each file with its SHA-256 (`python -m "
+                "phonsmith.labels.recorded.survey FOLDER` writes them); only files in a `folder` "
+                f"of your own go without{which}"
             )
         return self

@@ -106,7 +106,7 @@ def recorded_predictions(
     set_name
         Entry of the column ``set``.
     """
-    from phonsmith.labels.readers.phonopy_forces import frames_of, labels_of
+    from phonsmith.labels.recorded.readers.phonopy_forces import frames_of, labels_of
     from phonsmith.potentials.calculators import Evaluation
 
     compared, evaluations = [], []

@@ -28,7 +28,7 @@ MODULES = {
     "structures": ("structures",),
     "supercells": ("supercells",),
     "labels": ("labels",),
-    "readers": ("labels.readers", "labels.recorded", "labels.displacements"),
+    "readers": ("labels.recorded",),
     "datasets": ("datasets",),
     "fits": ("fits",),
     "errors": ("fits.errors",),

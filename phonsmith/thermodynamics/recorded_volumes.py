@@ -11,7 +11,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY
 from phonsmith.files.phonopy_files import parsed
 from phonsmith.files.sources import locate
-from phonsmith.labels.readers.each import Recorded
+from phonsmith.labels.recorded.readers.each import Recorded
 from phonsmith.labels.recorded.reading import fetch_recorded, load_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.phonons.force_constants import reference_phonons, with_masses

@@ -7,8 +7,8 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.reading_writing import write_json
 from phonsmith.fits.files import FitFiles, replacing_folder
 from phonsmith.fits.recorded.settings import RecordedFit
-from phonsmith.labels.readers.phonopy_yaml import read_phonopy
 from phonsmith.labels.recorded.files import located
+from phonsmith.labels.recorded.readers.phonopy_yaml import read_phonopy
 from phonsmith.labels.recorded.reading import named_frames
 from phonsmith.phonons.files import save_phonons
 from phonsmith.phonons.force_constants import reference_phonons

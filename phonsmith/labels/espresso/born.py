@@ -5,7 +5,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from phonsmith.labels.readers.pw import RunFailed
+from phonsmith.labels.recorded.readers.pw import RunFailed
 
 
 def tensors(output: str, atoms: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from phonsmith.labels.espresso.inputs import Namelists, merged
-from phonsmith.labels.readers.pw import Kind
+from phonsmith.labels.recorded.readers.pw import Kind
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from phonsmith.labels.espresso.inputs import (
 )
 from phonsmith.labels.espresso.remedies import Remedy, Start, next_remedy
 from phonsmith.labels.espresso.settings import EspressoReference
-from phonsmith.labels.readers.pw import PwResult, RunFailed, read_pw, reason_in
+from phonsmith.labels.recorded.readers.pw import PwResult, RunFailed, read_pw, reason_in
 from phonsmith.labels.runs import MPI_ENVIRONMENT
 from phonsmith.running.subprocesses import Finished, run_child
 

@@ -7,8 +7,8 @@ from ase import Atoms
 
 from phonsmith.datasets.settings import Database
 from phonsmith.labels.checks import unlabelled
-from phonsmith.labels.readers.each import Recorded
 from phonsmith.labels.recorded.files import located
+from phonsmith.labels.recorded.readers.each import Recorded
 from phonsmith.labels.recorded.reading import check_levels, read_all
 from phonsmith.structures.sites import MOMENTS
 

@@ -7,7 +7,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.reading_writing import COMPRESSED
 from phonsmith.files.settings import Source
 from phonsmith.files.sources import listed, locate
-from phonsmith.labels.readers.espresso import texts_beside
+from phonsmith.labels.recorded.readers.espresso import texts_beside
 
 # files that a reader looks for beside the one that is named
 _CELLS = ("SPOSCAR", "disp.yaml")

@@ -12,19 +12,19 @@ from phonsmith.datasets.settings import Database
 from phonsmith.files.errors import DataWarning, PhonsmithError
 from phonsmith.files.extxyz import FORCES
 from phonsmith.labels.checks import check_label, check_sane, energy_outliers
-from phonsmith.labels.displacements import arranged, crystal_of
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.each import Recorded
-from phonsmith.labels.readers.espresso import read_espresso
-from phonsmith.labels.readers.force_constants import read_force_constants, read_force_sets
-from phonsmith.labels.readers.levels import Level, additions, contradiction, mixture
-from phonsmith.labels.readers.phonopy_yaml import read_phono3py, read_phonopy
-from phonsmith.labels.readers.sets import read_extxyz, read_mlearn
-from phonsmith.labels.readers.vasp import read_outcar, read_vasprun
+from phonsmith.labels.recorded.displacements import arranged, crystal_of
 from phonsmith.labels.recorded.files import located
+from phonsmith.labels.recorded.readers.each import Recorded
+from phonsmith.labels.recorded.readers.espresso import read_espresso
+from phonsmith.labels.recorded.readers.force_constants import read_force_constants, read_force_sets
+from phonsmith.labels.recorded.readers.levels import Level, additions, contradiction, mixture
+from phonsmith.labels.recorded.readers.phonopy_yaml import read_phono3py, read_phonopy
+from phonsmith.labels.recorded.readers.sets import read_extxyz, read_mlearn
+from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.recorded.units import consistency
 from phonsmith.labels.settings import ExtxyzKeys, Labels
-from phonsmith.labels.units import consistency
 
 _READERS: dict[str, Callable[[Path], Recorded]] = {
     "phonopy": read_phonopy,
@@ -241,8 +241,8 @@ def load_recorded(
         Id of the crystal; the first path by default.
     crystal
         File of the crystal, for formats that do not hold it: the cells are then distinguished and
-        ordered as in :func:`phonsmith.labels.displacements.arranged`. For FORCE_SETS and force
-        constants the file has the atoms in phonopy's order and is used unchanged.
+        ordered as in :func:`~phonsmith.labels.recorded.displacements.arranged`. For FORCE_SETS and
+        force constants the file has the atoms in phonopy's order and is used unchanged.
     supercell
         Three multiples or phonopy's matrix (3, 3), for FORCE_SETS and force constants without
         SPOSCAR or disp.yaml in their folder.

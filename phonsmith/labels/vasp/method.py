@@ -18,7 +18,7 @@ from phonsmith.labels.born import born_file
 from phonsmith.labels.checks import check_label, check_same, labelled, labelled_alone
 from phonsmith.labels.failed import LabelFailed, failing_for_good
 from phonsmith.labels.provenance import Provenance, settings_name
-from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun, unfinished_relaxation
+from phonsmith.labels.recorded.readers.vasp import LARGEST_STRAIN, VaspRun, unfinished_relaxation
 from phonsmith.labels.runs import run_folder
 from phonsmith.labels.settings import Labels
 from phonsmith.labels.vasp.inputs import (

@@ -12,7 +12,7 @@ from typing import Any
 import phonsmith
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.vasp import LARGEST_STRAIN, VaspRun, checked_outcar, read_run
+from phonsmith.labels.recorded.readers.vasp import LARGEST_STRAIN, VaspRun, checked_outcar, read_run
 from phonsmith.labels.runs import MPI_ENVIRONMENT
 from phonsmith.labels.vasp.custodian_child import OUTCOME
 from phonsmith.running.subprocesses import Finished, run_child, signal_name

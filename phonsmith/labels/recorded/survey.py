@@ -1,6 +1,6 @@
 """Report the labelled data in a folder as YAML for a campaign.
 
-    python -m phonsmith.labels.survey FOLDER [--level-of-theory "VASP PBEsol"]
+    python -m phonsmith.labels.recorded.survey FOLDER [--level-of-theory "VASP PBEsol"]
 
 prints a ``reference:`` with every file and its SHA-256, and the ``structures:`` or ``databases:``
 that read them, to copy into a campaign file. No file is written.
@@ -173,7 +173,7 @@ def _multiples(crystal: Path, natom: int | None) -> tuple[int, int, int] | None:
 
 def _espresso(folder: Path) -> Iterator[Found]:
     """Runs of pw.x, an entry for each folder at the top: XML files with the outputs beside them."""
-    from phonsmith.labels.readers.espresso import runs_in, texts_beside
+    from phonsmith.labels.recorded.readers.espresso import runs_in, texts_beside
 
     groups: dict[str, list[str]] = defaultdict(list)
     for run in runs_in(folder):
@@ -335,7 +335,7 @@ def _dump(value: object) -> str:
 def main() -> None:
     """Print the labelled data of a folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m phonsmith.labels.survey",
+        prog="python -m phonsmith.labels.recorded.survey",
         description=(__doc__ or "").split("\n", maxsplit=1)[0],
     )
     parser.add_argument("folder", help="folder with calculations or data sets")

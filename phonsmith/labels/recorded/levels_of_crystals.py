@@ -11,7 +11,7 @@ from typing import Self
 from phonsmith.files.cautions import Cautions
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.problems import listed
-from phonsmith.labels.readers.levels import OF_CRYSTALS, Level, mixture
+from phonsmith.labels.recorded.readers.levels import OF_CRYSTALS, Level, mixture
 
 
 class RecordedFacts(Cautions):

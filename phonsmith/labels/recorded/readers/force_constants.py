@@ -19,8 +19,8 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.phonopy_files import LARGEST_SUPERCELL, SYMPREC, parsed
 from phonsmith.files.yaml_files import read_yaml
-from phonsmith.labels.readers.each import Recorded
-from phonsmith.labels.readers.phonopy_forces import (
+from phonsmith.labels.recorded.readers.each import Recorded
+from phonsmith.labels.recorded.readers.phonopy_forces import (
     check_order,
     companion,
     crystal_of_cell,

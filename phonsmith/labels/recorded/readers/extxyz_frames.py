@@ -18,7 +18,7 @@ from ase.io.extxyz import key_val_str_to_dict, read_xyz
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import LONGEST_LINE, MOST_COLUMNS
-from phonsmith.labels.readers.extxyz_keys import is_label
+from phonsmith.labels.recorded.readers.extxyz_keys import is_label
 
 _OPENERS: dict[str, Callable[[Path], Any]] = {
     ".gz": gzip.open,

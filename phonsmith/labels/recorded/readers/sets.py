@@ -12,10 +12,16 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.each import Recorded
-from phonsmith.labels.readers.extxyz_frames import Frame, frames_of
-from phonsmith.labels.readers.extxyz_keys import NONE, Found, is_label, labels_of, marks_isolated
-from phonsmith.labels.readers.vasp import LARGE_BOX_ANGSTROM
+from phonsmith.labels.recorded.readers.each import Recorded
+from phonsmith.labels.recorded.readers.extxyz_frames import Frame, frames_of
+from phonsmith.labels.recorded.readers.extxyz_keys import (
+    NONE,
+    Found,
+    is_label,
+    labels_of,
+    marks_isolated,
+)
+from phonsmith.labels.recorded.readers.vasp import LARGE_BOX_ANGSTROM
 from phonsmith.labels.settings import ExtxyzKeys
 
 _KINDS = ("displaced", "rattled", "isolated_atom", "recorded")
@@ -25,10 +31,10 @@ def read_extxyz(path: Path, keys: ExtxyzKeys | None = None) -> Recorded:
     """Labelled cells of an extxyz file, packed or not.
 
     ``keys`` name the labels; by default the usual spellings are recognized
-    (:mod:`phonsmith.labels.readers.extxyz_keys`). stress = -virial/V. A frame keeps its ``kind``
-    if that is a word of this project; else it becomes ``recorded``, or ``isolated_atom``. A frame
-    that is damaged or unfit is named in ``refused``, and the others are read. ``found`` counts the
-    labels and names the keys that were not used.
+    (:mod:`~phonsmith.labels.recorded.readers.extxyz_keys`). stress = -virial/V. A frame keeps its
+    ``kind`` if that is a word of this project; else it becomes ``recorded``, or ``isolated_atom``.
+    A frame that is damaged or unfit is named in ``refused``, and the others are read. ``found``
+    counts the labels and names the keys that were not used.
 
     Raises
     ------

@@ -15,11 +15,11 @@ from ase.units import GPa
 
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.each import Recorded, each_file
-from phonsmith.labels.readers.levels import Level, level_of
-from phonsmith.labels.readers.outcar import outcar_text, parse_outcar
-from phonsmith.labels.readers.vasp_run import Floats, IonicStep, Run, refuse_by_settings
-from phonsmith.labels.readers.vasprun import parse_vasprun
+from phonsmith.labels.recorded.readers.each import Recorded, each_file
+from phonsmith.labels.recorded.readers.levels import Level, level_of
+from phonsmith.labels.recorded.readers.outcar import outcar_text, parse_outcar
+from phonsmith.labels.recorded.readers.vasp_run import Floats, IonicStep, Run, refuse_by_settings
+from phonsmith.labels.recorded.readers.vasprun import parse_vasprun
 
 KILOBAR = 0.1 * GPa
 LARGE_BOX_ANGSTROM = 9.0

@@ -12,8 +12,8 @@ from phonopy import Phonopy
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.phonopy_files import PhonopyFile, read_phonopy_file
-from phonsmith.labels.readers.each import Recorded
-from phonsmith.labels.readers.phonopy_forces import (
+from phonsmith.labels.recorded.readers.each import Recorded
+from phonsmith.labels.recorded.readers.phonopy_forces import (
     check_order,
     companion,
     crystal_of_cell,
@@ -58,7 +58,7 @@ def read_phonopy(path: Path) -> Recorded:
 
 def _with_constants(file: PhonopyFile, phonon: Phonopy) -> bool:
     """Whether phonopy got force constants, of the file or of one beside it."""
-    from phonsmith.labels.readers.force_constants import force_constants_of
+    from phonsmith.labels.recorded.readers.force_constants import force_constants_of
 
     factor = file.units.force_to_eVperA / file.units.distance_to_A
     found = file.data.force_constants

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
     from phonopy import Phonopy
 
-    from phonsmith.labels.readers.levels import Level
+    from phonsmith.labels.recorded.readers.levels import Level
 
 
 @dataclass

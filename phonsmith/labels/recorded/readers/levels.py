@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phonsmith.labels.readers.vasp_run import Run
+from phonsmith.labels.recorded.readers.vasp_run import Run
 
 MESH_RATIO = 1.6
 """Meshes of one cell that strain or KSPACING set apart differ by less than this: 2 to 3 along a

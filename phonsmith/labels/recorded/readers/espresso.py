@@ -20,9 +20,9 @@ from ase.units import Rydberg
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.espresso.pseudopotentials import functional_name
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.each import Recorded, each_file
-from phonsmith.labels.readers.levels import PSEUDOPOTENTIAL, Level
-from phonsmith.labels.readers.pw import PwResult, RunFailed, reason_in, result_of_xml
+from phonsmith.labels.recorded.readers.each import Recorded, each_file
+from phonsmith.labels.recorded.readers.levels import PSEUDOPOTENTIAL, Level
+from phonsmith.labels.recorded.readers.pw import PwResult, RunFailed, reason_in, result_of_xml
 
 LARGEST_BYTES = 1 << 29
 LARGEST_PSEUDOPOTENTIAL = 1 << 26

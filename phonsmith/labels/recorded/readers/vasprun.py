@@ -1,4 +1,4 @@
-"""vasprun.xml as a :class:`~phonsmith.labels.readers.vasp_run.Run`.
+"""vasprun.xml as a :class:`~phonsmith.labels.recorded.readers.vasp_run.Run`.
 
 Only what labels need is read, section by section, and everything else is dropped as it comes. So a
 number that VASP could not print (asterisks) does not matter in a field of no use, files of any size
@@ -13,7 +13,14 @@ import numpy as np
 from lxml import etree
 
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.vasp_run import Bounded, Floats, IonicStep, Run, element_of, number
+from phonsmith.labels.recorded.readers.vasp_run import (
+    Bounded,
+    Floats,
+    IonicStep,
+    Run,
+    element_of,
+    number,
+)
 
 LARGEST_BYTES = 4 << 30
 """Larger ones hold thousands of steps with all their bands."""

@@ -1,4 +1,4 @@
-"""OUTCAR as a :class:`~phonsmith.labels.readers.vasp_run.Run`.
+"""OUTCAR as a :class:`~phonsmith.labels.recorded.readers.vasp_run.Run`.
 
 ASE's reader stumbles over the second table of a dispersion correction, over species on two lines,
 and over the short OUTCARs of NWRITE = 0.
@@ -10,8 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from phonsmith.labels.failed import LabelFailed
-from phonsmith.labels.readers.vasp_run import Bounded, Floats, IonicStep, Run, element_of, number
-from phonsmith.labels.readers.vasprun import short
+from phonsmith.labels.recorded.readers.vasp_run import (
+    Bounded,
+    Floats,
+    IonicStep,
+    Run,
+    element_of,
+    number,
+)
+from phonsmith.labels.recorded.readers.vasprun import short
 
 LARGEST_BYTES = 1 << 30
 """Larger ones are dynamics of many thousand steps."""
