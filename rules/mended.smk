@@ -1,6 +1,6 @@
 """Faults of Snakemake 9.27 that would leave stale results or stop a run, mended here.
 
-tests/test_mended.py shows each of them twice, without this file and with it. When Snakemake itself
+tests/workflow/test_mended.py shows each of them twice, without this file and with it. When Snakemake itself
 is mended, the test without it fails and names the function to remove.
 """
 

@@ -8,9 +8,9 @@ import pandas as pd
 import phonopy
 import pytest
 import yaml
-from project import Project
 
 from phonsmith.files.extxyz import ENERGY, read_frames
+from tests.project import Project
 
 pytestmark = pytest.mark.dft
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from slurm.cluster import Cluster
-from slurm.runs import STARTED
+from tests.slurm.cluster import Cluster
+from tests.slurm.runs import STARTED
 
 
 @pytest.fixture(scope="session")

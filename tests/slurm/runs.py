@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from project import SNAKEMAKE, Project
-
 from phonsmith.files.extxyz import read_frames
-from slurm.cluster import wait_until
-from slurm.traps import key
+from tests.project import SNAKEMAKE, Project
+from tests.slurm.cluster import wait_until
+from tests.slurm.traps import key
 
 SILICON = {
     "description": "silicon by Stillinger and Weber",
@@ -34,13 +33,13 @@ SILICON = {
 STARTED: "list[subprocess.Popen[str]]" = []
 """What :func:`start` has started; conftest ends what is left of it after a test."""
 
-TESTS = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def trapped(folder: Path, **labels: int) -> dict:
-    """Eight small cells in four batches, labelled by :class:`slurm.traps.Trapped`; no fits."""
+    """Eight small cells in four batches, labelled by :class:`.traps.Trapped`; no fits."""
     potential = {
-        **{"calculator": "slurm.traps:Trapped", "trust": True},  # it loads no file
+        **{"calculator": "tests.slurm.traps:Trapped", "trust": True},  # it loads no file
         "arguments": {"folder": str(folder)},
     }
     reference = {"method": "calculator", "potential": potential, "isolated_atoms": False}
@@ -57,7 +56,7 @@ CELLS = "results/tiny/supercells/gen0/mp-149.extxyz"
 
 def with_cells(project: Project) -> list[str]:
     """Make the cells on this machine; their keys. Cell i is in batch i modulo 4."""
-    os.environ["PYTHONPATH"] = str(TESTS)
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
     run = project.run(CELLS)
     assert run.returncode == 0, run.stderr
     cells = read_frames(project.folder / CELLS)
@@ -85,7 +84,7 @@ def until(run: "subprocess.Popen[str]", condition: Callable[[], object], seconds
 def start(project: Project, command: list[str]) -> "subprocess.Popen[str]":
     """Start a command in the project's folder, in a session of its own."""
     python = Path(sys.executable).parent
-    places = {"PYTHONPATH": str(TESTS), "PATH": f"{python}:{os.environ['PATH']}"}
+    places = {"PYTHONPATH": str(REPOSITORY), "PATH": f"{python}:{os.environ['PATH']}"}
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

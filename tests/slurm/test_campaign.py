@@ -2,10 +2,10 @@
 
 import pandas as pd
 import pytest
-from project import Project
 
-from slurm.cluster import Cluster, allocated, rule_of
-from slurm.runs import SILICON, snakemake, start
+from tests.project import Project
+from tests.slurm.cluster import Cluster, allocated, rule_of
+from tests.slurm.runs import SILICON, snakemake, start
 
 FITS = {
     "gap": {

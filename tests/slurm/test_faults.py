@@ -9,11 +9,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from project import Project
 
 from phonsmith.files.extxyz import read_frames
-from slurm.cluster import Cluster, allocated
-from slurm.runs import LABELS, snakemake, start, trapped, until, with_cells
+from tests.project import Project
+from tests.slurm.cluster import Cluster, allocated
+from tests.slurm.runs import LABELS, snakemake, start, trapped, until, with_cells
 
 pytestmark = pytest.mark.slurm
 

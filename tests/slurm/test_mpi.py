@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm.cluster import run, wait_until
+from tests.slurm.cluster import run, wait_until
 
 pytestmark = pytest.mark.slurm
 

@@ -1,0 +1,99 @@
+"""The fast check of campaign and site files."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from phonsmith.check.campaigns import main
+from tests.project import Project
+
+SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+GOOD = {
+    "structures": {"si": {"file": "si.vasp"}},
+    "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
+    "fits": {"gap": {"kind": "gap"}},
+}
+BAD = {**GOOD, "structures": {"a": {"file": "no.vasp"}, "b": {"file": "none.cif"}}}
+
+
+@pytest.fixture
+def project(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    (tmp_path / "si.vasp").write_text(SILICON)
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path, repository, good=GOOD)
+
+
+def said_by(capsys: pytest.CaptureFixture[str], *names: str) -> tuple[int, list[str], list[str]]:
+    """Exit status, lines on what is good, and lines on what is wrong."""
+    try:
+        main(names)
+        status = 0
+    except SystemExit as end:
+        status = int(end.code or 0)
+    out, err = capsys.readouterr()
+    return status, out.splitlines(), err.splitlines()
+
+
+def test_what_is_good_has_a_summary(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.place_it(cpu={"partition": "c"})
+    for names in ([], ["good"], ["config/campaigns/good.yaml"]):
+        status, good, bad = said_by(capsys, *names)
+        assert (status, bad) == (0, [])
+        assert good[0] == "config/site.yaml: no problems"
+        for word in ("good.yaml: no problems", "1 crystal", "stillinger-weber", "fits gap"):
+            assert word in good[1]
+    assert sorted(path.name for path in project.folder.iterdir()) == ["config", "si.vasp"]
+
+
+def test_every_problem_is_listed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write("bad", BAD)
+    project.write("odd", {**GOOD, "sed": 1, "fits": {"gap": {"kind": "nep"}}})
+    project.place_it(cpu={"partition": "c"}, max_cpus=3)
+    project.configure(campaigns=["good", "bad", "odd", "god"], mirror=[])
+    os.mkfifo(project.folder / "config/campaigns/pipe.yaml")
+    status, good, bad = said_by(capsys, "good", "bad", "odd", "god", "pipe")
+    assert status == 1
+    assert [line.split(":")[0] for line in good] == ["config/campaigns/good.yaml"]
+    expected = [
+        ["config/config.yaml: mirror: unknown key", "'mirrors'"],
+        ["config/site.yaml: max_cpus: unknown key", "'max_cores'"],
+        ["bad.yaml: structures.a.file: no.vasp"],
+        ["bad.yaml: structures.b.file: none.cif"],
+        ["odd.yaml: fits.gap: unknown kind 'nep'"],
+        ["odd.yaml: sed: unknown key", "'seed'"],
+        ["god.yaml: no such campaign file", "'good'"],
+        ["pipe.yaml: is a device or a pipe"],
+        ["fix these problems"],
+    ]
+    for line, words in zip(bad, expected, strict=True):
+        assert line.startswith("phonsmith: ")
+        for word in words:
+            assert word in line
+
+
+def test_snakemake_checks_too(project: Project) -> None:
+    project.write("bad", BAD)
+    project.configure(campaigns=["good", "bad"])
+    run = project.run("check")
+    assert run.returncode != 0
+    assert "good.yaml: no problems" in run.stdout
+    assert "structures.a.file" in run.stderr
+    assert "structures.b.file" in run.stderr
+    assert "Traceback" not in run.stderr
+    made = [path for path in (project.folder / "results").rglob("*") if path.is_file()]
+    assert [path.suffix for path in made] in ([], [".log"])
+
+
+def test_of_many_problems_a_hundred_are_printed(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list of a thousand crystals: settings alone, since their files are all missing."""
+    crystals = {f"mp-{i}": {"file": f"no/mp-{i}.vasp"} for i in range(1000)}
+    (project.folder / "list.yaml").write_text(yaml.safe_dump({"structures": crystals}))
+    project.write("many", {**GOOD, "structures_from": "list.yaml"})
+    status, _, bad = said_by(capsys, "many")
+    assert status == 1
+    assert len(bad) == 102
+    assert "900 further problems" in bad[-2]

@@ -1,1 +1,0 @@
-"""Campaigns on a real SLURM."""
