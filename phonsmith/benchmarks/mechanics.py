@@ -255,7 +255,9 @@ def _with(cell: "Atoms", calculator: "Calculator") -> "Atoms":
     """A copy that keeps the results, while the calculator goes on to the next cell."""
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    cell.calc = calculator
+    from phonsmith.potentials.at_once import AtOnce
+
+    cell.calc = AtOnce(calculator)
     results = {
         "energy": cell.get_potential_energy(),
         "forces": cell.get_forces(),
@@ -268,7 +270,9 @@ def _with(cell: "Atoms", calculator: "Calculator") -> "Atoms":
 def _relax_ions(cell: "Atoms", calculator: "Calculator") -> "Atoms":
     from ase.optimize import BFGS
 
-    cell.calc = calculator
+    from phonsmith.potentials.at_once import AtOnce
+
+    cell.calc = AtOnce(calculator)
     converged = BFGS(cell, logfile=None).run(fmax=IONS_FMAX, steps=IONS_MAX_STEPS)
     if not converged:
         raise UnusablePotential(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
+from ase.calculators.calculator import BaseCalculator
 from ase.data import chemical_symbols
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.files.reading_writing import write_json
 from phonsmith.files.settings import Model
+from phonsmith.potentials.at_once import compute
 from phonsmith.potentials.computing import computing
 from phonsmith.potentials.loaded_files import arguments_with_paths, check_arguments, check_model
 from phonsmith.potentials.settings import PotentialSource
@@ -210,13 +211,7 @@ def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
     """Energy, forces and stress of one cell; the cell stays as it is."""
     atoms = _bare(cell)
     _check_table(atoms, calculator)
-    offered = getattr(calculator, "implemented_properties", [])
-    wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in offered]
-    if atoms.cell.rank < 3 and "stress" in wanted:
-        wanted.remove("stress")
-    if isinstance(calculator, Calculator):
-        # all at once: some calculators begin anew for each property asked for alone
-        calculator.calculate(atoms, wanted, list(all_changes))
+    wanted = compute(atoms, calculator)
     energy = calculator.get_property("free_energy" if "free_energy" in wanted else "energy", atoms)
     forces = calculator.get_property("forces", atoms)
     stress = calculator.get_property("stress", atoms) if "stress" in wanted else None

@@ -16,6 +16,7 @@ from ase.units import GPa
 from numpy.typing import NDArray
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.potentials.at_once import AtOnce
 from phonsmith.structures.reading import SHORTEST_DISTANCE
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.sites import plain
@@ -150,7 +151,7 @@ def relax(
     from phonsmith.labels.failed import LabelFailed
 
     moving = plain(atoms)
-    moving.calc = calculator
+    moving.calc = AtOnce(calculator)
     filtered = FrechetCellFilter(
         moving,
         exp_cell_factor=1.0,

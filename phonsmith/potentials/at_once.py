@@ -1,0 +1,48 @@
+"""Energy, forces and stress of a geometry in one calculation.
+
+Some calculators begin anew for each property that is asked for alone; quippy does.
+"""
+
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.abc import GetPropertiesMixin
+from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
+
+
+def compute(atoms: Atoms, calculator: BaseCalculator) -> list[str]:
+    """Compute what a calculator offers of energy, forces and stress, and return their names.
+
+    Calculators without ASE's ``calculate`` compute when they are asked for a property.
+    """
+    offered = getattr(calculator, "implemented_properties", [])
+    wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in offered]
+    if atoms.cell.rank < 3 and "stress" in wanted:
+        wanted.remove("stress")
+    if isinstance(calculator, Calculator):
+        calculator.calculate(atoms, wanted, list(all_changes))
+    return wanted
+
+
+class AtOnce(GetPropertiesMixin):  # type: ignore[misc]
+    """A calculator that computes all of :func:`compute` with the first property asked for.
+
+    >>> from ase.build import bulk
+    >>> from ase.calculators.emt import EMT
+    >>> copper = bulk("Cu")
+    >>> copper.calc = AtOnce(EMT())
+    >>> forces = copper.get_forces()
+    >>> "stress" in copper.calc.calculator.results
+    True
+    """
+
+    def __init__(self, calculator: BaseCalculator) -> None:
+        self.calculator = calculator
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """Return a property as the calculator does."""
+        if allow_calculation and atoms is not None and self.calculator.check_state(atoms):
+            compute(atoms, self.calculator)
+        return self.calculator.get_property(name, atoms, allow_calculation)
