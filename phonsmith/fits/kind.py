@@ -32,8 +32,9 @@ class FitKind(ABC, Generic[F]):
     computes: ClassVar[bool] = True
     """Whether it gives energies and forces of any cell."""
 
-    parallel: ClassVar[bool] = False
-    """Whether training and evaluation keep all threads busy."""
+    def busy_cores(self, fit: F) -> int:
+        """Return the number of cores that its training keeps busy."""
+        return 1
 
     def takes_gpu(self, fit: F) -> bool:
         """Return whether it runs on a GPU where there is one."""

@@ -79,8 +79,8 @@ class Training:
 
     @property
     def busy_cores(self) -> int:
-        """Cores that compute: gap_fit, for example, is busy on one core in effect."""
-        return self.fit.resources.threads if kind_of(self.fit).parallel else 1
+        """Cores that compute: gap_fit, for example, keeps one core busy."""
+        return kind_of(self.fit).busy_cores(self.fit)
 
 
 def has_stresses(inputs: PlanInputs) -> bool:

@@ -1,14 +1,20 @@
-"""Cost model of gap_fit and of a GAP."""
+"""Cost models of the fitters and of a GAP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ase import Atoms
 
-from phonsmith.fits.gap.settings import GapFit
+from phonsmith.fits.gap.settings import BATCH_MB, BLOCK_ROWS, CHUNK_MB, PARTS, GapFit
 from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements, neighbours
 
-_MULTIPLY = 1.15e-9  # s per kernel element and dimension of SOAP
-_SOLVE = 1.0e-10  # s per operation of the QR decomposition
+_MULTIPLY = 1.15e-9  # s per kernel element and dimension of SOAP, gap_fit
+_SOLVE = 1.0e-10  # s per operation of gap_fit's QR decomposition
+_CHOOSE = 1.3e-6  # s per atom and dimension: descriptors without gradients
+_DESCRIBE = 7e-8  # s per component of a gradient
+_PRODUCT = 6e-11  # s per component of a gradient and sparse point
+_SCALE = 2.5e-9  # s per derivative of a covariance
+_ELIMINATE = 3e-11  # s per operation of the QR decomposition by blocks
 _EVALUATE = 0.9e-5  # s per atom and dimension of SOAP
 _EVALUATE_PAIRS = 7e-4  # s per atom for what does not depend on it
 
@@ -27,11 +33,7 @@ def soap_dimension(fit: GapFit, elements: int) -> int:
 
 
 def training_cost(fit: GapFit, cells: Sequence[Atoms], stresses: bool) -> Cost:
-    """Estimate time and memory of a training with gap_fit.
-
-    gap_fit keeps the gradients of all descriptors: atoms · neighbours · 3 (9 with virials). The
-    estimate follows the "Memory Estimate" in the output of gap_fit. The time is that of products of
-    these gradients with the sparse points and of the QR decomposition of the whole matrix.
+    """Estimate time and memory of a training.
 
     Parameters
     ----------
@@ -42,22 +44,78 @@ def training_cost(fit: GapFit, cells: Sequence[Atoms], stresses: bool) -> Cost:
     stresses
         Whether the labels have stresses.
     """
+    return _COSTS[fit.fitter](fit, _size_of(fit, cells, stresses))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Numbers that determine the cost of a training.
+
+    ``components`` is the number of atoms · neighbours · 3; ``points`` counts all sparse points,
+    ``meeting`` those that the environment of one atom meets.
+    """
+
+    atoms: int
+    rows: int
+    components: float
+    dimension: int
+    points: int
+    meeting: float
+    stresses: bool
+
+
+def _size_of(fit: GapFit, cells: Sequence[Atoms], stresses: bool) -> _Size:
     atoms = sum(len(cell) for cell in cells)
-    rows = 3 * atoms + (7 * len(cells) if stresses else 0)
-    dimension = soap_dimension(fit, count_elements(cells))
+    elements = count_elements(cells)
     cutoff = fit.soap.cutoff_angstrom if fit.soap else 0.0
-    gradients = sum(
-        len(cell) * (1 + neighbours(cell, cutoff)) * (9 if stresses else 3) for cell in cells
-    )
     bodies = sum(part.n_sparse for part in (fit.two_body, fit.three_body) if part)
     soap = fit.soap.sparse_points if fit.soap else 0
-    sparse = soap + bodies
-    # each element has its share of the points, which meet the environments of that element alone
-    meeting = soap / max(1, count_elements(cells)) + bodies
+    return _Size(
+        atoms=atoms,
+        rows=3 * atoms + (7 * len(cells) if stresses else 0),
+        components=sum(3 * len(cell) * (1 + neighbours(cell, cutoff)) for cell in cells),
+        dimension=soap_dimension(fit, elements),
+        points=soap + bodies,
+        # each element has its share of the points, which meet the environments of that element
+        meeting=soap / elements + bodies,
+        stresses=stresses,
+    )
+
+
+def _by_gap_fit(fit: GapFit, size: _Size) -> Cost:
+    """gap_fit keeps the gradients of all descriptors, three times as many with virials.
+
+    The estimate follows the "Memory Estimate" in its output. The time is that of products of these
+    gradients with the sparse points and of the QR decomposition of the whole matrix.
+    """
+    kept = size.components * size.dimension * (3 if size.stresses else 1)
     seconds = (
         JOB_START_S
-        + _MULTIPLY * meeting * gradients * dimension
-        + 2 * _SOLVE * sparse**2 * (rows + sparse)
+        + _MULTIPLY * size.meeting * kept
+        + 2 * _SOLVE * size.points**2 * (size.rows + size.points)
     )
-    memory = 150 + 8 * (gradients * dimension + 2 * sparse * (rows + sparse)) / MB
+    memory = 150 + 8 * (kept + 2 * size.points * (size.rows + size.points)) / MB
     return Cost(seconds, memory)
+
+
+def _by_blocks(fit: GapFit, size: _Size) -> Cost:
+    """phonsmith's fitter keeps a triangle and a block of rows for each process."""
+    gradients = size.components * size.dimension
+    seconds = (
+        2 * JOB_START_S
+        + _CHOOSE * size.atoms * size.dimension
+        + _DESCRIBE * gradients
+        + (_PRODUCT * size.dimension + _SCALE) * size.components * size.meeting
+        + 2 * _ELIMINATE * size.points**2 * (size.rows + PARTS * size.points)
+    )
+    processes = min(fit.resources.threads, PARTS)
+    triangle = 8 * (size.points + 1) ** 2 / MB
+    block = 8 * BLOCK_ROWS * size.points / MB
+    each = 250 + 3 * BATCH_MB + 2 * CHUNK_MB + 2 * triangle + 2 * block
+    return Cost(seconds, each if processes == 1 else 200 + 4 * triangle + processes * each)
+
+
+_COSTS: dict[str, Callable[[GapFit, _Size], Cost]] = {
+    "gap_fit": _by_gap_fit,
+    "phonsmith": _by_blocks,
+}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Gap(TrainedKind[GapFit]):
-    """Gaussian approximation potentials, fitted with gap_fit."""
+    """Gaussian approximation potentials."""
 
     settings = GapFit
     calculator = "gap"
@@ -32,10 +32,14 @@ class Gap(TrainedKind[GapFit]):
         work: Path,
         threads: int,
     ) -> "TrainingRecord":
-        """Fit with gap_fit."""
+        """Fit with the chosen fitter."""
         from phonsmith.fits.gap.training import train
 
         return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+
+    def busy_cores(self, fit: GapFit) -> int:
+        """All threads; gap_fit keeps one core busy."""
+        return 1 if fit.fitter == "gap_fit" else fit.resources.threads
 
     def seconds_per_atom(self, fit: GapFit, cells: "Sequence[Atoms]") -> float:
         """By the dimension of SOAP."""

@@ -21,7 +21,10 @@ class Mace(TrainedKind[MaceFit]):
     settings = MaceFit
     calculator = "mace"
     packages = ("mace-torch", "torch")
-    parallel = True
+
+    def busy_cores(self, fit: MaceFit) -> int:
+        """All threads."""
+        return fit.resources.threads
 
     def takes_gpu(self, fit: MaceFit) -> bool:
         """Unless the settings ask for the CPU."""

@@ -21,9 +21,10 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 from phonsmith.fits import errors
 from phonsmith.fits import training as fits
-from phonsmith.fits.gap import training as gap
+from phonsmith.fits.gap import gap_fit as gap
 from phonsmith.fits.gap.settings import ForceProportional, GapFit, Sigma, Soap, TwoBody
 from phonsmith.fits.gap.sparse import plan_sparse_points
+from phonsmith.fits.gap.targets import frame_sigma
 from phonsmith.fits.mace import training as mace
 from phonsmith.fits.mace.settings import MaceFit, MaceWeights
 from phonsmith.fits.record import DRAWN_AGAIN
@@ -284,21 +285,21 @@ def test_constraint_sigmas_are_those_of_the_cells():
     assert float(re.search(r" force_sigma=(\S+)", comment)[1]) == 1e-4
     assert float(re.search(r"virial_sigma=(\S+)", comment)[1]) == pytest.approx(0.003 * 2**0.5)
     named = gap_fit(sigma_by_group={"constraint": SIGMA})
-    assert gap.frame_sigma(atoms, named) == SIGMA
+    assert frame_sigma(atoms, named) == SIGMA
 
 
 def test_the_most_special_sigma_wins(silicon):
     atoms = silicon[0].copy()
     sigmas = {name: Sigma(force_ev_per_angstrom=i + 1) for i, name in enumerate(("rattled", "dia"))}
-    assert gap.frame_sigma(atoms, gap_fit()) == SIGMA
+    assert frame_sigma(atoms, gap_fit()) == SIGMA
     assert (
-        gap.frame_sigma(atoms, gap_fit(sigma_by_group={"rattled": sigmas["rattled"]}))
+        frame_sigma(atoms, gap_fit(sigma_by_group={"rattled": sigmas["rattled"]}))
         == (sigmas["rattled"])
     )
-    assert gap.frame_sigma(atoms, gap_fit(sigma_by_group=sigmas)) == sigmas["dia"]
+    assert frame_sigma(atoms, gap_fit(sigma_by_group=sigmas)) == sigmas["dia"]
     atoms.info["config_type"] = "special"
     sigmas["special"] = Sigma(force_ev_per_angstrom=7)
-    assert gap.frame_sigma(atoms, gap_fit(sigma_by_group=sigmas)) == sigmas["special"]
+    assert frame_sigma(atoms, gap_fit(sigma_by_group=sigmas)) == sigmas["special"]
 
 
 def test_sparse_points_by_group_arrive_in_the_potential(silicon, tmp_path):

@@ -1,0 +1,164 @@
+"""phonsmith's fitter of GAPs: covariances as products of matrices, QR by blocks of cells.
+
+It solves the equations of gap_fit (Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015)):
+least squares of the rows K_nm/σ and the Cholesky factor of K_mm. gap_fit chooses the sparse points
+and writes the file of the potential; all else is computed here, by several processes.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, block_diag, cholesky
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.fits.gap.covariances import sparse_covariance
+from phonsmith.fits.gap.design import Design
+from phonsmith.fits.gap.gap_fit import MODEL, Fitted, choose_sparse_points
+from phonsmith.fits.gap.least_squares import Triangle
+from phonsmith.fits.gap.model import Term, read_terms, write_coefficients
+from phonsmith.fits.gap.settings import BLOCK_ROWS, PARTS, GapFit
+from phonsmith.fits.gap.sparse import SparsePlan
+from phonsmith.fits.gap.targets import Targets, balance, targets_of
+from phonsmith.running.costs import MB
+from phonsmith.running.process_pool import each
+
+Labelled = tuple[Atoms, Targets]
+Array = NDArray[np.float64]
+
+
+def fit_by_blocks(
+    fit: GapFit,
+    frames: Sequence[Atoms],
+    e0s: Mapping[str, float],
+    plan: SparsePlan,
+    *,
+    work: Path,
+    threads: int,
+) -> Fitted:
+    """Fit a GAP, and leave ``gap.xml`` with its companion files in ``work``.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    frames
+        Training frames.
+    e0s
+        Energies of single atoms in eV, by element.
+    plan
+        Sparse points of the descriptors.
+    work
+        Folder for the input and output of gap_fit.
+    threads
+        Number of processes.
+
+    Raises
+    ------
+    PhonsmithError
+        gap_fit fails to choose sparse points, or sparse points are too alike.
+    """
+    begin = time.monotonic()
+    chosen = choose_sparse_points(fit, frames, e0s, plan, work=work, threads=threads)
+    print(f"sparse points after {time.monotonic() - begin:.0f} s", flush=True)
+    terms = read_terms(work / MODEL)
+    scales = balance(frames, fit.balance_exponent)
+    cells = [
+        (atoms, targets_of(atoms, fit, e0s, scale))
+        for atoms, scale in zip(frames, scales, strict=True)
+    ]
+    triangle = Triangle(_prior(terms, fit.sparse_jitter))
+    parts = _parts([cell for cell in cells if len(cell[1].values)])
+    processes = min(threads, len(parts))
+    memory = 0.0
+    for number, (rows, used) in enumerate(_in_order(terms, parts, processes), 1):
+        triangle.merge(rows)
+        memory = max(memory, used)
+        print(f"part {number}/{len(parts)} after {time.monotonic() - begin:.0f} s", flush=True)
+    write_coefficients(work / MODEL, triangle.solve())
+    own = _peak_memory_mb() + (processes * memory if processes > 1 else 0.0)
+    return Fitted(
+        command=chosen.command,
+        wall_time_s=time.monotonic() - begin,
+        peak_memory_mb=max(chosen.peak_memory_mb, own),
+    )
+
+
+def _prior(terms: Sequence[Term], jitter: float) -> Array:
+    """The Cholesky factor of the covariance of the sparse points, and zeros as its targets."""
+    factors = []
+    for term in terms:
+        try:
+            factors.append(cholesky(sparse_covariance(term, jitter)))
+        except LinAlgError:
+            raise PhonsmithError(
+                f"GAP: the covariance of the sparse points of {term.descriptor.split()[0]} is "
+                "singular: points are too alike; lower n_sparse, or raise sparse_jitter"
+            ) from None
+    factor = np.asarray(block_diag(*factors))
+    return np.pad(factor, (0, 1))
+
+
+def _parts(cells: Sequence[Labelled]) -> list[list[Labelled]]:
+    """Divide the cells, in their order, into parts of nearly equal numbers of rows."""
+    ends = np.cumsum([len(targets.values) for _, targets in cells])
+    which = np.minimum(PARTS - 1, PARTS * (ends - ends[0]) // ends[-1])
+    parts = [[cell for cell, p in zip(cells, which, strict=True) if p == n] for n in range(PARTS)]
+    return [part for part in parts if part]
+
+
+def _in_order(
+    terms: Sequence[Term], parts: Sequence[list[Labelled]], processes: int
+) -> Iterator[tuple[Array, float]]:
+    """Triangle and memory of each part, in the order of the parts."""
+    waiting: dict[int, tuple[Array, float]] = {}
+    wanted = 0
+    for index, outcome in each(partial(_worker, terms), parts, processes):
+        if isinstance(outcome, Exception):
+            raise outcome
+        waiting[index] = outcome
+        while wanted in waiting:
+            yield waiting.pop(wanted)
+            wanted += 1
+
+
+def _worker(terms: Sequence[Term]) -> Callable[[list[Labelled]], tuple[Array, float]]:
+    design = Design(terms)
+
+    def work(part: list[Labelled]) -> tuple[Array, float]:
+        triangle = Triangle(np.zeros([design.columns + 1] * 2))
+        for block in _blocks(part):
+            rows = np.empty((sum(len(t.values) for _, t in block), design.columns + 1), order="F")
+            begin = 0
+            for atoms, targets in block:
+                end = begin + len(targets.values)
+                rows[begin:end] = design.rows(atoms, targets)
+                begin = end
+            triangle.add(rows)
+        return triangle.r, _peak_memory_mb()
+
+    return work
+
+
+def _blocks(part: Sequence[Labelled]) -> Iterator[list[Labelled]]:
+    block: list[Labelled] = []
+    rows = 0
+    for cell in part:
+        block.append(cell)
+        rows += len(cell[1].values)
+        if rows >= BLOCK_ROWS:
+            yield block
+            block, rows = [], 0
+    if block:
+        yield block
+
+
+def _peak_memory_mb() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used * (1 if sys.platform == "darwin" else 1024) / MB

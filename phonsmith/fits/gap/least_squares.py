@@ -1,0 +1,38 @@
+"""Least squares by QR, extended by blocks of rows: memory of columns² whatever the rows.
+
+Normal equations would square the condition number. LAPACK's ``tpqrt`` adds rows to a triangle.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack, solve_triangular
+
+Array = NDArray[np.float64]
+
+PANEL = 64
+"""Columns that LAPACK eliminates together."""
+
+
+class Triangle:
+    """R of the QR decomposition of all rows so far; the last column is the right-hand side."""
+
+    def __init__(self, r: Array):
+        self.r = np.asfortranarray(r)
+
+    def add(self, rows: Array) -> None:
+        """Add rows, shape (rows, columns + 1), which are overwritten if in Fortran's order."""
+        if len(rows):
+            self._eliminate(rows, 0)
+
+    def merge(self, other: Array) -> None:
+        """Add the rows of another triangle."""
+        self._eliminate(np.asfortranarray(other), len(other))
+
+    def solve(self) -> Array:
+        """Return the solution of least squares, shape (columns,)."""
+        return np.asarray(solve_triangular(self.r[:-1, :-1], self.r[:-1, -1]))
+
+    def _eliminate(self, rows: Array, triangular: int) -> None:
+        panel = min(PANEL, len(self.r))
+        result = lapack.dtpqrt(triangular, panel, self.r, rows, overwrite_a=1, overwrite_b=1)
+        self.r = result[0]
