@@ -152,7 +152,7 @@ def test_gap_of_energies_and_forces_agrees_on_the_stress(silicon, held_out, tmp_
 
 
 def test_virial_in_the_training_file_is_what_gap_fit_makes_of_a_stress(silicon, held_out, tmp_path):
-    fit = gap_fit()
+    fit = gap_fit(fitter="gap_fit")
     frames = without(silicon, ENERGY, FORCES)
     folder, _ = train(fit, frames, tmp_path, False)
     text = (tmp_path / "work" / "train.xyz").read_text()
@@ -165,7 +165,7 @@ def test_virial_in_the_training_file_is_what_gap_fit_makes_of_a_stress(silicon, 
 
 
 def test_sigma_of_a_frame_means_what_the_default_of_gap_fit_means(silicon, held_out, tmp_path):
-    fit = gap_fit()
+    fit = gap_fit(fitter="gap_fit")
     folder, _ = train(fit, silicon, tmp_path)
     text = re.sub(
         r" (energy|force|virial)_sigma=\S+", "", (tmp_path / "work" / "train.xyz").read_text()
@@ -231,6 +231,7 @@ def test_gap_fit_takes_the_atomwise_sigmas(displaced, tmp_path):
     for name, rule in (("plain", None), ("proportional", ForceProportional(factor=1e-3))):
         (tmp_path / name).mkdir()
         fit = gap_fit(
+            fitter="gap_fit",
             force_proportional=rule,
             sigma=Sigma(force_ev_per_angstrom=0.1),
             soap={**SMALL_SOAP, "sparse_from": "rattled"},
@@ -374,12 +375,12 @@ def test_a_virial_that_gap_fit_cannot_read_is_noticed(silicon, tmp_path, monkeyp
 
     monkeypatch.setattr(gap, "frame_text", as_ase_writes)
     with pytest.raises(PhonsmithError, match=r"gap_fit read 0 virials where .* holds 96"):
-        train(gap_fit(), silicon, tmp_path)
+        train(gap_fit(fitter="gap_fit"), silicon, tmp_path)
     assert not (tmp_path / "fit" / "gap.xml").exists()
 
 
 def test_a_failure_of_gap_fit_shows_its_reason(silicon, tmp_path):
-    fit = gap_fit(extra_arguments={"e0_method": "nonsense", "no_such_keyword": 1})
+    fit = gap_fit(fitter="gap_fit", extra_arguments={"e0_method": "nonsense", "no_such_keyword": 1})
     with pytest.raises(
         PhonsmithError, match=r"gap_fit failed \(exit status 1\): .*no_such_keyword"
     ):
