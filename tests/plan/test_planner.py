@@ -41,9 +41,9 @@ from phonsmith.running.costs import ElectronicSize, irreducible_kpoints, plane_w
 from phonsmith.structures.reading import read_structure
 from phonsmith.supercells.cells import make_supercells
 from phonsmith.supercells.settings import Supercells
+from tests.campaigns import TINY
 from tests.potcars import write_potcar
 from tests.project import Project
-from tests.workflow.test_runs import TINY
 
 UPF = """<UPF version="2.0.1">
 <PP_HEADER element="{element}" pseudo_type="USPP" functional="PBESOL" z_valence="{valence}"
