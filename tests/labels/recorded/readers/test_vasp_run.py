@@ -1,4 +1,4 @@
-"""Recorded VASP runs: which of them are labels, and whether a set has one level of theory."""
+"""Recorded VASP runs: which of them are labels."""
 
 import gzip
 import lzma
@@ -14,20 +14,12 @@ from ase.io import read
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.labels.checks import check_label, energy_outliers, labelled
+from phonsmith.labels.checks import energy_outliers, labelled
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.recorded.readers import vasp_run, vasprun
-from phonsmith.labels.recorded.readers.levels import (
-    Level,
-    additions,
-    contradiction,
-    functional_of,
-    mixture,
-)
 from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
-from phonsmith.labels.recorded.readers.vasp_run import Run, element_of
+from phonsmith.labels.recorded.readers.vasp_run import element_of
 from phonsmith.labels.recorded.reading import read_recorded
-from phonsmith.labels.settings import Labels
 
 Edit = Callable[[str], str]
 
@@ -55,9 +47,6 @@ def one_refusal(path: Path, reader: Callable = read_vasprun) -> str:
     assert line.startswith(f"{path}: ")
     assert "\n" not in line
     return line
-
-
-# --- what is right of the files in real-inputs -----------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["vasprun.kinter.xml", "vasprun.algo-38.xml"])
@@ -90,9 +79,6 @@ def test_converged_steps_of_dynamics_are_labels(real: Path) -> None:
     assert recorded.refused == [
         f"{path}: ionic step 1: the electronic loop did not converge within NELM = 21 steps"
     ]
-
-
-# --- settings of a run ------------------------------------------------------------------------
 
 
 def with_parameter(name: str, value: str) -> Edit:
@@ -223,9 +209,6 @@ def test_an_unknown_species_is_refused() -> None:
         element_of("Qq", "PAW_PBE Qq 2000")
 
 
-# --- hostile files ----------------------------------------------------------------------------
-
-
 def test_one_bad_file_never_ends_the_set(
     tmp_path: Path, good: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,9 +253,6 @@ def test_whatever_a_parser_raises_is_a_refusal(
     line = one_refusal(tmp_path / "vasprun.xml")
     assert "cannot be read (RecursionError: deep water)" in line
     assert "leave it out" in line
-
-
-# --- OUTCAR -----------------------------------------------------------------------------------
 
 
 def test_outcars_of_other_layouts(tmp_path: Path, shared_data: Path) -> None:
@@ -335,39 +315,6 @@ def test_outcars_that_are_no_labels(
     assert reason in recorded.refused[0]
 
 
-# --- level of theory --------------------------------------------------------------------------
-
-
-def run(titles: tuple[str, ...] = ("PAW_PBE Fe_pv", "PAW_PBE O"), **settings: str) -> Run:
-    species = [element_of("", title) for title in titles]
-    return Run("6.4", settings, species, [2] * len(titles), list(titles), [8.0] * len(titles))
-
-
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({}, "PBE"),
-        ({"GGA": "--"}, "PBE"),
-        ({"GGA": "PS"}, "PBEsol"),
-        ({"GGA": "PE", "METAGGA": "R2SCAN"}, "R2SCAN"),
-        ({"GGA": "PE", "METAGGA": "F"}, "PBE"),
-        ({"LHFCALC": "T", "AEXX": "0.25", "HFSCREEN": "0.2"}, "HSE06"),
-        ({"LHFCALC": "T", "AEXX": "0.25", "HFSCREEN": "0.0"}, "PBE0"),
-        ({"LHFCALC": "T", "AEXX": "0.1", "HFSCREEN": "0.2"}, "PBE hybrid (AEXX 0.1, HFSCREEN 0.2)"),
-        ({"IVDW": "12"}, "PBE + dispersion (IVDW 12)"),
-        ({"LDAU": "T", "LDAUL": "2 -1", "LDAUU": "4.0 0.0", "LDAUJ": "0 0"}, "PBE + U"),
-        ({"LDAU": "T", "LDAUL": "-1 -1", "LDAUU": "4.0 0.0", "LDAUJ": "0 0"}, "PBE"),
-    ],
-)
-def test_functionals_by_name(settings: dict[str, str], name: str) -> None:
-    assert functional_of(run(**settings)) == name
-
-
-def test_functional_of_the_potcar() -> None:
-    assert functional_of(run(("PAW Si 02Apr1999",))) == "LDA"
-    assert functional_of(run(("PAW_GGA Si 02Apr1999",))) == "PW91"
-
-
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
@@ -398,115 +345,6 @@ def test_a_mixed_set_is_refused_and_names_what_differs(
     assert "allow_mixed_levels_of_theory" in str(caught.value)
     assert len(read_recorded(tmp_path, "vasprun", "x", allow_mixed=True).frames) == 2
     assert "level of theory found in 2 runs: VASP PBE, ENCUT 300 eV" in capsys.readouterr().out
-
-
-def test_sets_of_one_level_are_not_refused(shared_data: Path) -> None:
-    """With a spin-polarised or Γ-point isolated atom, other meshes by strain, other cells."""
-    folder = shared_data / "sn-alpha-vasp"
-    assert len(read_recorded(folder, "vasprun", "sn", "VASP PBE").frames) == 16
-
-
-@pytest.mark.parametrize(
-    ("stated", "functional", "words"),
-    [
-        ("VASP PBE", "PBE", ""),
-        ("VASP PBE", "PBEsol", "the functional is PBEsol"),
-        ("VASP PBEsol, 520 eV", "PBE", "the functional is PBE"),
-        ("vasp pbe+U", "PBE + U", ""),
-        ("PBE-D3(BJ), VASP 6.3", "PBE + dispersion (IVDW 12)", ""),
-        ("VASP HSE06", "PBE", "the functional is PBE"),
-        ("CASTEP PW91", "PW91", "the code is VASP"),
-        ("our data of 2019", "PBE", ""),
-        ("recorded", "PBE", ""),
-    ],
-)
-def test_a_stated_level_that_the_runs_contradict(stated: str, functional: str, words: str) -> None:
-    assert contradiction(stated, Level("VASP", functional)) == words
-
-
-def test_what_the_stated_level_does_not_name() -> None:
-    assert additions("VASP PBE", Level("VASP", "PBE + U")) == "a Hubbard U"
-    assert additions("VASP PBE+U", Level("VASP", "PBE + U")) == ""
-
-
-def test_a_contradiction_is_refused(shared_data: Path) -> None:
-    folder = shared_data / "sn-alpha-vasp"
-    with pytest.raises(
-        PhonsmithError, match="level_of_theory is 'VASP PBEsol', but the functional is PBE"
-    ):
-        read_recorded(
-            folder / "dft_rattle_static_1_1_mp-117_1.0_0_65", "vasprun", "sn", "VASP PBEsol"
-        )
-
-
-def test_hubbard_u_goes_by_the_element() -> None:
-    one = Level("VASP", "PBE + U", by_element={"Fe": {"the Hubbard U": "l = 2, U = 4, J = 0 eV"}})
-    other = Level("VASP", "PBE + U", by_element={"Fe": {"the Hubbard U": "l = 2, U = 5, J = 0 eV"}})
-    words = mixture([("a", one), ("b", other)])
-    assert words.startswith("the Hubbard U of Fe is l = 2, U = 4")
-    assert mixture([("a", one), ("b", one)]) == mixture([]) == ""
-
-
-# --- labels that cannot be --------------------------------------------------------------------
-
-
-def silicon() -> Atoms:
-    cell = Atoms("Si2", positions=[[0, 0, 0], [1.36, 1.36, 1.36]], cell=[4, 4, 4], pbc=True)
-    return labelled(cell, "x", -10.0, [[0, 0, 0.1], [0, 0, -0.1]], np.eye(3) * 0.01)
-
-
-def changed(**changes: object) -> Atoms:
-    label = silicon()
-    for key, value in changes.items():
-        if key in ("cell", "positions", "numbers", "pbc"):
-            setattr(label, key, value)
-        elif key == "forces":
-            label.arrays[FORCES] = value
-        else:
-            label.info[{"energy": ENERGY, "stress": STRESS}[key]] = value
-    return label
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"positions": np.zeros((2, 3))}, "0 Å apart"),
-        ({"positions": np.array([[0, 0, 0], [0, 0, 3.9]])}, "0.1 Å apart"),
-        ({"positions": np.array([[0, 0, 0], [np.inf, 0, 0]])}, "not finite"),
-        ({"positions": np.array([[0, 0, 0], [1e300, 0, 0]])}, "cannot be"),
-        ({"numbers": [14, 0]}, "no element"),
-        ({"cell": np.zeros((3, 3))}, "no lattice"),
-        ({"cell": np.diag([0.4, 0.4, 0.4])}, "not in Å"),
-        ({"cell": np.diag([1e-4, 1e3, 1e3])}, "thin"),
-        ({"cell": np.diag([1e300, 4, 4])}, "cannot be"),
-        ({"energy": 1e300}, "energy per atom of 5e+299 eV cannot be"),
-        ({"energy": True}, "energy is no number"),
-        ({"energy": "T"}, "energy is no number"),
-        ({"energy": np.nan}, "energy is not finite"),
-        ({"forces": np.array([[0, 0, 1e250], [0, 0, -1e250]])}, "forces of 1e+250"),
-        ({"forces": np.array([[True] * 3] * 2)}, "forces is no number"),
-        ({"stress": np.diag([1e5, 0, 0])}, "stress of 1e+05"),
-        ({"stress": np.array([[0, 0.2, 0], [0, 0, 0], [0, 0, 0]])}, "not symmetric"),
-    ],
-)
-def test_numbers_and_atoms_that_no_matter_has(changes: dict[str, object], reason: str) -> None:
-    label = changed(**changes)
-    with pytest.raises(LabelFailed, match=re.escape(reason)):
-        check_label(label, label, Labels())
-
-
-def test_what_matter_has_is_accepted() -> None:
-    for changes in (
-        {},
-        {"energy": -1.5e6},  # all electrons of heavy atoms
-        {"forces": np.array([[0, 0, 900.0], [0, 0, -900.0]])},
-        {"positions": np.array([[0, 0, 0], [0, 0, 0.75]])},
-        {"stress": np.array([[0.1, 0.0005, 0], [0, 0.1, 0], [0, 0, 0.1]])},
-        {"cell": np.zeros((3, 3)), "pbc": False},
-        {"numbers": [1, 1], "cell": np.diag([1.4, 1.4, 1.4]), "positions": np.eye(3)[:2]},
-    ):
-        label = changed(**changes)
-        check_label(label, label, Labels())
 
 
 def test_an_energy_far_off_all_others_is_found() -> None:
