@@ -1,5 +1,6 @@
 """What a run starts with: the library, the settings files, and the campaigns."""
 
+import atexit
 import functools
 import os
 import sys
@@ -88,8 +89,8 @@ def is_made(file):
 
 
 @functools.cache
-def campaign(name):
-    """The campaign of this name, read once and checked with the files it names."""
+def checked_campaign(name):
+    """The campaign of this name, read once and checked with the files it names, or the error."""
     path = Path("config/campaigns") / f"{name}.yaml"
     try:
         if not path.exists():
@@ -100,10 +101,34 @@ def campaign(name):
             )
         settings = load_campaign(path)
         if workflow.is_main_process:
-            mirrors = [Path(one) for one in config["mirrors"]]
+            mirrors = [Path(folder) for folder in config["mirrors"]]
             check_inputs(settings, path, mirrors, made=is_made)
     except PhonsmithError as error:
-        stop(error)
+        return error
     except Exception as error:
-        stop(in_our_words(error, str(path)))
+        return in_our_words(error, str(path))
     return settings
+
+
+def campaign(name):
+    """The campaign of this name; the run ends where it cannot be used."""
+    settings = checked_campaign(name)
+    if isinstance(settings, Exception):
+        stop(settings)
+    return settings
+
+
+def usable(names):
+    """Those of several campaigns that can be used.
+
+    A run with jobs ends at the others, with all their problems. A dry run plans the rest, and
+    reports the others behind its output.
+    """
+    problems = [
+        error for error in map(checked_campaign, names) if isinstance(error, Exception)
+    ]
+    if problems and (len(problems) == len(names) or not workflow.dryrun):
+        stop("\n".join(map(str, problems)))
+    for error in problems:
+        atexit.register(say, f"not planned: {error}")
+    return [name for name in names if checked_campaign(name) not in problems]

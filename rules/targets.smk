@@ -50,7 +50,8 @@ def targets_of(name):
 
 def everything(wildcards):
     """A function for input: all campaigns that config.yaml names."""
-    return [target for name in config["campaigns"] for target in targets_of(name)]
+    names = usable(config["campaigns"])
+    return [target for name in names for target in targets_of(name)]
 
 
 def table(file):
