@@ -121,14 +121,21 @@ def campaign(name):
 def usable(names):
     """Those of several campaigns that can be used.
 
-    A run with jobs ends at the others, with all their problems. A dry run plans the rest, and
-    reports the others behind its output.
+    A run with jobs ends if any cannot, and prints all reasons. A dry run plans the rest, prints the
+    reasons after the jobs, and ends as failed.
     """
     problems = [
         error for error in map(checked_campaign, names) if isinstance(error, Exception)
     ]
     if problems and (len(problems) == len(names) or not workflow.dryrun):
         stop("\n".join(map(str, problems)))
-    for error in problems:
-        atexit.register(say, f"not planned: {error}")
+    if problems:
+        atexit.register(end_as_failed, [f"not planned: {error}" for error in problems])
     return [name for name in names if checked_campaign(name) not in problems]
+
+
+def end_as_failed(reasons):
+    """Print why, and end Python with another status than Snakemake's."""
+    say("\n".join(reasons))
+    sys.stdout.flush()
+    os._exit(1)

@@ -1,6 +1,7 @@
 """Bad input stops a run in one line, before any job."""
 
 import json
+import re
 
 import pytest
 
@@ -47,6 +48,25 @@ def test_a_faulty_campaign_stops_no_other_one(tmp_path, repository):
     project = Project(tmp_path, repository, tiny=TINY, faulty={**TINY, "sed": 1})
     assert project.planned("results/tiny/structures/mp-149.extxyz") == {"read_structure": 1}
     project.refuses(["faulty.yaml", "sed"], "--dry-run")
+
+
+def test_a_dry_run_plans_the_campaigns_that_can_run_and_reports_the_others(tmp_path, repository):
+    missing = {**TINY, "structures": {"mp-1": {"file": "config/structures/nowhere.vasp"}}}
+    project = Project(tmp_path, repository, tiny=TINY, faulty=missing, odd={**TINY, "fist": {}})
+    alone = project.planned("--config", 'campaigns=["tiny"]')
+    run = project.run("--quiet", "host", "--dry-run")
+    assert run.returncode == 1
+    assert f"total {sum(alone.values())}" in re.sub(" +", " ", run.stdout + run.stderr)
+    said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
+    assert [line.split(":")[1:3] for line in said] == [
+        [" not planned", " config/campaigns/faulty.yaml"],
+        [" not planned", " config/campaigns/odd.yaml"],
+    ]
+    assert run.stderr.rstrip().endswith(said[-1])  # where people look: behind the jobs
+    real = project.run()
+    assert real.returncode != 0
+    assert all(name in real.stderr for name in ("faulty.yaml", "odd.yaml", "nowhere.vasp"))
+    assert not (tmp_path / "results/tiny/structures").exists()
 
 
 @pytest.mark.parametrize(
