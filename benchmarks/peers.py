@@ -4,8 +4,10 @@ Every program relaxes the crystals, displaces atoms in the same supercells, and 
 constants, bands and density of states. The programs alternate. Each of them needs a Python of its
 own, with quippy-ase (for a GAP) or mace-torch (for a MACE) beside the program:
 
-    python3.12 -m venv PEERS && PEERS/bin/pip install matcalc atomate2 seekpath quippy-ase mace-torch
-    python3.12 -m venv JANUS && JANUS/bin/pip install janus-core mace-torch
+    python3.12 -m venv PEERS
+    PEERS/bin/pip install matcalc atomate2 seekpath quippy-ase mace-torch
+    python3.12 -m venv JANUS
+    JANUS/bin/pip install janus-core mace-torch
     python benchmarks/peers.py --model gap.xml --rounds 2 --out peers.csv \\
         --python matcalc=PEERS/bin/python atomate2=PEERS/bin/python
 
@@ -158,7 +160,8 @@ def timed(program: str, python: str, task: dict, work: Path) -> dict:
         )
     wall = time.perf_counter() - started
     if run.returncode:
-        sys.exit(f"{program} failed:\n" + "\n".join((folder / "log").read_text().splitlines()[-20:]))
+        last = (folder / "log").read_text().splitlines()[-20:]
+        sys.exit("\n".join([f"{program} failed:", *last]))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
