@@ -8,37 +8,38 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
+from phonsmith.fits.gap.environments import neighbour_vectors
 from phonsmith.fits.gap.settings import BATCH_MB
 from phonsmith.running.costs import MB, neighbours
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Descriptors:
-    """Descriptors of a cell.
+    """Descriptors of one centre.
 
     ``values`` has shape (descriptors, dimensions); ``cutoffs``, shape (descriptors,), multiply the
-    covariance. Each derivative belongs to a descriptor (``owner``) and an atom (``atom``), both of
-    shape (derivatives,): ``gradients`` are those of the descriptor in 1/Å, shape (derivatives, 3,
-    dimensions), ``cutoff_gradients`` those of its cutoff, shape (derivatives, 3), and ``offsets``
-    the position of the atom, or of its image, from the centre in Å, shape (derivatives, 3).
+    covariance. Each derivative belongs to a descriptor (``owner``, shape (derivatives,)):
+    ``gradients`` are those of the descriptor in 1/Å, shape (derivatives, 3, dimensions),
+    ``cutoff_gradients`` those of its cutoff, shape (derivatives, 3), and ``offsets`` the position
+    of the atom that moves, seen from the centre in Å, shape (derivatives, 3).
     """
 
-    values: NDArray[np.float64]
-    cutoffs: NDArray[np.float64]
-    gradients: NDArray[np.float64]
-    cutoff_gradients: NDArray[np.float64]
+    values: Array
+    cutoffs: Array
+    gradients: Array
+    cutoff_gradients: Array
     owner: NDArray[np.intp]
-    atom: NDArray[np.intp]
-    offsets: NDArray[np.float64]
+    offsets: Array
 
 
 def descriptors(
     descriptor: str, cell: Atoms, centres: NDArray[np.intp], gradients: bool
-) -> Iterator[Descriptors]:
-    """Yield the descriptors of some centres, in batches of limited memory.
+) -> Iterator[tuple[int, Descriptors]]:
+    """Yield each centre that has descriptors, with its descriptors.
 
     Parameters
     ----------
@@ -47,21 +48,23 @@ def descriptors(
     cell
         Cell.
     centres
-        Indices of the centres; of pairs, those of their first atom.
+        Indices of the centres in ascending order; of pairs, those of their first atom.
     gradients
         Compute derivatives.
     """
     if (pair := _plain_pair(descriptor)) is not None:
-        if len(centres):
-            yield _pairs(pair, cell, centres, gradients)
+        yield from _pairs(pair, cell, centres, gradients)
         return
     quip = _quip(descriptor)
-    size = 24 * (1 + neighbours(cell, quip.cutoff())) * quip.dimensions() if any(cell.pbc) else 1
-    together = max(1, int(BATCH_MB * MB / size)) if gradients else len(centres)
-    for begin in range(0, len(centres), max(1, together)):
-        found = _by_quippy(descriptor, cell, centres[begin : begin + together], gradients)
-        if found is not None:
-            yield found
+    size = 24 * (1 + neighbours(cell, quip.cutoff())) * quip.dimensions()
+    together = max(1, int(BATCH_MB * MB / size)) if gradients else max(1, len(centres))
+    for begin in range(0, len(centres), together):
+        yield from _by_quippy(descriptor, cell, centres[begin : begin + together], gradients)
+
+
+def cutoff_of(descriptor: str) -> float:
+    """Return the cutoff of a descriptor in Å."""
+    return float(_quip(descriptor).cutoff())
 
 
 @cache
@@ -73,43 +76,70 @@ def _quip(descriptor: str) -> Any:
 
 def _by_quippy(
     descriptor: str, cell: Atoms, centres: NDArray[np.intp], gradients: bool
-) -> Descriptors | None:
+) -> Iterator[tuple[int, Descriptors]]:
     bare = Atoms(cell.numbers, cell.positions, cell=cell.cell, pbc=cell.pbc)
     mask = np.zeros(len(cell), dtype=bool)
     mask[centres] = True
     bare.set_array("mask", mask)
     found = _quip(descriptor).calc(bare, grad=gradients, args_str="atom_mask_name=mask")
-    if "has_data" not in found or not len(found["has_data"]):
-        return None
+    number = len(found.get("has_data", ()))
+    if not number:
+        return
     values = np.ascontiguousarray(found["data"])
     cutoffs = np.asarray(found["covariance_cutoff"], dtype=float)
+    # several descriptors of a centre, triplets for example, follow each other
+    centre = np.asarray(found["ci"]).reshape(number, -1)[:, 0] - 1
     if not gradients:
-        return _without_gradients(values, cutoffs)
+        yield from _by_centre(centre, _without_gradients(values, cutoffs))
+        return
     counts = [len(atoms) for atoms in found["ii"]]
-    owner = np.repeat(np.arange(len(counts)), counts)
+    owner = np.repeat(np.arange(number), counts)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return Descriptors(
-        values=values,
-        cutoffs=cutoffs,
-        gradients=np.ascontiguousarray(found["grad_data"]),
-        cutoff_gradients=np.asarray(found["grad_covariance_cutoff"]),
-        owner=owner,
-        atom=np.concatenate(found["ii"]) - 1,
-        offsets=found["pos"] - found["pos"][first][owner],
+    yield from _by_centre(
+        centre,
+        Descriptors(
+            values=values,
+            cutoffs=cutoffs,
+            gradients=np.ascontiguousarray(found["grad_data"]),
+            cutoff_gradients=np.asarray(found["grad_covariance_cutoff"]),
+            owner=owner,
+            offsets=found["pos"] - found["pos"][first][owner],
+        ),
     )
 
 
-def _without_gradients(values: NDArray[np.float64], cutoffs: NDArray[np.float64]) -> Descriptors:
-    none = np.empty(0, dtype=int)
+def _without_gradients(values: Array, cutoffs: Array) -> Descriptors:
+    none = np.empty((0, 3))
     return Descriptors(
         values=values,
         cutoffs=cutoffs,
-        gradients=np.empty((0, 3, values.shape[1])),
-        cutoff_gradients=np.empty((0, 3)),
-        owner=none,
-        atom=none,
-        offsets=np.empty((0, 3)),
+        gradients=none[:, :, None],
+        cutoff_gradients=none,
+        owner=np.empty(0, dtype=int),
+        offsets=none,
     )
+
+
+def _by_centre(centre: NDArray[np.intp], found: Descriptors) -> Iterator[tuple[int, Descriptors]]:
+    """Cut the descriptors of a cell, sorted by centre, into those of each centre."""
+    if not len(centre):
+        return
+    begins = np.flatnonzero(np.diff(centre, prepend=-1))
+    ends = np.append(begins[1:], len(centre))
+    firsts, lasts = np.searchsorted(found.owner, begins), np.searchsorted(found.owner, ends)
+    for begin, end, first, last in zip(begins, ends, firsts, lasts, strict=True):
+        mine, its = slice(begin, end), slice(first, last)
+        yield (
+            int(centre[begin]),
+            Descriptors(
+                values=found.values[mine],
+                cutoffs=found.cutoffs[mine],
+                gradients=found.gradients[its],
+                cutoff_gradients=found.cutoff_gradients[its],
+                owner=found.owner[its] - begin,
+                offsets=found.offsets[its],
+            ),
+        )
 
 
 # --- pairs -------------------------------------------------------------------------------------
@@ -139,29 +169,39 @@ def _plain_pair(descriptor: str) -> _Pair | None:
     return _Pair(float(pairs["cutoff"]), int(pairs.get("Z1", 0)), int(pairs.get("Z2", 0)))
 
 
-def _pairs(pair: _Pair, cell: Atoms, centres: NDArray[np.intp], gradients: bool) -> Descriptors:
+def _pairs(
+    pair: _Pair, cell: Atoms, centres: NDArray[np.intp], gradients: bool
+) -> Iterator[tuple[int, Descriptors]]:
     """All pairs, from both ends, as QUIP's distance_2b counts them."""
-    bare = Atoms(cell.numbers, cell.positions, cell=cell.cell, pbc=cell.pbc)
-    i, j, lengths, vectors = neighbor_list("ijdD", bare, pair.cutoff)
+    i, j, vectors = neighbour_vectors(cell, pair.cutoff)
+    lengths = np.linalg.norm(vectors, axis=1)
 
     def are(element: int, atoms: NDArray[np.intp]) -> NDArray[np.bool_]:
         return np.asarray((cell.numbers[atoms] == element) | (element == 0))
 
     chosen = are(pair.first, i) & are(pair.second, j) | are(pair.second, i) & are(pair.first, j)
     chosen &= np.isin(i, centres) & (lengths < pair.cutoff)
-    i, j, lengths, vectors = i[chosen], j[chosen], lengths[chosen], vectors[chosen]
+    i, lengths, vectors = i[chosen], lengths[chosen], vectors[chosen]
     within = np.maximum(0.0, lengths - pair.cutoff + _TRANSITION) * np.pi / _TRANSITION
     cutoffs = (np.cos(within) + 1) / 2
+    values = lengths[:, None]
     if not gradients:
-        return _without_gradients(lengths[:, None], cutoffs)
+        yield from _by_centre(i, _without_gradients(values, cutoffs))
+        return
     directions = vectors / lengths[:, None]
     slopes = -np.sin(within)[:, None] * np.pi / _TRANSITION / 2 * directions
-    return Descriptors(
-        values=lengths[:, None],
-        cutoffs=cutoffs,
-        gradients=np.concatenate([-directions, directions])[:, :, None],
-        cutoff_gradients=np.concatenate([-slopes, slopes]),
-        owner=np.tile(np.arange(len(i)), 2),
-        atom=np.concatenate([i, j]),
-        offsets=np.concatenate([np.zeros_like(vectors), vectors]),
+    yield from _by_centre(
+        i,
+        Descriptors(
+            values=values,
+            cutoffs=cutoffs,
+            gradients=_of_both(-directions, directions)[:, :, None],
+            cutoff_gradients=_of_both(-slopes, slopes),
+            owner=np.repeat(np.arange(len(i)), 2),
+            offsets=_of_both(np.zeros_like(vectors), vectors),
+        ),
     )
+
+
+def _of_both(centre: Array, neighbour: Array) -> Array:
+    return np.stack([centre, neighbour], axis=1).reshape(-1, 3)

@@ -1,108 +1,240 @@
 """Rows of the linear system of a GAP: what each sparse point adds to the targets of a cell."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist
 
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.gap.covariances import Covariance, covariance_of
-from phonsmith.fits.gap.descriptors import Descriptors, descriptors
+from phonsmith.fits.gap.descriptors import Descriptors, cutoff_of, descriptors
+from phonsmith.fits.gap.environments import (
+    Classes,
+    Environments,
+    Place,
+    classes_of,
+    environments,
+)
 from phonsmith.fits.gap.model import Term
-from phonsmith.fits.gap.settings import CHUNK_MB
 from phonsmith.fits.gap.targets import VIRIAL_COMPONENTS, Targets
-from phonsmith.running.costs import MB
 
 Array = NDArray[np.float64]
 
+_NEAR = 1e-6
+"""Å. An atom this near to a slot is in it."""
+
+
+@dataclass(frozen=True)
+class TrainingCell:
+    """A frame, what it teaches, and the environments of its atoms."""
+
+    atoms: Atoms
+    targets: Targets
+    environments: Environments
+
+
+def training_cells(
+    cells: Sequence[tuple[Atoms, Targets]], terms: Sequence[Term]
+) -> list[TrainingCell]:
+    """Find the environments of the frames that teach something."""
+    cutoff = max(cutoff_of(term.descriptor) for term in terms)
+    return [
+        TrainingCell(atoms, targets, environments(atoms, cutoff))
+        for atoms, targets in cells
+        if len(targets.values)
+    ]
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """What an environment adds for each sparse point of a term.
+
+    ``energy`` has shape (points,), ``strain`` (6, points), ``slopes`` (slots, 3 · points): the
+    derivatives by the positions of the atoms in its slots.
+    """
+
+    energy: Array
+    strain: Array
+    slopes: Array
+
 
 class Design:
-    """Rows of cells for all terms of a potential."""
+    """Rows of cells for all terms of a potential.
 
-    def __init__(self, terms: Sequence[Term]):
+    The effect of an environment that occurs in several cells is computed once, and kept until the
+    last of them: ``cells`` are those whose rows will be asked for, each once.
+    """
+
+    def __init__(self, terms: Sequence[Term], cells: Sequence[TrainingCell] = ()):
         self.terms = terms
         self.covariances = [covariance_of(term) for term in terms]
         self.columns = sum(len(term.points) for term in terms)
+        self._uses = Counter(key for cell in cells for key in _with_derivatives(cell))
+        self._kept: dict[tuple[int, bytes], _Effect | None] = {}
 
-    def rows(self, atoms: Atoms, targets: Targets) -> Array:
+    def rows(self, cell: TrainingCell) -> Array:
         """Return the rows of a cell and its targets, divided by σ, shape (rows, columns + 1).
 
         They are those of the energy, of its derivatives by the positions, and by the strain, as
-        far as the cell has these targets.
+        far as the cell has these targets. Equal rows are one: it has the weight of all, and their
+        mean as its target.
         """
+        alike = classes_of(cell.environments)
+        targets = _merged(cell.targets, alike)
         rows = np.empty((len(targets.values), self.columns + 1))
         begin = 0
-        for term, covariance in zip(self.terms, self.covariances, strict=True):
-            sums = _Sums(len(atoms), len(term.points))
-            centres = np.arange(len(atoms))
-            for found in descriptors(term.descriptor, atoms, centres, targets.gradients):
-                sums.add(covariance, found, targets)
+        for number, term in enumerate(self.terms):
             end = begin + len(term.points)
+            sums = _Sums(len(alike.members), len(term.points))
+            for place, effect in self._effects(cell, alike, number):
+                sums.add(place, effect)
             rows[:, begin:end] = sums.stacked(targets) * term.cutoffs
             begin = end
         rows[:, -1] = targets.values
         rows /= targets.sigmas[:, None]
+        self._forget(cell)
         return rows
+
+    def _effects(
+        self, cell: TrainingCell, alike: Classes, number: int
+    ) -> Iterator[tuple[Place, _Effect]]:
+        """Effects of all environments of a cell in one term."""
+        keys, needed = cell.environments.keys, _with_derivatives(cell)
+        to_compute: dict[int, Place] = {}
+        for place in alike.places:
+            kept = (number, keys[place.atom])
+            if kept not in self._kept:
+                to_compute[place.atom] = place
+            elif (effect := self._kept[kept]) is not None:
+                yield place, effect
+        centres = np.array(sorted(to_compute), dtype=int)
+        later = {atom for atom in to_compute if self._uses[keys[atom]] > 1 and keys[atom] in needed}
+        for atom in later:
+            self._kept[number, keys[atom]] = None  # of an element without this descriptor
+        of_term = descriptors(
+            self.terms[number].descriptor, cell.atoms, centres, cell.targets.gradients
+        )
+        for atom, found in of_term:
+            effect = _effect(self.covariances[number], found, cell.environments, atom)
+            if atom in later:
+                self._kept[number, keys[atom]] = effect
+            yield to_compute[atom], effect
+
+    def _forget(self, cell: TrainingCell) -> None:
+        for key in _with_derivatives(cell):
+            self._uses[key] -= 1
+            if self._uses[key] < 1:
+                for number in range(len(self.terms)):
+                    self._kept.pop((number, key), None)
+
+
+def _with_derivatives(cell: TrainingCell) -> frozenset[bytes]:
+    """Environments whose derivatives a cell needs."""
+    return frozenset(cell.environments.keys if cell.targets.gradients else ())
+
+
+def _effect(
+    covariance: Covariance, found: Descriptors, environments: Environments, centre: int
+) -> _Effect:
+    values = covariance.values(found.values)
+    energy = found.cutoffs @ values
+    points = len(energy)
+    if not len(found.owner):
+        return _Effect(energy, np.zeros((6, points)), np.zeros((0, 3 * points)))
+    slopes = covariance.derivatives(found)
+    if (found.cutoffs != 1).any():
+        slopes *= found.cutoffs[found.owner][:, None, None]
+    if found.cutoff_gradients.any():
+        slopes += found.cutoff_gradients[:, :, None] * values[found.owner][:, None]
+    vectors = environments.vectors[environments.slots_of(centre)]
+    of_slots = _added(_slots(vectors, found.offsets), slopes.reshape(len(slopes), -1), len(vectors))
+    by_slot = of_slots.reshape(len(vectors), 3, points)
+    strain = [vectors[:, m] @ by_slot[:, k] for k, m in VIRIAL_COMPONENTS]
+    return _Effect(energy, np.array(strain), of_slots)
+
+
+def _slots(vectors: Array, offsets: Array) -> NDArray[np.intp]:
+    """The slot of each atom that moves."""
+    distances = cdist(offsets, vectors)
+    slots = np.asarray(distances.argmin(axis=1))
+    if distances[np.arange(len(slots)), slots].max() > _NEAR:
+        raise PhonsmithError(
+            "GAP: quippy finds other neighbours than matscipy; set `fitter: gap_fit` for this fit"
+        )
+    return slots
+
+
+def _added(slots: NDArray[np.intp], rows: Array, number: int) -> Array:
+    """Sum rows of equal slots, shape (number, …)."""
+    if len(slots) == number == len(np.unique(slots)):
+        sums = np.empty_like(rows)
+        sums[slots] = rows
+        return sums
+    places = csr_array((np.ones(len(slots)), (slots, np.arange(len(slots)))), (number, len(slots)))
+    return np.asarray(places @ rows)
 
 
 class _Sums:
-    """Sums over the descriptors of a cell for each sparse point: energy, its derivatives by the
-    positions, and by the strain."""
+    """Sums over the environments of a cell: energy, derivatives by positions and by the strain."""
 
-    def __init__(self, atoms: int, points: int):
+    def __init__(self, classes: int, points: int):
         self.energy = np.zeros(points)
-        self.positions = np.zeros((atoms, 3, points))
-        self.strain = np.zeros((3, 3, points))
+        self.strain = np.zeros((6, points))
+        self.forces = np.zeros((classes, 3 * points))
 
-    def add(self, covariance: Covariance, found: Descriptors, targets: Targets) -> None:
-        values = covariance.values(found.values)
-        self.energy += found.cutoffs @ values
-        if not targets.gradients:
-            return
-        for part in _chunks(found, len(self.energy)):
-            slopes = covariance.derivatives(part)
-            if (part.cutoffs != 1).any():
-                slopes *= part.cutoffs[part.owner][:, None, None]
-            if part.cutoff_gradients.any():
-                slopes += part.cutoff_gradients[:, :, None] * values[part.owner][:, None]
-            self._scatter(slopes, part, targets)
-
-    def _scatter(self, slopes: Array, part: Descriptors, targets: Targets) -> None:
-        number = len(part.owner)
-        if targets.forces:
-            places = csr_array(
-                (np.ones(number), (part.atom, np.arange(number))),
-                shape=(len(self.positions), number),
+    def add(self, place: Place, effect: _Effect) -> None:
+        """Add the effect of an environment."""
+        self.energy += place.count * effect.energy
+        self.strain += place.count * effect.strain
+        if len(effect.slopes):
+            classes, where = np.unique(place.classes, return_inverse=True)
+            times = csr_array(
+                (place.times, (where, place.slots)), (len(classes), len(effect.slopes))
             )
-            added = places @ slopes.reshape(number, -1)
-            self.positions += added.reshape(self.positions.shape)
-        if targets.virial:
-            self.strain += np.tensordot(part.offsets, slopes, (0, 0)).transpose(1, 0, 2)
+            self.forces[classes] += times @ effect.slopes
 
     def stacked(self, targets: Targets) -> Array:
         """Rows in the order of the targets."""
-        rows = []
+        points = len(self.energy)
+        rows = [np.empty((0, points))]
         if targets.energy:
             rows.append(self.energy[None])
         if targets.forces:
-            rows.append(self.positions.reshape(-1, len(self.energy)))
+            rows.append(self.forces.reshape(-1, points))
         if targets.virial:
-            rows.append(np.array([self.strain[pair] for pair in VIRIAL_COMPONENTS]))
+            rows.append(self.strain)
         return np.concatenate(rows)
 
 
-def _chunks(found: Descriptors, points: int) -> Iterator[Descriptors]:
-    """The same descriptors, their derivatives in chunks of limited memory."""
-    size = max(1, int(CHUNK_MB * MB / (24 * points)))
-    for begin in range(0, len(found.owner), size):
-        part = slice(begin, begin + size)
-        yield replace(
-            found,
-            gradients=found.gradients[part],
-            cutoff_gradients=found.cutoff_gradients[part],
-            owner=found.owner[part],
-            atom=found.atom[part],
-            offsets=found.offsets[part],
-        )
+def _merged(targets: Targets, alike: Classes) -> Targets:
+    """One target for the forces on all atoms of a class: their mean, weighted with 1/σ².
+
+    The solution of least squares is the same: the sums of squares differ by a constant.
+    """
+    if not targets.forces:
+        return targets
+    begin = int(targets.energy)
+    forces = slice(begin, begin + 3 * len(alike.force))
+    values = targets.values[forces].reshape(-1, 3)
+    weights = targets.sigmas[forces].reshape(-1, 3) ** -2
+    number = len(alike.members)
+    places = csr_array(
+        (np.ones(len(alike.force)), (alike.force, np.arange(len(alike.force)))),
+        (number, len(alike.force)),
+    )
+    total = places @ weights
+    means = places @ (weights * values) / total
+
+    def joined(whole: Array, middle: Array) -> Array:
+        return np.concatenate([whole[:begin], middle.ravel(), whole[forces.stop :]])
+
+    return replace(
+        targets,
+        values=joined(targets.values, means),
+        sigmas=joined(targets.sigmas, total**-0.5),
+    )

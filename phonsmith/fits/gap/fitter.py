@@ -19,17 +19,16 @@ from scipy.linalg import LinAlgError, block_diag, cholesky
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.gap.covariances import sparse_covariance
-from phonsmith.fits.gap.design import Design
+from phonsmith.fits.gap.design import Design, TrainingCell, training_cells
 from phonsmith.fits.gap.gap_fit import MODEL, Fitted, choose_sparse_points
 from phonsmith.fits.gap.least_squares import Triangle
 from phonsmith.fits.gap.model import Term, read_terms, write_coefficients
 from phonsmith.fits.gap.settings import BLOCK_ROWS, PARTS, GapFit
 from phonsmith.fits.gap.sparse import SparsePlan
-from phonsmith.fits.gap.targets import Targets, balance, targets_of
+from phonsmith.fits.gap.targets import balance, targets_of
 from phonsmith.running.costs import MB
 from phonsmith.running.process_pool import each
 
-Labelled = tuple[Atoms, Targets]
 Array = NDArray[np.float64]
 
 
@@ -73,8 +72,8 @@ def fit_by_blocks(
         (atoms, targets_of(atoms, fit, e0s, scale))
         for atoms, scale in zip(frames, scales, strict=True)
     ]
+    parts = _parts(training_cells(cells, terms))
     triangle = Triangle(_prior(terms, fit.sparse_jitter))
-    parts = _parts([cell for cell in cells if len(cell[1].values)])
     processes = min(threads, len(parts))
     memory = 0.0
     for number, (rows, used) in enumerate(_in_order(terms, parts, processes), 1):
@@ -105,16 +104,25 @@ def _prior(terms: Sequence[Term], jitter: float) -> Array:
     return np.pad(factor, (0, 1))
 
 
-def _parts(cells: Sequence[Labelled]) -> list[list[Labelled]]:
-    """Divide the cells, in their order, into parts of nearly equal numbers of rows."""
-    ends = np.cumsum([len(targets.values) for _, targets in cells])
-    which = np.minimum(PARTS - 1, PARTS * (ends - ends[0]) // ends[-1])
+def _parts(cells: Sequence[TrainingCell]) -> list[list[TrainingCell]]:
+    """Divide the cells, in their order, into parts with nearly equal numbers of environments.
+
+    An environment counts where it occurs first.
+    """
+    seen: set[bytes] = set()
+    work = []
+    for cell in cells:
+        new = set(cell.environments.keys) - seen
+        seen |= new
+        work.append(1 + len(new))
+    ends = np.cumsum(work)
+    which = np.minimum(PARTS - 1, PARTS * (ends - work[0]) // ends[-1])
     parts = [[cell for cell, p in zip(cells, which, strict=True) if p == n] for n in range(PARTS)]
     return [part for part in parts if part]
 
 
 def _in_order(
-    terms: Sequence[Term], parts: Sequence[list[Labelled]], processes: int
+    terms: Sequence[Term], parts: Sequence[list[TrainingCell]], processes: int
 ) -> Iterator[tuple[Array, float]]:
     """Triangle and memory of each part, in the order of the parts."""
     waiting: dict[int, tuple[Array, float]] = {}
@@ -128,35 +136,20 @@ def _in_order(
             wanted += 1
 
 
-def _worker(terms: Sequence[Term]) -> Callable[[list[Labelled]], tuple[Array, float]]:
-    design = Design(terms)
-
-    def work(part: list[Labelled]) -> tuple[Array, float]:
+def _worker(terms: Sequence[Term]) -> Callable[[list[TrainingCell]], tuple[Array, float]]:
+    def work(part: list[TrainingCell]) -> tuple[Array, float]:
+        design = Design(terms, part)
         triangle = Triangle(np.zeros([design.columns + 1] * 2))
-        for block in _blocks(part):
-            rows = np.empty((sum(len(t.values) for _, t in block), design.columns + 1), order="F")
-            begin = 0
-            for atoms, targets in block:
-                end = begin + len(targets.values)
-                rows[begin:end] = design.rows(atoms, targets)
-                begin = end
-            triangle.add(rows)
+        block: list[Array] = []
+        for cell in part:
+            block.append(design.rows(cell))
+            if sum(len(rows) for rows in block) >= BLOCK_ROWS:
+                triangle.add(block)
+                block = []
+        triangle.add(block)
         return triangle.r, _peak_memory_mb()
 
     return work
-
-
-def _blocks(part: Sequence[Labelled]) -> Iterator[list[Labelled]]:
-    block: list[Labelled] = []
-    rows = 0
-    for cell in part:
-        block.append(cell)
-        rows += len(cell[1].values)
-        if rows >= BLOCK_ROWS:
-            yield block
-            block, rows = [], 0
-    if block:
-        yield block
 
 
 def _peak_memory_mb() -> float:

@@ -3,6 +3,8 @@
 Normal equations would square the condition number. LAPACK's ``tpqrt`` adds rows to a triangle.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack, solve_triangular
@@ -19,8 +21,13 @@ class Triangle:
     def __init__(self, r: Array):
         self.r = np.asfortranarray(r)
 
-    def add(self, rows: Array) -> None:
-        """Add rows, shape (rows, columns + 1), which are overwritten if in Fortran's order."""
+    def add(self, blocks: Sequence[Array]) -> None:
+        """Add rows, shape (…, columns + 1)."""
+        rows = np.empty((sum(len(block) for block in blocks), len(self.r)), order="F")
+        begin = 0
+        for block in blocks:
+            rows[begin : begin + len(block)] = block
+            begin += len(block)
         if len(rows):
             self._eliminate(rows, 0)
 
