@@ -1,22 +1,73 @@
 """Whole runs of campaigns in a folder of their own."""
 
+import multiprocessing
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
-# snakemake, telling all of a job where it else tells the job's message alone
-TELLING_ALL = """
-from snakemake.cli import main
-from snakemake.logging import DefaultFormatter
-plain = DefaultFormatter.format_job_info
-DefaultFormatter.format_job_info = lambda self, job: plain(self, {**job, "rule_msg": None})
-main()
-"""
+FORKS = multiprocessing.get_context("forkserver")
+"""Starts processes that have imported already what takes most of the time of a dry run."""
+FORKS.set_forkserver_preload(
+    [
+        *("snakemake.cli", "snakemake.notebook", "phonsmith.campaign.reading"),
+        *("phonsmith.check.inputs", "phonsmith.structures.reading"),
+        "phonsmith.potentials.calculators",
+    ]
+)
+
+
+def prepared(
+    arguments: list[str], *, telling_all: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a process of :data:`FORKS`.
+
+    ``telling_all`` tells all of a job where Snakemake else tells the job's message alone.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        streams = [Path(place) / name for name in ("output", "errors")]
+        given = (arguments, streams, dict(os.environ), Path.cwd(), telling_all)
+        process = FORKS.Process(target=_snakemake, args=given)
+        process.start()
+        process.join(600)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(arguments, 600)
+        output, errors = (one.read_text() for one in streams)
+        return subprocess.CompletedProcess(arguments, process.exitcode, output, errors)
+
+
+def _snakemake(
+    arguments: list[str],
+    streams: list[Path],
+    environment: dict[str, str],
+    folder: Path,
+    telling_all: bool,
+) -> None:
+    for number, stream in enumerate(streams, start=1):
+        os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.argv = arguments
+    from snakemake import cli
+    from snakemake.logging import DefaultFormatter
+
+    if telling_all:
+        plain = DefaultFormatter.format_job_info
+        DefaultFormatter.format_job_info = lambda self, job: plain(self, {**job, "rule_msg": None})
+    try:
+        cli.main()
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)
 
 
 class Project:
@@ -63,9 +114,13 @@ class Project:
             self.command(*arguments), capture_output=True, text=True, timeout=timeout, check=False
         )
 
+    def plan(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake where it comes to no job: a dry run, or one that is refused."""
+        return prepared(self.command(*arguments))
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run would run."""
-        run = self.run("--quiet", "host", "--dry-run", *arguments)
+        run = self.plan("--quiet", "host", "--dry-run", *arguments)
         assert run.returncode == 0, run.stderr
         text = run.stdout + run.stderr
         if "Nothing to be done" in text:
@@ -86,9 +141,8 @@ class Project:
 
     def planned_jobs(self, profile: str, *targets: str) -> list[dict[str, str]]:
         """Rule, wildcards, threads and resources of every job that a profile would run."""
-        command = [sys.executable, "-c", TELLING_ALL, *self.place(profile)]
-        command += ["--dry-run", "--quiet", "host", "--", *targets]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        command = [str(SNAKEMAKE), *self.place(profile), "--dry-run", "--quiet", "host", "--"]
+        run = prepared([*command, *targets], telling_all=True)
         assert run.returncode == 0, run.stderr
         blocks = re.split(r"^(?:local)?rule ", run.stdout + run.stderr, flags=re.M)[1:]
         jobs = []
@@ -102,7 +156,7 @@ class Project:
 
     def refuses(self, words: list[str], *arguments: str, problems: int = 1) -> None:
         """Check that a run stops with a line a problem, the last with the words, before any job."""
-        run = self.run(*arguments)
+        run = self.plan(*arguments)
         assert run.returncode != 0
         said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
         assert len(said) == problems, run.stderr

@@ -167,7 +167,7 @@ def test_a_damaged_verdict_is_told_in_one_line(finished):
     path = finished.results("reachable") / "generations/gen1.json"
     whole = path.read_text()
     path.write_text(whole[:40])
-    run = finished.run("--dry-run", "results/reachable/tables/rmse.csv")
+    run = finished.plan("--dry-run", "results/reachable/tables/rmse.csv")
     path.write_text(whole)
     assert run.returncode != 0
     assert "phonsmith: results/reachable/generations/gen1.json: not valid JSON" in run.stderr

@@ -9,6 +9,15 @@ from tests.campaigns import TINY
 from tests.project import Project
 
 
+def test_a_prepared_process_says_what_a_fresh_one_says(tmp_path, repository):
+    """Else the tests of refusals and dry runs would not be of what a user sees."""
+    project = Project(tmp_path, repository, tiny={**TINY, "sed": 1})
+    fresh, prepared = project.run("--dry-run"), project.plan("--dry-run")
+    assert fresh.returncode == prepared.returncode == 1
+    assert fresh.stderr == prepared.stderr
+    assert "sed: unknown key" in fresh.stderr
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [

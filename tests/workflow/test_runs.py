@@ -293,7 +293,7 @@ def test_another_structure_leaves_labels_of_the_others(finished):
         "mp-168": {"file": "config/structures/silicon/mp-168.vasp"},
     }
     finished.write("tiny", {**TINY, "structures": structures})
-    run = finished.run("--dry-run", "--quiet", "host")
+    run = finished.plan("--dry-run", "--quiet", "host")
     finished.write("tiny", TINY)
     text = run.stdout + run.stderr
     assert "labelling mp-168, batch 0" in text

@@ -74,7 +74,7 @@ def test_a_campaign_that_learns_from_rattled_cells_has_reference_phonons(tmp_pat
 def test_two_campaigns_live_in_one_plan(tmp_path, repository):
     quick = {**TINY, "fits": {"itself": TINY["fits"]["itself"]}, "supercells": {"max_atoms": 250}}
     project = Project(tmp_path, repository, first=TINY, second=quick)
-    run = project.run("--dry-run", "--quiet", "host")
+    run = project.plan("--dry-run", "--quiet", "host")
     assert run.returncode == 0, run.stderr
     for name in ("first", "second"):
         assert f"results/{name}/tables/rmse.csv" in run.stdout + run.stderr
