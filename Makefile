@@ -30,7 +30,7 @@ demo: .venv/.ready
 	@$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config 'campaigns=["si-demo"]'
 
 test: .venv/.ready
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not dft and not slurm"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not dft and not slurm"
 
 test-all: .venv/.ready
 	@$(BIN)/python -m pytest -m "not dft and not slurm"
