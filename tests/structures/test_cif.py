@@ -232,7 +232,9 @@ def test_cifs_of_a_database_are_those_that_ase_reads() -> None:
     """COD's files in ASE's tests: old and new settings, all with their operations."""
     import ase.test
 
-    for path in sorted((Path(ase.test.__file__).parent / "testdata" / "minerals").glob("*.cif")):
+    paths = sorted((Path(ase.test.__file__).parent / "testdata" / "minerals").glob("*.cif"))
+    assert len(paths) > 5
+    for path in paths:
         theirs, ours = read(path), read_structure(path)
         assert ours.get_chemical_formula() == theirs.get_chemical_formula()
         assert ours.get_volume() == pytest.approx(theirs.get_volume())
