@@ -178,14 +178,21 @@ def potential_phonons(
     PhonsmithError
         The crystal lacks the translations of ``primitive_matrix``, or a force is not a number.
     """
-    from phonsmith.potentials.calculators import evaluate
-    from phonsmith.supercells.cells import displaced_cells
+    from phonsmith.potentials.displaced import evaluate_displaced
+    from phonsmith.supercells.cells import displaced_cells, to_ase
 
     phonon = _bare(atoms, np.asarray(matrix).T, primitive_matrix, symprec)
     cells = displaced_cells(phonon, displacement)
     if nac is not None:
         phonon.nac_params = nac
-    return with_forces(phonon, [one.forces for one in evaluate(cells, source, processes)])
+    evaluations = evaluate_displaced(
+        to_ase(phonon.supercell),
+        cells,
+        source,
+        processes,
+        translations=phonon.primitive.atomic_permutations,
+    )
+    return with_forces(phonon, [one.forces for one in evaluations])
 
 
 def _bare(
@@ -317,7 +324,7 @@ def phonons_in_cell(
     Phonons and verdict. If relaxation fails or changes the crystal, or the potential gives no
     usable forces, the verdict has the reason and the phonons have no forces.
     """
-    from phonsmith.potentials.calculators import make_calculator
+    from phonsmith.potentials.calculators import kept_calculator
     from phonsmith.structures.relaxation import Load, crystal_as_given, relaxed_crystal
     from phonsmith.supercells.cells import to_ase
 
@@ -328,7 +335,7 @@ def phonons_in_cell(
     try:
         if cell == "relaxed":
             load = Load(fixed_volume=fixed_volume)
-            atoms, verdict = relaxed_crystal(atoms, make_calculator(source), relaxation, load)
+            atoms, verdict = relaxed_crystal(atoms, kept_calculator(source), relaxation, load)
         if not verdict.reason:
             return fit_phonons(atoms, reference, displacement, source, processes), verdict
     except UnusablePotential as error:

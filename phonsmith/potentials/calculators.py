@@ -27,7 +27,12 @@ from phonsmith.files.reading_writing import write_json
 from phonsmith.files.settings import Model
 from phonsmith.potentials.at_once import compute
 from phonsmith.potentials.computing import computing
-from phonsmith.potentials.loaded_files import arguments_with_paths, check_arguments, check_model
+from phonsmith.potentials.loaded_files import (
+    arguments_with_paths,
+    check_arguments,
+    check_model,
+    files_of,
+)
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.potentials.torch_precision import torch_dtype
 from phonsmith.running.process_pool import each
@@ -65,6 +70,23 @@ def make_calculator(source: PotentialSource) -> BaseCalculator:
             f"{one_line(error)}; check its `arguments` and `model`"
         ) from error
     return calculator
+
+
+_kept: dict[str, BaseCalculator] = {}
+
+
+def kept_calculator(source: PotentialSource) -> BaseCalculator:
+    """Build a calculator as :func:`make_calculator`, or return the last one built here.
+
+    Reading a GAP or a MACE takes as long as a displaced cell. A changed file is read anew.
+    """
+    files = [*([source.model] if source.model else []), *files_of(source)]
+    states = [Path(file).stat() for file in files if Path(file).is_file()]
+    key = f"{source.model_dump_json()} {[(one.st_mtime_ns, one.st_size) for one in states]}"
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = make_calculator(source)
+    return _kept[key]
 
 
 def known_elements(source: PotentialSource) -> frozenset[str] | None:
@@ -294,7 +316,7 @@ def _check_table(atoms: Atoms, calculator: BaseCalculator) -> None:
 
 
 def _evaluator(source: PotentialSource) -> Callable[[Atoms], Evaluation]:
-    return partial(_evaluate_with, make_calculator(source))
+    return partial(_evaluate_with, kept_calculator(source))
 
 
 def _evaluate_with(calculator: BaseCalculator, cell: Atoms) -> Evaluation:

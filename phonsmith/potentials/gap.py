@@ -11,6 +11,12 @@ from ase.data import chemical_symbols
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.potentials.settings import PotentialSource
 
+LOCAL = frozenset({"soap", "distance_2b", "angle_3b"})
+"""Descriptors that know the atoms within their cutoff around one centre."""
+
+NOT_LOCAL = frozenset({"average", "resid_name", "only_intra", "only_inter"})
+"""Their keys for an average over all centres, or for further properties of the atoms."""
+
 
 def build(source: PotentialSource) -> BaseCalculator:
     """Build the calculator of a model file."""
@@ -36,6 +42,49 @@ def check_model(source: PotentialSource) -> None:
 def check_arguments(source: PotentialSource) -> None:
     """Check QUIP's own texts."""
     _check_quip(source.arguments)
+
+
+def cutoff_angstrom(source: PotentialSource) -> float | None:
+    """Return the longest cutoff of its descriptors; None if another term may reach further.
+
+    Known descriptors are those of single environments, pairs and triplets.
+    """
+    if source.model is None or source.arguments:
+        return None
+    cutoffs: list[float | None] = []
+    potentials = []
+    for _, element in ElementTree.iterparse(source.model):
+        if element.tag == "Potential":
+            potentials.append(str(element.get("init_args")))
+        elif element.tag == "GAP_data" and element.get("do_core", "F") != "F":
+            return None
+        elif element.tag == "descriptor":
+            cutoffs.append(_cutoff_of(str(element.text)))
+        element.clear()
+    if len(potentials) != 1 or not re.fullmatch(r"IP GAP label=\S+", potentials[0].strip()):
+        return None  # a sum with other potentials
+    known = [cutoff for cutoff in cutoffs if cutoff is not None]
+    return max(known) if known and len(known) == len(cutoffs) else None
+
+
+def _cutoff_of(descriptor: str) -> float | None:
+    """Range of a descriptor of QUIP; None for others than those of one centre.
+
+    >>> _cutoff_of(" distance_2b cutoff=4.5 cutoff_transition_width=1.0 Z1=14 Z2=14")
+    4.5
+    >>> _cutoff_of("soap cutoff=5.0 average=T n_max=8 l_max=5")
+    """
+    name, *rest = descriptor.split() or [""]
+    keys = {word.partition("=")[0] for word in rest}
+    stated = re.findall(r"(?:^|\s)cutoff=(\d+\.?\d*)(?=\s|$)", descriptor)
+    if name not in LOCAL or keys & NOT_LOCAL or len(stated) != 1:
+        return None
+    return float(stated[0])
+
+
+def masked(mask: str) -> dict[str, Any]:
+    """Return the arguments of quippy's ``calculate`` that select centres by an array."""
+    return {"calc_args": f"atom_mask_name={mask}", "add_arrays": [mask]}
 
 
 def _elements_in(path: Path) -> frozenset[str] | None:

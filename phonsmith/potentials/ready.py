@@ -25,6 +25,10 @@ class Ready:
     pickled: bool = False
     """Whether loading the model may run code in it."""
 
+    centrewise: bool = False
+    """Whether its module can compute some centres alone
+    (:class:`phonsmith.potentials.computing.Centrewise`)."""
+
     gpu: bool = False
     cusp_angstrom: float = 0.0
     """Its energy has a narrow well at each minimum; displacements of this length leave it
@@ -40,6 +44,7 @@ READY = {
         seconds_per_atom=4e-3,
         arguments=frozenset({"args_str", "calc_args", "add_arrays", "add_info"}),
         has_model=True,
+        centrewise=True,
     ),
     "mace": Ready(
         module="mace",
