@@ -88,6 +88,13 @@ def readers_if_recorded_fit(wildcards):
     )
 
 
+def descriptor_cache(wildcards):
+    """Folder and size (GB) of the descriptors that fits share."""
+    here = f"results/{wildcards.campaign}/fits/.descriptors"
+    folder = f"{SITE.scratch}/descriptors" if SITE.scratch else here
+    return [folder, SITE.descriptor_cache_gb]
+
+
 rule fit:
     """Train one potential.
 
@@ -117,6 +124,7 @@ rule fit:
         recipe=recipe,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
         work="results/{campaign}/fits/{fit}/gen{generation}/work",
+        cache=untracked(descriptor_cache),
         readers=readers_if_recorded_fit,
         version=versions("fits", "structures", "labels", "datasets"),
     message:

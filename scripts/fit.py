@@ -6,8 +6,9 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.cache import Cache
     from phonsmith.files.extxyz import read_frames
-    from phonsmith.files.reading_writing import read_json
+    from phonsmith.files.reading_writing import expanded, read_json
     from phonsmith.fits.files import FitFiles
     from phonsmith.fits.kept import train_or_keep
     from phonsmith.fits.registry import kind_of
@@ -29,6 +30,7 @@ with job(snakemake.threads, snakemake.log[0]):
             work=Path(params.work),
             threads=snakemake.threads,
             level_of_theory=params.level_of_theory,
+            cache=Cache(expanded(params.cache[0]), params.cache[1]),
             foundation_sha256=read_json(found)["sha256"] if found else None,
         )
     else:

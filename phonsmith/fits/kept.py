@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from phonsmith.datasets.sets import Baseline
+from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.sources import sha256_of
 from phonsmith.fits.files import FitFiles, replacing_folder
@@ -35,6 +36,7 @@ def train_or_keep(
     threads: int,
     level_of_theory: str,
     foundation_sha256: str | None = None,
+    cache: Cache | None = None,
 ) -> None:
     """Train a potential, or keep the existing one if its data and settings are unchanged.
 
@@ -50,7 +52,7 @@ def train_or_keep(
         See :func:`phonsmith.fits.training.train`.
     files
         Paths to write.
-    work, threads
+    work, threads, cache
         See :func:`phonsmith.fits.training.train`.
     level_of_theory
         Level of theory of the labels.
@@ -83,7 +85,7 @@ def train_or_keep(
         )
         return
     with replacing_folder(files.model) as folder:
-        record = train(fit, frames, baseline, folder, work, threads)
+        record = train(fit, frames, baseline, folder, work, threads, cache)
     model = files.model / record.model
     record.model_copy(update={"digest": digest}).save(files.record)
     potential = Potential(

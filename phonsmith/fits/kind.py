@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.cache import Cache
     from phonsmith.fits.files import FitFiles
     from phonsmith.fits.record import TrainingRecord
     from phonsmith.running.costs import Cost
@@ -141,6 +142,7 @@ class TrainedKind(FitKind[F]):
         folder: Path,
         work: Path,
         threads: int,
+        cache: "Cache | None" = None,
     ) -> "TrainingRecord":
         """Train a potential.
 
@@ -158,6 +160,8 @@ class TrainedKind(FitKind[F]):
             Folder that outlives failures: input of the training program, checkpoints.
         threads
             Threads of the training program.
+        cache
+            Intermediate results of earlier trainings, for kinds that can use them.
         """
 
     def learns_beside(self, fit: F) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ase import Atoms
 from pydantic import TypeAdapter
 
 from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
+from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY
 from phonsmith.files.seeds import generator_for, seed_for
@@ -25,6 +26,7 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
     folder: Path,
     work: Path,
     threads: int,
+    cache: Cache | None = None,
 ) -> TrainingRecord:
     """Fit a potential to the kinds of cells that it learns from.
 
@@ -42,6 +44,8 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         Folder that outlives failures: input of the training program, checkpoints.
     threads
         Threads of the training program.
+    cache
+        Intermediate results of earlier trainings.
 
     Raises
     ------
@@ -53,7 +57,9 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         raise PhonsmithError(f"a fit of kind `{fit.kind}` is finished; there is nothing to train")
     chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
-    return trained_kind(fit).train(fit, chosen, baseline, folder=folder, work=work, threads=threads)
+    return trained_kind(fit).train(
+        fit, chosen, baseline, folder=folder, work=work, threads=threads, cache=cache
+    )
 
 
 def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> list[Atoms]:

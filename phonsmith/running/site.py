@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.problems import problems_of
@@ -97,6 +104,13 @@ class Site(Model):
         min_length=1,
         description="Folder where DFT codes run, best on a local disk of the node; environment "
         "variables and ~ are expanded on the node. Default: results/CAMPAIGN/labels/work.",
+    )
+
+    descriptor_cache_gb: NonNegativeFloat = Field(
+        4.0,
+        description="Size in GB of the descriptors that GAPs share, in `scratch` if it is set, "
+        "else in results/CAMPAIGN/fits/.descriptors. The least recently used go first; the "
+        "folder may be deleted at any time. 0: none.",
     )
 
     def wishes(self, kind: Kind) -> dict[str, str | None]:

@@ -2,19 +2,30 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields
+from functools import cache as cache_of_function
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from phonsmith.files.cache import Cache
 from phonsmith.fits.gap.environments import neighbour_vectors
 from phonsmith.fits.gap.settings import BATCH_MB
 from phonsmith.running.costs import MB, neighbours
 
 Array = NDArray[np.float64]
+
+
+_OF_FITS = frozenset(
+    (
+        *("covariance_type", "delta", "zeta", "theta_uniform", "f0"),
+        *("sparse_method", "n_sparse", "config_type_n_sparse"),
+    )
+)
+"""Keys in the text of a descriptor that say nothing about its numbers."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,12 @@ def cutoff_of(descriptor: str) -> float:
     return float(_quip(descriptor).cutoff())
 
 
-@cache
+def dimensions_of(descriptor: str) -> int:
+    """Return the dimensions of a descriptor."""
+    return int(_quip(descriptor).dimensions())
+
+
+@cache_of_function
 def _quip(descriptor: str) -> Any:
     from quippy.descriptors import Descriptor
 
@@ -142,6 +158,62 @@ def _by_centre(centre: NDArray[np.intp], found: Descriptors) -> Iterator[tuple[i
         )
 
 
+# --- between fits --------------------------------------------------------------------------------
+
+
+def is_costly(descriptor: str) -> bool:
+    """Whether a descriptor takes longer to compute than to read."""
+    return descriptor.split(maxsplit=1)[0] == "soap"
+
+
+def kept_descriptors(cache: Cache, descriptor: str, environment: bytes) -> Descriptors | None:
+    """Return the descriptors of an environment, if an earlier fit computed them.
+
+    Parameters
+    ----------
+    cache
+        Descriptors of earlier fits.
+    descriptor
+        QUIP's text of the descriptor.
+    environment
+        Key of the environment.
+    """
+    found: Any = cache.load(_key(descriptor, environment))
+    if found is None or set(found) != {field.name for field in fields(Descriptors)}:
+        return None
+    return Descriptors(**found)
+
+
+def keep_descriptors(cache: Cache, descriptor: str, environment: bytes, found: Descriptors) -> None:
+    """Keep the descriptors of an environment.
+
+    Parameters
+    ----------
+    cache
+        Descriptors of earlier fits.
+    descriptor
+        QUIP's text of the descriptor.
+    environment
+        Key of the environment.
+    found
+        Its descriptors with derivatives.
+    """
+    cache.save(_key(descriptor, environment), vars(found))
+
+
+@cache_of_function
+def _identity(descriptor: str) -> str:
+    """What the numbers depend on: δ, ζ and the sparse points are of the fit."""
+    name, *words = descriptor.split()
+    pairs = re.findall(r"(\w+)=(\{[^}]*\}|\S+)", " ".join(words))
+    mine = sorted(f"{key}={value}" for key, value in pairs if key not in _OF_FITS)
+    return f"quippy-ase {version('quippy-ase')} {name} {' '.join(mine)}"
+
+
+def _key(descriptor: str, environment: bytes) -> str:
+    return f"{_identity(descriptor)} {environment.hex()}"
+
+
 # --- pairs -------------------------------------------------------------------------------------
 # quippy converts each of the thousands of pairs of a cell one by one, which takes seconds
 
@@ -153,9 +225,6 @@ class _Pair:
     second: int
 
 
-_OF_FITS = frozenset(
-    ("covariance_type", "delta", "theta_uniform", "sparse_method", "n_sparse", "f0")
-)
 _TRANSITION = 0.5
 """Å. Width of the cutoff of distance_2b, as QUIP sets it."""
 

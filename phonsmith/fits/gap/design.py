@@ -10,9 +10,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.gap.covariances import Covariance, covariance_of
-from phonsmith.fits.gap.descriptors import Descriptors, cutoff_of, descriptors
+from phonsmith.fits.gap.descriptors import (
+    Descriptors,
+    cutoff_of,
+    descriptors,
+    is_costly,
+    keep_descriptors,
+    kept_descriptors,
+)
 from phonsmith.fits.gap.environments import (
     Classes,
     Environments,
@@ -70,8 +78,14 @@ class Design:
     last of them: ``cells`` are those whose rows will be asked for, each once.
     """
 
-    def __init__(self, terms: Sequence[Term], cells: Sequence[TrainingCell] = ()):
+    def __init__(
+        self,
+        terms: Sequence[Term],
+        cells: Sequence[TrainingCell] = (),
+        cache: Cache | None = None,
+    ):
         self.terms = terms
+        self.cache = cache
         self.covariances = [covariance_of(term) for term in terms]
         self.columns = sum(len(term.points) for term in terms)
         self._uses = Counter(key for cell in cells for key in _with_derivatives(cell))
@@ -116,14 +130,31 @@ class Design:
         later = {atom for atom in to_compute if self._uses[keys[atom]] > 1 and keys[atom] in needed}
         for atom in later:
             self._kept[number, keys[atom]] = None  # of an element without this descriptor
-        of_term = descriptors(
-            self.terms[number].descriptor, cell.atoms, centres, cell.targets.gradients
-        )
-        for atom, found in of_term:
+        for atom, found in self._descriptors(cell, number, centres):
             effect = _effect(self.covariances[number], found, cell.environments, atom)
             if atom in later:
                 self._kept[number, keys[atom]] = effect
             yield to_compute[atom], effect
+
+    def _descriptors(
+        self, cell: TrainingCell, number: int, centres: NDArray[np.intp]
+    ) -> Iterator[tuple[int, Descriptors]]:
+        """Descriptors of some centres: those in the cache, then the others."""
+        text, gradients = self.terms[number].descriptor, cell.targets.gradients
+        if self.cache is None or not gradients or not is_costly(text):
+            yield from descriptors(text, cell.atoms, centres, gradients)
+            return
+        missing = []
+        # to the last digit: a potential must not depend on the fits before it
+        keys = {atom: cell.environments.exact_key(atom) for atom in centres.tolist()}
+        for atom, key in keys.items():
+            if (found := kept_descriptors(self.cache, text, key)) is None:
+                missing.append(atom)
+            else:
+                yield atom, found
+        for atom, found in descriptors(text, cell.atoms, np.array(missing, dtype=int), gradients):
+            keep_descriptors(self.cache, text, keys[atom], found)
+            yield atom, found
 
     def _forget(self, cell: TrainingCell) -> None:
         for key in _with_derivatives(cell):

@@ -42,6 +42,11 @@ class Environments:
     vectors: NDArray[np.float64]
     first: Integers
 
+    def exact_key(self, centre: int) -> bytes:
+        """Return a key that environments share only if they are equal to the last digit."""
+        vectors = self.vectors[self.slots_of(centre)]
+        return blake2b(self.keys[centre] + vectors.tobytes(), digest_size=16).digest()
+
     def slots_of(self, centre: int) -> slice:
         """Return the slots of an atom."""
         end = self.first[centre + 1] if centre + 1 < len(self.first) else len(self.slot)

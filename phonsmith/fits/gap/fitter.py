@@ -17,8 +17,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, block_diag, cholesky
 
+from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.gap.covariances import sparse_covariance
+from phonsmith.fits.gap.descriptors import dimensions_of, is_costly
 from phonsmith.fits.gap.design import Design, TrainingCell, training_cells
 from phonsmith.fits.gap.gap_fit import MODEL, Fitted, choose_sparse_points
 from phonsmith.fits.gap.least_squares import Triangle
@@ -40,6 +42,7 @@ def fit_by_blocks(
     *,
     work: Path,
     threads: int,
+    cache: Cache | None = None,
 ) -> Fitted:
     """Fit a GAP, and leave ``gap.xml`` with its companion files in ``work``.
 
@@ -57,6 +60,8 @@ def fit_by_blocks(
         Folder for the input and output of gap_fit.
     threads
         Number of processes.
+    cache
+        Sparse points and descriptors of earlier fits.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def fit_by_blocks(
         gap_fit fails to choose sparse points, or sparse points are too alike.
     """
     begin = time.monotonic()
-    chosen = choose_sparse_points(fit, frames, e0s, plan, work=work, threads=threads)
+    chosen = choose_sparse_points(fit, frames, e0s, plan, work=work, threads=threads, cache=cache)
     print(f"sparse points after {time.monotonic() - begin:.0f} s", flush=True)
     terms = read_terms(work / MODEL)
     scales = balance(frames, fit.balance_exponent)
@@ -72,11 +77,14 @@ def fit_by_blocks(
         (atoms, targets_of(atoms, fit, e0s, scale))
         for atoms, scale in zip(frames, scales, strict=True)
     ]
-    parts = _parts(training_cells(cells, terms))
+    known = training_cells(cells, terms)
+    parts = _parts(known)
+    if cache is not None and _descriptor_bytes(known, terms) > cache.limit_bytes / 2:
+        cache = None  # it would hold nothing of use in the end
     triangle = Triangle(_prior(terms, fit.sparse_jitter))
     processes = min(threads, len(parts))
     memory = 0.0
-    for number, (rows, used) in enumerate(_in_order(terms, parts, processes), 1):
+    for number, (rows, used) in enumerate(_in_order(terms, parts, processes, cache), 1):
         triangle.merge(rows)
         memory = max(memory, used)
         print(f"part {number}/{len(parts)} after {time.monotonic() - begin:.0f} s", flush=True)
@@ -121,13 +129,27 @@ def _parts(cells: Sequence[TrainingCell]) -> list[list[TrainingCell]]:
     return [part for part in parts if part]
 
 
+def _descriptor_bytes(cells: Sequence[TrainingCell], terms: Sequence[Term]) -> float:
+    """Memory of all descriptors that are worth keeping, with their derivatives."""
+    slots: dict[bytes, int] = {}
+    for cell in cells:
+        counts = np.bincount(cell.environments.centre)
+        slots.update(zip(cell.environments.keys, counts.tolist(), strict=True))
+    dimensions = [dimensions_of(t.descriptor) for t in terms if is_costly(t.descriptor)]
+    # each environment has the descriptor of its element
+    return 24.0 * sum(slots.values()) * max(dimensions, default=0)
+
+
 def _in_order(
-    terms: Sequence[Term], parts: Sequence[list[TrainingCell]], processes: int
+    terms: Sequence[Term],
+    parts: Sequence[list[TrainingCell]],
+    processes: int,
+    cache: Cache | None,
 ) -> Iterator[tuple[Array, float]]:
     """Triangle and memory of each part, in the order of the parts."""
     waiting: dict[int, tuple[Array, float]] = {}
     wanted = 0
-    for index, outcome in each(partial(_worker, terms), parts, processes):
+    for index, outcome in each(partial(_worker, terms, cache), parts, processes):
         if isinstance(outcome, Exception):
             raise outcome
         waiting[index] = outcome
@@ -136,9 +158,11 @@ def _in_order(
             wanted += 1
 
 
-def _worker(terms: Sequence[Term]) -> Callable[[list[TrainingCell]], tuple[Array, float]]:
+def _worker(
+    terms: Sequence[Term], cache: Cache | None
+) -> Callable[[list[TrainingCell]], tuple[Array, float]]:
     def work(part: list[TrainingCell]) -> tuple[Array, float]:
-        design = Design(terms, part)
+        design = Design(terms, part, cache)
         triangle = Triangle(np.zeros([design.columns + 1] * 2))
         block: list[Array] = []
         for cell in part:

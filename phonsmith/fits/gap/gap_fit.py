@@ -1,14 +1,18 @@
 """The program gap_fit: its input, its command line, what it reports."""
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 
+from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.fits.gap.settings import GapFit
@@ -49,6 +53,7 @@ def fit_with_gap_fit(
     *,
     work: Path,
     threads: int,
+    cache: Cache | None = None,
 ) -> Fitted:
     """Fit with gap_fit, which leaves ``gap.xml`` with its companion files in ``work``.
 
@@ -66,6 +71,8 @@ def fit_with_gap_fit(
         Folder for the input and output of gap_fit.
     threads
         Number of OpenMP threads of gap_fit.
+    cache
+        Not used.
 
     Raises
     ------
@@ -87,6 +94,7 @@ def choose_sparse_points(
     *,
     work: Path,
     threads: int,
+    cache: Cache | None = None,
 ) -> Fitted:
     """Let gap_fit choose the sparse points and write the potential with coefficients 0.
 
@@ -94,6 +102,8 @@ def choose_sparse_points(
     ----------
     fit, frames, e0s, plan, work, threads
         See :func:`fit_with_gap_fit`.
+    cache
+        Choices of earlier fits, of equal cells and settings other than σ.
 
     Raises
     ------
@@ -102,8 +112,35 @@ def choose_sparse_points(
     """
     arguments = [*fit_arguments(fit, e0s, plan), "sparsify_only_no_fit=T"]
     text = training_text(fit, frames, plan, labelled=False)  # without labels, without gradients
+    others = [argument for argument in arguments if not argument.startswith("default_sigma=")]
+    key = f"sparse points quippy-ase {version('quippy-ase')} {shlex.join(others)}\n{text}"
+    command = ["gap_fit", *arguments]
+    if cache is not None and (found := cache.load(key)) is not None:
+        _write_choice(work, found, arguments)
+        return Fitted(command, 0.0, 0.0)
     finished = run_gap_fit(text, arguments, work, threads)
-    return Fitted(["gap_fit", *arguments], finished.wall_time_s, finished.peak_memory_mb)
+    if cache is not None:
+        files = {path.name: path.read_bytes() for path in work.glob(f"{MODEL}*")}
+        cache.save(key, {name: np.frombuffer(data, np.uint8) for name, data in files.items()})
+    return Fitted(command, finished.wall_time_s, finished.peak_memory_mb)
+
+
+def _write_choice(
+    work: Path, files: Mapping[str, NDArray[np.generic]], arguments: Sequence[str]
+) -> None:
+    """Write a potential that an earlier fit kept, with the σ of this one."""
+    _remove_models(work)
+    for name, data in files.items():
+        if Path(name).name == name:
+            (work / name).write_bytes(data.tobytes())
+    text = (work / MODEL).read_text(encoding="utf-8")
+    (sigma,) = (argument for argument in arguments if argument.startswith("default_sigma="))
+    (work / MODEL).write_text(re.sub(r"default_sigma=\{[^}]*\}", sigma, text), encoding="utf-8")
+
+
+def _remove_models(work: Path) -> None:
+    for stale in work.glob(f"{MODEL}*"):
+        stale.unlink()
 
 
 def run_gap_fit(text: str, arguments: Sequence[str], work: Path, threads: int) -> Finished:
@@ -125,8 +162,7 @@ def run_gap_fit(text: str, arguments: Sequence[str], work: Path, threads: int) -
     PhonsmithError
         gap_fit fails; the message holds its reason.
     """
-    for stale in work.glob(f"{MODEL}*"):
-        stale.unlink()
+    _remove_models(work)
     (work / TRAINING_FILE).write_text(text, encoding="utf-8")
     # gap_fit keeps an index beside the file; an old one would point into another text
     (work / f"{TRAINING_FILE}.idx").unlink(missing_ok=True)

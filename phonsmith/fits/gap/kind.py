@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
     from phonsmith.running.costs import Cost
 
@@ -31,11 +32,12 @@ class Gap(TrainedKind[GapFit]):
         folder: Path,
         work: Path,
         threads: int,
+        cache: "Cache | None" = None,
     ) -> "TrainingRecord":
         """Fit with the chosen fitter."""
         from phonsmith.fits.gap.training import train
 
-        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+        return train(fit, frames, baseline, folder=folder, work=work, threads=threads, cache=cache)
 
     def busy_cores(self, fit: GapFit) -> int:
         """All threads; gap_fit keeps one core busy."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from ase import Atoms
 
 from phonsmith.datasets.sets import Baseline
+from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.gap.fitter import fit_by_blocks
 from phonsmith.fits.gap.gap_fit import MODEL, fit_with_gap_fit, training_text
@@ -32,6 +33,7 @@ def train(
     folder: Path,
     work: Path,
     threads: int,
+    cache: Cache | None = None,
 ) -> TrainingRecord:
     """Fit a GAP and write ``gap.xml`` with its companion files.
 
@@ -51,6 +53,8 @@ def train(
         Folder for the input and output of the fitter.
     threads
         Number of processes, or of OpenMP threads of gap_fit.
+    cache
+        Sparse points and descriptors of earlier fits.
 
     Raises
     ------
@@ -60,7 +64,9 @@ def train(
     check_groups(fit, frames)
     plan = plan_sparse_points(fit, frames)
     print("sparse points: " + (_in_words(plan) or "two- and three-body only"), flush=True)
-    fitted = FITTERS[fit.fitter](fit, frames, baseline.e0s, plan, work=work, threads=threads)
+    fitted = FITTERS[fit.fitter](
+        fit, frames, baseline.e0s, plan, work=work, threads=threads, cache=cache
+    )
     text = training_text(fit, frames, plan) + shlex.join(fitted.command)
     _collect(work, folder, hashlib.sha256(text.encode()).hexdigest())
     sparse_points = _soap_sparse_points(folder / MODEL)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
     from phonsmith.running.costs import Cost
 
@@ -53,6 +54,7 @@ class Mace(TrainedKind[MaceFit]):
         folder: Path,
         work: Path,
         threads: int,
+        cache: "Cache | None" = None,
     ) -> "TrainingRecord":
         """Train with mace_run_train."""
         from phonsmith.fits.mace.training import train

@@ -11,9 +11,11 @@ from ase.io import read
 
 from phonsmith.datasets.sets import Baseline, constraint_frames, isolated_energies
 from phonsmith.datasets.settings import ConstraintCells
+from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.fits import training as fits
+from phonsmith.fits.gap import descriptors, gap_fit
 from phonsmith.fits.gap.descriptors import _by_quippy, _pairs, _plain_pair
 from phonsmith.fits.gap.least_squares import Triangle
 from phonsmith.fits.gap.settings import GapFit
@@ -61,12 +63,12 @@ def coefficients(folder):
     return np.array([float(number) for number in re.findall(r'alpha="([^"]*)"', text)])
 
 
-def trained(root, frames, fitter="phonsmith", baseline=None, threads=1, **settings):
+def trained(root, frames, fitter="phonsmith", *, baseline=None, threads=1, cache=None, **settings):
     folder = root / fitter
     folder.mkdir(parents=True)
     fit = GapFit(**{"kind": "gap", "soap": SOAP, "sigma": SIGMA, "fitter": fitter, **settings})
     baseline = baseline or isolated_energies(frames)
-    record = fits.train(fit, frames, baseline, folder, root / f"work-{fitter}", threads)
+    record = fits.train(fit, frames, baseline, folder, root / f"work-{fitter}", threads, cache)
     return folder, record
 
 
@@ -164,10 +166,29 @@ def test_coefficients_do_not_depend_on_the_number_of_processes(tmp_path):
     frames = rattled_silicon(10)
     single, _ = trained(tmp_path / "1", frames)
     double, record = trained(tmp_path / "2", frames, threads=2)
-    assert {file.name: file.read_bytes() for file in single.iterdir()} == {
-        file.name: file.read_bytes() for file in double.iterdir()
-    }
+    assert contents(single) == contents(double)
     assert record.peak_memory_mb > 50
+
+
+def test_a_later_fit_uses_descriptors_and_sparse_points_of_an_earlier_one(tmp_path, monkeypatch):
+    frames = rattled_silicon(6)
+    cache = Cache(tmp_path / "cache", 1)
+    trained(tmp_path / "1", frames, cache=cache)
+    other = {"sigma": {**SIGMA, "force_ev_per_angstrom": 0.05}}
+    alone, _ = trained(tmp_path / "2", frames, **other)
+    with monkeypatch.context() as without_quip:
+        without_quip.setattr(gap_fit, "run_gap_fit", None)
+        without_quip.setattr(descriptors, "_by_quippy", None)
+        folder, _ = trained(tmp_path / "3", frames, cache=cache, **other)
+    assert contents(folder) == contents(alone)
+    for file in (tmp_path / "cache").rglob("*.npz"):
+        file.write_bytes(file.read_bytes()[:200])
+    folder, _ = trained(tmp_path / "4", frames, cache=cache, **other)
+    assert contents(folder) == contents(alone)
+
+
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def test_arguments_of_gap_fit_need_gap_fit():
