@@ -10,10 +10,10 @@ help:
 	@echo "make test      run the tests"
 	@echo "make test-all  run the tests with the slow ones, without those of DFT codes and clusters"
 	@echo "make test-dft  run the tests with Quantum ESPRESSO (fifteen minutes on two cores)"
-	@echo "make test-slurm  run the tests with a SLURM of its own (as root; seven minutes on two cores)"
+	@echo "make test-slurm  run the tests with a private SLURM (as root; seven minutes on two cores)"
 	@echo "make pseudopotentials   make the pseudopotentials of si-qe-small"
 	@echo "make lint      check style, types, workflow"
-	@echo "make clean     remove .venv; results stay"
+	@echo "make clean     remove .venv; results are kept"
 	@echo "make schema    write the JSON schema, the settings page and envs/ from their sources"
 
 # the stamp makes the set-up run again when the pins change, and only then
@@ -41,7 +41,7 @@ test-dft: .venv/.ready quantum-espresso
 test-slurm: .venv/.ready slurm
 	@$(BIN)/python -m pytest -m slurm tests/slurm
 
-# the packages would start their services; the tests start daemons of their own, and end them
+# the packages would start their services; the tests start their own daemons, and stop them
 slurm:
 	@command -v slurmctld >/dev/null && command -v munged >/dev/null && command -v mpirun >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -50,7 +50,7 @@ slurm:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -y -qq --no-install-recommends slurm-wlm munge openmpi-bin >/dev/null; \
 	  failed=$$?; rm -f $$made; exit $$failed; \
-	else echo "a SLURM is needed, and root (Debian: slurm-wlm munge openmpi-bin)" >&2; exit 1; fi
+	else echo "SLURM and root rights are required (Debian: slurm-wlm munge openmpi-bin)" >&2; exit 1; fi
 
 # name OpenBLAS: with the reference BLAS pw.x takes twice the time
 QE_PACKAGES := quantum-espresso quantum-espresso-data openmpi-bin libopenblas0-pthread
@@ -75,7 +75,7 @@ lint: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
-# the lint wants functions in a file of their own; here one that a single rule uses stands above it
+# the lint requires functions in a separate file; here a function used by one rule is above it
 	@lints=$$($(BIN)/snakemake --profile profiles/local --lint 2>&1); \
 	if ! echo "$$lints" | grep -qE '^(Lints for|Congratulations)' || \
 	  echo "$$lints" | grep '^    \* ' | grep -v 'Mixed rules and functions'; \
@@ -94,6 +94,6 @@ lock: .venv/.ready
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	$(BIN)/python -m phonsmith.campaign.schema
 
-# results stay, and so does .snakemake, which knows with what settings they were made
+# results are kept, and so is .snakemake, which records the settings they were made with
 clean:
 	rm -rf .venv

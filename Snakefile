@@ -23,7 +23,7 @@ include: "rules/benchmarks.smk"
 include: "rules/thermodynamics.smk"
 include: "rules/transitions.smk"
 include: "rules/conductivity.smk"
-# behind the applications: a goal may ask for their results
+# after the applications: a goal may use their results
 include: "rules/generations.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"

@@ -12,7 +12,7 @@ def in_sample(wildcards):
 
 
 def mechanics_of(pattern):
-    """A function for input: ``pattern`` where equation of state and elastic constants are asked for."""
+    """Input function: ``pattern`` if equation of state and elastic constants are requested."""
 
     def of(wildcards):
         settings = campaign(wildcards.campaign)
@@ -25,7 +25,7 @@ def mechanics_of(pattern):
 
 
 rule benchmark:
-    """One structure of one fit against the reference, in every cell asked for."""
+    """Compare one structure of one fit with the reference, in every requested cell."""
     input:
         reference="results/{campaign}/phonons/reference/reference/{structure}.npz",
         spectra=every(rules.fit_phonons.output.spectrum, cell="phonons/cells"),
@@ -146,7 +146,7 @@ rule rmse_table:
 
 
 def swept_settings(wildcards):
-    """What was varied, by sweep and fit: titles, and the keys that stand below them."""
+    """Varied settings by sweep and fit: titles, and the keys below them."""
     settings = campaign(wildcards.campaign)
     return {
         name: {
@@ -198,13 +198,13 @@ rule mechanics_table:
 
 
 def structures_drawn(wildcards):
-    """The crystals whose bands a job draws: the one that was asked for, or all."""
+    """The crystals whose bands a job draws: the requested crystal, or all."""
     one = getattr(wildcards, "structure", None)
     return [one] if one else campaign(wildcards.campaign).benchmarked
 
 
 def formats_drawn(wildcards):
-    """The formats, likewise."""
+    """The formats that a job draws: the requested format, or all."""
     one = getattr(wildcards, "format", None)
     return [one] if one else campaign(wildcards.campaign).figures.formats
 
@@ -382,7 +382,7 @@ def compares_phonons(name):
 
 
 def tables_of_benchmarks(name):
-    """RMSE and modes where phonons are compared; sweeps and mechanics where asked for."""
+    """RMSE and modes if phonons are compared; sweeps and mechanics if requested."""
     settings = campaign(name)
     tables = ["rmse.csv", "rmse.md", "modes.csv"] if compares_phonons(name) else []
     tables += ["sweeps.csv"] if settings.sweeps else []

@@ -142,7 +142,9 @@ def accepted_generation(name):
         verdict = checkpoints.judge_generation.get(campaign=name, generation=generation)
         if verdict_in(verdict.output[0])["stop"]:
             return generation
-    stop(f"campaign {name}: the loop has no end; delete results/{name}/generations")
+    stop(
+        f"campaign {name}: the loop does not end; delete results/{name}/generations and restart"
+    )
 
 
 def accepted(wildcards):
@@ -228,7 +230,7 @@ def method_on_gpu(wildcards):
 
 
 def method_physics(wildcards):
-    """What results of the reference method depend on; fits are told apart by their files."""
+    """What results of the reference method depend on; fits are distinguished by their files."""
     return reference_physics(wildcards) if is_reference(wildcards) else None
 
 
@@ -236,7 +238,7 @@ def method_physics(wildcards):
 
 
 def dpi(wildcards):
-    """Resolution; that of the pixels inside vector formats stays as it is."""
+    """Resolution of PNG files; pixels inside vector formats keep theirs."""
     return (
         campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
     )

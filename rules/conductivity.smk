@@ -124,7 +124,7 @@ rule label_third_order:
 
 
 def conductivity_effort(key):
-    """A function for resources: memory in MB or time in minutes, as the campaign says."""
+    """Function for resources: memory (MB) or time (minutes) set in the campaign."""
     return lambda wildcards: getattr(campaign(wildcards.campaign).conductivity, key)
 
 
@@ -353,7 +353,7 @@ def tables_of_conductivity(name):
 
 
 def figures_of_conductivity(name):
-    """Of each crystal, and where asked for against the generation of the fits."""
+    """Figures of each crystal, and if requested against the generation of the fits."""
     settings, figures = campaign(name), {}
     for one in settings.conducting:
         figures[f"conductivity/{one}"] = (

@@ -20,7 +20,7 @@ def held_out_with_atoms(wildcards):
 
 
 def pristine_crystals(wildcards):
-    """The relaxed crystals that constraints of the energy zero go by."""
+    """The relaxed crystals to which constraints apply."""
     settings = campaign(wildcards.campaign)
     constraints = settings.datasets.constraints
     if constraints is None:

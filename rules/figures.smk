@@ -84,7 +84,7 @@ rule warnings_table:
 
 
 def other_formats(wildcards):
-    """Figures that the page does not hold itself, but the campaign asks for."""
+    """Requested figures that the page does not embed."""
     return expand(
         "results/{campaign}/figures/{stem}.{format}",
         campaign=wildcards.campaign,
@@ -101,7 +101,7 @@ def captioned_tables(wildcards):
 
 
 def captioned_figures(wildcards):
-    """Figures likewise: [path without ending, caption]."""
+    """Figures to embed: [path without suffix, caption]."""
     return captioned(figures_of(wildcards.campaign))
 
 

@@ -1,4 +1,4 @@
-"""Machine-learned potentials: trained, or taken as they are, and their errors on the data."""
+"""Machine-learned potentials: trained or existing, and their errors on the data."""
 
 
 def foundation_files(wildcards):
@@ -13,7 +13,7 @@ def foundation_files(wildcards):
 rule find_foundation:
     """Where a foundation model is, downloaded if it has to be, and its checksum.
 
-    A rule of its own, so that a missing file is told before any label, and so that the download
+    A separate rule, so that a missing file is reported before any label, and so that the download
     happens where the workflow runs: nodes of a cluster often have no network.
     """
     input:
@@ -148,7 +148,7 @@ def training_set(wildcards):
 def test_set(wildcards):
     """What no fit learnt from: all labels of the campaign where none is trained.
 
-    For recorded forces those of their crystals: displaced cells are no test of the other fits.
+    For recorded forces, labels of their crystals: displaced cells do not test the other fits.
     """
     settings, fit = campaign(wildcards.campaign), fit_of(wildcards)
     recorded = kind_of(fit).source(fit)

@@ -2,7 +2,7 @@
 
 
 def fits_with_errors(wildcards):
-    """The fits whose force errors the goal asks for."""
+    """The fits whose force errors the goal requires."""
     settings = campaign(wildcards.campaign)
     asked = settings.loop.goal.max_force_rmse_ev_per_angstrom is not None
     return settings.trained if asked else []
@@ -19,7 +19,7 @@ def property_of(goal):
 
 
 def properties_of_generation(wildcards):
-    """The properties that the goal asks for: of every criterion for every trained fit."""
+    """The properties in the goal: of every criterion for every trained fit."""
     settings = campaign(wildcards.campaign)
     method = [f"{fit}/gen{wildcards.generation}" for fit in settings.trained]
     found = []
@@ -43,7 +43,7 @@ def trained_groups(wildcards):
 
 
 checkpoint judge_generation:
-    """Whether a potential of this generation meets the goal, and what is asked for next."""
+    """Judge the potentials of this generation, and request cells for the next."""
     input:
         benchmarks=every(
             rules.benchmark.output[0], fit="trained", structure="benchmarked"
@@ -90,9 +90,9 @@ def judges_on_gpu(wildcards):
 rule add_supercells:
     """The cells that a later generation labels of one crystal; none where it meets the goal.
 
-    The verdict that asked for them, and the fits and labels by which they were chosen, are no
-    reason to choose anew: another goal, another setting of a fit or another number of repeats must
-    not drop labels that are paid for. The fits are no inputs, since `ancient` does not guard
+    The verdict that requested them, and the fits and labels used to select them, do not
+    trigger a new selection: another goal, another setting of a fit or another number of repeats must
+    not discard computed labels. The fits are not inputs, since `ancient` does not guard
     against another set of files; the verdict is made after them.
     """
     input:
@@ -176,7 +176,7 @@ rule draw_generations:
 
 
 def tables_of_generations(name):
-    """The verdicts; and the properties of a goal that asks for some to have settled."""
+    """The verdicts, and properties that the goal requires to converge."""
     loop = campaign(name).loop
     if loop is None:
         return {}

@@ -55,7 +55,7 @@ rule label_batch:
 
 
 use rule label_batch as label_cell with:
-    # a failed cell once more, alone, when its user asks for it: `snakemake failures` says how
+    # retry a single failed cell on request: `snakemake failures` prints the command
     output:
         labels="results/{campaign}/labels/gen{generation}/cells/{structure}/{index}.extxyz",
     log:
@@ -139,7 +139,7 @@ rule fetch_database:
 
 
 rule read_database:
-    """The cells of an existing data set that gets new labels: what these cost goes by them."""
+    """The cells of a data set to relabel; they determine the cost of the new labels."""
     input:
         "results/{campaign}/sources/databases/{database}.json",
     output:
@@ -161,7 +161,7 @@ rule read_database:
 
 
 def database_batches(wildcards):
-    """How many jobs label the cells of existing data sets anew."""
+    """Number of jobs that relabel the cells of existing data sets."""
     settings = campaign(wildcards.campaign)
     relabelled = sum(one.relabel for one in settings.datasets.databases.values())
     return relabelled * settings.labels.batches_per_structure
@@ -283,7 +283,7 @@ rule born_charges:
 
 
 def cells_tried_again(wildcards):
-    """The labels of failed cells that somebody has tried again one by one, as far as there are."""
+    """Existing labels of failed cells that were retried individually."""
     pattern = rules.label_cell.output.labels.format(index="*", **wildcards)
     return sorted(glob(pattern))
 
@@ -327,7 +327,7 @@ rule gather_labels:
 
 
 rule enough_labels:
-    """Whether enough cells of a generation are labelled to go on without those that failed.
+    """Check that enough cells of a generation are labelled to continue without the failed cells.
 
     Those who wait for it take it as ancient: a new count alone makes nothing stale.
     """
@@ -384,7 +384,7 @@ rule failures:
     params:
         failures=lambda wildcards: failures_so_far(),
     message:
-        "labels that failed:"
+        "failed labels:"
     script:
         "../scripts/print_failures.py"
 

@@ -1,7 +1,7 @@
-"""Faults of Snakemake 9.27 that would leave stale results or stop a run, mended here.
+"""Workarounds for faults of Snakemake 9.27 that leave stale results or stop a run.
 
-tests/workflow/test_mended.py shows each of them twice, without this file and with it. When Snakemake itself
-is mended, the test without it fails and names the function to remove.
+tests/workflow/test_mended.py shows each fault twice, without this file and with it. When Snakemake
+itself is fixed, the test without it fails and names the function to remove.
 """
 
 from snakemake.dag import DAG
@@ -26,10 +26,10 @@ def reached_by_new_files(dag, *jobs):
 
 
 def look_at_jobs_after_ancient_files():
-    """Let Snakemake look at the reasons of jobs that follow one that runs by ancient files alone.
+    """Let Snakemake check jobs that depend on a running job through ancient files only.
 
-    It leaves these jobs out, as it does those that run in any case: a fit whose recipe was changed
-    stayed as it was until the next run, where something before it ran too.
+    Snakemake skips these jobs, as it does jobs that run in any case: a fit with a changed recipe
+    was not retrained until the next run if a job before it ran too.
     """
     update_needrun, bfs = DAG.update_needrun, DAG.bfs
 
@@ -49,18 +49,18 @@ def look_at_jobs_after_ancient_files():
 
 
 def forget_copies_of_killed_runs():
-    """Remove copies of outputs that a killed run has left: Snakemake fails to make them anew.
+    """Remove copies of outputs left by a killed run: Snakemake fails to replace them.
 
-    They are of outputs that stay until new ones are there. Call it when the folder is locked.
+    They are copies of outputs kept until new ones exist. Call it when the folder is locked.
     """
     shutil.rmtree(".snakemake/backups", ignore_errors=True)
 
 
 def remember_what_failed_jobs_put_back():
-    """Let outputs that a failed job puts back count as incomplete: the next run makes them.
+    """Mark outputs restored by a failed job as incomplete, so that the next run makes them.
 
-    Snakemake records them as if the job had succeeded. A fit whose recipe or data were changed, and
-    which then failed, stayed as it was for good.
+    Snakemake records them as if the job had succeeded. A fit with changed recipe or data that
+    failed was never retrained.
     """
     postprocess = Job.postprocess
 

@@ -1,4 +1,4 @@
-"""What a run says at its start and end, and about targets that no rule makes."""
+"""Messages at the start and end of a run, and on unknown targets."""
 
 import shutil
 import time
@@ -8,7 +8,7 @@ from phonsmith.files.errors import MAKE_ROOM
 from phonsmith.running.cluster import tell_host
 from phonsmith.running.terminal import InOurWords, ShowsWhatJobsAskFor, unknown_target
 
-FULL_BYTES = 1e6  # what failed jobs had written is gone again
+FULL_BYTES = 1e6  # failed jobs have removed their files by now
 
 
 STARTED = time.time()
@@ -18,7 +18,7 @@ WARNINGS_SHOWN = 20
 
 
 def missing_target(target):
-    """Words for a target that no rule makes."""
+    """Return the message on an unknown target."""
     return unknown_target(target, COMMANDS, targets_of)
 
 
@@ -29,7 +29,7 @@ logger.addFilter(ShowsWhatJobsAskFor(lambda: workflow.non_local_exec_or_dryrun))
 
 
 def say_whether_the_disk_is_full():
-    """In our words, since Snakemake itself may have been the first to meet it."""
+    """Report a full disk, since Snakemake itself may have failed on it first."""
     if shutil.disk_usage(".").free < FULL_BYTES:
         say(f"the disk is full: {MAKE_ROOM}")
 
@@ -49,11 +49,11 @@ def say_warnings():
             say(f"{name}: warning: {' '.join(caution.in_words().split())}")
         if len(found) > WARNINGS_SHOWN:
             more = len(found) - WARNINGS_SHOWN
-            say(f"{name}: {more} further warnings in {table} and on top of the report")
+            say(f"{name}: {more} more warnings in {table} and at the top of the report")
 
 
 def say_what_is_wrong():
-    """What people need to know after a run that failed."""
+    """Print warnings and causes after a failed run."""
     say_warnings()
     say_whether_the_disk_is_full()
 
@@ -65,8 +65,8 @@ def say_where_to_look():
         if report.stat().st_mtime < STARTED:
             continue
         folder = report.parent
-        print(f"\n{folder.name}: done. Look at")
-        print(f"  {folder}/report.html         everything on one page")
+        print(f"\n{folder.name}: done. Results:")
+        print(f"  {folder}/report.html         all results on one page")
         if "rmse.md" in tables_of(folder.name):
             print(f"  {folder}/tables/rmse.md      phonon RMSE of every fit, THz")
         print(f"  {folder}/figures/            band structures and comparisons")

@@ -41,7 +41,7 @@ COMMANDS += ["check", "plan"]
 
 
 def crystals_left_out(wildcards):
-    """Why it leaves crystals out, by structure; those that it does not are not in it."""
+    """Reasons for omitting crystals, by structure; kept crystals are not listed."""
     settings, found = campaign(wildcards.campaign), {}
     for structure in settings.structures:
         verdict = verdict_on_crystal(wildcards.campaign, structure)
@@ -51,13 +51,13 @@ def crystals_left_out(wildcards):
 
 
 def verdict_on(name, generation):
-    """The verdict on a generation as plain data, if it is there; the loop is not asked for one."""
+    """The verdict on a generation as plain data, if it exists; the loop is not triggered."""
     path = rules.judge_generation.output[0].format(campaign=name, generation=generation)
     return verdict_in(path) if os.path.exists(path) else None
 
 
 def cells_asked_for(wildcards):
-    """How many cells of each structure the verdict before has asked for."""
+    """Number of cells of each structure requested by the previous verdict."""
     verdict = verdict_on(wildcards.campaign, int(wildcards.generation) - 1)
     return verdict["next_cells"] if verdict else {}
 
@@ -142,7 +142,7 @@ rule plan_cells:
 
 
 rule plan_third_order:
-    """How many cells third-order force constants ask for, crystal by crystal."""
+    """Count the cells of third-order force constants, crystal by crystal."""
     input:
         crystals=crystals_read,
     output:
@@ -168,7 +168,7 @@ rule plan_third_order:
 
 
 def planned_generations(wildcards):
-    """The generations that are known to come: the first, and those that verdicts have asked for."""
+    """Known generations: the first, and those requested by verdicts."""
     generation = 0
     if campaign(wildcards.campaign).loop is not None:
         while (verdict := verdict_on(wildcards.campaign, generation)) and not verdict[
@@ -179,7 +179,7 @@ def planned_generations(wildcards):
 
 
 def planned_third_order(wildcards):
-    """The number of third-order cells, where a conductivity is asked for."""
+    """The number of third-order cells, if a conductivity is requested."""
     if not campaign(wildcards.campaign).conducting:
         return {}
     planned = rules.plan_third_order.output
@@ -190,7 +190,7 @@ def planned_third_order(wildcards):
 
 
 def planned_settings(wildcards):
-    """All settings that a plan goes by."""
+    """All settings that a plan depends on."""
     return campaign(wildcards.campaign).model_dump(
         mode="json", by_alias=True, exclude={"description", "figures"}
     )
@@ -237,9 +237,9 @@ def done_already(wildcards):
 
 
 def state_of_store(wildcards):
-    """What a plan is made anew for: how many labels the store holds, in a shared one those of all.
+    """Trigger of a new plan: the number of labels in the store, in a shared store of all campaigns.
 
-    The plan itself asks for the labels of its own cells.
+    The plan itself looks up the labels of its cells.
     """
     return sum(1 for _ in Path(label_store(wildcards)).glob("??/[0-9a-f]*.npz"))
 
@@ -283,6 +283,6 @@ rule plan_campaign:
         store=untracked(label_store),
         version=VERSIONS["plan"],
     message:
-        "{wildcards.campaign}: working out the plan"
+        "{wildcards.campaign}: writing the plan"
     script:
         "../scripts/plan.py"

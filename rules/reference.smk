@@ -42,7 +42,7 @@ def recorded_files(wildcards):
 
 
 def own_files(wildcards):
-    """Files in a folder of the user's own: when they change, they are read anew."""
+    """Files in a local folder of the user; they are read again when they change."""
     if "database" in wildcards.keys():
         source = look_up(wildcards, "datasets/databases/{database}").source
     elif "fit" in wildcards.keys():
@@ -135,7 +135,7 @@ def label_threads(jobs_of):
 
 @functools.cache
 def need(rulename, name, structure, transition, files, modified):
-    """What the cost model says that a DFT job needs: MB of a run, and minutes.
+    """Estimate of the cost model for a DFT job: MB of a run, and minutes.
 
     ``modified`` is when the cells in ``files`` were made.
     """
@@ -185,7 +185,7 @@ def need(rulename, name, structure, transition, files, modified):
 
 
 def files_of_need(wildcards, input, rulename):
-    """The crystals and cells that tell what a job needs."""
+    """The crystals and cells that determine the resources of a job."""
     if rulename == "thermodynamics":
         # as many displaced cells of the same size as for the reference phonons at rest
         cells = rules.make_supercells.output.cells

@@ -14,7 +14,7 @@ def has_gpus():
 
 
 def runs_on(place):
-    """Resources that say where a job runs: "cpu", or "gpu" where ``place`` of its wildcards holds.
+    """Resources that select the node of a job: "cpu", or "gpu" if ``place`` of its wildcards holds.
 
     On a cluster partition, account and the like as the site file has them; and the number of GPUs.
     """

@@ -74,7 +74,7 @@ except Exception as error:
 
 
 if workflow.is_main_process:
-    # what failed for good is not tried again by the same run; jobs inherit the variable
+    # final failures are not retried by the same run; jobs inherit the variable
     os.environ[RUN_VARIABLE] = str(uuid.uuid4())
 elif workflow.remote_exec:
     try:
@@ -96,8 +96,8 @@ def checked_campaign(name):
         if not path.exists():
             known = campaigns_here()
             raise PhonsmithError(
-                f"{path}: no such campaign file{nearest(name, known) or ';'} "
-                f"campaigns are {listed(known)}"
+                f"{path}: no such campaign file{nearest(name, known) or ';'} available campaigns: "
+                f"{listed(known)}"
             )
         settings = load_campaign(path)
         if workflow.is_main_process:

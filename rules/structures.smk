@@ -26,7 +26,7 @@ rule fetch_crystal:
 
 
 rule fetch_recorded:
-    """Bring the files of one crystal in the recorded data set here, likewise."""
+    """Fetch the files of one crystal in the recorded data set."""
     input:
         own_files,
     output:
@@ -119,7 +119,7 @@ def if_relaxed(value_of):
 
 
 rule relax_structure:
-    """Relax one crystal with the reference method, and judge what became of it."""
+    """Relax one crystal with the reference method, and judge the result."""
     input:
         "results/{campaign}/structures/{structure}.extxyz",
         model=reference_model,
@@ -180,7 +180,7 @@ def crystal_left_out(wildcards):
 
 
 rule accept_crystal:
-    """The gate: whether the campaign goes on with a crystal as it was relaxed, or stops.
+    """Gate: continue with the relaxed crystal, omit it, or stop the campaign.
 
     All rules that use a relaxed crystal wait for it. Another policy reruns it only where the
     crystal is left out under one policy and used under the other.
@@ -199,7 +199,7 @@ rule accept_crystal:
         left_out=crystal_left_out,
         version=VERSIONS["structures"],
     message:
-        "{wildcards.campaign}: judging crystal {wildcards.structure} as it was relaxed"
+        "{wildcards.campaign}: judging relaxed crystal {wildcards.structure}"
     script:
         "../scripts/accept_crystal.py"
 

@@ -19,7 +19,7 @@ class Part(NamedTuple):
 
 
 COMMANDS = ["all"]
-"""What can be asked for by name: the rules without wildcards of all stages."""
+"""Targets by name: the rules without wildcards of all stages."""
 
 
 STAGES = {}

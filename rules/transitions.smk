@@ -256,7 +256,7 @@ ABOUT = {
 
 
 def figures_of_transitions(name):
-    """Each transition, and where asked for against the generation of the fits."""
+    """Figures of each transition, and if requested against the generation of the fits."""
     settings, figures = campaign(name), {}
     for one, transition in settings.transitions.items():
         figures[f"transitions/{one}"] = f"{one}: {ABOUT[transition.driven_by]}"

@@ -1,4 +1,4 @@
-"""Whether a campaign goes on with a crystal as it was relaxed, goes on without it, or stops."""
+"""Decide whether a campaign continues with a relaxed crystal, omits it, or stops."""
 
 from phonsmith.running.job_context import job
 

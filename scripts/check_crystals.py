@@ -1,4 +1,4 @@
-"""Stop where the campaign wants to stop at a crystal as it was relaxed, whatever exists already."""
+"""Stop at a relaxed crystal that the campaign refuses, whatever results exist already."""
 
 from phonsmith.running.job_context import job
 

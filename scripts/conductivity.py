@@ -29,6 +29,6 @@ with job(snakemake.threads, snakemake.log[0]):
         )
     result.save(snakemake.output.result)
     if modes is None:
-        Path(snakemake.output.modes).touch()  # the result says why
+        Path(snakemake.output.modes).touch()  # the result contains the reason
     else:
         modes.save(snakemake.output.modes)

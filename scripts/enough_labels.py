@@ -1,4 +1,4 @@
-"""Whether enough cells of a generation are labelled to go on."""
+"""Check that enough cells of a generation are labelled to continue."""
 
 from phonsmith.running.job_context import job
 

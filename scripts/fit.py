@@ -1,4 +1,4 @@
-"""One potential: trained, kept where it learnt from the same cells, or taken as it is."""
+"""Train a potential, keep it if its training cells are unchanged, or use an existing one."""
 
 from phonsmith.running.job_context import job
 

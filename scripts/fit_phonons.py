@@ -36,7 +36,7 @@ with job(snakemake.threads, snakemake.log[0]):
         )
     save_phonons(snakemake.output.phonons, phonon)
     if verdict.reason:
-        Path(snakemake.output.spectrum).touch()  # no phonons; the verdict says why
+        Path(snakemake.output.spectrum).touch()  # no phonons; the verdict contains the reason
     else:
         settings = Phonons.model_validate(snakemake.params.phonons)
         path = band_path(to_ase(reference.primitive), settings)

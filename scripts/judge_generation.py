@@ -1,4 +1,4 @@
-"""Whether a potential of this generation meets the goal, and what is asked for next."""
+"""Judge the potentials of this generation, and request cells for the next."""
 
 from phonsmith.running.job_context import job
 

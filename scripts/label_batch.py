@@ -51,6 +51,6 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
         if failures:
             tell(f"{cell} fails again: {failures[0].reason}")
         elif labels:
-            tell(f"{cell} is labelled; the next run takes it")
+            tell(f"{cell} is labelled; the next run uses it")
         else:
             tell(f"{snakemake.wildcards.structure} has no cell {alone}")

@@ -1,4 +1,4 @@
-"""One batch of the cells of an existing data set, labelled anew by the reference method."""
+"""Relabel one batch of the cells of an existing data set with the reference method."""
 
 from phonsmith.running.job_context import job
 

@@ -16,22 +16,22 @@ with job(snakemake.threads, snakemake.log[0]):
     inputs = snakemake.input
     crystals = {atoms.info["structure"]: atoms for atoms in frames_of(inputs.pristine)}
     pairs = zip(crystals, inputs.accepted, strict=True)
-    gone = {name for name, path in pairs if left_out(path)}
+    omitted = {name for name, path in pairs if left_out(path)}
     dataset = make_dataset(
-        without_crystals(Datasets.model_validate(snakemake.params.datasets), gone),
+        without_crystals(Datasets.model_validate(snakemake.params.datasets), omitted),
         snakemake.params.seed,
         labels=frames_of(inputs.train_structures),
         kinds=snakemake.params.kinds,
         # a fit learns the isolated atom of every element, whatever the role of its structure
         test_labels=of_kinds(frames_of(inputs.recorded_atoms), ["isolated_atom"]),
-        crystals={name: atoms for name, atoms in crystals.items() if name not in gone},
+        crystals={name: atoms for name, atoms in crystals.items() if name not in omitted},
         database_train=frames_of(inputs.database_train),
         isolated_atoms=frames_of(inputs.isolated_atoms),
     )
     if not any(frame.info["kind"] not in ALWAYS_TRAIN for frame in dataset.train):
         raise PhonsmithError(
-            "datasets: there is no cell to learn from; tables/structures.csv and tables/labels.csv "
-            "say what became of the crystals and their cells"
+            "datasets: no labelled training cells; tables/structures.csv and tables/labels.csv "
+            "list the state of all crystals and cells"
         )
     write_frames(snakemake.output.train, dataset.train)
     write_frames(snakemake.output.held_back, dataset.test)

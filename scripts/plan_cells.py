@@ -1,4 +1,4 @@
-"""The supercells of all crystals as they would be made now, or why there are none."""
+"""Make the supercells of all crystals for the plan, or record why there are none."""
 
 from phonsmith.running.job_context import job
 

@@ -1,4 +1,4 @@
-"""How many cells third-order force constants ask for, and one of them for each crystal."""
+"""Count the cells of third-order force constants, with an example for each crystal."""
 
 from phonsmith.running.job_context import job
 

@@ -24,5 +24,7 @@ with job(snakemake.threads, snakemake.log[0]):
         spectrum(phonon, path).save(snakemake.output.spectrum)
     except MissingLabels as error:
         print(error)
-        Path(snakemake.output.spectrum).touch()  # the campaign goes on; its tables say why
+        Path(
+            snakemake.output.spectrum
+        ).touch()  # the campaign continues; its tables contain the reason
     save_phonons(snakemake.output.phonons, phonon)

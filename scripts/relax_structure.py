@@ -1,4 +1,4 @@
-"""One crystal relaxed with the reference method, or as it is given, and the verdict on it."""
+"""Relax one crystal with the reference method (or keep it unrelaxed), and write the verdict."""
 
 from phonsmith.running.job_context import job
 

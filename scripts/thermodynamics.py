@@ -29,7 +29,7 @@ with job(snakemake.threads, snakemake.log[0]):
     if inputs.get("potential"):
         why = why or without_energies(load_potential(inputs.potential), "a free energy")
     elif params.reference["method"] == "recorded" and not inputs.get("volumes"):
-        why = why or "the campaign names no recorded_volumes of it"
+        why = why or "the campaign gives no recorded_volumes of it"
     if why:
         result = no_result(wildcards.structure, wildcards.method, atoms, why)
     else:

@@ -35,5 +35,5 @@ with job(snakemake.threads, snakemake.log[0]):
     if record["reason"]:
         print(record["reason"])
         for path in (output.yaml, output.fc3, output.fc2):
-            Path(path).touch()  # no force constants; the record says why
+            Path(path).touch()  # no force constants; the record contains the reason
     write_json(output.record, {**record, "failures": len(failures)})

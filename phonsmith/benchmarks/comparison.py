@@ -279,7 +279,7 @@ def cell_result(
         Neither or both of ``fit`` and ``reason`` are given, or the spectra do not match.
     """
     if (fit is None) == (reason == ""):
-        raise ValueError("give either a spectrum of the fit or a reason why there is none")
+        raise ValueError("give either a spectrum of the fit or the reason why it is missing")
     if fit is None:
         return CellResult(
             cell=cell,

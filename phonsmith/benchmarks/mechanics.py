@@ -168,8 +168,8 @@ def equation_of_state(
         )
         if not found.converged:
             raise NotRelaxed(
-                f"{where} the cell does not relax to {relaxation.fmax_ev_per_angstrom:g} eV/Å in "
-                f"{found.steps} steps; the potential is not usable there"
+                f"{where} the cell does not relax to {relaxation.fmax_ev_per_angstrom:g} eV/Å "
+                f"within {found.steps} steps; the potential is unusable at this volume"
             )
         if found.energy_ev is None:
             raise UnusablePotential(f"{where} the potential gives no energy")
@@ -277,6 +277,7 @@ def _relax_ions(cell: "Atoms", calculator: "Calculator") -> "Atoms":
     if not converged:
         raise UnusablePotential(
             f"mechanics of {cell.get_chemical_formula()}: ions of a strained cell do not relax to "
-            f"{IONS_FMAX} eV/Å in {IONS_MAX_STEPS} steps; the potential is not usable here"
+            f"{IONS_FMAX} eV/Å within {IONS_MAX_STEPS} steps; the potential is unusable for this "
+            "crystal"
         )
     return _with(cell, calculator)

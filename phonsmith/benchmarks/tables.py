@@ -125,7 +125,7 @@ def gamma_table(
     """Return the frequencies at Γ, of (structure, method, cell, spectrum) each.
 
     Columns: structure, method (``reference`` or the fit), cell, branch (from 1), frequency_thz
-    (negative: imaginary). The non-analytical correction has no direction here and is left out, so
+    (negative: imaginary). The non-analytical correction has no direction here and is omitted, so
     that these are transverse modes where the crystal is polar.
     """
     import pandas as pd

@@ -222,7 +222,7 @@ class CampaignData(Model):
 
 
 def repeats_of(name: str, fit: Fit) -> dict[str, Fit]:
-    """Return the fit itself and its repeats, by name, each with a seed of its own."""
+    """Return the fit itself and its repeats, by name, each with its own seed."""
     if not isinstance(fit, TrainedFit):
         return {name: fit}
     repeats: dict[str, Fit] = {name: fit.model_copy(update={"repeats": 1})}

@@ -47,5 +47,7 @@ def _structures_in(file: str) -> dict[str, Any]:
     content = load_yaml(file, "list of structures")
     structures = content.get("structures")
     if set(content) != {"structures"} or not isinstance(structures, dict):
-        raise PhonsmithError(f"{file}: has to hold `structures`, a mapping of ids, and no more")
+        raise PhonsmithError(
+            f"{file}: must contain `structures`, a mapping of ids, and no other key"
+        )
     return structures

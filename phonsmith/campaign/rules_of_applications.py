@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from phonsmith.campaign.data import CampaignData
-from phonsmith.files.problems import nearest
+from phonsmith.files.problems import listed, nearest
 from phonsmith.transitions.settings import Transition
 
 
@@ -15,15 +15,15 @@ def applications_have_a_method(campaign: CampaignData) -> Iterator[str]:
     if campaign.thermodynamics is not None and not campaign.has_volumes:
         asked.append("thermodynamics")
     if any(
-        one.driven_by == "pressure" or not campaign.has_volumes
-        for one in campaign.transitions.values()
+        transition.driven_by == "pressure" or not campaign.has_volumes
+        for transition in campaign.transitions.values()
     ):
         asked.append("transitions")
     if campaign.conductivity is not None and not campaign.has_third_order:
         asked.append("conductivity")
     if asked:
-        more = "; give recorded_volumes of a crystal" * (asked[0] == "thermodynamics")
-        yield (f"{asked[0]}: recorded data cannot compute it, and this campaign has no fits{more}")
+        more = ", or recorded_volumes to a crystal" * (asked[0] == "thermodynamics")
+        yield (f"{asked[0]}: cannot be computed from recorded data; add fits{more}")
 
 
 def thermodynamics(campaign: CampaignData) -> Iterator[str]:
@@ -31,56 +31,66 @@ def thermodynamics(campaign: CampaignData) -> Iterator[str]:
     for name, structure in campaign.structures.items():
         if structure.recorded_volumes and name not in campaign.warmed:
             yield (
-                f"structures.{name}.recorded_volumes: only `thermodynamics` uses them; add "
-                "this section, or the crystal to its `structures`"
+                f"structures.{name}.recorded_volumes: used by `thermodynamics` only; add this "
+                "section, or add the crystal to its `structures`"
             )
     for name in campaign.warmed:
         if name not in campaign.at_rest:
             yield (
-                f"thermodynamics.structures: '{name}' is no crystal at its own volume whose "
-                f"phonons are compared{nearest(name, campaign.at_rest)}"
+                f"thermodynamics.structures: '{name}' is scaled, or its phonons are not "
+                f"compared{nearest(name, campaign.at_rest)}"
             )
 
 
 def transitions(campaign: CampaignData) -> Iterator[str]:
     """Transitions are between crystals at rest, and their free energies are computed."""
-    for name, one in campaign.transitions.items():
-        for structure in one.structures:
+    for name, transition in campaign.transitions.items():
+        for structure in transition.structures:
             if structure not in campaign.at_rest:
                 yield (
-                    f"transitions.{name}.structures: '{structure}' is no crystal at its own "
-                    f"volume whose phonons are compared{nearest(structure, campaign.at_rest)}"
+                    f"transitions.{name}.structures: '{structure}' is scaled, or its phonons are "
+                    f"not compared{nearest(structure, campaign.at_rest)}"
                 )
-        if one.driven_by == "temperature" or one.temperatures_kelvin:
-            yield from _thermodynamics_of(campaign, name, one)
-        if one.driven_by == "pressure" and not campaign.reference.relaxes_volume():
-            yield (f"transitions.{name}: relaxation under pressure needs reference.volume: relaxed")
+        if transition.driven_by == "temperature" or transition.temperatures_kelvin:
+            yield from _thermodynamics_of(campaign, name, transition)
+        if transition.driven_by == "pressure" and not campaign.reference.relaxes_volume():
+            yield (
+                f"transitions.{name}: relaxation under pressure requires reference.volume: relaxed"
+            )
 
 
-def _thermodynamics_of(campaign: CampaignData, name: str, one: Transition) -> Iterator[str]:
+def _thermodynamics_of(campaign: CampaignData, name: str, transition: Transition) -> Iterator[str]:
     """Whether the free energies that a transition compares are computed."""
     where = f"transitions.{name}"
     if campaign.thermodynamics is None:
-        yield f"{where}: needs `thermodynamics`, but the campaign has no such section"
+        yield f"{where}: requires `thermodynamics`, but the campaign has no such section"
         return
-    for structure in one.structures:
+    for structure in transition.structures:
         if structure not in campaign.warmed:
-            yield (f"{where}.structures: '{structure}' is none of thermodynamics.structures")
+            yield (f"{where}.structures: '{structure}' is not in thermodynamics.structures")
     thermal = campaign.thermodynamics
-    if one.driven_by == "temperature":
-        known = thermal.pressures_gpa if thermal.quasi_harmonic else [0.0]
-        if one.pressure_gpa not in known:
-            told = ", ".join(f"{pressure:g}" for pressure in known)
-            yield (f"{where}.pressure_gpa: thermodynamics has {told} GPa, not {one.pressure_gpa:g}")
+    if transition.driven_by == "temperature":
+        pressures = thermal.pressures_gpa if thermal.quasi_harmonic else [0.0]
+        if transition.pressure_gpa not in pressures:
+            computed = [f"{pressure:g}" for pressure in pressures]
+            yield (
+                f"{where}.pressure_gpa: {transition.pressure_gpa:g} is not in "
+                f"thermodynamics.pressures_gpa ({listed(computed)})"
+            )
         return
     if not thermal.quasi_harmonic or len(thermal.pressures_gpa) < 2:
         yield (
-            f"{where}.temperatures_kelvin: needs quasi-harmonic thermodynamics at several pressures"
+            f"{where}.temperatures_kelvin: requires quasi-harmonic thermodynamics at several "
+            "pressures"
         )
-    for kelvin in one.temperatures_kelvin:
-        steps = kelvin / thermal.temperature_step_kelvin
-        if kelvin > thermal.max_temperature_kelvin or abs(steps - round(steps)) > 1e-6:
-            yield (f"{where}.temperatures_kelvin: {kelvin:g} is none of thermodynamics'")
+    highest, step = thermal.max_temperature_kelvin, thermal.temperature_step_kelvin
+    for kelvin in transition.temperatures_kelvin:
+        steps = kelvin / step
+        if kelvin > highest or abs(steps - round(steps)) > 1e-6:
+            yield (
+                f"{where}.temperatures_kelvin: {kelvin:g} is not computed by thermodynamics (0 to "
+                f"{highest:g} K in steps of {step:g} K)"
+            )
 
 
 def conductivity(campaign: CampaignData) -> Iterator[str]:
@@ -90,19 +100,19 @@ def conductivity(campaign: CampaignData) -> Iterator[str]:
     for name in campaign.conducting:
         if name not in campaign.benchmarked:
             yield (
-                f"conductivity.structures: '{name}' is no crystal whose phonons are compared"
-                f"{nearest(name, campaign.benchmarked)}"
+                f"conductivity.structures: '{name}' is not a crystal whose phonons are "
+                f"compared{nearest(name, campaign.benchmarked)}"
             )
     for name in campaign.conducting:
         own = name in campaign.structures and campaign.structures[name].masses
         if own and True in campaign.conductivity.isotopes:
             yield (
-                f"conductivity.isotopes: natural isotopes do not scatter in '{name}', which "
-                "has masses of its own; set [false]"
+                f"conductivity.isotopes: '{name}' has its own `masses`, for which scattering by "
+                "natural isotopes is undefined; set [false]"
             )
-    for one in campaign.conductivity.published:
-        if one.structure not in campaign.conducting:
+    for published in campaign.conductivity.published:
+        if published.structure not in campaign.conducting:
             yield (
-                f"conductivity.published: there is no κ of '{one.structure}' here"
-                f"{nearest(one.structure, campaign.conducting)}"
+                f"conductivity.published: '{published.structure}' is not in "
+                f"conductivity.structures{nearest(published.structure, campaign.conducting)}"
             )

@@ -22,8 +22,8 @@ def structures_and_their_data(campaign: CampaignData) -> Iterator[str]:
     ]
     if not campaign.structures and (not campaign.is_test_alone or any(computing)):
         yield (
-            "structures: give at least one, here or in `structures_from`; only errors of "
-            "existing fits on datasets.databases need none"
+            "structures: give at least one crystal, here or in `structures_from`; only errors of "
+            "existing fits on datasets.databases can be computed without crystals"
         )
         return
     for name, structure in campaign.structures.items():
@@ -32,32 +32,32 @@ def structures_and_their_data(campaign: CampaignData) -> Iterator[str]:
             form = structure.recorded_format or campaign.recorded.format
             if form == "force_constants" and structure.role != "benchmark" and campaign.trained:
                 yield (
-                    f"structures.{name}.role: force constants hold no labels that a fit could "
-                    "learn from or be tested on; set `role: benchmark`"
+                    f"structures.{name}.role: force constants contain no labels for training or "
+                    "testing; set `role: benchmark`"
                 )
         elif structure.recorded or structure.recorded_volumes:
             yield (
-                f"structures.{name}.recorded needs `reference: method: recorded`; "
-                "give a crystal `file` alone instead"
+                f"structures.{name}.recorded requires `reference: method: recorded`; otherwise "
+                "give a crystal `file`"
             )
     for name in RESERVED_STRUCTURE_NAMES & campaign.structures.keys():
-        yield f"structures.{name}: this name is taken; choose another"
+        yield f"structures.{name}: reserved name; choose another id"
     if campaign.structures and not campaign.benchmarked:
-        yield "structures: at least one needs `role: train` or `role: benchmark`"
+        yield "structures: at least one crystal needs `role: train` or `role: benchmark`"
 
 
 def _recorded_structure(
     name: str, structure: Structure, reference: RecordedReference
 ) -> Iterator[str]:
     if structure.recorded is None:
-        yield f"structures.{name}: a recorded reference needs `recorded`"
+        yield f"structures.{name}: give `recorded`, since the reference method is `recorded`"
         return
     form = structure.recorded_format or reference.format
     of_phonopy = form in ("force_sets", "force_constants")
     if structure.recorded_supercell and not of_phonopy:
         yield (
-            f"structures.{name}.recorded_supercell: {form} data tell the supercell; only force_sets"
-            " and force_constants need it"
+            f"structures.{name}.recorded_supercell: {form} data contain the supercell; remove the "
+            "key (only force_sets and force_constants use it)"
         )
     where = f"structures.{name}"
     yield from _data(where, form, structure.recorded, structure.file, reference)
@@ -67,7 +67,7 @@ def _recorded_structure(
     energies = structure.recorded_energies
     if energies and not reference.source.may_hold(energies):
         yield (
-            f"structures.{name}.recorded_energies: '{energies}' is not among reference.source.files"
+            f"structures.{name}.recorded_energies: '{energies}' is not in reference.source.files"
         )
 
 
@@ -82,22 +82,22 @@ def _data(
     holds_crystal = form in HOLDS_CRYSTAL
     one_file = holds_crystal or form in ("force_sets", "force_constants")
     if holds_crystal and file:
-        yield f"{where}.file: {form} data hold the crystal; drop `file`"
+        yield f"{where}.file: {form} data contain the crystal; remove `file`"
     if one_file and not isinstance(recorded, str):
-        yield f"{where}.recorded: has to be one {form} file"
+        yield f"{where}.recorded: must be a single {form} file"
     if not holds_crystal and file is None:
         yield (
-            f"{where}.file: {form} data do not tell the crystal; give its "
-            "`file` (POSCAR, CIF or extxyz) beside `recorded`; cells to test on that are of no "
-            "crystal are `test_files` of `datasets.databases`"
+            f"{where}.file: {form} data do not contain the crystal; give its `file` (POSCAR, CIF "
+            "or extxyz) in addition to `recorded`; for test cells without a crystal use "
+            "`test_files` of `datasets.databases`"
         )
     for path in [recorded] if isinstance(recorded, str) else recorded:
         if not reference.source.may_hold(path):
-            yield f"{where}.recorded: '{path}' is not among reference.source.files"
+            yield f"{where}.recorded: '{path}' is not in reference.source.files"
 
 
 def scaled_structures(campaign: CampaignData) -> Iterator[str]:
-    """Scaled crystals are those of another crystal with an origin of its own."""
+    """A scaled crystal refers to a crystal that is not scaled itself."""
     for name, structure in campaign.structures.items():
         if structure.scaled is None:
             continue
@@ -107,26 +107,26 @@ def scaled_structures(campaign: CampaignData) -> Iterator[str]:
         of = campaign.structures.get(structure.scaled.of)
         if of is None or of.scaled:
             yield (
-                f"structures.{name}.scaled.of: '{structure.scaled.of}' is no crystal of this "
-                "campaign with an origin of its own"
-                f"{nearest(structure.scaled.of, campaign.structures)}"
+                f"structures.{name}.scaled.of: '{structure.scaled.of}' must be a crystal of this "
+                "campaign that is not scaled "
+                f"itself{nearest(structure.scaled.of, campaign.structures)}"
             )
 
 
 def labelling(campaign: CampaignData) -> Iterator[str]:
-    """A job lives longer than its runs; mechanics needs a calculator."""
+    """A job lasts longer than its runs; mechanics requires a calculator."""
     limit = campaign.reference.longest_run_minutes()
     if campaign.labels.runtime_minutes is not None and campaign.labels.runtime_minutes <= limit:
         yield (
-            f"labels.runtime_minutes: {campaign.labels.runtime_minutes} has to be more than "
-            f"reference.time_limit_minutes, {limit:g}: a job outlives its runs"
+            f"labels.runtime_minutes: {campaign.labels.runtime_minutes} must exceed "
+            f"reference.time_limit_minutes ({limit:g}), since a job lasts longer than its runs"
         )
     if campaign.benchmarks.mechanics and potential_of(campaign.reference) is None:
-        yield "benchmarks.mechanics: needs a reference that is a calculator; set false"
+        yield "benchmarks.mechanics: requires a calculator as reference; set false"
 
 
 def magnetic_moments(campaign: CampaignData) -> Iterator[str]:
-    """Magnetic moments need a code that starts from them, and magnetism needs moments."""
+    """Magnetic moments require a code that uses them, and magnetism requires moments."""
     reference = campaign.reference
     magnetic = isinstance(reference, MagneticReference) and reference.magnetic
     for name, structure in campaign.structures.items():
@@ -134,14 +134,14 @@ def magnetic_moments(campaign: CampaignData) -> Iterator[str]:
             continue
         key = f"structures.{name}.magnetic_moments_bohr"
         if structure.scaled:
-            yield f"{key}: are those of {structure.scaled.of}; give them there"
+            yield f"{key}: taken from {structure.scaled.of}; give the moments there"
         elif not isinstance(reference, MagneticReference):
             yield (
-                f"{key}: the reference method {reference.method} does not start from magnetic "
-                "moments, vasp and espresso do; leave them out"
+                f"{key}: not used by the reference method {reference.method}, only by vasp and "
+                "espresso; remove the moments"
             )
         elif not magnetic:
-            yield f"{key}: needs reference.magnetism: true"
+            yield f"{key}: requires reference.magnetism: true"
     if (
         isinstance(reference, MagneticReference)
         and magnetic
@@ -163,9 +163,9 @@ def _all_have_moments(campaign: CampaignData, reference: MagneticReference) -> I
     ]
     if without:
         yield (
-            f"reference.magnetism: {listed(without)} would start without moments and stay at "
-            f"zero; give reference.{reference.MOMENTS_KEY} by element, or "
-            "magnetic_moments_bohr to structures"
+            f"reference.magnetism: {listed(without)} would start without moments and remain "
+            f"non-magnetic; give reference.{reference.MOMENTS_KEY} by element, or "
+            "magnetic_moments_bohr of structures"
         )
 
 
@@ -174,37 +174,37 @@ def multiples_of_supercells(campaign: CampaignData) -> Iterator[str]:
     for name in campaign.supercells.multiples:
         if name not in campaign.structures:
             yield (
-                f"supercells.multiples: there is no structure '{name}'"
-                f"{nearest(name, campaign.structures)}"
+                "supercells.multiples: unknown structure "
+                f"'{name}'{nearest(name, campaign.structures)}"
             )
 
 
 def constraints(campaign: CampaignData) -> Iterator[str]:
-    """Zero stress is stated of relaxed crystals that fits learn from."""
+    """Constraints apply to relaxed crystals that fits learn from."""
     constraints = campaign.datasets.constraints
     if constraints is None:
         return
     for name in [] if constraints.structures == "all" else constraints.structures:
         if name not in campaign.structures:
             yield (
-                f"datasets.constraints.structures: no structure '{name}'"
-                f"{nearest(name, campaign.structures)}"
+                "datasets.constraints.structures: unknown structure "
+                f"'{name}'{nearest(name, campaign.structures)}"
             )
             continue
         if name not in campaign.learnt:
             yield (
                 f"datasets.constraints.structures: '{name}' has `role: "
-                f"{campaign.structures[name].role}`, no fit may learn from it"
+                f"{campaign.structures[name].role}`, so fits must not learn from it"
             )
         if campaign.structures[name].scaled:
             yield (
-                f"datasets.constraints.structures: '{name}' is held at its volume, its stress "
+                f"datasets.constraints.structures: '{name}' is held at fixed volume, so its stress "
                 "is not zero"
             )
     if not campaign.recorded and not campaign.relaxation.reference:
         yield (
-            "datasets.constraints: zero stress would be stated on crystals that the reference "
-            "has not relaxed; set relaxation.reference: true or drop the constraints"
+            "datasets.constraints: zero stress applies only to crystals relaxed by the reference; "
+            "set relaxation.reference: true or remove the constraints"
         )
 
 
@@ -212,12 +212,12 @@ def databases(campaign: CampaignData) -> Iterator[str]:
     """Data sets have files, and the level of theory of the reference."""
     for name, database in campaign.datasets.databases.items():
         if name in campaign.structures:
-            yield f"datasets.databases.{name}: a structure has this name"
+            yield f"datasets.databases.{name}: a structure has this name; rename the database"
         for file in (*database.train_files, *database.test_files):
             if not database.source.may_hold(file):
-                yield (f"datasets.databases.{name}: '{file}' is not among its source.files")
+                yield (f"datasets.databases.{name}: '{file}' is not in source.files")
         if set(database.train_files) & set(database.test_files):
-            yield (f"datasets.databases.{name}: a file is in train_files and test_files")
+            yield (f"datasets.databases.{name}: a file is in both train_files and test_files")
         if database.relabel and campaign.recorded:
             yield (f"datasets.databases.{name}.relabel: recorded data cannot label new cells")
         if (
@@ -226,7 +226,7 @@ def databases(campaign: CampaignData) -> Iterator[str]:
             and database.level_of_theory != campaign.level_of_theory
         ):
             yield (
-                f"datasets.databases.{name}: level of theory '{database.level_of_theory}' is "
-                f"not the reference's '{campaign.level_of_theory}'; set `relabel: true`, or "
-                "`datasets.allow_mixed_levels_of_theory: true` if you want the mixture"
+                f"datasets.databases.{name}: level of theory '{database.level_of_theory}' differs "
+                f"from the reference's '{campaign.level_of_theory}'; set `relabel: true`, or "
+                "`datasets.allow_mixed_levels_of_theory: true` to mix them"
             )

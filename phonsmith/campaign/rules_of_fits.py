@@ -13,12 +13,12 @@ RESERVED_FIT_NAMES = {"reference"}
 
 
 def names_of_fits(campaign: CampaignData) -> Iterator[str]:
-    """Fits, sweeps and their repeats have names of their own."""
+    """Names of fits, sweeps and repeats are unique."""
     taken: set[str] = set()
     for name, fit in campaign.recipes.items():
         repeats = repeats_of(name, fit).keys()
         if taken & repeats:
-            yield f"fits.{name}.repeats: there is a fit {min(taken & repeats)}"
+            yield f"fits.{name}.repeats: fit {min(taken & repeats)} already exists; rename it"
         taken |= repeats
     for name, sweep in campaign.sweeps.items():
         try:
@@ -29,29 +29,32 @@ def names_of_fits(campaign: CampaignData) -> Iterator[str]:
         for key, fit in recipes.items():
             fits = repeats_of(key, fit).keys()
             if taken & fits:
-                yield f"sweeps.{name}: there is a fit {min(taken & fits)} already"
+                yield (
+                    f"sweeps.{name}: fit {min(taken & fits)} already exists; rename the fit or the "
+                    "sweep"
+                )
             taken |= fits
     if not taken and not (campaign.thermodynamics or campaign.transitions or campaign.conductivity):
         yield (
-            "fits: give at least one, here or in `sweeps`; an application (thermodynamics, "
-            "transitions, conductivity) can do with the reference alone"
+            "fits: give at least one fit, here or in `sweeps`; without fits, request an "
+            "application of the reference (thermodynamics, transitions, conductivity)"
         )
 
 
 def fits(campaign: CampaignData) -> Iterator[str]:
     """Names are free, and there are cells to learn from."""
     for name in RESERVED_FIT_NAMES & campaign.fits.keys():
-        yield f"fits.{name}: this name is taken; choose another"
+        yield f"fits.{name}: reserved name; choose another"
     for name, fit in campaign.fits.items():
         if not computes(fit):
             yield from _finished_fit(campaign, name, fit)
         if isinstance(fit, TrainedFit) and not campaign.taught & set(fit.learn_from):
             yield (
-                f"fits.{name}.learn_from: this campaign has no such cells; it has "
+                f"fits.{name}.learn_from: the campaign has no such cells; available are "
                 f"{', '.join(sorted(campaign.taught))}"
             )
     if campaign.trained and not campaign.learnt:
-        yield "structures: at least one needs `role: train`"
+        yield "structures: at least one crystal needs `role: train`"
 
 
 def _finished_fit(campaign: CampaignData, name: str, fit: Fit) -> Iterator[str]:
@@ -59,7 +62,7 @@ def _finished_fit(campaign: CampaignData, name: str, fit: Fit) -> Iterator[str]:
     for structure in kind_of(fit).structures(fit) or []:
         if structure not in campaign.benchmarked:
             yield (
-                f"fits.{name}.files.{structure}: no such structure is benchmarked; they are "
+                f"fits.{name}.files.{structure}: not a benchmarked structure; allowed are "
                 f"{listed(campaign.benchmarked)}"
             )
     computing = ("loop", "thermodynamics", "transitions", "conductivity")
@@ -67,8 +70,8 @@ def _finished_fit(campaign: CampaignData, name: str, fit: Fit) -> Iterator[str]:
     asked += ["benchmarks.mechanics"] if campaign.benchmarks.mechanics else []
     if asked:
         yield (
-            f"fits.{name}: recorded forces compute nothing, but the campaign has "
-            f"{listed(asked)}; compare recorded forces in a campaign without"
+            f"fits.{name}: {listed(asked)} cannot be computed from recorded forces; compare "
+            "recorded forces in a campaign without these keys"
         )
 
 
@@ -77,17 +80,17 @@ def loop(campaign: CampaignData) -> Iterator[str]:
     if campaign.loop is None:
         return
     if campaign.recorded:
-        yield "loop: recorded data cannot label new cells"
+        yield "loop: recorded data cannot label new cells; remove the loop"
     if "rattled" not in campaign.supercells.kinds:
-        yield "loop: new cells are rattled ones; supercells.kinds lacks `rattled`"
+        yield "loop: new cells are rattled; add `rattled` to supercells.kinds"
     if not campaign.trained:
-        yield "loop: no fit learns from new cells"
+        yield "loop: no trained fit could use new cells; remove the loop or add a fit to train"
         return
     judges = campaign.loop.judges or campaign.trained[0]
     if judges not in campaign.groups or judges not in campaign.trained:
         trained = [name for name in campaign.groups if name in campaign.trained]
         yield (
-            f"loop.judges: there is no trained fit '{judges}'; this campaign has "
+            f"loop.judges: '{judges}' is not a trained fit; allowed are "
             f"{', '.join(trained)}{nearest(judges, trained)}"
         )
         return
@@ -95,15 +98,15 @@ def loop(campaign: CampaignData) -> Iterator[str]:
     resampled = isinstance(judge, TrainedFit) and judge.resampled
     if campaign.loop.selection.method == "committee" and (repeats < 2 or not resampled):
         yield (
-            f"loop.selection: a committee needs `repeats: 3` (2 at least) and `resampled: "
-            f"true` of '{judges}': repeats of the same labels agree even where they are wrong"
+            "loop.selection: a committee requires `repeats: 3` (at least 2) and `resampled: true` "
+            f"of '{judges}'; repeats trained on identical labels agree even where they are wrong"
         )
     yield from _selection(campaign, campaign.loop.selection, judges)
     yield from _goal(campaign, campaign.loop.goal)
     if not any("rattled" in campaign.fits[name].learn_from for name in campaign.trained):
         yield (
-            "loop: new cells are rattled ones, and no fit learns from them; add `rattled` to "
-            "its learn_from"
+            "loop: new cells are rattled, but no fit learns from rattled cells; add `rattled` to "
+            "learn_from"
         )
 
 
@@ -115,14 +118,14 @@ def _selection(campaign: CampaignData, selection: Selection, judges: str) -> Ite
         candidates += selection.dynamics.runs * selection.dynamics.snapshots
     if wanted > candidates:
         yield (
-            f"loop.cells_per_structure: {wanted} cells cannot be chosen from {candidates} "
+            f"loop.cells_per_structure: {wanted} cells cannot be selected from {candidates} "
             "candidates; raise loop.selection.pool_size"
         )
     by_features = selection.method != "random" and selection.descriptor == "mace"
     if by_features and campaign.fits[judges].kind != "mace":
         yield (
-            f"loop.selection.descriptor: mace needs a fit of kind mace, and '{judges}' is none;"
-            " name one in loop.judges, or use soap"
+            f"loop.selection.descriptor: mace requires a fit of kind mace, which '{judges}' is "
+            "not; set loop.judges to a MACE fit, or use soap"
         )
 
 
@@ -133,13 +136,13 @@ def _goal(campaign: CampaignData, goal: Goal) -> Iterator[str]:
         yield from _property(campaign, f"loop.goal.properties.{name}", one)
     if goal.properties and campaign.loop.max_generations < 2:
         yield (
-            "loop.goal.properties: the second generation is the first to show whether a "
-            "property has settled; raise loop.max_generations"
+            "loop.goal.properties: convergence of a property requires at least two generations; "
+            "raise loop.max_generations"
         )
     if goal.cell not in campaign.phonons.cells:
         yield (
-            f"loop.goal.cell: phonons.cells has no '{goal.cell}', it has "
-            f"{', '.join(campaign.phonons.cells)}"
+            f"loop.goal.cell: '{goal.cell}' is not in phonons.cells "
+            f"({', '.join(campaign.phonons.cells)})"
         )
     # the default limit is for campaigns that relax; there alone it can be judged
     default = Goal.model_fields["max_volume_error_percent"].default
@@ -148,8 +151,8 @@ def _goal(campaign: CampaignData, goal: Goal) -> Iterator[str]:
         and "relaxed" not in campaign.phonons.cells
     ):
         yield (
-            "loop.goal.max_volume_error_percent: no fit relaxes its cell; add `relaxed` to "
-            "phonons.cells, or set it to null"
+            "loop.goal.max_volume_error_percent: requires cells relaxed with the fit; add "
+            "`relaxed` to phonons.cells, or set null"
         )
     tested = (
         campaign.datasets.test_fraction > 0
@@ -159,7 +162,7 @@ def _goal(campaign: CampaignData, goal: Goal) -> Iterator[str]:
     )
     if goal.max_force_rmse_ev_per_angstrom is not None and not tested:
         yield (
-            "loop.goal.max_force_rmse_ev_per_angstrom: there are no cells to test on; raise "
+            "loop.goal.max_force_rmse_ev_per_angstrom: the campaign has no test cells; raise "
             "datasets.test_fraction"
         )
 
@@ -169,22 +172,22 @@ def _property(campaign: CampaignData, where: str, goal: AnyPropertyGoal) -> Iter
         case ConductivityGoal():
             if goal.structure not in campaign.conducting:
                 yield (
-                    f"{where}: the campaign computes no κ of '{goal.structure}'"
-                    f"{nearest(goal.structure, campaign.conducting)}"
+                    f"{where}: '{goal.structure}' is not in "
+                    f"conductivity.structures{nearest(goal.structure, campaign.conducting)}"
                 )
                 return
             assert campaign.conductivity is not None
             known = campaign.conductivity.temperatures_kelvin
             if goal.temperature_kelvin not in known:
                 yield (
-                    f"{where}: {goal.temperature_kelvin:g} is none of "
+                    f"{where}: {goal.temperature_kelvin:g} is not in "
                     "conductivity.temperatures_kelvin"
                 )
         case TransitionGoal():
             if goal.transition not in campaign.transitions:
                 yield (
-                    f"{where}: there is no transition '{goal.transition}'"
-                    f"{nearest(goal.transition, campaign.transitions)}"
+                    f"{where}: unknown transition "
+                    f"'{goal.transition}'{nearest(goal.transition, campaign.transitions)}"
                 )
                 return
             driven_by = campaign.transitions[goal.transition].driven_by

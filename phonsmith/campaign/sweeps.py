@@ -36,7 +36,7 @@ def _of_one_kind(values: Any) -> Any:
         good = isinstance(values, dict) and all(isinstance(one, dict) for one in values.values())
     if not good:
         raise ValueError(
-            "give a list of numbers or words; or, for keys that change together, a mapping of "
+            "give a list of numbers or words, or, for keys that change together, a mapping of "
             "names to `key: value`"
         )
     return values
@@ -62,15 +62,15 @@ class Sweep(Model):
             if not values:
                 raise ValueError(f"settings.{key}: give at least one value")
             if isinstance(values, list) and len(set(map(value_text, values))) < len(values):
-                raise ValueError(f"settings.{key}: a value stands there twice")
+                raise ValueError(f"settings.{key}: contains a value twice")
         keys = Counter(key for title in self.settings for key in self._keys(title))
         if "repeats" in keys:
             raise ValueError(
-                "settings.repeats: the first seeds would be trained again for each value; put "
-                "`repeats` into the recipe (bars are the spread over its seeds), or sweep `seed`"
+                "settings.repeats: would train the first seeds again for each value; set `repeats` "
+                "in the recipe (error bars: spread over seeds), or sweep `seed`"
             )
         if twice := [key for key, number in keys.items() if number > 1]:
-            raise ValueError(f"settings.{twice[0]}: varied in two places; keep one")
+            raise ValueError(f"settings.{twice[0]}: varied twice; keep one")
         return self
 
     def _keys(self, title: str) -> set[str]:
@@ -99,8 +99,8 @@ class Sweep(Model):
             words = ", ".join(str(value) for value in values)
             if fit in found:
                 raise ValueError(
-                    f"settings: two fits would be named {fit} (the second: {words}); give the "
-                    "values names: `title: {name: {key: value}, …}`"
+                    f"settings: two fits would be named {fit} (the second: {words}); name the "
+                    "values: `title: {name: {key: value}, …}`"
                 )
             try:
                 TypeAdapter(Name).validate_python(fit)

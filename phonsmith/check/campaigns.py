@@ -38,14 +38,14 @@ def campaign_file(name: str) -> Path:
     if not path.exists():
         known = campaigns_here(path.parent)
         raise PhonsmithError(
-            f"{path}: no such campaign file{nearest(path.stem, known) or ';'} campaigns are "
+            f"{path}: no such campaign file{nearest(path.stem, known) or ';'} available campaigns: "
             f"{listed(known) or 'none'}"
         )
     return path
 
 
 def checked(path: Path, mirrors: Sequence[Path]) -> str:
-    """Check one campaign with the files it names; what it is, in a line.
+    """Check one campaign and the files it names; return a one-line summary.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def summary(campaign: Campaign) -> str:
 
 
 def check(names: Sequence[str] = ()) -> tuple[list[str], list[PhonsmithError]]:
-    """Check config.yaml, the site file and campaigns: lines on what is good, and the problems.
+    """Check config.yaml, the site file and campaigns: report passed checks and problems.
 
     Without names those of config.yaml.
     """
@@ -98,7 +98,7 @@ def report(names: Sequence[str] = ()) -> bool:
     for error in problems:
         say(error)
     if problems:
-        say("fix these problems first; nothing was run")
+        say("nothing was run; fix these problems first")
     return not problems
 
 
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "campaigns", nargs="*", help="names or files; default: campaigns of config.yaml"
+        "campaigns", nargs="*", help="names or files; default: the campaigns in config.yaml"
     )
     given = parser.parse_args(arguments)
     with errors_in_words():

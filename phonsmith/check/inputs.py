@@ -126,7 +126,7 @@ def _check_moments(structure: Structure) -> None:
 
 
 def _check_isotopes(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:
-    """Whether a crystal that is here has natural masses where natural isotopes are asked for."""
+    """Whether an available crystal has natural masses if natural isotopes are requested."""
     from phonsmith.conductivity.mesh import check_isotopes
 
     assert campaign.conductivity is not None
@@ -193,7 +193,7 @@ def _check_circles(campaign: Campaign, name: str) -> None:
     potential = potential_of(reference)
     if potential and _made_by(name, [potential.model]):
         raise PhonsmithError(
-            "reference.potential.model: the fits of this campaign learn from the reference; take a "
+            "reference.potential.model: a fit of this campaign cannot be its own reference; use a "
             "fit of another campaign"
         )
     begins = {
@@ -202,15 +202,16 @@ def _check_circles(campaign: Campaign, name: str) -> None:
     for fit, files in begins.items():
         if any(int(file["generation"]) for file in files):
             raise PhonsmithError(
-                f"fits.{fit}: cannot begin with what this campaign makes in a later generation; "
-                "take that of gen0"
+                f"fits.{fit}: cannot start from a model of a later generation of this campaign; "
+                "use the model of gen0"
             )
         before = [file["fit"] for file in files if file["fit"]]
         seen: set[str] = set()
         while before:
             if (one := before.pop()) == fit:
                 raise PhonsmithError(
-                    f"fits.{fit}: begins with a model that is made from its own; name another one"
+                    f"fits.{fit}: starts from a model that is trained from this fit; use another "
+                    "model"
                 )
             if one not in seen:
                 seen.add(one)
@@ -235,9 +236,8 @@ def _elements_of(structure: Structure) -> set[str]:
     if fetched and not fetched.exists():
         if structure.materials_project and not os.environ.get(KEY):
             raise PhonsmithError(
-                "fetching it needs your key of the Materials Project in the environment variable "
-                f"{KEY} (next-gen.materialsproject.org/api shows it); or put the crystal at "
-                f"{fetched}"
+                f"to download it, set the environment variable {KEY} to your Materials Project API "
+                f"key (see next-gen.materialsproject.org/api); or save the crystal as {fetched}"
             )
         return set()
     path = structure.file or fetched
@@ -264,7 +264,7 @@ def _check_elements(campaign: Campaign, elements: dict[str, set[str]], problems:
                 raise PhonsmithError(
                     f"{potential.calculator} does not know {symbols} of "
                     f"{'structure' if len(foreign) == 1 else 'structures'} {listed(foreign)}; "
-                    "choose another potential or leave the structure out"
+                    "choose another potential or remove the structure"
                 )
 
 
@@ -308,6 +308,6 @@ def _check_mirrored(source: Source, file: str, mirrors: Sequence[Path]) -> None:
 
     if find_in_mirrors(source, file, mirrors) is None and source.url is None:
         raise PhonsmithError(
-            f"{file} is in no mirror folder and the source has no url; add the folder that "
-            f"holds {source.name}/ to mirrors in config/config.yaml"
+            f"{file}: not found in any mirror folder, and the source has no `url`; add the folder "
+            f"that contains {source.name}/ to `mirrors` in config/config.yaml"
         )

@@ -204,7 +204,7 @@ def thermal_conductivity(
     Raises
     ------
     PhonsmithError
-        Natural isotopes are requested for a crystal with masses of its own.
+        Natural isotopes are requested for a crystal with custom masses.
     """
     check_isotopes(structure, third.primitive, settings)
     nac = third.nac_params
@@ -226,7 +226,7 @@ def thermal_conductivity(
     )
     if lowest < -imaginary_tolerance_thz:
         third.nac_params = nac
-        reason = f"imaginary modes down to {lowest:.2f} THz, which carry no heat in phono3py"
+        reason = f"imaginary modes down to {lowest:.2f} THz; phono3py omits their heat"
         return empty.model_copy(update={"reason": reason}), None
     with_modes = ["rta"] if TRANSPORT[settings.transport] else ["rta", "lbte"]
     series, modes = [], None

@@ -9,7 +9,7 @@ unit
     The unit cell in the crystal file. Its q points are sampled in the zone of the primitive cell,
     on phonopy's generalised regular grid, whose matrix follows from both cells.
 unit_folded
-    The unit cell takes the place of the primitive cell: the same q points, bands folded. Folding
+    The unit cell replaces the primitive cell: identical q points, folded bands. Folding
     makes bands cross that have nothing in common, and phono3py then loses part of the heat
     (docs/conductivity.md). For comparison with numbers that were computed so.
 """
@@ -56,7 +56,7 @@ def mesh_numbers(phonon: "Phonopy", mesh: Mesh, mesh_of: MeshOf) -> Any:
 
 
 def with_mesh_numbers(settings: Conductivity, phonon: "Phonopy") -> Conductivity:
-    """Return the settings with numbers of q points in the place of lengths.
+    """Return the settings with lengths replaced by numbers of q points.
 
     Pass the phonons of the reference for all methods, so that modes can be compared one by one.
     """
@@ -93,8 +93,8 @@ def set_mesh(third: "Phono3py", mesh: Any, mesh_of: MeshOf) -> list[int]:
             third.mesh_numbers = asked
     except RuntimeWarning:
         raise PhonsmithError(
-            f"conductivity.mesh_of is {mesh_of}, but the primitive cell of the phonons is not "
-            "primitive; use conductivity.mesh_of: primitive with three numbers of q points"
+            f"conductivity.mesh_of: {mesh_of} requires phonons of a primitive cell, but their cell "
+            "is not primitive; use mesh_of: primitive with three numbers of q points"
         ) from None
     except RuntimeError:  # phono3py: "Grid symmetry is broken"
         raise PhonsmithError(
@@ -159,8 +159,8 @@ def check_before_labels(structure: str, phonon: "Phonopy", settings: Conductivit
     needed = memory_of_direct_solution_mb(phonon, settings)
     if needed > settings.memory_mb:
         raise PhonsmithError(
-            f"{structure}: the direct solution (lbte) on its mesh needs about {needed} MB, "
-            f"conductivity.memory_mb is {settings.memory_mb}; give more, or a coarser "
+            f"{structure}: the direct solution (lbte) on its mesh needs about {needed} MB, more "
+            f"than conductivity.memory_mb = {settings.memory_mb}; raise it, or use a coarser "
             "conductivity.lbte_mesh"
         )
 
@@ -182,7 +182,7 @@ def check_isotopes(structure: str, cell: "PhonopyAtoms", settings: Conductivity)
     Raises
     ------
     PhonsmithError
-        Natural isotopes are requested for a crystal with masses of its own, such as deuterium.
+        Natural isotopes are requested for a crystal with custom masses, such as deuterium.
     """
     from ase.data import atomic_masses
 
@@ -191,9 +191,8 @@ def check_isotopes(structure: str, cell: "PhonopyAtoms", settings: Conductivity)
     if own.any() and True in settings.isotopes:
         atom = int(own.argmax())
         raise PhonsmithError(
-            f"{structure}: conductivity.isotopes: natural isotopes do not scatter in a crystal "
-            f"with masses of its own ({cell.symbols[atom]} of {cell.masses[atom]:.4g} u); set "
-            "[false]"
+            f"{structure}: conductivity.isotopes: scattering by natural isotopes is undefined for "
+            f"custom masses ({cell.symbols[atom]} of {cell.masses[atom]:.4g} u); set [false]"
         )
 
 

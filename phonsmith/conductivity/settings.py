@@ -138,15 +138,15 @@ class Conductivity(Model):
         for key in ("solvers", "isotopes", "non_analytical", "temperatures_kelvin"):
             values = getattr(self, key)
             if len(set(values)) != len(values):
-                raise ValueError(f"{key} has an entry twice")
+                raise ValueError(f"{key} contains an entry twice")
         if self.transport != "boltzmann" and "rta" not in self.solvers:
             raise ValueError(
-                f"transport: {self.transport} tells what single modes carry in relaxation-time "
-                "approximation only; add rta to solvers"
+                f"transport: {self.transport} is computed in the relaxation-time approximation "
+                "only; add rta to solvers"
             )
         if (0, 0, 0) in self.directions:
-            raise ValueError("directions: [0, 0, 0] is no direction")
+            raise ValueError("directions: [0, 0, 0] is not a direction")
         wanted = self.cumulative_kelvin
         if wanted is not None and wanted not in self.temperatures_kelvin:
-            raise ValueError(f"cumulative_kelvin: {wanted:g} is none of temperatures_kelvin")
+            raise ValueError(f"cumulative_kelvin: {wanted:g} is not in temperatures_kelvin")
         return self

@@ -3,10 +3,10 @@
 Everything is computed under the conditions of the harmonic phonons of this method
 (:mod:`phonsmith.phonons`): same crystal, primitive cell, masses and non-analytical correction.
 Second-order force constants are taken from there, since they know a larger supercell. Third-order
-ones come from a supercell of their own, in one of two ways:
+ones come from a separate supercell, in one of two ways:
 
 displacements
-    One atom displaced, or two, as many cells as symmetry asks for (A. Togo, L. Chaput, I. Tanaka,
+    One atom displaced, or two, as many cells as symmetry requires (A. Togo, L. Chaput, I. Tanaka,
     Phys. Rev. B 91, 094306 (2015)).
 fit
     Few cells with all atoms displaced in random directions, and a fit by symfc (A. Seko, A. Togo,
@@ -46,7 +46,7 @@ def new_phono3py(phonon: "Phonopy", matrix: Any, mesh_of: MeshOf = "primitive") 
         (3, 3) matrix of the third-order supercell in phonopy's convention (lattice vectors in
         columns).
     mesh_of
-        With ``unit_folded``, the unit cell takes the place of the primitive cell.
+        With ``unit_folded``, the unit cell replaces the primitive cell.
     """
     from phono3py import Phono3py
 
@@ -196,20 +196,20 @@ def cells_of_fit(third: "Phono3py", settings: ThirdOrder) -> int:
 
 
 def _random_cells(third: "Phono3py", settings: ThirdOrder) -> int:
-    """Those asked for, or :func:`cells_of_fit`; enough also where some of them fail."""
+    """Requested number, or :func:`cells_of_fit`; enough even if some cells fail."""
     by_default, asked = cells_of_fit(third, settings), settings.random_cells
     least = math.ceil(by_default / (SAFETY - 1))
     if asked is not None and asked < least:
         raise PhonsmithError(
-            f"conductivity.third_order.random_cells is {asked}: in a cell of "
-            f"{len(third.supercell)} atoms at least {least} are needed, or a (smaller) "
-            f"pair_cutoff_angstrom; without random_cells {by_default} are made"
+            f"conductivity.third_order.random_cells is {asked}: a cell of {len(third.supercell)} "
+            f"atoms requires at least {least}; raise it, set a (smaller) pair_cutoff_angstrom, or "
+            f"omit random_cells for the default of {by_default}"
         )
     return asked or by_default
 
 
 def memory_of_fit_mb(third: "Phono3py", settings: ThirdOrder) -> int:
-    """Memory (MB) that symfc asks for in a fit, by its own estimate and what Python holds."""
+    """Memory (MB) of a fit by symfc: its own estimate and the memory of Python."""
     from phonopy.interface.symfc import estimate_symfc_memory_usage
 
     gigabytes = estimate_symfc_memory_usage(
@@ -223,7 +223,7 @@ def labels_of_each_way(
 ) -> dict[str, int]:
     """Count the labels that each way needs for this supercell and cutoff.
 
-    Cells that the campaign created are counted, not generated anew.
+    Cells that the campaign created are counted, not generated again.
 
     Parameters
     ----------
@@ -304,7 +304,7 @@ def cells_to_label(
         A fit would need more memory.
     """
     if not reason and phonon.force_constants is None:
-        reason = "there are no harmonic phonons of this crystal"
+        reason = "this crystal has no harmonic phonons"
     way, cells = settings.way, []
     ways: dict[str, int | None] = {"displacements": None, "fit": None}
     if reason:
@@ -339,9 +339,10 @@ def _check_memory(structure: str, third: "Phono3py", settings: ThirdOrder, memor
     if needed > memory_mb:
         raise PhonsmithError(
             f"{structure}: the fit of third-order force constants in a cell of "
-            f"{len(third.supercell)} atoms needs about {needed} MB, conductivity.memory_mb is "
-            f"{memory_mb}; give more, or a (smaller) "
-            "conductivity.third_order.pair_cutoff_angstrom, or fewer max_atoms there"
+            f"{len(third.supercell)} atoms needs about {needed} MB, more than "
+            f"conductivity.memory_mb = {memory_mb}; raise it, set a (smaller) "
+            "conductivity.third_order.pair_cutoff_angstrom, or lower "
+            "conductivity.third_order.max_atoms"
         )
 
 

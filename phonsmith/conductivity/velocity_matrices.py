@@ -1,4 +1,4 @@
-"""Velocity matrices of phono3py as they are computed, in the place of overwritten ones.
+"""Velocity matrices of phono3py, without the diagonal that phono3py overwrites.
 
 phono3py up to 4.10 takes group velocities from the diagonal of the velocity matrices and projects
 them on the little group of q. numpy hands out that diagonal as a view, so the projection is written

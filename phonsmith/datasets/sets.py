@@ -119,15 +119,16 @@ def test_cells(
 
 
 def _one_for_each_element(isolated: Sequence[Atoms]) -> list[Atoms]:
-    """The first isolated atom of each element; the others have to agree with it to 1 meV."""
+    """First isolated atom of each element; all others must agree within 1 meV."""
     found: dict[str, Atoms] = {}
     for atoms in isolated:
         first = found.setdefault(atoms.get_chemical_symbols()[0], atoms)
         energies = [float(one.info.get(ENERGY, 0.0)) for one in (first, atoms)]
         if abs(energies[1] - energies[0]) > 1e-3:
             raise PhonsmithError(
-                f"datasets: isolated atoms of {atoms.symbols[0]} have the energies {energies[0]:g} "
-                f"eV ({_structure(first)}) and {energies[1]:g} eV ({_structure(atoms)}); keep one"
+                f"datasets: isolated atoms of {atoms.symbols[0]} have different energies, "
+                f"{energies[0]:g} eV ({_structure(first)}) and {energies[1]:g} eV "
+                f"({_structure(atoms)}); keep one"
             )
     return list(found.values())
 
@@ -140,13 +141,13 @@ def outliers(
 ) -> tuple[list[Atoms], list[dict[str, Any]]]:
     """Separate the frames to keep from outliers.
 
-    A frame is left out where a force component exceeds the limit, or where its energy per atom
+    A frame is omitted where a force component exceeds the limit, or where its energy per atom
     lies too far above the median of its structure (frames of one composition; the median resists
     the outliers themselves). Isolated atoms and constraint cells always stay.
 
     Returns
     -------
-    The frames kept, in their order, and for each one left out its structure, kind, generation and
+    The frames kept, in their order, and for each omitted frame its structure, kind, generation and
     index with the reason in words.
     """
     medians = _median_energies(frames)
@@ -308,7 +309,7 @@ def constraint_frames(crystals: Mapping[str, Atoms], settings: ConstraintCells) 
     for name in names:
         if name not in crystals:
             raise PhonsmithError(
-                f"datasets.constraints.structures: no crystal '{name}'; there are "
+                f"datasets.constraints.structures: unknown crystal '{name}'; available are "
                 + ", ".join(sorted(crystals))
             )
         source = crystals[name]

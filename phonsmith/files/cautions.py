@@ -60,7 +60,7 @@ def of_records(files: Mapping[str, Sequence[tuple[str, str | Path]]]) -> list[Ca
     Raises
     ------
     PhonsmithError
-        A file is missing, not JSON, or its ``cautions`` are no list of sentences.
+        A file is missing, not JSON, or its ``cautions`` are not a list of sentences.
     """
     found = []
     for stage, results in files.items():
@@ -69,7 +69,7 @@ def of_records(files: Mapping[str, Sequence[tuple[str, str | Path]]]) -> list[Ca
             lines = content.get(KEY, []) if isinstance(content, dict) else []
             if not isinstance(lines, list) or not all(isinstance(one, str) for one in lines):
                 raise PhonsmithError(
-                    f"{path}: {KEY} is not a list of sentences; delete it and run again"
+                    f"{path}: {KEY} is not a list of texts; delete the file and run again"
                 )
             found += [Caution(stage, subject, line) for line in lines]
     return found
@@ -116,5 +116,5 @@ def read_cautions(path: str | Path) -> list[Caution]:
     except FileNotFoundError:
         raise PhonsmithError(f"{path}: no such file") from None
     if tuple(head) != Caution._fields or any(len(row) != len(head) for row in rows):
-        raise PhonsmithError(f"{path}: not a table of warnings; delete it and run again")
+        raise PhonsmithError(f"{path}: not a table of warnings; delete the file and run again")
     return [Caution(*row) for row in rows]

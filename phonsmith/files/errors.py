@@ -1,4 +1,4 @@
-"""The one exception that users see, and how any other one becomes it."""
+"""Errors reported to users, and the conversion of other exceptions to them."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MAKE_ROOM = "make room and start again, what is finished stays"
+MAKE_ROOM = "free some space and restart; finished results are kept"
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 SHOWN = 100
@@ -28,11 +28,11 @@ def without_secrets(text: str) -> str:
 
 
 class PhonsmithError(Exception):
-    """An error that the user can fix: one line with what is wrong, where, and what to do.
+    """An error that the user can fix: one line with the problem, its place and the remedy.
 
-    Scripts and the Snakefile print its text alone, without a traceback; several problems are
-    several lines. What a server sends back may end up in it, so that secrets are blacked out.
-    ``details`` hold the traceback of an exception that was not foreseen.
+    Scripts and the Snakefile print only its text, without traceback; several problems are several
+    lines. Secrets are blacked out, since responses of servers may contain them. ``details`` holds
+    the traceback of an unexpected exception.
     """
 
     details: str = ""
@@ -41,14 +41,14 @@ class PhonsmithError(Exception):
         super().__init__(without_secrets(str(text)))
 
 
-class Unforeseen(PhonsmithError):  # noqa: N818 - named after what it stands for
-    """An exception that phonsmith has no words for; see :func:`in_our_words`."""
+class Unforeseen(PhonsmithError):  # noqa: N818 - named after its meaning
+    """An unexpected exception; see :func:`in_our_words`."""
 
 
 def in_our_words(error: BaseException, where: str = "") -> PhonsmithError:
-    """Any exception as one of ours, in one line; ``where`` names the file, the key or the step.
+    """Convert any exception to a one-line error; ``where`` names the file, the key or the step.
 
-    A :class:`PhonsmithError` stays what it is, with ``where`` in front.
+    A :class:`PhonsmithError` keeps its text, with ``where`` in front.
     """
     prefix = f"{where}: " if where else ""
     if isinstance(error, PhonsmithError):
@@ -65,7 +65,7 @@ def in_our_words(error: BaseException, where: str = "") -> PhonsmithError:
         if isinstance(error, ValidationError):
             return PhonsmithError("\n".join(f"{prefix}{one}" for one in problems_of(error)))
     if isinstance(error, KeyboardInterrupt):
-        return PhonsmithError("interrupted; start again, what is finished stays")
+        return PhonsmithError("interrupted; finished results are kept, restart to resume")
     if words := _of_the_disk(error):
         return PhonsmithError(prefix + words)
     reason = " ".join(str(error).split())
@@ -76,19 +76,19 @@ def in_our_words(error: BaseException, where: str = "") -> PhonsmithError:
 
 
 def _of_the_disk(error: BaseException) -> str:
-    """What is to do where a disk is full; empty for any other exception."""
+    """Remedy for a full disk or missing permissions; empty for any other exception."""
     if not isinstance(error, OSError):
         return ""
     if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
         return (
-            "no temporary folder has room or may be written to (TMPDIR, /tmp, /var/tmp); make "
-            "room, or set the environment variable TMPDIR to a folder that has some"
+            "no temporary folder (TMPDIR, /tmp, /var/tmp) is writable and has free space; free "
+            "some space, or set the environment variable TMPDIR to another folder"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         place = error.filename or "a folder"
         return (
-            f"{place}: may not be written or read (permission denied, or a read-only disk); change "
-            "its permissions (chmod, chown), or run in a folder of your own"
+            f"{place}: permission denied, or read-only disk; change the permissions (chmod, "
+            "chown), or run in a folder you own"
         )
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return ""
@@ -107,7 +107,7 @@ class Problems:
 
     @contextmanager
     def of(self, where: str = "") -> Iterator[None]:
-        """Note an exception of the body, with ``where`` in front of its text, and go on."""
+        """Record an exception of the body, with ``where`` in front of its text, and continue."""
         try:
             yield
         except Exception as error:
@@ -119,7 +119,7 @@ class Problems:
         if not texts:
             return
         if len(texts) > SHOWN:
-            texts[SHOWN:] = [f"{where}: and {len(texts) - SHOWN} further problems"]
+            texts[SHOWN:] = [f"{where}: {len(texts) - SHOWN} more problems"]
         together = PhonsmithError("\n".join(texts))
         together.details = "\n".join(filter(None, (error.details for error in self.found)))
         raise together
@@ -146,15 +146,15 @@ def as_lines(error: BaseException, log: str | Path | None = None) -> str:
 
 
 NOT_FORESEEN = (
-    "this was not foreseen: if the input is right, please report it with the traceback, which is "
-    "at the end of {log}"
+    "unexpected error: if the input is correct, please report it with the traceback at the end of "
+    "{log}"
 )
 
 
 class TryAgain(PhonsmithError):  # noqa: N818 - an outcome rather than an error
-    """A failure that another try of the job may mend; every other PhonsmithError stays.
+    """A failure that a retry of the job may fix; every other PhonsmithError is final.
 
-    ``wants`` is what the next try needs more of: "memory", "time", or "" for nothing.
+    ``wants`` is the resource to increase for the next attempt: "memory", "time", or "".
     """
 
     def __init__(self, text: str, wants: str = "") -> None:
@@ -174,8 +174,8 @@ class NotRelaxed(UnusablePotential):
 
 
 class MissingLabels(PhonsmithError):  # noqa: N818 - a finding rather than an error
-    """Labels that phonons of a crystal need are not there, since the reference method failed."""
+    """Labels for phonons of a crystal are missing, since the reference method failed."""
 
 
 class DataWarning(UserWarning):
-    """Data are used, but not as one may expect: in the log, in the report, and after the run."""
+    """Data are used in an unexpected way; reported in the log, in the report and after the run."""

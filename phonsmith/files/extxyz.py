@@ -4,16 +4,16 @@ Keys of a frame (``atoms.info`` unless noted):
 
 ``REF_energy``   eV per cell
 ``REF_forces``   eV/Å, ``atoms.arrays``, shape (atoms, 3)
-``REF_stress``   eV/Å³, nine numbers, row by row, ASE's sign (positive: the cell wants to shrink)
+``REF_stress``   eV/Å³, nine numbers, row by row, ASE's sign (positive: the cell tends to shrink)
 ``structure``    id of the crystal in the campaign, or the name of a database
 ``kind``         displaced, rattled, isolated_atom, recorded or constraint
-``generation``   the generation that asked for the cell
+``generation``   generation that requested the cell
 ``index``        number of the cell within its structure and generation
 ``seed``         random seed of a rattled cell; -1 where no random number went in
 ``origin``       of a candidate that was chosen later: rattled, or dynamics for a snapshot of it
 ``method``       the reference method that gave the label
 ``initial_magmoms``  magnetic moments in Bohr magnetons that the label started from, in
-                 ``atoms.arrays``, where the crystal has moments of its own
+                 ``atoms.arrays``, if the crystal has its own moments
 
 A label that was computed here also holds its provenance; the keys are those of
 :class:`phonsmith.labels.provenance.Provenance`.
@@ -65,7 +65,7 @@ def read_frames(path: str | Path) -> list[Atoms]:
             _as_numbers(atoms)
         except (TypeError, ValueError) as error:
             raise PhonsmithError(
-                f"{path}: frame {number} holds no numbers where a label has them ({error})"
+                f"{path}: frame {number} has labels that are not numbers ({error})"
             ) from None
     return frames
 
@@ -86,7 +86,7 @@ def _header(line: str) -> dict[str, Any]:
     found: dict[str, Any] = key_val_str_to_dict(line)
     counts = str(found.get("Properties", "species:S:1:pos:R:3")).split(":")[2::3]
     if sum(map(int, counts)) > MOST_COLUMNS or any(int(count) < 1 for count in counts):
-        raise ValueError(f"Properties lists no column or more than {MOST_COLUMNS}")
+        raise ValueError(f"Properties must list 1 to {MOST_COLUMNS} columns")
     return found
 
 
@@ -102,15 +102,15 @@ def count_frames(path: str | Path) -> int:
     if not path.exists():
         raise PhonsmithError(f"{path}: no such file")
     if not path.is_file():
-        raise PhonsmithError(f"{path}: is no regular file")
+        raise PhonsmithError(f"{path}: not a regular file")
     count = 0
     try:
         with unpacked(path) as stream:
             for atoms, lines in _tables(stream):
                 if lines < atoms:
                     raise PhonsmithError(
-                        f"{path}: frame {count} has {lines} of its {atoms} atoms; the file is "
-                        "cut off, make it anew"
+                        f"{path}: frame {count} has {lines} of its {atoms} atoms; the file is cut "
+                        "off, write it again"
                     )
                 count += 1
     except DAMAGED as error:
@@ -125,7 +125,7 @@ def _tables(stream: Any) -> Iterator[tuple[int, int]]:
     while (line := _line(stream)).strip():
         shown = line[:40].decode(errors="replace").strip()
         if not line.strip().isdigit() or len(line) > 20:
-            raise ValueError(f"'{shown}' stands where a number of atoms is expected")
+            raise ValueError(f"'{shown}' found where a number of atoms is expected")
         atoms, lines = int(line), 0
         _line(stream)  # the header
         while lines < atoms and _line(stream):
@@ -137,7 +137,7 @@ def _line(stream: Any) -> bytes:
     """The next line; empty at the end."""
     line: bytes = stream.readline(LONGEST_LINE + 1)
     if len(line) > LONGEST_LINE:
-        raise ValueError(f"a line of more than {LONGEST_LINE} bytes")
+        raise ValueError(f"a line longer than {LONGEST_LINE} bytes")
     return line
 
 

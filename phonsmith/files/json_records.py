@@ -15,7 +15,7 @@ class Record(BaseModel):
 
 
 class StoredRecord(Record):
-    """A record with a file of its own; ``IN_WORDS`` is its name in messages."""
+    """A record in a separate file; ``IN_WORDS`` is its name in messages."""
 
     IN_WORDS: ClassVar[str]
 

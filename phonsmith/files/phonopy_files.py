@@ -52,7 +52,7 @@ class PhonopyFile:
     """What a YAML file of phonopy or phono3py holds.
 
     ``data`` is phonopy's own container, with cells and charges in Å and e, but displacements and
-    forces as they are in the file, so that FORCE_SETS beside it can be put in: :meth:`converted`
+    forces in the units of the file, so that FORCE_SETS beside it can be added: :meth:`converted`
     gives them in Å and eV.
     """
 
@@ -104,15 +104,15 @@ class PhonopyFile:
         charges = None if data.nac_params is None else len(data.nac_params["born"])
         for choice in ("auto", "P") if primitive is None else (primitive,):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # phonopy 4 warns of its own default primitive cell
+                warnings.simplefilter("ignore")  # phonopy 4 warns of its default primitive cell
                 options = {"primitive_matrix": choice, "symprec": self.tolerance, **more}
                 make = partial(kind, data.unitcell, matrix, **options)
                 made = parsed(self.path, make)
             if charges in (None, len(made.primitive)):
                 return made
         raise PhonsmithError(
-            f"{self.path}: has Born charges of {charges} atoms, but its primitive cell has "
-            f"{len(made.primitive)}; write it anew with phonopy, or remove `nac`"
+            f"{self.path}: `nac` has Born charges of {charges} atoms, but the primitive cell has "
+            f"{len(made.primitive)}; write the file again with phonopy, or remove `nac`"
         )
 
     def _nac(self, phonon: Any) -> dict[str, Any]:
@@ -126,15 +126,15 @@ class PhonopyFile:
             factor = float(stated) * self.units.force_to_eVperA * self.units.distance_to_A**2
             if abs(factor / ours - 1) > 1e-3:
                 print(
-                    f"{self.path}: unit_conversion_factor {stated:g} of `nac` is not that of its "
-                    f"units; {ours:.6f} eV Å is used",
+                    f"{self.path}: unit_conversion_factor {stated:g} of `nac` contradicts the "
+                    f"units of the file; {ours:.6f} eV Å is used",
                     flush=True,
                 )
                 factor = ours
         nac = {**self.data.nac_params, "factor": factor}
         for key in ("born", "dielectric"):
             if not np.isfinite(nac[key]).all():
-                raise PhonsmithError(f"{self.path}: `nac` holds numbers that are not finite")
+                raise PhonsmithError(f"{self.path}: `nac` contains non-finite numbers")
         return nac
 
 
@@ -153,14 +153,14 @@ def read_phonopy_file(path: str | Path, *, third_order: bool = False) -> Phonopy
     if not isinstance(content, dict):
         raise PhonsmithError(f"{path}: not a {mine} YAML file")
     if other in content and mine not in content:
-        raise PhonsmithError(f"{path}: is a {other} file; read it with the format `{other}`")
+        raise PhonsmithError(f"{path}: is a {other} file; set the format `{other}`")
     header = content.get(mine)
     header = header if isinstance(header, dict) else {}
     units = _units(path, header.get("calculator"), content.pop("physical_unit", None))
     data = _load(path, content, third_order)
     if data.unitcell is None or data.supercell_matrix is None:
         raise PhonsmithError(
-            f"{path}: not a {mine} YAML file, it has no unit cell or supercell matrix"
+            f"{path}: not a {mine} YAML file: unit cell or supercell matrix is missing"
         )
     for name in ("unitcell", "supercell", "primitive", "phonon_supercell", "phonon_primitive"):
         cell = getattr(data, name, None)
@@ -174,7 +174,7 @@ def read_phonopy_file(path: str | Path, *, third_order: bool = False) -> Phonopy
     tolerance *= units.distance_to_A
     if not 0 < tolerance <= LARGEST_TOLERANCE:
         raise PhonsmithError(
-            f"{path}: symmetry_tolerance {tolerance:g} Å; it has to be above 0 and at most "
+            f"{path}: symmetry_tolerance {tolerance:g} Å; must be above 0 and at most "
             f"{LARGEST_TOLERANCE:g} Å"
         )
     return PhonopyFile(path, data, units, tolerance)
@@ -221,8 +221,8 @@ def _units(path: Path, calculator: Any, stated: Any) -> "CalculatorPhysicalUnits
         name = _calculator_with(length, force)
         if name == "":
             raise PhonsmithError(
-                f"{path}: phonopy does not know the calculator '{calculator}'; name one of "
-                "phonopy's, or state `physical_unit` with `length` and `force`"
+                f"{path}: unknown calculator '{calculator}'; give a calculator of phonopy, or "
+                "`physical_unit` with `length` and `force`"
             ) from None
         units = get_calculator_physical_units(name)
     fits = length in (None, units.length_unit) and force in (None, units.force_unit.lower())
@@ -230,15 +230,15 @@ def _units(path: Path, calculator: Any, stated: Any) -> "CalculatorPhysicalUnits
         name = _calculator_with(length, force)
         if name == "":
             raise PhonsmithError(
-                f"{path}: states the length unit {length} and the force unit {force}, but no "
-                "calculator; name the code of the forces as `calculator` under `phonopy`"
+                f"{path}: has length unit {length} and force unit {force}, but no calculator; give "
+                "the code that computed the forces as `calculator` under `phonopy`"
             )
         units, fits = get_calculator_physical_units(name), True
     if not fits:
         raise PhonsmithError(
-            f"{path}: states units of {length or units.length_unit} and "
-            f"{force or units.force_unit}, but its calculator {name} has {units.length_unit} and "
-            f"{units.force_unit}; correct `physical_unit` or `calculator`"
+            f"{path}: has units {length or units.length_unit} and {force or units.force_unit}, but "
+            f"its calculator {name} uses {units.length_unit} and {units.force_unit}; correct "
+            "`physical_unit` or `calculator`"
         )
     return units
 
@@ -253,7 +253,7 @@ def _stated_units(path: Path, stated: Any) -> tuple[str | None, str | None]:
     stated = stated if isinstance(stated, Mapping) else {}
     mass = stated.get("atomic_mass", "AMU")
     if str(mass).strip().lower() not in ("amu", "u", "dalton"):
-        raise PhonsmithError(f"{path}: physical_unit.atomic_mass is {mass}; only AMU is known")
+        raise PhonsmithError(f"{path}: physical_unit.atomic_mass is {mass}; only AMU is supported")
     length, force = stated.get("length"), stated.get("force")
     if length is not None:
         length = _length(path, str(length))
@@ -263,7 +263,7 @@ def _stated_units(path: Path, stated: Any) -> tuple[str | None, str | None]:
         force = f"{energy}/{_length(path, per)}"
         if force not in {unit for _, unit in _CALCULATORS}:
             raise PhonsmithError(
-                f"{path}: physical_unit.force is {stated['force']}; phonopy knows "
+                f"{path}: physical_unit.force is {stated['force']}; allowed are "
                 + ", ".join(sorted({unit for _, unit in _CALCULATORS}))
             )
     return length, force
@@ -273,7 +273,7 @@ def _length(path: Path, word: str) -> str:
     known = _LENGTHS.get(word.strip().lower())
     if known is None:
         raise PhonsmithError(
-            f"{path}: physical_unit has the length '{word}'; write angstrom or au (bohr)"
+            f"{path}: physical_unit.length is '{word}'; allowed are angstrom and au (bohr)"
         )
     return "angstrom" if known else "au"
 
@@ -306,14 +306,14 @@ def _number(path: Path, key: str, value: Any) -> float:
 def _check_cell(path: Path, cell: "PhonopyAtoms") -> None:
     if cell.is_site_mixture:
         raise PhonsmithError(
-            f"{path}: has sites that several elements share; only crystals with one element on "
-            "each site can be read"
+            f"{path}: has sites shared by several elements; only crystals with one element per "
+            "site are supported"
         )
     numbers = (cell.cell, cell.scaled_positions, cell.masses)
     if any(one is None or not np.isfinite(one).all() for one in numbers):
-        raise PhonsmithError(f"{path}: a cell has coordinates or masses that are no numbers")
+        raise PhonsmithError(f"{path}: coordinates or masses of a cell are not numbers")
     if abs(cell.volume) < 1e-3:
-        raise PhonsmithError(f"{path}: a cell has no volume")
+        raise PhonsmithError(f"{path}: a cell has zero volume")
 
 
 def _check_size(path: Path, data: Any) -> None:
@@ -322,12 +322,12 @@ def _check_size(path: Path, data: Any) -> None:
         if matrix is None:
             continue
         if np.shape(matrix) != (3, 3):
-            raise PhonsmithError(f"{path}: {key} has to be three rows of three integers")
+            raise PhonsmithError(f"{path}: {key} must be three rows of three integers")
         count = abs(np.linalg.det(matrix)) * len(data.unitcell)
         if not 0.5 < count <= LARGEST_SUPERCELL:
             raise PhonsmithError(
-                f"{path}: {key} gives a supercell of {count:.0f} atoms; 1 to {LARGEST_SUPERCELL} "
-                "can be read"
+                f"{path}: {key} gives a supercell of {count:.0f} atoms; allowed are 1 to "
+                f"{LARGEST_SUPERCELL}"
             )
 
 
@@ -351,6 +351,6 @@ def _check_distances(path: Path, cell: "PhonopyAtoms", units: "CalculatorPhysica
     )
     if len(pairs):
         raise PhonsmithError(
-            f"{path}: atoms are {pairs.min():.2f} Å apart if its lengths are in bohr, as its "
-            "calculator has them; if they are in Å, remove `calculator` and `physical_unit`"
+            f"{path}: atoms are {pairs.min():.2f} Å apart if lengths are in bohr, the unit of its "
+            "calculator; if they are in Å, remove `calculator` and `physical_unit`"
         )

@@ -9,7 +9,7 @@ from phonsmith.files.reading_writing import read_json
 from phonsmith.files.sources import sha256_of
 
 RECORD = "potential.json"
-"""Beside the folder of a trained model; tells its checksum."""
+"""File beside the folder of a trained model, with its checksum."""
 
 
 def require_known(path: Path, sha256: str | None, trust: bool) -> None:
@@ -37,13 +37,13 @@ def require_known(path: Path, sha256: str | None, trust: bool) -> None:
     found = sha256_of(path)
     if expected is None:
         raise PhonsmithError(
-            f"{path}: not loaded, since a model file can hold code that runs when it is loaded; if "
-            f"you know where it is from, say `sha256: {found}` or `trust: true` beside it"
+            f"{path}: not loaded, since loading a model file can run code in it; if you trust its "
+            f"origin, add `sha256: {found}` or `trust: true`"
         )
     if found != expected:
         raise PhonsmithError(
-            f"{path}: not loaded, its checksum differs: SHA-256 is {found}, expected was "
-            f"{expected}; replace the file or correct `sha256`"
+            f"{path}: not loaded, checksum differs: SHA-256 is {found}, expected {expected}; "
+            "replace the file or correct `sha256`"
         )
 
 
@@ -55,7 +55,7 @@ def check_torch_file(path: Path) -> None:
     with path.open("rb") as stream:
         pickled = stream.read(1) == b"\x80"
     if not pickled and not zipfile.is_zipfile(path):
-        raise PhonsmithError(f"{path}: cut off, or no model file of torch; get the file again")
+        raise PhonsmithError(f"{path}: cut off, or not a torch model file; get the file again")
 
 
 def on_record(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""What is wrong with settings, in words: every problem, its place, what is allowed."""
+"""Messages on invalid settings: every problem, its place, and the allowed values."""
 
 import difflib
 import re
@@ -64,7 +64,7 @@ def problems_of(
 
 
 def _is_misspelt(missing: str, found: Mapping[str, list[str]]) -> bool:
-    """Whether a missing key is there under a wrong name: one problem rather than two."""
+    """Whether a missing key is present under a wrong name: one problem rather than two."""
     parent, _, key = missing.rpartition(".")
     return any(
         where.rpartition(".")[0] == parent and text.startswith(f"unknown key; did you mean '{key}'")
@@ -74,7 +74,7 @@ def _is_misspelt(missing: str, found: Mapping[str, list[str]]) -> bool:
 
 
 def _together(texts: Sequence[str]) -> Iterator[str]:
-    """Alternatives as one text; what has nothing to do with them stays."""
+    """Merge alternatives into one text; keep unrelated texts."""
     wanted = [text for text in texts if text.startswith("must be ")]
     if len(wanted) > 1:
         bare, founds = zip(*(_parted(text) for text in wanted), strict=True)
@@ -201,7 +201,7 @@ def _unknown_kind(context: Mapping[str, str], places: Sequence[Schema]) -> str:
 
 
 def _plain(message: str) -> str:
-    """pydantic's words in ours."""
+    """Reword a message of pydantic."""
     message = re.sub(r"^Input should (have|be|contain|match)", r"must \1", message)
     message = message.replace("must match pattern", "must match the pattern").replace(
         "String should", "must"

@@ -32,10 +32,10 @@ COMPRESSED = tuple(_OPENERS)
 
 @contextmanager
 def replacing(path: str | Path, mode: int | None = None) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the body has succeeded.
+    """Yield a temporary path that replaces ``path`` when the body has succeeded.
 
-    The temporary file keeps the suffix of ``path``, for writers that go by it. The file gets the
-    permissions ``mode``, by default those of the user's umask.
+    The temporary file keeps the suffix of ``path``, since some writers depend on it. The file gets
+    the permissions ``mode``; default: the user's umask.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def _created(path: Path) -> Path:
 def alone(path: str | Path) -> Iterator[None]:
     """Hold a lock beside ``path`` while the body runs: other processes wait for it.
 
-    A process that is killed holds none. File systems without locks make nobody wait.
+    A killed process releases its lock. File systems without locks never block.
     """
     lock = Path(path).with_name(f".{Path(path).name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -94,14 +94,14 @@ def expanded(path: str) -> str:
     """
     for one in re.finditer(r"\$\{?(\w+)\}?", path):
         if not os.environ.get(one[1]):
-            raise ValueError(f"the environment variable {one[1]} is not set; write the path out")
+            raise ValueError(f"the environment variable {one[1]} is not set; write the full path")
     filled = os.path.expandvars(path)
     try:
         filled = str(Path(filled).expanduser())
     except RuntimeError:  # no such user
-        raise ValueError("whose home folder ~ is is not known; write the path out") from None
+        raise ValueError("~ names an unknown home folder; write the full path") from None
     if "$" in filled:
-        raise ValueError("a $ begins the name of an environment variable; write the path out")
+        raise ValueError("$ marks an environment variable; write the full path")
     return filled
 
 
@@ -124,7 +124,9 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError:
         raise PhonsmithError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise PhonsmithError(f"{path}: not valid JSON ({error}); delete it and run again") from None
+        raise PhonsmithError(
+            f"{path}: not valid JSON ({error}); delete the file and run again"
+        ) from None
 
 
 def read_as(path: str | Path, what: str, build: Callable[[Any], Made]) -> Made:
@@ -149,7 +151,9 @@ def read_as(path: str | Path, what: str, build: Callable[[Any], Made]) -> Made:
         return build(content)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise PhonsmithError(f"{path}: not {what} ({reason}); delete it and run again") from None
+        raise PhonsmithError(
+            f"{path}: not {what} ({reason}); delete the file and run again"
+        ) from None
 
 
 DAMAGED = (OSError, EOFError, ValueError, lzma.LZMAError)
@@ -168,12 +172,12 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     PhonsmithError
-        It is no regular file, is damaged, or holds more.
+        It is not a regular file, is damaged, or is larger.
     """
     if not path.exists():
         raise PhonsmithError(f"{path}: no such file")
     if not path.is_file():
-        raise PhonsmithError(f"{path}: is no regular file")
+        raise PhonsmithError(f"{path}: not a regular file")
     try:
         with unpacked(path) as stream:
             content: bytes = stream.read(LARGEST_BYTES + 1)
@@ -181,6 +185,6 @@ def read_bytes(path: Path) -> bytes:
         raise PhonsmithError(f"{path}: cannot be read ({error})") from None
     if len(content) > LARGEST_BYTES:
         raise PhonsmithError(
-            f"{path}: holds more than {LARGEST_BYTES // 1024**2} MB; that is too large to be read"
+            f"{path}: larger than {LARGEST_BYTES // 1024**2} MB, the largest size that is read"
         )
     return content

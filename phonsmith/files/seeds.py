@@ -1,4 +1,4 @@
-"""Random seeds that depend on what is made, never on the order in which it is made."""
+"""Random seeds that depend on the object they are used for, never on the order of execution."""
 
 import hashlib
 

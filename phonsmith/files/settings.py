@@ -20,11 +20,11 @@ from pydantic import (
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", text):
         raise ValueError(
-            "a name has letters, digits and . _ - only, starts with a letter or digit, and has "
+            "a name consists of letters, digits and . _ -, starts with a letter or digit, and has "
             "at most 80 characters"
         )
     if text.endswith((".json", ".log", ".tsv")):
-        raise ValueError("a name must not end like a file of the results")
+        raise ValueError("a name must not end like a result file")
     return text
 
 
@@ -44,7 +44,7 @@ def why_no_path(text: str) -> str:
     if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text):
         return "a path has no line breaks and no control characters"
     parts = [len(part.encode()) for part in text.split("/")]
-    return "longer than a path can be" if max(parts) > 255 or sum(parts) > 4000 else ""
+    return "longer than any path" if max(parts) > 255 or sum(parts) > 4000 else ""
 
 
 def _files(given: str | list[str]) -> str | list[str]:
@@ -65,7 +65,7 @@ def _inside(name: str) -> str:
     _files(name)
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError("must be a path inside its folder, without a leading / and without ..")
+        raise ValueError("must be a path inside its folder, without a leading / or ..")
     return name
 
 
@@ -75,7 +75,7 @@ RelativePath = Annotated[str, StringConstraints(min_length=1), AfterValidator(_i
 def _all_inside(names: str | list[str]) -> str | list[str]:
     paths = [names] if isinstance(names, str) else names
     if not all(paths) or not paths:
-        raise ValueError("give a path, or a list of at least one")
+        raise ValueError("give a path or a non-empty list of paths")
     for path in paths:
         _inside(path)
     return names
@@ -95,7 +95,7 @@ def _as_mapping(given: Any) -> Any:
     """Convert a list of files to a mapping without checksums; leave other values to validation."""
     if isinstance(given, list) and all(isinstance(one, str) for one in given):
         if len(set(given)) < len(given):
-            raise ValueError("a file is named twice")
+            raise ValueError("a file is listed twice")
         return dict.fromkeys(given)
     return given
 
@@ -140,13 +140,13 @@ class Source(Model):
     @model_validator(mode="after")
     def _some_place(self) -> Self:
         if self.folder is not None and self.url is not None:
-            raise ValueError("`folder` and `url` exclude each other: give one")
+            raise ValueError("`folder` and `url` exclude each other; give one")
         without = [name for name, sha256 in self.files.items() if sha256 is None]
         if self.folder is None and (without or not self.files):
             which = f"; '{without[0]}' has none" if without else ""
             raise ValueError(
-                "`files` needs each file with its SHA-256 (`python -m "
-                "phonsmith.labels.recorded.survey FOLDER` writes them); only files in a `folder` "
-                f"of your own go without{which}"
+                "`files` requires the SHA-256 of each file (`python -m "
+                "phonsmith.labels.recorded.survey FOLDER` prints them); only files in a local "
+                f"`folder` need none{which}"
             )
         return self

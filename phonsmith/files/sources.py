@@ -55,7 +55,7 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
         The file is not part of the source, has another checksum, or is not available.
     """
     if file not in listed(source):
-        raise PhonsmithError(f"source '{source.name}': '{file}' is not among its `files`")
+        raise PhonsmithError(f"source '{source.name}': '{file}' is not in its `files`")
     mirrored = find_in_mirrors(source, file, mirrors)
     if mirrored is not None:
         return mirrored
@@ -66,8 +66,8 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
     if source.url is None:
         tried = ", ".join(str(Path(mirror) / source.name) for mirror in mirrors) or "none is set"
         raise PhonsmithError(
-            f"source '{source.name}': '{file}' is in no mirror folder ({tried}) and the source "
-            "has no `url`; put the file there or add the address"
+            f"source '{source.name}': '{file}' not found in any mirror folder ({tried}), and the "
+            "source has no `url`; put the file there or add `url`"
         )
     with alone(cached):
         if not _is(cached, expected):  # another process may have been faster
@@ -98,8 +98,8 @@ def listed(source: Source) -> list[str]:
     found = [path for path in islice(folder.rglob("*"), MOST_FILES + 1) if path.is_file()]
     if len(found) > MOST_FILES:
         raise PhonsmithError(
-            f"source '{source.name}': {folder} holds more than {MOST_FILES} files; give a folder "
-            "with the data alone, or list the `files`"
+            f"source '{source.name}': {folder} contains more than {MOST_FILES} files; give a "
+            "folder with the data only, or list the `files`"
         )
     return sorted(str(path.relative_to(folder)) for path in found)
 
@@ -128,7 +128,7 @@ def find_in_mirrors(source: Source, file: str, mirrors: Sequence[str | Path]) ->
     Parameters
     ----------
     source
-        Source of the data set; a ``folder`` of its own is the only place searched.
+        Source of the data set; if it has a ``folder``, only this folder is searched.
     file
         Name of the file in the source.
     mirrors
@@ -166,8 +166,8 @@ def _compare(path: Path, expected: str | None) -> None:
     found = sha256_of(path)
     if found != expected:
         raise PhonsmithError(
-            f"{path}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
-            "replace the file or correct the checksum"
+            f"{path}: checksum differs: SHA-256 is {found}, the campaign has {expected}; replace "
+            "the file or correct the checksum"
         )
 
 
@@ -195,14 +195,16 @@ def download(url: str, target: Path, expected: str | None) -> None:
         found = _fetch(url, stream)
         if expected not in (None, found):
             raise PhonsmithError(
-                f"{url}: checksum differs: SHA-256 is {found} but the campaign states {expected}; "
-                "the address holds another file, or the checksum has to be corrected"
+                f"{url}: checksum differs: SHA-256 is {found}, the campaign has {expected}; "
+                "correct the address or the checksum"
             )
 
 
 def _fetch(url: str, stream: BinaryIO) -> str:
     digest, size = hashlib.sha256(), 0
-    with opened(url, "check address and network, or put the file into a mirror folder") as answer:
+    with opened(
+        url, "check the address and the network, or put the file into a mirror folder"
+    ) as answer:
         promised = getattr(answer, "length", None)
         while chunk := answer.read(CHUNK):
             digest.update(chunk)
@@ -230,4 +232,4 @@ def opened(url: str, remedy: str) -> Iterator[BinaryIO]:
         raise PhonsmithError(f"{url}: {error.code} {error.reason}; {remedy}") from None
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise PhonsmithError(f"{url}: cannot be fetched ({reason}); {remedy}") from None
+        raise PhonsmithError(f"{url}: download failed ({reason}); {remedy}") from None

@@ -16,7 +16,7 @@ from phonsmith.files.reading_writing import read_bytes
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 50
 MAX_NODES = 1_000_000
-"""Values of a file once every alias has been replaced by what it stands for."""
+"""Number of values in a file after expansion of all aliases."""
 
 # libyaml where PyYAML was built with it: ten times faster
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -34,11 +34,11 @@ def _mapping_without_repetition(loader: Any, node: yaml.MappingNode) -> dict[Any
         key = loader.construct_object(key_node, deep=True)
         if isinstance(key, list | dict):
             raise yaml.constructor.ConstructorError(
-                None, None, "a key has to be a text", key_node.start_mark
+                None, None, "keys must be text", key_node.start_mark
             )
         if key in seen:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{key}' stands here twice", key_node.start_mark
+                None, None, f"duplicate key '{key}'", key_node.start_mark
             )
         seen.add(key)
     loader.flatten_mapping(node)
@@ -51,8 +51,8 @@ def _decimal(loader: Any, node: yaml.ScalarNode) -> Any:
         raise yaml.constructor.ConstructorError(
             None,
             None,
-            f"YAML takes {node.value[:40]} for a number to the base 60; write a time as one number "
-            "in the unit of its key (a day is 1440 minutes), and a text in quotes",
+            f"YAML reads {node.value[:40]} as a base-60 number; give a time as one number in the "
+            "unit of its key (a day is 1440 minutes), or quote a text",
             node.start_mark,
         )
     kind = node.tag.rpartition(":")[2]
@@ -76,7 +76,7 @@ def load_yaml(path: str | Path, what: str) -> dict[str, Any]:
     Raises
     ------
     PhonsmithError
-        One line: the file, the line in it, and what is wrong.
+        One line: file, line number and problem.
     """
     path = Path(path)
     text = _text(path, what)
@@ -91,7 +91,7 @@ def load_yaml(path: str | Path, what: str) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError) as error:  # e.g. a date in month 13
         raise PhonsmithError(f"{path}: not valid YAML ({error})") from None
     if not isinstance(content, dict):
-        raise PhonsmithError(f"{path}: has to be a mapping of keys to values")
+        raise PhonsmithError(f"{path}: must be a mapping of keys to values")
     return content
 
 
@@ -116,7 +116,7 @@ def read_yaml(path: str | Path) -> Any:
         if problem and "constructor for the tag" in problem:
             tag = problem.rpartition("the tag ")[2]
             raise PhonsmithError(
-                f"{path}:{line} has the tag {tag}; tags can run code and are not read: remove it"
+                f"{path}:{line} tag {tag} is not allowed, since tags can run code; remove it"
             ) from None
         raise PhonsmithError(f"{path}:{line} not valid YAML ({problem or error})") from None
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
@@ -132,7 +132,7 @@ def _text(path: Path, what: str) -> str:
             raise PhonsmithError(f"{path}: is {kind}; give the path of a file")
         if status.st_size > MAX_BYTES:
             raise PhonsmithError(
-                f"{path}: {status.st_size / 1e6:.1f} MB are too many for a {what}; at most "
+                f"{path}: {status.st_size / 1e6:.1f} MB is too large for a {what}; at most "
                 f"{MAX_BYTES / 1e6:.0f} MB are read"
             )
         return path.read_text(encoding="utf-8")
@@ -154,7 +154,7 @@ def _bound(text: str, max_nodes: int = MAX_NODES) -> None:
     def refuse(problem: str, event: yaml.Event) -> None:
         raise yaml.constructor.ConstructorError(None, None, problem, cast(Any, event.start_mark))
 
-    sizes: dict[str | None, int] = {}  # of what an anchor stands for
+    sizes: dict[str | None, int] = {}  # of the content of an anchor
     open_nodes: list[tuple[str | None, int]] = []  # anchor, and nodes before it
     nodes = 0
     for event in yaml.parse(text, Loader=_Loader):
@@ -173,10 +173,10 @@ def _bound(text: str, max_nodes: int = MAX_NODES) -> None:
             if anchor:
                 sizes[anchor] = nodes - before
         if len(open_nodes) > MAX_DEPTH:
-            refuse(f"nested more than {MAX_DEPTH} levels deep", event)
+            refuse(f"nested deeper than {MAX_DEPTH} levels", event)
         if nodes > max_nodes:
             refuse(
-                f"more than {max_nodes:,} values once all aliases (*name) are filled in; use fewer "
+                f"more than {max_nodes:,} values after expansion of aliases (*name); use fewer "
                 "aliases or split the file",
                 event,
             )

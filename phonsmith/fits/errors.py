@@ -253,7 +253,7 @@ def errors_of(table: pd.DataFrame) -> pd.DataFrame:
 
     Columns: set, kind, structure, quantity, unit, count, rmse, mae, max. Rows for each kind and
     structure, and ``all`` for either or both. Constraint cells, which are pseudo-observations, and
-    isolated atoms have rows of their own and do not count in ``all`` kinds.
+    isolated atoms have separate rows and do not count in ``all`` kinds.
     """
     labels = table[~table["kind"].isin(NOT_COMPARED)]
     parts = [

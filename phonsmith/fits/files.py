@@ -18,7 +18,7 @@ class FitFiles:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of ``folder`` when the body has succeeded."""
+    """Yield an empty folder that replaces ``folder`` when the body has succeeded."""
     made, old = (folder.with_name(f".{folder.name}-{what}") for what in ("new", "old"))
     for left in (made, old):
         shutil.rmtree(left, ignore_errors=True)

@@ -80,8 +80,8 @@ def train_or_keep(
     digest = digest_of(learnable(frames, fit, baseline.has_energies), settings)
     if keep(files.potential, files.record, digest):
         print(
-            "the training set and all settings are those of the potential that is there, which is "
-            f"kept; delete {files.potential} to train it anew"
+            "the existing potential is kept, since its training set and settings are unchanged; "
+            f"delete {files.potential} to train again"
         )
         return
     with replacing_folder(files.model) as folder:

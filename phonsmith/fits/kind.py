@@ -90,7 +90,7 @@ class FitKind(ABC, Generic[F]):
         recorded
             Files of the fit's data set, for kinds that have a :meth:`source`.
         """
-        raise NotImplementedError(f"fits of kind {fit.kind} are trained")
+        raise NotImplementedError(f"a fit of kind {fit.kind} must be trained")
 
     @abstractmethod
     def seconds_per_atom(self, fit: F, cells: "Sequence[Atoms]") -> float | None:

@@ -41,7 +41,7 @@ class TrainingRecord(StoredRecord):
     baseline_origin: str
     versions: dict[str, str]
     details: dict[str, Any] = Field(default_factory=dict)
-    """What else is worth knowing: device, restart, validation cells."""
+    """Further information: device, restart, validation cells."""
     digest: str = ""
     """Of all that the potential was made from, see :mod:`phonsmith.fits.kept`."""
     cautions: list[str] = Field(default_factory=list)

@@ -78,12 +78,14 @@ def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:
     """Refuse arguments that set where a training program writes or what it loads."""
     for key, value in arguments.items():
         if not re.fullmatch(r"[A-Za-z0-9_]+", key):
-            raise ValueError(f"extra_arguments: {key!r} is no name of an option")
+            raise ValueError(f"extra_arguments: {key!r} is not an option name")
         # mace takes the beginning of a name for the name, gap_fit small and capital letters
         if key not in _WHOLE_NAMES and any(name.startswith(key.lower()) for name in ours):
-            raise ValueError(f"extra_arguments.{key}: not here; phonsmith sets it")
+            raise ValueError(f"extra_arguments.{key}: set by phonsmith; remove it")
         if ".." in str(value) or str(value).startswith(("/", "~")):
-            raise ValueError(f"extra_arguments.{key}: must not name a place elsewhere: {value!r}")
+            raise ValueError(
+                f"extra_arguments.{key}: must not contain .. or begin with / or ~ (found {value!r})"
+            )
 
 
 _WHOLE_NAMES = frozenset(("model", "wandb", "gap"))

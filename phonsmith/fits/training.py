@@ -54,7 +54,7 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         reason).
     """
     if not isinstance(fit, TrainedFit):
-        raise PhonsmithError(f"a fit of kind `{fit.kind}` is finished; there is nothing to train")
+        raise PhonsmithError(f"a fit of kind `{fit.kind}` is ready to use and cannot be trained")
     chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
     return trained_kind(fit).train(
@@ -87,12 +87,12 @@ def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> l
     cells = [one for one in chosen if one.info.get("kind") not in ALWAYS_TRAIN]
     if not cells:
         raise PhonsmithError(
-            f"learn_from: no labelled cell of kind {', '.join(fit.learn_from)} in the training set"
+            f"learn_from: the training set has no labelled cell of kind {', '.join(fit.learn_from)}"
         )
     if fit.training_cells is not None:
         if fit.training_cells > len(cells):
             raise PhonsmithError(
-                f"training_cells: {fit.training_cells} are wanted, the training set has "
+                f"training_cells: {fit.training_cells} requested, but the training set has "
                 f"{len(cells)}"
             )
         cells = sorted(cells, key=lambda one: _lot(one, fit.seed))[: fit.training_cells]

@@ -1,4 +1,4 @@
-"""Properties that the goal of a loop may ask for: one number of one fit, and its changes."""
+"""Properties in the goal of a loop: one number of one fit, and its changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from phonsmith.structures.verdicts import LEFT_OUT
 class Property:
     """One number of one fit; None with a ``reason`` where there is none.
 
-    ``lost``: its crystal is left out of the campaign, so that no fit will ever have one.
+    ``lost``: its crystal is omitted from the campaign, so that no fit will ever have a value.
     """
 
     value: float | None
@@ -28,7 +28,7 @@ class PropertyVerdict(Record):
 
     ``change`` is that of the mean since the last generation, in ``change_unit``. ``reason``
     explains why the criterion is not met, and is empty where it is. One that cannot be ``judged``,
-    since a crystal is left out of the campaign, does not count: new labels are of no help.
+    since a crystal is omitted from the campaign, does not count: new labels cannot help.
     """
 
     name: str
@@ -103,15 +103,15 @@ def judge_property(
         found = f"{name} {sample.mean:.4g}{spread} {unit}"
         last = before[name].sample if name in before else None
         if last is None:
-            reason = f"{found} has no value of a generation before"
+            reason = f"{found} has no value in the previous generation"
         else:
             change = goal.change(sample.mean, last.mean)
             differs = difference_in_words(sample.differs_from(last), [sample.count, last.count])
             reason = (
                 ""
                 if abs(change) <= largest
-                else f"{found} changed by {change:+.3g} {change_unit} ({differs}), "
-                f"{largest:g} {change_unit} are allowed"
+                else f"{found} changed by {change:+.3g} {change_unit} ({differs}), allowed: "
+                f"{largest:g} {change_unit}"
             )
     return PropertyVerdict(
         name=name,

@@ -109,7 +109,7 @@ class Goal(Model):
         if not more and not self.harmonic_only:
             raise ValueError(
                 "these criteria are harmonic only; add max_force_rmse_ev_per_angstrom or "
-                "properties, or say `harmonic_only: true`"
+                "properties, or set `harmonic_only: true`"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""The loop: whether the potentials of a generation are good enough, and what is asked for next."""
+"""The loop: judge the potentials of a generation and request cells for the next."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -85,10 +85,10 @@ class FitVerdict(Record):
 
 
 class GenerationVerdict(StoredRecord):
-    """What one generation has come to: the file ``generations/gen{g}.json``.
+    """Verdict on one generation: the file ``generations/gen{g}.json``.
 
     ``stop`` is "goal", "goal_in_part" (met but for criteria that cannot be judged) or
-    "max_generations", or None where the loop goes on; then ``next_cells`` is the number of new
+    "max_generations", or None if the loop continues; then ``next_cells`` is the number of new
     cells of which structures the next generation labels. ``labels`` counts the labels so far.
     """
 
@@ -118,7 +118,7 @@ class GenerationVerdict(StoredRecord):
             lines.append(f"  the loop ends with {self.best}: {STOP_IN_WORDS[self.stop]}")
         else:
             cells = ", ".join(f"{number} of {name}" for name, number in self.next_cells.items())
-            lines.append(f"  generation {self.generation + 1} asks for new cells: {cells}")
+            lines.append(f"  generation {self.generation + 1} adds cells: {cells}")
         return "\n".join(lines)
 
 
@@ -150,8 +150,8 @@ def change_in_words(
 
 STOP_IN_WORDS = {
     "goal": "the goal is met",
-    "goal_in_part": "the goal is met as far as it can be judged",
-    "max_generations": "no generations are left",
+    "goal_in_part": "the goal is met for all criteria that can be evaluated",
+    "max_generations": "max_generations is reached",
 }
 
 
@@ -197,13 +197,16 @@ def judge(
     Raises
     ------
     PhonsmithError
-        All crystals are left out.
+        All crystals are omitted.
     """
     kept = rmse[~rmse["reason"].str.startswith(LEFT_OUT)]
     rows = kept[kept["cell"] == loop.goal.cell]
     lost = set(rmse["structure"]) - set(rows["structure"])
     if rows.empty:
-        raise PhonsmithError(f"{campaign}: all crystals are left out, nothing is to be judged")
+        raise PhonsmithError(
+            f"{campaign}: all crystals are omitted, so the generation cannot be judged; see "
+            "tables/structures.csv"
+        )
     earlier = {one.fit: one for one in before.fits} if before else {}
     fits = [
         _judge_fit(
@@ -288,7 +291,7 @@ def _judge_fit(
 
 def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> StructureVerdict:
     """``rows``: one for each repeat and cell."""
-    # whatever cell counts for phonons, the volume is that of the relaxed one
+    # the volume is always compared in the relaxed cell
     relaxed = rows[rows["cell"] == "relaxed"]
     rows = rows[rows["cell"] == goal.cell]
     lost = [str(reason) for reason in rows.loc[rows["rmse_thz"].isna(), "reason"]]
@@ -307,7 +310,7 @@ def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> Struct
     if limit is not None and unknown and not lost:
         reasons.append(f"volume unknown: {unknown[0]}")
     if imaginary and goal.no_false_imaginary:
-        reasons.append("imaginary modes that the reference has not")
+        reasons.append("false imaginary modes (the reference has none)")
     return StructureVerdict(
         structure=structure,
         rmse_thz=rmse,
@@ -327,12 +330,12 @@ def _shortcomings(
         failing = ", ".join(one.structure for one in structures if not one.meets)
         reasons.append(
             f"{met:.0f} % of the structures meet the criteria, {goal.structures_percent:g} % are "
-            f"asked for; not {failing}"
+            f"required; failing: {failing}"
         )
     limit = goal.max_force_rmse_ev_per_angstrom
     if limit is not None and (force_rmse is None or force_rmse > limit):
         found = "unknown" if force_rmse is None else f"{force_rmse:.3g} eV/Å"
-        reasons.append(f"force RMSE on the test set is {found}, {limit:g} eV/Å is asked for")
+        reasons.append(f"force RMSE on the test set is {found}, {limit:g} eV/Å is required")
     return reasons
 
 
@@ -342,7 +345,7 @@ def _shortcomings(
 def test_set_force_rmse(errors: Mapping[str, "pd.DataFrame"]) -> dict[str, float | None]:
     """RMSE of force components (eV/Å) on the test set, from the errors of each fit.
 
-    Fits without test cells are left out; None for one that has diverged. See
+    Fits without test cells are omitted; None for a fit that has diverged. See
     :func:`phonsmith.fits.errors.errors_of`.
     """
     found: dict[str, float | None] = {}

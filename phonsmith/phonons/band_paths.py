@@ -66,8 +66,8 @@ def band_path(atoms: "Atoms", settings: Phonons) -> BandPath:
         raise
     except Exception as error:  # both libraries raise many kinds
         raise PhonsmithError(
-            f"{settings.band_path}: finds no band path for {atoms.get_chemical_formula()} "
-            f"({error}); try the other value of phonons.band_path"
+            f"{settings.band_path}: no band path found for {atoms.get_chemical_formula()} "
+            f"({error}); use the other value of phonons.band_path"
         ) from error
     steps = np.linspace(0.0, 1.0, settings.points_per_segment)[:, None]
     return BandPath(
@@ -111,7 +111,7 @@ def _setyawan_curtarolo(atoms: "Atoms") -> tuple[dict[str, Floats], _Lines]:
     of the standard vectors, and the isometry that this defines takes the atoms of one crystal onto
     those of the other, then ``k·a`` is equal for corresponding vectors, so that k = M⁻¹ k_standard
     in the primitive cell of ``atoms``. In a crystal with magnetic moments, what differs in moment
-    is an element of its own here.
+    is a separate element here.
     """
     import spglib
     from pymatgen.core import Lattice, Structure
@@ -122,7 +122,7 @@ def _setyawan_curtarolo(atoms: "Atoms") -> tuple[dict[str, Floats], _Lines]:
         cell, to_primitive=True, no_idealize=True, symprec=_PATH_SYMPREC
     )
     if small is None:
-        raise PhonsmithError("spglib finds no symmetry; is the crystal sound?")
+        raise PhonsmithError("spglib finds no symmetry; check the crystal")
     lattice, positions, numbers = small
     ours = Structure(Lattice(lattice), numbers, positions)
     with warnings.catch_warnings():
@@ -162,7 +162,7 @@ def _correspondence(ours: Any, standard: Any) -> Floats:
         matrix = np.array(flat, dtype=float).reshape(3, 3)
         if _same_sites(ours, standard, matrix):
             return matrix
-    raise PhonsmithError("the crystal cannot be laid onto pymatgen's standard cell")
+    raise PhonsmithError("the crystal cannot be mapped onto pymatgen's standard cell")
 
 
 def _same_sites(ours: Any, standard: Any, matrix: Floats, tolerance: float = 0.1) -> bool:
@@ -194,7 +194,7 @@ def _mesh(atoms: "Atoms", length: float) -> tuple[int, int, int]:
     cell = (atoms.cell.array, atoms.get_scaled_positions(), kinds_of(atoms))
     symmetry = spglib.get_symmetry(cell, symprec=1e-5)
     if symmetry is None:
-        raise PhonsmithError("spglib finds no symmetry; is the crystal sound?")
+        raise PhonsmithError("spglib finds no symmetry; check the crystal")
     rotations = np.array(symmetry["rotations"], dtype="int64")
     mesh = length2mesh(length, atoms.cell.array, rotations=rotations)
     turned = mesh[:, None] * rotations.transpose(0, 2, 1) % mesh

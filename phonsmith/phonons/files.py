@@ -20,7 +20,7 @@ def with_forces(phonon: "Phonopy", forces: Sequence[ArrayLike]) -> "Phonopy":
     if not all(np.isfinite(one).all() for one in forces):
         raise UnusablePotential(
             f"phonons of {phonon.unitcell.formula}: a force on a displaced cell is not a number; "
-            "the potential is not usable here"
+            "the potential is unusable for this crystal"
         )
     phonon.forces = np.array(forces, dtype="double")
     # random displacements (no `first_atoms`) leave the traditional way underdetermined

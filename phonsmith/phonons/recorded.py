@@ -54,10 +54,13 @@ def recorded_phonons(
     before = to_ase(reference.unitcell)
     _, verdict = crystal_as_given(before, relaxation)
     if not path.exists():
-        reason = "no forces of this crystal were recorded"
+        reason = "no recorded forces of this crystal"
         return without_forces(before, reference), replace(verdict, reason=reason)
     if reference.force_constants is None:
-        reason = "the reference has no phonons of this crystal, see the failed labels"
+        reason = (
+            "the reference has no phonons of this crystal; `snakemake failures` lists the failed "
+            "labels"
+        )
         return without_forces(before, reference), replace(verdict, reason=reason)
     phonon = load_phonons(path)
     _places(reference.unitcell, phonon.unitcell, path)
@@ -69,7 +72,8 @@ def recorded_phonons(
     if cell == "reference" and strain > SAME_CELL_STRAIN:
         reason = (
             f"the forces were recorded in another cell (strain {strain:.2g}, volume "
-            f"{verdict.volume_change_percent:+.2f} %); `phonons.cells: [relaxed]` compares them"
+            f"{verdict.volume_change_percent:+.2f} %); to compare them, set `phonons.cells: "
+            "[relaxed]`"
         )
         verdict = replace(verdict, reason=reason)
     if verdict.reason:
@@ -124,7 +128,6 @@ def _places(mine: "PhonopyAtoms", other: "PhonopyAtoms", path: Path) -> Any:
             if len(set(found)) == len(found) and moves.min(axis=1).max() <= LARGEST_MOVE:
                 return found
     raise PhonsmithError(
-        f"{path.stem}: the recorded forces are of {other.formula} in another setting than the "
-        f"reference's {mine.formula} (lattice vectors, orientation or sites of the atoms); give a "
-        "file with the reference's unit cell"
+        f"{path.stem}: lattice vectors, orientation or atom positions of {other.formula} differ "
+        f"from the reference's {mine.formula}; give a file with the reference's unit cell"
     )

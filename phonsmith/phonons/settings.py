@@ -31,5 +31,5 @@ class Phonons(Model):
     @model_validator(mode="after")
     def _no_cell_twice(self) -> Self:
         if len(set(self.cells)) != len(self.cells):
-            raise ValueError("cells has an entry twice")
+            raise ValueError("cells contains an entry twice")
         return self

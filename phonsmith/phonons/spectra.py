@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 DOS_PITCH_THZ = 0.05
 """Spacing of the frequencies of a density of states; all are whole multiples of it."""
 DOS_SMEARING_THZ = 0.1
-"""Standard deviation of the Gaussian that stands for one mode in a density of states."""
+"""Standard deviation of the Gaussian for one mode in a density of states."""
 
 
 class Segment(NamedTuple):
@@ -176,7 +176,7 @@ def spectrum(phonon: "Phonopy", path: BandPath) -> Spectrum:
     frequencies = np.sort(np.concatenate(bands.frequencies), axis=1)
     mesh = phonon.run_mesh(path.mesh, is_gamma_center=True)
     if not (np.isfinite(frequencies).all() and np.isfinite(mesh.frequencies).all()):
-        raise PhonsmithError("phonons: a frequency is not a number; are the forces finite?")
+        raise PhonsmithError("phonons: a frequency is not a number; check the forces")
     low = np.floor((mesh.frequencies.min() - 6 * DOS_SMEARING_THZ) / DOS_PITCH_THZ)
     high = np.ceil((mesh.frequencies.max() + 6 * DOS_SMEARING_THZ) / DOS_PITCH_THZ)
     grid = np.arange(low, high + 1) * DOS_PITCH_THZ

@@ -38,12 +38,12 @@ def present_crystals(
 
 @dataclass(frozen=True)
 class Request:
-    """Which cells are asked for: those of one crystal in one generation.
+    """Requested cells of one crystal in one generation.
 
     Settings are plain data. Where cells are made, ``supercells`` and ``seed`` matter, and beyond
-    generation 0 ``count``, how many the loop has asked for; ``chosen`` is the file of those that
-    were chosen already. Where they are recorded, ``reference``, ``mirrors`` and ``sources`` do.
-    ``left_out`` is the reason why the crystal is left out, if it is.
+    generation 0 ``count``, the number requested by the loop; ``chosen`` is the file of the cells
+    already selected. Where cells are recorded, ``reference``, ``mirrors`` and ``sources`` do.
+    ``left_out`` is the reason if the crystal is omitted.
     """
 
     structure: str

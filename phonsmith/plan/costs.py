@@ -17,9 +17,9 @@ from phonsmith.potentials.settings import PotentialSource
 from phonsmith.running.costs import UNKNOWN, Cost, ElectronicSize, PlaneWaveCost
 
 RELAXATION_STEPS = 12
-"""Static runs that a relaxation of a crystal is worth."""
+"""Cost of a relaxation in static runs of the crystal."""
 BORN_RUNS = 12
-"""Static runs with the crystal's mesh that Born charges are worth: three fields, and each atom."""
+"""Cost of Born charges in static runs with the crystal's mesh: three fields, and each atom."""
 PHONON_RELAXATION_RUNS = 40
 """Force evaluations of the crystal that its relaxation by a fit takes."""
 EOS_AND_ELASTIC_RUNS = 200
@@ -46,7 +46,7 @@ def electronic_size(
     reference
         Settings of the reference method.
     structure
-        Id of the crystal, which may have settings of its own.
+        Id of the crystal, which may override settings.
 
     Raises
     ------

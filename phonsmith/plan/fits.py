@@ -1,4 +1,4 @@
-"""Tasks of fits: training, and what is computed with them."""
+"""Tasks of fits: training and computations with them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -79,8 +79,8 @@ class Gathering:
         Parameters
         ----------
         files
-            Of each generation: its number, the file of all its cells, and that which says of each
-            structure why it has none, if so, and whether its crystal is relaxed.
+            For each generation: number, file of all cells, and file that records for each structure
+            why it has no cells (if so) and whether its crystal is relaxed.
         """
         planned = {}
         for generation, path, verdicts in files:

@@ -1,4 +1,4 @@
-"""What a plan is made from: the campaign, its crystals and cells, what is done, and the site."""
+"""Inputs of a plan: campaign, crystals, cells, finished work and site."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,9 @@ from phonsmith.campaign.model import Campaign
 class Cells:
     """The cells to label of one structure in one generation.
 
-    ``labels`` holds labels found in the label store, None for a cell without label; ``gathered``
-    says that labelling this structure is over, so that a cell without a label has failed.
-    ``problem`` says why there are no cells. ``relaxed`` is whether they come from the relaxed
-    crystal.
+    ``labels`` holds labels found in the label store, None for a cell without label; ``gathered``:
+    labelling of this structure has ended, so that a cell without a label has failed. ``problem``
+    explains why there are no cells. ``relaxed``: the cells come from the relaxed crystal.
     """
 
     cells: list[Atoms]
@@ -47,7 +46,7 @@ class Site:
     """Where jobs go, and limits; None where nothing limits it.
 
     ``memory_limit_mb`` is what all jobs of this machine may have together (its profile),
-    ``max_memory_mb`` and ``max_minutes`` the most that a job on a cluster may ask for.
+    ``max_memory_mb`` and ``max_minutes`` are the largest requests of a cluster job.
     """
 
     cpu: str = "cpu"
@@ -85,7 +84,7 @@ def made(stage: str, *names: object) -> str:
 
 @dataclass(frozen=True)
 class PlanInputs:
-    """What is known of a campaign.
+    """State of a campaign.
 
     Attributes
     ----------
@@ -96,7 +95,7 @@ class PlanInputs:
     databases
         Their cells by part (``train``, ``test``); None for a data set that is not at hand.
     third_order
-        By structure, for those whose thermal conductivity is asked for.
+        By structure, if its thermal conductivity is requested.
     done
         What exists, as :func:`made` names it.
     """

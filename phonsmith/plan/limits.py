@@ -1,4 +1,4 @@
-"""Warnings: what exceeds a limit, what cannot be done, what is not known."""
+"""Warnings: exceeded limits, impossible tasks, unknown costs."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ LONG_JOB_MINUTES = 480.0
 """How long a labelling job on a cluster should take: much longer than it takes to start."""
 
 TYPICAL_BULK_MODULUS_GPA = 100.0
-"""To judge pressures by before anything is known: that of silicon."""
+"""Value of silicon, to estimate volumes under pressure before the crystal is computed."""
 
 
 # --- the reference method ------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def warnings_of_reference(inputs: PlanInputs, tasks: Iterable[Task]) -> Iterator
     ):
         together = list(group)
         if stage == "database" and together[0].runs is None:
-            yield f"database {name}: its files are not here yet, so that its cells are not counted"
+            yield f"database {name}: not downloaded yet, its cells are not counted"
         elif isinstance(reference, DftReference):
             for task in together:
                 yield from _warnings_of_run(task, reference)
@@ -52,7 +52,7 @@ def _warnings_of_run(task: Task, reference: DftReference) -> Iterator[str]:
     limit = reference.memory_mb
     if limit is not None and task.memory_mb is not None and task.memory_mb > limit:
         yield (
-            f"{what}: a run may take {task.memory_mb:.0f} MB, more than reference.memory_mb = "
+            f"{what}: a run may need {task.memory_mb:.0f} MB, more than reference.memory_mb = "
             f"{limit}; raise it, or lower supercells.max_atoms"
         )
     # a relaxation is a chain of runs, each with the limit
@@ -61,9 +61,9 @@ def _warnings_of_run(task: Task, reference: DftReference) -> Iterator[str]:
     minutes = 60 * (task.hours_per_run or 0.0) / steps
     if minutes > reference.time_limit_minutes:
         yield (
-            f"{what}: a run may take {minutes:.0f} minutes, more than "
-            f"reference.time_limit_minutes = {reference.time_limit_minutes:g}; raise it, take "
-            "more cores, or lower supercells.max_atoms"
+            f"{what}: a run may need {minutes:.0f} minutes, more than reference.time_limit_minutes "
+            f"= {reference.time_limit_minutes:g}; raise it, use more cores, or lower "
+            "supercells.max_atoms"
         )
 
 
@@ -77,8 +77,8 @@ def _warnings_of_batches(
     limit = inputs.site.memory_limit_mb
     if limit is not None and memory > limit:
         yield (
-            f"labels: a job asks for {memory:.0f} MB (labels.side_by_side times the memory of "
-            f"a run), more than the {limit:.0f} MB of this machine's profile"
+            f"labels: a job requests {memory:.0f} MB (labels.side_by_side times the memory of a "
+            f"run), more than the {limit:.0f} MB of this machine's profile"
         )
     hours = sum(task.core_hours_left or 0.0 for task in tasks) / reference.cores
     minutes = 60 * hours / labels.batches_per_structure / labels.side_by_side
@@ -87,9 +87,9 @@ def _warnings_of_batches(
         yield from _advice_on_batches(what, minutes, labels.batches_per_structure, cells)
     elif minutes > labels.runtime_minutes:
         yield (
-            f"{what}: a job may take {minutes:.0f} minutes, more than "
-            f"labels.runtime_minutes = {labels.runtime_minutes}; raise it or "
-            "labels.batches_per_structure (what is labelled when the time is over stays)"
+            f"{what}: a job may need {minutes:.0f} minutes, more than labels.runtime_minutes = "
+            f"{labels.runtime_minutes}; raise it or labels.batches_per_structure (finished labels "
+            "are kept at the time limit)"
         )
 
 
@@ -118,13 +118,13 @@ def warnings_of_training(inputs: PlanInputs, training: Training) -> Iterator[str
     stresses = has_stresses(inputs)
     if most is not None and memory is not None and memory > most[0]:
         yield (
-            f"fit {training.name}: may take {memory:.0f} MB, more than the {most[0]:.0f} MB "
-            f"of {most[1]}; {_smaller(training, stresses, most[0], lambda cost: cost.memory_mb)}"
+            f"fit {training.name}: may need {memory:.0f} MB, more than the {most[0]:.0f} MB of "
+            f"{most[1]}; {_smaller(training, stresses, most[0], lambda cost: cost.memory_mb)}"
         )
     elif memory is not None and memory > resources.memory_mb:
         yield (
-            f"fit {training.name}: may take {memory:.0f} MB, more than resources.memory_mb "
-            f"= {resources.memory_mb}; raise it"
+            f"fit {training.name}: may need {memory:.0f} MB, more than resources.memory_mb = "
+            f"{resources.memory_mb}; raise it"
         )
     if takes_gpu(training.fit):
         return
@@ -133,13 +133,13 @@ def warnings_of_training(inputs: PlanInputs, training: Training) -> Iterator[str
     if longest is not None and minutes > longest:
         limit = 60 * longest * busy
         yield (
-            f"fit {training.name}: may take {minutes:.0f} minutes, more than the {longest:.0f} of "
+            f"fit {training.name}: may need {minutes:.0f} minutes, more than the {longest:.0f} of "
             "config/site.yaml (max_minutes); "
             + _smaller(training, stresses, limit, lambda cost: cost.core_seconds)
         )
     elif minutes > resources.runtime_minutes:
         yield (
-            f"fit {training.name}: may take {minutes:.0f} minutes, more than "
+            f"fit {training.name}: may need {minutes:.0f} minutes, more than "
             f"resources.runtime_minutes = {resources.runtime_minutes}; raise it"
         )
 
@@ -165,7 +165,7 @@ def _smaller(
         if (value := next(fitting, None)) is not None:
             ways.append(f"{key} to {value}")
     if not ways:
-        return "no smaller setting is within it; take a larger machine"
+        return "no smaller setting suffices; use a larger machine"
     return f"lower {', or '.join(ways)} (cells have up to {largest} atoms)"
 
 
@@ -193,13 +193,13 @@ def _unknown_speeds(campaign: Campaign) -> Iterator[str]:
     potential = potential_of(campaign.reference)
     if potential and seconds_per_atom(potential) is None:
         yield (
-            f"reference: nothing is known of the speed of {campaign.level_of_theory}; run "
-            "`snakemake plan` again when some labels are done"
+            f"reference: the speed of {campaign.level_of_theory} is unknown; run `snakemake plan` "
+            "again when some labels are done"
         )
     for name, fit in campaign.fits.items():
         named = potential_named(fit)
         if named and seconds_per_atom(named) is None:
-            yield f"fit {name}: nothing is known of the speed of {named.calculator}"
+            yield f"fit {name}: unknown speed of {named.calculator}"
 
 
 def volumes_not_learnt(campaign: Campaign) -> list[str]:
@@ -214,7 +214,7 @@ def volumes_not_learnt(campaign: Campaign) -> list[str]:
         low, high = (1 + change / 100 for change in campaign.thermodynamics.first_volumes_percent)
         if low < min(factors) or high > max(factors):
             found.append(
-                f"thermodynamics asks the fits for {low:g} to {high:g} times the volume at rest, "
+                f"thermodynamics uses the fits at {low:g} to {high:g} times the volume at rest, "
                 f"but {learnt}; {remedy}"
             )
     pressures = [
@@ -227,7 +227,7 @@ def volumes_not_learnt(campaign: Campaign) -> list[str]:
     least = 1 - highest / TYPICAL_BULK_MODULUS_GPA
     if highest and least < min(factors):
         found.append(
-            f"transitions asks the fits for pressures up to {highest:g} GPa, but {learnt}; {remedy}"
-            f" (a bulk modulus of B GPa: down to about 1 - {highest:g}/B)"
+            f"transitions uses the fits at pressures up to {highest:g} GPa, but {learnt}; {remedy} "
+            f"(a bulk modulus of B GPa: down to about 1 - {highest:g}/B)"
         )
     return found

@@ -99,12 +99,12 @@ def _crystals_as_read(inputs: PlanInputs) -> list[str]:
 
 
 def _further_generations(inputs: PlanInputs) -> str:
-    """What the loop may add, in words."""
+    """Describe the generations that the loop may add."""
     loop, known = inputs.campaign.loop, len(inputs.generations)
     if loop is None or known >= loop.max_generations:
         return ""
     return (
         f"The loop may add up to {loop.max_generations - known} further generations of at most "
-        f"{loop.cells_per_structure} cells of each structure, each with all fits anew; they "
-        "are counted when a verdict asks for them."
+        f"{loop.cells_per_structure} cells of each structure, and trains all fits in each; they "
+        "are counted once a verdict requests them."
     )

@@ -48,7 +48,7 @@ class ReferenceRuns:
         return found
 
     def of_crystal(self, structure: str, runs: int) -> Run:
-        """Return a run that is worth so many static ones of the crystal."""
+        """Return a run that costs as much as this number of static runs of the crystal."""
         return self._run(self._inputs.crystals[structure], structure).times(runs)
 
     def of_isolated_atom(self, element: str) -> Run:

@@ -163,9 +163,9 @@ class Plan:
     as_read: list[str] = field(default_factory=list)
     """Structures whose crystals are not relaxed yet."""
     further: str = ""
-    """What the loop may add, in words."""
+    """Description of the generations that the loop may add."""
     jobs: list[JobKind] = field(default_factory=list)
-    """What DFT jobs and fits ask for."""
+    """Resources requested by DFT jobs and fits."""
 
     def table(self) -> "pd.DataFrame":
         """Return one row for each task, with the campaign in front."""

@@ -68,12 +68,12 @@ def to_markdown(plan: Plan) -> str:
     parts.append("## Totals")
     parts.append(_totals(tasks))
     if plan.jobs:
-        parts.append("## Jobs, and what they ask a cluster for")
+        parts.append("## Jobs and requested cluster resources")
         parts.append(_jobs(plan.jobs))
     if plan.warnings:
         parts.append("## Warnings")
         parts.append("\n".join(_wrapped(f"- {line}") for line in plan.warnings))
-    parts.append("## What this rests on")
+    parts.append("## Basis of these numbers")
     parts.append("\n".join(_wrapped(f"- {line}") for line in _notes(plan)))
     return "\n\n".join(parts) + "\n"
 
@@ -246,33 +246,35 @@ def _notes(plan: Plan) -> list[str]:
     if plan.as_read:
         notes.append(
             f"{len(plan.as_read)} of the crystals are not relaxed yet: cells, k-points and sizes "
-            "are those of the crystals as read and may change a little."
+            "are estimated from the crystals as read and may change slightly."
         )
     if plan.further:
         notes.append(plan.further)
     if any(task.stage in ("thermodynamics", "enthalpies") for task in plan.tasks):
         notes.append(
             "Thermodynamics and enthalpies: the volumes and pressures of the campaign file. Not "
-            "known beforehand: volumes added where the equilibrium is not bracketed, and which "
-            "crystals are lost."
+            "included: volumes added if the equilibrium is not bracketed, and crystals that drop "
+            "out."
         )
     notes.append(_experience(plan.experience))
     notes.append(
         "`each` is the time of the largest run on its cores, `core time` that of all runs times "
-        "cores, of a core like the one where the estimates were made; `left` is what is not done "
-        "yet. What they are worth: docs/plan.md."
+        "cores, of a core like the one where the estimates were made; `left` is the remaining "
+        "work. Accuracy: docs/plan.md."
     )
     if any(task.stage == "fit" and task.kind == "mace" for task in plan.tasks):
-        notes.append("MACE: time of CPU cores with all epochs; a GPU takes a small part of that.")
+        notes.append("MACE: time of CPU cores with all epochs; a GPU needs a small fraction of it.")
     return notes
 
 
 def _experience(experience: Experience) -> str:
     if experience.labels == 0:
-        return "No label of this campaign is done yet: the labels' cost is the model's alone."
+        return (
+            "No label of this campaign is done yet: the cost of labels is that of the cost model."
+        )
     return (
-        f"The labels' cost is corrected by {experience.labels} finished labels of this campaign: "
-        f"they took {experience.ratio:.2g} times the model's estimate (10th to 90th percentile "
+        f"The cost of labels is corrected by {experience.labels} finished labels of this campaign, "
+        f"which took {experience.ratio:.2g} times the model's estimate (10th to 90th percentile "
         f"{experience.low:.2g} to {experience.high:.2g})."
     )
 

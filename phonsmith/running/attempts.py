@@ -1,8 +1,8 @@
-"""What became of the tries of a job: so that the next asks for what was short, or does not run.
+"""Log of failed attempts of a job; the next attempt requests more memory or time, or is refused.
 
-A cluster and Snakemake submit a failed job again, whatever the reason was. The job itself knows
-better: it notes beside its log what it failed of, in the file ``<log>.tries``, which is gone when
-it succeeds. Only attempts of the present run count; a new run starts from the beginning.
+Clusters and Snakemake resubmit a failed job whatever the reason. The job therefore records the
+cause of its failure beside its log, in the file ``<log>.tries``, which is removed on success. Only
+attempts of the present run count.
 """
 
 import os
@@ -20,10 +20,10 @@ RUN_VARIABLE = "PHONSMITH_RUN"
 """Environment variable that holds the id of the run of Snakemake that a job belongs to."""
 
 TRIES = 3
-"""How often a job may be tried: the rules' ``retries`` and one."""
+"""Maximum number of attempts: the rules' ``retries`` plus one."""
 
 SHORT = ("memory", "time")
-"""What a job may be short of."""
+"""Resources that a job may run out of."""
 
 # FAILED: all that SLURM reports of a job one step of which ran out of memory
 _WANTED_BY_STATE: dict[str, Sequence[str]] = {
@@ -34,12 +34,12 @@ _WANTED_BY_STATE: dict[str, Sequence[str]] = {
 
 
 def begin(log: str | Path) -> None:
-    """Note that a try begins.
+    """Record the start of an attempt.
 
     Raises
     ------
     PhonsmithError
-        An earlier attempt of this run reported that none can succeed, and why.
+        An earlier attempt of this run failed for a reason that a retry cannot fix.
     """
     run = os.environ.get(RUN_VARIABLE)
     if not run:
@@ -47,18 +47,18 @@ def begin(log: str | Path) -> None:
     tries = _of_run(log, run)
     for one in tries:
         if one["final"]:
-            raise PhonsmithError(f"{one['final']} (not tried again)")
+            raise PhonsmithError(f"{one['final']} (not retried)")
     new = {"run": run, "job": os.environ.get("SLURM_JOB_ID", ""), "wants": None, "final": ""}
     write_json(_file(log), [*tries, new])
 
 
 def succeeded(log: str | Path) -> None:
-    """Forget the tries."""
+    """Remove the log of attempts."""
     _file(log).unlink(missing_ok=True)
 
 
 def failed(log: str | Path, error: Exception) -> None:
-    """Note what the present try failed of: something more of which may help, or for good."""
+    """Record the cause of a failure: a resource to increase, or a final error."""
     run = os.environ.get(RUN_VARIABLE)
     tries = _of_run(log, run) if run else []
     if not tries or tries[-1]["final"]:
@@ -70,10 +70,10 @@ def failed(log: str | Path, error: Exception) -> None:
 
 
 def wanted_after(error: Exception) -> str | None:
-    """Return what another try needs more of, "" for nothing, None where none can succeed.
+    """Return the resource that a retry needs more of, "" for none, None if no retry can succeed.
 
-    Errors of memory, of the file system and of the GPU may pass; mistakes in the input or in the
-    program do not.
+    Errors of memory, file system and GPU may be temporary; mistakes in the input or in the program
+    are not.
     """
     if isinstance(error, TryAgain):
         return error.wants
@@ -84,10 +84,9 @@ def wanted_after(error: Exception) -> str | None:
 
 
 def growth(log: str | Path, what: str) -> int:
-    """Return how many times as much memory or time as at first the next try of a job gets.
+    """Return the factor on memory or time for the next attempt of a job.
 
-    SLURM is asked about attempts that ended silently; if the cause is unknown, the job gets more of
-    both.
+    SLURM is queried about attempts that ended silently; both grow if the cause is unknown.
     """
     run = os.environ.get(RUN_VARIABLE)
     tries = _of_run(log, run) if run else []
@@ -103,7 +102,7 @@ def _wanted(one: dict[str, Any]) -> Sequence[str]:
 
 
 def _slurm_state(job: str) -> str:
-    """State of a SLURM job, from the controller or from accounting; "" where neither knows."""
+    """State of a SLURM job, from the controller or from accounting; "" if unknown to both."""
     for pattern, *command in (
         (r"JobState=(\w+)", "scontrol", "show", "job", "--oneliner", job),
         (r"^\s*(\w+)", "sacct", "--noheader", "--allocations", "--format=State", f"--jobs={job}"),
@@ -111,10 +110,12 @@ def _slurm_state(job: str) -> str:
         if not shutil.which(command[0]):
             continue
         try:
-            told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            status = subprocess.run(
+                command, capture_output=True, text=True, timeout=30, check=False
+            )
         except subprocess.TimeoutExpired:
             continue
-        if found := re.search(pattern, told.stdout):
+        if found := re.search(pattern, status.stdout):
             return found[1]
     return ""
 

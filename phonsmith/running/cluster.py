@@ -92,12 +92,14 @@ def recover(folder: Path, *, force: bool = False, wait_s: float = 120.0) -> list
     """
     logs = _logs(folder)
     if not logs:
-        raise PhonsmithError(f"{folder}: Snakemake has never run here")
+        raise PhonsmithError(
+            f"{folder}: no Snakemake run found; give the folder where Snakemake was started"
+        )
     alive = _snakemakes(folder)
     if alive:
         raise PhonsmithError(
-            f"{folder}: Snakemake still runs here (process {alive[0]}); let it end, or end it "
-            f"with `kill -INT {alive[0]}` and wait: it cancels its jobs itself"
+            f"{folder}: Snakemake is still running (process {alive[0]}); wait until it ends, or "
+            f"stop it with `kill -INT {alive[0]}` and wait until it has cancelled its jobs"
         )
     found = [_Run.of(log) for log in logs]
     runs = [run.id for run in found if run.id]
@@ -107,25 +109,25 @@ def recover(folder: Path, *, force: bool = False, wait_s: float = 120.0) -> list
     for run in found:
         if not force and _may_live_elsewhere(run, locked_at, bool(jobs)):
             raise PhonsmithError(
-                f"{folder}: a run on {run.host} has not said that it ended ({run.log.name}); look "
-                "there whether it is dead (`ps -C snakemake`), then give --force"
+                f"{folder}: a run on {run.host} has not logged its end ({run.log.name}); check "
+                "there that it is no longer running (`ps -C snakemake`), then use --force"
             )
-    said = []
+    done = []
     if jobs:
         _slurm("scancel", *jobs)
         end = time.monotonic() + wait_s
         while unfinished(runs):
             if time.monotonic() > end:
                 raise PhonsmithError(
-                    f"SLURM jobs {', '.join(jobs)} were cancelled, but do not end; "
-                    "wait for them (`squeue --me`) and try again"
+                    f"SLURM jobs {', '.join(jobs)} were cancelled but are still running; wait for "
+                    "them (`squeue --me`) and try again"
                 )
             time.sleep(1)
-        said.append(f"cancelled {len(jobs)} SLURM jobs: {', '.join(jobs)}")
+        done.append(f"cancelled {len(jobs)} SLURM jobs: {', '.join(jobs)}")
     if locked_at:
         shutil.rmtree(locks)
-        said.append("unlocked the folder")
-    return said or ["nothing to do: no jobs, no lock"]
+        done.append("unlocked the folder")
+    return done or ["nothing to do: no remaining jobs, no lock"]
 
 
 def _may_live_elsewhere(run: _Run, locked_at: Sequence[float], jobs: bool) -> bool:
@@ -188,15 +190,17 @@ def watch(command: Sequence[str], folder: Path, *, patience_s: float, poll_s: fl
         if status is not None:
             return status
         print(
-            f"phonsmith: Snakemake waits for jobs that have ended (nothing for "
-            f"{patience_s / 60:g} minutes); it is started anew",
+            "phonsmith: Snakemake is waiting for jobs that have ended (no progress for "
+            f"{patience_s / 60:g} minutes); restarting it",
             flush=True,
         )
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         for line in recover(folder):
             print(f"phonsmith: {line}", flush=True)
-    raise PhonsmithError("Snakemake hung five times; look at SLURM's state with its administrator")
+    raise PhonsmithError(
+        "Snakemake hung five times; ask the cluster's administrator about the state of SLURM"
+    )
 
 
 def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None:
@@ -208,13 +212,13 @@ def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None:
 
 def _hangs(pid: int, folder: Path, started: float, patience_s: float) -> bool:
     logs = [log for log in _logs(folder) if log.stat().st_mtime >= started]
-    # others have come and gone meanwhile, such as that of `snakemake failures`
+    # other runs, such as `snakemake failures`, have started and ended meanwhile
     run = next((run for run in map(_Run.of, logs) if run.id and not run.ended), None)
     if run is None or time.time() - run.last_line < patience_s or _children(pid):
         return False
     try:
         return not unfinished([run.id])
-    except PhonsmithError:  # the controller is away; nobody knows
+    except PhonsmithError:  # the controller does not respond: unknown
         return False
 
 
@@ -267,12 +271,12 @@ def _slurm(*command: str) -> str:
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except FileNotFoundError:
-        raise PhonsmithError(f"{command[0]}: not found; run this where SLURM is") from None
+        raise PhonsmithError(f"{command[0]}: not found; run this on a machine with SLURM") from None
     except subprocess.TimeoutExpired:
-        raise PhonsmithError(f"{command[0]} does not answer; try again later") from None
+        raise PhonsmithError(f"{command[0]} does not respond; try again later") from None
     if run.returncode != 0 and "Invalid job id" not in run.stderr:
-        said = (run.stderr.strip().splitlines() or ["no output"])[-1]
-        raise PhonsmithError(f"{command[0]} fails: {said}; try again when SLURM answers")
+        reason = (run.stderr.strip().splitlines() or ["no output"])[-1]
+        raise PhonsmithError(f"{command[0]} failed: {reason}; try again when SLURM responds")
     return run.stdout
 
 
@@ -299,7 +303,7 @@ def main() -> None:
             sys.exit(watch(given.command, Path.cwd(), patience_s=60 * given.patience))
         for line in recover(Path.cwd(), force=given.force):
             print(line)
-        print("start Snakemake again with the same command")
+        print("restart Snakemake with the same command")
 
 
 if __name__ == "__main__":

@@ -29,15 +29,15 @@ def limit_threads(threads: int) -> None:
 
 @contextmanager
 def job(threads: int, log: str | Path) -> Iterator[Callable[[str], None]]:
-    """Run the body as a job: output to ``log``, a failure as one line on the terminal.
+    """Run the body as a job: output to ``log``, failures as one line on the terminal.
 
     The body receives a function that prints a line on the terminal.
 
     Everything that is printed, also by compiled code and child processes, goes to the log. A
-    :class:`PhonsmithError` ends the process with exit status 1 and its text; any other error
-    likewise with a pointer to the log, where the traceback stands. What cannot succeed is not tried
-    again (:mod:`phonsmith.running.attempts`). Import numerical libraries inside the body, since the
-    number of threads is set here.
+    :class:`PhonsmithError` ends the process with exit status 1 and its text; any other error adds
+    the path of the log, which contains the traceback. Failures that a retry cannot fix are not
+    retried (:mod:`phonsmith.running.attempts`). Import numerical libraries inside the body, since
+    the number of threads is set here.
     """
     limit_threads(threads)
     log = Path(log)

@@ -69,8 +69,8 @@ def each(
             all_died = died == len(running) and not finished and to_begin
             if not died or all_died:
                 raise TryAgain(
-                    "a worker process died, as happens when memory runs out; "
-                    "use fewer threads for this job or a machine with more memory",
+                    "a worker process died, probably out of memory; use fewer threads for this job "
+                    "or a machine with more memory",
                     "memory",
                 ) from None
 
@@ -85,7 +85,7 @@ def _side_by_side(
     processes: int,
     running: dict[int, Item],
 ) -> Iterator[tuple[int, Result | Exception]]:
-    """The work of one pool; ``running`` holds what is not yielded yet, also where the pool breaks.
+    """The work of one pool; ``running`` holds items not yet yielded, even if the pool breaks.
 
     One item a process: what the pool has queued for its processes can not be taken back.
     """
@@ -120,7 +120,7 @@ def _alone(setup: Callable[[], Callable[[Item], Result]], item: Item) -> Result 
                 future = pool.submit(_work, item)
             return _outcome(future)
         except BrokenProcessPool:
-            return ProcessDied("a worker process died, also without others beside it", "memory")
+            return ProcessDied("a worker process died even when run alone", "memory")
 
 
 @contextmanager
@@ -169,7 +169,7 @@ _state: dict[str, Any] = {}
 
 
 def _start(setup: Callable[[], Callable[[Any], Any]]) -> None:
-    # an interrupt is the parent's business; a worker whose parent was killed must not stay behind
+    # the parent handles interrupts; a worker must not outlive a killed parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
     _state["setup"] = setup

@@ -45,12 +45,12 @@ def main() -> None:
     else:
         outcome = _follow(child.pid, link, woken, limit)
         _end_all(child.pid)
-    with contextlib.suppress(OSError):  # nobody may be there any more
+    with contextlib.suppress(OSError):  # the receiver may have ended
         link.sendall(json.dumps(outcome).encode())
 
 
 def _follow(child: int, link: socket.socket, woken: int, limit: float) -> dict[str, Any]:
-    """Wait for the child; end it when its time is over or phonsmith is gone."""
+    """Wait for the child; end it at its time limit or when phonsmith has ended."""
     deadline = time.monotonic() + limit
     timed_out = False
     while not (ended := os.wait4(child, os.WNOHANG))[0]:
@@ -82,7 +82,7 @@ def _woken_by_children() -> int:
 
 
 def _end_all(child: int) -> None:
-    """End everything below this process: SIGTERM, and SIGKILL for what is still there."""
+    """End all processes below this one: SIGTERM, then SIGKILL for those still running."""
     for number, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, 2.0)):
         until = time.monotonic() + patience
         while alive := _alive(child):

@@ -30,7 +30,7 @@ def _writable(folder: str) -> str:
     # a path below what one may not look into, or below a file, is not there
     there = next(one for one in (path, *path.parents) if os.access(one, os.F_OK))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"{there} is no folder that you may write to")
+        raise ValueError(f"{there} is not a writable folder")
     return folder
 
 
@@ -137,14 +137,14 @@ class Site(Model):
             return {}
         read, write = os.pipe()
         script = "\n".join(["set -e", *self.setup, f"env -0 >&{write}"])
-        with os.fdopen(read, "rb") as told:
+        with os.fdopen(read, "rb") as stream:
             run = subprocess.Popen(["bash", "-c", script], pass_fds=[write])
             os.close(write)
-            found = told.read().decode(errors="surrogateescape")
+            found = stream.read().decode(errors="surrogateescape")
         if run.wait() != 0:
             raise PhonsmithError(
                 f"config/site.yaml: setup: a line fails on {socket.gethostname()} (exit status "
-                f"{run.returncode}); what it said stands in the log of the SLURM job"
+                f"{run.returncode}); see the log of the SLURM job"
             )
         pairs = (entry.partition("=") for entry in found.split("\0") if entry)
         return {name: value for name, _, value in pairs} | {_DONE_IN: job}

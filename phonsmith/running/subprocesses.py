@@ -40,11 +40,11 @@ class Finished:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words, for messages."""
+        """Description of the end of the process, for messages."""
         if self.cannot_start:
             return f"cannot be started: {self.cannot_start}"
         if self.timed_out:
-            return f"ended after {self.wall_time_s:.0f} s, its time limit"
+            return f"stopped at its time limit of {self.wall_time_s:.0f} s"
         if self.signal:
             hint = " (out of memory?)" if self.signal == "SIGKILL" else ""
             return f"ended by {self.signal}{hint} at {self.peak_memory_mb:.0f} MB"
@@ -140,11 +140,11 @@ def run_child(
             )
         try:
             lines = _pass_on(process.stdout)
-            told = b"".join(iter(lambda: ours.recv(4096), b""))
+            report = b"".join(iter(lambda: ours.recv(4096), b""))
         finally:
             ours.close()  # where this is left by an exception, the guard ends everything
             process.wait()
-    outcome: dict[str, Any] = json.loads(told) if told else {"returncode": -signal.SIGKILL}
+    outcome: dict[str, Any] = json.loads(report) if report else {"returncode": -signal.SIGKILL}
     return Finished(
         returncode=outcome.get("returncode", 127),
         lines=lines,

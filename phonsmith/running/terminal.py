@@ -1,4 +1,4 @@
-"""What the terminal shows where Snakemake's own words would not help: one line with a remedy."""
+"""Messages on the terminal in place of Snakemake's: one line with a remedy."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from phonsmith.files.errors import INTERRUPTED, as_lines, in_our_words, without_
 from phonsmith.files.problems import listed, most_similar, nearest
 
 TRACEBACKS = Path(".snakemake/log/phonsmith.traceback.log")
-"""Tracebacks of exceptions that were not foreseen while Snakemake planned."""
+"""Tracebacks of unexpected exceptions while Snakemake plans."""
 
 
 def say(error: object) -> None:
@@ -44,14 +44,14 @@ def campaigns_here(folder: Path = Path("config/campaigns")) -> list[str]:
 
 
 def unknown_target(target: str, commands: Sequence[str], of_campaign: Callable[[str], Any]) -> str:
-    """Return what to ask for instead of a target that no rule makes.
+    """Return a message on an unknown target, with the nearest known ones.
 
     Parameters
     ----------
     target
-        What was asked for: a word, or a file.
+        Requested target: a word, or a file.
     commands
-        Words that can be asked for: rules without wildcards.
+        Names of rules without wildcards.
     of_campaign
         Gives the targets of a campaign by its name.
     """
@@ -60,28 +60,28 @@ def unknown_target(target: str, commands: Sequence[str], of_campaign: Callable[[
     if name in known and below[:2] == ["figures", "bands"] and len(below) > 3:
         folder = "/".join(["results", name, *below[:2], below[2] or "FIT"])
         return (
-            f"{target}: no rule makes it; ask for {folder}/figures.json (all band structures of a "
-            f"fit, in figures.formats), or for one: {folder}/STRUCTURE.svg, .png or .pdf"
+            f"{target}: not a target; use {folder}/figures.json (all band structures of a fit, in "
+            f"figures.formats), or {folder}/STRUCTURE.svg, .png or .pdf"
         )
     if name in known and below:
         targets = sorted(of_campaign(name))
         return (
-            f"{target}: campaign {name} makes no such file{nearest(target, targets) or ';'} "
-            f"its targets are {listed(targets)}"
+            f"{target}: not a file of campaign {name}{nearest(target, targets) or ';'} its targets "
+            f"are {listed(targets)}"
         )
     if target in known:
-        return f"'{target}' is a campaign, not a target; ask for results/{target}/report.html"
+        return f"'{target}' is a campaign, not a target; use results/{target}/report.html"
     word = name or Path(target).stem
     if not name and (guess := nearest(target, commands)):
-        return f"there is no target '{target}'{guess} targets are {listed(commands)}"
+        return f"unknown target '{target}'{guess} targets are {listed(commands)}"
     if campaign := most_similar(word, known):
         return (
-            f"there is no target '{target}' and no campaign '{word}'; did you mean "
+            f"unknown target '{target}' and unknown campaign '{word}'; did you mean "
             f"results/{campaign}/report.html? campaigns are {listed(known)}"
         )
     return (
-        f"there is no target '{target}'; ask for {listed(commands)}, or for "
-        f"results/NAME/report.html of a campaign NAME in config/campaigns: {listed(known)}"
+        f"unknown target '{target}'; targets are {listed(commands)}, and results/NAME/report.html "
+        f"of a campaign NAME in config/campaigns: {listed(known)}"
     )
 
 
@@ -132,7 +132,7 @@ class InOurWords(logging.Filter):
         for words, remedy in SLURM_REMEDIES.items():
             if re.search(words, text, re.IGNORECASE):
                 if remedy not in self._said:
-                    say(f"SLURM refuses a job: {remedy}")
+                    say(f"SLURM refused a job: {remedy}")
                 self._said.add(remedy)
                 return
 
@@ -142,10 +142,10 @@ class InOurWords(logging.Filter):
 
 
 class ShowsWhatJobsAskFor(logging.Filter):
-    """Adds what it asks SLURM for to the line of each job that does not run where Snakemake does.
+    """Add the requested SLURM resources to the line of each job that runs elsewhere.
 
-    Snakemake itself reports it only of jobs that have no message of their own. ``wanted`` says
-    whether this run is one where it counts: a dry run, or one on a cluster.
+    Snakemake itself reports them only for jobs without a message. ``wanted`` returns whether this
+    run needs them: a dry run, or a run on a cluster.
     """
 
     def __init__(self, wanted: Callable[[], bool]) -> None:
@@ -153,7 +153,7 @@ class ShowsWhatJobsAskFor(logging.Filter):
         self._wanted = wanted
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always true; the message of a job may have got longer."""
+        """Return true; the message of a job may have been extended."""
         message = getattr(record, "rule_msg", None)
         if message and str(getattr(record, "event", "")).upper().endswith("JOB_INFO"):
             resources = dict(vars(record)["resources"].items())
@@ -163,7 +163,7 @@ class ShowsWhatJobsAskFor(logging.Filter):
 
 
 def asked_for(resources: Mapping[str, Any], cores: int) -> str:
-    """Return what a job asks a cluster for, in words.
+    """Describe the cluster resources that a job requests.
 
     >>> asked_for({"slurm_partition": "cpu", "mem_mb": 2000, "runtime": 60}, 4)
     'cpu, 4 cores, 2000 MB, 60 min'
@@ -178,33 +178,33 @@ def asked_for(resources: Mapping[str, Any], cores: int) -> str:
     amounts = [(resources.get("mem_mb"), "memory", "MB"), (resources.get("runtime"), "time", "min")]
     words += [f"{amount} {unit}" for amount, _, unit in amounts if isinstance(amount, int)]
     unknown = [what for amount, what, _ in amounts if not isinstance(amount, int)]
-    words += [f"{' and '.join(unknown)} by the cells (see the plan)"] if unknown else []
+    words += [f"{' and '.join(unknown)} depending on the cells (see the plan)"] if unknown else []
     return ", ".join(words)
 
 
 _REFUSED = re.compile(r"sbatch failed|SLURM job submission failed")
 SLURM_REMEDIES = {
     r"node configuration|more processors|cpu count|too many cpus|MaxCpus": (
-        "it asks for more cores, memory or GPUs than a node has; lower max_cores or max_memory_mb "
+        "it requests more cores, memory or GPUs than a node has; lower max_cores or max_memory_mb "
         "in config/site.yaml, for a DFT code reference.cores or labels.side_by_side of the campaign"
     ),
     r"memory specification|MaxMem": (
-        "it asks for more memory than a node has; set max_memory_mb in config/site.yaml"
+        "it requests more memory than a node has; set max_memory_mb in config/site.yaml"
     ),
     r"time limit|MaxWall": (
-        "it asks for more time than the partition gives; set max_minutes in config/site.yaml"
+        "it requests more time than the partition allows; set max_minutes in config/site.yaml"
     ),
     r"invalid partition|partition.*(not|inactive)": (
-        "there is no such partition; name yours in config/site.yaml (`sinfo -s` lists them)"
+        "unknown partition; correct partition in config/site.yaml (`sinfo -s` lists them)"
     ),
     r"account|qos|AssocGrp": (
-        "account or QOS are not yours on this partition; set account and qos in config/site.yaml "
-        "(`sacctmgr show assoc user=$USER` lists them)"
+        "account or QOS is not valid for you on this partition; set account and qos in "
+        "config/site.yaml (`sacctmgr show assoc user=$USER` lists them)"
     ),
     r"constraint|feature": "no node has this feature; correct constraint in config/site.yaml",
     r"gres": "no node has this GPU; correct gres in config/site.yaml (`sinfo -o %G` lists them)",
 }
-"""What sbatch says when it refuses a job, as a pattern, and what to do."""
+"""Patterns of messages with which sbatch refuses a job, and the remedies."""
 
 _NO_RULE = re.compile(r"No rule to produce (?P<file>.+?) \(if you use")
 _INTERRUPTED = re.compile(r"died with <Signals.SIGINT|non-zero exit status 130\b")

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One entry of the database, and whether and why it is kept or left out."""
+    """An entry of the database, with the decision to keep or to omit it and the reason."""
 
     id: str
     formula: str
@@ -109,7 +109,7 @@ def judge(entry: Entry, limits: Limits, calculator: "BaseCalculator | None" = No
 
 def _too_high(hull: float | None, limit: float) -> str:
     if hull is None:
-        return "the database gives no energy above the hull"
+        return "energy above the hull missing in the database"
     return f"{hull:.3f} eV/atom above the hull, more than {limit:g}" if hull > limit else ""
 
 
@@ -212,13 +212,13 @@ def write_list(path: str | Path, candidates: Sequence[Candidate], database: str,
     kept = [one for one in candidates if one.kept]
     if not kept:
         raise PhonsmithError(
-            f"{path}: none of {len(candidates)} crystals is kept; "
-            f"{path.with_suffix('.csv')} says why"
+            f"{path}: none of {len(candidates)} crystals is kept; see {path.with_suffix('.csv')} "
+            "for the reasons"
         )
     structures = {_name(database, one.id): _setting(database, one.id) for one in kept}
     shown = table.rename(columns=_COLUMNS).astype(object).where(table.notna().to_numpy(), "")
     lines = [
-        f"Crystals for campaigns (structures_from: {path}); take out what you do not want.",
+        f"Crystals for campaigns (structures_from: {path}); delete unwanted entries.",
         f"{how}; {today()}.",
         "",
         *shown.to_markdown(index=False, disable_numparse=True).splitlines(),
@@ -280,7 +280,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--relax-with",
         metavar="CALCULATOR",
-        help="relax, and keep crystals that do not change, e.g. with chgnet",
+        help="relax, and keep only crystals that remain unchanged, e.g. with chgnet",
     )
     parser.add_argument("--model", help="model file of --relax-with gap or mace")
     return parser
@@ -298,8 +298,8 @@ def _found(given: argparse.Namespace) -> tuple[str, Iterator[Entry | PhonsmithEr
     key = given.hull_key or HULL_KEYS.get(given.provider or "")
     if key is None:
         raise PhonsmithError(
-            "--hull-key: give the field of this database with the energy above the hull; known are "
-            + ", ".join(f"{name}: {field}" for name, field in HULL_KEYS.items())
+            "--hull-key: give the field with the energy above the hull for this database; known "
+            "for " + ", ".join(f"{name}: {field}" for name, field in HULL_KEYS.items())
         )
     address = address_of(OptimadeEntry(provider=given.provider, base_url=given.base_url, id="-"))
     pages = partial(optimade_entries, address, hull_key=key)
@@ -328,7 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         database, entries = _found(given)
         how = " ".join(["python -m phonsmith.structures.candidates", *(arguments or sys.argv[1:])])
         write_list(given.list, choose(entries, database, limits, calculator), database, how)
-        print(f"\n{given.list}: look through it, then set `structures_from: {given.list}`")
+        print(f"\n{given.list}: check the entries, then set `structures_from: {given.list}`")
 
 
 if __name__ == "__main__":

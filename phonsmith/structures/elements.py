@@ -8,7 +8,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from phonsmith.files.errors import PhonsmithError
 
 ISOTOPES_U = {"D": 2.01410177811, "T": 3.01604927767}
-"""Mass (u) of the isotopes of hydrogen that have a symbol of their own; CODATA 2018 / AME 2016."""
+"""Mass (u) of the isotopes of hydrogen with their own symbol; CODATA 2018 / AME 2016."""
 
 _CHARGED = re.compile(r"([A-Za-z]{1,2})(?:\d*(?:\.\d+)?[+-]|[+-]\d+(?:\.\d+)?|\d+)?")
 
@@ -46,15 +46,15 @@ def element_of(text: str, where: str) -> Element:
     found = _CHARGED.fullmatch(text)
     element = known_element(found[1]) if found else None
     if element is None:
-        raise PhonsmithError(f"{where}: '{text}' is no element; {_remedy(text)}")
+        raise PhonsmithError(f"{where}: '{text}' is not an element; {_remedy(text)}")
     return element
 
 
 def _remedy(text: str) -> str:
     if text.upper() in ("WAT", "HOH", "H2O", "OH", "OW", "OH2"):
-        return "write its oxygen and hydrogen atoms with their positions"
+        return "give its oxygen and hydrogen atoms with their positions"
     if re.fullmatch(r"\d+[A-Za-z]{1,2}", text):
-        return "write the element alone and give the isotope's mass as `masses` of the structure"
+        return "give the element, and the isotope's mass as `masses` of the structure"
     if text.capitalize() in ("X", "Xx", "Vac", "Va", "Vacancy", "M", "Q", "Du"):
         return "remove dummy atoms and vacancies, or give an ordered crystal"
     return "write a chemical symbol such as Si"

@@ -41,7 +41,7 @@ class _Lines:
         return self._words(self.at - 1)
 
     def peek(self) -> list[str]:
-        """Words of the next line, which stays the next; none at the end of the file."""
+        """Words of the next line, without advancing; none at the end of the file."""
         return self._words(self.at) if self.at < len(self.lines) else []
 
     def _words(self, index: int) -> list[str]:
@@ -54,7 +54,7 @@ class _Lines:
         """The first ``count`` words as numbers; Fortran's exponents (1.0d0) are numbers too."""
         if len(words) < count or not all(_NUMBER.fullmatch(word) for word in words[:count]):
             found = " ".join(words)[:60] or "nothing"
-            self.fail(f"{what} has to be {count} number{'s' * (count > 1)}, found '{found}'")
+            self.fail(f"{what} must be {count} number{'s' * (count > 1)}, found '{found}'")
         return [float(re.sub("[dD]", "e", word)) for word in words[:count]]
 
 
@@ -98,11 +98,14 @@ def _scale(lines: _Lines) -> list[float]:
     three = len(words) >= 3 and all(_NUMBER.fullmatch(word) for word in words[:3])
     numbers = lines.numbers(words, 3 if three else 1, "the scale factor")
     if not three and len(words) > 1 and _NUMBER.fullmatch(words[1]):
-        lines.fail("the scale factor is one number or three, found two")
+        lines.fail("the scale factor must be one number or three, found two")
     if 0 in numbers:
-        lines.fail("the scale factor is 0; write 1.0 where the lattice vectors are in Å")
+        lines.fail("the scale factor is 0; write 1.0 for lattice vectors in Å")
     if three and min(numbers) < 0:
-        lines.fail("three scale factors have to be positive; a negative one gives the volume alone")
+        lines.fail(
+            "three scale factors must be positive; a negative factor gives the volume and must be "
+            "alone"
+        )
     return numbers
 
 
@@ -114,7 +117,7 @@ def _scale_of(numbers: list[float], cell: Floats, lines: _Lines) -> float | Floa
         return numbers[0]
     volume = abs(float(np.linalg.det(cell)))
     if volume == 0:
-        lines.fail("the lattice vectors have no volume, so the scale factor cannot give it one")
+        lines.fail("the lattice vectors span no volume to be scaled")
     return float((-numbers[0] / volume) ** (1 / 3))
 
 
@@ -124,7 +127,7 @@ def _elements(lines: _Lines, title: list[str]) -> list[Element]:
     kinds: list[Element] = []
     while not (words := lines.next("numbers of atoms")) or not re.match(r"[+-]?\d", words[0]):
         if not words:
-            lines.fail("is empty, where chemical symbols or numbers of atoms have to be")
+            lines.fail("is empty; expected chemical symbols or numbers of atoms")
         names += words
         kinds += [_element(lines, name) for name in words]
     counts = _counts(lines, words)
@@ -135,14 +138,14 @@ def _elements(lines: _Lines, title: list[str]) -> list[Element]:
     if len(kinds) != len(counts):
         lines.fail(f"{len(counts)} numbers of atoms for {len(kinds)} symbols ({' '.join(names)})")
     if sum(counts) > _MOST_ATOMS:
-        lines.fail(f"{sum(counts)} atoms; a crystal has at most {_MOST_ATOMS}")
+        lines.fail(f"{sum(counts)} atoms; allowed are at most {_MOST_ATOMS}")
     return [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
 
 
 def _counts(lines: _Lines, words: list[str]) -> list[int]:
     numbers = [word for word in words if word.isascii() and word.isdecimal()]
     if numbers != words or any(len(word) > 9 or int(word) < 1 for word in words):
-        lines.fail(f"numbers of atoms have to be whole and above 0, found '{' '.join(words)[:60]}'")
+        lines.fail(f"numbers of atoms must be integers above 0, found '{' '.join(words)[:60]}'")
     return [int(word) for word in words]
 
 
@@ -163,7 +166,9 @@ def _from_title(lines: _Lines, title: list[str], counts: list[int]) -> list[Elem
     known = [known_element(word) if re.fullmatch(r"[A-Z][a-z]?", word) else None for word in words]
     kinds = [one for one in known if one is not None]
     if len(kinds) != len(words) or len(kinds) != len(counts):
-        lines.fail("no chemical symbols above the numbers of atoms; write a line such as 'Si O'")
+        lines.fail(
+            "chemical symbols above the numbers of atoms are missing; add a line such as 'Si O'"
+        )
     return kinds
 
 
@@ -174,7 +179,7 @@ def _mode(lines: _Lines) -> bool:
         words = lines.next("Direct or Cartesian")
     if not words or words[0][0] not in "dDcCkK":
         found = " ".join(words)[:60]
-        lines.fail(f"has to be Direct or Cartesian, found '{found}'")
+        lines.fail(f"must be Direct or Cartesian, found '{found}'")
     return words[0][0] in "dD"
 
 
@@ -189,8 +194,8 @@ def _coordinates(lines: _Lines, elements: list[Element]) -> Floats:
             other = None if word in flags else known_element(word)
             if other is not None and other.number != element.number:
                 lines.fail(
-                    f"atom {number + 1} is {element.symbol} by the numbers of atoms and {word} by "
-                    "its own line; correct one of them"
+                    f"atom {number + 1} is {element.symbol} by the numbers of atoms, but {word} in "
+                    "its own line; correct one of the two"
                 )
     return np.array(rows)
 
@@ -199,4 +204,4 @@ def _nothing_more(lines: _Lines, atoms: int) -> None:
     words = lines.peek()
     if len(words) >= 3 and all(_NUMBER.fullmatch(word) for word in words[:3]):
         lines.at += 1
-        lines.fail(f"a position more than the {atoms} of the numbers of atoms; correct these")
+        lines.fail(f"more positions than the {atoms} atoms in the numbers of atoms; correct these")

@@ -22,7 +22,7 @@ from phonsmith.structures.sites import MOMENTS, own_moments, plain
 from phonsmith.structures.symmetry import check_masses
 
 SHORTEST_DISTANCE = 0.5
-"""Å. Atoms closer than this stand on top of each other: no bond is that short (H2: 0.74 Å)."""
+"""Å. Closer atoms overlap: no bond is that short (H2: 0.74 Å)."""
 
 VOLUMES_PER_ATOM = (0.5, 5000.0)
 """Å³ per atom. Hydrogen at 500 GPa has 1; a molecule in a box of 20 Å some thousand."""
@@ -83,8 +83,8 @@ def read_structure(
         return plain(atoms)
     if form == "cif":
         raise PhonsmithError(
-            f"{path}: magnetic moments need a file that lists every atom of the cell; the order of "
-            "atoms in a CIF follows from its symmetry. Convert it to POSCAR or extxyz"
+            f"{path}: magnetic moments require a file that lists every atom of the cell, which a "
+            "CIF does not; convert it to POSCAR or extxyz"
         )
     return own_moments(plain(atoms), given, str(path))
 
@@ -92,7 +92,7 @@ def read_structure(
 def _text_of(path: Path) -> str:
     """The text of a regular file of sensible size; a pipe or a device would never end."""
     if not path.is_file():
-        instead = " but a folder" * path.is_dir() or " but a pipe or device" * path.exists()
+        instead = " but a folder" * path.is_dir() or " (a pipe or device)" * path.exists()
         raise PhonsmithError(f"{path}: no such structure file{instead}")
     try:
         if path.stat().st_size == 0:
@@ -104,11 +104,11 @@ def _text_of(path: Path) -> str:
         raise PhonsmithError(f"{path}: cannot be read ({reason}); get the file again") from None
     if len(content) > MOST_BYTES:
         raise PhonsmithError(
-            f"{path}: more than {MOST_BYTES / 1e6:.0f} MB, too large for the file of one crystal; "
-            "give its cell and atoms alone"
+            f"{path}: more than {MOST_BYTES / 1e6:.0f} MB, too large for one crystal; give a file "
+            "with its cell and atoms only"
         )
     if b"\0" in content:
-        raise PhonsmithError(f"{path}: is no text; give a POSCAR, CIF or extxyz file")
+        raise PhonsmithError(f"{path}: not a text file; give a POSCAR, CIF or extxyz file")
     return content.decode("utf-8", errors="replace")
 
 
@@ -121,29 +121,28 @@ def _format(path: Path) -> str:
         return _FORMATS[path.suffix.lower()]
     except KeyError:
         raise PhonsmithError(
-            f"{path}: unknown kind of structure file; use POSCAR or {', '.join(_FORMATS)}"
+            f"{path}: unknown format of structure file; use POSCAR or {', '.join(_FORMATS)}"
         ) from None
 
 
 def check_structure(atoms: Atoms, where: str) -> None:
-    """Refuse what is no crystal; ``where`` (file or key) opens the message.
+    """Refuse atoms that are not a crystal; ``where`` (file or key) opens the message.
 
     Raises
     ------
     PhonsmithError
         No atoms or too many, numbers that are not finite, an unknown element, a cell without
-        positive volume or of a volume that no crystal has, masses that symmetry forbids, or atoms
+        positive volume or of an unphysical volume, masses that symmetry forbids, or atoms
         (or their periodic images) closer than 0.5 Å.
     """
     if len(atoms) == 0:
         raise PhonsmithError(f"{where}: has no atoms")
     if len(atoms) > MOST_ATOMS:
         raise PhonsmithError(
-            f"{where}: {len(atoms)} atoms, more than phonons are computed for; give the primitive "
-            "cell"
+            f"{where}: {len(atoms)} atoms, too many for phonons; give the primitive cell"
         )
     if not (np.isfinite(atoms.cell[:]).all() and np.isfinite(atoms.positions).all()):
-        raise PhonsmithError(f"{where}: cell or positions hold NaN or infinite numbers")
+        raise PhonsmithError(f"{where}: cell or positions contain NaN or infinite numbers")
     if (atoms.numbers < 1).any():
         position = int(np.flatnonzero(atoms.numbers < 1)[0])
         raise PhonsmithError(f"{where}: atom {position} has no known element")
@@ -155,13 +154,11 @@ def check_structure(atoms: Atoms, where: str) -> None:
 def _check_cell(atoms: Atoms, where: str) -> None:
     longest = float(atoms.cell.lengths().max())
     if longest > 1e4:
-        raise PhonsmithError(
-            f"{where}: a lattice vector of {longest:.3g} Å; lengths have to be in Å"
-        )
+        raise PhonsmithError(f"{where}: a lattice vector of {longest:.3g} Å; lengths must be in Å")
     volume = float(np.linalg.det(atoms.cell[:]))
     if longest == 0 or abs(volume) < 1e-6 * longest**3:
         raise PhonsmithError(
-            f"{where}: the cell has no volume ({volume:.3g} Å³); give three lattice vectors"
+            f"{where}: the cell has zero volume ({volume:.3g} Å³); give three lattice vectors"
         )
     if volume < 0:
         raise PhonsmithError(
@@ -171,12 +168,13 @@ def _check_cell(atoms: Atoms, where: str) -> None:
     least, most = VOLUMES_PER_ATOM
     if not least <= volume / len(atoms) <= most:
         raise PhonsmithError(
-            f"{where}: {volume / len(atoms):.3g} Å³ per atom, where crystals have {least:g} to "
-            f"{most:g}; lengths have to be in Å: check units and scale factor"
+            f"{where}: {volume / len(atoms):.3g} Å³ per atom; crystals have {least:g} to {most:g}. "
+            "Lengths must be in Å: check units and scale factor"
         )
     if np.abs(atoms.cell.scaled_positions(atoms.positions)).max() > 1e4:
         raise PhonsmithError(
-            f"{where}: an atom is more than 10000 cells away from the first; check its coordinates"
+            f"{where}: an atom is more than 10000 cells away from the first atom; check its "
+            "coordinates"
         )
 
 
@@ -185,8 +183,8 @@ def _check_distances(atoms: Atoms, where: str) -> None:
     lengths = np.linalg.norm(cell, axis=1)
     if lengths.min() < SHORTEST_DISTANCE:  # before any neighbour list, which would not end
         raise PhonsmithError(
-            f"{where}: every atom and its own periodic image are {lengths.min():.3f} Å apart; at "
-            f"least {SHORTEST_DISTANCE} Å is needed: check units and lattice vectors"
+            f"{where}: atoms and their periodic images are {lengths.min():.3f} Å apart; at least "
+            f"{SHORTEST_DISTANCE} Å is required: check units and lattice vectors"
         )
     reduced = Atoms(atoms.numbers, positions=atoms.positions, cell=cell, pbc=True)
     first, second, distance = neighbor_list("ijd", reduced, SHORTEST_DISTANCE)
@@ -196,7 +194,7 @@ def _check_distances(atoms: Atoms, where: str) -> None:
     names = [f"{chemical_symbols[atoms.numbers[i]]}{i}" for i in (first[pair], second[pair])]
     raise PhonsmithError(
         f"{where}: atoms {names[0]} and {names[1]} (counted from 0) are {distance[pair]:.3f} Å "
-        f"apart; at least {SHORTEST_DISTANCE} Å is needed"
+        f"apart; at least {SHORTEST_DISTANCE} Å is required"
     )
 
 
@@ -207,7 +205,7 @@ def _moments_in_file(atoms: Atoms, where: str) -> Any:
     found = getattr(atoms.calc, "results", {}).get("magmoms")
     if found is None:
         raise PhonsmithError(
-            f"{where}: holds no magnetic moments (an extxyz file has them as a column "
-            f"{MOMENTS} or magmoms); list them in magnetic_moments_bohr"
+            f"{where}: no magnetic moments (in extxyz: column {MOMENTS} or magmoms); list them in "
+            "magnetic_moments_bohr"
         )
     return found

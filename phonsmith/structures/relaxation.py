@@ -96,7 +96,7 @@ def judged(
 def crystal_as_given(crystal: Atoms, settings: Relaxation) -> tuple[Atoms, Verdict]:
     """Return the crystal unchanged, with the verdict of an unchanged crystal.
 
-    Crystals from files with few digits want :func:`phonsmith.structures.symmetry.symmetrized`
+    Crystals from files with few digits require :func:`phonsmith.structures.symmetry.symmetrized`
     before.
     """
     return crystal, compare(crystal, RelaxationResult(crystal, True, 0, math.nan, None), settings)
@@ -179,9 +179,9 @@ def relax(
             steps += 1
     except PropertyNotImplementedError:
         raise PhonsmithError(
-            f"{type(calculator).__name__}: gives no stress, which relaxation of the cell needs"
+            f"{type(calculator).__name__}: no stress, which relaxation of the cell requires"
         ) from None
-    except PhonsmithError:  # nothing that another geometry would mend
+    except PhonsmithError:  # another geometry would not help
         raise
     except LabelFailed as failed:
         if failed.wants or not math.isfinite(fmax):

@@ -13,7 +13,7 @@ def _are_masses(given: Any) -> Any:
     values = list(given.values()) if isinstance(given, dict) else given
     numbers = isinstance(values, list | tuple) and all(type(one) in (int, float) for one in values)
     if not (numbers and values and all(0 < one < 500 for one in values)):
-        raise ValueError("give numbers of u above 0 and below 500, as {H: 2.014} or a list of them")
+        raise ValueError("give masses in u above 0 and below 500, as {H: 2.014} or as a list")
     return given
 
 
@@ -100,7 +100,7 @@ class RecordedVolume(Model):
     @model_validator(mode="after")
     def _both(self) -> Self:
         if (self.energy_ev is None) != (self.volume_angstrom3 is None):
-            raise ValueError("energy_ev and volume_angstrom3 go together: those of one cell")
+            raise ValueError("give both energy_ev and volume_angstrom3, of the same cell")
         return self
 
 
@@ -195,7 +195,7 @@ class Structure(Model):
             raise ValueError("give `file`, `materials_project`, `optimade`, `scaled` or `recorded`")
         if len(elsewhere) + bool(others) > 1:
             raise ValueError(
-                f"{' and '.join(elsewhere + others)} exclude each other: give one origin"
+                f"{' and '.join(elsewhere + others)} exclude each other; give one origin"
             )
         return self
 
@@ -203,17 +203,15 @@ class Structure(Model):
     def _energies_of_volumes(self) -> Self:
         stated = [one.energy_ev is not None for one in self.recorded_volumes]
         if self.recorded_energies and (any(stated) or not stated):
-            raise ValueError(
-                "recorded_energies: needs recorded_volumes, without any energy_ev in them"
-            )
+            raise ValueError("recorded_energies: requires recorded_volumes without energy_ev")
         if stated and not self.recorded_energies and not all(stated):
             raise ValueError(
                 f"recorded_volumes.{stated.index(False)}: give energy_ev here, or all energies in "
-                "a file recorded_energies"
+                "a file `recorded_energies`"
             )
         if 0 < len(stated) < LEAST_VOLUMES:
             raise ValueError(
-                f"recorded_volumes: {len(stated)} volumes; {LEAST_VOLUMES} are needed at least"
+                f"recorded_volumes: {len(stated)} volumes; at least {LEAST_VOLUMES} are required"
             )
         return self
 

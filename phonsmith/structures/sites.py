@@ -43,13 +43,13 @@ def own_moments(atoms: Atoms, moments: Sequence[float], where: str) -> Atoms:
     if given.shape != (len(atoms),):
         found = f"{len(given)} numbers" if given.ndim == 1 else "vectors (non-collinear moments)"
         raise PhonsmithError(
-            f"{where}: magnetic moments are {found} for {len(atoms)} atoms "
-            f"({atoms.symbols}); give one number for each atom, in the order of the file"
+            f"{where}: magnetic moments: {found} for {len(atoms)} atoms ({atoms.symbols}); give "
+            "one number per atom, in the order of the file"
         )
     if not (np.isfinite(given).all() and given.any()):
         raise PhonsmithError(
-            f"{where}: magnetic moments are all zero or not finite; leave them out, or give "
-            "Bohr magnetons with a sign, e.g. [2, -2, 0, 0]"
+            f"{where}: magnetic moments are all zero or not finite; omit them, or give signed "
+            "numbers in Bohr magnetons, e.g. [2, -2, 0, 0]"
         )
     copy = atoms.copy()
     copy.set_initial_magnetic_moments(given)

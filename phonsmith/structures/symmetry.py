@@ -24,20 +24,20 @@ def check_masses(atoms: Atoms, where: str) -> None:
     Raises
     ------
     PhonsmithError
-        Such masses, or numbers that are no masses.
+        Such masses, or numbers that are not masses.
     """
     if not atoms.has("masses"):
         return
     masses = atoms.get_masses()
     if not (np.isfinite(masses).all() and (masses > 0).all() and (masses < 500).all()):
-        raise PhonsmithError(f"{where}: masses have to lie between 0 and 500 u")
+        raise PhonsmithError(f"{where}: masses must lie between 0 and 500 u")
     kinds = symmetry_dataset(atoms, MASS_SYMPREC).equivalent_atoms
     for atom, kind in enumerate(kinds):
         if abs(masses[atom] - masses[kind]) > 1e-6:
             raise PhonsmithError(
-                f"{where}: atoms {kind} and {atom} (counted from 0) are equivalent by symmetry and "
-                f"have masses of {masses[kind]:g} and {masses[atom]:g} u; give equivalent atoms "
-                "one mass, or their mean for a mixture of isotopes"
+                f"{where}: atoms {kind} and {atom} (counted from 0) are equivalent by symmetry, "
+                f"but have masses of {masses[kind]:g} and {masses[atom]:g} u; give equivalent "
+                "atoms one mass (the mean for a mixture of isotopes)"
             )
 
 
@@ -62,13 +62,13 @@ def own_masses(atoms: Atoms, masses: Mapping[str, float] | Sequence[float], wher
     if isinstance(masses, Mapping):
         if unknown := sorted({*masses} - {*atoms.symbols}):
             raise PhonsmithError(
-                f"{where}: there is no {', '.join(unknown)} in {atoms.get_chemical_formula()}; "
-                "masses are named by the elements of the crystal"
+                f"{where}: masses of {', '.join(unknown)}, which {atoms.get_chemical_formula()} "
+                "does not contain; give masses of its elements"
             )
         new = [masses.get(s, m) for s, m in zip(atoms.symbols, atoms.get_masses(), strict=True)]
     elif len(masses) != len(atoms):
         raise PhonsmithError(
-            f"{where}: {len(masses)} masses for {len(atoms)} atoms; give one for each atom of the "
+            f"{where}: {len(masses)} masses for {len(atoms)} atoms; give one mass per atom of the "
             "crystal, or masses by element such as {H: 2.014}"
         )
     else:
@@ -128,7 +128,7 @@ def symmetry_dataset(atoms: Atoms, symprec: float) -> Any:
     Raises
     ------
     PhonsmithError
-        spglib finds no symmetry at all, not even the identity (atoms too close).
+        spglib finds no symmetry, not even the identity (atoms too close).
     """
     import spglib
 

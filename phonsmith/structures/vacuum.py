@@ -41,7 +41,7 @@ def vacuum_caution(atoms: Atoms) -> str:
     thickness = " and ".join(f"{gap:.1f}" for gap in sorted(found))
     return (
         f"The cell has {thickness} Å of empty space, as of {kind}, and is treated as a bulk "
-        "crystal: volume, stress, elastic constants, thermal expansion and conductivity count the "
-        "empty space, and relaxation may close it. Give the bulk crystal, or hold the cell "
+        "crystal: volume, stress, elastic constants, thermal expansion and conductivity include "
+        "the empty space, and relaxation may close it. Give the bulk crystal, or fix the cell "
         "(relaxation.reference: false) and use frequencies alone."
     )

@@ -1,6 +1,6 @@
 """Verdicts on relaxed crystals, and what a campaign does with those that are lost.
 
-A verdict is always written, whatever the campaign wants. :func:`refuse` and :func:`why_left_out`
+A verdict is always written, whatever the policy. :func:`refuse` and :func:`why_left_out`
 apply ``relaxation.on_change`` to it.
 """
 
@@ -14,7 +14,7 @@ from phonsmith.files.json_records import StoredRecord
 from phonsmith.files.reading_writing import read_as
 
 OnChange = Literal["stop", "report", "leave_out"]
-"""What to do with a crystal that changed or did not relax: ``relaxation.on_change``."""
+"""Policy for a crystal that changed or did not relax: ``relaxation.on_change``."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Verdict:
 
     @property
     def lost(self) -> bool:
-        """Whether this is no longer the crystal: another structure, or never at rest."""
+        """Whether the crystal is lost: it became another structure, or did not converge."""
         return not (self.converged and self.same_structure)
 
     def model_dump(self) -> dict[str, Any]:
@@ -122,16 +122,16 @@ class Verdict:
 
 
 LEFT_OUT = "left out: "
-"""How the reasons of crystals begin that a campaign goes on without."""
+"""Prefix of the reason for omitting a crystal."""
 
 
 def why_left_out(verdict: Verdict, on_change: OnChange) -> str:
-    """Return why a crystal is left out, empty where it is not."""
+    """Return the reason for omitting a crystal; empty if it is kept."""
     return f"{LEFT_OUT}{verdict.reason}" if verdict.lost and on_change == "leave_out" else ""
 
 
 def left_out(accepted: str | Path) -> str:
-    """Read why a crystal is left out from the file that the gate wrote; empty if it is not."""
+    """Read the reason for omitting a crystal from the gate's file; empty if it is kept."""
     return read_as(accepted, "a decision on a crystal", lambda content: str(content["left_out"]))
 
 
@@ -167,8 +167,8 @@ def refuse(structure: str, verdict: Verdict, on_change: OnChange) -> str:
     if on_change == "report":
         return ""
     return (
-        f"{begin} when relaxed; set relaxation.on_change: leave_out to go on without it, or report "
-        "to go on with what it became"
+        f"{begin} when relaxed; set relaxation.on_change: leave_out to continue without this "
+        "crystal, or report to continue with the relaxed crystal"
     )
 
 

@@ -21,7 +21,7 @@ from phonsmith.supercells.settings import Dynamics, Rattled, Selection, Supercel
 
 @dataclass(frozen=True)
 class Pool:
-    """Cells without labels, and what went wrong with the runs of molecular dynamics, in words."""
+    """Cells without labels, and the failures of molecular-dynamics runs."""
 
     cells: list[Atoms]
     stopped: list[str]
@@ -71,8 +71,8 @@ def candidate_pool(
     """
     if selection.dynamics and potential is None:
         raise PhonsmithError(
-            f"{structure}: selection.dynamics needs the fit of an earlier generation; "
-            "drop it, or add a fit"
+            f"{structure}: selection.dynamics requires a fit of an earlier generation; remove it, "
+            "or add a fit"
         )
     matrix = matrix_of(structure, crystal, supercells)
     cells, stopped = _rattled_candidates(
@@ -220,7 +220,7 @@ def _steps(
 
 @dataclass(frozen=True)
 class _Limits:
-    """What a run must stay within: eV/Å, K and Å."""
+    """Limits of a run: eV/Å, K and Å."""
 
     start: Atoms
     force: float
@@ -240,7 +240,7 @@ class _Limits:
         )
 
     def broken_by(self, atoms: Atoms) -> str:
-        """Which limit the atoms break, in words, or ""."""
+        """Message on the limit that the atoms exceed, or ""."""
         moves = atoms.positions - self.start.positions
         moves -= moves.mean(axis=0)  # the thermostat lets the whole cell drift
         distance = float(np.linalg.norm(moves, axis=1).max())

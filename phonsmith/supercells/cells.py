@@ -27,7 +27,7 @@ from phonsmith.supercells.settings import Displaced, Rattled, Supercells
 from phonsmith.supercells.sublattices import choose_supercell, smallest_index
 
 _TRIES = 1000
-_OUT_OF_REACH = 1000  # cells; nobody labels such supercells
+_OUT_OF_REACH = 1000  # cells; too large to label
 _LARGEST_MOVE = 5.0  # standard deviations; larger ones are drawn again
 
 Floats = NDArray[np.float64]
@@ -96,7 +96,7 @@ def make_phonopy(
         rows = np.asarray(matrix).tolist()
         raise PhonsmithError(
             f"{atoms.get_chemical_formula()}: spglib cannot classify the magnetic symmetry of the "
-            f"supercell {rows}; choose one that keeps the symmetry of the crystal, such as "
+            f"supercell {rows}; choose a supercell that keeps the symmetry of the crystal, such as "
             "[2, 2, 2], in supercells.multiples"
         ) from None
 
@@ -175,7 +175,7 @@ def supercell_matrix(atoms: Atoms, settings: Supercells) -> Integers:
     name = atoms.get_chemical_formula()
     if most < least:
         raise PhonsmithError(
-            f"{name}: no multiple of its {n} atoms lies between min_atoms {settings.min_atoms} and "
+            f"{name}: no multiple of {n} atoms lies between min_atoms {settings.min_atoms} and "
             f"max_atoms {settings.max_atoms}; set supercells.max_atoms to {least * n} or more"
         )
     length = settings.min_length_angstrom
@@ -270,7 +270,7 @@ def strained_lattice(
 ) -> Floats:
     """Scale the volume of a lattice and change its angles at random.
 
-    The ratios of the lengths stay, and so does the orientation: the first vector keeps its
+    Ratios of the lengths and orientation are kept: the first vector keeps its
     direction and the second its plane with the first (Cholesky factors of the metric tensors).
 
     Parameters
@@ -308,7 +308,7 @@ def strained_lattice(
             break
     else:
         raise PhonsmithError(
-            f"rattled.max_angle_strain_degree: {max_angle:g}° leaves no volume in this cell; "
+            f"rattled.max_angle_strain_degree: {max_angle:g}° may reduce this cell to zero volume; "
             "lower it"
         )
     strained = np.linalg.cholesky(changed) @ rotation
@@ -441,7 +441,7 @@ def make_supercells(
 
 
 def no_supercells(crystal: Atoms) -> tuple[Phonopy, list[Atoms]]:
-    """Return the result for a crystal that is left out: phonopy without displacements, no cells."""
+    """Return the result for an omitted crystal: phonopy without displacements, no cells."""
     return make_phonopy(crystal, np.eye(3, dtype=int), primitive_matrix="P"), []
 
 

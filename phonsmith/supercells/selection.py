@@ -102,7 +102,7 @@ def shared_out(groups: Sequence[Group], count: int, start: int = 0) -> list[Grou
     """Share ``count`` cells out to groups so that volumes and amplitudes occur evenly.
 
     Volumes follow each other, and so do amplitudes, until all pairs have come; then they come
-    again. ``start`` is where in this order to begin: later generations go on where earlier ones
+    again. ``start`` is where in this order to begin: later generations continue where earlier ones
     stopped. A group without candidates left is passed over.
 
     Parameters
@@ -149,16 +149,16 @@ def _check(
     committee: Sequence[PotentialSource],
 ) -> None:
     if not pool:
-        raise PhonsmithError("selection: there are no candidates; raise selection.pool_size")
+        raise PhonsmithError("selection: no candidates; raise selection.pool_size")
     if not 0 < count <= len(pool):
         raise PhonsmithError(
-            f"selection: {count} cells cannot be chosen from {len(pool)} candidates; "
-            "raise selection.pool_size"
+            f"selection: {count} cells cannot be selected from {len(pool)} candidates; raise "
+            "selection.pool_size"
         )
     if settings.method == "committee" and len(committee) < 2:
         raise PhonsmithError(
-            f"selection.method: committee needs two fits at least and has {len(committee)}; "
-            "set `repeats` of the fit to 2 or more"
+            f"selection.method: committee requires at least two fits, found {len(committee)}; set "
+            "`repeats` of the fit to 2 or more"
         )
     if (
         settings.method != "random"
@@ -166,7 +166,7 @@ def _check(
         and (mace is None or mace.calculator != "mace")
     ):
         raise PhonsmithError(
-            "selection.descriptor: mace needs a fit of kind mace; add one or use soap"
+            "selection.descriptor: mace requires a fit of kind mace; add a MACE fit or use soap"
         )
 
 
@@ -347,7 +347,7 @@ def disagreement(
     """Compute by how much several fits disagree on the forces of each cell.
 
     Root of the mean over the atoms of the squared standard deviation of their force vector. Fits
-    without finite forces on some cell are left out, which is printed.
+    without finite forces on some cell are omitted, which is printed.
 
     Parameters
     ----------
@@ -372,11 +372,11 @@ def disagreement(
         try:
             forces.append(_finite_forces(cells, fit, processes))
         except UnusablePotential as error:
-            lost.append(f"fit {number} of the committee is left out: {error}")
+            lost.append(f"fit {number} of the committee is omitted: {error}")
             print(f"selection: {lost[-1]}")
     if len(forces) < 2:
         raise UnusablePotential(
-            "selection: fewer than two fits of the committee give forces: " + "; ".join(lost)
+            "selection: fewer than two fits of the committee predict forces: " + "; ".join(lost)
         )
     spreads = []
     for several in zip(*forces, strict=True):
@@ -389,5 +389,5 @@ def _finite_forces(cells: Sequence[Atoms], fit: PotentialSource, processes: int)
     forces = [one.forces for one in evaluate(cells, fit, processes)]
     for number, one in enumerate(forces):
         if not np.isfinite(one).all():
-            raise UnusablePotential(f"it gives no forces on candidate {number}")
+            raise UnusablePotential(f"no forces for candidate {number}")
     return forces

@@ -58,16 +58,16 @@ def _is_supercell(given: Any) -> Any:
     if _are_three_integers(given):
         rows = [[given[0], 0, 0], [0, given[1], 0], [0, 0, given[2]]]
         if min(given) < 1:
-            raise ValueError("multiples of the lattice vectors have to be above 0")
+            raise ValueError("multiples of the lattice vectors must be above 0")
     three = isinstance(rows, list | tuple) and len(rows) == 3
     if not (three and all(map(_are_three_integers, rows))):
-        raise ValueError("give three integers or three rows of three, such as [2, 2, 3]")
+        raise ValueError("give three integers, such as [2, 2, 3], or three rows of three integers")
     (a, b, c), (d, e, f), (g, h, i) = rows
     volume = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     if not 0 < volume <= 10_000:
         raise ValueError(
-            f"a supercell of {volume} cells; the determinant has to lie between 1 and 10000 "
-            "(exchange two rows where it is negative)"
+            f"a supercell of {volume} cells; the determinant must lie between 1 and 10000 (if "
+            "negative, exchange two rows)"
         )
     return given
 
@@ -114,7 +114,7 @@ class Supercells(Model):
         if self.min_atoms > self.max_atoms:
             raise ValueError("min_atoms is larger than max_atoms")
         if len(set(self.kinds)) != len(self.kinds):
-            raise ValueError("kinds has an entry twice")
+            raise ValueError("kinds contains an entry twice")
         return self
 
 

@@ -41,7 +41,7 @@ def choose_supercell(
     """Choose the best sublattice within a range of indices.
 
     ``rotations`` (n, 3, 3) act on columns of fractional coordinates, as spglib gives them.
-    Sublattices that all of them leave as they are come first, then the nearly cubic ones, then
+    Sublattices invariant under all of them come first, then the nearly cubic ones, then
     those of small index; with ``fewest`` the index alone counts. The vectors of the result
     are as short as possible and point along the lattice vectors as well as they can.
 
@@ -162,7 +162,7 @@ def _best(
     return np.asarray(min(fine, key=lambda entry: entry[:2])[2], dtype=np.int64)
 
 
-# --- sublattices that a group leaves as they are --------------------------------------------------
+# --- sublattices invariant under a group ----------------------------------------------------------
 
 
 def _invariant(lattice: Floats, least: int, most: int, group: Integers) -> list[Integers]:

@@ -117,7 +117,7 @@ class Crystal:
 class RecordedCrystal:
     """A crystal whose energies and phonons at several volumes were computed by others.
 
-    In the place of :class:`Crystal`: what is asked of it is looked up, and nothing is computed.
+    Replaces :class:`Crystal`: values are looked up, and nothing is computed.
 
     Attributes
     ----------
@@ -138,12 +138,12 @@ class RecordedCrystal:
         if len(self.recorded) != len(self.energies_ev):
             raise PhonsmithError(
                 f"{self.structure}: {len(self.recorded)} phonons but {len(self.energies_ev)} "
-                "energies; each volume needs both"
+                "energies; each volume requires both"
             )
         numbers = [phonon.unitcell.numbers for phonon in self.recorded]
         if any(not np.array_equal(one, numbers[0]) for one in numbers):
             raise PhonsmithError(
-                f"{self.structure}: the unit cells at the volumes differ in their atoms"
+                f"{self.structure}: the unit cells of the volumes have different atoms"
             )
 
     @property

@@ -62,8 +62,8 @@ class EquationOfState(Record):
         )
         if not low + 1e-5 * high < found.x < high - 1e-5 * high:
             raise UnusablePotential(
-                f"the equation of state has no volume for {pressure_gpa:g} GPa among those it was "
-                f"fitted to, {low:.3f} to {high:.3f} Å³ per atom"
+                f"the volume at {pressure_gpa:g} GPa is outside the fitted range of the equation "
+                f"of state, {low:.3f} to {high:.3f} Å³ per atom"
             )
         return float(found.x), float(found.fun)
 
@@ -123,7 +123,7 @@ def fit_energies(
 
     volumes, energies = np.asarray(volumes, dtype=float), np.asarray(energies, dtype=float)
     if len(volumes) < 5:
-        raise UnusablePotential(f"{len(volumes)} volumes, an equation of state needs five")
+        raise UnusablePotential(f"{len(volumes)} volumes, an equation of state requires five")
     fit = EOSFit(volumes, energies, _function(form))
     try:
         fit.fit(_start(volumes, energies))
@@ -133,8 +133,8 @@ def fit_energies(
         raise UnusablePotential(f"no equation of state fits the energies ({error})") from error
     if not (bulk > 0 and volume > 0 and np.isfinite([energy, bulk, derivative, volume]).all()):
         raise UnusablePotential(
-            "the energy has no minimum within the volumes "
-            f"{volumes.min():.3f} to {volumes.max():.3f} Å³ per atom, nor does it lead to one"
+            f"the energy has no minimum within the volumes {volumes.min():.3f} to "
+            f"{volumes.max():.3f} Å³ per atom, and does not decrease towards one"
         )
     left = _function(form)(volumes, np.array([energy, bulk, derivative, volume])) - energies
     return EquationOfState(

@@ -109,23 +109,25 @@ class _Curve:
     def _vibrate(self, point: PointOfCurve) -> None:
         point.phonon = self.crystal.phonons(point.atoms)
         point.minimum, point.share = stability(point.phonon, self.mesh, self.tolerance_thz)
-        told = (
+        imaginary = (
             f"{100 * point.share:.2g} % of its modes are imaginary, down to {point.minimum:.2f} THz"
         )
         if point.share and self.settings.imaginary != "report":
-            point.reason = told
+            point.reason = imaginary
             return
         if point.share:
-            self.notes.append(f"{self._per_atom(point.volume)}: {told}; the free energy lacks them")
-        self.tell_within_tolerance(point.phonon, point.volume)
+            self.notes.append(
+                f"{self._per_atom(point.volume)}: {imaginary}; the free energy omits these modes"
+            )
+        self.note_within_tolerance(point.phonon, point.volume)
 
-    def tell_within_tolerance(self, phonon: "Phonopy", volume: float) -> None:
-        """Note the modes that phonopy leaves out without their counting as imaginary."""
+    def note_within_tolerance(self, phonon: "Phonopy", volume: float) -> None:
+        """Record modes that phonopy omits although they do not count as imaginary."""
         share = share_within_tolerance(phonon, self.tolerance_thz)
         if share:
             self.notes.append(
                 f"{self._per_atom(volume)}: {100 * share:.2g} % of the modes are between "
-                f"-{self.tolerance_thz:g} and 0 THz; the free energy lacks them"
+                f"-{self.tolerance_thz:g} and 0 THz; the free energy omits these modes"
             )
 
     def _per_atom(self, volume: float) -> str:
@@ -313,7 +315,7 @@ def _harmonic(
     atoms, energy = crystal.at_volume(start, curve.rest)
     phonon = crystal.phonons(atoms)
     minimum, share = stability(phonon, curve.mesh, curve.tolerance_thz)
-    curve.tell_within_tolerance(phonon, curve.rest)
+    curve.note_within_tolerance(phonon, curve.rest)
     temperatures = _temperatures(settings)
     found = phonon.run_thermal_properties(temperatures=temperatures, exclude_gamma_acoustic=True)
     per_atom = 1 / len(phonon.primitive)
@@ -393,7 +395,7 @@ def _at_pressure(
     if len(points) < LEAST_VOLUMES:
         reasons = [one.reason for one in curve.points if one.reason]
         raise UnusablePotential(
-            f"{len(points)} volumes are left, {LEAST_VOLUMES} are needed"
+            f"{len(points)} volumes remain, {LEAST_VOLUMES} are required"
             + (f": {reasons[0]}" if reasons else "")
         )
     temperatures = _temperatures(settings)

@@ -108,7 +108,7 @@ def read_volumes(
         )
         phonon = recorded.phonon
         if phonon is None:
-            raise PhonsmithError(f"{name}: {one.recorded}: holds no displaced cells of the crystal")
+            raise PhonsmithError(f"{name}: {one.recorded}: no displaced cells of the crystal")
         phonon = reference_phonons(with_masses(phonon, masses), recorded.frames, born)
         found.append((phonon, _mean_energy_per_atom(recorded)))
     found.sort(key=lambda one: float(one[0].unitcell.volume))
@@ -169,7 +169,7 @@ def energies_at(volumes: Floats, where: str, given: Floats, energies: Floats) ->
         numbers.
     """
     if not (np.isfinite(given).all() and np.isfinite(energies).all() and (given > 0).all()):
-        raise PhonsmithError(f"{where}: numbers that are not finite, or volumes below zero")
+        raise PhonsmithError(f"{where}: non-finite numbers or negative volumes")
     nearest = np.abs(given[None, :] / volumes[:, None] - 1).argmin(axis=1)
     off = np.abs(given[nearest] / volumes - 1)
     if off.max() > SAME_VOLUME:
@@ -179,7 +179,7 @@ def energies_at(volumes: Floats, where: str, given: Floats, energies: Floats) ->
             f"{given[nearest[wrong]]:.3f} Å³. {_remedy(given, volumes)}"
         )
     if len(set(nearest)) < len(nearest):
-        raise PhonsmithError(f"{where}: two volumes are nearest to one energy; give more digits")
+        raise PhonsmithError(f"{where}: two volumes match the same energy; give more digits")
     return np.asarray(energies[nearest])
 
 
@@ -190,8 +190,8 @@ def _remedy(given: Floats, volumes: Floats) -> str:
     if count > 1 and abs((ratio if ratio > 1 else 1 / ratio) / count - 1) < 0.1:
         whose = "smaller" if ratio > 1 else "larger"
         return (
-            f"The energies seem to be of a cell {count} times {whose} than the unit cell of the "
-            "phonons: give volumes and energies of that unit cell"
+            f"The energies seem to belong to a cell {count} times {whose} than the unit cell of "
+            "the phonons: give volumes and energies of that unit cell"
         )
     return "Give volumes in Å³ and energies in eV of the unit cell of the phonons"
 
@@ -214,7 +214,7 @@ def _check_smooth(name: str, per_atom: Floats) -> None:
         listed = ", ".join(f"{energy:.4f}" for energy in per_atom)
         raise PhonsmithError(
             f"{name}: the energies of recorded_volumes have more than one minimum over the volume "
-            f"({listed} eV/atom): they are not of these volumes, or not of one crystal; correct "
+            f"({listed} eV/atom): they belong to other volumes or to different crystals; correct "
             "energy_ev or the files"
         )
 
@@ -237,6 +237,6 @@ def _check_labels(name: str, per_atom: Floats, labels: Sequence[float | None]) -
     if np.ptp(off) > LABELS_OFF * np.ptp(per_atom) + NOISE_EV_PER_ATOM:
         raise PhonsmithError(
             f"{name}: the energies of recorded_volumes differ from those of the displaced cells by "
-            f"{off.min():.6g} to {off.max():.6g} eV/atom, depending on the volume: they "
-            "are not those of the same calculation"
+            f"{off.min():.6g} to {off.max():.6g} eV/atom, depending on the volume: they come from "
+            "different calculations; give energies and displaced cells of one calculation"
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class VolumePoint(Record):
     """One volume: energy without vibrations, and how stable its phonons are.
 
-    ``imaginary_share`` is the share of modes below minus the tolerance. ``reason`` says why a
+    ``imaginary_share`` is the share of modes below minus the tolerance. ``reason`` explains why a
     volume is not used, and is empty where it is.
     """
 

@@ -50,13 +50,13 @@ class Thermodynamics(Model):
         largest = self.largest_volume_change_percent
         if not -largest <= low < 0 < high <= largest:
             raise ValueError(
-                "first_volumes_percent: give one below and one above zero, within "
+                "first_volumes_percent: give one value below and one above zero, within "
                 f"largest_volume_change_percent ({largest:g})"
             )
         if self.temperature_step_kelvin * 4 > self.max_temperature_kelvin:
-            raise ValueError("temperature_step_kelvin: at least five temperatures are needed")
+            raise ValueError("temperature_step_kelvin: at least five temperatures are required")
         if len(set(self.pressures_gpa)) != len(self.pressures_gpa):
-            raise ValueError("pressures_gpa has an entry twice")
+            raise ValueError("pressures_gpa contains an entry twice")
         return self
 
     @property

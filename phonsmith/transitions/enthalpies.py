@@ -122,8 +122,9 @@ def enthalpies(
     difference = float(differences.max()) if len(differences) else None
     if difference is not None and difference > settings.tolerance_mev_per_atom:
         notes.append(
-            f"enthalpies of relaxations and of the equation of state differ by up to "
-            f"{difference:.1f} meV/atom, {settings.tolerance_mev_per_atom:g} are tolerated"
+            "enthalpies of relaxations and of the equation of state differ by up to "
+            f"{difference:.1f} meV/atom, more than tolerance_mev_per_atom = "
+            f"{settings.tolerance_mev_per_atom:g}"
         )
     return found.model_copy(
         update={"notes": notes, "equation_of_state": state, "difference_mev_per_atom": difference}
@@ -139,7 +140,7 @@ def _relaxed(
     relaxation: Relaxation,
     store: "LabelStore | None",
 ) -> tuple[PressurePoint, "Atoms | None"]:
-    """The crystal under a load, freed of noise; None where it is no longer the one given."""
+    """Symmetrised crystal under pressure; None if it turned into another crystal."""
     from phonsmith.labels.failed import LabelFailed
     from phonsmith.labels.relaxations import relaxed
     from phonsmith.structures.symmetry import symmetrized

@@ -23,8 +23,8 @@ BEYOND = 0.04
 class Comparison(Record):
     """Two crystals in one approximation: ``second`` minus ``first``, meV/atom.
 
-    ``x`` is in kelvin or GPa as the transition is driven. The answer in words is "none in range"
-    where there is no crossing, with what is lower there; ``reason`` explains why crystals could not
+    ``x`` is in kelvin or GPa, depending on the driving variable. The answer is "none in range"
+    without a crossing, with the crystal of lower energy; ``reason`` explains why crystals could not
     be compared at all.
     """
 

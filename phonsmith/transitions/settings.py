@@ -20,7 +20,7 @@ class PublishedTransition(Model):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.up_to is not None and self.up_to <= self.value:
-            raise ValueError("up_to has to be larger than value")
+            raise ValueError("up_to must be larger than value")
         return self
 
 
@@ -44,11 +44,11 @@ class TransitionBase(Model):
     @model_validator(mode="after")
     def _crystals(self) -> Self:
         if len(set(self.structures)) != len(self.structures):
-            raise ValueError("structures has an entry twice")
+            raise ValueError("structures contains an entry twice")
         for one in self.published:
             for name in one.structures:
                 if name not in self.structures:
-                    raise ValueError(f"published: '{name}' is none of the structures")
+                    raise ValueError(f"published: '{name}' is not in structures")
         return self
 
 
@@ -84,7 +84,7 @@ class Pressing(Model):
     def _ascending(self) -> Self:
         for low, high in itertools.pairwise(self.pressures_gpa):
             if high <= low:
-                raise ValueError("pressures_gpa: give them in ascending order, each once")
+                raise ValueError("pressures_gpa: give pressures in ascending order, each once")
         return self
 
     @property

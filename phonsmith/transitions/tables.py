@@ -208,9 +208,9 @@ def overview(
             continue
         value, unit = row["value"], row["unit"]
         known = not pd.isna(value)
-        told = [] if pd.isna(row["notes"]) else [str(row["notes"])]
+        remarks = [] if pd.isna(row["notes"]) else [str(row["notes"])]
         if known and row["stable"] is False:
-            told.insert(0, "another crystal is lower there")
+            remarks.insert(0, "another crystal is lower there")
         rows.append(
             {
                 "transition": row["transition"],
@@ -225,7 +225,7 @@ def overview(
                 "static ΔE (meV/atom)": _measure(row["static_mev_per_atom"]),
                 "± repeats": _measure(row["static_spread_mev_per_atom"]),
                 "per meV/atom": _measure(row["shift_per_mev_per_atom"], unit),
-                "remark": "; ".join(told),
+                "remark": "; ".join(remarks),
             }
         )
     for name, values in published.items():

@@ -26,10 +26,10 @@ def _same_formula(
 ) -> tuple[str, int]:
     formulas = {one.structure: one.formula for one in found}
     if len(set(formulas.values())) > 1:
-        told = ", ".join(f"{name} {formula}" for name, formula in formulas.items())
+        compositions = ", ".join(f"{name} {formula}" for name, formula in formulas.items())
         raise PhonsmithError(
-            f"transitions.{transition}.structures: crystals of one composition can be compared "
-            f"only, these are {told}"
+            f"transitions.{transition}.structures: all crystals must have one composition, found "
+            f"{compositions}"
         )
     return found[0].formula, found[0].atoms_per_formula_unit
 
@@ -99,14 +99,14 @@ def _harmonic(
         if harmonic is None:
             continue
         if harmonic.imaginary_share:
-            told = (
+            imaginary = (
                 f"{one.structure}: {100 * harmonic.imaginary_share:.2g} % of its modes are "
                 f"imaginary (down to {harmonic.minimum_frequency_thz:.2f} THz)"
             )
             if refuse_imaginary:
-                _leave_out(lost, one, f"harmonic: {told.partition(': ')[2]}")
+                _leave_out(lost, one, f"harmonic: {imaginary.partition(': ')[2]}")
                 continue
-            notes[one.structure] = f"{told} and left out of its free energy"
+            notes[one.structure] = f"{imaginary}; its free energy omits these modes"
         static[one.structure] = harmonic.energy_ev_per_atom
         curves[one.structure] = Curve(
             np.array(harmonic.temperature_kelvin),
@@ -130,8 +130,8 @@ def _with_static(
         if one.first in static and one.second in static
         else None
     )
-    told = [notes[name] for name in (one.first, one.second) if name in notes]
-    return one.model_copy(update={"static_mev_per_atom": difference, "notes": told})
+    remarks = [notes[name] for name in (one.first, one.second) if name in notes]
+    return one.model_copy(update={"static_mev_per_atom": difference, "notes": remarks})
 
 
 def _quasi_harmonic(
@@ -201,8 +201,8 @@ def pressure_transition(
         for name, frequency in lowest.items()
         if frequency < -tolerance_thz
     }
-    told = {one.structure: [*one.notes, *_of(unstable, one.structure)] for one in found}
-    notes = {name: f"{name}: {'; '.join(words)}" for name, words in told.items() if words}
+    remarks = {one.structure: [*one.notes, *_of(unstable, one.structure)] for one in found}
+    notes = {name: f"{name}: {'; '.join(words)}" for name, words in remarks.items() if words}
     curves = {one.structure: one.curve() for one in found if not one.reason}
     states = {one.structure: curve for one in found if (curve := one.curve_of_state()) is not None}
     compared: list[Comparison] = []
@@ -253,14 +253,14 @@ def _gibbs(
                 at = int(np.argmax(near))
                 volume = state.volume_angstrom3_per_atom[at]
                 points.append((state.pressure_gpa, state.gibbs_ev_per_atom[at], volume * GPa))
-        told = [*one.notes, *_of(unstable, one.structure)]
-        if told:
-            notes[one.structure] = f"{one.structure}: {'; '.join(told)}"
+        remarks = [*one.notes, *_of(unstable, one.structure)]
+        if remarks:
+            notes[one.structure] = f"{one.structure}: {'; '.join(remarks)}"
         if len(points) > 1:
             static |= _static(one)
             curves[one.structure] = Curve(*np.array(sorted(points)).T)
         elif not one.reason:
-            why = f"reached at {len(points)} pressures, two are needed"
+            why = f"reached at {len(points)} pressures, two are required"
             why += "".join(f"; {note}" for note in one.notes)
             _leave_out(lost, one, f"Gibbs energies at {temperature:g} K: {why}")
     empty = Comparison(

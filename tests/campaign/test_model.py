@@ -119,13 +119,13 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (GOOD, "datasets/constraints", {"structures": ["t"]}, ["constraints", "role: test"]),
         (RECORDED, "structures/mp-149/role", "benchmark", ["role: train"]),
         (GOOD, "relaxation", {"reference": False}, ["datasets.constraints", "relaxed"]),
-        (GOOD, "structures/all", {"file": "a"}, ["structures.all", "taken"]),
+        (GOOD, "structures/all", {"file": "a"}, ["structures.all", "reserved"]),
         (GOOD, "fits/gap/learn_from", ["recorded"], ["fits.gap.learn_from", "displaced"]),
         (GOOD, "fits/gap/learn_from", ["constraint"], ["fits.gap.learn_from"]),
         (GOOD, "fits/mace/stage_two_start_epoch", 100, ["fits.mace", "stage_two", "max_epochs"]),
         (GOOD, "phonons/cells", ["relaxed", "relaxed"], ["phonons", "twice"]),
         (GOOD, "fits", {}, ["fits", "at least one"]),
-        (GOOD, "fits/reference", {"kind": "gap"}, ["fits.reference", "taken"]),
+        (GOOD, "fits/reference", {"kind": "gap"}, ["fits.reference", "reserved"]),
         (GOOD, "fits/gap/kind", "nequip", ["fits.gap", "nequip"]),
         (GOOD, "fits/gap/sigma/force", 1, ["fits.gap.sigma.force", "unknown key"]),
         (GOOD, "fits/gap/soap/l_max", -1, ["fits.gap.soap.l_max", "-1"]),
@@ -181,7 +181,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
                     "settings": {"long": {"a": {"max_epochs": 5}}, "max_epochs": [3]},
                 }
             },
-            ["sweeps.s", "settings.max_epochs", "two places"],
+            ["sweeps.s", "settings.max_epochs", "varied twice"],
         ),
         (
             GOOD,
@@ -216,19 +216,19 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         ),
         (RECORDED, "structures/mp-149/recorded", "b.yaml", ["b.yaml", "source.files"]),
         (RECORDED, "structures/mp-149/recorded", "../b.yaml", ["recorded", ".."]),
-        (RECORDED, "structures/mp-149/recorded", ["a.yaml"], ["recorded", "one phonopy file"]),
-        (RECORDED, "structures/mp-149/file", "POSCAR", ["mp-149.file", "phonopy", "drop"]),
-        (RECORDED, "structures/mp-149", {"file": "POSCAR"}, ["mp-149", "needs `recorded`"]),
+        (RECORDED, "structures/mp-149/recorded", ["a.yaml"], ["recorded", "a single phonopy file"]),
+        (RECORDED, "structures/mp-149/file", "POSCAR", ["mp-149.file", "phonopy", "remove"]),
+        (RECORDED, "structures/mp-149", {"file": "POSCAR"}, ["mp-149", "give `recorded`"]),
         (VASP, "structures/mp-149", {"recorded": "b"}, ["mp-149.file", "vasprun", "POSCAR"]),
         (VASP, "structures/mp-149/recorded", ["b", "c"], ["recorded", "'c'", "source.files"]),
         (VASP, "structures/mp-149/recorded", ["b", "/c"], ["recorded", ".."]),
-        (VASP, "structures/mp-149/recorded", [], ["mp-149.recorded", "at least one"]),
-        (VASP, "structures/mp-149/recorded", [""], ["mp-149.recorded", "at least one"]),
+        (VASP, "structures/mp-149/recorded", [], ["mp-149.recorded", "non-empty list"]),
+        (VASP, "structures/mp-149/recorded", [""], ["mp-149.recorded", "non-empty list"]),
         (RECORDED, "reference/source/files", {"a.yaml": "0" * 63}, ["a.yaml"]),
         (RECORDED, "reference/source/url", "ftp://x", ["reference.source.url"]),
         (RECORDED, "benchmarks/mechanics", True, ["benchmarks.mechanics"]),
-        (RECORDED | {"fits": {}}, "conductivity", {}, ["conductivity", "no fits"]),
-        (RECORDED | {"fits": {}}, "thermodynamics", {}, ["thermodynamics", "no fits"]),
+        (RECORDED | {"fits": {}}, "conductivity", {}, ["conductivity", "add fits"]),
+        (RECORDED | {"fits": {}}, "thermodynamics", {}, ["thermodynamics", "add fits"]),
         (
             RECORDED,
             "datasets/databases",
@@ -396,7 +396,7 @@ def test_keys_that_change_together():
 
 def test_a_sweep_must_not_hide_a_fit():
     sweep = {"recipe": {"kind": "gap"}, "settings": {"seed": [1]}}
-    with pytest.raises(ValidationError, match="there is a fit s-1 already"):
+    with pytest.raises(ValidationError, match="fit s-1 already exists"):
         Campaign.model_validate({**GOOD, "fits": {"s-1": {"kind": "gap"}}, "sweeps": {"s": sweep}})
 
 
@@ -407,5 +407,5 @@ def test_repeats_are_fits_with_seeds_of_their_own():
     assert [campaign.fits[name].seed for name in campaign.groups["gap"]] == [3, 4, 5]
     once = Campaign.model_validate({**GOOD, "fits": {**fits, "gap": {**fits["gap"], "repeats": 1}}})
     assert once.fits["gap"] == campaign.fits["gap"]  # nothing to fit again
-    with pytest.raises(ValidationError, match="there is a fit gap-r2"):
+    with pytest.raises(ValidationError, match="fit gap-r2 already exists"):
         Campaign.model_validate({**GOOD, "fits": {"gap-r2": {"kind": "gap"}, **fits}})

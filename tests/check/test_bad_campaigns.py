@@ -88,18 +88,18 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((("loop", {**LOOP, "cells_per_structure": 70}),), ["70 cells", "60 candidates", "pool_size"]),
     (
         (("loop", {**LOOP, "selection": {"method": "farthest", "descriptor": "mace"}}),),
-        ["loop.selection.descriptor", "'gap' is none", "loop.judges", "soap"],
+        ["loop.selection.descriptor", "which 'gap' is not", "loop.judges", "soap"],
     ),
     (
         (
             ("loop/goal", {"rmse_thz": 0.1, "max_force_rmse_ev_per_angstrom": 0.1}),
             ("datasets/test_fraction", 0),
         ),
-        ["max_force_rmse_ev_per_angstrom", "no cells to test on", "datasets.test_fraction"],
+        ["max_force_rmse_ev_per_angstrom", "no test cells", "datasets.test_fraction"],
     ),
     (
         (("loop", LOOP), ("fits/gap/learn_from", ["displaced"])),
-        ["loop", "no fit learns from them", "learn_from"],
+        ["loop", "no fit learns from rattled", "learn_from"],
     ),
     (
         (
@@ -107,7 +107,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
             ("loop/max_generations", 1),
             ("conductivity", {}),
         ),
-        ["loop.goal.properties", "settled", "loop.max_generations"],
+        ["loop.goal.properties", "convergence", "loop.max_generations"],
     ),
     (
         (
@@ -134,25 +134,28 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((crystal("cut-atoms.vasp"),), ["cut-atoms.vasp", "line 10", "position of atom 2"]),
     ((crystal("overlap.vasp"),), ["overlap.vasp", "Å apart; at least 0.5 Å"]),
     ((crystal("image.vasp"),), ["image.vasp", "Å apart"]),
-    ((crystal("flat.vasp"),), ["flat.vasp", "no volume", "give three lattice vectors"]),
+    ((crystal("flat.vasp"),), ["flat.vasp", "zero volume", "give three lattice vectors"]),
     ((crystal("left.vasp"),), ["left.vasp", "left-handed", "exchange"]),
     ((crystal("unknown.vasp"),), ["unknown.vasp"]),
     ((crystal("none.vasp"),), ["none.vasp"]),
     ((crystal("nan.vasp"),), ["nan.vasp", "line 10", "'nan 0 0'"]),
     ((crystal("inf.vasp"),), ["inf.vasp", "line 10", "'inf 0 0'"]),
     ((crystal("nan-cell.vasp"),), ["nan-cell.vasp", "line 3", "'nan 0 0'"]),
-    ((crystal("utf16.vasp"),), ["utf16.vasp", "is no text"]),
-    ((crystal("binary.vasp"),), ["binary.vasp", "is no text"]),
+    ((crystal("utf16.vasp"),), ["utf16.vasp", "not a text file"]),
+    ((crystal("binary.vasp"),), ["binary.vasp", "not a text file"]),
     ((crystal("what.pdf"),), ["what.pdf", "use POSCAR"]),
-    ((crystal("two.xyz"),), ["two.xyz", "holds 2 crystals"]),
+    ((crystal("two.xyz"),), ["two.xyz", "contains 2 crystals"]),
     ((crystal("cut.xyz"),), ["cut.xyz", "cut off"]),
-    ((crystal("dummy.xyz"),), ["dummy.xyz", "line 3", "'X' is no element"]),
-    ((crystal("vacuum.xyz"),), ["vacuum.xyz", "no volume"]),
+    ((crystal("dummy.xyz"),), ["dummy.xyz", "line 3", "'X' is not an element"]),
+    ((crystal("vacuum.xyz"),), ["vacuum.xyz", "no Lattice"]),
     ((crystal("broken.cif"),), ["broken.cif"]),
-    ((crystal("partly.cif"),), ["partly.cif", "partly occupied", "ordered"]),
+    ((crystal("partly.cif"),), ["partly.cif", "partially occupied", "ordered"]),
     ((crystal("nacl.vasp"),), ["stillinger-weber", "Cl, Na", "choose another"]),
     ((("structures/si/born", "BORN"),), ["structures.si.born", "no file BORN"]),
-    ((("structures/si/masses", {"H": 2.0}),), ["structures.si.masses", "there is no H in Si2"]),
+    (
+        (("structures/si/masses", {"H": 2.0}),),
+        ["structures.si.masses", "masses of H, which Si2 does not contain"],
+    ),
     ((("structures/si/masses", [28.0]),), ["structures.si.masses", "1 masses for 2 atoms"]),
     ((("structures/si/masses", [28.0, 29.0]),), ["si.masses", "equivalent by symmetry"]),
     ((("structures/si/masses", {"Si": 0}),), ["structures.si.masses", "above 0 and below 500"]),
@@ -189,13 +192,22 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
                 {**DATABASE, "source": {"name": "no", "files": {"t.json": SHA}}},
             ),
         ),
-        ["t.json is in no mirror folder", "mirrors in config/config.yaml"],
+        ["t.json: not found in any mirror folder", "`mirrors` in config/config.yaml"],
     ),
     # places elsewhere, and what would be on record
     ((("datasets/databases/old", {**DATABASE, "train_files": ["../t"]}),), ["train_files", ".."]),
-    ((("fits/gap/extra_arguments", {"gp_file": "../x"}),), ["extra_arguments.gp_file", "sets it"]),
-    ((("fits/gap/extra_arguments", {"x": "b/../../x"}),), ["extra_arguments.x", "elsewhere"]),
-    ((("fits/m", {**MACE, "extra_arguments": {"model_dir": "x"}}),), ["model_dir", "sets it"]),
+    (
+        (("fits/gap/extra_arguments", {"gp_file": "../x"}),),
+        ["extra_arguments.gp_file", "set by phonsmith"],
+    ),
+    (
+        (("fits/gap/extra_arguments", {"x": "b/../../x"}),),
+        ["extra_arguments.x", "must not contain .."],
+    ),
+    (
+        (("fits/m", {**MACE, "extra_arguments": {"model_dir": "x"}}),),
+        ["model_dir", "set by phonsmith"],
+    ),
     ((("fits/m", {**MACE, "extra_arguments": {"a": "/etc/x"}}),), ["extra_arguments.a"]),
     (
         (("fits/m", {**MACE, "extra_arguments": {"foundation_model": "trap.model"}}),),
@@ -203,7 +215,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ),
     (
         (("fits/m", {**MACE, "foundation": {"model": "https://me:pw@a.org/m", "sha256": SHA}}),),
-        ["foundation", "no user or password"],
+        ["foundation", "remove user and password"],
     ),
     (
         (
@@ -215,20 +227,26 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     *(
         ((("fits/m", {**MACE, "extra_arguments": {key: "x"}}),), ["extra_arguments", words])
         for key, words in [
-            ("model_dir=/tmp/evil", "no name of an option"),
-            ("--model_dir", "no name of an option"),
-            ("model-dir", "no name of an option"),
-            ("a\nb", "no name of an option"),
-            ("model_di", "phonsmith sets it"),
-            ("work", "phonsmith sets it"),
-            ("pt_train", "phonsmith sets it"),
-            ("statistics", "phonsmith sets it"),
-            ("heads", "phonsmith sets it"),
+            ("model_dir=/tmp/evil", "not an option name"),
+            ("--model_dir", "not an option name"),
+            ("model-dir", "not an option name"),
+            ("a\nb", "not an option name"),
+            ("model_di", "set by phonsmith"),
+            ("work", "set by phonsmith"),
+            ("pt_train", "set by phonsmith"),
+            ("statistics", "set by phonsmith"),
+            ("heads", "set by phonsmith"),
         ]
     ),
-    ((("fits/gap/extra_arguments", {"GP_FILE": "x"}),), ["extra_arguments.GP_FILE", "sets it"]),
-    ((("fits/gap/extra_arguments", {"gap_file": "x"}),), ["extra_arguments.gap_file", "sets it"]),
-    ((("fits/gap/extra_arguments", {"a gp_file": "x"}),), ["extra_arguments", "no name"]),
+    (
+        (("fits/gap/extra_arguments", {"GP_FILE": "x"}),),
+        ["extra_arguments.GP_FILE", "set by phonsmith"],
+    ),
+    (
+        (("fits/gap/extra_arguments", {"gap_file": "x"}),),
+        ["extra_arguments.gap_file", "set by phonsmith"],
+    ),
+    ((("fits/gap/extra_arguments", {"a gp_file": "x"}),), ["extra_arguments", "not an option"]),
     # code in files that arguments name
     (
         (
@@ -266,19 +284,19 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     # paths that are none
     ((("structures_from", ["a\0"]),), ["structures_from", "control characters"]),
     ((("structures_from", "a\nb"),), ["structures_from", "line breaks"]),
-    ((crystal("a" * 5000),), ["structures.si.file", "longer than a path", "…"]),
+    ((crystal("a" * 5000),), ["structures.si.file", "longer than any path", "…"]),
     ((crystal("a\nb.vasp"),), ["structures.si.file", "line breaks"]),
     ((("structures/si/born", "a\0b"),), ["structures.si.born", "control characters"]),
     # what has to be there before it is made
-    ((("fits/m", {**MACE, "foundation": own_fit("m")}),), ["fits.m", "made from its own"]),
+    ((("fits/m", {**MACE, "foundation": own_fit("m")}),), ["fits.m", "trained from this fit"]),
     (
         (
             ("fits/m", {**MACE, "foundation": own_fit("n")}),
             ("fits/n", {**MACE, "foundation": own_fit("m")}),
         ),
-        ["fits.m", "made from its own"],
+        ["fits.m", "trained from this fit"],
     ),
-    ((("fits/m", {**MACE, "foundation": own_fit("n", 1)}),), ["fits.m", "take that of gen0"]),
+    ((("fits/m", {**MACE, "foundation": own_fit("n", 1)}),), ["fits.m", "use the model of gen0"]),
     (
         (("reference/potential", {"calculator": "mace", "model": own_fit("m")}),),
         ["reference.potential.model", "of another campaign"],
@@ -340,7 +358,7 @@ SEVERAL: list[tuple[tuple[tuple[str, Any], ...], list[list[str]]]] = [
         [
             ["structures.b.file", "a.pdf"],
             ["datasets.databases.one.source", "set/t.json", "checksum differs"],
-            ["datasets.databases.two.source", "t.json is in no mirror folder"],
+            ["datasets.databases.two.source", "t.json: not found in any mirror folder"],
         ],
     ),
 ]

@@ -96,4 +96,4 @@ def test_of_many_problems_a_hundred_are_printed(
     status, _, bad = said_by(capsys, "many")
     assert status == 1
     assert len(bad) == 102
-    assert "900 further problems" in bad[-2]
+    assert "900 more problems" in bad[-2]

@@ -14,9 +14,9 @@ from tests.conductivity.examples import TINY
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"solvers": ["rta", "rta"]}, "solvers has an entry twice"),
-        ({"directions": [[0, 0, 0]]}, "no direction"),
-        ({"cumulative_kelvin": 350}, "none of temperatures_kelvin"),
+        ({"solvers": ["rta", "rta"]}, "solvers contains an entry twice"),
+        ({"directions": [[0, 0, 0]]}, "not a direction"),
+        ({"cumulative_kelvin": 350}, "not in temperatures_kelvin"),
     ],
 )
 def test_contradictions(wrong: dict, words: str) -> None:
@@ -66,12 +66,12 @@ def test_a_property_has_to_settle() -> None:
     start = judge_property("k", goal, [Property(100.0, "W/mK"), Property(110.0, "W/mK")], {})
     assert start.value == 105
     assert start.noise == pytest.approx(np.sqrt(50))
-    assert "no value of a generation before" in start.reason
+    assert "no value in the previous generation" in start.reason
     near = judge_property("k", goal, [Property(109.0, "W/mK")], {"k": start})
     assert not near.reason
     assert near.change == pytest.approx(100 * 4 / 105)
     assert near.change_unit == "%"
     far = judge_property("k", goal, [Property(120.0, "W/mK")], {"k": start})
-    assert "changed by +14.3 % (not assessed, n = 1 and 2), 5 % are allowed" in far.reason
+    assert "changed by +14.3 % (not assessed, n = 1 and 2), allowed: 5 %" in far.reason
     lost = judge_property("k", goal, [Property(None, "W/mK", "it melts")], {"k": start})
     assert lost.value is None and "it melts" in lost.reason

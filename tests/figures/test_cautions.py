@@ -25,7 +25,7 @@ def verdict(stop: str, reasons: list[str], unjudged: str = "") -> GenerationVerd
             "max_generations",
             ["67 % of the structures meet the criteria"],
             "",
-            "The loop missed its goal (generation 3, no generations are left): 67 % of the",
+            "The loop missed its goal (generation 3, max_generations is reached): 67 % of the",
         ),
         ("goal_in_part", [], "one repeat", "The loop met its goal only in part"),
         ("goal", [], "", None),

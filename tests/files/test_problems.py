@@ -91,10 +91,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "conductivity": {"structures": ["gee"]},
         },
         {
-            "loop.judges": ["no trained fit 'gapp'", "this campaign has gap", "mean 'gap'"],
+            "loop.judges": ["'gapp' is not a trained fit", "allowed are gap", "mean 'gap'"],
             "supercells.multiples": ["'sii'", "did you mean 'si'"],
             "transitions.t.structures": ["'gee'", "did you mean 'ge'"],
-            "transitions.t": ["needs `thermodynamics`", "no such section"],
+            "transitions.t": ["requires `thermodynamics`", "no such section"],
             "conductivity.structures": ["'gee'", "did you mean 'ge'"],
         },
     ),

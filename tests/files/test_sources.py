@@ -135,9 +135,9 @@ def test_a_cut_download_leaves_nothing(tmp_path: Path, cutting: str) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        (None, "is in no mirror folder .* add the address"),
-        ("http://127.0.0.1:9/", "cannot be fetched .*mirror folder"),
-        ("http://no-such-host.invalid/x", "cannot be fetched .*mirror folder"),
+        (None, "not found in any mirror folder .* add `url`"),
+        ("http://127.0.0.1:9/", "download failed .*mirror folder"),
+        ("http://no-such-host.invalid/x", "download failed .*mirror folder"),
     ],
 )
 def test_what_is_nowhere_is_said_in_one_line(tmp_path: Path, url: str | None, message: str) -> None:
@@ -238,5 +238,5 @@ def test_a_missing_page_is_an_error(tmp_path: Path, web: str) -> None:
 
 
 def test_a_file_that_is_not_listed_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PhonsmithError, match="not among its `files`"):
+    with pytest.raises(PhonsmithError, match="not in its `files`"):
         locate(source(), "b.yaml", [tmp_path], tmp_path)

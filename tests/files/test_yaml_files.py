@@ -28,7 +28,7 @@ FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "folder": (Path.mkdir, ["is a folder"]),
     "large": (
         lambda path: path.write_bytes(b"# " + b"x" * MAX_BYTES),
-        ["10.0 MB are too many"],
+        ["10.0 MB is too large"],
     ),
     "aliases": (lambda path: path.write_text(aliases("[{}]")), ["line 7", "aliases"]),
     "merge keys": (lambda path: path.write_text(aliases("{{<<: [{}]}}")), ["line 7", "aliases"]),
@@ -41,7 +41,7 @@ FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "unknown alias": (lambda path: path.write_text("a: *b"), ["line 1", "alias"]),
     "list as key": (
         lambda path: path.write_text("{[a, b]: 1}"),
-        ["line 1", "a key has to be a text"],
+        ["line 1", "keys must be text"],
     ),
     "digits": (lambda path: path.write_text("seed: 1" + 5000 * "0"), ["not valid YAML", "digits"]),
     "binary": (lambda path: path.write_bytes(bytes(range(256))), ["UTF-8"]),

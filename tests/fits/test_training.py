@@ -53,5 +53,5 @@ def test_fewer_training_cells_are_among_more(silicon):
     assert len(learnt(4)) == 4
     assert learnt(4) < learnt(7)
     assert learnt(4, seed=1) != learnt(4)
-    with pytest.raises(PhonsmithError, match="training_cells: 500 are wanted"):
+    with pytest.raises(PhonsmithError, match="training_cells: 500 requested"):
         learnt(500)

@@ -63,12 +63,14 @@ def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path
     assert not verdict.reason
     assert np.allclose(frequencies(found), frequencies(truth), atol=1e-4)
     _, verdict = recorded_phonons("relaxed", truth, tmp_path / "none.yaml", Relaxation())
-    assert "no forces of this crystal were recorded" in verdict.reason
+    assert "no recorded forces of this crystal" in verdict.reason
 
     other = read_recorded(folder / "24_phonopy.yaml", "phonopy", "si")
     assert other.phonon is not None
     save_phonons(tmp_path / "other.yaml", reference_phonons(other.phonon, other.frames))
-    with pytest.raises(PhonsmithError, match="other: the recorded forces are of Si4 in another"):
+    with pytest.raises(
+        PhonsmithError, match="other: lattice vectors, orientation or atom positions of Si4 differ"
+    ):
         recorded_phonons("relaxed", truth, tmp_path / "other.yaml", Relaxation())
 
 
@@ -76,20 +78,26 @@ def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path
     ("changes", "reason"),
     [
         ({}, ""),
-        ({"fits": {"gap": {"kind": "gap"}}}, "structures.a.role: force constants hold no labels"),
+        (
+            {"fits": {"gap": {"kind": "gap"}}},
+            "structures.a.role: force constants contain no labels",
+        ),
         (
             {"fits": {"p": {"files": {"b": "a.yaml"}}}},
-            "fits.p.files.b: no such structure is benchmarked",
+            "fits.p.files.b: not a benchmarked structure",
         ),
-        ({"fits": {"p": {"files": {"a": "b.yaml"}}}}, "'b.yaml' is not among source.files"),
-        ({"benchmarks": {"mechanics": True}}, "fits.p: recorded forces compute nothing"),
+        ({"fits": {"p": {"files": {"a": "b.yaml"}}}}, "'b.yaml' is not in source.files"),
+        (
+            {"benchmarks": {"mechanics": True}},
+            "fits.p: benchmarks.mechanics cannot be computed from recorded forces",
+        ),
         (
             {"structures": {"a": {"recorded_format": "phonopy"}}},
-            "structures.a.recorded_supercell: phonopy data tell the supercell",
+            "structures.a.recorded_supercell: phonopy data contain the supercell",
         ),
         (
             {"structures": {"a": {"file": None}}},
-            "structures.a.file: force_constants data do not tell the crystal",
+            "structures.a.file: force_constants data do not contain the crystal",
         ),
     ],
 )

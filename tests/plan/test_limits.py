@@ -68,7 +68,7 @@ def test_runs_beyond_memory_and_time_are_warnings(crystals, pseudopotentials):
     plan = make_plan("tiny", campaign, crystals, cells, site=Site(memory_limit_mb=500))
     text = "\n".join(plan.warnings)
     for words in (
-        "label mp-149 rattled: a run may take",
+        "label mp-149 rattled: a run may need",
         "more than reference.memory_mb = 10",
         "reference.time_limit_minutes = 0.01",
         "labels.runtime_minutes = 1",
@@ -105,7 +105,7 @@ def test_the_plan_lists_what_jobs_ask_for(crystals, pseudopotentials):
     resources = campaign.fits["gap"].resources
     assert jobs["fit gap"].memory_mb == resources.memory_mb
     text = to_markdown(plan)
-    section = text.split("what they ask a cluster for")[1]
+    section = text.split("requested cluster resources")[1]
     row = next(line for line in section.splitlines() if line.startswith("| labels "))
     for word in ("normal", " 8 ", f"{labels.memory_mb:,}"):
         assert word in row
@@ -140,7 +140,7 @@ def test_a_fit_beyond_its_memory_is_a_warning(crystals):
     fits = {"gap": {**TINY["fits"]["gap"], "resources": {"memory_mb": 20}}}
     campaign = campaign_of(fits=fits)
     (said,) = make_plan("tiny", campaign, crystals, cells_of(campaign, crystals)).warnings
-    assert said.startswith("fit gap: may take") and "resources.memory_mb = 20" in said
+    assert said.startswith("fit gap: may need") and "resources.memory_mb = 20" in said
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_what_cannot_succeed_ends_at_once_and_says_why_until_the_next_run(log, m
     assert attempt(log, broken).returncode == 1
     again = attempt(log, broken)
     assert again.returncode == 1
-    assert "wrong unit in cells.extxyz (not tried again)" in again.stderr
+    assert "wrong unit in cells.extxyz (not retried)" in again.stderr
     assert ran.read_text() == "x"
     monkeypatch.setenv(tries.RUN_VARIABLE, "two")
     attempt(log, broken)
@@ -64,7 +64,7 @@ def test_the_next_try_has_more_of_what_was_short(log, body, memory, time):
         2 * memory - 1,
         2 * time - 1,
     )
-    assert "not tried again" not in attempt(log, body).stderr
+    assert "not retried" not in attempt(log, body).stderr
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_next_try_has_more_of_what_was_short(log, body, memory, time):
 )
 def test_mistakes_are_not_tried_again(log, body):
     attempt(log, body)
-    assert "not tried again" in attempt(log, body).stderr
+    assert "not retried" in attempt(log, body).stderr
 
 
 def test_a_program_that_was_killed_wants_memory_and_one_that_fails_does_not(tmp_path):

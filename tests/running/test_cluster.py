@@ -22,12 +22,12 @@ def leave(folder, host):
 
 
 def test_the_folder_of_a_dead_run_is_unlocked(tmp_path):
-    with pytest.raises(PhonsmithError, match="has never run here"):
+    with pytest.raises(PhonsmithError, match="no Snakemake run found"):
         recover(tmp_path)
     leave(tmp_path, os.uname().nodename)
     assert recover(tmp_path) == ["unlocked the folder"]
     assert not (tmp_path / ".snakemake/locks").exists()
-    assert recover(tmp_path) == ["nothing to do: no jobs, no lock"]
+    assert recover(tmp_path) == ["nothing to do: no remaining jobs, no lock"]
 
 
 def test_a_run_on_another_machine_may_be_alive(tmp_path):

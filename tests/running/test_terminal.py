@@ -64,9 +64,9 @@ def raised(error: BaseException, before: BaseException | None = None) -> BaseExc
         ),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
-            ["temporary folder", "TMPDIR", "make room"],
+            ["temporary folder", "TMPDIR", "free some space"],
         ),
-        (KeyboardInterrupt(), ["interrupted", "start again"]),
+        (KeyboardInterrupt(), ["interrupted", "restart"]),
     ],
 )
 def test_every_exception_is_one_line(
@@ -189,27 +189,30 @@ def test_refusals_of_sbatch_have_a_remedy_in_the_site_file(
     for _ in range(3):
         assert shows.filter(record)
     (line,) = capsys.readouterr().err.splitlines()
-    for word in ["phonsmith: SLURM refuses a job: ", "config/site.yaml", *words]:
+    for word in ["phonsmith: SLURM refused a job: ", "config/site.yaml", *words]:
         assert word in line
 
 
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("mgo", ["no target 'mgo'", "no campaign 'mgo'", "results/mgo2/report.html?"]),
+        ("mgo", ["unknown target 'mgo'", "unknown campaign 'mgo'", "results/mgo2/report.html?"]),
         ("plam", ["did you mean 'plan'?", "all, plan"]),
         ("si-demo", ["is a campaign", "results/si-demo/report.html"]),
         ("results/si-demo/report.htm", ["did you mean 'results/si-demo/report.html'?"]),
-        ("results/si-demo/x", ["si-demo makes no such file", "tables/rmse.csv"]),
-        ("results/si-demi/report.html", ["no campaign 'si-demi'", "results/si-demo/report.html?"]),
+        ("results/si-demo/x", ["not a file of campaign si-demo", "tables/rmse.csv"]),
+        (
+            "results/si-demi/report.html",
+            ["unknown campaign 'si-demi'", "results/si-demo/report.html?"],
+        ),
         (
             "results/si-demo/figures/bands/gap",
             [
-                "ask for results/si-demo/figures/bands/gap/figures.json",
+                "use results/si-demo/figures/bands/gap/figures.json",
                 "results/si-demo/figures/bands/gap/STRUCTURE.svg",
             ],
         ),
-        ("x/y.z", ["no target 'x/y.z'", "all, plan", "mgo2, si-demo"]),
+        ("x/y.z", ["unknown target 'x/y.z'", "all, plan", "mgo2, si-demo"]),
     ],
 )
 def test_an_unknown_target_is_answered_with_what_there_is(
@@ -231,7 +234,7 @@ def test_an_unknown_target_is_answered_with_what_there_is(
 
 def test_snakemake_names_the_nearest_campaign(tmp_path: Path, repository: Path) -> None:
     project = Project(tmp_path, repository, tiny=TINY)
-    project.refuses(["no target 'tine'", "results/tiny/report.html?"], "tine")
+    project.refuses(["unknown target 'tine'", "results/tiny/report.html?"], "tine")
     project.refuses(["tine.yaml: no such campaign file", "'tiny'"], "results/tine/report.html")
 
 
@@ -253,12 +256,12 @@ TO_BE_DETERMINED = "<TBD>"
         (
             {"mem_mb": TO_BE_DETERMINED, "runtime": 30},
             8,
-            "short, 8 cores, 30 min, memory by the cells (see the plan)",
+            "short, 8 cores, 30 min, memory depending on the cells (see the plan)",
         ),
         (
             {"mem_mb": TO_BE_DETERMINED, "runtime": TO_BE_DETERMINED},
             8,
-            "short, 8 cores, memory and time by the cells (see the plan)",
+            "short, 8 cores, memory and time depending on the cells (see the plan)",
         ),
     ],
 )
@@ -286,7 +289,7 @@ def test_a_dry_run_tells_what_jobs_ask_slurm_for(tmp_path: Path, repository: Pat
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    unknown = "memory and time by the cells (see the plan)"
+    unknown = "memory and time depending on the cells (see the plan)"
     said = re.findall(r"^Job \d+: (.*)$", run.stdout + run.stderr, re.MULTILINE)
     for words in (
         "tiny: labelling isolated atoms [batch, 1 core, 2000 MB, 480 min]",
@@ -312,7 +315,7 @@ main()
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        ("KeyError('Na1')", ["config/campaigns/tiny.yaml: KeyError: 'Na1'", "not foreseen"]),
+        ("KeyError('Na1')", ["config/campaigns/tiny.yaml: KeyError: 'Na1'", "unexpected error"]),
         ("KeyboardInterrupt", ["interrupted"]),
     ],
 )
@@ -376,7 +379,7 @@ def test_warnings_are_printed_at_the_end(tmp_path: Path, repository: Path) -> No
     run = project.run("results/tiny/structures/si.extxyz")
     assert run.returncode == 0, run.stderr
     assert "phonsmith: tiny: warning: si: Lattice strained by 6 %." in run.stderr
-    assert "tiny: 11 further warnings in results/tiny/tables/warnings.csv" in run.stderr
+    assert "tiny: 11 more warnings in results/tiny/tables/warnings.csv" in run.stderr
     assert "Said before" not in run.stderr
     assert "results/odd/tables/warnings.csv: not a table of warnings" in run.stderr
 
@@ -386,7 +389,7 @@ def test_config_yaml_is_read_strictly(tmp_path: Path, repository: Path) -> None:
     path = tmp_path / "config/config.yaml"
     content: dict[str, Any] = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(content) + "campaigns: [other]\n")
-    project.refuses(["config/config.yaml", "'campaigns' stands here twice"])
+    project.refuses(["config/config.yaml", "duplicate key 'campaigns'"])
     path.unlink()
     os.mkfifo(path)
     project.refuses(["config/config.yaml", "a device or a pipe"])

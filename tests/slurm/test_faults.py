@@ -70,7 +70,7 @@ def test_what_can_succeed_is_tried_again_with_what_was_short(cluster, tmp_path, 
         3: [(2000, 1)] * 3,
     }
     assert sprung.read_text().count("fault") == 1  # the later tries ended at once
-    assert "this cell cannot be computed; take the trap away (not tried again)" in said
+    assert "this cell cannot be computed; take the trap away (not retried)" in said
     # labels that were there when a job ended are not computed again
     assert [*times_computed(tmp_path, keys[:3]), *times_computed(tmp_path, keys[4:7])] == [1] * 6
 
@@ -120,7 +120,7 @@ def test_snakemake_killed_and_started_again(cluster, tmp_path, repository):
     until(run, lambda: sprung.exists() and sprung.read_text().count("wait") == 4, 300)
     refused = recover(tmp_path)
     assert refused.returncode != 0
-    assert "Snakemake still runs here" in refused.stderr
+    assert "Snakemake is still running" in refused.stderr
 
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
@@ -155,5 +155,5 @@ def test_a_run_that_forgot_its_jobs_is_started_anew(cluster, tmp_path, repositor
     cluster.start_controller()
     said, _ = run.communicate(timeout=900)
     assert run.returncode == 0, said
-    assert "Snakemake waits for jobs that have ended" in said
+    assert "Snakemake is waiting for jobs that have ended" in said
     assert times_computed(tmp_path, keys) == [1] * 8

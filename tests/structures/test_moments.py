@@ -102,10 +102,10 @@ def test_moments_come_from_the_campaign_or_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "moments", "words"),
     [
-        ("POSCAR", "file", r"POSCAR: holds no magnetic moments .*list them"),
+        ("POSCAR", "file", r"POSCAR: no magnetic moments .*list them"),
         ("POSCAR", [2, -2], r"POSCAR: .* 2 numbers for 4 atoms \(NiONiO\); give one number"),
         ("POSCAR", [0, 0, 0, 0], r"all zero"),
-        ("NiO.cif", [2, 0, -2, 0], r"NiO.cif: .* order of atoms in a CIF .* Convert"),
+        ("NiO.cif", [2, 0, -2, 0], r"NiO.cif: .* which a CIF does not; convert"),
         ("vectors.extxyz", "file", r"non-collinear"),
     ],
 )
@@ -397,14 +397,18 @@ SW = {"method": "calculator", "potential": {"calculator": "stillinger-weber"}}
 @pytest.mark.parametrize(
     ("structures", "reference", "words"),
     [
-        ({"a": NIO}, {"magnetism": False}, r"a\.magnetic_moments_bohr: needs reference.magnetism"),
+        (
+            {"a": NIO},
+            {"magnetism": False},
+            r"a\.magnetic_moments_bohr: requires reference.magnetism",
+        ),
         ({"a": NIO, "b": {"file": "POSCAR"}}, {}, r"structures.b would start .* reference.magmom"),
         ({"b": {"file": "POSCAR"}}, {"magmom": {"Ni": 0.0}}, r"structures.b would start"),
         ({"b": {"file": "POSCAR"}}, {"magnetism": False, "magmom": {"Ni": 1}}, "needs magnetism"),
         (
             {"a": NIO, "b": {"scaled": {"of": "a", "linear": 1.1}, "magnetic_moments_bohr": [1]}},
             {},
-            r"b\.magnetic_moments_bohr: are those of a; give them there",
+            r"b\.magnetic_moments_bohr: taken from a; give the moments there",
         ),
     ],
 )
@@ -414,7 +418,7 @@ def test_moments_and_magnetism_go_together(tmp_path, structures, reference, word
 
 
 def test_a_reference_that_cannot_start_from_moments_is_refused():
-    with pytest.raises(ValueError, match=r"calculator does not start from magnetic moments"):
+    with pytest.raises(ValueError, match=r"not used by the reference method calculator"):
         Campaign.model_validate(
             {"structures": {"a": NIO}, "reference": SW, "fits": {"gap": {"kind": "gap"}}}
         )

@@ -38,14 +38,14 @@ REAL_INPUTS = {  # formula, Å³, number of the space group; or words of the mes
     "cif-p21n-truth-with-operations.cif": ("Si4", 206.81, 14),
     "cif-old-name-with-operations.cif": ("Si4", 206.81, 14),
     "cif-hydrogens-not-located.cif": "the hydrogens were not located",
-    "cif-occupancy-unknown.cif": "atom site Na1: its occupancy is not known ('.'); write 1",
+    "cif-occupancy-unknown.cif": "atom site Na1: unknown occupancy '.'; write 1",
     "cif-deuterium.cif": ("H4Li4", 66.92, 225),
     "poscar-deuterium.vasp": ("HLi", 16.73, 225),
     "poscar-fortran-exponent.vasp": ("Si2", 40.03, 227),
     "poscar-numbered-symbols.vasp": ("Fe2", 21.95, 229),
     "poscar-symbols-over-two-lines.vasp": ("CrFeNi", 64.0, 47),
     "cif-angle-missing.cif": "line 5: not a readable CIF (_cell_angle_alpha has no value)",
-    "cif-label-wat.cif": "atom site Wat1: 'Wat' is no element; write its oxygen and hydrogen",
+    "cif-label-wat.cif": "atom site Wat1: 'Wat' is not an element; give its oxygen and hydrogen",
 }
 
 
@@ -90,16 +90,16 @@ def test_equivalent_atoms_have_one_mass() -> None:
 @pytest.mark.parametrize("name", ["POSCAR", "a.cif", "a.xyz"])
 def test_pipes_devices_and_bombs_are_refused(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
-    refused(tmp_path / name, "no such structure file but a pipe or device")
+    refused(tmp_path / name, "no such structure file (a pipe or device)")
     (tmp_path / name).unlink()
     (tmp_path / name).symlink_to("/dev/zero")
-    refused(tmp_path / name, "no such structure file but a pipe or device")
+    refused(tmp_path / name, "no such structure file (a pipe or device)")
     (tmp_path / name).unlink()
     with (tmp_path / name).open("wb") as stream:  # 1 GB on no disk
         stream.truncate(10**9)
     refused(tmp_path / name, "more than 20 MB")
     (tmp_path / name).write_bytes(b"Si\0" * 100)
-    refused(tmp_path / name, "is no text")
+    refused(tmp_path / name, "not a text file")
 
 
 def test_a_compressed_file_that_grows_is_refused(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_compressed_file_that_grows_is_refused(tmp_path: Path) -> None:
 def test_crystals_in_wrong_units_are_refused_at_once(scale: float) -> None:
     atoms = bulk("Si", cubic=True)
     atoms.set_cell(atoms.cell[:] * scale, scale_atoms=True)
-    with pytest.raises(PhonsmithError, match="have to be in Å"):
+    with pytest.raises(PhonsmithError, match="must be in Å"):
         check_structure(atoms, "here")
 
 

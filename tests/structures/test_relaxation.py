@@ -88,17 +88,17 @@ TWO = "0 0 0\n0.5 0.5 0.5"
         (
             "a.vasp",
             "Si\n1.0\nhello\n",
-            "line 3: lattice vector a has to be 3 numbers",
+            "line 3: lattice vector a must be 3 numbers",
         ),
         ("a.cif", "no data here\n", "a.cif: "),
-        ("a.pdf", "something", "unknown kind of structure file"),
+        ("a.pdf", "something", "unknown format of structure file"),
         ("a.vasp", POSCAR.format(cell=CUBE, positions="0 0 0\nnan 0.5 0.5"), "'nan 0.5 0.5'"),
-        ("a.vasp", POSCAR.format(cell="5 0 0\n0 5 0\n5 5 0", positions=TWO), "no volume"),
+        ("a.vasp", POSCAR.format(cell="5 0 0\n0 5 0\n5 5 0", positions=TWO), "zero volume"),
         ("a.vasp", POSCAR.format(cell="0 5 0\n5 0 0\n0 0 5", positions=TWO), "left-handed"),
         ("a.vasp", POSCAR.format(cell=CUBE, positions="0 0 0\n0 0 0.98"), "0.100 Å apart"),
-        ("a.xyz", "1\nno lattice\nSi 0 0 0\n", "no volume"),
+        ("a.xyz", "1\nno lattice\nSi 0 0 0\n", "no Lattice"),
         ("a.xyz", '0\nLattice="5 0 0 0 5 0 0 0 5"\n', "a.xyz: "),
-        ("a.xyz", '1\nLattice="5 0 0 0 5 0 0 0 5"\nX 0 0 0\n', "line 3: 'X' is no element"),
+        ("a.xyz", '1\nLattice="5 0 0 0 5 0 0 0 5"\nX 0 0 0\n', "line 3: 'X' is not an element"),
         ("a.xyz", 2 * '1\nLattice="5 0 0 0 5 0 0 0 5"\nSi 0 0 0\n', "2 crystals"),
     ],
 )
@@ -125,7 +125,7 @@ def test_disordered_crystal_is_refused(tmp_path: Path) -> None:
         "_atom_site_label\n_atom_site_type_symbol\n_atom_site_fract_x\n_atom_site_fract_y\n"
         "_atom_site_fract_z\n_atom_site_occupancy\nSi1 Si 0 0 0 0.5\nGe1 Ge 0 0 0 0.5\n"
     )
-    with pytest.raises(PhonsmithError, match="partly occupied"):
+    with pytest.raises(PhonsmithError, match="partially occupied"):
         read_structure(path)
 
 
@@ -265,7 +265,7 @@ def test_calculator_without_stress_is_named() -> None:
                 raise PropertyNotImplementedError
             return super().get_property(name, *args, **kwargs)
 
-    with pytest.raises(PhonsmithError, match="ForcesOnly: gives no stress"):
+    with pytest.raises(PhonsmithError, match="ForcesOnly: no stress"):
         relax(bulk("Ar", a=5.3), ForcesOnly(), SETTINGS)
 
 

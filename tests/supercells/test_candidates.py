@@ -92,7 +92,7 @@ def test_candidates_depend_on_seed_and_generation_alone() -> None:
 
 
 def test_dynamics_without_a_fit_is_refused() -> None:
-    with pytest.raises(PhonsmithError, match=r"mp-149: selection\.dynamics needs the fit"):
+    with pytest.raises(PhonsmithError, match=r"mp-149: selection\.dynamics requires a fit"):
         candidate_pool(
             "mp-149", DIAMOND, SMALL, Selection(dynamics=SHORT), campaign_seed=0, generation=1
         )

@@ -171,7 +171,7 @@ def test_absurd_lengths_are_refused_at_once(silicon: Path) -> None:
     with pytest.raises(PhonsmithError, match="1000 Å apart"):
         supercell_matrix(DIAMOND, Supercells(min_length_angstrom=1000))
     big = read_structure(silicon / "mp-1203790.vasp")
-    with pytest.raises(PhonsmithError, match=r"no multiple of its 68 atoms.*max_atoms to 136"):
+    with pytest.raises(PhonsmithError, match=r"no multiple of 68 atoms.*max_atoms to 136"):
         supercell_matrix(big, Supercells(min_atoms=100, max_atoms=120))
 
 
@@ -327,11 +327,14 @@ def test_multiples_may_be_a_matrix_with_vectors_in_rows() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ([2, 2], "three integers or three rows"),
+        ([2, 2], "three integers, such as [2, 2, 3], or three rows"),
         ([2, 0, 2], "above 0"),
-        ("2 2 2", "three integers or three rows"),
-        ([[1, 0, 0], [0, 1, 0]], "three integers or three rows"),
-        ([[1, 0, 0], [0, 1.5, 0], [0, 0, 1]], "three integers or three rows"),
+        ("2 2 2", "three integers, such as [2, 2, 3], or three rows"),
+        ([[1, 0, 0], [0, 1, 0]], "three integers, such as [2, 2, 3], or three rows"),
+        (
+            [[1, 0, 0], [0, 1.5, 0], [0, 0, 1]],
+            "three integers, such as [2, 2, 3], or three rows",
+        ),
         ([[1, 0, 0], [0, 1, 0], [0, 0, -1]], "a supercell of -1 cells"),
         ([[1, 0, 0], [1, 0, 0], [0, 0, 1]], "a supercell of 0 cells"),
     ],

@@ -209,11 +209,11 @@ def test_a_fit_without_forces_cannot_judge(capsys: pytest.CaptureFixture[str]) -
     """The others can, as long as there are two."""
     broken = PotentialSource(calculator=f"{__name__}:NoForces")
     cells = rattled(0.01, 1)
-    with pytest.raises(UnusablePotential, match=r"fewer than two .* no forces on candidate 0"):
+    with pytest.raises(UnusablePotential, match=r"fewer than two .* no forces for candidate 0"):
         disagreement(cells, [SILICON, broken])
     capsys.readouterr()
     found = disagreement(cells, [SILICON, broken, stronger(1.1)])
-    assert "fit 2 of the committee is left out" in capsys.readouterr().out
+    assert "fit 2 of the committee is omitted" in capsys.readouterr().out
     np.testing.assert_array_equal(found, disagreement(cells, [SILICON, stronger(1.1)]))
 
 
@@ -283,10 +283,10 @@ def test_generations_go_on_where_the_last_one_stopped() -> None:
 @pytest.mark.parametrize(
     ("pool", "count", "settings", "message"),
     [
-        ([], 1, {}, "there are no candidates; raise selection.pool_size"),
-        ([DIAMOND], 2, {}, "2 cells cannot be chosen from 1 candidates"),
-        ([DIAMOND], 1, {"method": "committee"}, "needs two fits at least and has 0"),
-        ([DIAMOND], 1, {"method": "farthest", "descriptor": "mace"}, "needs a fit of kind mace"),
+        ([], 1, {}, "no candidates; raise selection.pool_size"),
+        ([DIAMOND], 2, {}, "2 cells cannot be selected from 1 candidates"),
+        ([DIAMOND], 1, {"method": "committee"}, "requires at least two fits, found 0"),
+        ([DIAMOND], 1, {"method": "farthest", "descriptor": "mace"}, "requires a fit of kind mace"),
     ],
 )
 def test_errors_say_what_to_do(

@@ -117,7 +117,7 @@ def test_equations_of_state_without_a_minimum_are_refused() -> None:
     volumes = np.linspace(18, 19, 6)
     with pytest.raises(UnusablePotential, match="no minimum within the volumes 18"):
         fit_equation_of_state(volumes, 0.05 * (volumes - 20) ** 2)
-    with pytest.raises(UnusablePotential, match="needs five"):
+    with pytest.raises(UnusablePotential, match="requires five"):
         fit_equation_of_state(volumes[:4], volumes[:4])
 
 
@@ -140,7 +140,7 @@ def test_the_compressed_side_alone_gives_enthalpies(form: str) -> None:
         ends = [found.at_pressure(pressure + step, within)[1] for step in (-0.1, 0.1)]
         assert (ends[1] - ends[0]) / (0.2 * GPa) == pytest.approx(right[0], rel=1e-4)
     for beyond in (0, 80):
-        with pytest.raises(UnusablePotential, match=f"no volume for {beyond} GPa among those"):
+        with pytest.raises(UnusablePotential, match=f"volume at {beyond} GPa is outside"):
             found.at_pressure(beyond, within)
     # the other form is wrong about the rest, and right where it was fitted
     other = fit_energies(volumes, energies, *(one for one in FORMS if one != form))
@@ -321,7 +321,7 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
     reported = run(one, imaginary="report", pressures_gpa=[0.0])
     assert not reported.reason
     assert reported.harmonic.imaginary_share > 0
-    assert any("the free energy lacks them" in note for note in reported.notes)
+    assert any("the free energy omits these modes" in note for note in reported.notes)
     assert reported.quasi_harmonic
     assert run(one, imaginary="stop").reason.startswith("imaginary modes at ")
     # phonons at the minimum alone
@@ -329,7 +329,7 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
     stopped = thermodynamics(one, alone, method="reference", tolerance_thz=0.1)
     assert stopped.reason.startswith("imaginary modes at the minimum of the energy: ")
     assert stopped.harmonic is None
-    # a tolerance that hides the modes does not hide that the free energy lacks them
+    # a tolerance that hides the modes does not hide that the free energy omits these modes
     (note,) = thermodynamics(one, alone, method="reference", tolerance_thz=50).notes
     found = re.search(r"([\d.]+) % of the modes are between -50 and 0 THz", note)
     assert found
@@ -342,7 +342,7 @@ def test_imaginary_modes_are_never_passed_over(silicon: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"first_volumes_percent": (1, 6)}, "give one below and one above zero"),
+        ({"first_volumes_percent": (1, 6)}, "give one value below and one above zero"),
         ({"first_volumes_percent": (-4, 30)}, "within largest_volume_change_percent"),
         ({"temperature_step_kelvin": 500}, "at least five temperatures"),
         ({"pressures_gpa": [0, 0]}, "entry twice"),
@@ -398,4 +398,4 @@ def test_recorded_volumes_give_what_computed_ones_give(repository):
     few = RecordedCrystal("si", recorded[:3], energies[:3])
     lost = thermodynamics(few, settings, method="recorded", tolerance_thz=0.1)
     assert not lost.quasi_harmonic
-    assert "volumes are left" in lost.lost_pressures[0].reason
+    assert "volumes remain" in lost.lost_pressures[0].reason

@@ -163,7 +163,7 @@ def test_a_campaign_of_recorded_volumes_has_thermodynamics_of_the_reference(
     truth = by_phonopy(published).equilibrium_volumes
     assert np.allclose(ours.volume_angstrom3_per_atom, truth[: len(ours.temperature_kelvin)] / 2)
     without = Result.load(results / "thermodynamics/reference/other.json")
-    assert "names no recorded_volumes" in without.reason
+    assert "gives no recorded_volumes" in without.reason
     record = json.loads((results / "sources/volumes/si.json").read_text())
     assert len(record) == len(FACTORS) + 1
     # the volumes are of no concern to labels and phonons
@@ -249,12 +249,12 @@ def without_energy(structure: dict) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (lambda one: one["recorded_volumes"].pop(), "5 are needed"),
-        (lambda one: one["recorded_volumes"][1].pop("energy_ev"), "go together"),
+        (lambda one: one["recorded_volumes"].pop(), "at least 5 are required"),
+        (lambda one: one["recorded_volumes"][1].pop("energy_ev"), "give both energy_ev"),
         (without_energy, r"recorded_volumes\.1"),
-        (lambda one: one.update(recorded_energies="e-v.dat"), "without any energy_ev"),
-        (lambda one: one["recorded_volumes"][0].update(file="POSCAR"), "hold the crystal"),
-        (lambda one: one["recorded_volumes"][0].update(recorded="v9"), "'v9' is not among"),
+        (lambda one: one.update(recorded_energies="e-v.dat"), "without energy_ev"),
+        (lambda one: one["recorded_volumes"][0].update(file="POSCAR"), "contain the crystal"),
+        (lambda one: one["recorded_volumes"][0].update(recorded="v9"), "'v9' is not in"),
     ],
 )
 def test_settings_of_volumes_are_checked(published: Path, changes, words: str) -> None:
@@ -275,5 +275,5 @@ def test_volumes_without_thermodynamics_are_told(published: Path) -> None:
         "structures": {"si": of_phonopy(published)},
         "fits": {"gap": {"kind": "gap"}},
     }
-    with pytest.raises(ValidationError, match="only `thermodynamics` uses them"):
+    with pytest.raises(ValidationError, match="used by `thermodynamics` only"):
         Campaign.model_validate(campaign)

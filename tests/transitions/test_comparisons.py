@@ -72,7 +72,7 @@ def test_the_goal_reads_the_transition(tmp_path: Path) -> None:
     assert (read.unit, read.reason) == ("K", "") and read.value == pytest.approx(402, abs=0.1)
     last = judge_property("x", goal, [Property(430.0, "K")], {})
     assert (
-        "changed by -28.1 K (not assessed, n = 1), 20 K are allowed"
+        "changed by -28.1 K (not assessed, n = 1), allowed: 20 K"
         in judge_property("x", goal, [read], {"x": last}).reason
     )
     near = goal.model_copy(update={"within_kelvin": 30.0})

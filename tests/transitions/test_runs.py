@@ -103,7 +103,7 @@ def test_a_loop_goes_on_until_the_transition_has_settled(tmp_path: Path) -> None
         len(verdicts) - 1
     )
     table = pd.read_csv(project.results("si") / "tables/properties.csv")
-    assert "has no value of a generation before" in table["reason"].iloc[0]
+    assert "has no value in the previous generation" in table["reason"].iloc[0]
     changes = table["change"].iloc[1:].tolist()
     assert changes == pytest.approx(np.diff(table["value"]))
     assert abs(changes[-1]) <= 1 and all(abs(one) > 1 for one in changes[:-1])
@@ -120,25 +120,25 @@ def test_a_loop_goes_on_until_the_transition_has_settled(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"transitions": WARMED}, "needs `thermodynamics`"),
+        ({"transitions": WARMED}, "requires `thermodynamics`"),
         (
             {"transitions": {"x": {**PRESSED["beta-tin"], "pressures_gpa": [0, 30, 15]}}},
             "ascending order",
         ),
         (
             {"transitions": {"x": {**PRESSED["beta-tin"], "structures": ["diamond", "graphite"]}}},
-            "'graphite' is no crystal",
+            "'graphite' is scaled",
         ),
         (
             {"transitions": {"x": {**PRESSED["beta-tin"], "temperatures_kelvin": [300]}}},
-            "needs `thermodynamics`",
+            "requires `thermodynamics`",
         ),
         (
             {
                 "thermodynamics": {"pressures_gpa": [0, 5]},
                 "transitions": {"x": {**WARMED["hexagonal"], "pressure_gpa": 2}},
             },
-            "thermodynamics has 0, 5 GPa, not 2",
+            "2 is not in thermodynamics.pressures_gpa",
         ),
     ],
 )

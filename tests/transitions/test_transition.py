@@ -143,12 +143,14 @@ def test_imaginary_modes_are_never_passed_over() -> None:
     }
     assert refused.of_goal()[0] is None and "imaginary" in refused.of_goal()[1]
     (told,) = temperature_transition("x", ALPHA_BETA, solids, refuse_imaginary=False).comparisons
-    assert "left out of its free energy" in told.notes[0]
+    assert "its free energy omits these modes" in told.notes[0]
 
 
 def test_compositions_must_agree() -> None:
     other = einstein("beta", -4.0, 1.5).model_copy(update={"formula": "Na"})
-    with pytest.raises(PhonsmithError, match=r"transitions\.x\.structures: crystals of one comp"):
+    with pytest.raises(
+        PhonsmithError, match=r"transitions\.x\.structures: all crystals must have one comp"
+    ):
         temperature_transition(
             "x", ALPHA_BETA, [einstein("alpha", 0, 2), other], refuse_imaginary=True
         )
@@ -228,7 +230,8 @@ def test_what_has_no_gibbs_energy_has_a_row_with_the_reason() -> None:
     assert pair.crossings[0].value == pytest.approx(0.1 / 4 / GPa)
     assert found.left_out == {
         "lost": "Gibbs energies: left out: becomes another",
-        "short": "Gibbs energies at 300 K: reached at 1 pressures, two are needed; 10 GPa: no fit",
+        "short": "Gibbs energies at 300 K: reached at 1 pressures, two are required; "
+        "10 GPa: no fit",
     }
     table = transitions_table("c", [found], {})
     rows = table[table["answer"] == "left out"].set_index("second")["notes"].to_dict()

@@ -136,7 +136,7 @@ def test_results_know_whether_their_relaxations_converged(
 def test_an_unrelaxed_volume_of_the_equation_of_state_is_one_of_effort() -> None:
     atoms = compressed()
     atoms.rattle(0.02, seed=1)
-    with pytest.raises(NotRelaxed, match=r"does not relax to 0\.0001 eV/Å in 1 steps"):
+    with pytest.raises(NotRelaxed, match=r"does not relax to 0\.0001 eV/Å within 1 steps"):
         equation_of_state(atoms, make_calculator(longer()), SHORT)
 
 
@@ -161,5 +161,5 @@ def test_how_often_a_result_is_tried(
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text("[1]")
-    with pytest.raises(PhonsmithError, match=r"result.json: not a result .*; delete it"):
+    with pytest.raises(PhonsmithError, match=r"result.json: not a result .*; delete the file"):
         Effort.load(path)

@@ -181,7 +181,7 @@ def test_a_full_disk_is_told_and_the_campaign_goes_on_where_it_was(small_disk, q
     said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
     # where Snakemake meets it first and raises, the words are its own
     assert said or "No space left on device" in run.stderr, run.stderr
-    told = r"phonsmith: the disk is full( \(writing .+\))?: make room and start again"
+    told = r"phonsmith: the disk is full( \(writing .+\))?: free some space and restart"
     assert [line for line in said if not re.match(told, line)] == []
     labels = finished_labels(project)
     resize(small_disk, used * 10)

@@ -171,5 +171,5 @@ def test_a_damaged_verdict_is_told_in_one_line(finished):
     path.write_text(whole)
     assert run.returncode != 0
     assert "phonsmith: results/reachable/generations/gen1.json: not valid JSON" in run.stderr
-    assert "delete it and run again" in run.stderr
+    assert "delete the file and run again" in run.stderr
     assert "Traceback" not in run.stderr

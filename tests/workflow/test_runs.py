@@ -23,7 +23,7 @@ def finished(tmp_path_factory, repository):
     project = Project(tmp_path_factory.mktemp("tiny"), repository, tiny=TINY)
     run = project.run()
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "tiny: done. Look at" in run.stdout
+    assert "tiny: done. Results:" in run.stdout
     assert "tiny: warning: gap: In-sample: trained on the displaced cells" in run.stderr
     return project
 
@@ -88,7 +88,7 @@ def test_a_second_run_has_nothing_to_do(finished):
     run = finished.run()
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
-    assert "Look at" not in run.stdout
+    assert "done. Results:" not in run.stdout
     assert finished.planned() == {}
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Existing(FitKind[ExistingFit]):
-    """A potential that is taken as it is."""
+    """An existing potential, used without training."""
 
     settings = ExistingFit
 

@@ -1,4 +1,4 @@
-"""Potentials that are taken as they are."""
+"""Existing potentials, used without training."""
 
 from phonsmith.files.reading_writing import write_json
 from phonsmith.files.sources import sha256_of
@@ -27,7 +27,7 @@ def take(name: str, fit: ExistingFit, files: FitFiles) -> None:
 
 
 def existing_potential(name: str, fit: ExistingFit) -> Potential:
-    """Return a potential that exists already, in the place of a trained one.
+    """Return an existing potential in the form of a trained one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Foundation models: found, checked before they are loaded, and what fine-tuning takes from them.
+"""Foundation models: locate, verify before loading, and extract settings for fine-tuning.
 
 A model file is a pickle: loading it runs whatever code it holds. A checksum that the campaign
 states is therefore compared first, on the very copy that is loaded.
@@ -61,8 +61,8 @@ def _compare(path: Path, foundation: Foundation) -> str:
     found = sha256_of(path)
     if foundation.sha256 not in (None, found):
         raise PhonsmithError(
-            f"foundation: {path}: checksum differs: SHA-256 is {found}, expected was "
-            f"{foundation.sha256}; the file was not loaded; replace it or correct `sha256`"
+            f"foundation: {path}: not loaded, checksum differs: SHA-256 is {found}, expected "
+            f"{foundation.sha256}; replace the file or correct `sha256`"
         )
     return found
 
@@ -80,7 +80,8 @@ def _from_address(foundation: Foundation) -> Path:
         return locate(source, file, [], cache)
     except PhonsmithError as error:
         raise PhonsmithError(
-            f"foundation: {error}; or put the file here: {cache / source.name / file}"
+            f"foundation: {error}; or download the file yourself and save it as "
+            f"{cache / source.name / file}"
         ) from None
 
 
@@ -102,7 +103,8 @@ def _by_name(name: str) -> Path:
                 download(url, path, None)
     except PhonsmithError as error:
         raise PhonsmithError(
-            f"foundation: {name} cannot be downloaded: {error}; or put the file here: {path}"
+            f"foundation: {name} cannot be downloaded: {error}; or download the file yourself and "
+            f"save it as {path}"
         ) from None
     return path
 
@@ -124,7 +126,7 @@ def knowledge(path: Path, foundation: Foundation) -> Knowledge:
     Raises
     ------
     PhonsmithError
-        It is no MACE, or has several heads and none of them is chosen.
+        It is not a MACE, or has several heads and no head is chosen.
     """
     import torch
 
@@ -135,19 +137,19 @@ def knowledge(path: Path, foundation: Foundation) -> Knowledge:
         energies = model.atomic_energies_fn.atomic_energies.reshape(-1, len(numbers))
     except Exception as error:  # a pickle raises anything
         raise PhonsmithError(
-            f"foundation: {foundation.model} is not a MACE model that mace can load "
-            f"({one_line(error)})"
+            f"foundation: {foundation.model}: cannot be loaded as a MACE model ({one_line(error)})"
         ) from error
     head = foundation.head or heads[0]
     if head not in heads or (len(heads) > 1 and foundation.head is None):
         raise PhonsmithError(
-            f"foundation.head: {foundation.model} has the heads {', '.join(heads)}; choose one"
+            f"foundation.head: required, since {foundation.model} has several heads: "
+            f"{', '.join(heads)}"
         )
     row = energies[heads.index(head)] if len(energies) > 1 else energies[0]
     if foundation.method == "multihead" and len(numbers) == 1:
         raise PhonsmithError(
-            f"foundation.method: mace has no multihead fine-tuning of a model of one element, as "
-            f"{foundation.model} is; use naive"
+            "foundation.method: mace does not support multihead fine-tuning of a one-element model "
+            f"({foundation.model}); use naive"
         )
     e0s = {chemical_symbols[z]: float(e0) for z, e0 in zip(numbers, row, strict=True)}
     return Knowledge(e0s, head)
@@ -173,8 +175,8 @@ def check_elements(known: Knowledge, frames: Sequence[Atoms], foundation: Founda
     unknown = {symbol for atoms in frames for symbol in atoms.symbols} - known.e0s.keys()
     if unknown:
         raise PhonsmithError(
-            f"foundation: {foundation.model} does not know {', '.join(sorted(unknown))}; choose "
-            "another one or train from scratch"
+            f"foundation: {foundation.model} does not support {', '.join(sorted(unknown))}; choose "
+            "another model or train from scratch"
         )
 
 
@@ -221,7 +223,8 @@ def energy_zero(  # noqa: PLR0917
     if foundation.e0s == "isolated_atoms":
         if baseline.origin != "isolated_atoms":
             raise PhonsmithError(
-                "foundation.e0s: isolated_atoms, but the data set has none; use estimated"
+                "foundation.e0s: isolated_atoms requires isolated atoms in the data set; use "
+                "estimated"
             )
         return Baseline({**known.e0s, **baseline.e0s}, "isolated_atoms")
     if foundation.e0s == "average":
@@ -271,8 +274,8 @@ def replay_cells(replay: Replay, known: Knowledge, seed: int) -> list[Atoms]:
     ]
     if len(cells) < 2:
         raise PhonsmithError(
-            f"foundation.replay.file: {replay.file} holds {len(cells)} labelled cells of elements "
-            "that the foundation knows; it takes at least two"
+            f"foundation.replay.file: {replay.file} has {len(cells)} labelled cells of elements "
+            "that the foundation model supports; at least two are required"
         )
     chosen = np.random.default_rng(seed).permutation(len(cells))[: max(2, replay.cells)]
     return [cells[i] for i in sorted(chosen)]

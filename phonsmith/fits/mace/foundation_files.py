@@ -29,7 +29,7 @@ def check_foundation(foundation: Foundation, where: str, made: Made) -> None:
     model = foundation.file
     if model and not made(model):
         if not Path(model).is_file():
-            raise PhonsmithError(f"{where}.model: {model}: no such model file; put it there")
+            raise PhonsmithError(f"{where}.model: {model}: no such model file; correct the path")
         try:
             require_known(Path(model), foundation.sha256, foundation.trust)
         except PhonsmithError as error:

@@ -28,7 +28,7 @@ class Mace(TrainedKind[MaceFit]):
         return fit.resources.threads
 
     def takes_gpu(self, fit: MaceFit) -> bool:
-        """Unless the settings ask for the CPU."""
+        """Return true unless the settings request the CPU."""
         return fit.device != "cpu"
 
     def begins_with(self, fit: MaceFit) -> list[str]:

@@ -80,8 +80,8 @@ class Replay(Model):
     def _is_a_file(self) -> Self:
         if self.file in REPLAY_SETS:
             raise ValueError(
-                f"file: {self.file}: give a file; mace 0.3.16 would take the Materials Project's "
-                "data for each of its names. Its sets are on "
+                f"file: {self.file}: names of mace are refused, since mace 0.3.16 uses Materials "
+                "Project data for all of them; give a file, available from "
                 "https://github.com/ACEsuit/mace-foundations/releases"
             )
         return self
@@ -141,20 +141,23 @@ class Foundation(Model):
         is_path = "/" in self.model or self.model.endswith((".model", ".pt", ".pth"))
         if not is_path and self.model not in FOUNDATIONS:
             raise ValueError(
-                f"'{self.model}' is no foundation model that mace knows "
-                f"({', '.join(sorted(FOUNDATIONS))}), no path of a file (with / or .model) and no "
-                "address"
+                f"'{self.model}' is not a foundation model of mace "
+                f"({', '.join(sorted(FOUNDATIONS))}), a path (with / or .model) or an address"
             )
         if re.match(r"https?://[^/]*@", self.model):
-            raise ValueError("no user or password in an address: it would be on record everywhere")
+            raise ValueError(
+                "remove user and password from the address; they would appear in all records"
+            )
         if self.is_address and self.sha256 is None:
-            raise ValueError("an address needs `sha256`: loading a model file runs code in it")
+            raise ValueError(
+                "an address requires `sha256`, since loading a model file runs code in it"
+            )
         if (self.method == "multihead") != (self.replay is not None):
             raise ValueError("`replay` and `method: multihead` belong together")
         if self.method == "multihead" and self.e0s == "average":
-            raise ValueError("e0s: average does not go with multihead; use estimated")
+            raise ValueError("e0s: average cannot be combined with multihead; use estimated")
         if self.lora and self.frozen_layers:
-            raise ValueError("lora freezes all weights itself; drop frozen_layers")
+            raise ValueError("lora already freezes all weights; remove frozen_layers")
         return self
 
     @model_serializer(mode="wrap")
@@ -266,7 +269,7 @@ class MaceFit(TrainedFit):
         if self.foundation is None:
             return self
         if given := [key for key in ARCHITECTURE if key in self.model_fields_set]:
-            raise ValueError(f"{', '.join(given)}: the foundation decides this; drop it")
+            raise ValueError(f"{', '.join(given)}: fixed by the foundation model; remove it")
         for option in OF_FOUNDATION.keys() & self.extra_arguments.keys():
             raise ValueError(f"extra_arguments.{option}: use {OF_FOUNDATION[option]}")
         return self

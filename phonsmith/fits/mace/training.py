@@ -180,7 +180,7 @@ def _check(fit: MaceFit) -> None:
     start = fit.stage_two_start_epoch
     if start is not None and start >= fit.max_epochs:
         raise PhonsmithError(
-            f"stage_two_start_epoch: {start} has to be smaller than max_epochs, {fit.max_epochs}"
+            f"stage_two_start_epoch: {start} must be smaller than max_epochs = {fit.max_epochs}"
         )
 
 
@@ -191,7 +191,7 @@ def _device(fit: MaceFit) -> str:
 
     found = bool(torch.cuda.is_available())
     if fit.device == "cuda" and not found:
-        raise PhonsmithError("device: cuda, but torch finds no GPU here; use `auto` or `cpu`")
+        raise PhonsmithError("device: cuda, but torch finds no GPU; use `auto` or `cpu`")
     return "cuda" if found else "cpu"
 
 
@@ -309,7 +309,7 @@ def _of_foundation(tuning: _FineTuning) -> dict[str, str | int | float | bool]:
     if settings.replay:
         options |= dict(zip(("pt_train_file", "pt_valid_file"), REPLAY_FILES, strict=True))
         options |= {
-            "force_mh_ft_lr": True,  # else MACE takes a learning rate and an EMA of its own
+            "force_mh_ft_lr": True,  # else MACE sets learning rate and EMA itself
             "real_pt_data_ratio_threshold": 0,  # else it repeats new cells, as many as it likes
         }
     return options
@@ -353,7 +353,7 @@ def _as_options(settings: Mapping[str, str | int | float | bool]) -> list[str]:
 def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
     """Keep checkpoints of this very training, delete all others.
 
-    Returns whether there is one to go on from.
+    Returns whether a checkpoint to resume from exists.
     """
     what = [one for one in arguments if not one.startswith("--device=")]  # any can go on
     digest = hashlib.sha256(shlex.join(what).encode())
@@ -371,14 +371,14 @@ def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
 
 
 def _clean(work: Path) -> None:
-    """Remove what a finished or a foreign training left: it must not be gone on with."""
+    """Remove files of a finished or different training, so that it is not resumed."""
     for name in ("checkpoints", "results", "logs"):
         shutil.rmtree(work / name, ignore_errors=True)
     for file in (STATE_FILE, *(path.name for path in work.glob("*.model"))):
         (work / file).unlink(missing_ok=True)
 
 
-# --- what MACE says ------------------------------------------------------------------------------
+# --- output of MACE ------------------------------------------------------------------------------
 
 
 def _counts(frames: Sequence[Atoms], fit: MaceFit) -> TargetCounts:
@@ -417,8 +417,8 @@ def _compare_contents(
             loaded = found.get((head, name), {}).get(what)
             if loaded != number:
                 raise PhonsmithError(
-                    f"MACE loaded {loaded if loaded is not None else 'no'} {what} labels in its "
-                    f"{name.lower()} set where its input holds {number}; the fit is not used"
+                    f"MACE loaded {loaded if loaded is not None else 'no'} {what} labels of its "
+                    f"{name.lower()} set, but the input contains {number}; the fit is discarded"
                 )
 
 

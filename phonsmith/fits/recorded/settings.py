@@ -33,5 +33,5 @@ class RecordedFit(FitBase):
     def _of_the_source(self) -> Self:
         for structure, file in self.files.items():
             if not self.source.may_hold(file):
-                raise ValueError(f"files.{structure}: '{file}' is not among source.files")
+                raise ValueError(f"files.{structure}: '{file}' is not in source.files")
         return self

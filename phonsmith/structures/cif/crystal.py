@@ -57,10 +57,10 @@ def read_cif(text: str, where: str) -> Atoms:
         names = ", ".join(f"data_{tags.block}" for tags in blocks)
         if not all(_same_crystal(crystals[0], other) for other in crystals[1:]):
             raise PhonsmithError(
-                f"{where}: {len(blocks)} data blocks have atoms of different crystals ({names}); "
-                "keep one of these blocks in the file"
+                f"{where}: {len(blocks)} data blocks contain different crystals ({names}); keep "
+                "one block in the file"
             )
-        print(f"{where}: {names} are one crystal; the first is read", flush=True)
+        print(f"{where}: {names} are the same crystal; the first block is read", flush=True)
     return crystals[0]
 
 
@@ -82,8 +82,8 @@ def _of_block(tags: Tags) -> Atoms:
     means = groups_of(tags, cell)
     if len(sites) * max(len(group) for group in means.groups) > _MOST_IMAGES:
         tags.fail(
-            f"{len(sites)} sites under {len(means.groups[0])} symmetry operations are more atoms "
-            "than phonons are computed for; give the primitive cell"
+            f"{len(sites)} sites under {len(means.groups[0])} symmetry operations give too many "
+            "atoms; give the primitive cell"
         )
     fine, why = [], ""
     for group in means.groups:
@@ -96,14 +96,14 @@ def _of_block(tags: Tags) -> Atoms:
         tags.fail(f"{means.doubt}; {why}" if means.doubt else why)
     if means.doubt and not facts.counts:
         tags.fail(
-            f"{means.doubt}, and without _chemical_formula_sum and _cell_formula_units_Z nothing "
-            "tells how many atoms there are; add the operations as _symmetry_equiv_pos_as_xyz"
+            f"{means.doubt}, and without _chemical_formula_sum and _cell_formula_units_Z the "
+            "number of atoms is ambiguous; add the operations as _symmetry_equiv_pos_as_xyz"
         )
     return _the_one(fine, tags)
 
 
 def _the_one(fine: Sequence[tuple[Group, Atoms]], tags: Tags) -> Atoms:
-    """The crystal that all groups make, or the only one whose atoms are not crowded."""
+    """Crystal on which all groups agree, or the only one without overlapping atoms."""
     if all(_same(atoms, fine[0][1]) for _, atoms in fine):
         return fine[0][1]
     roomy = [(group, atoms) for group, atoms in fine if not _crowded(atoms)]
@@ -117,9 +117,9 @@ def _the_one(fine: Sequence[tuple[Group, Atoms]], tags: Tags) -> Atoms:
 def _refuse_ambiguous(fine: Sequence[tuple[Group, Atoms]], tags: Tags) -> NoReturn:
     names = " or ".join(group.name for group, _ in fine[:3])
     tags.fail(
-        f"its space group may be {names}{' and more' if len(fine) > 3 else ''}, which make "
-        "different crystals; add the operations as _symmetry_equiv_pos_as_xyz, or the extension "
-        "of the name (such as F d -3 m :2)"
+        f"its space group may be {names}{' and more' if len(fine) > 3 else ''}, which give "
+        "different crystals; add the operations as _symmetry_equiv_pos_as_xyz, or the extension of "
+        "the name (such as F d -3 m :2)"
     )
 
 
@@ -157,11 +157,14 @@ def _cell(tags: Tags) -> Cell:
             tags.fail(f"_cell_{name} is missing; add it")
         limit = 180.0 if "angle" in name else 1e4
         if not 0 < value < limit:
-            tags.fail(f"_cell_{name} {value:g} has to lie between 0 and {limit:g}")
+            tags.fail(f"_cell_{name} {value:g} must lie between 0 and {limit:g}")
         parameters.append(value)
     cosines = np.cos(np.radians(parameters[3:]))
     if 1 - (cosines**2).sum() + 2 * cosines.prod() < 1e-6:
-        tags.fail(f"angles {parameters[3]:g}, {parameters[4]:g}, {parameters[5]:g} make no cell")
+        tags.fail(
+            f"angles {parameters[3]:g}, {parameters[4]:g}, {parameters[5]:g} do not form a cell; "
+            "correct them"
+        )
     cell = Cell.fromcellpar(parameters)
     check_volume(tags, cell)
     return cell
@@ -171,10 +174,10 @@ def _sites(tags: Tags, formula: set[str]) -> list[Site]:
     """All sites, each of one element and fully occupied."""
     labels = tags.column("_atom_site_label") or tags.column("_atom_site_type_symbol")
     if labels is None:
-        tags.fail("its sites have neither _atom_site_label nor _atom_site_type_symbol; add one")
+        tags.fail("sites have neither _atom_site_label nor _atom_site_type_symbol; add one")
     columns = [tags.column(f"_atom_site_fract_{axis}") or [] for axis in "xyz"]
     if any(len(column) != len(labels) for column in columns):
-        tags.fail("its sites lack a coordinate; give _atom_site_fract_x, _y and _z")
+        tags.fail("sites lack a coordinate; give _atom_site_fract_x, _y and _z")
     _refuse_disorder(tags, labels)
     types = tags.column("_atom_site_type_symbol") or ["?"] * len(labels)
     multiplicities = tags.column(
@@ -223,8 +226,8 @@ def _of_label(label: str, formula: set[str], where: str) -> Element:
         return element_of(known[0], where)
     what = f"may be {' or '.join(known)}" if known else "is no element"
     raise PhonsmithError(
-        f"{where}: its label {what}; give the element as _atom_site_type_symbol, or both hydrogen "
-        "and oxygen of a water molecule as sites"
+        f"{where}: the label {what}; give the element as _atom_site_type_symbol (for water: "
+        "hydrogen and oxygen as separate sites)"
     )
 
 
@@ -233,14 +236,13 @@ def _refuse_disorder(tags: Tags, labels: Sequence[str]) -> None:
         share = number_of(text)
         if share is None:
             tags.fail(
-                f"atom site {label}: its occupancy is not known ('{text}'); write 1 where the site "
-                "is fully occupied"
+                f"atom site {label}: unknown occupancy '{text}'; write 1 for a fully occupied site"
             )
         if abs(share - 1) > 1e-3:
-            tags.fail(f"has partly occupied sites ({label}: {share:g}); give an ordered crystal")
+            tags.fail(f"has partially occupied sites ({label}: {share:g}); give an ordered crystal")
     for label, text in zip(labels, tags.column("_atom_site_calc_flag") or [], strict=False):
         if text.lower() in ("dum", "dummy"):
-            tags.fail(f"atom site {label} is a dummy; remove its line")
+            tags.fail(f"atom site {label} is a dummy atom; remove its line")
     for label, text in zip(
         labels, tags.column("_atom_site_attached_hydrogens") or [], strict=False
     ):
@@ -264,14 +266,14 @@ def _expanded(sites: Sequence[Site], group: Group, cell: Cell) -> tuple[Atoms, s
         orbit, uneven = _orbit(site.position, group, cell)
         if uneven:
             reason = reason or (
-                f"atom site {site.label} is near a special position of {group.name} and not on it; "
-                "give its coordinates with more digits"
+                f"atom site {site.label} is close to, but not on, a special position of "
+                f"{group.name}; give its coordinates with more digits"
             )
         elif site.multiplicity not in (None, len(orbit), len(group) // len(orbit)):
             # SHELXL-97 writes the order of the site's symmetry instead
             reason = reason or (
-                f"atom site {site.label} has {len(orbit)} atoms in the cell by the symmetry, and "
-                f"{site.multiplicity} by its multiplicity; correct the operations or the setting"
+                f"atom site {site.label} has {len(orbit)} atoms in the cell by symmetry, but "
+                f"multiplicity {site.multiplicity}; correct the operations or the setting"
             )
         positions.append(orbit)
         members += [site.element] * len(orbit)
@@ -292,7 +294,7 @@ def _orbit(
     """The different images of a position, and whether they are of different multiplicity.
 
     Images closer than ``MERGED_ANGSTROM`` are one, on their mean: coordinates that were rounded
-    (0.333) come to lie on the symmetry element.
+    (0.333) lie on the symmetry element.
     """
     images = group.rotations @ position + group.translations
     images -= np.floor(images)

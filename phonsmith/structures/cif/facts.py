@@ -34,7 +34,7 @@ class Facts:
         units = tags.number("_cell_formula_units_z")
         density = tags.number("_exptl_crystal_density_diffrn")
         if (units is not None and not 0 < units < 1e6) or (density is not None and density <= 0):
-            tags.fail("_cell_formula_units_Z and the density have to be above 0; correct them")
+            tags.fail("_cell_formula_units_Z and the density must be above 0; correct them")
         return cls(_formula(tags), units, density)
 
     @property
@@ -61,8 +61,8 @@ class Facts:
             return self._disagreement(found, merged)
         if any(symbol in ISOTOPES_U for symbol in self.formula) and not atoms.has("masses"):
             return (
-                "its formula has deuterium or tritium and its sites have hydrogen; write D or T as "
-                "their _atom_site_type_symbol"
+                "the formula has deuterium or tritium, but the sites have hydrogen; write D or T "
+                "as _atom_site_type_symbol"
             )
         return ""
 
@@ -80,16 +80,16 @@ class Facts:
 
     def _disagreement(self, found: Mapping[str, int], formula: Mapping[str, float]) -> str:
         units = f" and Z = {self.units:g}" if self.units else ""
-        words = f"its formula {_words(formula)}{units}"
+        words = f"the formula {_words(formula)}{units}"
         if missing := [symbol for symbol in formula if symbol not in found]:
             located = (
                 "the hydrogens were not located; give a CIF with them"
                 if missing == ["H"]
-                else f"{', '.join(missing)} has no position; correct the sites or the formula"
+                else f"{', '.join(missing)} without position; correct the sites or the formula"
             )
-            return f"the cell has {_words(found)}, against {words}: {located}"
+            return f"the cell has {_words(found)}, but {words}: {located}"
         return (
-            f"symmetry and sites make {_words(found)} in the cell, against {words}; correct the "
+            f"symmetry and sites give {_words(found)} in the cell, but {words}; correct the "
             "operations, the sites or the formula"
         )
 
@@ -100,9 +100,9 @@ class Facts:
         if abs(here / self.density - 1) <= DENSITY_TOLERANCE:
             return ""
         return (
-            f"symmetry and sites make a density of {here:.3f} g/cm³, against "
-            f"_exptl_crystal_density_diffrn {self.density:g}; correct the operations, the sites, "
-            "the cell or the density"
+            f"symmetry and sites give a density of {here:.3f} g/cm³, but "
+            f"_exptl_crystal_density_diffrn is {self.density:g}; correct the operations, the "
+            "sites, the cell or the density"
         )
 
 
@@ -111,8 +111,8 @@ def check_volume(tags: Tags, cell: Cell) -> None:
     stated = tags.number("_cell_volume")
     if stated and abs(float(cell.volume) / stated - 1) > VOLUME_TOLERANCE:
         tags.fail(
-            f"lengths and angles of the cell make {cell.volume:.2f} Å³, against _cell_volume "
-            f"{stated:g}; correct the wrong one"
+            f"lengths and angles of the cell give {cell.volume:.2f} Å³, but _cell_volume is "
+            f"{stated:g}; correct the wrong value"
         )
 
 
@@ -123,7 +123,9 @@ def _formula(tags: Tags) -> dict[str, float]:
         found = _TERM.fullmatch(word)
         element = known_element(found[1]) if found else None
         if found is None or element is None:
-            tags.fail(f"_chemical_formula_sum '{text[:60]}': '{word}' is no element; correct it")
+            tags.fail(
+                f"_chemical_formula_sum '{text[:60]}': '{word}' is not an element; correct it"
+            )
         symbol = found[1].capitalize()
         formula[symbol] = formula.get(symbol, 0.0) + float(found[2] or 1)
     return {symbol: amount for symbol, amount in formula.items() if amount}

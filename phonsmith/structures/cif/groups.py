@@ -62,7 +62,7 @@ def groups_of(tags: Tags, cell: Cell) -> Groups:
     Raises
     ------
     PhonsmithError
-        Operations that are no group, a name or number that is unknown or contradicts another one,
+        Operations that do not form a group, a name or number that is unknown or contradictory,
         or nothing of it fits the cell.
     """
     named = _named(tags)
@@ -78,7 +78,7 @@ def groups_of(tags: Tags, cell: Cell) -> Groups:
     others = [one for one in named if _misfit(one, cell) < _FITS]
     return Groups(
         [group, *others],
-        f"its operations are those of {group.name} and it names {named[0].name}",
+        f"its operations belong to {group.name}, but it names {named[0].name}",
     )
 
 
@@ -93,10 +93,10 @@ def _operations(tags: Tags) -> list[str] | None:
     ]
     given = [one for one in lists if one]
     if len(given) == 2 and {*map(_squeezed, given[0])} != {*map(_squeezed, given[1])}:
-        tags.fail(f"{OPERATIONS[0]} and {OPERATIONS[1]} differ; remove the wrong ones")
+        tags.fail(f"{OPERATIONS[0]} and {OPERATIONS[1]} differ; remove the wrong list")
     if given and len(given[0]) > _MOST_OPERATIONS:
         tags.fail(
-            f"{len(given[0])} symmetry operations; a space group has at most 192 in its "
+            f"{len(given[0])} symmetry operations; a space group has at most 192 in the "
             "conventional cell"
         )
     return given[0] if given else None
@@ -112,7 +112,7 @@ def _group_of(texts: Iterable[str], tags: Tags) -> Group:
     Raises
     ------
     PhonsmithError
-        A text is no operation, or the operations are no group: some are missing.
+        A text is not an operation, or the operations do not form a group: some are missing.
     """
     parsed = [_operation(text, tags) for text in texts]
     unique = {one: one for one in parsed}
@@ -120,7 +120,7 @@ def _group_of(texts: Iterable[str], tags: Tags) -> Group:
     shifts = np.array([shift for _, shift in unique])  # in 24ths
     if not _closed(rotations, shifts):
         tags.fail(
-            f"its {len(unique)} symmetry operations are no group, so that some are missing or "
+            f"its {len(unique)} symmetry operations do not form a group: some are missing or "
             "wrong; export the CIF again"
         )
     number, name = _type_of(rotations, shifts / gemmi.Op.DEN)
@@ -134,10 +134,10 @@ def _operation(text: str, tags: Tags) -> tuple[tuple[int, ...], tuple[int, ...]]
             raise ValueError
         operation = gemmi.Op(text)
     except (RuntimeError, ValueError):
-        tags.fail(f"'{text[:40]}' is no symmetry operation; write it like -x,y+1/2,-z+1/2")
+        tags.fail(f"'{text[:40]}' is not a symmetry operation; write it like -x,y+1/2,-z+1/2")
     rotation = np.array(operation.rot)
     if np.any(rotation % gemmi.Op.DEN) or abs(round(np.linalg.det(rotation / 24.0))) != 1:
-        tags.fail(f"'{text[:40]}' is no operation of a space group; correct it")
+        tags.fail(f"'{text[:40]}' is not an operation of a space group; correct it")
     return (
         tuple((rotation // gemmi.Op.DEN).ravel().tolist()),
         tuple(int(shift) % gemmi.Op.DEN for shift in operation.tran),
@@ -186,21 +186,21 @@ def _named(tags: Tags) -> list[Group]:
     hall, name = tags.text(*HALL), tags.text(*NAMES)
     number = tags.number(*NUMBERS)
     if number is not None and number not in range(1, 231):
-        tags.fail(f"space group number {number:g}; there are 1 to 230")
+        tags.fail(f"space group number {number:g}; allowed are 1 to 230")
     settings = _settings_called(name) if name else []
     if hall and (group := _of_hall(hall, tags)):
         stated = {one.number for one in settings} | ({int(number)} if number else set())
         if not stated or group.number in stated:
             return [group]
     if name and not settings and _operations(tags) is None:
-        tags.fail(f"no space group is called '{name[:40]}'; {_REMEDY}")
+        tags.fail(f"unknown space group '{name[:40]}'; {_REMEDY}")
     if number is not None:
         if settings and all(one.number != number for one in settings):
             if _operations(tags) is not None:
                 return []
             tags.fail(
-                f"names space group {name} and number {number:g}, which are two; correct one of "
-                "them"
+                f"names space group {name} and number {number:g}, which contradict each other; "
+                "correct one"
             )
         settings = settings or [s for s in gemmi.spacegroup_table() if s.number == number]
     return [_of_setting(one) for one in settings]
@@ -261,13 +261,13 @@ def _misfit(group: Group, cell: Cell) -> float:
 
 
 def _fitting(groups: Sequence[Group], cell: Cell, tags: Tags) -> list[Group]:
-    """Those groups whose rotations leave the cell as it is."""
+    """Groups whose rotations leave the cell invariant."""
     misfits = [_misfit(group, cell) for group in groups]
     limit = _FITS_WELL if min(misfits) < _FITS_WELL else _FITS
     fine = [group for group, misfit in zip(groups, misfits, strict=True) if misfit < limit]
     if not fine:
         tags.fail(
-            f"lengths and angles of the cell do not fit space group {groups[0].name}; correct "
-            f"them or its setting"
+            f"lengths and angles of the cell are incompatible with space group {groups[0].name}; "
+            "correct them or the setting"
         )
     return fine

@@ -46,7 +46,7 @@ class Tags:
             return None
         value = number_of(text)
         if value is None:
-            self.fail(f"{tags[0]} has to be a number, found '{text[:40]}'")
+            self.fail(f"{tags[0]} must be a number, found '{text[:40]}'")
         return value
 
 
@@ -74,18 +74,24 @@ def crystal_tags(text: str, where: str) -> list[Tags]:
     crystals = [tags for tags in crystals if _has_positions(tags)] or crystals
     if not crystals:
         raise PhonsmithError(
-            f"{where}: no data block has atoms with fractional coordinates (_atom_site_fract_x); "
-            "give a file with a crystal"
+            f"{where}: no atoms with fractional coordinates (_atom_site_fract_x); give a file with "
+            "a crystal"
         )
     if len(crystals) > MOST_BLOCKS:
-        raise PhonsmithError(f"{where}: {len(crystals)} data blocks have atoms; keep one crystal")
+        raise PhonsmithError(f"{where}: {len(crystals)} data blocks contain atoms; keep one")
     for tags in crystals:
         if any(
             tag.startswith(("_space_group_magn", "_space_group_symop_magn")) for tag in tags.values
         ):
-            tags.fail("is a magnetic CIF; give the crystal with its (non-magnetic) space group")
+            tags.fail(
+                "magnetic CIFs are not supported; give the crystal with its (non-magnetic) space "
+                "group"
+            )
         if tags.text("_cell_modulation_dimension") not in ("", "0"):
-            tags.fail("is a modulated crystal; give an ordered one, periodic in three dimensions")
+            tags.fail(
+                "modulated crystals are not supported; give an ordered crystal, periodic in three "
+                "dimensions"
+            )
     return crystals
 
 

@@ -82,7 +82,7 @@ class Entry:
             return cls(atoms, Origin(**atoms.info.pop("origin")))
         except (KeyError, TypeError, ValueError):
             raise PhonsmithError(
-                f"{path}: not a fetched crystal; delete it and run again"
+                f"{path}: not a downloaded crystal; delete the file and run again"
             ) from None
 
     def in_words(self) -> str:

@@ -1,7 +1,7 @@
 """Crystals of public databases: the Materials Project, and all of OPTIMADE.
 
 A crystal is fetched once, into a small file under ``config/structures/fetched/`` that holds its
-origin. Databases change; commit these files, and the campaign stays what it is. No file is
+origin. Databases change; commit these files to keep the campaign reproducible. No file is
 overwritten: delete it to fetch the crystal again."""
 
 from pathlib import Path
@@ -16,7 +16,7 @@ def fetch(path: str | Path) -> None:
     Raises
     ------
     PhonsmithError
-        No key, no network, an id that is unknown or deprecated, or what came is no ordered crystal.
+        No key, no network, an unknown or deprecated id, or an entry that is not an ordered crystal.
     """
     from phonsmith.structures.databases import materials_project, optimade
 
@@ -27,6 +27,6 @@ def fetch(path: str | Path) -> None:
         one = structure.optimade
         entry = optimade.entry(optimade.address_of(one), one.id)
     else:
-        raise PhonsmithError(f"{path}: not the file of a crystal from a database")
+        raise PhonsmithError(f"{path}: not a crystal file of a database")
     entry.save(path)
     print(f"{path}: {entry.in_words()}", flush=True)

@@ -49,13 +49,13 @@ def entries(chemical_systems: list[str]) -> list[Entry | PhonsmithError]:
     Raises
     ------
     PhonsmithError
-        No or a wrong key, no network, or there are none.
+        A missing or wrong key, no network, or no such crystals.
     """
     with _client() as client:
         systems = ["-".join(sorted(one.split("-"))) for one in chemical_systems]
         documents = _ask(client, "summary", chemsys=systems, deprecated=False, _fields=_FIELDS)
         if not documents:
-            raise PhonsmithError(f"Materials Project: no crystal of {', '.join(systems)}")
+            raise PhonsmithError(f"Materials Project: no crystals of {', '.join(systems)}")
         version = _version(client)
     return [_entry_or_why_not(one, version) for one in documents]
 
@@ -73,14 +73,14 @@ def _client() -> Any:
     key = os.environ.get(KEY, "").strip()
     if not key:
         raise PhonsmithError(
-            f"Materials Project: no key; set the environment variable {KEY} to the one that "
-            "next-gen.materialsproject.org/api shows when you are logged in"
+            f"Materials Project: no API key; set the environment variable {KEY} to your key (see "
+            "next-gen.materialsproject.org/api, after login)"
         )
     try:
         client = MPRester(key)
     except ValueError:
         raise PhonsmithError(
-            f"Materials Project: what {KEY} holds is no key (32 letters and digits); copy it from "
+            f"Materials Project: {KEY} is not an API key (32 letters and digits); copy it from "
             "next-gen.materialsproject.org/api"
         ) from None
     client.preamble = os.environ.get("MP_API_ENDPOINT", ENDPOINT).rstrip("/") + "/"
@@ -97,13 +97,13 @@ def _ask(client: Any, collection: str, **criteria: Any) -> list[dict[str, Any]]:
         said = " ".join(str(error).split())[:200]
         if isinstance(error.__context__, RequestException):
             reason = type(error.__context__).__name__
-            remedy = "check the network, or put the file of the crystal there yourself"
+            remedy = "check the network, or save the crystal file there yourself"
             raise PhonsmithError(
                 f"{client.preamble}: cannot be reached ({reason}); {remedy}"
             ) from None
         if "status code 401" in said or "status code 403" in said:
             raise PhonsmithError(
-                f"{client.preamble}: refuses the key in {KEY}; copy it anew from "
+                f"{client.preamble}: the key in {KEY} is refused; copy it again from "
                 "next-gen.materialsproject.org/api"
             ) from None
         raise PhonsmithError(f"{client.preamble}: {said}; try again later") from None
@@ -111,12 +111,15 @@ def _ask(client: Any, collection: str, **criteria: Any) -> list[dict[str, Any]]:
 
 
 def _why_unknown(client: Any, material_id: str) -> str:
-    """An id that is gone may have become a calculation of another material."""
+    """A removed id may have become a calculation of another material."""
     found = _ask(client, "core", task_ids=material_id, _fields=["material_id"])
     others = sorted({str(one["material_id"]) for one in found} - {material_id})
     if others:
-        return f"Materials Project: {material_id} is {others[0]} now; use this id"
-    return f"Materials Project: there is no {material_id}; look for the crystal on its web page"
+        return f"Materials Project: {material_id} is now {others[0]}; use this id"
+    return (
+        f"Materials Project: unknown entry {material_id}; search for the crystal on "
+        "next-gen.materialsproject.org"
+    )
 
 
 def _version(client: Any) -> str:
@@ -148,9 +151,12 @@ def _atoms(document: dict[str, Any], name: str) -> "Atoms":
 
     structure = document.get("structure")
     if structure is None:
-        raise PhonsmithError(f"Materials Project: the answer holds no structure of {name}")
+        raise PhonsmithError(
+            f"Materials Project: the response has no structure of {name}; give the crystal as a "
+            "`file`"
+        )
     if not structure.is_ordered:
-        raise PhonsmithError(f"{name}: has partly occupied sites; give an ordered crystal")
+        raise PhonsmithError(f"{name}: has partially occupied sites; give an ordered crystal")
     elements = [element_of(site.specie.symbol, f"Materials Project: {name}") for site in structure]
     atoms = Atoms(
         [one.number for one in elements],

@@ -1,6 +1,6 @@
 """Crystals of any database that speaks OPTIMADE (https://www.optimade.org).
 
-Only what makes a crystal is asked for and read, as the specification (version 1) defines it:
+Only fields that define a crystal are requested and read, following the specification (version 1):
 databases that are strict in these few fields and sloppy in others are served as well.
 """
 
@@ -40,10 +40,10 @@ _FIELDS = (
     "last_modified",
 )
 _UNFIT = {
-    "disorder": "has partly occupied sites",
+    "disorder": "has partially occupied sites",
     "implicit_atoms": "has atoms without positions",
     "site_attachments": "has atoms attached to sites without positions",
-    "assemblies": "has alternatives of sites (assemblies)",
+    "assemblies": "has alternative sites (assemblies)",
 }
 _MOST_PAGES = 1000
 _MOST_BYTES = 200_000_000
@@ -65,8 +65,8 @@ def address_of(one: OptimadeEntry) -> str:
     known = OptimadeRester.aliases
     if one.provider not in known:
         raise PhonsmithError(
-            f"optimade: no provider '{one.provider}'; there are {', '.join(sorted(known))}; or "
-            "give the `base_url` of the database"
+            f"optimade: unknown provider '{one.provider}'; give one of {', '.join(sorted(known))}, "
+            "or the `base_url` of the database"
         )
     return str(known[one.provider])
 
@@ -100,7 +100,7 @@ def entry(base_url: str, id: str, hull_key: str | None = None) -> Entry:
     if isinstance(data, list):  # some servers answer with a list of one
         data = data[0] if data else None
     if data is None:
-        raise PhonsmithError(f"{base_url}: there is no entry '{id}'; check the id")
+        raise PhonsmithError(f"{base_url}: no entry '{id}'; check the id")
     return _entry(data, answer, base_url, hull_key)
 
 
@@ -133,7 +133,9 @@ def entries(
     seen: set[str] = set()
     while url is not None:
         if url in seen or len(seen) == _MOST_PAGES:
-            raise PhonsmithError(f"{base_url}: its pages have no end; ask the database's makers")
+            raise PhonsmithError(
+                f"{base_url}: endless pages; report this to the database's maintainers"
+            )
         seen.add(url)
         answer = _ask(url)
         for data in answer.get("data") or []:
@@ -155,16 +157,18 @@ def _fields(hull_key: str | None) -> str:
 
 
 def _ask(url: str) -> dict[str, Any]:
-    with opened(url, "check address and network, or give the crystal as a `file`") as stream:
+    with opened(
+        url, "check the address and the network, or give the crystal as a `file`"
+    ) as stream:
         text = stream.read(_MOST_BYTES + 1)
     if len(text) > _MOST_BYTES:
-        raise PhonsmithError(f"{url}: the answer has no end; give the crystal as a `file`")
+        raise PhonsmithError(f"{url}: endless response; give the crystal as a `file`")
     try:
         answer = json.loads(text)
     except ValueError:
         answer = None
     if not isinstance(answer, dict) or "data" not in answer:
-        raise PhonsmithError(f"{url}: the answer is not OPTIMADE; check the address")
+        raise PhonsmithError(f"{url}: not an OPTIMADE response; check the address")
     return answer
 
 
@@ -175,7 +179,7 @@ def _next(answer: dict[str, Any], url: str) -> str | None:
         link = link.get("href")
     address = urljoin(url, str(link)) if link else None
     if address and not address.startswith(("http://", "https://")):
-        raise PhonsmithError(f"{url}: its next page is no web address ({address})")
+        raise PhonsmithError(f"{url}: the next page is not a web address ({address})")
     return address
 
 
@@ -191,7 +195,7 @@ def _entry(
         id = str(data.get("id", "")) if isinstance(data, dict) else ""
         reason = " ".join(str(error).split())[:100]
         raise PhonsmithError(
-            f"{base_url}: {id}: an answer of another form than OPTIMADE's ({reason}); give a `file`"
+            f"{base_url}: {id}: not a valid OPTIMADE response ({reason}); give a `file`"
         ) from None
 
 
@@ -222,14 +226,14 @@ def _atoms(attributes: dict[str, Any], where: str) -> Atoms:
     types = attributes.get("dimension_types")
     periodic = sum(types) if types else attributes.get("nperiodic_dimensions")
     if periodic is None:
-        raise PhonsmithError(f"{where}: the answer lacks dimension_types; give a `file`")
+        raise PhonsmithError(f"{where}: the response lacks dimension_types; give a `file`")
     if periodic != 3:
         raise PhonsmithError(
-            f"{where}: is periodic in {periodic} of 3 directions; phonsmith needs bulk crystals"
+            f"{where}: is periodic in {periodic} of 3 directions; give a bulk crystal"
         )
     for key in ("lattice_vectors", "cartesian_site_positions", "species_at_sites"):
         if not attributes.get(key):
-            raise PhonsmithError(f"{where}: the answer lacks {key}; give a `file`")
+            raise PhonsmithError(f"{where}: the response lacks {key}; give a `file`")
     elements = _elements(attributes, where)
     try:
         cell = np.array(attributes["lattice_vectors"], dtype=float)
@@ -237,8 +241,8 @@ def _atoms(attributes: dict[str, Any], where: str) -> Atoms:
         atoms = Atoms([one.number for one in elements], positions=positions, cell=cell, pbc=True)
     except (TypeError, ValueError):
         raise PhonsmithError(
-            f"{where}: lattice_vectors and cartesian_site_positions are not those of "
-            f"{len(elements)} atoms; give a `file`"
+            f"{where}: lattice_vectors and cartesian_site_positions do not match {len(elements)} "
+            "atoms; give a `file`"
         ) from None
     if any(one.mass for one in elements):
         atoms.set_masses([one.mass for one in elements])  # None: the element's own
@@ -257,11 +261,11 @@ def _elements(attributes: dict[str, Any], where: str) -> list[Element]:
 def _element_of_species(species: dict[str, Any], where: str) -> Element:
     symbols, shares = species.get("chemical_symbols") or [], species.get("concentration") or [1.0]
     if len(symbols) != 1 or abs(float(shares[0]) - 1) > 1e-3 or species.get("attached"):
-        raise PhonsmithError(f"{where}: has partly occupied sites; give an ordered crystal")
+        raise PhonsmithError(f"{where}: has partially occupied sites; give an ordered crystal")
     symbol = str(symbols[0])
     if symbol not in chemical_symbols[1:] and symbol not in ISOTOPES_U:
         raise PhonsmithError(
-            f"{where}: '{symbol}' is no element; choose an entry without vacancies and dummy "
+            f"{where}: '{symbol}' is not an element; choose an entry without vacancies and dummy "
             "atoms, or give a `file`"
         )
     element = element_of(symbol, where)

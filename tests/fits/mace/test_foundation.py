@@ -270,7 +270,7 @@ def test_a_file_with_another_checksum_is_never_loaded(few, tmp_path, monkeypatch
     assert not (tmp_path / "sprung").exists()
     # the trap is a real one: with its own checksum it is loaded, and its code runs
     (tmp_path / "again").mkdir()
-    with pytest.raises(PhonsmithError, match="not a MACE model"):
+    with pytest.raises(PhonsmithError, match="cannot be loaded as a MACE model"):
         tune(trap, few, tmp_path / "again", sha256=sha256_of(trap))
     assert (tmp_path / "sprung").exists()
 

@@ -103,7 +103,10 @@ def test_a_name_alone_and_the_defaults_of_fine_tuning(tmp_path):
     [
         ({"foundation": "medium-0b33"}, ["fits.tuned.foundation", "medium-0b33", "medium-0b3"]),
         ({"foundation": "https://a.org/b.model"}, ["fits.tuned.foundation", "sha256"]),
-        ({"foundation": "medium-0b3", "num_channels": 16}, ["num_channels", "foundation decides"]),
+        (
+            {"foundation": "medium-0b3", "num_channels": 16},
+            ["num_channels", "fixed by the foundation model"],
+        ),
         ({"foundation": {"model": "small", "method": "multihead"}}, ["replay", "multihead"]),
         (
             {"foundation": {"model": "small", "lora": {}, "frozen_layers": 2}},

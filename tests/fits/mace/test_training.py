@@ -221,5 +221,5 @@ def test_mace_failure_shows_its_reason(silicon, tmp_path):
 
 def test_stage_two_after_the_end_is_refused(silicon, tmp_path):
     fit = TINY.model_copy(update={"stage_two_start_epoch": 6})
-    with pytest.raises(PhonsmithError, match="stage_two_start_epoch: 6 has to be smaller"):
+    with pytest.raises(PhonsmithError, match="stage_two_start_epoch: 6 must be smaller"):
         train(fit, silicon[:3], tmp_path)

@@ -121,9 +121,9 @@ def test_the_fingerprint_follows_the_content_of_own_files(
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({}, "`files` needs each file with its SHA-256"),
-        ({"files": ["a.xyz"]}, "`files` needs each file with its SHA-256.*'a.xyz' has none"),
-        ({"files": ["a", "a"], "folder": "x"}, "a file is named twice"),
+        ({}, "`files` requires the SHA-256 of each file"),
+        ({"files": ["a.xyz"]}, "`files` requires the SHA-256 of each file.*'a.xyz' has none"),
+        ({"files": ["a", "a"], "folder": "x"}, "a file is listed twice"),
         ({"files": ["../a"], "folder": "x"}, "inside its folder"),
         ({"folder": "x", "url": "https://x.org/y"}, "exclude each other"),
     ],

@@ -96,6 +96,6 @@ def test_nothing_kept_says_where_the_reasons_stand(
     with pytest.raises(SystemExit) as ended:
         choose_candidates(["si.yaml", "--chemical-system", "Si", "--max-energy-above-hull", "-1"])
     assert ended.value.code == 1
-    told = "phonsmith: si.yaml: none of 5 crystals is kept; si.csv says why"
+    told = "phonsmith: si.yaml: none of 5 crystals is kept; see si.csv for the reasons"
     assert told in capsys.readouterr().err
     assert not Path("si.yaml").exists()

@@ -36,9 +36,9 @@ def test_a_crystal_of_the_materials_project_is_kept_with_its_origin(materials_pr
     ("id", "words"),
     [
         ("mp-1", r"mp-1 is deprecated \(Mixed occupation\)"),
-        ("mp-656511", "mp-656511 is mp-149 now"),
-        ("mp-99999", "there is no mp-99999"),
-        ("mp-2", "mp-2: has partly occupied sites"),
+        ("mp-656511", "mp-656511 is now mp-149"),
+        ("mp-99999", "unknown entry mp-99999"),
+        ("mp-2", "mp-2: has partially occupied sites"),
     ],
 )
 def test_an_id_of_no_use_is_said_in_one_line(materials_project: Any, id: str, words: str) -> None:
@@ -50,14 +50,14 @@ def test_no_key_a_wrong_key_and_no_network(
     materials_project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MP_API_KEY", "x" * 32)
-    with pytest.raises(PhonsmithError, match="refuses the key in MP_API_KEY") as refused:
+    with pytest.raises(PhonsmithError, match="the key in MP_API_KEY is refused") as refused:
         mp_entry("mp-149")
     assert "x" * 32 not in str(refused.value)
     monkeypatch.setenv("MP_API_KEY", "old-key")
-    with pytest.raises(PhonsmithError, match="what MP_API_KEY holds is no key"):
+    with pytest.raises(PhonsmithError, match="MP_API_KEY is not an API key"):
         mp_entry("mp-149")
     monkeypatch.delenv("MP_API_KEY")
-    with pytest.raises(PhonsmithError, match="no key; set the environment variable MP_API_KEY"):
+    with pytest.raises(PhonsmithError, match="no API key; set the environment variable MP_API_KEY"):
         mp_entry("mp-149")
     monkeypatch.setenv("MP_API_KEY", KEY)
     monkeypatch.setenv("MP_API_ENDPOINT", "http://127.0.0.1:9")
