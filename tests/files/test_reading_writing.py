@@ -71,7 +71,7 @@ def test_frames_are_read_within_bounds(tmp_path: Path, text: str, words: str) ->
 
 def test_frames_of_a_pipe_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.xyz")
-    with pytest.raises(PhonsmithError, match="no regular file"):
+    with pytest.raises(PhonsmithError, match="not a regular file"):
         read_frames(tmp_path / "a.xyz")
 
 

@@ -71,7 +71,7 @@ def each_file(
     for file in files:
         try:
             if not file.is_file():
-                raise LabelFailed("is no regular file")
+                raise LabelFailed("is not a regular file")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 read = reader(file)

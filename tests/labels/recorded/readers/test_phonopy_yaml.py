@@ -76,7 +76,7 @@ def test_other_units_give_the_same_phonons(
 @pytest.mark.parametrize(
     ("header", "stated", "reason"),
     [
-        ({"calculator": "qe"}, {"length": "angstrom"}, "its calculator qe has au"),
+        ({"calculator": "qe"}, {"length": "angstrom"}, "its calculator qe uses au"),
         ({"calculator": "gpaw"}, {}, "unknown calculator 'gpaw'"),
         ({}, {"length": "au"}, "but no calculator; give the code"),
         ({}, {"length": "furlong"}, "allowed are angstrom and au"),

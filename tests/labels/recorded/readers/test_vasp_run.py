@@ -238,7 +238,7 @@ def test_a_file_of_zeros_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "OUTCAR.gz").write_bytes(gzip.compress(bytes(8 << 20)))
     assert "holds more than 4 MiB" in one_refusal(tmp_path / "OUTCAR.gz", read_outcar)
     os.mkfifo(tmp_path / "vasprun.xml")
-    assert "no regular file" in one_refusal(tmp_path / "vasprun.xml")
+    assert "not a regular file" in one_refusal(tmp_path / "vasprun.xml")
 
 
 def test_whatever_a_parser_raises_is_a_refusal(
