@@ -52,7 +52,7 @@ def _files_of(name: str) -> Iterator[tuple[str, Path]]:
     if parts[0] == "phonsmith" or parts[0] in sys.stdlib_module_names:
         return
     for depth in range(1, len(parts) + 1):
-        spec = _spec(".".join(parts[:depth]), path)
+        spec = _spec(parts[depth - 1], path)
         if spec is None:
             return
         if spec.origin and spec.has_location:
@@ -66,6 +66,11 @@ def _files_of(name: str) -> Iterator[tuple[str, Path]]:
 
 
 def _spec(name: str, path: list[str] | None) -> ModuleSpec | None:
+    """Find a module by its last name in the folders of its package.
+
+    By its whole name, Python would look for a folder without ``__init__.py`` in its package, which
+    is not imported here.
+    """
     try:
         return find_spec(name) if path is None else PathFinder.find_spec(name, path)
     except (ImportError, ValueError, AttributeError):

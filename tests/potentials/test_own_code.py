@@ -71,6 +71,16 @@ def test_installed_packages_count_by_their_version(calculator: str) -> None:
     assert code_of(calculator) == {}
 
 
+@pytest.mark.parametrize("missing", [["own/deep"], ["own"], ["own", "own/deep"]])
+def test_folders_without_init_are_packages_too(project: Path, missing: list[str]) -> None:
+    """As Python has it; their files count as those of other packages do."""
+    for folder in missing:
+        (project / folder / "__init__.py").unlink()
+    left_out = {folder.replace("/", ".") for folder in missing}
+    assert set(code_of("own.calculator:Own")) == USED - left_out
+    assert set(code_of("own.deep.er:f")) == {"own", "own.deep", "own.deep.er"} - left_out
+
+
 def test_a_broken_module_is_no_traceback(project: Path) -> None:
     (project / "own/calculator.py").write_text("def (")
     assert set(code_of("own.calculator:Own")) == {"own", "own.calculator"}
