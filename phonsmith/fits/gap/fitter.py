@@ -81,13 +81,16 @@ def fit_by_blocks(
     parts = _parts(known)
     if cache is not None and _descriptor_bytes(known, terms) > cache.limit_bytes / 2:
         cache = None  # it would hold nothing of use in the end
-    triangle = Triangle(_prior(terms, fit.sparse_jitter))
+    prior = _prior(terms, fit.sparse_jitter)
+    triangle = Triangle(np.zeros_like(prior))
     processes = min(threads, len(parts))
     memory = 0.0
     for number, (rows, used) in enumerate(_in_order(terms, parts, processes, cache), 1):
         triangle.merge(rows)
         memory = max(memory, used)
         print(f"part {number}/{len(parts)} after {time.monotonic() - begin:.0f} s", flush=True)
+    # last: its rows are small, and Householder reflections keep small rows below large ones
+    triangle.merge(prior)
     write_coefficients(work / MODEL, triangle.solve())
     own = _peak_memory_mb() + (processes * memory if processes > 1 else 0.0)
     return Fitted(

@@ -105,7 +105,7 @@ class GapFit(TrainedFit):
     fitter: Literal["phonsmith", "gap_fit"] = Field(
         "phonsmith",
         description="Program that fits. `phonsmith` solves the equations of gap_fit with all "
-        "`threads`; both give equal forces within 1e-6 eV/Å.",
+        "`threads`. Their forces differ by gap_fit's rounding errors, some 1e-6 eV/Å at most.",
     )
     two_body: TwoBody | None = TwoBody()
     three_body: ThreeBody | None = None
