@@ -163,7 +163,7 @@ def _labels_of(
 
     together = None
     if asked and isinstance(method, BatchedMethod):
-        together = method.label_in_batches([cell for _, cell in asked], found)
+        together = method.label_in_batches([cell for _, cell in asked], found, side_by_side)
     return together or each(partial(_labeller, method, store), asked, side_by_side)
 
 

@@ -60,9 +60,19 @@ class BatchedMethod(Protocol):
     """A reference method that labels several cells in one pass."""
 
     def label_in_batches(
-        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None], processes: int
     ) -> Iterator[tuple[int, Atoms | Exception]] | None:
-        """Yield (index, label or exception); None where one by one is better."""
+        """Yield (index, label or exception); None where one by one is better.
+
+        Parameters
+        ----------
+        cells
+            Cells to label.
+        found
+            Function that returns the label of a cell that another job has computed meanwhile.
+        processes
+            Number of processes that may share the work.
+        """
 
 
 @runtime_checkable

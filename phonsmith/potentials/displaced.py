@@ -107,6 +107,15 @@ def evaluate_displaced(
     return [found[k] for k in range(len(cells))]
 
 
+def saves(perfect: Atoms, cells: Sequence[Atoms], source: PotentialSource) -> bool:
+    """Return whether :func:`evaluate_displaced` without translations computes half the centres."""
+    cutoff = _cutoff(source) if perfect.cell.rank == 3 else None
+    if cutoff is None:
+        return False
+    changed = sum(len(changed_centres(perfect, cell, cutoff)) for cell in cells)
+    return 2 * (len(perfect) + changed) <= len(cells) * len(perfect)
+
+
 def _cutoff(source: PotentialSource) -> float | None:
     """Range of a potential that can compute some centres alone."""
     module = centrewise(source)

@@ -4,6 +4,8 @@ A potential of finite range is a sum over centres, each of which knows the atoms
 The displaced cells of phonons move one or two atoms: most centres keep their environment.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from ase import Atoms
 from ase.geometry import find_mic, get_distances
@@ -82,6 +84,25 @@ def changed_centres(perfect: Atoms, displaced: Atoms, cutoff: float) -> NDArray[
         )
         changed |= (distances <= cutoff).any(axis=0)
     return np.flatnonzero(changed)
+
+
+def common_cell(cells: Sequence[Atoms]) -> Atoms | None:
+    """Return a cell with each atom at the place that it has in most cells.
+
+    None for less than three cells, and for cells with other atoms or lattices than the first. The
+    cells of third-order force constants may have one atom displaced in all of them.
+    """
+    if len(cells) < 3:
+        return None
+    first = cells[0]
+    for cell in cells:
+        if not (np.array_equal(cell.numbers, first.numbers) and _same_lattice(first, cell)):
+            return None
+    common = first.copy()
+    for atom, places in enumerate(np.array([cell.positions for cell in cells]).swapaxes(0, 1)):
+        found, counts = np.unique(places, axis=0, return_counts=True)
+        common.positions[atom] = found[counts.argmax()]
+    return common
 
 
 def _same_lattice(perfect: Atoms, displaced: Atoms) -> bool:

@@ -11,6 +11,11 @@ from ase.calculators.emt import EMT
 from ase.io import write
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.labels.calculator.method import CalculatorMethod
+from phonsmith.labels.calculator.settings import CalculatorReference
+from phonsmith.labels.labelling import label_cells
+from phonsmith.labels.settings import Labels
 from phonsmith.phonons.force_constants import potential_phonons
 from phonsmith.potentials import displaced
 from phonsmith.potentials.calculators import Evaluation, evaluate, kept_calculator
@@ -162,6 +167,42 @@ def test_phonons_of_a_gap_use_it(gap: PotentialSource) -> None:
     cells = displaced_cells(make_phonopy(alloy(), matrix), settings)
     for forces, one in zip(phonon.forces, evaluate(cells[:3], gap), strict=False):
         assert np.abs(forces - one.forces).max() < 1e-10
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cells_of_third_order_are_labelled_together(
+    gap: PotentialSource, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Atom 7 is displaced in all of them, as where one atom stands for all."""
+    perfect, _ = supercell(3, 3, 3)
+    cells = [moved(perfect, 7, second) for second in (8, 20, 33, 60, 90)]
+    for index, cell in enumerate(cells):
+        cell.info.update(structure="alloy", kind="displaced", generation=0, index=index, seed=-1)
+    method = CalculatorMethod(CalculatorReference(method="calculator", potential=gap))
+    expected = [method.label(cell) for cell in cells]
+    monkeypatch.setattr(CalculatorMethod, "label", None)
+    labels, failures = label_cells(cells, method, Labels(), None, threads)
+    assert not failures
+    for label, other in zip(labels, expected, strict=True):
+        assert np.abs(label.arrays[FORCES] - other.arrays[FORCES]).max() < 1e-10
+        assert label.info[ENERGY] == pytest.approx(other.info[ENERGY], abs=1e-9, rel=0)
+        assert np.abs(label.info[STRESS] - other.info[STRESS]).max() < 1e-12
+        assert label.info["settings"] == other.info["settings"]
+
+
+def test_cells_that_differ_everywhere_are_labelled_one_by_one(gap: PotentialSource) -> None:
+    perfect, _ = supercell(3, 3, 3)
+    method = CalculatorMethod(CalculatorReference(method="calculator", potential=gap))
+    rattled = [perfect.copy() for _ in range(3)]
+    for seed, cell in enumerate(rattled):
+        cell.rattle(0.01, seed=seed)
+    strained = moved(perfect, 1)
+    strained.set_cell(1.01 * strained.cell[:], scale_atoms=True)
+    few = [moved(perfect, 7), moved(perfect, 8)]
+    other = moved(perfect, 7)
+    other.symbols[0] = "Cu" if other.symbols[0] == "Au" else "Au"
+    for cells in (rattled, [*few, strained], few, [*few, other]):
+        assert method.label_in_batches(cells, lambda index: None, 1) is None
 
 
 def test_unknown_elements_and_other_atoms_are_refused(gap: PotentialSource) -> None:

@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.potentials.locality import changed_centres, moved_atoms
+from phonsmith.potentials.locality import changed_centres, common_cell, moved_atoms
 
 
 def cell_of(seed: int, atoms: int = 9) -> Atoms:
@@ -74,6 +74,22 @@ def test_nothing_moves_and_everything_moves() -> None:
     rattled = perfect.copy()
     rattled.rattle(0.01, seed=0)
     assert len(changed_centres(perfect, rattled, 0.1)) == len(perfect)
+
+
+def test_the_common_cell_has_each_atom_where_most_cells_have_it() -> None:
+    perfect = cell_of(0)
+    first = perfect.copy()
+    first.positions[2] += 0.1  # in all cells
+    cells = [first.copy() for _ in range(4)]
+    for atom, cell in enumerate(cells[:3]):
+        cell.positions[atom + 3] += 0.2
+    common = common_cell(cells)
+    assert common is not None
+    assert np.array_equal(common.positions, first.positions)
+    assert common_cell(cells[:2]) is None
+    assert common_cell([*cells, cells[0][::-1]]) is None
+    cells[1].set_cell(1.1 * cells[1].cell[:])
+    assert common_cell(cells) is None
 
 
 def test_cells_of_other_atoms_are_refused() -> None:

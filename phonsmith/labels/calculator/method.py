@@ -3,14 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
-from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.files.sources import sha256_of
 from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.checks import labelled, labelled_alone
@@ -26,7 +26,9 @@ from phonsmith.potentials.calculators import (
     make_calculator,
     one_line,
 )
+from phonsmith.potentials.displaced import evaluate_displaced, saves
 from phonsmith.potentials.loaded_files import files_of
+from phonsmith.potentials.locality import common_cell
 from phonsmith.potentials.own_code import code_of
 from phonsmith.potentials.ready import READY
 from phonsmith.running.versions import VERSIONS
@@ -103,13 +105,30 @@ class CalculatorMethod:
         return self._labelled(cell, result, time.monotonic() - start)
 
     def label_in_batches(
-        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None], processes: int
     ) -> Iterator[tuple[int, Atoms | Exception]] | None:
-        """(index, label or exception) of cells, computed together; None but for MACE on a GPU.
+        """(index, label or exception) of cells, computed together where that is faster.
 
-        ``found`` gives the label of a cell that another job has computed meanwhile. Where a batch
-        fails, as for want of memory, its cells are labelled one by one.
+        A GAP computes displaced cells together, MACE any cells on a GPU. Where a batch fails, as
+        for want of memory, its cells are labelled one by one.
+
+        Parameters
+        ----------
+        cells
+            Cells to label.
+        found
+            Function that returns the label of a cell that another job has computed meanwhile.
+        processes
+            Number of processes that share displaced cells.
+
+        Returns
+        -------
+        None where cells are better labelled one by one.
         """
+        common = common_cell(cells)
+        if common is not None and saves(common, cells, self.source):
+            compute = partial(evaluate_displaced, common, source=self.source, processes=processes)
+            return self._batched(cells, found, [list(range(len(cells)))], compute)
         if self.source.calculator != "mace":
             return None
         import torch
@@ -119,9 +138,24 @@ class CalculatorMethod:
         return self._in_batches(cells, found) if on_gpu else None
 
     def _in_batches(
-        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None]
+        self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None], *_: object
     ) -> Iterator[tuple[int, Atoms | Exception]]:
-        for together in in_batches(cells, BATCH_ATOMS):
+        """By MACE, several cells in one pass."""
+        return self._batched(
+            cells,
+            found,
+            in_batches(cells, BATCH_ATOMS),
+            lambda batch: evaluate_batch(batch, self.calculator),
+        )
+
+    def _batched(
+        self,
+        cells: Sequence[Atoms],
+        found: Callable[[int], Atoms | None],
+        batches: Iterable[list[int]],
+        compute: Callable[[list[Atoms]], list[Evaluation]],
+    ) -> Iterator[tuple[int, Atoms | Exception]]:
+        for together in batches:
             there = {index: label for index in together if (label := found(index)) is not None}
             yield from there.items()
             batch = [index for index in together if index not in there]
@@ -129,11 +163,11 @@ class CalculatorMethod:
                 continue
             start = time.monotonic()
             try:
-                results = evaluate_batch([cells[index] for index in batch], self.calculator)
-            except PhonsmithError as error:
-                yield batch[0], error
-                return
+                results = compute([cells[index] for index in batch])
             except Exception as error:
+                if isinstance(error, PhonsmithError) and not isinstance(error, UnusablePotential):
+                    yield batch[0], error
+                    return
                 print(f"cells one by one, since a batch of {len(batch)} fails: {one_line(error)}")
                 yield from ((index, self._label_or_failure(cells[index])) for index in batch)
                 continue
