@@ -29,6 +29,10 @@ include: "rules/figures.smk"
 include: "rules/plan.smk"
 
 
+for each in workflow.rules:
+    each.conda_env = ENVIRONMENT  # with --software-deployment-method conda
+
+
 rule all:
     default_target: True
     input:

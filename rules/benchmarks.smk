@@ -42,8 +42,6 @@ rule benchmark:
     log:
         "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/{structure}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         cells=setting("phonons/cells"),
         benchmarks=setting("benchmarks"),
@@ -68,8 +66,6 @@ rule reference_mechanics:
         "results/{campaign}/logs/benchmarks/reference/mechanics/{structure}.log",
     benchmark:
         "results/{campaign}/logs/benchmarks/reference/mechanics/{structure}.tsv"
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on(reference_on_gpu),
@@ -101,8 +97,6 @@ rule fit_mechanics:
         "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.log",
     benchmark:
         "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.tsv"
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on(on_gpu),
@@ -135,8 +129,6 @@ rule rmse_table:
     log:
         "results/{campaign}/logs/tables/rmse.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         version=versions("benchmarks", "phonons"),
     message:
@@ -166,8 +158,6 @@ rule sweeps_table:
     log:
         "results/{campaign}/logs/tables/sweeps.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         sweeps=swept_settings,
         version=VERSIONS["benchmarks"],
@@ -189,8 +179,6 @@ rule mechanics_table:
     log:
         "results/{campaign}/logs/tables/mechanics.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         version=versions("benchmarks", "phonons"),
     script:
@@ -230,8 +218,6 @@ rule draw_bands:
     log:
         "results/{campaign}/logs/figures/bands/{fit}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         structures=structures_drawn,
         labels=fit_labels,
@@ -267,8 +253,6 @@ rule draw_reference_bands:
     log:
         "results/{campaign}/logs/figures/bands/reference.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         structures=structures_drawn,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
@@ -303,8 +287,6 @@ rule draw_rmse:
     log:
         "results/{campaign}/logs/figures/rmse_by_structure.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         dpi=dpi,
@@ -334,8 +316,6 @@ rule draw_sweep:
     log:
         "results/{campaign}/logs/figures/sweep_{sweep}.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         swept=swept,
         axis_label=lambda wildcards: sweep_of(wildcards).label,
@@ -362,8 +342,6 @@ rule draw_phonon_vs_force:
     log:
         "results/{campaign}/logs/figures/phonon_vs_force.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         sparse_points=sparse_points,

@@ -53,8 +53,6 @@ rule third_order_cells:
         "results/{campaign}/logs/conductivity/{method}/{structure}/cells.log",
     benchmark:
         "results/{campaign}/logs/conductivity/{method}/{structure}/cells.tsv"
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on("cpu"),
@@ -98,8 +96,6 @@ rule label_third_order:
     benchmark:
         "results/{campaign}/logs/conductivity/{method}/{structure}/{batch}.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: label_threads(conductivity_jobs)
     resources:
         **runs_on(method_on_gpu),
@@ -145,8 +141,6 @@ rule third_order_constants:
         "results/{campaign}/logs/conductivity/{method}/{structure}/third_order.log",
     benchmark:
         "results/{campaign}/logs/conductivity/{method}/{structure}/third_order.tsv"
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on("cpu"),
@@ -196,8 +190,6 @@ rule conductivity:
         "results/{campaign}/logs/conductivity/{method}/{structure}/kappa{mesh}.log",
     benchmark:
         "results/{campaign}/logs/conductivity/{method}/{structure}/kappa{mesh}.tsv"
-    conda:
-        ENVIRONMENT
     threads: share_of_cores(conductivity_jobs)
     resources:
         **runs_on("cpu"),
@@ -268,8 +260,6 @@ rule conductivity_tables:
     log:
         "results/{campaign}/logs/tables/conductivity.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         conductivity=setting("conductivity", exclude=CONDUCTIVITY_EFFORT),
         version=VERSIONS["conductivity"],
@@ -299,8 +289,6 @@ rule draw_conductivity:
     log:
         "results/{campaign}/logs/figures/conductivity/{structure}.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
@@ -323,8 +311,6 @@ rule draw_conductivity_generations:
     log:
         "results/{campaign}/logs/figures/conductivity/generations/{structure}.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         groups=lambda wildcards: campaign(wildcards.campaign).groups,

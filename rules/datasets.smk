@@ -81,8 +81,6 @@ rule make_dataset:
         outliers="results/{campaign}/datasets/gen{generation}/outliers.json",
     log:
         "results/{campaign}/logs/datasets/gen{generation}.log",
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on("cpu"),
@@ -127,8 +125,6 @@ rule make_test_set:
     log:
         "results/{campaign}/logs/datasets/gen{generation}.test.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         datasets=setting(
             "datasets", exclude={"databases", "allow_mixed_levels_of_theory"}

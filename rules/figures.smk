@@ -71,8 +71,6 @@ rule warnings_table:
     log:
         "results/{campaign}/logs/tables/warnings.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         campaign=settings_of_warnings,
         subjects=subjects_of_warnings,
@@ -147,8 +145,6 @@ rule report:
     log:
         "results/{campaign}/logs/report.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         campaign=lambda wildcards: campaign(wildcards.campaign).as_written(),
         application_tables=captioned_tables,

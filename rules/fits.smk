@@ -23,8 +23,6 @@ rule find_foundation:
     log:
         "results/{campaign}/logs/fits/{fit}/foundation.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         foundation=untracked(setting("fits/{fit}/foundation")),
         identity=setting("fits/{fit}/foundation", exclude={"trust"}),
@@ -50,8 +48,6 @@ rule fetch_fit:
     log:
         "results/{campaign}/logs/sources/fits/{fit}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         fit=untracked(setting("fits/{fit}")),
         recorded=recipe,
@@ -112,8 +108,6 @@ rule fit:
         "results/{campaign}/logs/fits/{fit}/gen{generation}.log",
     benchmark:
         "results/{campaign}/logs/fits/{fit}/gen{generation}.tsv"
-    conda:
-        ENVIRONMENT
     threads: lambda wildcards: fit_of(wildcards).resources.threads
     resources:
         **runs_on(on_gpu),
@@ -180,8 +174,6 @@ rule fit_errors:
         "results/{campaign}/logs/fits/{fit}/gen{generation}.errors.log",
     benchmark:
         "results/{campaign}/logs/fits/{fit}/gen{generation}.errors.tsv"
-    conda:
-        ENVIRONMENT
     threads: share_of_cores(tested_fits)
     resources:
         **runs_on(on_gpu),
@@ -204,8 +196,6 @@ rule errors_table:
     log:
         "results/{campaign}/logs/tables/errors.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         fits=lambda wildcards: campaign(wildcards.campaign).with_errors,
         version=VERSIONS["errors"],
@@ -222,8 +212,6 @@ rule fits_table:
     log:
         "results/{campaign}/logs/tables/fits.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         fits=lambda wildcards: {
             name: fit.kind for name, fit in campaign(wildcards.campaign).fits.items()
@@ -242,8 +230,6 @@ rule draw_parity:
     log:
         "results/{campaign}/logs/figures/parity/{fit}.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         label=lambda wildcards: fit_of(wildcards).label or wildcards.fit,
         dpi=dpi,
@@ -269,8 +255,6 @@ rule draw_database_errors:
     log:
         "results/{campaign}/logs/figures/database_errors.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         fits=lambda wildcards: campaign(wildcards.campaign).tested,
         databases=lambda wildcards: databases_tested_on(campaign(wildcards.campaign)),

@@ -64,8 +64,6 @@ checkpoint judge_generation:
     log:
         "results/{campaign}/logs/generations/gen{generation}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         loop=setting("loop", exclude={"selection", "judges"}),
         groups=trained_groups,
@@ -110,8 +108,6 @@ rule add_supercells:
         "results/{campaign}/logs/supercells/gen{generation}/{structure}.tsv"
     wildcard_constraints:
         generation=r"[1-9]\d*",
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on(judges_on_gpu),
@@ -145,8 +141,6 @@ rule generations_table:
     log:
         "results/{campaign}/logs/tables/generations.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         version=versions("generations", "structures", "datasets"),
     script:
@@ -162,8 +156,6 @@ rule draw_generations:
     log:
         "results/{campaign}/logs/figures/generations.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         goal=setting("loop/goal/rmse_thz"),

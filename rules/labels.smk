@@ -27,8 +27,6 @@ rule label_batch:
     benchmark:
         "results/{campaign}/logs/labels/gen{generation}/{structure}/{batch}.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: label_threads(label_batches)
     resources:
         **runs_on(reference_on_gpu),
@@ -96,8 +94,6 @@ rule label_isolated_atoms:
     benchmark:
         "results/{campaign}/logs/labels/isolated_atoms.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on(reference_on_gpu),
@@ -126,8 +122,6 @@ rule fetch_database:
     log:
         "results/{campaign}/logs/sources/databases/{database}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
@@ -147,8 +141,6 @@ rule read_database:
     log:
         "results/{campaign}/logs/labels/databases/{database}/read.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
@@ -181,8 +173,6 @@ rule label_database_batch:
     benchmark:
         "results/{campaign}/logs/labels/databases/{database}/{batch}.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: label_threads(database_batches)
     resources:
         **runs_on(reference_on_gpu),
@@ -232,8 +222,6 @@ rule label_database:
         "results/{campaign}/logs/labels/databases/{database}.log",
     benchmark:
         "results/{campaign}/logs/labels/databases/{database}.tsv"
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on("cpu"),
@@ -263,8 +251,6 @@ rule born_charges:
     benchmark:
         "results/{campaign}/logs/labels/born/{structure}.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on("cpu"),
@@ -310,8 +296,6 @@ rule gather_labels:
     log:
         "results/{campaign}/logs/labels/gen{generation}/{structure}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=setting(
             "labels",
@@ -339,8 +323,6 @@ rule enough_labels:
     log:
         "results/{campaign}/logs/labels/gen{generation}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         fraction=setting("labels/min_label_fraction"),
         version=VERSIONS["labels"],
@@ -379,8 +361,6 @@ rule failures:
     log:
         "results/.logs/failures.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         failures=lambda wildcards: failures_so_far(),
     message:
@@ -411,8 +391,6 @@ rule labels_table:
     log:
         "results/{campaign}/logs/tables/labels.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         version=VERSIONS["labels"],
     script:
@@ -444,8 +422,6 @@ rule recorded_levels:
     log:
         "results/{campaign}/logs/labels/levels.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         # beside the inputs, since all of them count as one set for Snakemake
         structures=lambda wildcards: list(campaign(wildcards.campaign).structures),

@@ -30,8 +30,6 @@ rule reference_phonons:
         "results/{campaign}/logs/phonons/reference/{structure}.log",
     benchmark:
         "results/{campaign}/logs/phonons/reference/{structure}.tsv"
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         **runs_on("cpu"),
@@ -70,8 +68,6 @@ rule fit_phonons:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.log",
     benchmark:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.tsv"
-    conda:
-        ENVIRONMENT
     threads: share_of_cores(phonons_of_fits)
     resources:
         **runs_on(on_gpu),
@@ -124,8 +120,6 @@ rule phonons_tables:
     log:
         "results/{campaign}/logs/tables/phonons.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
         fits=phonons_of_all_fits,

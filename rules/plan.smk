@@ -9,8 +9,6 @@ rule check:
     log:
         "results/.logs/check.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         campaigns=config["campaigns"],
     message:
@@ -29,8 +27,6 @@ rule plan:
     log:
         "results/.logs/plan.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     message:
         "the plan:"
     script:
@@ -119,8 +115,6 @@ rule plan_cells:
     log:
         "results/{campaign}/logs/plan/gen{generation}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     threads: cores_for_structures
     params:
         # beside the inputs, since a plan relaxes nothing
@@ -151,8 +145,6 @@ rule plan_third_order:
     log:
         "results/{campaign}/logs/plan/third_order.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         relaxed=relaxed_crystals,
         structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
@@ -269,8 +261,6 @@ rule plan_campaign:
     log:
         "results/{campaign}/logs/plan/plan.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         campaign=planned_settings,
         generations=planned_generations,

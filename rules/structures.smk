@@ -17,8 +17,6 @@ rule fetch_crystal:
         origin=r"[^/]+",
         entry=r"[^/]+",
     localrule: True
-    conda:
-        ENVIRONMENT
     message:
         "fetching crystal {wildcards.entry} of {wildcards.origin}"
     script:
@@ -34,8 +32,6 @@ rule fetch_recorded:
     log:
         "results/{campaign}/logs/sources/{structure}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         reference=untracked(setting("reference")),
@@ -66,8 +62,6 @@ rule read_structure:
     log:
         "results/{campaign}/logs/structures/{structure}.read.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         reference=untracked(setting("reference")),
@@ -132,8 +126,6 @@ rule relax_structure:
     benchmark:
         "results/{campaign}/logs/relaxed/{structure}.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on(reference_on_gpu),
@@ -192,8 +184,6 @@ rule accept_crystal:
     log:
         "results/{campaign}/logs/accepted/{structure}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         on_change=untracked(setting("relaxation/on_change")),
         left_out=crystal_left_out,
@@ -227,8 +217,6 @@ rule check_crystals:
         "results/{campaign}/logs/accepted.log",
     priority: 1  # before anything that uses them
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         refused=crystals_refused,
         version=VERSIONS["structures"],
@@ -249,8 +237,6 @@ rule structures_table:
     log:
         "results/{campaign}/logs/tables/structures.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
         version=VERSIONS["structures"],

@@ -18,8 +18,6 @@ rule make_supercells:
     log:
         "results/{campaign}/logs/supercells/gen0/{structure}.log",
     localrule: True  # seconds; a job on a cluster would take longer to start
-    conda:
-        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=2000,

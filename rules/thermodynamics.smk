@@ -12,8 +12,6 @@ rule fetch_volumes:
     log:
         "results/{campaign}/logs/sources/volumes/{structure}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         structure=setting("structures/{structure}", exclude={"role", "born", "masses"}),
         volumes=True,
@@ -75,8 +73,6 @@ rule thermodynamics:
     benchmark:
         "results/{campaign}/logs/thermodynamics/{method}/{structure}.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: label_threads(thermodynamics_jobs)
     resources:
         **runs_on(method_on_gpu),
@@ -134,8 +130,6 @@ rule thermodynamics_tables:
     log:
         "results/{campaign}/logs/tables/thermodynamics.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         temperature=OVERVIEW_KELVIN,
         version=versions(
@@ -167,8 +161,6 @@ rule draw_thermodynamics:
     wildcard_constraints:
         figure="equations_of_state|thermal_expansion",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,

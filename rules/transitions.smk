@@ -28,8 +28,6 @@ rule enthalpies:
     benchmark:
         "results/{campaign}/logs/transitions/{method}/{transition}/{structure}.tsv"
     retries: RETRIES
-    conda:
-        ENVIRONMENT
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on(method_on_gpu),
@@ -102,8 +100,6 @@ rule transition:
     log:
         "results/{campaign}/logs/transitions/{method}/{transition}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         transition=setting(
             "transitions/{transition}", exclude={"published", "all_generations"}
@@ -173,8 +169,6 @@ rule transitions_tables:
     log:
         "results/{campaign}/logs/tables/transitions.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         groups=lambda wildcards: campaign(wildcards.campaign).groups,
         labels=fit_labels,
@@ -209,8 +203,6 @@ rule draw_transition:
     log:
         "results/{campaign}/logs/figures/transitions/{transition}.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
@@ -233,8 +225,6 @@ rule draw_transition_generations:
     log:
         "results/{campaign}/logs/figures/transitions/generations/{transition}.{format}.log",
     localrule: True
-    conda:
-        ENVIRONMENT
     params:
         labels=fit_labels,
         groups=lambda wildcards: campaign(wildcards.campaign).groups,

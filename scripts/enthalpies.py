@@ -3,8 +3,6 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from pathlib import Path
-
     from phonsmith.files.extxyz import read_frames
     from phonsmith.labels.factory import reference_or_fit
     from phonsmith.labels.protocol import Allocation
@@ -23,17 +21,14 @@ with job(snakemake.threads, snakemake.log[0]):
         result = no_enthalpies(wildcards.structure, wildcards.method, atoms, why)
     else:
         store = LabelStore(params.store)
+        allocation = Allocation(snakemake.threads, params.work, snakemake.resources.attempt, store)
+        method = reference_or_fit(
+            params.reference, potential, structure=wildcards.structure, allocation=allocation
+        )
         result = enthalpies(
             wildcards.structure,
             atoms,
-            reference_or_fit(
-                params.reference,
-                potential,
-                structure=wildcards.structure,
-                allocation=Allocation(
-                    snakemake.threads, Path(params.work), snakemake.resources.attempt, store
-                ),
-            ),
+            method,
             Pressing.model_validate(params.pressing),
             relaxation,
             name=wildcards.method,

@@ -3,8 +3,6 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from pathlib import Path
-
     from phonsmith.datasets.settings import Database
     from phonsmith.labels.batches import batch_of, label_batch, write_batch
     from phonsmith.labels.factory import reference_method
@@ -14,25 +12,17 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.store import LabelStore
     from phonsmith.plan.job_resources import most_minutes
 
-    database = Database.model_validate(snakemake.params.database)
-    settings = Labels.model_validate(snakemake.params.labels)
-    mirrors, cache = snakemake.config["mirrors"], snakemake.params.sources
-    # from the data set itself: the file of the cells has fewer digits
-    cells = cells_of_database(snakemake.wildcards.database, database, mirrors, cache)
-    batch = batch_of(cells, snakemake.wildcards.batch, settings)
-    params, attempt = snakemake.params, snakemake.resources.attempt
-    limit = most_minutes(batch, params.reference, None, attempt, params.runtime)
-    labels, failures = label_batch(
-        batch,
-        reference_method(
-            snakemake.params.reference,
-            allocation=Allocation(
-                snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit
-            ),
-        ),
-        settings,
-        LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
-        threads=snakemake.threads,
-        attempt=attempt,
+    params, wildcards = snakemake.params, snakemake.wildcards
+    database, settings = (
+        Database.model_validate(params.database),
+        Labels.model_validate(params.labels),
     )
-    write_batch(labels, failures, snakemake.output.labels, snakemake.output.failures)
+    mirrors, attempt = snakemake.config["mirrors"], snakemake.resources.attempt
+    # from the data set itself: the file of the cells has fewer digits
+    cells = cells_of_database(wildcards.database, database, mirrors, params.sources)
+    batch = batch_of(cells, wildcards.batch, settings)
+    limit = most_minutes(batch, params.reference, None, attempt, params.runtime)
+    allocation = Allocation(snakemake.threads, params.work, attempt, run_minutes=limit)
+    method = reference_method(params.reference, allocation=allocation)
+    store = LabelStore(params.store, wildcards.campaign)
+    write_batch(*label_batch(batch, method, settings, store, allocation), *snakemake.output)

@@ -3,39 +3,26 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from pathlib import Path
+    import math
 
     from phonsmith.files.extxyz import read_frames
     from phonsmith.labels.batches import batch_of, label_batch, write_batch
-    from phonsmith.labels.factory import fitted_method, reference_method
+    from phonsmith.labels.factory import reference_or_fit
     from phonsmith.labels.protocol import Allocation
     from phonsmith.labels.settings import Labels
     from phonsmith.labels.store import LabelStore
     from phonsmith.plan.job_resources import most_minutes
-    from phonsmith.potentials.calculators import load_potential
 
-    settings = Labels.model_validate(snakemake.params.labels)
-    cells, attempt = read_frames(snakemake.input[0]), snakemake.resources.attempt
-    batch = batch_of(cells, snakemake.wildcards.batch, settings)
-    potential = snakemake.input.get("potential")
-    if potential:
-        method = fitted_method(load_potential(potential))
-    else:
-        params, structure = snakemake.params, snakemake.wildcards.structure
+    params, wildcards = snakemake.params, snakemake.wildcards
+    settings, attempt = Labels.model_validate(params.labels), snakemake.resources.attempt
+    structure, potential = wildcards.structure, snakemake.input.get("potential")
+    batch = batch_of(read_frames(snakemake.input[0]), wildcards.batch, settings)
+    limit = math.inf
+    if not potential:
         limit = most_minutes(batch, params.reference, structure, attempt, params.runtime)
-        method = reference_method(
-            snakemake.params.reference,
-            structure=snakemake.wildcards.structure,
-            allocation=Allocation(
-                snakemake.threads, Path(snakemake.params.work), attempt, run_minutes=limit
-            ),
-        )
-    labels, failures = label_batch(
-        batch,
-        method,
-        settings,
-        LabelStore(snakemake.params.store, snakemake.wildcards.campaign),
-        threads=snakemake.threads,
-        attempt=attempt,
+    allocation = Allocation(snakemake.threads, params.work, attempt, run_minutes=limit)
+    method = reference_or_fit(
+        params.reference, potential, structure=structure, allocation=allocation
     )
-    write_batch(labels, failures, snakemake.output.labels, snakemake.output.failures)
+    store = LabelStore(params.store, wildcards.campaign)
+    write_batch(*label_batch(batch, method, settings, store, allocation), *snakemake.output)

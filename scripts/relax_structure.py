@@ -4,7 +4,6 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from dataclasses import replace
-    from pathlib import Path
 
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.files.reading_writing import write_json
@@ -16,28 +15,20 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.structures.settings import Relaxation
     from phonsmith.structures.symmetry import symmetrized
 
-    name = snakemake.wildcards.structure
-    relaxation = Relaxation.model_validate(snakemake.params.relaxation)
+    name, params = snakemake.wildcards.structure, snakemake.params
+    relaxation = Relaxation.model_validate(params.relaxation)
     (given,) = read_frames(snakemake.input[0])
-    if snakemake.params.relax:
-        store = LabelStore(snakemake.params.store)
-        method = reference_method(
-            snakemake.params.reference,
-            structure=snakemake.wildcards.structure,
-            allocation=Allocation(
-                snakemake.threads,
-                Path(snakemake.params.work),
-                snakemake.resources.attempt,
-                store,
-            ),
-        )
-        load = Load(fixed_volume=snakemake.params.fixed_volume)
+    if params.relax:
+        store = LabelStore(params.store)
+        allocation = Allocation(snakemake.threads, params.work, snakemake.resources.attempt, store)
+        method = reference_method(params.reference, structure=name, allocation=allocation)
+        load = Load(fixed_volume=params.fixed_volume)
         crystal, verdict = reference_crystal(name, given, method, relaxation, load, store=store)
     else:
         crystal, verdict = crystal_as_given(given, relaxation)
-        if snakemake.params.reference["method"] != "recorded":
+        if params.reference["method"] != "recorded":
             crystal = symmetrized(crystal, relaxation.symprec_angstrom)
-    verdict = replace(verdict, again=snakemake.params.again)
+    verdict = replace(verdict, again=params.again)
     crystal.info["structure"] = name
     write_frames(snakemake.output.crystal, [crystal])
     write_json(snakemake.output.verdict, cautioned(verdict, given).model_dump())

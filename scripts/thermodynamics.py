@@ -3,8 +3,6 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from pathlib import Path
-
     from phonsmith.files.extxyz import read_frames
     from phonsmith.labels.factory import reference_or_fit
     from phonsmith.labels.protocol import Allocation
@@ -46,13 +44,11 @@ with job(snakemake.threads, snakemake.log[0]):
             )
         else:
             store = LabelStore(params.store, wildcards.campaign)
+            attempt = snakemake.resources.attempt
+            allocation = Allocation(snakemake.threads, params.work, attempt, store)
+            potential, name = inputs.get("potential"), wildcards.structure
             method = reference_or_fit(
-                params.reference,
-                inputs.get("potential"),
-                structure=wildcards.structure,
-                allocation=Allocation(
-                    snakemake.threads, Path(params.work), snakemake.resources.attempt, store
-                ),
+                params.reference, potential, structure=name, allocation=allocation
             )
             crystal = Crystal(
                 structure=wildcards.structure,
@@ -64,7 +60,7 @@ with job(snakemake.threads, snakemake.log[0]):
                 labels=Labels.model_validate(params.labels),
                 store=store,
                 cores=snakemake.threads,
-                attempt=snakemake.resources.attempt,
+                attempt=attempt,
             )
         result = thermodynamics(
             crystal,

@@ -93,7 +93,7 @@ class Allocation:
     """
 
     cores: int = 1
-    work: Path = Path("work")
+    work: str | Path = "work"
     attempt: int = 1
     store: LabelStore | None = None
     run_minutes: float = math.inf

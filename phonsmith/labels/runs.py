@@ -68,7 +68,7 @@ def _remove_if_left(folder: Path) -> None:
 
 
 @contextmanager
-def run_folder(work: Path, keep: Sequence[str], said: Sequence[str] = ()) -> Iterator[Path]:
+def run_folder(work: str | Path, keep: Sequence[str], said: Sequence[str] = ()) -> Iterator[Path]:
     """Provide a fresh folder for the runs of one label and remove it afterwards.
 
     After a :class:`LabelFailed`, the files that match ``keep`` (inputs and text outputs, no
@@ -83,7 +83,7 @@ def run_folder(work: Path, keep: Sequence[str], said: Sequence[str] = ()) -> Ite
     said
         Patterns of output files; the last lines of the newest one are added to the failure.
     """
-    place = work.absolute()
+    place = Path(work).absolute()
     own = OwnFolder(place, "run")
     folder = own.path
     try:
