@@ -9,7 +9,8 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.store import LabelStore
     from phonsmith.potentials.calculators import load_potential, without_energies
     from phonsmith.structures.settings import Relaxation
-    from phonsmith.transitions.enthalpies import enthalpies, no_enthalpies
+    from phonsmith.transitions.enthalpies import enthalpies
+    from phonsmith.transitions.results import Enthalpies
     from phonsmith.transitions.settings import Pressing
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
@@ -18,7 +19,7 @@ with job(snakemake.threads, snakemake.log[0]):
     potential = inputs.get("potential")
     why = without_energies(load_potential(potential), "an enthalpy") if potential else ""
     if why:
-        result = no_enthalpies(wildcards.structure, wildcards.method, atoms, why)
+        result = Enthalpies.without(wildcards.structure, wildcards.method, atoms, why)
     else:
         store = LabelStore(params.store)
         allocation = Allocation(snakemake.threads, params.work, snakemake.resources.attempt, store)

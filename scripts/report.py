@@ -12,39 +12,22 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.reading_writing import replacing
 
     inputs, target = snakemake.input, Path(snakemake.output[0])
-    campaign = Campaign.model_validate(snakemake.params.campaign)
+    campaign, params = Campaign.model_validate(snakemake.params.campaign), snakemake.params
+    shown = (params.application_figures, params.application_tables)
+    captions = [[caption for _, caption in files] for files in shown]
+    alone = ("by_structure", "phonon_vs_force", "database_errors", "generations")
     figures = FigureFiles(
-        by_structure=Path(inputs.by_structure) if inputs.by_structure else None,
+        **{name: Path(inputs[name]) if inputs[name] else None for name in alone},
         sweeps=dict(zip(campaign.sweeps, map(Path, inputs.sweeps), strict=True)),
-        phonon_vs_force=Path(inputs.phonon_vs_force) if inputs.phonon_vs_force else None,
-        database_errors=Path(inputs.database_errors) if inputs.database_errors else None,
-        generations=Path(inputs.generations) if inputs.generations else None,
         parity={Path(path).stem: Path(path).with_suffix("") for path in inputs.parity},
         bands={Path(path).parent.name: Path(path).parent for path in inputs.bands},
-        applications=[
-            (Path(path), caption)
-            for path, (_, caption) in zip(
-                inputs.application_figures, snakemake.params.application_figures, strict=True
-            )
-        ],
+        applications=list(zip(map(Path, inputs.application_figures), captions[0], strict=True)),
     )
+    names = ("warnings", "phonons", "gamma", "rmse", "structures", "labels", "fits", "errors")
     tables = Tables.read(
-        warnings=inputs.warnings,
-        phonons=inputs.phonons,
-        gamma=inputs.gamma,
-        rmse=inputs.rmse or None,
-        structures=inputs.structures,
-        labels=inputs.labels,
-        fits=inputs.fits or None,
-        errors=inputs.errors or None,
-        mechanics=inputs.mechanics or None,
-        generations=inputs.generations_table or None,
-        applications=[
-            (path, caption)
-            for path, (_, caption) in zip(
-                inputs.application_tables, snakemake.params.application_tables, strict=True
-            )
-        ],
+        **{name: inputs[name] for name in (*names, "mechanics")},
+        generations=inputs.generations_table,
+        applications=list(zip(inputs.application_tables, captions[1], strict=True)),
     )
     newest = max(Path(path).stat().st_mtime for path in inputs)
     page = render_report(

@@ -17,7 +17,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.thermodynamics.crystals import Crystal
     from phonsmith.thermodynamics.free_energies import thermodynamics
     from phonsmith.thermodynamics.recorded_volumes import read_volumes
-    from phonsmith.thermodynamics.results import no_result
+    from phonsmith.thermodynamics.results import Result
     from phonsmith.thermodynamics.settings import Thermodynamics
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
@@ -29,7 +29,7 @@ with job(snakemake.threads, snakemake.log[0]):
     elif params.reference["method"] == "recorded" and not inputs.get("volumes"):
         why = why or "the campaign gives no recorded_volumes of it"
     if why:
-        result = no_result(wildcards.structure, wildcards.method, atoms, why)
+        result = Result.without(wildcards.structure, wildcards.method, atoms, why)
     else:
         if inputs.get("volumes"):
             recorded = params.physics["structure"]

@@ -1,6 +1,7 @@
 """What a reader of a campaign has to know beside the numbers, from its tables and settings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 import pandas as pd
 
@@ -38,96 +39,76 @@ def cautions(
         *_about_displacement(campaign),
         *_about_shifts(campaign, tables.errors),
         *_about_samples(campaign, tables.rmse),
-        *_about_missing(campaign, tables.rmse),
-        *_about_imaginary(campaign, tables.rmse),
+        *_of_benchmarks(campaign, tables.rmse),
     ]
 
 
-def _about_loop(campaign: Campaign, verdict: GenerationVerdict | None) -> list[Caution]:
+def _about_loop(campaign: Campaign, verdict: GenerationVerdict | None) -> Iterator[Caution]:
     if verdict is None or verdict.stop in (None, "goal"):
-        return []
+        return
     best = next(fit for fit in verdict.fits if fit.fit == verdict.best)
     short = "; ".join([*best.reasons, *best.not_judged])
     missed = "missed its goal" if best.reasons else "met its goal only in part"
-    return [
-        Caution(
-            "generations",
-            label_of(campaign, verdict.best),
-            f"The loop {missed} (generation {verdict.generation}, "
-            f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}.",
-        )
-    ]
+    yield Caution(
+        "generations",
+        label_of(campaign, verdict.best),
+        f"The loop {missed} (generation {verdict.generation}, "
+        f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}.",
+    )
 
 
-def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
+def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
     learnt = [fit for fit in campaign.fits if rmse.loc[rmse["fit"] == fit, "in_sample"].any()]
-    if not learnt:
-        return []
-    names = _listed(label_of(campaign, fit) for fit in learnt)
-    return [
-        Caution(
+    if learnt:
+        yield Caution(
             "benchmarks",
-            names,
+            _listed(label_of(campaign, fit) for fit in learnt),
             "In-sample: trained on the displaced cells that give the reference phonons. The RMSE "
             "shows how well these cells were learnt, not how well phonons of other crystals are "
             "predicted.",
         )
-    ]
 
 
-def _about_data(campaign: Campaign, fits: pd.DataFrame) -> list[Caution]:
-    found = []
+def _about_data(campaign: Campaign, fits: pd.DataFrame) -> Iterator[Caution]:
     if "baseline_origin" in fits and (fits["baseline_origin"] == "forces_only").any():
-        found.append(
-            Caution(
-                "datasets",
-                "",
-                "The labels hold forces only. Energies of potentials fitted to them are "
-                "meaningless, and no result of this campaign uses them.",
-            )
+        yield Caution(
+            "datasets",
+            "",
+            "The labels hold forces only. Energies of potentials fitted to them are meaningless, "
+            "and no result of this campaign uses them.",
         )
-    constraints = campaign.datasets.constraints
-    if constraints is not None:
-        which = (
-            "all crystals" if constraints.structures == "all" else _listed(constraints.structures)
-        )
-        found.append(
-            Caution(
-                "datasets",
-                "",
-                f"Pseudo-observations: on the undisplaced cells of {which}, forces (σ "
-                f"{constraints.force_sigma_ev_per_angstrom:g} eV/Å) and stress (virial σ "
-                f"{constraints.virial_sigma_ev_per_atom:g} eV/atom) were stated to be zero, "
-                "because the reference method had relaxed them.",
-            )
+    if constraints := campaign.datasets.constraints:
+        named = constraints.structures
+        yield Caution(
+            "datasets",
+            "",
+            "Pseudo-observations: on the undisplaced cells of "
+            f"{'all crystals' if named == 'all' else _listed(named)}, forces (σ "
+            f"{constraints.force_sigma_ev_per_angstrom:g} eV/Å) and stress (virial σ "
+            f"{constraints.virial_sigma_ev_per_atom:g} eV/atom) were stated to be zero, because "
+            "the reference method had relaxed them.",
         )
     if campaign.datasets.allow_mixed_levels_of_theory:
-        found.append(
-            Caution(
-                "datasets",
-                "",
-                "Data of different levels of theory were mixed in one fit "
-                "(datasets.allow_mixed_levels_of_theory).",
-            )
+        yield Caution(
+            "datasets",
+            "",
+            "Data of different levels of theory were mixed in one fit "
+            "(datasets.allow_mixed_levels_of_theory).",
         )
-    return found
 
 
-def _about_shifts(campaign: Campaign, errors: pd.DataFrame | None) -> list[Caution]:
+def _about_shifts(campaign: Campaign, errors: pd.DataFrame | None) -> Iterator[Caution]:
     """Energies of existing potentials that were compared with another zero."""
     if errors is None or SHIFT_COLUMN not in errors:
-        return []
+        return
     shifts = errors[SHIFT_COLUMN].fillna("").astype(str)
-    shifted = errors[shifts.map(_is_worth_telling)].drop_duplicates("fit")
-    return [
-        Caution(
+    for row in rows_of(errors[shifts.map(_is_worth_telling)].drop_duplicates("fit")):
+        yield Caution(
             "errors",
             label_of(campaign, str(row["fit"])),
             "Energies are compared after a least-squares shift by element, since each code has a "
             f"zero of its own (eV/atom): {row[SHIFT_COLUMN]}.",
         )
-        for row in rows_of(shifted)
-    ]
 
 
 def _is_worth_telling(shift: str) -> bool:
@@ -136,131 +117,85 @@ def _is_worth_telling(shift: str) -> bool:
     return any(abs(float(value)) >= 1e-3 for _, value in parts)
 
 
-def _about_failures(labels: pd.DataFrame) -> list[Caution]:
+def _about_failures(labels: pd.DataFrame) -> Iterator[Caution]:
     if "failures" not in labels:
-        return []
-    found = []
+        return
     codes = _distinct(labels["code"].dropna() if "code" in labels else [])
     if len(codes) > 1:
-        found.append(
-            Caution(
-                "labels",
-                "",
-                f"Labels of {len(codes)} codes or versions are used together: {_listed(codes)}.",
-            )
-        )
+        words = f"Labels of {len(codes)} codes or versions are used together: {_listed(codes)}."
+        yield Caution("labels", "", words)
     for structure, part in labels[labels["failures"] > 0].groupby("structure", sort=False):
         number = int(part["failures"].sum())
         reasons = [str(row["reason"]) for row in rows_of(part) if isinstance(row["reason"], str)]
         why = next((f" Most frequent reason: {reason}." for reason in reasons if reason), "")
-        found.append(
-            Caution(
-                "labels",
-                str(structure),
-                f"{counted(number, 'label')} failed and {'is' if number == 1 else 'are'} missing "
-                f"from the data.{why} `snakemake failures` lists them all.",
-            )
+        yield Caution(
+            "labels",
+            str(structure),
+            f"{counted(number, 'label')} failed and {'is' if number == 1 else 'are'} missing from "
+            f"the data.{why} `snakemake failures` lists them all.",
         )
-    return found
 
 
-def _about_crystals(structures: pd.DataFrame) -> list[Caution]:
+def _about_crystals(structures: pd.DataFrame) -> Iterator[Caution]:
     if "reason" not in structures:
-        return []
-    changed = structures[structures["reason"].fillna("").astype(str) != ""]
-    return [
-        Caution(
-            "structures",
-            str(row["structure"]),
-            f"Relaxed with the reference method: {row['reason']}."
-            + (" The campaign leaves it out." if row.get("left_out", False) else ""),
-        )
-        for row in rows_of(changed)
-    ]
+        return
+    for row in rows_of(structures[structures["reason"].fillna("").astype(str) != ""]):
+        words = f"Relaxed with the reference method: {row['reason']}."
+        words += " The campaign leaves it out." if row.get("left_out", False) else ""
+        yield Caution("structures", str(row["structure"]), words)
 
 
-def _about_reference(campaign: Campaign, phonons: pd.DataFrame | None) -> list[Caution]:
+def _about_reference(campaign: Campaign, phonons: pd.DataFrame | None) -> Iterator[Caution]:
     """Reference phonons that are missing, or imaginary."""
-    found = []
     limit = -campaign.benchmarks.imaginary_tolerance_thz
     for row in rows_of(phonons) if phonons is not None else []:
-        lowest = row["minimum_frequency_thz"]
+        structure, lowest = str(row["structure"]), row["minimum_frequency_thz"]
         if pd.isna(lowest):
-            message = "No reference phonons: not all displaced cells are labelled."
+            words = "No reference phonons: not all displaced cells are labelled."
+            yield Caution("phonons", structure, words)
         elif lowest < limit:
-            message = (
-                f"The reference itself has imaginary modes (−{-lowest:.2f} THz, below "
-                f"−{-limit:g} THz)."
-            )
-        else:
-            continue
-        found.append(Caution("phonons", str(row["structure"]), message))
-    return found
+            words = f"imaginary modes (−{-lowest:.2f} THz, below −{-limit:g} THz)."
+            yield Caution("phonons", structure, f"The reference itself has {words}")
 
 
-def _about_displacement(campaign: Campaign) -> list[Caution]:
+def _about_displacement(campaign: Campaign) -> Iterator[Caution]:
     """Finite displacements inside the cusp of a potential."""
     distance = campaign.supercells.displaced.distance_angstrom
     potentials = {
-        label_of(campaign, name): potential
-        for name, fit in campaign.fits.items()
-        if (potential := potential_named(fit))
+        label_of(campaign, name): potential_named(fit) for name, fit in campaign.fits.items()
     }
     if potential := potential_of(campaign.reference):
         potentials["reference"] = potential
-    cusps = {name: ready.cusp_angstrom for name, ready in READY.items()}
-    return [
-        Caution(
-            "phonons",
-            name,
-            f"Displaced by {distance:g} Å, inside the narrow well that {potential.calculator} has "
-            f"at each minimum: its frequencies come out too high. Set "
-            f"supercells.displaced.distance_angstrom to {cusps[potential.calculator]:g} or more.",
-        )
-        for name, potential in potentials.items()
-        if distance < cusps.get(potential.calculator, 0.0)
-    ]
+    for name, potential in potentials.items():
+        ready = READY.get(potential.calculator) if potential else None
+        if potential and ready and distance < ready.cusp_angstrom:
+            yield Caution(
+                "phonons",
+                name,
+                f"Displaced by {distance:g} Å, inside the narrow well that {potential.calculator} "
+                "has at each minimum: its frequencies come out too high. Set "
+                f"supercells.displaced.distance_angstrom to {ready.cusp_angstrom:g} or more.",
+            )
 
 
-def _about_missing(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
-    """One for each fit and cell that lacks an RMSE somewhere."""
-    found = []
-    missing = rmse[rmse["rmse_thz"].isna()]
-    for fit in campaign.fits:
-        for cell in campaign.phonons.cells:
-            part = missing[(missing["fit"] == fit) & (missing["cell"] == cell)]
-            if len(part):
-                each = "; ".join(f"{row['structure']}: {row['reason']}" for row in rows_of(part))
-                found.append(
-                    Caution(
-                        "benchmarks",
-                        label_of(campaign, fit),
-                        f"No RMSE, {CELLS[cell]} – {each}. The mean is over the other structures.",
-                    )
-                )
-    return found
-
-
-def _about_imaginary(campaign: Campaign, rmse: pd.DataFrame) -> list[Caution]:
+def _of_benchmarks(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
+    """RMSE that are missing, and false imaginary modes, for each fit and cell."""
     tolerance = f"{campaign.benchmarks.imaginary_tolerance_thz:g} THz"
-    found = []
-    for fit in campaign.fits:
-        for cell in campaign.phonons.cells:
-            part = rmse[(rmse["fit"] == fit) & (rmse["cell"] == cell) & false_imaginary(rmse)]
-            if len(part):
-                each = _listed(
-                    f"{row['structure']} (−{-row['minimum_frequency_fit_thz']:.2f} THz)"
-                    for row in rows_of(part)
-                )
-                found.append(
-                    Caution(
-                        "benchmarks",
-                        label_of(campaign, fit),
-                        f"False imaginary modes (below −{tolerance}, where the reference has "
-                        f"none), {CELLS[cell]}: {each}.",
-                    )
-                )
-    return found
+    missing, false = [], []
+    for fit, cell in product(campaign.fits, campaign.phonons.cells):
+        name, own = label_of(campaign, fit), (rmse["fit"] == fit) & (rmse["cell"] == cell)
+        if lacking := rows_of(rmse[own & rmse["rmse_thz"].isna()]):
+            each = "; ".join(f"{row['structure']}: {row['reason']}" for row in lacking)
+            words = f"No RMSE, {CELLS[cell]} – {each}. The mean is over the other structures."
+            missing.append(Caution("benchmarks", name, words))
+        if imaginary := rows_of(rmse[own & false_imaginary(rmse)]):
+            each = _listed(
+                f"{row['structure']} (−{-row['minimum_frequency_fit_thz']:.2f} THz)"
+                for row in imaginary
+            )
+            words = f"below −{tolerance}, where the reference has none), {CELLS[cell]}: {each}."
+            false.append(Caution("benchmarks", name, f"False imaginary modes ({words}"))
+    yield from (*missing, *false)
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

@@ -258,42 +258,30 @@ def _shorten(settings: Any) -> None:
 
 
 def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, str]]:
-    found = []
-    if figures.by_structure is not None:
-        found.append(
-            _embedded(
-                figures.by_structure, "Phonon RMSE of every crystal; the lines are the means."
-            )
-        )
-    for name, path in figures.sweeps.items():
-        words = campaign.sweeps[name].label
-        found.append(_embedded(path, f"Phonon RMSE against {words} ({name})."))
-    if figures.phonon_vs_force is not None:
-        found.append(
-            _embedded(
-                figures.phonon_vs_force,
-                "Mean phonon RMSE against the force RMSE of each trained fit; the area of a circle "
-                "grows with the number of sparse points.",
-            )
-        )
-    if figures.generations is not None:
-        found.append(
-            _embedded(
-                figures.generations,
-                "Mean phonon RMSE against the number of labels, generation by generation; bars are "
-                "the standard deviation of that mean over the repeats. Hollow: some crystals have "
-                "no RMSE, the mean is that of the others.",
-            )
-        )
-    if figures.database_errors is not None:
-        found.append(
-            _embedded(
-                figures.database_errors,
-                "Share of the test values of the existing database whose error is below the number "
-                "on the axis, for each fit.",
-            )
-        )
-    return found
+    captions: list[tuple[Path | None, str]] = [
+        (figures.by_structure, "Phonon RMSE of every crystal; the lines are the means."),
+        *(
+            (path, f"Phonon RMSE against {campaign.sweeps[name].label} ({name}).")
+            for name, path in figures.sweeps.items()
+        ),
+        (
+            figures.phonon_vs_force,
+            "Mean phonon RMSE against the force RMSE of each trained fit; the area of a circle "
+            "grows with the number of sparse points.",
+        ),
+        (
+            figures.generations,
+            "Mean phonon RMSE against the number of labels, generation by generation; bars are "
+            "the standard deviation of that mean over the repeats. Hollow: some crystals have "
+            "no RMSE, the mean is that of the others.",
+        ),
+        (
+            figures.database_errors,
+            "Share of the test values of the existing database whose error is below the number "
+            "on the axis, for each fit.",
+        ),
+    ]
+    return [_embedded(path, caption) for path, caption in captions if path is not None]
 
 
 def _gallery(

@@ -60,58 +60,34 @@ class Tables:
     def read(
         cls,
         *,
-        structures: str | Path,
-        labels: str | Path,
         rmse: str | Path | None = None,
         fits: str | Path | None = None,
         warnings: str | Path | None = None,
-        phonons: str | Path | None = None,
-        gamma: str | Path | None = None,
-        errors: str | Path | None = None,
-        mechanics: str | Path | None = None,
-        generations: str | Path | None = None,
         applications: Sequence[tuple[str | Path, str]] = (),
+        **others: str | Path | None,
     ) -> Self:
         """Read the CSV files of the results.
 
         Parameters
         ----------
-        structures
-            Table of the structures.
-        labels
-            Table of the labels.
         rmse
             Table of phonon RMSE; None without fits.
         fits
             Table of the trainings; None without fits.
         warnings
             File of the warnings.
-        phonons
-            Table of the reference phonons.
-        gamma
-            Table of the frequencies at Γ.
-        errors
-            Table of energy, force and stress errors.
-        mechanics
-            Table of equations of state and elastic constants.
-        generations
-            Table of the generations.
         applications
             Table and caption of each application.
+        others
+            Files of the other tables by name; None or empty for those that there are not.
         """
         names = {"structure": str, "fit": str}
         return cls(
-            rmse=rmse_table([]) if rmse is None else read_rmse_table(rmse),
-            structures=pd.read_csv(structures, dtype=names),
-            labels=pd.read_csv(labels, dtype=names),
-            fits=training_table({}) if fits is None else pd.read_csv(fits, dtype=names),
-            phonons=None if phonons is None else pd.read_csv(phonons, dtype=names),
-            gamma=None if gamma is None else pd.read_csv(gamma, dtype=names),
-            warnings=() if warnings is None else read_cautions(warnings),
-            errors=None if errors is None else pd.read_csv(errors, dtype=names),
-            generations=None if generations is None else pd.read_csv(generations, dtype=names),
-            mechanics=None if mechanics is None else pd.read_csv(mechanics, dtype=names),
+            rmse=read_rmse_table(rmse) if rmse else rmse_table([]),
+            fits=pd.read_csv(fits, dtype=names) if fits else training_table({}),
+            warnings=read_cautions(warnings) if warnings else (),
             applications=[(pd.read_csv(path), caption) for path, caption in applications],
+            **{name: pd.read_csv(path, dtype=names) for name, path in others.items() if path},
         )
 
 

@@ -24,7 +24,6 @@ from phonsmith.thermodynamics.results import (
     QuasiHarmonic,
     Result,
     VolumePoint,
-    no_result,
 )
 from phonsmith.thermodynamics.settings import Thermodynamics
 
@@ -163,7 +162,7 @@ def thermodynamics(
     -------
     The result; ``reason`` is set if there are no free energies.
     """
-    empty = no_result(crystal.structure, method, crystal.atoms, "")
+    empty = Result.without(crystal.structure, method, crystal.atoms, "")
     mesh = odd_mesh(crystal.template, settings.mesh_length_angstrom)
     curve = _Curve(crystal, settings, tolerance_thz, mesh)
     try:

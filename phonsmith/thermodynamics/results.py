@@ -1,6 +1,6 @@
 """Results of thermodynamics."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -70,10 +70,8 @@ class LostPressure(Record):
     reason: str
 
 
-class Result(WithRelaxations):
-    """Thermodynamics of one structure by one method, or the reason why there is none."""
-
-    IN_WORDS = "thermodynamics of a crystal"
+class CrystalResult(WithRelaxations):
+    """Base of results on one crystal by one method, or the reason why there are none."""
 
     structure: str
     method: str
@@ -81,6 +79,37 @@ class Result(WithRelaxations):
     atoms_per_formula_unit: int
     reason: str = ""
     notes: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def without(cls, structure: str, method: str, atoms: "Atoms", reason: str) -> Self:
+        """Build the result for a crystal without energies.
+
+        Parameters
+        ----------
+        structure
+            Id of the structure.
+        method
+            Name of the method.
+        atoms
+            Unit cell.
+        reason
+            Reason in words.
+        """
+        formula, units = atoms.symbols.formula.reduce()
+        return cls(
+            structure=structure,
+            method=method,
+            formula=f"{formula:metal}",
+            atoms_per_formula_unit=len(atoms) // units,
+            reason=reason,
+        )
+
+
+class Result(CrystalResult):
+    """Thermodynamics of one structure by one method."""
+
+    IN_WORDS = "thermodynamics of a crystal"
+
     volumes: list[VolumePoint] = Field(default_factory=list)
     equations_of_state: list[EquationOfState] = Field(default_factory=list)
     harmonic: Harmonic | None = None
@@ -100,36 +129,6 @@ class Result(WithRelaxations):
     def equation_of_state(self, form: str) -> EquationOfState | None:
         """Return the equation of state of this form, if it could be fitted."""
         return next((one for one in self.equations_of_state if one.form == form), None)
-
-
-def no_result(structure: str, method: str, atoms: "Atoms", reason: str) -> Result:
-    """Build the result for a structure without free energies.
-
-    Parameters
-    ----------
-    structure
-        Id of the structure.
-    method
-        Name of the method.
-    atoms
-        Unit cell.
-    reason
-        Reason in words.
-    """
-    formula, count = formula_unit(atoms)
-    return Result(
-        structure=structure,
-        method=method,
-        formula=formula,
-        atoms_per_formula_unit=count,
-        reason=reason,
-    )
-
-
-def formula_unit(atoms: "Atoms") -> tuple[str, int]:
-    """Reduced formula of a crystal, and how many atoms it has."""
-    formula, units = atoms.symbols.formula.reduce()
-    return f"{formula:metal}", len(atoms) // units
 
 
 def at_lowest_pressure(one: Result) -> QuasiHarmonic | None:

@@ -21,32 +21,6 @@ if TYPE_CHECKING:
     from phonsmith.labels.store import LabelStore
 
 
-def no_enthalpies(structure: str, method: str, atoms: "Atoms", reason: str) -> Enthalpies:
-    """Build the result for a crystal without enthalpies.
-
-    Parameters
-    ----------
-    structure
-        Id of the structure.
-    method
-        Name of the method.
-    atoms
-        Unit cell.
-    reason
-        Reason in words.
-    """
-    from phonsmith.thermodynamics.results import formula_unit
-
-    formula, count = formula_unit(atoms)
-    return Enthalpies(
-        structure=structure,
-        method=method,
-        formula=formula,
-        atoms_per_formula_unit=count,
-        reason=reason,
-    )
-
-
 def enthalpies(
     structure: str,
     atoms: "Atoms",
@@ -89,7 +63,7 @@ def enthalpies(
     """
     from phonsmith.structures.symmetry import symmetrized
 
-    empty = no_enthalpies(structure, name, atoms, "")
+    empty = Enthalpies.without(structure, name, atoms, "")
     given = symmetrized(atoms, relaxation.symprec_angstrom)
     relax = partial(_relaxed, given, method=method, relaxation=relaxation, store=store)
     kept: list[Atoms] = []

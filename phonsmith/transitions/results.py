@@ -8,8 +8,9 @@ from pydantic import Field
 
 from phonsmith.files.errors import UnusablePotential
 from phonsmith.files.json_records import Record, StoredRecord
-from phonsmith.structures.verdicts import LEFT_OUT, WithRelaxations
+from phonsmith.structures.verdicts import LEFT_OUT
 from phonsmith.thermodynamics.equations_of_state import EquationOfState
+from phonsmith.thermodynamics.results import CrystalResult
 from phonsmith.transitions.curves import Crossing, Curve
 
 Approximation = Literal["harmonic", "quasi-harmonic", "enthalpy", "equation-of-state"]
@@ -63,7 +64,7 @@ class PressurePoint(Record):
         return self.energy_ev_per_atom + work
 
 
-class Enthalpies(WithRelaxations):
+class Enthalpies(CrystalResult):
     """Enthalpy of one crystal by one method, twice: relaxed at pressures, and at volumes.
 
     ``difference_mev_per_atom`` is the largest one between both.
@@ -71,12 +72,6 @@ class Enthalpies(WithRelaxations):
 
     IN_WORDS = "enthalpies of a crystal"
 
-    structure: str
-    method: str
-    formula: str
-    atoms_per_formula_unit: int
-    reason: str = ""
-    notes: list[str] = Field(default_factory=list)
     relaxed: list[PressurePoint] = Field(default_factory=list)
     at_volumes: list[PressurePoint] = Field(default_factory=list)
     equation_of_state: EquationOfState | None = None

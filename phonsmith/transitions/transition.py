@@ -1,8 +1,7 @@
-"""Phase transitions: where one crystal takes over from another, with temperature or with pressure.
-Phase transitions: where one crystal takes over from another, with temperature or with pressure."""
+"""Phase transitions: where one crystal takes over from another, with temperature or pressure."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.units import GPa, kJ, mol
@@ -21,9 +20,13 @@ _JOULE_PER_MOL = kJ / mol / 1000
 """1 J/mol in eV per particle."""
 
 
-def _same_formula(
-    transition: str, found: Sequence["Enthalpies | ThermodynamicsResult"]
-) -> tuple[str, int]:
+def _result(
+    transition: str,
+    settings: TemperatureTransition | PressureTransition,
+    found: Sequence["Enthalpies | ThermodynamicsResult"],
+    **others: Any,
+) -> Result:
+    """The result on crystals of one composition."""
     formulas = {one.structure: one.formula for one in found}
     if len(set(formulas.values())) > 1:
         compositions = ", ".join(f"{name} {formula}" for name, formula in formulas.items())
@@ -31,7 +34,15 @@ def _same_formula(
             f"transitions.{transition}.structures: all crystals must have one composition, found "
             f"{compositions}"
         )
-    return found[0].formula, found[0].atoms_per_formula_unit
+    return Result(
+        transition=transition,
+        driven_by=settings.driven_by,
+        method=found[0].method,
+        structures=settings.structures,
+        formula=found[0].formula,
+        atoms_per_formula_unit=found[0].atoms_per_formula_unit,
+        **others,
+    )
 
 
 def temperature_transition(
@@ -63,7 +74,6 @@ def temperature_transition(
     PhonsmithError
         The crystals differ in composition.
     """
-    formula, count = _same_formula(transition, found)
     lost = {one.structure: one.reason for one in found if one.reason}
     compared = []
     if settings.pressure_gpa == 0:
@@ -74,13 +84,10 @@ def temperature_transition(
         if asked_for and not one.reason and not one.at_pressure(settings.pressure_gpa):
             why = one.why_not(settings.pressure_gpa)
             _leave_out(lost, one, f"quasi-harmonic, {settings.pressure_gpa:g} GPa: {why}")
-    return Result(
-        transition=transition,
-        driven_by="temperature",
-        method=found[0].method,
-        structures=settings.structures,
-        formula=formula,
-        atoms_per_formula_unit=count,
+    return _result(
+        transition,
+        settings,
+        found,
         comparisons=compared,
         left_out=lost,
         approximation_of_goal="quasi-harmonic" if settings.pressure_gpa else "harmonic",
@@ -193,7 +200,6 @@ def pressure_transition(
     PhonsmithError
         The crystals differ in composition.
     """
-    formula, count = _same_formula(transition, found)
     static = {one.structure: one.at_rest for one in found if one.at_rest is not None}
     lowest = minimum_frequencies_thz or {}
     unstable = {
@@ -219,13 +225,10 @@ def pressure_transition(
             _leave_out(lost, one, f"Gibbs energies: {one.reason}")
     for temperature in settings.temperatures_kelvin:
         compared += _gibbs(thermal, temperature, lost, unstable)
-    return Result(
-        transition=transition,
-        driven_by="pressure",
-        method=found[0].method,
-        structures=settings.structures,
-        formula=formula,
-        atoms_per_formula_unit=count,
+    return _result(
+        transition,
+        settings,
+        found,
         comparisons=compared,
         left_out=lost,
         minimum_frequencies_thz=dict(lowest),
