@@ -16,9 +16,7 @@ def mechanics_of(pattern):
 
     def of(wildcards):
         settings = campaign(wildcards.campaign)
-        wanted = (
-            settings.benchmarks.mechanics and wildcards.structure in settings.at_rest
-        )
+        wanted = settings.benchmarks.mechanics and wildcards.structure in settings.at_rest
         return pattern.format(**wildcards) if wanted else []
 
     return of
@@ -90,9 +88,7 @@ rule fit_mechanics:
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
     output:
         # kept until the job ends: `again` is read from it
-        update(
-            "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"
-        ),
+        update("results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"),
     log:
         "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.log",
     benchmark:
@@ -142,8 +138,7 @@ def swept_settings(wildcards):
     settings = campaign(wildcards.campaign)
     return {
         name: {
-            fit: values | sweep.settings_of(values)
-            for fit, values in settings.swept(name).items()
+            fit: values | sweep.settings_of(values) for fit, values in settings.swept(name).items()
         }
         for name, sweep in settings.sweeps.items()
     }
@@ -200,18 +195,14 @@ def formats_drawn(wildcards):
 rule draw_bands:
     """Band structures of all structures, one fit against the reference."""
     input:
-        reference=every(
-            rules.reference_phonons.output.spectrum, structure=structures_drawn
-        ),
+        reference=every(rules.reference_phonons.output.spectrum, structure=structures_drawn),
         spectra=every(
             rules.fit_phonons.output.spectrum,
             generation=accepted,
             cell=first_cell,
             structure=structures_drawn,
         ),
-        benchmarks=every(
-            rules.benchmark.output[0], generation=accepted, structure=structures_drawn
-        ),
+        benchmarks=every(rules.benchmark.output[0], generation=accepted, structure=structures_drawn),
         structures="results/{campaign}/tables/structures.csv",
     output:
         index="results/{campaign}/figures/bands/{fit}/figures.json",
@@ -221,7 +212,7 @@ rule draw_bands:
     params:
         structures=structures_drawn,
         labels=fit_labels,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        level_of_theory=setting("level_of_theory"),
         cell=first_cell,
         formats=formats_drawn,
         dpi=setting("figures/dpi"),
@@ -244,9 +235,7 @@ use rule draw_bands as draw_bands_of_one with:
 rule draw_reference_bands:
     """Band structures of all structures by the reference method alone."""
     input:
-        reference=every(
-            rules.reference_phonons.output.spectrum, structure=structures_drawn
-        ),
+        reference=every(rules.reference_phonons.output.spectrum, structure=structures_drawn),
         structures="results/{campaign}/tables/structures.csv",
     output:
         index="results/{campaign}/figures/bands/reference/figures.json",
@@ -255,7 +244,7 @@ rule draw_reference_bands:
     localrule: True
     params:
         structures=structures_drawn,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        level_of_theory=setting("level_of_theory"),
         formats=formats_drawn,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],

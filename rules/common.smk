@@ -191,10 +191,7 @@ def methods_later(name, recorded):
     ``{accepted}`` in the path is the generation.
     """
     settings = campaign(name)
-    fits = [
-        [one.label or fit, f"{fit}/gen{{accepted}}"]
-        for fit, one in settings.fits.items()
-    ]
+    fits = [[one.label or fit, f"{fit}/gen{{accepted}}"] for fit, one in settings.fits.items()]
     reference = [["reference", "reference"]]
     return fits if settings.recorded and not recorded else [*reference, *fits]
 
@@ -239,9 +236,7 @@ def method_physics(wildcards):
 
 def dpi(wildcards):
     """Resolution of PNG files; pixels inside vector formats keep theirs."""
-    return (
-        campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
-    )
+    return campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
 
 
 def first_cell(wildcards):

@@ -22,9 +22,7 @@ def recorded_of_method(wildcards):
 def record_of_method(wildcards):
     """The name of the recorded data of the crystal, for the reference of recorded data."""
     return (
-        look_up(wildcards, "structures/{structure}/recorded")
-        if is_reference(wildcards)
-        else None
+        look_up(wildcards, "structures/{structure}/recorded") if is_reference(wildcards) else None
     )
 
 
@@ -68,9 +66,7 @@ rule third_order_cells:
         recorded=record_of_method,
         sources=SOURCES,
         readers=readers_if_recorded,
-        version=versions(
-            "conductivity", "structures", "supercells", "labels", "phonons"
-        ),
+        version=versions("conductivity", "structures", "supercells", "labels", "phonons"),
     message:
         "{wildcards.campaign}: third-order cells of {wildcards.structure} with {wildcards.method}"
     script:
@@ -105,9 +101,7 @@ rule label_third_order:
     params:
         reference=untracked(setting("reference")),
         method=method_physics,
-        labels=setting(
-            "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
-        ),
+        labels=setting("labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}),
         runtime=untracked(setting("labels/runtime_minutes")),
         work=untracked(work_folder),
         store=untracked(label_store),
@@ -233,9 +227,7 @@ def with_generations(pattern):
     """
     mesh = {"mesh": of_results}
     now = every(pattern, method=conductivity_methods, structure="conducting", **mesh)
-    before = every(
-        pattern, method=methods_before, structure="conducting_in_loop", **mesh
-    )
+    before = every(pattern, method=methods_before, structure="conducting_in_loop", **mesh)
     return lambda wildcards: now(wildcards) + before(wildcards)
 
 
@@ -291,7 +283,7 @@ rule draw_conductivity:
     localrule: True
     params:
         labels=fit_labels,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        level_of_theory=setting("level_of_theory"),
         conductivity=setting("conductivity", exclude=CONDUCTIVITY_EFFORT),
         dpi=dpi,
         version=VERSIONS["figures"],
@@ -313,8 +305,8 @@ rule draw_conductivity_generations:
     localrule: True
     params:
         labels=fit_labels,
-        groups=lambda wildcards: campaign(wildcards.campaign).groups,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        groups=setting("groups"),
+        level_of_theory=setting("level_of_theory"),
         conductivity=setting("conductivity", exclude=CONDUCTIVITY_EFFORT),
         dpi=dpi,
         version=VERSIONS["figures"],
@@ -365,9 +357,7 @@ STAGES["conductivity"] = Part(
             f"{subject}, {structure}",
             f"results/{name}/conductivity/{method}/{structure}/kappa0.json",
         ]
-        for subject, method in methods_later(
-            name, recorded=campaign(name).has_third_order
-        )
+        for subject, method in methods_later(name, recorded=campaign(name).has_third_order)
         for structure in campaign(name).conducting
     ],
 )

@@ -35,9 +35,7 @@ def pristine_crystals(wildcards):
 def accepted_pristine(wildcards):
     """What the gate made of the pristine crystals."""
     names = [Path(path).stem for path in pristine_crystals(wildcards)]
-    return [
-        ACCEPTED.format(campaign=wildcards.campaign, structure=name) for name in names
-    ]
+    return [ACCEPTED.format(campaign=wildcards.campaign, structure=name) for name in names]
 
 
 def isolated_atoms(wildcards):
@@ -73,9 +71,7 @@ rule make_dataset:
         enough_labels=ancient("results/{campaign}/labels/gen{generation}.json"),
         levels=ancient(levels_compared),
     output:
-        train=ensure(
-            "results/{campaign}/datasets/gen{generation}/train.extxyz", non_empty=True
-        ),
+        train=ensure("results/{campaign}/datasets/gen{generation}/train.extxyz", non_empty=True),
         held_back="results/{campaign}/datasets/gen{generation}/held_back.extxyz",
         baseline="results/{campaign}/datasets/gen{generation}/baseline.json",
         outliers="results/{campaign}/datasets/gen{generation}/outliers.json",
@@ -87,12 +83,8 @@ rule make_dataset:
         mem_mb=memory_mb(4000),
         runtime=minutes(30),
     params:
-        datasets=setting(
-            "datasets", exclude={"databases", "allow_mixed_levels_of_theory"}
-        ),
-        kinds=unless_recorded(
-            lambda wildcards: sorted(look_up(wildcards, "supercells/kinds"))
-        ),
+        datasets=setting("datasets", exclude={"databases", "allow_mixed_levels_of_theory"}),
+        kinds=unless_recorded(lambda wildcards: sorted(look_up(wildcards, "supercells/kinds"))),
         # beside the inputs, since all of them count as one set for Snakemake
         held_out=held_out_with_atoms,
         seed=setting("seed"),
@@ -126,9 +118,7 @@ rule make_test_set:
         "results/{campaign}/logs/datasets/gen{generation}.test.log",
     localrule: True
     params:
-        datasets=setting(
-            "datasets", exclude={"databases", "allow_mixed_levels_of_theory"}
-        ),
+        datasets=setting("datasets", exclude={"databases", "allow_mixed_levels_of_theory"}),
         version=versions("datasets", "labels"),
     message:
         "{wildcards.campaign}: making the test set of generation {wildcards.generation}"

@@ -10,9 +10,7 @@ asked for too. Each stage draws its own figures.
 def warnings_of_stages(name):
     """Results that may hold warnings, by stage: [subject, file]."""
     return {
-        stage: part.warnings(name)
-        for stage, part in STAGES.items()
-        if part.warnings is not None
+        stage: part.warnings(name) for stage, part in STAGES.items() if part.warnings is not None
     }
 
 
@@ -56,9 +54,7 @@ rule warnings_table:
     """What readers have to know beside the numbers, of all stages: stage, subject, message."""
     input:
         records=records_with_warnings,
-        databases=every(
-            rules.label_database.output.failures, database="datasets/databases"
-        ),
+        databases=every(rules.label_database.output.failures, database="datasets/databases"),
         structures="results/{campaign}/tables/structures.csv",
         phonons="results/{campaign}/tables/phonons.csv",
         labels="results/{campaign}/tables/labels.csv",
@@ -87,9 +83,7 @@ def other_formats(wildcards):
         "results/{campaign}/figures/{stem}.{format}",
         campaign=wildcards.campaign,
         stem=figures_of(wildcards.campaign),
-        format=[
-            one for one in campaign(wildcards.campaign).figures.formats if one != "svg"
-        ],
+        format=[one for one in campaign(wildcards.campaign).figures.formats if one != "svg"],
     )
 
 
@@ -128,9 +122,7 @@ rule report:
             f"results/{wildcards.campaign}/figures/{stem}.svg"
             for stem, _ in captioned_figures(wildcards)
         ],
-        bands=every(
-            "results/{campaign}/figures/bands/{fit}/figures.json", fit=bands_of_report
-        ),
+        bands=every("results/{campaign}/figures/bands/{fit}/figures.json", fit=bands_of_report),
         rmse=table("rmse.csv"),
         warnings="results/{campaign}/tables/warnings.csv",
         structures="results/{campaign}/tables/structures.csv",

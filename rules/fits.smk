@@ -63,25 +63,17 @@ def training_data(wildcards):
     if potential := potential_named(fit):
         return {"existing": model_of(potential)}
     if kind_of(fit).source(fit):
-        return {
-            "recorded": f"results/{wildcards.campaign}/sources/fits/{wildcards.fit}.json"
-        }
+        return {"recorded": f"results/{wildcards.campaign}/sources/fits/{wildcards.fit}.json"}
     folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
     files = {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
     if getattr(fit, "foundation", None):
-        files["foundation"] = "results/{campaign}/fits/{fit}/foundation.json".format(
-            **wildcards
-        )
+        files["foundation"] = "results/{campaign}/fits/{fit}/foundation.json".format(**wildcards)
     return files
 
 
 def readers_if_recorded_fit(wildcards):
     """The version of the readers, where the fit is recorded forces, else None."""
-    return (
-        VERSIONS["readers"]
-        if kind_of(fit_of(wildcards)).source(fit_of(wildcards))
-        else None
-    )
+    return VERSIONS["readers"] if kind_of(fit_of(wildcards)).source(fit_of(wildcards)) else None
 
 
 def descriptor_cache(wildcards):
@@ -116,7 +108,7 @@ rule fit:
     params:
         fit=untracked(setting("fits/{fit}")),
         recipe=recipe,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        level_of_theory=setting("level_of_theory"),
         work="results/{campaign}/fits/{fit}/gen{generation}/work",
         cache=untracked(descriptor_cache),
         readers=readers_if_recorded_fit,
@@ -197,7 +189,7 @@ rule errors_table:
         "results/{campaign}/logs/tables/errors.log",
     localrule: True
     params:
-        fits=lambda wildcards: campaign(wildcards.campaign).with_errors,
+        fits=setting("with_errors"),
         version=VERSIONS["errors"],
     script:
         "../scripts/errors_table.py"
@@ -256,7 +248,7 @@ rule draw_database_errors:
         "results/{campaign}/logs/figures/database_errors.{format}.log",
     localrule: True
     params:
-        fits=lambda wildcards: campaign(wildcards.campaign).tested,
+        fits=setting("tested"),
         databases=lambda wildcards: databases_tested_on(campaign(wildcards.campaign)),
         labels=fit_labels,
         dpi=dpi,

@@ -37,17 +37,13 @@ def last_generation(wildcards):
 def trained_groups(wildcards):
     """The fits that are trained, by the first of their repeats."""
     settings = campaign(wildcards.campaign)
-    return {
-        name: one for name, one in settings.groups.items() if name in settings.trained
-    }
+    return {name: one for name, one in settings.groups.items() if name in settings.trained}
 
 
 checkpoint judge_generation:
     """Judge the potentials of this generation, and request cells for the next."""
     input:
-        benchmarks=every(
-            rules.benchmark.output[0], fit="trained", structure="benchmarked"
-        ),
+        benchmarks=every(rules.benchmark.output[0], fit="trained", structure="benchmarked"),
         errors=every(rules.fit_errors.output.errors, fit=fits_with_errors),
         properties=properties_of_generation,
         labels=every(
@@ -68,11 +64,9 @@ checkpoint judge_generation:
         loop=setting("loop", exclude={"selection", "judges"}),
         groups=trained_groups,
         fits=fits_with_errors,
-        trained=lambda wildcards: campaign(wildcards.campaign).trained,
-        learnt=lambda wildcards: campaign(wildcards.campaign).learnt,
-        version=versions(
-            "generations", "structures", "datasets", "phonons", "benchmarks"
-        ),
+        trained=setting("trained"),
+        learnt=setting("learnt"),
+        version=versions("generations", "structures", "datasets", "phonons", "benchmarks"),
     message:
         "{wildcards.campaign}: judging generation {wildcards.generation}"
     script:
@@ -96,9 +90,7 @@ rule add_supercells:
     input:
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
         labels=ancient(every(rules.gather_labels.output.labels, generation=before_this)),
-        verdict=ancient(
-            every(rules.judge_generation.output[0], generation=last_generation)
-        ),
+        verdict=ancient(every(rules.judge_generation.output[0], generation=last_generation)),
         accepted=ACCEPTED,
     output:
         "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",

@@ -36,9 +36,7 @@ rule label_batch:
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
-        labels=setting(
-            "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
-        ),
+        labels=setting("labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}),
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         sources=SOURCES,
         runtime=untracked(setting("labels/runtime_minutes")),
@@ -184,9 +182,7 @@ rule label_database_batch:
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
         reference=untracked(setting("reference")),
         method=reference_physics,
-        labels=setting(
-            "labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}
-        ),
+        labels=setting("labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}),
         runtime=untracked(setting("labels/runtime_minutes")),
         work=untracked(work_folder),
         sources=SOURCES,
@@ -208,12 +204,8 @@ rule label_database:
     """An existing data set, with its own labels or with those of its batches."""
     input:
         recorded="results/{campaign}/sources/databases/{database}.json",
-        labels=every(
-            rules.label_database_batch.output.labels, batch=batches_of_database
-        ),
-        failures=every(
-            rules.label_database_batch.output.failures, batch=batches_of_database
-        ),
+        labels=every(rules.label_database_batch.output.labels, batch=batches_of_database),
+        failures=every(rules.label_database_batch.output.failures, batch=batches_of_database),
     output:
         train="results/{campaign}/labels/databases/{database}/train.extxyz",
         test="results/{campaign}/labels/databases/{database}/test.extxyz",
@@ -299,8 +291,7 @@ rule gather_labels:
     params:
         labels=setting(
             "labels",
-            exclude=LABEL_EFFORT
-            | {"batches_per_structure", "max_force_sum_ev_per_angstrom"},
+            exclude=LABEL_EFFORT | {"batches_per_structure", "max_force_sum_ev_per_angstrom"},
         ),
         again=untracked(command_for_one_cell),
         version=VERSIONS["labels"],
@@ -345,9 +336,7 @@ def failures_so_far():
         name: [
             path
             for pattern in patterns
-            for path in sorted(
-                glob(pattern.format(campaign=name, **anything), recursive=True)
-            )
+            for path in sorted(glob(pattern.format(campaign=name, **anything), recursive=True))
         ]
         for name in config["campaigns"]
     }

@@ -61,9 +61,7 @@ rule fit_phonons:
         phonons="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.yaml",
         spectrum="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
         # kept until the job ends: `again` is read from it
-        verdict=update(
-            "results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"
-        ),
+        verdict=update("results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"),
     log:
         "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.log",
     benchmark:
@@ -103,9 +101,7 @@ rule phonons_tables:
     """What the reference phonons were computed with, and all frequencies at Γ."""
     input:
         phonons=every(rules.reference_phonons.output.phonons, structure="benchmarked"),
-        reference=every(
-            rules.reference_phonons.output.spectrum, structure="benchmarked"
-        ),
+        reference=every(rules.reference_phonons.output.spectrum, structure="benchmarked"),
         # in the order of phonons_of_all_fits
         fits=every(
             rules.fit_phonons.output.spectrum,
@@ -121,7 +117,7 @@ rule phonons_tables:
         "results/{campaign}/logs/tables/phonons.log",
     localrule: True
     params:
-        structures=lambda wildcards: campaign(wildcards.campaign).benchmarked,
+        structures=setting("benchmarked"),
         fits=phonons_of_all_fits,
         version=versions("phonons", "structures", "supercells"),
     message:

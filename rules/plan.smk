@@ -87,9 +87,7 @@ def crystals_read(wildcards):
     """
     structures = campaign(wildcards.campaign).structures.items()
     names = [one.scaled.of if one.scaled else name for name, one in structures]
-    return expand(
-        rules.read_structure.output[0], campaign=wildcards.campaign, structure=names
-    )
+    return expand(rules.read_structure.output[0], campaign=wildcards.campaign, structure=names)
 
 
 def cores_for_structures(wildcards):
@@ -148,7 +146,7 @@ rule plan_third_order:
     params:
         relaxed=relaxed_crystals,
         structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
-        conducting=lambda wildcards: campaign(wildcards.campaign).conducting,
+        conducting=setting("conducting"),
         third_order=setting("conductivity/third_order"),
         mesh_of=setting("conductivity/mesh_of"),
         seed=setting("seed"),
@@ -163,9 +161,7 @@ def planned_generations(wildcards):
     """Known generations: the first, and those requested by verdicts."""
     generation = 0
     if campaign(wildcards.campaign).loop is not None:
-        while (verdict := verdict_on(wildcards.campaign, generation)) and not verdict[
-            "stop"
-        ]:
+        while (verdict := verdict_on(wildcards.campaign, generation)) and not verdict["stop"]:
             generation += 1
     return list(range(generation + 1))
 
@@ -221,9 +217,7 @@ def done_already(wildcards):
     return [
         name
         for names, files in work.items()
-        for name, file in zip(
-            expand(names, **known), expand(files, **known), strict=True
-        )
+        for name, file in zip(expand(names, **known), expand(files, **known), strict=True)
         if os.path.exists(file)
     ]
 

@@ -49,11 +49,7 @@ def own_files(wildcards):
         source = fit_of(wildcards).source
     else:
         source = campaign(wildcards.campaign).recorded.source
-    return (
-        [f"{source.folder}/{name}" for name in listed_files(source)]
-        if source.folder
-        else []
-    )
+    return [f"{source.folder}/{name}" for name in listed_files(source)] if source.folder else []
 
 
 def reference_physics(wildcards):
@@ -116,9 +112,7 @@ def label_store(wildcards):
 
 def of_one_run(otherwise):
     """A function for threads: the cores of one run of a DFT code, and ``otherwise`` without one."""
-    return lambda wildcards: (
-        reference_of(wildcards).cores if is_dft(wildcards) else otherwise
-    )
+    return lambda wildcards: (reference_of(wildcards).cores if is_dft(wildcards) else otherwise)
 
 
 def label_threads(jobs_of):
@@ -154,11 +148,7 @@ def need(rulename, name, structure, transition, files, modified):
                 cells,
                 reference,
                 structure,
-                batches=(
-                    len(cells)
-                    if rulename == "label_cell"
-                    else labels.batches_per_structure
-                ),
+                batches=(len(cells) if rulename == "label_cell" else labels.batches_per_structure),
                 side_by_side=labels.side_by_side,
             )
         elif rulename == "thermodynamics":
@@ -175,9 +165,7 @@ def need(rulename, name, structure, transition, files, modified):
                 cells[0],
                 reference,
                 structure,
-                relaxations=(
-                    settings.transitions[transition].relaxations if transition else 1
-                ),
+                relaxations=(settings.transitions[transition].relaxations if transition else 1),
             )
     except PhonsmithError:  # pseudopotentials may be seen by the nodes alone
         return UNKNOWN_NEED

@@ -89,8 +89,7 @@ rule thermodynamics:
         displaced=setting("supercells/displaced"),
         labels=setting(
             "labels",
-            exclude=LABEL_EFFORT
-            | {"batches_per_structure", "max_energy_spread_ev_per_atom"},
+            exclude=LABEL_EFFORT | {"batches_per_structure", "max_energy_spread_ev_per_atom"},
         ),
         tolerance=setting("benchmarks/imaginary_tolerance_thz"),
         work=untracked(work_folder),
@@ -163,7 +162,7 @@ rule draw_thermodynamics:
     localrule: True
     params:
         labels=fit_labels,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        level_of_theory=setting("level_of_theory"),
         dpi=dpi,
         version=VERSIONS["figures"],
     message:

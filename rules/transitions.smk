@@ -43,9 +43,7 @@ rule enthalpies:
         again=tries_again("enthalpies"),
         work=untracked(work_folder),
         store=untracked(label_store),
-        version=versions(
-            "transitions", "structures", "labels", "benchmarks", "thermodynamics"
-        ),
+        version=versions("transitions", "structures", "labels", "benchmarks", "thermodynamics"),
     message:
         "{wildcards.campaign}: {wildcards.structure} under pressure with {wildcards.method}"
     script:
@@ -101,9 +99,7 @@ rule transition:
         "results/{campaign}/logs/transitions/{method}/{transition}.log",
     localrule: True
     params:
-        transition=setting(
-            "transitions/{transition}", exclude={"published", "all_generations"}
-        ),
+        transition=setting("transitions/{transition}", exclude={"published", "all_generations"}),
         refuse_imaginary=lambda wildcards: (
             not is_pressed(wildcards)
             and look_up(wildcards, "thermodynamics/imaginary") != "report"
@@ -170,16 +166,14 @@ rule transitions_tables:
         "results/{campaign}/logs/tables/transitions.log",
     localrule: True
     params:
-        groups=lambda wildcards: campaign(wildcards.campaign).groups,
+        groups=setting("groups"),
         labels=fit_labels,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        level_of_theory=setting("level_of_theory"),
         published=lambda wildcards: {
             name: published_transitions(one)
             for name, one in campaign(wildcards.campaign).transitions.items()
         },
-        version=versions(
-            "transitions", "structures", "labels", "benchmarks", "thermodynamics"
-        ),
+        version=versions("transitions", "structures", "labels", "benchmarks", "thermodynamics"),
     message:
         "{wildcards.campaign}: tables of the phase transitions"
     script:
@@ -205,7 +199,7 @@ rule draw_transition:
     localrule: True
     params:
         labels=fit_labels,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        level_of_theory=setting("level_of_theory"),
         published=lambda wildcards: published_transitions(transition_of(wildcards)),
         structures=setting("transitions/{transition}/structures"),
         dpi=dpi,
@@ -227,8 +221,8 @@ rule draw_transition_generations:
     localrule: True
     params:
         labels=fit_labels,
-        groups=lambda wildcards: campaign(wildcards.campaign).groups,
-        level_of_theory=lambda wildcards: campaign(wildcards.campaign).level_of_theory,
+        groups=setting("groups"),
+        level_of_theory=setting("level_of_theory"),
         structures=lambda wildcards: transition_of(wildcards).structures[:2],
         dpi=dpi,
         version=VERSIONS["figures"],
@@ -277,8 +271,6 @@ STAGES["transitions"] = Part(
             f"results/{name}/transitions/{method}/{transition}.json",
         ]
         for transition in campaign(name).transitions
-        for subject, method in methods_later(
-            name, recorded=recorded_suffices(name, transition)
-        )
+        for subject, method in methods_later(name, recorded=recorded_suffices(name, transition))
     ],
 )
