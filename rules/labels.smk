@@ -62,11 +62,6 @@ use rule label_batch as label_cell with:
         "{wildcards.campaign}: labelling cell {wildcards.index} of {wildcards.structure} again"
 
 
-def isolated_atom_box(wildcards):
-    """The box of isolated atoms, where it is a setting."""
-    return getattr(reference_of(wildcards), "isolated_atom_edges_angstrom", None)
-
-
 def with_isolated_atoms(wildcards):
     """The structures whose elements have isolated atoms: those that fits learn from.
 
@@ -101,7 +96,7 @@ rule label_isolated_atoms:
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
-        box=isolated_atom_box,
+        box=setting("reference/box_of_isolated_atoms"),
         work=untracked(work_folder),
         store=untracked(label_store),
         version=VERSIONS["labels"],

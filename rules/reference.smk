@@ -2,6 +2,7 @@
 
 from snakemake.common.tbdstring import TBDString
 from phonsmith.files.sources import listed as listed_files
+from phonsmith.labels.reference import DftReference
 from phonsmith.labels.registry import method_kind, potential_of
 
 LABEL_EFFORT = {
@@ -97,7 +98,7 @@ def reference_on_gpu(wildcards):
 def is_dft(wildcards):
     """Whether the reference method runs a DFT code, in jobs that do not compute with a fit."""
     by_fit = getattr(wildcards, "method", "reference") != "reference"
-    return not by_fit and method_kind(reference_of(wildcards)).is_dft
+    return not by_fit and isinstance(reference_of(wildcards), DftReference)
 
 
 def work_folder(wildcards):

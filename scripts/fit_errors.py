@@ -14,13 +14,11 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames
     from phonsmith.files.reading_writing import read_json
     from phonsmith.fits.errors import (
-        SHIFT_COLUMN,
         errors_of,
         predict,
         predict_shifted,
         recorded_predictions,
         save_predictions,
-        shift_in_words,
     )
     from phonsmith.phonons.files import load_phonons
     from phonsmith.potentials.calculators import load_potential
@@ -28,23 +26,19 @@ with job(snakemake.threads, snakemake.log[0]):
     inputs, threads = snakemake.input, snakemake.threads
     train = [frame for path in inputs.train for frame in read_frames(path)]
     test = [frame for path in inputs.test for frame in read_frames(path)]
+    shift = None
     if "recorded" in read_json(inputs.potential):
         phonons = {
             path.stem: load_phonons(path) for path in sorted(Path(inputs.model).glob("*.yaml"))
         }
         predictions = recorded_predictions(test, phonons, "test")
-        errors = errors_of(predictions)
     elif not train:
         source = load_potential(inputs.potential).source
         predictions, shift = predict_shifted(source, test, "test", threads)
-        errors = errors_of(predictions)
-        errors[SHIFT_COLUMN] = ""
-        errors.loc[errors["quantity"] == "energy", SHIFT_COLUMN] = shift_in_words(shift)
     else:
         source = load_potential(inputs.potential).source
         parts = {"train": train, "test": test}
         tables = [predict(source, frames, part, threads) for part, frames in parts.items()]
         predictions = pd.concat(tables, ignore_index=True)
-        errors = errors_of(predictions)
     save_predictions(snakemake.output.predictions, predictions)
-    errors.to_csv(snakemake.output.errors, index=False)
+    errors_of(predictions, shift).to_csv(snakemake.output.errors, index=False)

@@ -16,6 +16,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, of_kinds
 from phonsmith.files.reading_writing import read_as, write_json
 from phonsmith.files.seeds import seed_for
+from phonsmith.labels.checks import median_energies
 from phonsmith.labels.provenance import Provenance, without_provenance
 from phonsmith.labels.quarantine import short_reason
 
@@ -150,7 +151,8 @@ def outliers(
     The frames kept, in their order, and for each omitted frame its structure, kind, generation and
     index with the reason in words.
     """
-    medians = _median_energies(frames)
+    judged = [a for a in frames if ENERGY in a.info and _kind(a) not in ALWAYS_TRAIN]
+    medians = median_energies(judged, _compound)
     kept: list[Atoms] = []
     left_out: list[dict[str, Any]] = []
     for atoms in frames:
@@ -168,14 +170,6 @@ def outliers(
         else:
             kept.append(atoms)
     return kept, left_out
-
-
-def _median_energies(frames: Sequence[Atoms]) -> dict[tuple[str, str], float]:
-    energies: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for atoms in frames:
-        if ENERGY in atoms.info and _kind(atoms) not in ALWAYS_TRAIN:
-            energies[_compound(atoms)].append(float(atoms.info[ENERGY]) / len(atoms))
-    return {compound: float(np.median(values)) for compound, values in energies.items()}
 
 
 def _compound(atoms: Atoms) -> tuple[str, str]:

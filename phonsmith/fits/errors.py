@@ -248,8 +248,10 @@ def _six(stress: np.ndarray) -> np.ndarray:
     return matrix[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 
-def errors_of(table: pd.DataFrame) -> pd.DataFrame:
+def errors_of(table: pd.DataFrame, shift: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Root mean square, mean absolute and largest error of a table of :func:`predictions`.
+
+    With a ``shift`` of the energies (:func:`predict_shifted`), a further column reports it.
 
     Columns: set, kind, structure, quantity, unit, count, rmse, mae, max. Rows for each kind and
     structure, and ``all`` for either or both. Constraint cells, which are pseudo-observations, and
@@ -268,19 +270,13 @@ def errors_of(table: pd.DataFrame) -> pd.DataFrame:
         errors = (part["prediction"] - part["reference"]).astype(float)
         for key, group in errors.groupby([part[k] for k in keys], sort=True):
             values = group.to_numpy()
-            quantity = str(key[3])
-            rows.append(
-                (
-                    *key,
-                    UNITS[quantity],
-                    len(values),
-                    float(np.sqrt(np.mean(values**2))),
-                    float(np.mean(np.abs(values))),
-                    float(np.max(np.abs(values))),
-                )
-            )
-    result = pd.DataFrame(rows, columns=ERROR_COLUMNS)
-    return result.sort_values(keys, ignore_index=True)
+            sizes = (np.sqrt(np.mean(values**2)), np.mean(np.abs(values)), np.max(np.abs(values)))
+            rows.append((*key, UNITS[str(key[3])], len(values), *map(float, sizes)))
+    result = pd.DataFrame(rows, columns=ERROR_COLUMNS).sort_values(keys, ignore_index=True)
+    if shift is not None:
+        result[SHIFT_COLUMN] = ""
+        result.loc[result["quantity"] == "energy", SHIFT_COLUMN] = shift_in_words(shift)
+    return result
 
 
 def save_predictions(path: str | Path, table: pd.DataFrame) -> None:

@@ -1,8 +1,8 @@
 """What a label must fulfil, alone and beside the other labels of its structure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +12,8 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.provenance import KEYS, Provenance
 from phonsmith.labels.settings import Labels
+
+K = TypeVar("K")
 
 CLOSEST_ANGSTROM = 0.3
 """Å. Cores overlap below: the shortest bond, that of H2, is 0.74 Å, and no pseudopotential or basis
@@ -295,12 +297,12 @@ def gather(
     """
     kept = []
     lost = list(failures)
-    medians = _median_energies(labels)
+    medians = median_energies(filter(_has_energy, labels), _structure)
     limit = settings.max_energy_spread_ev_per_atom
     for label in sorted(labels, key=_order):
-        name = str(label.info.get("structure", ""))
-        judged = ENERGY in label.info and label.info.get("kind") != "isolated_atom"
-        excess = abs(_energy_per_atom(label) - medians[name]) if judged else 0.0
+        excess = 0.0
+        if _has_energy(label):
+            excess = abs(_energy_per_atom(label) - medians[_structure(label)])
         if excess <= limit:
             kept.append(label)
         else:
@@ -321,11 +323,7 @@ def energy_outliers(
     absolute deviations, so that an outlier does not attract the fit. Isolated atoms and labels
     without energy are omitted.
     """
-    judged = [
-        index
-        for index, frame in enumerate(frames)
-        if ENERGY in frame.info and frame.info.get("kind") != "isolated_atom"
-    ]
+    judged = [index for index, frame in enumerate(frames) if _has_energy(frame)]
     elements = sorted({symbol for index in judged for symbol in frames[index].symbols})
     if len(judged) < 3 * max(1, len(elements)):
         return {}
@@ -365,9 +363,17 @@ def _energy_per_atom(label: Atoms) -> float:
     return float(label.info[ENERGY]) / len(label)
 
 
-def _median_energies(labels: Sequence[Atoms]) -> dict[str, float]:
-    energies: dict[str, list[float]] = defaultdict(list)
+def _has_energy(label: Atoms) -> bool:
+    return ENERGY in label.info and label.info.get("kind") != "isolated_atom"
+
+
+def _structure(label: Atoms) -> str:
+    return str(label.info.get("structure", ""))
+
+
+def median_energies(labels: Iterable[Atoms], group: Callable[[Atoms], K]) -> dict[K, float]:
+    """Return the median energy (eV per atom) of each group of labels, which have energies."""
+    energies: dict[K, list[float]] = defaultdict(list)
     for label in labels:
-        if ENERGY in label.info and label.info.get("kind") != "isolated_atom":
-            energies[str(label.info.get("structure", ""))].append(_energy_per_atom(label))
-    return {name: float(np.median(values)) for name, values in energies.items()}
+        energies[group(label)].append(_energy_per_atom(label))
+    return {key: float(np.median(values)) for key, values in energies.items()}

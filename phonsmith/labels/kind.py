@@ -45,9 +45,6 @@ class MethodKind(ABC, Generic[R]):
     settings: ClassVar[type[ReferenceBase]]
     """Its settings; their field ``method`` is its name."""
 
-    is_dft: ClassVar[bool] = False
-    """Whether it runs a DFT code."""
-
     citation: ClassVar[str] = ""
     """What to cite for it; empty without a paper of its own."""
 
@@ -98,8 +95,6 @@ class MethodKind(ABC, Generic[R]):
 
 class DftKind(MethodKind[D]):
     """A reference method that runs a DFT code."""
-
-    is_dft = True
 
     @abstractmethod
     def electronic_size(

@@ -42,6 +42,16 @@ class ReferenceBase(Model):
         """Return the settings that labels depend on, as plain JSON."""
         return self.model_dump(mode="json", exclude=self.NOT_PHYSICS)
 
+    @property
+    def has_stresses(self) -> bool:
+        """Whether labels have stresses."""
+        return True
+
+    @property
+    def box_of_isolated_atoms(self) -> tuple[float, float, float] | None:
+        """Edges (Å) of the box of isolated atoms, where it is a setting."""
+        return None
+
     def relaxes_volume(self) -> bool:
         """Return whether relaxations may change the volume."""
         return True
@@ -72,6 +82,11 @@ class DftReference(ReferenceBase):
 
     if TYPE_CHECKING:
         isolated_atom_edges_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def box_of_isolated_atoms(self) -> tuple[float, float, float] | None:
+        """Edges (Å) of the box of isolated atoms."""
+        return self.isolated_atom_edges_angstrom
 
     functional: Literal["PBEsol", "PBE", "LDA"] = Field(
         "PBEsol", description="Exchange-correlation functional."

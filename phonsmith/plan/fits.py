@@ -83,12 +83,6 @@ class Training:
         return kind_of(self.fit).busy_cores(self.fit)
 
 
-def has_stresses(inputs: PlanInputs) -> bool:
-    """Return whether labels have stresses."""
-    recorded = inputs.campaign.recorded
-    return recorded is None or recorded.format in ("extxyz", "vasprun", "outcar", "espresso")
-
-
 def trainings(inputs: PlanInputs, generation: int, train: list[Atoms]) -> Iterator[Training]:
     """List the trainings of a generation.
 
@@ -107,7 +101,7 @@ def trainings(inputs: PlanInputs, generation: int, train: list[Atoms]) -> Iterat
         done = inputs.is_done("fit", generation, name)
         try:
             cells = learnable(train, fit, has_energies=False)
-            cost = fit_cost(fit, cells, has_stresses(inputs))
+            cost = fit_cost(fit, cells, inputs.campaign.reference.has_stresses)
         except PhonsmithError as error:
             yield Training(generation, name, fit, [], UNKNOWN, done, f"fit {name}: {error}")
         else:

@@ -11,7 +11,7 @@ from phonsmith.fits.registry import Fit, kind_of, potential_named, takes_gpu
 from phonsmith.labels.reference import DftReference
 from phonsmith.labels.registry import potential_of
 from phonsmith.plan.costs import BORN_RUNS, RELAXATION_STEPS, fit_cost, seconds_per_atom
-from phonsmith.plan.fits import Training, has_stresses
+from phonsmith.plan.fits import Training
 from phonsmith.plan.inputs import PlanInputs
 from phonsmith.plan.job_resources import JOB_MEMORY_MB, MEMORY_FACTOR
 from phonsmith.plan.tasks import Task
@@ -115,7 +115,7 @@ def warnings_of_training(inputs: PlanInputs, training: Training) -> Iterator[str
         return
     resources, memory = training.fit.resources, training.cost.memory_mb
     most = inputs.site.memory
-    stresses = has_stresses(inputs)
+    stresses = inputs.campaign.reference.has_stresses
     if most is not None and memory is not None and memory > most[0]:
         yield (
             f"fit {training.name}: may need {memory:.0f} MB, more than the {most[0]:.0f} MB of "

@@ -14,6 +14,9 @@ from phonsmith.structures.settings import RecordedFormat
 HOLDS_CRYSTAL = frozenset(("phonopy", "phono3py"))
 """Formats whose files contain the crystal; other formats need a separate crystal file."""
 
+WITH_STRESSES = frozenset(("extxyz", "vasprun", "outcar", "espresso"))
+"""Formats whose labels have stresses."""
+
 
 class RecordedReference(ReferenceBase):
     """Existing labels, from an earlier calculation or a published data set."""
@@ -22,6 +25,11 @@ class RecordedReference(ReferenceBase):
         "source": {"url": True},
         "allow_mixed_levels_of_theory": True,
     }
+
+    @property
+    def has_stresses(self) -> bool:
+        """Whether files of the format hold stresses."""
+        return self.format in WITH_STRESSES
 
     method: Literal["recorded"] = Field(description="Reference method.")
     level_of_theory: str = Field(

@@ -108,11 +108,6 @@ class Consistency:
     checked: str
 
 
-def mismatch(frames: Sequence[Atoms]) -> str:
-    """Describe how energies, forces and stresses contradict each other; "" if they agree."""
-    return consistency(frames).fault
-
-
 def consistency(frames: Sequence[Atoms]) -> Consistency:
     """Compare energies, forces and stresses of recorded cells with each other.
 

@@ -15,7 +15,7 @@ from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.recorded.reading import read_recorded
-from phonsmith.labels.recorded.units import consistency, mismatch
+from phonsmith.labels.recorded.units import consistency
 from phonsmith.labels.settings import Labels
 from phonsmith.potentials.settings import PotentialSource
 
@@ -110,7 +110,7 @@ def sets() -> dict[str, list[Atoms]]:
 
 @pytest.mark.parametrize("name", SETS)
 def test_good_sets_pass(sets: dict[str, list[Atoms]], name: str) -> None:
-    assert mismatch(sets[name]) == ""
+    assert consistency(sets[name]).fault == ""
 
 
 @pytest.mark.parametrize(("name", "wrong", "found"), list(cases()))
@@ -118,7 +118,7 @@ def test_wrong_units_and_signs_are_found(
     sets: dict[str, list[Atoms]], name: str, wrong: str, found: bool
 ) -> None:
     change, word = WRONG[wrong]
-    text = mismatch(change(sets[name]))
+    text = consistency(change(sets[name])).fault
     assert bool(text) == found, text
     if found:
         assert word in text
@@ -131,15 +131,15 @@ def test_wrong_units_and_signs_are_found(
 )
 def test_mlearn_passes_and_its_wrong_twins_do_not(shared_data: Path, file: str) -> None:
     frames = read_recorded(shared_data / "si-mlearn-vasp" / file, "mlearn", "si").frames
-    assert mismatch(frames) == ""
+    assert consistency(frames).fault == ""
     for name, (change, _) in WRONG.items():
-        assert mismatch(change(frames)), name
+        assert consistency(change(frames)).fault, name
 
 
 def test_strained_tin_passes_and_its_wrong_twins_do_not(shared_data: Path) -> None:
     frames = read_recorded(shared_data / "sn-alpha-vasp", "vasprun", "sn").frames
     for name, (change, _) in WRONG.items():
-        assert mismatch(change(frames)), name
+        assert consistency(change(frames)).fault, name
 
 
 def test_forces_of_phonopy_files_have_their_sign_checked(shared_data: Path) -> None:
@@ -151,7 +151,7 @@ def test_forces_of_phonopy_files_have_their_sign_checked(shared_data: Path) -> N
             shared_data / "si-castep" / f"{number}_phonopy.yaml", "phonopy", "si"
         )
         wrong = scaled(forces=-1)([*recorded.frames, *_undisplaced(recorded)])
-        assert "opposite sign" in mismatch(wrong), number
+        assert "opposite sign" in consistency(wrong).fault, number
 
 
 def test_small_draws_of_sound_sets_are_never_refused(
@@ -164,7 +164,7 @@ def test_small_draws_of_sound_sets_are_never_refused(
         for _ in range(15):
             count = int(rng.integers(2, 6))
             start = int(rng.integers(0, len(many) - count + 1))
-            assert mismatch(many[start : start + count]) == ""
+            assert consistency(many[start : start + count]).fault == ""
 
 
 def test_what_was_not_assessed_is_said(sets: dict[str, list[Atoms]]) -> None:
