@@ -95,9 +95,7 @@ rule label_third_order:
     threads: label_threads(conductivity_jobs)
     resources:
         **runs_on(method_on_gpu),
-        mem_mb=label_memory(side_by_side=True),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(need_of_batches, side_by_side=True),
     params:
         reference=untracked(setting("reference")),
         method=method_physics,

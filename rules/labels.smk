@@ -30,9 +30,7 @@ rule label_batch:
     threads: label_threads(label_batches)
     resources:
         **runs_on(reference_on_gpu),
-        mem_mb=label_memory(side_by_side=True),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(need_of_batches, side_by_side=True),
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
@@ -50,6 +48,12 @@ rule label_batch:
         "../scripts/label_batch.py"
 
 
+def need_of_cell(needs, settings, cells, structure, **names):
+    """One of the cells, alone."""
+    alone = {"batches": len(cells), "side_by_side": settings.labels.side_by_side}
+    return needs.need_of_labels(cells, settings.reference, structure, **alone)
+
+
 use rule label_batch as label_cell with:
     # retry a single failed cell on request: `snakemake failures` prints the command
     output:
@@ -58,6 +62,9 @@ use rule label_batch as label_cell with:
         "results/{campaign}/logs/labels/gen{generation}/{structure}/cell{index}.log",
     benchmark:
         "results/{campaign}/logs/labels/gen{generation}/{structure}/cell{index}.tsv"
+    resources:
+        **runs_on(reference_on_gpu),
+        **labelling(need_of_cell, side_by_side=True),
     message:
         "{wildcards.campaign}: labelling cell {wildcards.index} of {wildcards.structure} again"
 
@@ -70,6 +77,12 @@ def with_isolated_atoms(wildcards):
     settings = campaign(wildcards.campaign)
     alone = settings.learnt and not settings.datasets.databases
     return settings.learnt if alone else list(settings.structures)
+
+
+def need_of_atoms(needs, settings, cells, **names):
+    """Isolated atoms of all elements."""
+    elements = {symbol for cell in cells for symbol in cell.symbols}
+    return needs.need_of_atoms(elements, settings.reference)
 
 
 rule label_isolated_atoms:
@@ -90,9 +103,7 @@ rule label_isolated_atoms:
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on(reference_on_gpu),
-        mem_mb=label_memory(side_by_side=False),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(need_of_atoms),
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,
@@ -169,9 +180,7 @@ rule label_database_batch:
     threads: label_threads(database_batches)
     resources:
         **runs_on(reference_on_gpu),
-        mem_mb=label_memory(side_by_side=True),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(need_of_batches, side_by_side=True),
     params:
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
@@ -241,9 +250,7 @@ rule born_charges:
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on("cpu"),
-        mem_mb=label_memory(side_by_side=False),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(need_of_crystal),
     params:
         reference=untracked(setting("reference")),
         method=reference_physics,

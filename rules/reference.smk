@@ -18,19 +18,6 @@ UNKNOWN_NEED = (
 )  # MB of a run and minutes of a job, until the cells are known
 
 
-LABELLING = {"label_batch", "label_cell", "label_third_order", "label_database_batch"}
-
-
-WITH_COSTS = {
-    *LABELLING,
-    "relax_structure",
-    "label_isolated_atoms",
-    "born_charges",
-    "thermodynamics",
-    "enthalpies",
-}
-
-
 def reference_of(wildcards):
     """The reference method of the campaign."""
     return campaign(wildcards.campaign).reference
@@ -128,103 +115,81 @@ def label_threads(jobs_of):
     return of
 
 
+# What a DFT job needs by the cost model: of the campaign's settings, the cells among the inputs of
+# the job, and the names of its crystal and transition.
+
+
+def need_of_batches(needs, settings, cells, structure, **names):
+    """One of the batches in which cells are labelled."""
+    labels = settings.labels
+    return needs.need_of_labels(
+        cells,
+        settings.reference,
+        structure,
+        batches=labels.batches_per_structure,
+        side_by_side=labels.side_by_side,
+    )
+
+
+def need_of_crystal(needs, settings, cells, structure, **names):
+    """A relaxation, or Born charges."""
+    return needs.need_of_crystal(cells[0], settings.reference, structure)
+
+
 @functools.cache
-def need(rulename, name, structure, transition, files, modified):
-    """Estimate of the cost model for a DFT job: MB of a run, and minutes.
-
-    ``modified`` is when the cells in ``files`` were made.
-    """
-    from phonsmith.plan import job_resources as needs
+def need(need_of, name, structure, transition, files, modified):
+    """MB of a run and minutes of a job with the cells in ``files``, made when ``modified``."""
     from phonsmith.files.extxyz import read_frames
+    from phonsmith.plan import job_resources
 
-    settings = campaign(name)
-    reference, labels = settings.reference, settings.labels
     cells = [cell for file in files for cell in read_frames(file)]
+    names = {"structure": structure, "transition": transition}
     try:
-        if rulename == "label_isolated_atoms":
-            elements = {symbol for cell in cells for symbol in cell.symbols}
-            found = needs.need_of_atoms(elements, reference)
-        elif rulename in LABELLING:
-            found = needs.need_of_labels(
-                cells,
-                reference,
-                structure,
-                batches=(len(cells) if rulename == "label_cell" else labels.batches_per_structure),
-                side_by_side=labels.side_by_side,
-            )
-        elif rulename == "thermodynamics":
-            found = needs.need_of_thermodynamics(
-                cells[0],
-                [cell for cell in cells[1:] if cell.info["kind"] == "displaced"],
-                reference,
-                structure,
-                settings.thermodynamics,
-                side_by_side=labels.side_by_side,
-            )
-        else:
-            found = needs.need_of_crystal(
-                cells[0],
-                reference,
-                structure,
-                relaxations=(settings.transitions[transition].relaxations if transition else 1),
-            )
+        found = need_of(job_resources, campaign(name), cells, **names)
     except PhonsmithError:  # pseudopotentials may be seen by the nodes alone
         return UNKNOWN_NEED
     return found.memory_mb, found.minutes
 
 
-def files_of_need(wildcards, input, rulename):
-    """The crystals and cells that determine the resources of a job."""
-    if rulename == "thermodynamics":
-        # as many displaced cells of the same size as for the reference phonons at rest
-        cells = rules.make_supercells.output.cells
-        return input.crystal, cells.format(**wildcards)
-    if rulename == "enthalpies":
-        return (input.crystal,)
-    return tuple(input.get("crystals", input[:1]))
+def labelling(need_of, side_by_side=False, job=500, process=1500, further=None):
+    """Resources of a labelling job: memory and minutes, more when they were not enough, and the try.
 
-
-def expected(wildcards, input, rulename):
-    """The same for a job; a guess where the cells are not there yet, and unsaid in a dry run."""
-    structure = getattr(wildcards, "structure", None)
-    transition = getattr(wildcards, "transition", None)
-    files = files_of_need(wildcards, input, rulename)
-    known = rulename in WITH_COSTS and all(map(os.path.exists, files))
-    if workflow.dryrun:
-        return TBDString(), TBDString()
-    if not workflow.is_main_process or not known:
-        return UNKNOWN_NEED
-    modified = tuple(map(os.path.getmtime, files))
-    return need(rulename, wildcards.campaign, structure, transition, files, modified)
-
-
-def label_memory(side_by_side, job=500, process=1500):
-    """A function for resources: memory of a labelling job, more when it was not enough.
-
-    With a DFT code from the cost model, else that of a job and of each of its processes.
+    With a DFT code from the cost model by ``need_of``, else that of a job and of each of its
+    processes. ``further`` is the pattern of cells that are no inputs.
     """
 
-    def of(wildcards, input, rulename, attempt, threads):
+    def expected(wildcards, input):
+        """A guess where the cells are not there yet, and unsaid in a dry run."""
+        if workflow.dryrun:
+            return TBDString(), TBDString()
+        files = input.get("crystals", input.get("crystal", input[0]))
+        files = [files] if isinstance(files, str) else [*files]
+        files += [further.format(**wildcards)] if further else []
+        if not workflow.is_main_process or not all(map(os.path.exists, files)):
+            return UNKNOWN_NEED
+        names = [getattr(wildcards, name, None) for name in ("structure", "transition")]
+        modified = tuple(map(os.path.getmtime, files))
+        return need(need_of, wildcards.campaign, *names, tuple(files), modified)
+
+    def memory(wildcards, input, rulename, attempt, threads):
         if not is_dft(wildcards):
             return memory_mb(job, process)(wildcards, rulename, attempt, threads)
         settings = campaign(wildcards.campaign)
         runs = settings.labels.side_by_side if side_by_side else 1
-        each = settings.reference.memory_mb or expected(wildcards, input, rulename)[0]
+        each = settings.reference.memory_mb or expected(wildcards, input)[0]
         if isinstance(each, TBDString):
             return each
         return memory_mb(500 + runs * each)(wildcards, rulename, attempt, threads)
 
-    return of
+    def runtime(wildcards, input, rulename, attempt):
+        given = campaign(wildcards.campaign).labels.runtime_minutes
+        known = is_dft(wildcards) and not given
+        amount = expected(wildcards, input)[1] if known else given
+        if isinstance(amount, TBDString):
+            return amount
+        return grown(amount or UNKNOWN_NEED[1], "time", wildcards, rulename, attempt)
 
-
-def label_runtime(wildcards, input, rulename, attempt):
-    """A function for resources: minutes of a labelling job, more when they were not enough."""
-    given = campaign(wildcards.campaign).labels.runtime_minutes
-    known = is_dft(wildcards) and not given
-    amount = expected(wildcards, input, rulename)[1] if known else given
-    if isinstance(amount, TBDString):
-        return amount
-    return grown(amount or UNKNOWN_NEED[1], "time", wildcards, rulename, attempt)
+    return {"mem_mb": memory, "runtime": runtime, "attempt": attempt}
 
 
 def batch_numbers(wildcards):

@@ -129,9 +129,7 @@ rule relax_structure:
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on(reference_on_gpu),
-        mem_mb=label_memory(side_by_side=False),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(need_of_crystal),
     params:
         reference=untracked(setting("reference")),
         method=if_relaxed(reference_physics),

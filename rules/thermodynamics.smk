@@ -58,6 +58,18 @@ def thermodynamics_physics(wildcards):
     return {**physics, "structure": structure(wildcards)}
 
 
+def need_of_thermodynamics(needs, settings, cells, structure, **names):
+    """Relaxations and displaced cells at all volumes."""
+    return needs.need_of_thermodynamics(
+        cells[0],
+        [cell for cell in cells[1:] if cell.info["kind"] == "displaced"],
+        settings.reference,
+        structure,
+        settings.thermodynamics,
+        side_by_side=settings.labels.side_by_side,
+    )
+
+
 rule thermodynamics:
     """One crystal by one method: energies and phonons at volumes around its minimum."""
     input:
@@ -76,9 +88,14 @@ rule thermodynamics:
     threads: label_threads(thermodynamics_jobs)
     resources:
         **runs_on(method_on_gpu),
-        mem_mb=label_memory(side_by_side=True, job=1000, process=2000),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(
+            need_of_thermodynamics,
+            side_by_side=True,
+            job=1000,
+            process=2000,
+            # as many displaced cells of the same size as for the reference phonons at rest
+            further=rules.make_supercells.output.cells,
+        ),
     params:
         reference=untracked(setting("reference")),
         physics=thermodynamics_physics,

@@ -12,6 +12,12 @@ def pressing_of(wildcards):
     return transition_of(wildcards).model_dump(mode="json", include=keys)
 
 
+def need_of_enthalpies(needs, settings, cells, structure, transition):
+    """All relaxations of a crystal under pressure."""
+    relaxations = settings.transitions[transition].relaxations
+    return needs.need_of_crystal(cells[0], settings.reference, structure, relaxations=relaxations)
+
+
 rule enthalpies:
     """One crystal relaxed at the pressures of a transition, and at volumes, by one method.
 
@@ -31,9 +37,7 @@ rule enthalpies:
     threads: of_one_run(otherwise=1)
     resources:
         **runs_on(method_on_gpu),
-        mem_mb=label_memory(side_by_side=False, job=1000, process=2000),
-        runtime=label_runtime,
-        attempt=attempt,
+        **labelling(need_of_enthalpies, job=1000, process=2000),
     params:
         reference=untracked(setting("reference")),
         physics=method_physics,
