@@ -125,7 +125,9 @@ def test_every_job_of_a_cluster_has_its_place_memory_and_time(repository):
     assert len(blocks) > 20
     for name, block in blocks:
         if "localrule: True" not in block:
-            for word in ("**runs_on(", "mem_mb=", "runtime=", "threads:", "log:"):
+            words = ["**runs_on(", "threads:", "log:"]
+            words += [] if "**labelling(" in block else ["mem_mb=", "runtime="]
+            for word in words:
                 assert word in block, (name, word)
         # what a DFT code is short of, the next try has more of, also on a single machine
-        assert "label_memory(" not in block or "retries: RETRIES" in block, name
+        assert "**labelling(" not in block or "retries: RETRIES" in block, name
