@@ -18,28 +18,26 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.supercells.cells import to_ase
     from phonsmith.supercells.settings import Displaced
 
-    reference = load_phonons(snakemake.input.reference)
-    cell, structure = snakemake.wildcards.cell, snakemake.wildcards.structure
-    relaxation = Relaxation.model_validate(snakemake.params.relaxation)
-    if "recorded" in read_json(snakemake.input.potential):
-        path = Path(snakemake.input.model) / f"{structure}.yaml"
+    inputs, output, params = snakemake.input, snakemake.output, snakemake.params
+    reference, cell = load_phonons(inputs.reference), snakemake.wildcards.cell
+    relaxation = Relaxation.model_validate(params.relaxation)
+    if "recorded" in read_json(inputs.potential):
+        path = Path(inputs.model) / f"{snakemake.wildcards.structure}.yaml"
         phonon, verdict = recorded_phonons(cell, reference, path, relaxation)
     else:
         phonon, verdict = phonons_in_cell(
             cell,
             reference,
-            load_potential(snakemake.input.potential).source,
-            Displaced.model_validate(snakemake.params.displaced),
+            load_potential(inputs.potential).source,
+            Displaced.model_validate(params.displaced),
             relaxation,
-            fixed_volume=snakemake.params.fixed_volume,
+            fixed_volume=params.fixed_volume,
             processes=snakemake.threads,
         )
-    save_phonons(snakemake.output.phonons, phonon)
+    save_phonons(output.phonons, phonon)
     if verdict.reason:
-        Path(snakemake.output.spectrum).touch()  # no phonons; the verdict contains the reason
+        Path(output.spectrum).touch()  # no phonons; the verdict contains the reason
     else:
-        settings = Phonons.model_validate(snakemake.params.phonons)
-        path = band_path(to_ase(reference.primitive), settings)
-        spectrum(phonon, path).save(snakemake.output.spectrum)
-    verdict = replace(verdict, again=snakemake.params.again)
-    write_json(snakemake.output.verdict, verdict.model_dump())
+        path = band_path(to_ase(reference.primitive), Phonons.model_validate(params.phonons))
+        spectrum(phonon, path).save(output.spectrum)
+    write_json(output.verdict, replace(verdict, again=params.again).model_dump())

@@ -80,10 +80,12 @@ def _check_structures(
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
             elements[name] = _elements_of(structure)
-            with problems.of(f"structures.{name}.magnetic_moments_bohr"):
-                _check_moments(structure)
-            with problems.of(f"structures.{name}.masses"):
-                _check_masses(structure)
+            path = structure.file or fetched_path(structure)
+            if path is not None and Path(path).exists():
+                with problems.of(f"structures.{name}.magnetic_moments_bohr"):
+                    _check_moments(structure, path)
+                with problems.of(f"structures.{name}.masses"):
+                    _check_masses(structure, path)
         if campaign.conductivity and name in campaign.conducting:
             with problems.of():
                 _check_isotopes(campaign, name, mirrors)
@@ -104,25 +106,21 @@ def _check_file(file: str | None) -> None:
         read_structure(file)
 
 
-def _check_masses(structure: Structure) -> None:
-    """Whether the masses that the campaign names are those of the crystal, if it is here."""
-    path = structure.file or fetched_path(structure)
-    if structure.masses is None or path is None or not Path(path).exists():
-        return
-    from phonsmith.structures.reading import read_structure
-    from phonsmith.structures.symmetry import own_masses
+def _check_masses(structure: Structure, path: str | Path) -> None:
+    """Whether the masses that the campaign names are those of the crystal."""
+    if structure.masses is not None:
+        from phonsmith.structures.reading import read_structure
+        from phonsmith.structures.symmetry import own_masses
 
-    own_masses(read_structure(path), structure.masses, str(path))
+        own_masses(read_structure(path), structure.masses, str(path))
 
 
-def _check_moments(structure: Structure) -> None:
-    """Whether the magnetic moments are those of the crystal, if it is here."""
-    path = structure.file or fetched_path(structure)
-    if structure.magnetic_moments_bohr is None or path is None or not Path(path).exists():
-        return
-    from phonsmith.structures.reading import read_structure
+def _check_moments(structure: Structure, path: str | Path) -> None:
+    """Whether the magnetic moments are those of the crystal."""
+    if structure.magnetic_moments_bohr is not None:
+        from phonsmith.structures.reading import read_structure
 
-    read_structure(path, structure.magnetic_moments_bohr)
+        read_structure(path, structure.magnetic_moments_bohr)
 
 
 def _check_isotopes(campaign: Campaign, name: str, mirrors: Sequence[Path]) -> None:

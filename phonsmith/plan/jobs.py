@@ -79,55 +79,34 @@ def _dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[JobKind]:
     elements = {symbol for crystal in crystals.values() for symbol in crystal.symbols}
     cells = inputs.cells_by_structure()
     third_order = {name: found.cells for name, found in inputs.third_order.items()}
-    needs: dict[str, tuple[int, int, list[Callable[[], Need]]]] = {
-        "relaxation": (
-            1,
-            1,
-            [of_crystal(name) for name in crystals] if campaign.relaxation.reference else [],
-        ),
-        "isolated atoms": (
-            1,
-            1,
-            [lambda: need_of_atoms(elements, reference)] if reference.isolated_atoms else [],
-        ),
-        "Born charges": (
-            1,
-            1,
-            [
-                of_crystal(name)
-                for name in crystals
-                if reference.born_charges and campaign.structures[name].born is None
-            ],
-        ),
-        "labels": (batches, side, [of_cells(*group) for group in cells.items() if group[1]]),
-        "labels of data sets": (
-            batches,
-            side,
-            [
-                of_cells(None, group.cells)
-                for group in inputs.relabelled().values()
-                if group and group.cells
-            ],
-        ),
-        "third-order labels": (
+    relaxed = crystals if campaign.relaxation.reference else {}
+    alone = [lambda: need_of_atoms(elements, reference)] if reference.isolated_atoms else []
+    uncharged = [name for name in crystals if campaign.structures[name].born is None]
+    charged = uncharged if reference.born_charges else []
+    sets = [group.cells for group in inputs.relabelled().values() if group and group.cells]
+    pressed = [one for one in campaign.transitions.values() if isinstance(one, PressureTransition)]
+    needs: list[tuple[str, int, int, list[Callable[[], Need]]]] = [
+        ("relaxation", 1, 1, [of_crystal(name) for name in relaxed]),
+        ("isolated atoms", 1, 1, alone),
+        ("Born charges", 1, 1, [of_crystal(name) for name in charged]),
+        ("labels", batches, side, [of_cells(*group) for group in cells.items() if group[1]]),
+        ("labels of data sets", batches, side, [of_cells(None, group) for group in sets]),
+        (
+            "third-order labels",
             batches,
             side,
             [of_cells(*group) for group in third_order.items() if group[1]],
         ),
-        "thermodynamics": (1, side, _thermodynamics(inputs, reference, cells, side)),
-        "enthalpies": (
+        ("thermodynamics", 1, side, _thermodynamics(inputs, reference, cells, side)),
+        (
+            "enthalpies",
             1,
             1,
-            [
-                of_crystal(name, transition.relaxations)
-                for transition in campaign.transitions.values()
-                if isinstance(transition, PressureTransition)
-                for name in transition.structures
-            ],
+            [of_crystal(name, one.relaxations) for one in pressed for name in one.structures],
         ),
-    }
+    ]
     kinds = []
-    for what, (each, runs, wanted) in needs.items():
+    for what, each, runs, wanted in needs:
         found = [_or_nothing(one) for one in wanted]
         known = [need for need in found if need is not None]
         if not known:
