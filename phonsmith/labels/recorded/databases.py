@@ -69,10 +69,7 @@ def load_database(
     for part, files in (("train", database.train_files), ("test", database.test_files)):
         for file in files:
             paths = located(database.source, file, database.format, mirrors, cache)
-            read = read_all(paths, database, name)
-            parts[part].frames += read.frames
-            parts[part].refused += read.refused
-            parts[part].levels += read.levels
+            parts[part].add(read_all(paths, database, name))
         for frame in parts[part].frames:
             frame.info["index"] = count
             count += 1

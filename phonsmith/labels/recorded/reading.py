@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -335,14 +336,9 @@ def read_all(paths: Sequence[Path], data: RecordedReference | Database, structur
     """
     if not paths:
         raise PhonsmithError(f"{structure}: no {data.format} file among the `files` of its source")
-    parts = [_read(path, data.format, data.keys) for path in paths]
-    merged = Recorded(
-        frames=[frame for part in parts for frame in part.frames],
-        crystal=parts[0].crystal if len(parts) == 1 else None,
-        phonon=parts[0].phonon if len(parts) == 1 else None,
-        third=parts[0].third if len(parts) == 1 else None,
-        refused=[line for part in parts for line in part.refused],
-        found=[line for part in parts for line in part.found],
-        levels=[level for part in parts for level in part.levels],
-    )
+    merged, *others = [_read(path, data.format, data.keys) for path in paths]
+    if others:  # no one crystal of all
+        merged = replace(merged, crystal=None, phonon=None, third=None)
+    for other in others:
+        merged.add(other)
     return named_frames(merged, paths[0], structure, data.level_of_theory)

@@ -38,6 +38,13 @@ class Recorded:
     found: list[str] = field(default_factory=list)
     levels: "list[tuple[str, Level]]" = field(default_factory=list)
 
+    def add(self, other: "Recorded") -> None:
+        """Append the frames of another file, with what was refused, found and stated."""
+        self.frames += other.frames
+        self.refused += other.refused
+        self.found += other.found
+        self.levels += other.levels
+
 
 def each_file(
     path: Path, patterns: tuple[str, ...], reader: Callable[[Path], Recorded]

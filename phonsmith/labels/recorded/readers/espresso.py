@@ -48,10 +48,7 @@ def read_espresso(path: Path) -> Recorded:
         if not files:
             return each_file(path, ("data-file-schema.xml", *_TEXTS), _of_file)
         for file in files:
-            one = each_file(file, (), _of_file)
-            recorded.frames += one.frames
-            recorded.refused += one.refused
-            recorded.levels += one.levels
+            recorded.add(each_file(file, (), _of_file))
         return recorded
     return each_file(path, (), _of_file)
 
