@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from phonsmith.benchmarks.comparison import NUMBERS, Benchmark, ModeError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from phonopy import Phonopy
 
     from phonsmith.phonons.spectra import Spectrum
@@ -27,14 +27,12 @@ RMSE_COLUMNS = (
 )
 
 
-def rmse_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
+def rmse_table(benchmarks: Iterable[Benchmark]) -> pd.DataFrame:
     """Return one row per campaign × fit × generation × structure × cell, in the order given.
 
     ``false_imaginary`` is true where the fit has imaginary modes and the reference has none;
     it is empty where the fit has no phonons.
     """
-    import pandas as pd
-
     rows = []
     for one in benchmarks:
         for cell in one.cells:
@@ -59,10 +57,8 @@ def rmse_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
     )
 
 
-def read_rmse_table(path: str | Path) -> "pd.DataFrame":
+def read_rmse_table(path: str | Path) -> pd.DataFrame:
     """Read the CSV of a table of :func:`rmse_table`, with its types of columns."""
-    import pandas as pd
-
     return pd.read_csv(
         path,
         keep_default_na=False,
@@ -73,10 +69,8 @@ def read_rmse_table(path: str | Path) -> "pd.DataFrame":
     )
 
 
-def special_point_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
+def special_point_table(benchmarks: Iterable[Benchmark]) -> pd.DataFrame:
     """Return one row per mode at a special point: keys, label, branch, reference_thz, fit_thz."""
-    import pandas as pd
-
     rows = [
         {key: getattr(one, key) for key in _KEYS} | {"cell": cell.cell} | mode.model_dump()
         for one in benchmarks
@@ -86,7 +80,7 @@ def special_point_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=[*_KEYS, "cell", *ModeError.model_fields])
 
 
-def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) -> "pd.DataFrame":
+def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) -> pd.DataFrame:
     """Return what the reference phonons of each crystal were computed with, and their range.
 
     Columns: structure, formula (reduced), atoms (in the primitive cell), supercell_matrix (a row
@@ -94,7 +88,6 @@ def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) ->
     supercell_atoms, nac (whether with the non-analytical correction), minimum_frequency_thz and
     maximum_frequency_thz (on path and mesh; empty where there are no phonons).
     """
-    import pandas as pd
     from ase.formula import Formula
 
     rows = []
@@ -121,15 +114,13 @@ def reference_table(phonons: Mapping[str, "tuple[Phonopy, Spectrum | None]"]) ->
 
 def gamma_table(
     spectra: Iterable[tuple[str, str, str, "Spectrum | None"]],
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Return the frequencies at Γ, of (structure, method, cell, spectrum) each.
 
     Columns: structure, method (``reference`` or the fit), cell, branch (from 1), frequency_thz
     (negative: imaginary). The non-analytical correction has no direction here and is omitted, so
     that these are transverse modes where the crystal is polar.
     """
-    import pandas as pd
-
     rows = [
         (structure, method, cell, branch, float(frequency))
         for structure, method, cell, found in spectra
@@ -139,10 +130,8 @@ def gamma_table(
     return pd.DataFrame(rows, columns=["structure", "method", "cell", "branch", "frequency_thz"])
 
 
-def mechanics_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
+def mechanics_table(benchmarks: Iterable[Benchmark]) -> pd.DataFrame:
     """Return one row per quantity: keys, quantity, unit, reference_value, fit_value, reason."""
-    import pandas as pd
-
     rows = []
     for one in benchmarks:
         keys = {key: getattr(one, key) for key in _KEYS}
@@ -159,8 +148,8 @@ def mechanics_table(benchmarks: Iterable[Benchmark]) -> "pd.DataFrame":
 
 
 def sweeps_table(
-    rmse: "pd.DataFrame", sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> "pd.DataFrame":
+    rmse: pd.DataFrame, sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> pd.DataFrame:
     """Tabulate RMSE and swept settings of fits, one row per fit, setting, structure and cell.
 
     Columns: campaign, sweep, fit, repeat (1, 2, …, of the fits with the same settings), generation,
@@ -173,8 +162,6 @@ def sweeps_table(
     sweeps
         The settings of each fit of each sweep: sweep → fit → dotted key → value.
     """
-    import pandas as pd
-
     rows = []
     for sweep, fits in sweeps.items():
         seen: Counter[tuple[tuple[str, Any], ...]] = Counter()
@@ -188,7 +175,7 @@ def sweeps_table(
     return merged[[*columns, "structure", "cell", "rmse_thz", "volume_error_percent"]]
 
 
-def to_markdown(table: "pd.DataFrame") -> str:
+def to_markdown(table: pd.DataFrame) -> str:
     """Return the table of :func:`rmse_table` for people.
 
     First, for each campaign, generation and cell: RMSE in THz of structures × fits, with the mean
@@ -207,8 +194,6 @@ def to_markdown(table: "pd.DataFrame") -> str:
 
 def _cell(value: object) -> str:
     """One value of the table as text."""
-    import pandas as pd
-
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return "–"
     if isinstance(value, bool | np.bool_):
@@ -217,7 +202,7 @@ def _cell(value: object) -> str:
     return f"{round(value, 4) + 0.0:.4f}" if isinstance(value, float) else str(value)
 
 
-def _pivot(part: "pd.DataFrame") -> str:
+def _pivot(part: pd.DataFrame) -> str:
     """RMSE of structures × fits; rows and columns in the order of first appearance."""
     values = part.set_index(["structure", "fit"])["rmse_thz"].unstack("fit")
     values = values.reindex(index=part["structure"].unique(), columns=part["fit"].unique())

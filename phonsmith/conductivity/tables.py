@@ -1,7 +1,9 @@
 """Tidy tables of thermal conductivities."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from phonsmith.conductivity.kappa import (
     COMPONENTS,
@@ -16,9 +18,6 @@ from phonsmith.conductivity.kappa import (
 )
 from phonsmith.conductivity.settings import Conductivity
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def direction_name(direction: Sequence[int]) -> str:
     """``[1-10]`` for (1, -1, 0)."""
@@ -27,7 +26,7 @@ def direction_name(direction: Sequence[int]) -> str:
 
 def conductivity_table(
     campaign: str, results: Sequence[KappaResult], settings: Conductivity
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Tabulate conductivities, one number per row.
 
     Columns: campaign, structure, method, solver, isotopes, non_analytical, transport, mesh,
@@ -45,8 +44,6 @@ def conductivity_table(
     settings
         Settings of the conductivity, which hold published values.
     """
-    import pandas as pd
-
     rows = [row for result in results for row in _rows(campaign, result, settings)]
     rows += [
         {
@@ -119,10 +116,8 @@ def mesh_name(mesh: Sequence[int]) -> str:
     return "×".join(str(n) for n in mesh)
 
 
-def overview(table: "pd.DataFrame") -> "pd.DataFrame":
+def overview(table: pd.DataFrame) -> pd.DataFrame:
     """Means and directions of :func:`conductivity_table`, with a column for each temperature."""
-    import pandas as pd
-
     rows = table[~table["component"].isin(COMPONENTS)]
     keys = ["structure", "method", "solver", "isotopes", "non_analytical", "transport"]
     keys += ["mesh", "component"]
@@ -142,7 +137,7 @@ def errors_table(
     results: Sequence[KappaResult],
     modes: Sequence[Modes | None],
     settings: Conductivity,
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Tabulate κ_SRE and κ_SRME of every fit against the reference, one structure per row.
 
     Columns: campaign, structure, method, temperature_kelvin, kappa_w_per_m_k, reference_w_per_m_k,
@@ -160,8 +155,6 @@ def errors_table(
     settings
         Settings of the conductivity.
     """
-    import pandas as pd
-
     wanted = settings.cumulative_kelvin or settings.temperatures_kelvin[0]
     references = {
         result.structure: own
@@ -194,15 +187,13 @@ def errors_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def convergence_table(campaign: str, results: Sequence[KappaResult]) -> "pd.DataFrame":
+def convergence_table(campaign: str, results: Sequence[KappaResult]) -> pd.DataFrame:
     """Mean conductivity against mesh, by the first kind of calculation.
 
     Columns: campaign, structure, method, mesh, mesh_of, q_points (of the whole mesh), solver,
     temperature_kelvin, kappa_w_per_m_k, change_percent (from the densest mesh of the same method
     and temperature).
     """
-    import pandas as pd
-
     rows = []
     for result in results:
         rta = [one for one in result.series if one.solver == "rta"]
@@ -233,7 +224,7 @@ def convergence_table(campaign: str, results: Sequence[KappaResult]) -> "pd.Data
 
 def labels_table(
     campaign: str, methods: Sequence[str], records: Sequence[Mapping[str, Any]]
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Tabulate the number of labels of third-order force constants, also for the other way.
 
     Columns: campaign, structure, method, way, recorded, supercell_atoms, labels (cells of the way
@@ -248,8 +239,6 @@ def labels_table(
     records
         Records of third-order force constants.
     """
-    import pandas as pd
-
     rows = [
         {"campaign": campaign, "structure": record["structure"], "method": method, **record}
         for method, record in zip(methods, records, strict=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.markers import CARETDOWN, CARETUP
 
 from phonsmith.figures.generations import draw_against_generation
@@ -154,7 +155,6 @@ def _legend(
     drawn: Sequence[Comparison],
     published: Sequence[PublishedTransition],
 ) -> None:
-    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[Any] = [Line2D([], [], color=BLACK, lw=0.8, label=first)]
@@ -181,8 +181,6 @@ def _legend(
 
 
 def _triangle(approximation: str, label: str, face: str) -> Any:
-    from matplotlib.lines import Line2D
-
     marker: Any = _marker(approximation)
     return Line2D([], [], ls="none", color=GREY, marker=marker, ms=5.5, mfc=face, label=label)
 

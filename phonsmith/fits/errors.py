@@ -15,6 +15,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files.reading_writing import replacing
 from phonsmith.labels.checks import SAME_CELL_ANGSTROM
+from phonsmith.potentials.calculators import evaluate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,8 +54,6 @@ def predict(
     -------
     Table of :func:`predictions`.
     """
-    from phonsmith.potentials.calculators import evaluate
-
     return predictions(frames, evaluate(frames, source, processes), set_name)
 
 
@@ -78,8 +77,6 @@ def predict_shifted(
     -------
     Table of :func:`predictions` with shifted energies, and the shift by element in eV per atom.
     """
-    from phonsmith.potentials.calculators import evaluate
-
     evaluations = evaluate(frames, source, processes)
     shift = energy_shift(frames, [one.energy for one in evaluations])
     moved = [

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import pandas as pd
 
 from phonsmith.datasets.sets import ALWAYS_TRAIN
 from phonsmith.files.errors import PhonsmithError
@@ -14,7 +15,6 @@ from phonsmith.generations.settings import Goal, Loop
 from phonsmith.structures.verdicts import LEFT_OUT
 
 if TYPE_CHECKING:
-    import pandas as pd
     from ase import Atoms
 
 
@@ -160,7 +160,7 @@ def judge(
     generation: int,
     loop: Loop,
     *,
-    rmse: "pd.DataFrame",
+    rmse: pd.DataFrame,
     groups: Mapping[str, Sequence[str]],
     learnt: Sequence[str],
     labels: Mapping[str, int],
@@ -248,7 +248,7 @@ def _rank(fit: FitVerdict) -> tuple[bool, float, float]:
 def _judge_fit(
     name: str,
     repeats: Sequence[str],
-    rmse: "pd.DataFrame",
+    rmse: pd.DataFrame,
     goal: Goal,
     *,
     force_rmse: Mapping[str, float | None],
@@ -289,7 +289,7 @@ def _judge_fit(
     )
 
 
-def _judge_structure(structure: str, rows: "pd.DataFrame", goal: Goal) -> StructureVerdict:
+def _judge_structure(structure: str, rows: pd.DataFrame, goal: Goal) -> StructureVerdict:
     """``rows``: one for each repeat and cell."""
     # the volume is always compared in the relaxed cell
     relaxed = rows[rows["cell"] == "relaxed"]
@@ -342,7 +342,7 @@ def _shortcomings(
 # --- tables ----------------------------------------------------------------------------------
 
 
-def test_set_force_rmse(errors: Mapping[str, "pd.DataFrame"]) -> dict[str, float | None]:
+def test_set_force_rmse(errors: Mapping[str, pd.DataFrame]) -> dict[str, float | None]:
     """RMSE of force components (eV/Å) on the test set, from the errors of each fit.
 
     Fits without test cells are omitted; None for a fit that has diverged. See
@@ -359,7 +359,7 @@ def test_set_force_rmse(errors: Mapping[str, "pd.DataFrame"]) -> dict[str, float
     return found
 
 
-def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
+def generations_table(verdicts: Sequence[GenerationVerdict]) -> pd.DataFrame:
     """Return one row per generation, recipe and structure.
 
     Columns: campaign, generation, labels (so far, of all structures), fit, structure, rmse_thz
@@ -369,8 +369,6 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
     mean since the last generation), significant, repeats and repeats_before (in this and in the
     last generation), fit_meets, stop.
     """
-    import pandas as pd
-
     table = pd.DataFrame(
         [
             {
@@ -401,14 +399,12 @@ def generations_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
     return table.astype({**dict.fromkeys(numbers, float), **types})
 
 
-def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
+def properties_table(verdicts: Sequence[GenerationVerdict]) -> pd.DataFrame:
     """Return one row per generation, recipe and property of the goal.
 
     Columns: campaign, generation, labels (so far), fit, and those of
     :class:`phonsmith.generations.properties.PropertyVerdict` with its name as ``property``.
     """
-    import pandas as pd
-
     rows = [
         {
             "campaign": verdict.campaign,
@@ -427,13 +423,12 @@ def properties_table(verdicts: Sequence[GenerationVerdict]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=[*columns, "change", "change_unit", "reason", "judged"])
 
 
-def data_per_generation(train: Sequence["Atoms"], test: Sequence["Atoms"]) -> "pd.DataFrame":
+def data_per_generation(train: Sequence["Atoms"], test: Sequence["Atoms"]) -> pd.DataFrame:
     """Cells of the final data set up to each generation (SI of Ertural et al. 2025, table 4).
 
     Columns: generation, train, test (numbers of labelled cells of this generation and all before;
     isolated atoms and constraints are not counted), share_of_final_training_set_percent.
     """
-    import pandas as pd
 
     def count(frames: Sequence["Atoms"], generation: int) -> int:
         return sum(

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phonsmith.files.errors import MissingLabels, NotRelaxed, PhonsmithError, UnusablePotential
+from phonsmith.files.extxyz import FORCES
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.settings import Labels
 from phonsmith.structures.relaxation import Load, compare
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.sites import at_volume
+from phonsmith.supercells.cells import to_ase
 from phonsmith.supercells.settings import Displaced
 
 if TYPE_CHECKING:
@@ -98,8 +100,6 @@ class Crystal:
         from phonsmith.phonons.force_constants import phonons_like
 
         def forces(cells: Sequence["Atoms"]) -> list[NDArray[np.float64]]:
-            from phonsmith.files.extxyz import FORCES
-
             named = [
                 _named(cell, self.structure, index, len(self.template.supercell))
                 for index, cell in enumerate(cells)
@@ -163,14 +163,10 @@ class RecordedCrystal:
 
     def at_rest(self) -> "Atoms":
         """Return the crystal at the lowest energy that was recorded."""
-        from phonsmith.supercells.cells import to_ase
-
         return to_ase(self.template.unitcell)
 
     def at_volume(self, atoms: "Atoms", volume: float) -> tuple["Atoms", float]:
         """Return the recorded crystal nearest to a volume of its cell (Å³), and its energy (eV)."""
-        from phonsmith.supercells.cells import to_ase
-
         index = int(np.argmin(np.abs(np.array(self.volumes) - volume)))
         return to_ase(self.recorded[index].unitcell), float(self.energies_ev[index])
 

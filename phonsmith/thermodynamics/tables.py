@@ -1,26 +1,22 @@
 """Thermodynamics of all crystals and methods as tidy tables."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from phonsmith.thermodynamics.equations_of_state import EquationOfState
 from phonsmith.thermodynamics.results import Harmonic, QuasiHarmonic, Result, at_lowest_pressure
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def thermodynamics_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
+def thermodynamics_table(campaign: str, results: Sequence[Result]) -> pd.DataFrame:
     """Return one row for each method, structure, approximation, pressure and temperature.
 
     ``approximation`` is ``harmonic`` (at the minimum of the energy, without pressure; ``gibbs`` is
     E + F then) or ``quasi-harmonic``. A structure without results has one row with the reason, and
     so has a pressure without any.
     """
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     for one in results:
         keys = {"campaign": campaign, "method": one.method, "structure": one.structure}
@@ -80,10 +76,8 @@ def _quasi_harmonic_rows(one: Result, found: QuasiHarmonic) -> list[dict[str, An
     ]
 
 
-def states_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
+def states_table(campaign: str, results: Sequence[Result]) -> pd.DataFrame:
     """Return one row for each method, structure and form of the equation of state."""
-    import pandas as pd
-
     rows = [
         {
             "campaign": campaign,
@@ -101,14 +95,12 @@ def states_table(campaign: str, results: Sequence[Result]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=[*columns, *numbers, "energy_ev_per_formula_unit"])
 
 
-def thermodynamics_overview(results: Sequence[Result], temperature_kelvin: float) -> "pd.DataFrame":
+def thermodynamics_overview(results: Sequence[Result], temperature_kelvin: float) -> pd.DataFrame:
     """Tabulate quasi-harmonic values at the pressure nearest to zero, by method and structure.
 
     They are those of the temperature nearest to ``temperature_kelvin``; empty where the
     approximation is harmonic alone. ``notes`` lists what is missing.
     """
-    import pandas as pd
-
     rows = []
     for one in results:
         row: dict[str, Any] = {"structure": one.structure, "method": one.method}

@@ -10,6 +10,7 @@ from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.structures.relaxation import Load, compare
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.sites import at_volume
+from phonsmith.structures.symmetry import symmetrized
 from phonsmith.thermodynamics.equations_of_state import FORMS, EquationOfState, fit_energies
 from phonsmith.transitions.results import BEYOND, Enthalpies, PressurePoint
 from phonsmith.transitions.settings import Pressing
@@ -61,8 +62,6 @@ def enthalpies(
     TryAgain
         A DFT code was short of memory or time.
     """
-    from phonsmith.structures.symmetry import symmetrized
-
     empty = Enthalpies.without(structure, name, atoms, "")
     given = symmetrized(atoms, relaxation.symprec_angstrom)
     relax = partial(_relaxed, given, method=method, relaxation=relaxation, store=store)
@@ -117,7 +116,6 @@ def _relaxed(
     """Symmetrised crystal under pressure; None if it turned into another crystal."""
     from phonsmith.labels.failed import LabelFailed
     from phonsmith.labels.relaxations import relaxed
-    from phonsmith.structures.symmetry import symmetrized
 
     pressure = None if load.fixed_volume else load.pressure_gpa
     try:

@@ -2,19 +2,18 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from phonsmith.generations.repeats import Sample, difference_in_words
 from phonsmith.transitions.results import Result
 from phonsmith.transitions.settings import PublishedTransition
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def transitions_table(
     campaign: str, results: Sequence[Result], groups: Mapping[str, Sequence[str]]
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Tabulate the crossings of each method, pair and approximation, or one row without a crossing.
 
     ``groups`` holds fits by the first of their repeats. Columns: campaign, transition, driven_by,
@@ -37,8 +36,6 @@ def transitions_table(
     groups
         Fits by the first of their repeats.
     """
-    import pandas as pd
-
     rows = [row for one in results for row in _rows(campaign, one)]
     table = pd.DataFrame(rows, columns=_COLUMNS)
     leader = {fit: name for name, fits in groups.items() for fit in fits}
@@ -116,7 +113,7 @@ def _rows(campaign: str, result: Result) -> list[dict[str, object]]:
     return rows
 
 
-def _add_uncertainty(table: "pd.DataFrame") -> None:
+def _add_uncertainty(table: pd.DataFrame) -> None:
     """From the repeats of a fit: of the transition itself, else of the static energies."""
     keys = [*_SAME, "group", "generation", "number"]
     table["uncertainty_from"] = ""
@@ -135,7 +132,7 @@ def _add_uncertainty(table: "pd.DataFrame") -> None:
             table.loc[moved.dropna().index, "uncertainty_from"] = "static energies of repeats"
 
 
-def _add_change(table: "pd.DataFrame") -> None:
+def _add_change(table: pd.DataFrame) -> None:
     """What a generation has changed of the mean over the repeats, and whether that is significant.
 
     Repeats are judged together, as in the loop; where one of them has no transition there is no
@@ -157,10 +154,10 @@ def _add_change(table: "pd.DataFrame") -> None:
 
 
 def overview(
-    table: "pd.DataFrame",
+    table: pd.DataFrame,
     published: Mapping[str, Sequence[PublishedTransition]],
     labels: Mapping[str, str],
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Format the table for readers: pairs with the first crystal and stable transitions, in words.
 
     Parameters
@@ -172,8 +169,6 @@ def overview(
     labels
         Labels of the methods in legends.
     """
-    import pandas as pd
-
     rows: list[dict[str, object]] = []
     firsts = table.dropna(subset=["first"]).groupby("transition")["first"].first()
     for row in table.to_dict("records"):
@@ -222,8 +217,6 @@ def overview(
 
 def _change_in_words(row: Mapping[Any, Any]) -> str:
     """The change since the last generation, empty where there is none."""
-    import pandas as pd
-
     if pd.isna(row["change"]):
         return ""
     differs = None if pd.isna(row["significant"]) else bool(row["significant"])
@@ -233,8 +226,6 @@ def _change_in_words(row: Mapping[Any, Any]) -> str:
 
 def _crystals(row: Mapping[Any, Any]) -> str:
     """The crystals of a row, with the direction of their transition."""
-    import pandas as pd
-
     pair = [str(row["first"]), str(row["second"])]
     if row["lower_above"] == pair[0]:
         pair.reverse()
@@ -242,8 +233,6 @@ def _crystals(row: Mapping[Any, Any]) -> str:
 
 
 def _in_words(row: Mapping[Any, Any]) -> str:
-    import pandas as pd
-
     kelvin, pressure = row["temperature_kelvin"], row["pressure_gpa"]
     if not pd.isna(kelvin):
         return f"{row['approximation']}, {kelvin:g} K"
@@ -256,6 +245,4 @@ def _in_words(row: Mapping[Any, Any]) -> str:
 
 def _measure(value: Any, unit: str = "") -> str:
     """A number for readers, empty where there is none."""
-    import pandas as pd
-
     return "" if pd.isna(value) else f"{value:.3g} {unit}".strip()
