@@ -51,12 +51,20 @@ RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
 
 
 @functools.cache
-def effort_as_of(path, modified):
-    """The effort of a result with relaxations; a damaged one ends the run with one line."""
+def as_of(load, path, modified):
+    """What ``load`` reads from a result; a damaged one ends the run with one line."""
     try:
-        return Effort.load(path)
+        return load(path)
     except PhonsmithError as error:
         stop(error)
+
+
+def if_there(load, path):
+    """The same as long as the result stays as it is; None before it is there."""
+    try:
+        return as_of(load, str(path), path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
 
 
 def tries_again(rule):
@@ -69,11 +77,9 @@ def tries_again(rule):
         outputs = getattr(rules, rule).output
         (pattern,) = [file for file in outputs if file.endswith(".json")]
         path = Path(pattern.format(**wildcards))
-        try:
-            effort = effort_as_of(str(path), path.stat().st_mtime_ns)
-        except FileNotFoundError:
-            return 0
-        return effort.tries_again(campaign(wildcards.campaign).relaxation.max_steps)
+        effort = if_there(Effort.load, path)
+        limit = campaign(wildcards.campaign).relaxation.max_steps
+        return effort.tries_again(limit) if effort else 0
 
     return of
 

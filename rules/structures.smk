@@ -75,23 +75,10 @@ rule read_structure:
         "../scripts/read_structure.py"
 
 
-@functools.cache
-def verdict_as_of(path, modified):
-    """A verdict on a crystal; a damaged one ends the run with one line."""
-    try:
-        return Verdict.load(path)
-    except PhonsmithError as error:
-        stop(error)
-
-
 def verdict_on_crystal(name, structure):
     """The verdict on a crystal, None before it is relaxed."""
     pattern = rules.relax_structure.output.verdict
-    path = Path(pattern.format(campaign=name, structure=structure))
-    try:
-        return verdict_as_of(str(path), path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return None
+    return if_there(Verdict.load, Path(pattern.format(campaign=name, structure=structure)))
 
 
 def relaxations_again(wildcards):
