@@ -2,8 +2,8 @@
 
 :mod:`phonsmith.files.phonopy_files` reads the YAML files, safely and in Å and eV. FORCE_SETS,
 FORCES_FC2 and FORCES_FC3 are taken from the folder of the YAML file alone. Energies are read where
-the files
-have them and are never made up."""
+the files have them and are never made up.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,7 @@ def read_phono3py(path: Path) -> Recorded:
     data = file.data
     third = file.phono3py()
     check_order(data.supercell, third.supercell, path)
-    dataset, natom = data.dataset, len(third.supercell)
-    if not has_forces(dataset) and (sets := companion(path, "FORCES_FC3")):
-        dataset = forces_of_order(sets, natom, dataset)
-    require_forces(dataset, path, "FORCES_FC3", natom)
-    dataset = file.converted(dataset)
+    dataset = _with_forces(file, data.dataset, "FORCES_FC3", len(third.supercell))
     third.dataset = dataset
     frames = frames_of(third.supercells_with_displacements, *labels_of(dataset))
 
@@ -105,21 +101,26 @@ def read_phono3py(path: Path) -> Recorded:
         phonon = file.phonopy(data.phonon_supercell_matrix)
         check_order(data.phonon_supercell, phonon.supercell, path)
         second, natom = data.phonon_dataset, len(phonon.supercell)
-        if not has_forces(second) and (sets := companion(path, "FORCES_FC2")):
-            second = forces_of_order(sets, natom, second)
-        if not has_forces(second):
+        if not has_forces(second) and not companion(path, "FORCES_FC2"):
             raise PhonsmithError(
                 f"{path}: has supercells of {natom} atoms for the second order, but no forces for "
                 "them; put FORCES_FC2 beside it, and among the `files` of its source"
             )
-        require_forces(second, path, "FORCES_FC2", natom)
-        second = file.converted(second)
+        second = _with_forces(file, second, "FORCES_FC2", natom)
         phonon.dataset = second
         frames = frames_of(phonon.supercells_with_displacements, *labels_of(second)) + frames
     _tell_of_moments(file)
     return Recorded(
         frames=frames, crystal=crystal_of_cell(phonon.unitcell), phonon=phonon, third=third
     )
+
+
+def _with_forces(file: PhonopyFile, dataset: Any, beside: str, natom: int) -> Any:
+    """A data set of phono3py with the forces of the file, or of one in its folder, in eV/Å."""
+    if not has_forces(dataset) and (sets := companion(file.path, beside)):
+        dataset = forces_of_order(sets, natom, dataset)
+    require_forces(dataset, file.path, beside, natom)
+    return file.converted(dataset)
 
 
 def _tell_of_moments(file: PhonopyFile) -> None:
