@@ -97,12 +97,8 @@ rule label_third_order:
         **runs_on(method_on_gpu),
         **labelling(need_of_batches, side_by_side=True),
     params:
-        reference=untracked(setting("reference")),
+        **OF_BATCH,
         method=method_physics,
-        labels=setting("labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}),
-        runtime=untracked(setting("labels/runtime_minutes")),
-        work=untracked(work_folder),
-        store=untracked(label_store),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: third-order forces of {wildcards.structure} with "

@@ -32,14 +32,10 @@ rule label_batch:
         **runs_on(reference_on_gpu),
         **labelling(need_of_batches, side_by_side=True),
     params:
-        reference=untracked(setting("reference")),
+        **OF_BATCH,
         method=reference_physics,
-        labels=setting("labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}),
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         sources=SOURCES,
-        runtime=untracked(setting("labels/runtime_minutes")),
-        work=untracked(work_folder),
-        store=untracked(label_store),
         readers=readers_if_recorded,
         version=VERSIONS["labels"],
     message:
@@ -105,11 +101,9 @@ rule label_isolated_atoms:
         **runs_on(reference_on_gpu),
         **labelling(need_of_atoms),
     params:
-        reference=untracked(setting("reference")),
+        **OF_REFERENCE,
         method=reference_physics,
         box=setting("reference/box_of_isolated_atoms"),
-        work=untracked(work_folder),
-        store=untracked(label_store),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: labelling isolated atoms"
@@ -182,15 +176,11 @@ rule label_database_batch:
         **runs_on(reference_on_gpu),
         **labelling(need_of_batches, side_by_side=True),
     params:
+        **OF_BATCH,
         database=untracked(setting("datasets/databases/{database}")),
         recorded=setting("datasets/databases/{database}", exclude={"source": {"url"}}),
-        reference=untracked(setting("reference")),
         method=reference_physics,
-        labels=setting("labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}),
-        runtime=untracked(setting("labels/runtime_minutes")),
-        work=untracked(work_folder),
         sources=SOURCES,
-        store=untracked(label_store),
         version=versions("labels", "structures", "readers"),
     message:
         "{wildcards.campaign}: labelling database {wildcards.database}, batch {wildcards.batch}"

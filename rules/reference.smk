@@ -98,6 +98,21 @@ def label_store(wildcards):
     return config["label_store"] or f"results/{wildcards.campaign}/labels/store"
 
 
+# params of all jobs that compute with the reference method, and of those that label a batch of cells
+OF_REFERENCE = {
+    "reference": untracked(setting("reference")),
+    "work": untracked(work_folder),
+    "store": untracked(label_store),
+}
+
+
+OF_BATCH = {
+    **OF_REFERENCE,
+    "labels": setting("labels", exclude=LABEL_EFFORT | {"max_energy_spread_ev_per_atom"}),
+    "runtime": untracked(setting("labels/runtime_minutes")),
+}
+
+
 def of_one_run(otherwise):
     """A function for threads: the cores of one run of a DFT code, and ``otherwise`` without one."""
     return lambda wildcards: (reference_of(wildcards).cores if is_dft(wildcards) else otherwise)

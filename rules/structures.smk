@@ -118,10 +118,8 @@ rule relax_structure:
         **runs_on(reference_on_gpu),
         **labelling(need_of_crystal),
     params:
-        reference=untracked(setting("reference")),
+        **OF_REFERENCE,
         method=if_relaxed(reference_physics),
-        work=untracked(work_folder),
-        store=untracked(label_store),
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
         again=relaxations_again,

@@ -97,7 +97,7 @@ rule thermodynamics:
             further=rules.make_supercells.output.cells,
         ),
     params:
-        reference=untracked(setting("reference")),
+        **OF_REFERENCE,
         physics=thermodynamics_physics,
         thermodynamics=setting("thermodynamics", exclude={"structures"}),
         relaxation=untracked(setting("relaxation")),
@@ -109,8 +109,6 @@ rule thermodynamics:
             exclude=LABEL_EFFORT | {"batches_per_structure", "max_energy_spread_ev_per_atom"},
         ),
         tolerance=setting("benchmarks/imaginary_tolerance_thz"),
-        work=untracked(work_folder),
-        store=untracked(label_store),
         sources=untracked(lambda wildcards: SOURCES),
         version=versions(
             "thermodynamics",

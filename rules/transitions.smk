@@ -39,14 +39,12 @@ rule enthalpies:
         **runs_on(method_on_gpu),
         **labelling(need_of_enthalpies, job=1000, process=2000),
     params:
-        reference=untracked(setting("reference")),
+        **OF_REFERENCE,
         physics=method_physics,
         pressing=pressing_of,
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
         again=tries_again("enthalpies"),
-        work=untracked(work_folder),
-        store=untracked(label_store),
         version=versions("transitions", "structures", "labels", "benchmarks", "thermodynamics"),
     message:
         "{wildcards.campaign}: {wildcards.structure} under pressure with {wildcards.method}"
