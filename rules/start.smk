@@ -124,9 +124,7 @@ def usable(names):
     A run with jobs ends if any cannot, and prints all reasons. A dry run plans the rest, prints the
     reasons after the jobs, and ends as failed.
     """
-    problems = [
-        error for error in map(checked_campaign, names) if isinstance(error, Exception)
-    ]
+    problems = [error for error in map(checked_campaign, names) if isinstance(error, Exception)]
     if problems and (len(problems) == len(names) or not workflow.dryrun):
         stop("\n".join(map(str, problems)))
     if problems:
