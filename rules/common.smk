@@ -148,9 +148,7 @@ def accepted_generation(name):
         verdict = checkpoints.judge_generation.get(campaign=name, generation=generation)
         if verdict_in(verdict.output[0])["stop"]:
             return generation
-    stop(
-        f"campaign {name}: the loop does not end; delete results/{name}/generations and restart"
-    )
+    stop(f"campaign {name}: the loop does not end; delete results/{name}/generations and restart")
 
 
 def accepted(wildcards):
