@@ -36,19 +36,19 @@ def read_tensors(path: str | Path) -> tuple[Floats, Floats]:
     """
     path = Path(path)
     if not path.exists():
-        raise PhonsmithError(f"no such BORN file: {path}")
+        raise PhonsmithError(f"{path}: no such BORN file")
     try:
         lines = read_bytes(path).decode("utf-8").splitlines()[1:]
         rows = [[float(word) for word in line.split()] for line in takewhile(str.strip, lines)]
     except ValueError as error:
         raise PhonsmithError(
             f"{path} is not a BORN file of phonopy ({error}); make it with phonopy-vasp-born or as "
-            "phonopy's manual has it"
+            "described in phonopy's manual"
         ) from None
     if len(rows) < 2 or any(len(row) != 9 or not np.isfinite(row).all() for row in rows):
         raise PhonsmithError(
-            f"{path} is not a whole BORN file of phonopy; after its first line it has to hold "
-            "lines of nine numbers, the dielectric tensor and a tensor for each "
+            f"{path} is not a complete BORN file of phonopy; after the first line it must contain "
+            "lines of nine numbers: the dielectric tensor, then a tensor for each "
             "symmetry-independent atom"
         )
     tensors = np.array(rows).reshape(-1, 3, 3)
@@ -103,13 +103,13 @@ def read_born(path: str | Path, phonon: "Phonopy") -> dict[str, Any]:
     if uneven > limit or skewed > LARGEST_DEVIATION:
         raise PhonsmithError(
             f"{path}: Born charges or dielectric tensor lack the symmetry of the crystal (charges "
-            f"by up to {uneven:.2g} e, the tensor by {100 * skewed:.0f} %); they have to be in its "
-            "orientation, for its primitive cell and in phonopy's order of the atoms"
+            f"by up to {uneven:.2g} e, the tensor by {100 * skewed:.0f} %); they must refer to its "
+            "orientation, its primitive cell and phonopy's order of the atoms"
         )
     if np.linalg.eigvalsh((epsilon + epsilon.T) / 2).min() < 1:
         raise PhonsmithError(
-            f"{path}: the dielectric tensor has a value below 1, which no insulator has; line 2 is "
-            "the tensor in units of the vacuum's"
+            f"{path}: the dielectric tensor has an eigenvalue below 1, which is impossible in an "
+            "insulator; line 2 is the relative dielectric tensor"
         )
     # the factor belongs to the units of forces, which are eV and Å here whatever code wrote BORN
     return {**nac, "factor": get_calculator_physical_units().nac_factor}
@@ -127,7 +127,7 @@ def _check_sum(path: Path, charges: Floats, symbols: list[str]) -> None:
         )
         raise PhonsmithError(
             f"{path}: the Born charges of the primitive cell sum to {excess:.2g} e, at most "
-            f"{limit:.2g} e are allowed ({means}{', …' if len(charges) > 8 else ''}); they have to "
+            f"{limit:.2g} e are allowed ({means}{', …' if len(charges) > 8 else ''}); they must "
             "sum to zero: correct the lines or their order, or use more k-points"
         )
 
@@ -160,8 +160,8 @@ def born_file(crystal: Atoms, charges: NDArray[np.float64], epsilon: NDArray[np.
     excess = float(np.abs(charges.sum(axis=0)).max())
     if excess > LARGEST_CHARGE_SUM or np.linalg.eigvalsh((epsilon + epsilon.T) / 2).min() < 1:
         raise LabelFailed(
-            f"Born charges sum to {excess:.2g} e, or the dielectric tensor is below 1: more "
-            "k-points are needed, or the crystal is no insulator; set born_charges: false for it"
+            f"Born charges sum to {excess:.2g} e, or the dielectric tensor is below 1: use more "
+            "k-points, or, if the crystal is not an insulator, set born_charges: false"
         )
     phonon = make_phonopy(crystal, np.eye(3, dtype=int))
     lines = get_BORN_lines(

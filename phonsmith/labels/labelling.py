@@ -144,8 +144,8 @@ def ask_for_more(failures: Sequence[Failure], attempt: int) -> None:
         short = sum(failure.wants == wanted for failure in failures)
         if short and attempt < TRIES:
             raise TryAgain(
-                f"{short} of these cells ran out of {wanted}; the next try has more of it, and "
-                "what is labelled stays",
+                f"{short} of these cells ran out of {wanted}; the next attempt requests more, and "
+                "finished labels are kept",
                 wanted,
             )
 
@@ -192,8 +192,8 @@ def _check_elements(method: ReferenceMethod, cells: Sequence[Atoms]) -> None:
     found = {symbol for cell in cells for symbol in cell.symbols}
     if known is not None and not found <= known:
         raise PhonsmithError(
-            f"reference method '{method.name}' does not know {', '.join(sorted(found - known))}; "
-            "choose another one or leave these structures out"
+            f"reference method '{method.name}' does not support "
+            f"{', '.join(sorted(found - known))}; choose another method or remove these structures"
         )
 
 

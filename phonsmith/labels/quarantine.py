@@ -73,10 +73,10 @@ def require_labels(labelled: int, failures: Sequence[Record], fraction: float, w
     where = Counter(str(one["structure"]) for one in failures)
     reasons = Counter(short_reason(one["reason"]) for one in failures)
     raise PhonsmithError(
-        f"{what}: {labelled} of {asked} cells are labelled, {100 * labelled / asked:.3g} % where "
-        f"labels.min_label_fraction asks for {100 * fraction:g} %; "
-        f"failed: {_counted(where)}; reasons: {_counted(reasons)}; the target `failures` of "
-        "snakemake lists them all and how to try each again, or lower labels.min_label_fraction"
+        f"{what}: {labelled} of {asked} cells are labelled, {100 * labelled / asked:.3g} %, but "
+        f"labels.min_label_fraction requires {100 * fraction:g} %; failed: {_counted(where)}; "
+        f"reasons: {_counted(reasons)}; `snakemake failures` lists all of them with commands to "
+        "retry each; or lower labels.min_label_fraction"
     )
 
 
@@ -106,6 +106,6 @@ def in_words(failures: Iterable[Record]) -> str:
             *(f"    | {line}" for line in str(one.get("output", "")).splitlines()),
         ]
         if one.get("again"):
-            lines.append(f"  again, alone: {one['again']}")
+            lines.append(f"  retry: {one['again']}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)

@@ -58,7 +58,7 @@ LINES = {
         ("3 0 0 0 3 0 0 0 3", "one less", "charges of 1 atoms, but of the 2 atoms"),
         ("3 0 0 0 3 0 0 0 3", "not cubic", "lack the symmetry of the crystal"),
         ("3 0 0 0 9 0 0 0 3", "good", "the tensor by 44 %"),
-        (".5 0 0 0 .5 0 0 0 .5", "good", "a value below 1"),
+        (".5 0 0 0 .5 0 0 0 .5", "good", "an eigenvalue below 1"),
     ],
 )
 def test_born_files_of_other_crystals_are_refused(

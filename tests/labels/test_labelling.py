@@ -359,7 +359,7 @@ def test_a_bad_label_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_what_the_method_cannot_do_at_all_is_an_error() -> None:
-    with pytest.raises(PhonsmithError, match="does not know Cu"):
+    with pytest.raises(PhonsmithError, match="does not support Cu"):
         label_cells(rattled_cells(1, "Cu"), reference_method(SW), SETTINGS)
     absent = calculator("no.such:Thing")
     with pytest.raises(PhonsmithError, match="cannot be imported"):

@@ -123,7 +123,7 @@ def too_few_stop_the_campaign(project: Project, rattled: int) -> None:
     run = project.run(*TABLES)
     assert run.returncode != 0
     (told,) = [line for line in said(run) if "min_label_fraction" in line]
-    assert "asks for 95 %" in told
+    assert "requires 95 %" in told
     assert "failed: mp-149 (1), mp-165 (1)" in told
     assert "the density went astray" in told
     assert not (project.results("c") / "tables/labels.csv").exists()
@@ -313,7 +313,7 @@ def test_the_list_holds_what_the_code_said():
         "  x",
         "    | one",
         "    | two",
-        "  again, alone: do this",
+        "  retry: do this",
     ]
 
 

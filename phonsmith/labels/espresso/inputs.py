@@ -154,7 +154,9 @@ def check_spelling(reference: EspressoReference) -> None:
         known = {name.lower() for name in ALL_KEYS["pw"][section]} | _OLDER_KEYS
         for key in keys:
             if key.lower().partition("(")[0] not in known:
-                raise PhonsmithError(f"input_data.{section}.{key}: is no key of pw.x there")
+                raise PhonsmithError(
+                    f"input_data.{section}.{key}: not a key of pw.x in this namelist"
+                )
 
 
 def merged(first: Namelists, *others: Mapping[str, Mapping[str, Any]]) -> Namelists:

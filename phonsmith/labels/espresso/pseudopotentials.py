@@ -72,7 +72,7 @@ def read_upf(path: Path) -> Pseudopotential:
     text = content.decode("utf-8", errors="replace")
     second = re.search(r'<UPF\s+version\s*=\s*"', text)
     if second is None and "<PP_HEADER" not in text:
-        raise PhonsmithError(f"{path}: is no pseudopotential in the UPF format")
+        raise PhonsmithError(f"{path}: is not a pseudopotential in UPF format")
     if ("</UPF>" not in text) if second else not _sections_closed(text):
         raise PhonsmithError(f"{path}: is cut off, its end is missing; get the file again")
     try:
@@ -88,7 +88,7 @@ def read_upf(path: Path) -> Pseudopotential:
             sha256=hashlib.sha256(content).hexdigest(),
         )
     except (KeyError, ValueError, IndexError, ET.ParseError) as error:
-        raise PhonsmithError(f"{path}: its header cannot be understood ({error!r})") from None
+        raise PhonsmithError(f"{path}: unreadable header ({error!r})") from None
 
 
 def _sections_closed(text: str) -> bool:
@@ -173,9 +173,9 @@ def pseudopotentials_of(
             )
         if one.functional != functional and not settings.allow_other_functional:
             raise PhonsmithError(
-                f"{one.path}: is made for {one.functional}, the reference asks for {functional}; "
-                "take a file made for it, or set pseudopotentials.allow_other_functional: true to "
-                "use this one with it"
+                f"{one.path}: is made for {one.functional}, but the reference uses {functional}; "
+                f"use a file made for {functional}, or set "
+                "pseudopotentials.allow_other_functional: true"
             )
         found[element] = one
     return found
@@ -185,8 +185,7 @@ def _file_of(element: str, settings: EspressoPseudopotentials, folder: Path) -> 
     if settings.files is not None:
         if element not in settings.files:
             raise PhonsmithError(
-                f"pseudopotentials.files: has no file for {element}; it has "
-                f"{', '.join(settings.files)}"
+                f"pseudopotentials.files: no file for {element}; found {', '.join(settings.files)}"
             )
         return folder / settings.files[element]
     if settings.family == "SSSP":
@@ -223,12 +222,12 @@ def _sssp_table(folder: Path) -> dict[str, Any]:
     tables = sorted(folder.glob("SSSP*.json"))
     if len(tables) != 1:
         raise PhonsmithError(
-            f"{folder}: has {len(tables)} tables SSSP*.json; put the one of the family beside its "
-            "UPF files, or drop pseudopotentials.family to go by the names of the files"
+            f"{folder}: has {len(tables)} tables SSSP*.json; put the table of the family beside "
+            "its UPF files, or give pseudopotentials.files instead of pseudopotentials.family"
         )
     table = read_json(tables[0])
     if not isinstance(table, dict) or not all("md5" in entry for entry in table.values()):
-        raise PhonsmithError(f"{tables[0]}: is not a table of SSSP")
+        raise PhonsmithError(f"{tables[0]}: not a table of SSSP")
     return table
 
 
@@ -238,7 +237,7 @@ def _in_sssp_table(element: str, folder: Path) -> Path:
         raise PhonsmithError(f"{folder}: the table of SSSP has no file for {element}")
     path = folder / str(entry["filename"])
     if path.is_file() and hashlib.md5(path.read_bytes()).hexdigest() != entry["md5"]:
-        raise PhonsmithError(f"{path}: is not the file of SSSP's table, its MD5 differs")
+        raise PhonsmithError(f"{path}: MD5 differs from SSSP's table; get the file again")
     return path
 
 
@@ -249,7 +248,7 @@ def _by_name(element: str, folder: Path) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise PhonsmithError(f"{folder}: has no UPF file of {element}")
+        raise PhonsmithError(f"{folder}: no UPF file of {element}")
     raise PhonsmithError(
         f"{folder}: has {len(names)} UPF files of {element} ({', '.join(names[:3])}); choose with "
         f"pseudopotentials.files: {{{element}: FILE}}"
@@ -290,7 +289,7 @@ def remake(path: Path, functional: str, folder: Path) -> Path:
     text, functionals = re.subn(r"dft\s*=\s*'[^']*'", f"dft='{functional.upper()}'", text)
     text, names = re.subn(r"file_pseudopw\s*=\s*'[^']*'", f"file_pseudopw='{name}'", text)
     if not (functionals == names == 1 and name != path.name):
-        raise PhonsmithError(f"{path}: holds no recipe that could be used for {functional}")
+        raise PhonsmithError(f"{path}: contains no recipe for {functional}")
     with tempfile.TemporaryDirectory() as work:
         try:
             subprocess.run(

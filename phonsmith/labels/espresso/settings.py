@@ -112,22 +112,24 @@ class EspressoReference(MagneticReference):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.ecutrho_ry is not None and self.ecutrho_ry < 4 * self.ecutwfc_ry:
-            raise ValueError("ecutrho_ry has to be at least four times ecutwfc_ry")
+            raise ValueError("ecutrho_ry must be at least four times ecutwfc_ry")
         if self.magnetism and self.occupations == "fixed":
-            raise ValueError("magnetism needs occupations: smearing")
+            raise ValueError("magnetism requires occupations: smearing")
         if self.magnetism and self.born_charges:
-            raise ValueError("born_charges: ph.x needs fixed occupations, magnetism has none")
+            raise ValueError(
+                "born_charges: ph.x requires fixed occupations, which magnetism excludes"
+            )
         if self.cores % self.pools:
-            raise ValueError("cores has to be a multiple of pools")
+            raise ValueError("cores must be a multiple of pools")
         if self.command is not None and not re.search(r"(^|[\s/])pw\.x(\s|$)", self.command):
-            raise ValueError("command has to run pw.x, e.g. `mpirun -np {cores} pw.x`")
+            raise ValueError("command must run pw.x, e.g. `mpirun -np {cores} pw.x`")
         if self.command is not None and self.cores > 1 and "{cores}" not in self.command:
-            raise ValueError("command has to say where the number of `{cores}` goes")
+            raise ValueError("command must contain `{cores}`, the number of cores")
         for section, keys in self.input_data.items():
             for key in keys:
                 _check_further_key(section, key)
                 if self.hubbard and re.match(r"(lda_plus_u|hubbard_|u_projection)", key.lower()):
-                    raise ValueError(f"input_data.{section}.{key}: not beside hubbard")
+                    raise ValueError(f"input_data.{section}.{key}: cannot be combined with hubbard")
         return self
 
     @property
@@ -137,16 +139,16 @@ class EspressoReference(MagneticReference):
 
 
 _REFUSED_KEYS = {
-    "scf_must_converge": "labels have to converge",
-    "calculation": "phonsmith sets it",
-    "tprnfor": "phonsmith sets it",
-    "tstress": "phonsmith sets it",
-    "outdir": "phonsmith sets it",
-    "prefix": "phonsmith sets it",
-    "wfcdir": "phonsmith sets it",
-    "verbosity": "phonsmith sets it",
-    "disk_io": "phonsmith sets it",
-    "restart_mode": "phonsmith sets it",
+    "scf_must_converge": "labels must converge",
+    "calculation": "set by phonsmith",
+    "tprnfor": "set by phonsmith",
+    "tstress": "set by phonsmith",
+    "outdir": "set by phonsmith",
+    "prefix": "set by phonsmith",
+    "wfcdir": "set by phonsmith",
+    "verbosity": "set by phonsmith",
+    "disk_io": "set by phonsmith",
+    "restart_mode": "set by phonsmith",
     "max_seconds": "use time_limit_minutes",
     "pseudo_dir": "use pseudopotentials.folder",
     "input_dft": "use functional",
@@ -161,10 +163,10 @@ _REFUSED_KEYS = {
     "tot_charge": "phonsmith labels neutral cells",
     "noncolin": "phonsmith labels collinear states",
     "lspinorb": "phonsmith labels collinear states",
-    "ibrav": "phonsmith sets it",
-    "celldm": "phonsmith sets it",
-    "nat": "phonsmith sets it",
-    "ntyp": "phonsmith sets it",
+    "ibrav": "set by phonsmith",
+    "celldm": "set by phonsmith",
+    "nat": "set by phonsmith",
+    "ntyp": "set by phonsmith",
     "conv_thr": "use conv_thr_ry",
     "mixing_beta": "use mixing_beta",
     "electron_maxstep": "use electron_maxstep",
@@ -181,6 +183,6 @@ _BY_SPECIES = (
 def _check_further_key(section: str, key: str) -> None:
     name = key.lower().partition("(")[0]
     if name in _REFUSED_KEYS:
-        raise ValueError(f"input_data.{section}.{key}: not here; {_REFUSED_KEYS[name]}")
+        raise ValueError(f"input_data.{section}.{key}: not allowed; {_REFUSED_KEYS[name]}")
     if "(" in key:
-        raise ValueError(f"input_data.{section}.{key}: not here; {_BY_SPECIES}")
+        raise ValueError(f"input_data.{section}.{key}: not allowed; {_BY_SPECIES}")

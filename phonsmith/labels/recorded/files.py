@@ -70,8 +70,8 @@ def located(
             found = locate(source, companion, mirrors, cache)
             if found.parent != path.parent:
                 raise PhonsmithError(
-                    f"{path} and {found} have to stand in one folder; complete the mirror of "
-                    f"source '{source.name}' or take it away"
+                    f"{path} and {found} must be in the same folder; complete the mirror of source "
+                    f"'{source.name}' or remove it"
                 )
     return [path]
 

@@ -88,7 +88,7 @@ class RecordedMethod:
         """Return the recorded label of the cell with this index."""
         index = int(cell.info.get("index", -1))
         if not 0 <= index < len(self.frames):
-            raise LabelFailed(f"the recorded data has no cell {index}")
+            raise LabelFailed(f"the recorded data have no cell {index}")
         frame = self.frames[index]
         same = len(frame) == len(cell) and np.array_equal(frame.numbers, cell.numbers)
         if not (
@@ -96,7 +96,7 @@ class RecordedMethod:
             and np.allclose(frame.cell[:], cell.cell[:], rtol=0, atol=SAME_CELL_ANGSTROM)
             and np.allclose(frame.positions, cell.positions, rtol=0, atol=SAME_CELL_ANGSTROM)
         ):
-            raise LabelFailed(f"cell {index} of the recorded data is another one")
+            raise LabelFailed(f"cell {index} of the recorded data is a different cell")
         info = frame.info
         return labelled(
             cell,
@@ -110,7 +110,7 @@ class RecordedMethod:
     def relax(self, atoms: Atoms, settings: Relaxation, load: Load = FREE) -> RelaxationResult:
         """Refuse to relax: the crystal of a record is the one its authors relaxed."""
         raise PhonsmithError(
-            f"reference method '{self.name}' is recorded data and cannot relax crystals"
+            f"reference method '{self.name}' has recorded data only and cannot relax crystals"
         )
 
     def isolated_atom(self, element: str) -> Atoms | None:

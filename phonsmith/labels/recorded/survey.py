@@ -83,7 +83,7 @@ def survey(folder: str | Path) -> list[Found]:
     found += _of_text(files, taken)
     if not found:
         raise PhonsmithError(
-            f"{folder}: holds no data that phonsmith reads: {', '.join(_KNOWN.values())}"
+            f"{folder}: contains no data in a supported format: {', '.join(_KNOWN.values())}"
         )
     return found
 

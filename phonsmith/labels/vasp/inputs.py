@@ -136,7 +136,7 @@ def check_spelling(reference: VaspReference) -> None:
             name = tag.strip().upper()
             close = get_close_matches(name, Incar.INCAR_PARAMS, n=1, cutoff=0.75)
             if name not in Incar.INCAR_PARAMS and close:
-                raise PhonsmithError(f"{where}.{tag}: no key of VASP; is {close[0]} meant?")
+                raise PhonsmithError(f"{where}.{tag}: not a key of VASP; did you mean {close[0]}?")
 
 
 def in_vasp_order(cell: Atoms) -> NDArray[np.intp]:

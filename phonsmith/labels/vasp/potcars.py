@@ -54,7 +54,7 @@ def potcars_of(reference: VaspReference, elements: Iterable[str]) -> dict[str, P
     for element in sorted(set(elements)):
         if element not in reference.potcars:
             raise PhonsmithError(
-                f"potcars: names none for {element}; add one, e.g. `{element}: {element}`"
+                f"potcars: no entry for {element}; add one, e.g. `{element}: {element}`"
             )
         found[element] = _read(element, reference.potcars[element], reference.family, _folder())
         _check_functional(found[element], reference)
@@ -72,11 +72,11 @@ def _folder() -> str:
     folder = SETTINGS.get("PMG_VASP_PSP_DIR")
     if not folder:
         raise PhonsmithError(
-            "potcars: PMG_VASP_PSP_DIR is not set; let it name the folder of your POTCARs, in the "
+            "potcars: PMG_VASP_PSP_DIR is not set; set it to the folder of your POTCARs, in the "
             "environment or in ~/.config/.pmgrc.yaml (see pymatgen's documentation)"
         )
     if not os.path.isdir(folder):  # noqa: PTH112 - as pymatgen takes it
-        raise PhonsmithError(f"potcars: no folder {folder}, which PMG_VASP_PSP_DIR names")
+        raise PhonsmithError(f"potcars: no folder {folder}; correct PMG_VASP_PSP_DIR")
     return str(folder)
 
 
@@ -93,12 +93,11 @@ def _read(element: str, symbol: str, family: str, folder: str) -> PotcarFile:
         place = f"{folder}/{PotcarSingle.functional_dir[family]}"
         raise PhonsmithError(
             f"{where}: no POTCAR {symbol} of {family}; looked for {place}/POTCAR.{symbol} and "
-            f"{place}/{symbol}/POTCAR, also packed"
+            f"{place}/{symbol}/POTCAR, also compressed"
         ) from None
     except Exception as error:  # a file that is none ends in many ways
         raise PhonsmithError(
-            f"{where}: the POTCAR {symbol} of {family} cannot be understood "
-            f"({type(error).__name__})"
+            f"{where}: the POTCAR {symbol} of {family} cannot be read ({type(error).__name__})"
         ) from None
     return _checked(one, element, symbol, where)
 
@@ -119,7 +118,7 @@ def _checked(one: "PotcarSingle", element: str, symbol: str, where: str) -> Potc
         )
     except (KeyError, ValueError) as error:
         raise PhonsmithError(
-            f"{where}: the header of the POTCAR {symbol} cannot be understood ({error})"
+            f"{where}: the header of the POTCAR {symbol} cannot be read ({error})"
         ) from None
     if file.element != element:
         raise PhonsmithError(f"{where}: the POTCAR {symbol} is one of {file.element}")
@@ -130,6 +129,6 @@ def _check_functional(file: PotcarFile, reference: VaspReference) -> None:
     wanted = "LDA" if reference.functional == "LDA" else "PBE"
     if file.made_for != wanted:
         raise PhonsmithError(
-            f"potcars.{file.element}: the POTCAR {file.symbol} is made for {file.made_for}, "
-            f"functional {reference.functional} needs one of {wanted}"
+            f"potcars.{file.element}: the POTCAR {file.symbol} is made for {file.made_for}, but "
+            f"the functional {reference.functional} requires a POTCAR of {wanted}"
         )

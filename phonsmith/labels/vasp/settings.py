@@ -92,13 +92,13 @@ class VaspReference(MagneticReference):
         if self.potcar_family and (self.potcar_family[:3] == "LDA") != (self.functional == "LDA"):
             raise ValueError(
                 f"potcar_family {self.potcar_family} is not made for {self.functional}; PBE and "
-                "PBEsol need POTCARs of PBE, LDA those of LDA"
+                "PBEsol require POTCARs of PBE, LDA requires POTCARs of LDA"
             )
         if self.cores > 1:
             for key in ("command", "command_gamma"):
                 command = getattr(self, key)
                 if command is not None and "{cores}" not in command:
-                    raise ValueError(f"{key} has to say where the number of `{{cores}}` goes")
+                    raise ValueError(f"{key} must contain `{{cores}}`, the number of cores")
         _check_incar(self.incar, "incar", _REFUSED_TAGS)
         for name, tags in self.incar_by_structure.items():
             refused = {k: v for k, v in _REFUSED_TAGS.items() if k not in _TAGS_OF_STRUCTURES}
@@ -151,7 +151,7 @@ _SET_BY_PHONSMITH = (
 )
 
 _REFUSED_TAGS = {
-    **dict.fromkeys(_SET_BY_PHONSMITH, "phonsmith sets it"),
+    **dict.fromkeys(_SET_BY_PHONSMITH, "set by phonsmith"),
     **dict.fromkeys(("GGA", "METAGGA", "LHFCALC", "LIBXC1", "LIBXC2"), "use functional"),
     **dict.fromkeys(("ISPIN", "MAGMOM", "NUPDOWN"), "use magnetism and magmom"),
     **dict.fromkeys(("LNONCOLLINEAR", "LSORBIT"), "phonsmith labels collinear states"),
@@ -198,9 +198,9 @@ def _check_incar(tags: dict[str, Any], where: str, refused: dict[str, str]) -> N
             raise ValueError(f"{where}: {name} is given twice")
         reason = refused.get(name) or (name.startswith("ML_") and "labels are DFT")
         if reason:
-            raise ValueError(f"{where}.{tag}: not here; {reason}")
+            raise ValueError(f"{where}.{tag}: not allowed; {reason}")
         if (allowed := _ALLOWED_VALUES.get(name)) and not _is_allowed(tags[tag], allowed):
             raise ValueError(
-                f"{where}.{tag}: {tags[tag]} leads to no self-consistent ground state with forces; "
+                f"{where}.{tag}: {tags[tag]} gives no self-consistent ground state with forces; "
                 f"allowed: {', '.join(allowed)}"
             )

@@ -26,18 +26,18 @@ from tests.labels.espresso.examples import reference, upf
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"input_data": {"electrons": {"scf_must_converge": False}}}, "labels have to converge"),
+        ({"input_data": {"electrons": {"scf_must_converge": False}}}, "labels must converge"),
         ({"input_data": {"system": {"ECUTWFC": 50}}}, "use ecutwfc_ry"),
         ({"input_data": {"system": {"starting_magnetization(1)": 1}}}, "starting_magnetization"),
         ({"input_data": {"system": {"Hubbard_U(1)": 3.0}}}, "go by their order"),
         ({"input_data": {"control": {"max_seconds": 3}}}, "use time_limit_minutes"),
         ({"ecutrho_ry": 100}, "four times"),
         ({"conv_thr_ry": 1e-6}, "conv_thr_ry"),
-        ({"magnetism": True, "born_charges": True}, "born_charges: ph.x needs fixed"),
+        ({"magnetism": True, "born_charges": True}, "born_charges: ph.x requires fixed"),
         ({"starting_magnetization": {"Si": 0.5}}, "needs magnetism"),
         ({"cores": 4, "command": "mpirun -np 4 pw.x"}, "{cores}"),
         ({"cores": 4, "pools": 3}, "multiple of pools"),
-        ({"command": "mpirun vasp_std"}, "has to run pw.x"),
+        ({"command": "mpirun vasp_std"}, "must run pw.x"),
         ({"pseudopotentials": {"folder": "x"}}, "either"),
     ],
 )
@@ -49,7 +49,7 @@ def test_settings_that_cannot_work_are_refused(pseudo, changes, words):
 
 def test_misspelt_keys_are_refused(pseudo):
     check_spelling(reference(pseudo, input_data={"system": {"Lda_Plus_U": True}}))
-    with pytest.raises(PhonsmithError, match=r"input_data\.system\.vdwcorr: is no key of pw\.x"):
+    with pytest.raises(PhonsmithError, match=r"input_data\.system\.vdwcorr: not a key of pw\.x"):
         check_spelling(reference(pseudo, input_data={"system": {"vdwcorr": "d3"}}))
     with pytest.raises(PhonsmithError, match=r"input_data\.control\.vdw_corr"):
         check_spelling(reference(pseudo, input_data={"control": {"vdw_corr": "d3"}}))

@@ -69,7 +69,7 @@ def test_a_folder_becomes_blocks_of_a_campaign(shared_data: Path, tmp_path: Path
 def test_a_folder_without_data_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     monkeypatch.setattr("sys.argv", ["survey", str(tmp_path)])
-    with pytest.raises(SystemExit, match="holds no data that phonsmith reads"):
+    with pytest.raises(SystemExit, match="contains no data in a supported format"):
         main()
     monkeypatch.setattr("sys.argv", ["survey", str(tmp_path / "absent")])
     with pytest.raises(SystemExit, match="no such folder"):

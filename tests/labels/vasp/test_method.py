@@ -57,15 +57,18 @@ def test_a_campaign_is_checked_before_anything_runs(
 
     check(incar={"IVDW": 12, "SOMETHING_NEW": 1}, incar_by_structure={"tin": {"KSPACING": 0.1}})
     for settings, words in (
-        ({"potcars": {"Sb": "Sb"}}, r"^c.yaml: reference.potcars: names none for Sn; add one"),
+        ({"potcars": {"Sb": "Sb"}}, r"^c.yaml: reference.potcars: no entry for Sn; add one"),
         ({"potcars": {"Sn": "Sn_x"}}, r"reference.potcars.Sn: no POTCAR Sn_x of PBE_54; looked"),
-        ({"incar": {"ENAUGG": 900}}, r"reference.incar.ENAUGG: no key of VASP; is ENAUG meant"),
+        (
+            {"incar": {"ENAUGG": 900}},
+            r"reference.incar.ENAUGG: not a key of VASP; did you mean ENAUG",
+        ),
         ({"incar_by_structure": {"tn": {}}}, r"reference.incar_by_structure.tn: no such structure"),
     ):
         with pytest.raises(PhonsmithError, match=words):
             check(**settings)
     monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR")
-    with pytest.raises(PhonsmithError, match="PMG_VASP_PSP_DIR is not set; let it name") as caught:
+    with pytest.raises(PhonsmithError, match="PMG_VASP_PSP_DIR is not set; set it to") as caught:
         check()
     assert "\n" not in str(caught.value)
 

@@ -172,7 +172,7 @@ def _one(values: Mapping[str, Any], what: str, key: str | None, read: Any, used:
     for rival in rivals:
         if not _same(value, read(values[rival])):
             raise LabelFailed(
-                f"has {chosen} and {rival} with different values; name the right one as `{what}` "
+                f"has {chosen} and {rival} with different values; give the right key as `{what}` "
                 "in `keys`"
             )
     used[what] = chosen
@@ -236,7 +236,7 @@ def _stress(
         elif np.abs(stress - virial).max() > 1e-3 * np.abs(stress).max() + 1e-5:
             raise LabelFailed(
                 f"has {found['stress']} and {found['virial']} that contradict stress = "
-                "-virial/volume; name the right one as `stress` or `virial` in `keys`"
+                "-virial/volume; give the right key as `stress` or `virial` in `keys`"
             )
     if chosen in found:
         used[chosen] = found[chosen]
@@ -247,7 +247,7 @@ def _stress(
 def _numbers(what: str, value: Any) -> NDArray[np.float64]:
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
-        raise LabelFailed(f"has {what} that is no number ({str(value)[:40]})")
+        raise LabelFailed(f"has {what} that is not a number ({str(value)[:40]})")
     return array.astype(float)
 
 

@@ -94,10 +94,10 @@ def _check_symmetry_of_constants(phonon: Phonopy, path: Path) -> None:
     asymmetry = float(np.linalg.norm(odd[others])) / (strength or 1.0)
     if asymmetry > LARGEST_ASYMMETRY:
         raise PhonsmithError(
-            f"{path}: its force constants are asymmetric by {100 * asymmetry:.0f} %: the crystal "
-            "file has another order of atoms, or atoms on another side of the cell, than phonopy "
-            "had; put SPOSCAR or disp.yaml beside it, and among the `files` of its source, or give "
-            "the very crystal file"
+            f"{path}: its force constants are asymmetric by {100 * asymmetry:.0f} %: order or "
+            "periodic images of the atoms in the crystal file differ from those used by phonopy; "
+            "add SPOSCAR or disp.yaml to the folder and to the `files` of the source, or give the "
+            "original crystal file"
         )
 
 
@@ -164,7 +164,7 @@ def force_constants_of(path: Path, phonon: Phonopy, factor: float = 1.0) -> Floa
             f"atoms and the primitive cell {home}; correct recorded_supercell or the crystal file"
         )
     if not np.isfinite(found).all():
-        raise PhonsmithError(f"{path}: holds force constants that are not finite")
+        raise PhonsmithError(f"{path}: contains non-finite force constants")
     _check_order_of_constants(found, phonon, path)
     return found
 
@@ -196,9 +196,10 @@ def _require_near(strength: Floats, atom: int, phonon: Phonopy, path: Path) -> N
     limit = NEAR * distance[others].min() + 0.5
     if strength.argmax() != atom or distance[strongest].max() > limit:
         raise PhonsmithError(
-            f"{path}: atom {atom + 1} does not act most on near atoms: the crystal file has "
-            "another order of atoms, or atoms on another side of the cell, than phonopy had; put "
-            "SPOSCAR beside it, and among the `files` of its source, or give the very crystal file"
+            f"{path}: atom {atom + 1} does not interact most strongly with near atoms: order or "
+            "periodic images of the atoms in the crystal file differ from those used by phonopy; "
+            "add SPOSCAR to the folder and to the `files` of the source, or give the original "
+            "crystal file"
         )
 
 
@@ -251,8 +252,7 @@ def _of_run(path: Path) -> Floats:
     found = parsed(path, lambda: parse_force_constants(path))
     if found is None or found[0] is None:
         raise PhonsmithError(
-            f"{path}: holds no force constants; they are written by complete runs with IBRION 7 or "
-            "8"
+            f"{path}: contains no force constants; complete runs with IBRION 7 or 8 write them"
         )
     return np.asarray(found[0], dtype=float)
 
@@ -334,7 +334,7 @@ def _matrix_of(supercell: Atoms, unitcell: PhonopyAtoms, path: Path) -> NDArray[
     matrix = np.rint(exact).astype(np.int64)
     if np.abs(exact - matrix).max() > 1e-3:
         raise PhonsmithError(
-            f"{path}: its supercell is no multiple of the crystal in the file; give the crystal at "
-            "the volume and in the orientation of the data"
+            f"{path}: the supercell is not a multiple of the crystal in the file; give the crystal "
+            "at the volume and in the orientation of the data"
         )
     return np.asarray(matrix.T)

@@ -75,8 +75,8 @@ def parse_outcar(text: str) -> Run:
     ions = re.search(r"NIONS\s*=\s*(\d+)", head)
     if not counts or len(titles) != len(counts) or (ions and int(ions[1]) != sum(counts)):
         raise LabelFailed(
-            "does not tell its atoms: POTCARs, `ions per type` and NIONS do not match (VASP cuts "
-            "long lists off); give vasprun.xml"
+            "has inconsistent atoms: POTCARs, `ions per type` and NIONS do not match (VASP "
+            "truncates long lists); give vasprun.xml"
         )
     settings = _settings(head, text)
     run = Run(

@@ -75,8 +75,8 @@ def force_sets(path: Path, natom: int, stated: Any) -> Any:
         )
         if not fits:
             raise PhonsmithError(
-                f"{path}: is of other displacements than the YAML file beside it; give the two "
-                "files of one calculation"
+                f"{path}: displacements differ from the YAML file beside it; give two files of one "
+                "calculation"
             )
     return dataset
 
@@ -148,8 +148,8 @@ def check_order(stated: PhonopyAtoms | None, built: PhonopyAtoms, path: Path) ->
         or not np.allclose(stated.cell, built.cell, rtol=1e-5, atol=1e-4)
     ):
         raise PhonsmithError(
-            f"{path}: its supercell has another order of atoms than phonopy gives it now; "
-            "write it anew with the phonopy version in use"
+            f"{path}: the order of atoms in the supercell differs from that of the installed "
+            "phonopy; write the file again with the installed phonopy"
         )
 
 
@@ -183,8 +183,8 @@ def require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None
     """
     if not has_forces(dataset):
         raise PhonsmithError(
-            f"{path}: holds no forces, and no {companion} stands beside it; put it there, and "
-            "among the `files` of its source"
+            f"{path}: contains no forces, and there is no {companion} beside it; add {companion} "
+            "to the folder and to the `files` of the source"
         )
     forces, energies = labels_of(dataset)
     for number, (force, energy) in enumerate(zip(forces, energies, strict=True)):
@@ -202,8 +202,8 @@ def require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None
         without = [k for k, one in enumerate(dataset["first_atoms"]) if "forces" not in one]
         if without:
             raise PhonsmithError(
-                f"{path}: displaced cell {without[0] + 1} has no forces, others have; phonons need "
-                "them all"
+                f"{path}: displaced cell {without[0] + 1} has no forces, but phonons require "
+                "forces of all displaced cells"
             )
 
 

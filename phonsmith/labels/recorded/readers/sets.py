@@ -62,7 +62,7 @@ def _check_named(path: Path, keys: ExtxyzKeys, seen: set[str]) -> None:
         key = getattr(keys, what)
         if key not in (None, NONE) and seen and key not in seen:
             raise PhonsmithError(
-                f"{path}: no frame has '{key}', which `keys` names as {what}; the frames have "
+                f"{path}: no frame has '{key}', which `keys` gives for {what}; the frames have "
                 f"{', '.join(sorted(key for key in seen if is_label(key))) or 'no labels'}"
             )
 
@@ -84,13 +84,14 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
         forces = np.zeros((1, 3))  # by symmetry
     if forces is None:
         raise LabelFailed(
-            "has no REF_forces, and no forces in another usual spelling (forces, dft_force); name "
-            "the columns REF_energy, REF_forces, REF_stress, or give their names in `keys`"
+            "has no REF_forces, and no forces in another usual spelling (forces, dft_force); "
+            "rename the columns to REF_energy, REF_forces, REF_stress, or give their names in "
+            "`keys`"
         )
     numbers = [frame.positions, frame.cell[:], forces]
     numbers += [value for value in (labels.energy, labels.stress) if value is not None]
     if not all(np.isfinite(np.asarray(value)).all() for value in numbers):
-        raise LabelFailed("holds numbers that are not finite")
+        raise LabelFailed("contains non-finite numbers")
     frame.arrays[FORCES] = forces
     if labels.energy is not None:
         frame.info[ENERGY] = labels.energy

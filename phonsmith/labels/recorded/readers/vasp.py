@@ -89,8 +89,8 @@ class VaspRun:
         """
         if self.pressure_kilobar:
             raise LabelFailed(
-                f"was run under PSTRESS = {self.pressure_kilobar:g} kbar, which is in its energy "
-                "and stress; give a static run of the last cell without"
+                f"was run under PSTRESS = {self.pressure_kilobar:g} kbar, which is included in its "
+                "energy and stress; give a static run of the last cell without PSTRESS"
             )
 
 
@@ -117,7 +117,7 @@ def judged(run: Run, largest_strain: float) -> VaspRun:
     """
     refuse_by_settings(run)
     if not run.steps:
-        raise LabelFailed("holds no finished ionic step")
+        raise LabelFailed("contains no finished ionic step")
     _check_relaxation(run)
     frames, refused = [], []
     for number, step in enumerate(run.steps):
@@ -188,7 +188,7 @@ def _check_step(step: IonicStep, run: Run) -> None:
     """Whether the electronic loop of a step ended by EDIFF and before NELM."""
     limit, tolerance = run.number("NELM", 60), run.number("EDIFF", 1e-4)
     if not step.electronic_steps:
-        raise LabelFailed("holds no electronic loop")
+        raise LabelFailed("contains no electronic loop")
     if step.says_converged is False or step.electronic_steps >= limit:
         raise LabelFailed(f"the electronic loop did not converge within NELM = {limit:g} steps")
     change = step.energy_change or 0.0
@@ -223,7 +223,7 @@ def _frame(step: IonicStep, run: Run) -> Atoms:
     if step.energy / len(symbols) > LARGEST_ENERGY_EV:
         raise LabelFailed(
             f"its energy is {step.energy / len(symbols):+.0f} eV per atom above neutral atoms: "
-            "atoms overlap, or the run went astray"
+            "atoms overlap, or the run diverged"
         )
     cell = Atoms(symbols, positions=step.positions, cell=step.lattice, pbc=True)
     frame = labelled(cell, "", step.energy, step.forces, _stress(step, run))
@@ -272,7 +272,7 @@ def checked_outcar(file: Path) -> str:
     text = outcar_text(file)
     run = parse_outcar(text)
     if not run.steps:
-        raise LabelFailed("holds no electronic loop")
+        raise LabelFailed("contains no electronic loop")
     _check_relaxation(run)
     _check_step(run.steps[-1], run)
     return text

@@ -136,7 +136,7 @@ def element_of(symbol: str, title: str) -> str:
         if known != "X" and atomic_numbers.get(known):
             return known
     raise LabelFailed(
-        f"its species '{symbol.strip()}' (POTCAR '{title.strip()}') is no element phonsmith knows"
+        f"its species '{symbol.strip()}' (POTCAR '{title.strip()}') is not a known element"
     )
 
 

@@ -183,7 +183,7 @@ def test_atoms_on_the_other_side_of_the_cell_keep_their_force_constants(
     try:
         found = read_force_constants(path, tmp_path / "POSCAR", dim).phonon
     except PhonsmithError as error:  # where the crystal's reader has wrapped the atom
-        assert "does not act most on near atoms" in str(error)
+        assert "does not interact most strongly with near atoms" in str(error)
     else:
         assert found is not None
         assert np.allclose(frequencies(found), frequencies(phonon), atol=1e-5)
@@ -191,5 +191,5 @@ def test_atoms_on_the_other_side_of_the_cell_keep_their_force_constants(
     text[8] = "0.0 0.0 0.0"
     assert len(text[7].split()) == 1 or text[7] == "Direct"
     (tmp_path / "POSCAR").write_text("\n".join(text))
-    with pytest.raises(PhonsmithError, match="does not act most on near atoms"):
+    with pytest.raises(PhonsmithError, match="does not interact most strongly with near atoms"):
         read_force_constants(path, tmp_path / "POSCAR", dim)

@@ -150,7 +150,7 @@ def test_random_displacements_come_with_energies(shared_data: Path) -> None:
 def test_yaml_without_forces_or_in_disorder_is_refused(shared_data: Path, tmp_path: Path) -> None:
     alone = tmp_path / "phono3py_disp.yaml"
     shutil.copy(shared_data / "si-pbesol-fc3" / "phono3py_disp.yaml", alone)
-    with pytest.raises(PhonsmithError, match="no FORCES_FC3 stands beside it"):
+    with pytest.raises(PhonsmithError, match="no FORCES_FC3 beside it"):
         read_recorded(alone, "phono3py", "si")
     (tmp_path / "FORCES_FC3").write_text("0 1 2\n")
     with pytest.raises(PhonsmithError, match="FORCES_FC3: cannot be read"):
@@ -302,10 +302,10 @@ def test_extxyz_frames_that_are_no_labels_are_named(tmp_path: Path) -> None:
     write_frames(tmp_path / "a.extxyz", [good, nan, bare])
     recorded = read_recorded(tmp_path / "a.extxyz", "extxyz", "db")
     assert len(recorded.frames) == 1
-    assert "frame 1 holds numbers that are not finite" in recorded.refused[0]
+    assert "frame 1 contains non-finite numbers" in recorded.refused[0]
     assert "frame 2 has no REF_forces" in recorded.refused[1]
     write_frames(tmp_path / "b.extxyz", [bare])
-    with pytest.raises(PhonsmithError, match="name the columns REF_energy"):
+    with pytest.raises(PhonsmithError, match="rename the columns to REF_energy"):
         read_recorded(tmp_path / "b.extxyz", "extxyz", "db")
 
 
@@ -413,8 +413,8 @@ def test_a_recorded_method_labels_its_own_cells_only(shared_data: Path, tmp_path
         assert label.info["method"] == "VASP PBEsol"
     reasons = [failure.reason for failure in failures]
     assert reasons == [
-        "cell 0 of the recorded data is another one",
-        "the recorded data has no cell 111",
+        "cell 0 of the recorded data is a different cell",
+        "the recorded data have no cell 111",
     ]
     assert method.isolated_atom("Si") is None
     with pytest.raises(PhonsmithError, match="cannot relax"):
