@@ -91,7 +91,7 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
     numbers = [frame.positions, frame.cell[:], forces]
     numbers += [value for value in (labels.energy, labels.stress) if value is not None]
     if not all(np.isfinite(np.asarray(value)).all() for value in numbers):
-        raise LabelFailed("contains non-finite numbers")
+        raise LabelFailed("contains numbers that are not finite")
     frame.arrays[FORCES] = forces
     if labels.energy is not None:
         frame.info[ENERGY] = labels.energy

@@ -122,7 +122,7 @@ def test_keys_name_the_labels(
         (f'energy=-9 virial="{VIRIAL.replace("-", "")}" stress="{NINE}"', "forces", "contradict"),
         ('energy=-9 virial="1 2 3 4 5 6"', "forces", "6 numbers for its virial; allowed: nine"),
         ('energy=-9 stress="1 2 3"', "forces", "3 numbers for its stress; allowed: nine, or six"),
-        ("energy=T", "forces", "no number"),
+        ("energy=T", "forces", "not a number"),
         ('energy="1 2"', "forces", "2 numbers for its energy"),
         ("energy=nan", "forces", "not finite"),
         ("energy=-9 stress-unit=GPa stress=1", "forces", "1 numbers for its stress"),

@@ -302,7 +302,7 @@ def test_extxyz_frames_that_are_no_labels_are_named(tmp_path: Path) -> None:
     write_frames(tmp_path / "a.extxyz", [good, nan, bare])
     recorded = read_recorded(tmp_path / "a.extxyz", "extxyz", "db")
     assert len(recorded.frames) == 1
-    assert "frame 1 contains non-finite numbers" in recorded.refused[0]
+    assert "frame 1 contains numbers that are not finite" in recorded.refused[0]
     assert "frame 2 has no REF_forces" in recorded.refused[1]
     write_frames(tmp_path / "b.extxyz", [bare])
     with pytest.raises(PhonsmithError, match="rename the columns to REF_energy"):
