@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -67,6 +67,35 @@ def read_rmse_table(path: str | Path) -> pd.DataFrame:
         | {"imaginary_reference": "Int64", "imaginary_fit": "Int64"}
         | {"false_imaginary": "boolean", "symmetry_kept": "boolean"},
     )
+
+
+class Mean(NamedTuple):
+    """Mean RMSE of a fit, over how many structures, and out of how many."""
+
+    rmse_thz: float
+    structures: int
+    total: int
+
+
+def mean_rmse(table: pd.DataFrame, fit: str, cell: str) -> Mean:
+    """Average the RMSE over the structures that have one; NaN if none has.
+
+    Parameters
+    ----------
+    table
+        Table of phonon RMSE.
+    fit
+        Id of the fit.
+    cell
+        Choice of the cell.
+
+    Returns
+    -------
+    Mean in THz, number of structures with an RMSE, and number of structures.
+    """
+    values = table.loc[(table["fit"] == fit) & (table["cell"] == cell), "rmse_thz"]
+    mean = float(values.mean()) if values.notna().any() else float("nan")
+    return Mean(mean, int(values.count()), len(values))
 
 
 def special_point_table(benchmarks: Iterable[Benchmark]) -> pd.DataFrame:

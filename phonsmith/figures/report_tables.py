@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 from ase.units import GPa
 
+from phonsmith.benchmarks.tables import mean_rmse
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures.results_read import false_imaginary, label_of, rows_of
-from phonsmith.figures.rmse import mean_rmse
 from phonsmith.figures.style import CELLS
 from phonsmith.figures.table_cells import DASH, Table, number, table_of
 from phonsmith.generations.verdict import STOP_IN_WORDS, change_in_words

@@ -21,6 +21,7 @@ from matplotlib.ticker import (
     NullFormatter,
 )
 
+from phonsmith.benchmarks.tables import mean_rmse
 from phonsmith.campaign.sweeps import value_text, values_text
 from phonsmith.figures.style import (
     BLACK,
@@ -37,35 +38,6 @@ from phonsmith.figures.style import (
 
 SMALLEST_THZ = 1e-3
 """Smaller RMSE are drawn here, since the axis is logarithmic."""
-
-
-class Mean(NamedTuple):
-    """Mean RMSE of a fit, over how many structures, and out of how many."""
-
-    rmse_thz: float
-    structures: int
-    total: int
-
-
-def mean_rmse(table: pd.DataFrame, fit: str, cell: str) -> Mean:
-    """Average the RMSE over the structures that have one; NaN if none has.
-
-    Parameters
-    ----------
-    table
-        Table of phonon RMSE.
-    fit
-        Id of the fit.
-    cell
-        Choice of the cell.
-
-    Returns
-    -------
-    Mean in THz, number of structures with an RMSE, and number of structures.
-    """
-    values = table.loc[(table["fit"] == fit) & (table["cell"] == cell), "rmse_thz"]
-    mean = float(values.mean()) if values.notna().any() else float("nan")
-    return Mean(mean, int(values.count()), len(values))
 
 
 # --- against structure -----------------------------------------------------------------------
@@ -85,9 +57,8 @@ def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Fig
         figure = Figure(
             figsize=(DOUBLE_COLUMN_INCH, height * len(cells) + 0.75), layout="constrained"
         )
-        panels = figure.subplots(len(cells), 1, sharex=True, sharey=True, squeeze=False)[
-            :, 0
-        ].tolist()
+        grid = figure.subplots(len(cells), 1, sharex=True, sharey=True, squeeze=False)
+        panels = grid.ravel().tolist()
         _log_rmse_axis(panels, table["rmse_thz"])
         for axes, cell in zip(panels, cells, strict=True):
             part = table[table["cell"] == cell]

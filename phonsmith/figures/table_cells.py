@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from phonsmith.benchmarks.tables import Mean, mean_rmse
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures.results_read import label_of, rows_of
-from phonsmith.figures.rmse import Mean, mean_rmse
 from phonsmith.figures.style import CELLS
 from phonsmith.files.settings import CellChoice
 
