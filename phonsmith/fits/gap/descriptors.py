@@ -67,7 +67,8 @@ def descriptors(
         yield from _pairs(pair, cell, centres, gradients)
         return
     quip = _quip(descriptor)
-    size = 24 * (1 + neighbours(cell, quip.cutoff())) * quip.dimensions()
+    around = neighbours(cell, quip.cutoff()) if cell.cell.rank == 3 else len(cell)
+    size = 24 * (1 + around) * quip.dimensions()
     together = max(1, int(BATCH_MB * MB / size)) if gradients else max(1, len(centres))
     for begin in range(0, len(centres), together):
         yield from _by_quippy(descriptor, cell, centres[begin : begin + together], gradients)

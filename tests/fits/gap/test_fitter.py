@@ -191,6 +191,21 @@ def contents(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+def test_a_slab_has_no_neighbours_across_its_vacuum(tmp_path):
+    """QUIP's energies of a potential honour the periodicity; gap_fit does not."""
+    slabs = rattled_silicon(5)
+    for atoms in slabs:
+        atoms.pbc = (True, True, False)
+    bare = [Atoms(one.numbers, one.positions, cell=one.cell, pbc=one.pbc) for one in slabs]
+    for atoms, result in zip(slabs, evaluate(bare, SW), strict=True):
+        labelled(atoms, result, "slab", "rattled")
+        del atoms.info[STRESS]
+    folder, _ = trained(tmp_path, [*rattled_silicon(5, seed=2), *slabs])
+    gap = PotentialSource(calculator="gap", model=str(folder / "gap.xml"))
+    for atoms, result in zip(slabs, evaluate(bare, gap), strict=True):
+        assert np.abs(result.forces - atoms.arrays[FORCES]).max() < 0.3
+
+
 def test_arguments_of_gap_fit_need_gap_fit():
     with pytest.raises(ValueError, match="set `fitter: gap_fit`"):
         GapFit(kind="gap", extra_arguments={"sparsify_only_no_fit": "T"})
