@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from phonsmith.running.job_context import limit_threads
+
+limit_threads(1)  # as in a job: tests run side by side, and threads that wait take time from others
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
