@@ -134,7 +134,7 @@ def test_the_plan_says_what_to_lower(crystals, site, words):
     for word in ["lower supercells.max_atoms to about ", "soap.n_max to ", *words]:
         assert word in said
     for key, value in re.findall(r"soap\.(\w+) to (\d+)", said):
-        smaller = {"kind": "gap", "soap": soap | {key: int(value)}}
+        smaller = {"kind": "gap", "fitter": "gap_fit", "soap": soap | {key: int(value)}}
         campaign = campaign_of(fits={"gap": smaller})
         assert not make_plan("tiny", campaign, crystals, cells, site=site).warnings, said
 
