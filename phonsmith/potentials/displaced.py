@@ -7,9 +7,11 @@ cutoff, and many clusters are computed side by side: QUIP spends as long on read
 call as on 20 centres.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -80,7 +82,7 @@ def evaluate_displaced(
     UnusablePotential
         The potential fails on a cell.
     """
-    cutoff = _cutoff(source) if perfect.cell.rank == 3 else None
+    cutoff = _cutoff(source, perfect)
     if cutoff is None:
         return evaluate(cells, source, processes)
     changed = [changed_centres(perfect, cell, cutoff) for cell in cells]
@@ -109,17 +111,17 @@ def evaluate_displaced(
 
 def saves(perfect: Atoms, cells: Sequence[Atoms], source: PotentialSource) -> bool:
     """Return whether :func:`evaluate_displaced` without translations computes half the centres."""
-    cutoff = _cutoff(source) if perfect.cell.rank == 3 else None
+    cutoff = _cutoff(source, perfect)
     if cutoff is None:
         return False
     changed = sum(len(changed_centres(perfect, cell, cutoff)) for cell in cells)
     return 2 * (len(perfect) + changed) <= len(cells) * len(perfect)
 
 
-def _cutoff(source: PotentialSource) -> float | None:
-    """Range of a potential that can compute some centres alone."""
+def _cutoff(source: PotentialSource, perfect: Atoms) -> float | None:
+    """Range of a potential that can compute some centres of a periodic cell alone."""
     module = centrewise(source)
-    if module is None:
+    if module is None or perfect.cell.rank < 3 or not perfect.pbc.all():
         return None
     check_model(source)
     return module.cutoff_angstrom(source)
@@ -315,16 +317,20 @@ def _evaluate(
 
 
 def side_by_side(clusters: Sequence[Atoms], gap: float) -> Atoms:
-    """Put clusters in a row into one periodic cell, with a gap (Å) between any two of them."""
-    sizes = np.array([np.ptp(cluster.positions, axis=0) for cluster in clusters])
-    places = np.concatenate([[0.0], np.cumsum(sizes[:, 0] + gap)])
+    """Put clusters on a grid in one periodic cell, with a gap (Å) between any two of them.
+
+    A row of them would be so long that the rounding of coordinates shows in the forces.
+    """
+    edge = math.ceil(len(clusters) ** (1 / 3))
+    spacing = np.max([np.ptp(cluster.positions, axis=0) for cluster in clusters], axis=0) + gap
+    places = np.array(list(product(range(edge), repeat=3))) * spacing
     positions = [
-        cluster.positions - cluster.positions.min(axis=0) + np.array([place, 0.0, 0.0])
-        for cluster, place in zip(clusters, places[:-1], strict=True)
+        cluster.positions - cluster.positions.min(axis=0) + place
+        for cluster, place in zip(clusters, places, strict=False)
     ]
     return Atoms(
         np.concatenate([cluster.numbers for cluster in clusters]),
         positions=np.concatenate(positions),
-        cell=[places[-1], *(sizes[:, 1:].max(axis=0) + gap)],
+        cell=edge * spacing,
         pbc=True,
     )

@@ -152,6 +152,13 @@ def test_other_cells_are_computed_in_full(gap: PotentialSource) -> None:
     assert_equal(evaluate_displaced(small, cells, gap), evaluate(cells, gap))
 
 
+def test_a_slab_is_computed_in_full(gap: PotentialSource) -> None:
+    perfect, _ = supercell(3, 3, 3)
+    perfect.pbc = [True, True, False]
+    cells = [moved(perfect, 7)]
+    assert_equal(evaluate_displaced(perfect, cells, gap), evaluate(cells, gap))
+
+
 def test_potentials_of_unknown_range_are_computed_in_full() -> None:
     perfect = bulk("Si", cubic=True)
     cells = [moved(perfect, 1)]
