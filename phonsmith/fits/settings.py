@@ -14,8 +14,8 @@ class FitResources(Model):
     threads: PositiveInt = Field(1, description="Cores.")
     memory_mb: PositiveInt = Field(
         12_000,
-        description="Memory in MB. The default suffices for a GAP of two elements with default "
-        "cell sizes and numbers of cells.",
+        description="Memory in MB. The default of a GAP is 4000; with `fitter: gap_fit`, a GAP of "
+        "two elements with default cell sizes and numbers of cells needs up to 12000.",
     )
     runtime_minutes: PositiveInt = Field(240, description="Time limit of a cluster job.")
 

@@ -188,7 +188,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
             "sweeps",
             {
                 "s": {
-                    "recipe": {"kind": "gap"},
+                    "recipe": {"kind": "gap", "fitter": "gap_fit"},
                     "settings": {
                         "extra_arguments.x": ["a-b", "a"],
                         "extra_arguments.y": ["c", "b-c"],
@@ -200,7 +200,12 @@ def test_a_good_campaign_is_read(tmp_path, settings):
         (
             GOOD,
             "sweeps",
-            {"s": {"recipe": {"kind": "gap"}, "settings": {"extra_arguments.x": ["a" * 90]}}},
+            {
+                "s": {
+                    "recipe": {"kind": "gap", "fitter": "gap_fit"},
+                    "settings": {"extra_arguments.x": ["a" * 90]},
+                }
+            },
             ["sweeps.s", "80 characters"],
         ),
         (
@@ -208,7 +213,7 @@ def test_a_good_campaign_is_read(tmp_path, settings):
             "sweeps",
             {
                 "s": {
-                    "recipe": {"kind": "gap", "repeats": 2},
+                    "recipe": {"kind": "gap", "fitter": "gap_fit", "repeats": 2},
                     "settings": {"extra_arguments.x": ["1", "1-r2"]},
                 }
             },

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from phonsmith.fits.gap.settings import BATCH_MB, BLOCK_ROWS, CHUNK_MB, PARTS, GapFit
+from phonsmith.fits.gap.settings import BATCH_MB, BLOCK_ROWS, PARTS, GapFit
 from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements, neighbours
 
 _MULTIPLY = 1.15e-9  # s per kernel element and dimension of SOAP, gap_fit
@@ -16,6 +16,7 @@ _DESCRIBE = 1.1e-7  # s per component of a gradient
 _PRODUCT = 7e-11  # s per component of a gradient and sparse point
 _SCALE = 2e-8  # s per derivative of a covariance
 _ELIMINATE = 4e-11  # s per operation of the QR decomposition by blocks
+_KEPT = 60  # environments of the crystals that wait for the next cell
 _EVALUATE = 0.9e-5  # s per atom and dimension of SOAP
 _EVALUATE_PAIRS = 7e-4  # s per atom for what does not depend on it
 
@@ -127,8 +128,10 @@ def _by_blocks(fit: GapFit, size: _Size) -> Cost:
     processes = min(fit.resources.threads, PARTS)
     triangle = 8 * (size.points + 1) ** 2 / MB
     block = 8 * BLOCK_ROWS * size.points / MB
-    each = 250 + 3 * BATCH_MB + 2 * CHUNK_MB + 2 * triangle + 2 * block
-    return Cost(seconds, each if processes == 1 else 200 + 4 * triangle + processes * each)
+    of_environment = 8 * size.points * size.components / max(1, size.atoms) / MB
+    each = 250 + 3 * BATCH_MB + 3 * triangle + 4 * block + _KEPT * of_environment
+    together = 2 * triangle if processes == 1 else 400 + 4 * triangle + (processes - 1) * each
+    return Cost(seconds, each + together)
 
 
 _COSTS: dict[str, Callable[[GapFit, _Size], Cost]] = {

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from phonsmith.files.settings import Kind, Model
-from phonsmith.fits.settings import TrainedFit, refuse_places
+from phonsmith.fits.settings import FitResources, TrainedFit, refuse_places
 
 
 class TwoBody(Model):
@@ -107,6 +107,7 @@ class GapFit(TrainedFit):
         description="Program that fits. `phonsmith` solves the equations of gap_fit with all "
         "`threads`. Their forces differ by gap_fit's rounding errors, some 1e-6 eV/Å at most.",
     )
+    resources: FitResources = FitResources(memory_mb=4000)
     two_body: TwoBody | None = TwoBody()
     three_body: ThreeBody | None = None
     soap: Soap | None = Soap()
@@ -182,8 +183,6 @@ BLOCK_ROWS = 2048
 """Rows of the linear system that are eliminated together, at least."""
 BATCH_MB = 60.0
 """Gradients of descriptors that are computed together."""
-CHUNK_MB = 60.0
-"""Derivatives of covariances that are computed together."""
 
 _GAP_PLACES = frozenset(
     (
