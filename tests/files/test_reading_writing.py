@@ -45,14 +45,17 @@ GOOD = '1\nLattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3\nSi 0 0 0\
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (GOOD.replace("pos:R:3", "pos:R:3:x:R:1000000000"), "more than 10000"),
+        (
+            GOOD.replace("pos:R:3", "pos:R:3:x:R:1000000000"),
+            "Properties must list 1 to 10000 columns",
+        ),
         (GOOD.replace("pos:R:3", "pos:R:3:x:R:4"), "not a readable"),
         (GOOD.replace("pos:R:3", "pos:R:x"), "not a readable"),
         ("9" * 12 + GOOD[1:], "has 1 of its 999999999999 atoms"),
         ("9" * 5000 + GOOD[1:], "number of atoms is expected"),
         ("-1" + GOOD[1:], "number of atoms is expected"),
         (GOOD + GOOD.replace("1\n", "5\n", 1), "frame 1.*has 1 of its 5 atoms"),
-        (GOOD + "x" * (1 << 23) + "\n", "a line of more than"),
+        (GOOD + "x" * (1 << 23) + "\n", "a line longer than 4194304 bytes"),
     ],
     ids=("columns", "few", "letters", "atoms", "digits", "negative", "cut", "long"),
 )

@@ -87,7 +87,7 @@ def test_all_pages_of_a_chemical_system_are_read(database: str) -> None:
 def test_providers_go_by_pymatgens_names() -> None:
     one = OptimadeEntry(provider="oqmd", id="1")
     assert optimade.address_of(one).startswith("https://oqmd.org/optimade")
-    with pytest.raises(PhonsmithError, match=r"no provider 'oqdm'.*oqmd"):
+    with pytest.raises(PhonsmithError, match=r"unknown provider 'oqdm'.*oqmd"):
         optimade.address_of(OptimadeEntry(provider="oqdm", id="1"))
 
 
