@@ -86,6 +86,7 @@ rule fit_mechanics:
         accepted=ACCEPTED,
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
+        environment=environment_of_fit,
     output:
         # kept until the job ends: `again` is read from it
         update("results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"),

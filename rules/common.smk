@@ -1,6 +1,9 @@
 """What rules of several stages share about crystals, cells, fits and generations."""
 
 from phonsmith.files.reading_writing import read_as
+from phonsmith.potentials.environments import FOLDERS as ENVIRONMENTS
+from phonsmith.potentials.environments import RECORD as ENVIRONMENT_RECORD
+from phonsmith.potentials.environments import environment
 from phonsmith.potentials.own_code import code_of
 from phonsmith.potentials.loaded_files import files_of
 from phonsmith.fits.registry import kind_of, potential_named, takes_gpu
@@ -104,9 +107,17 @@ def fit_labels(wildcards):
 
 
 def with_code(settings, potential):
-    """Settings for params, with the source of a calculator of the user's own, if there is one."""
+    """Settings for params, with what a potential computes with beside them.
+
+    That is the source of a calculator of the user's own, and the pins of an environment.
+    """
     code = code_of(potential.calculator) if potential else {}
-    return {**settings, "code": code} if code else settings
+    pins = pins_of(potential)
+    return {
+        **settings,
+        **({"code": code} if code else {}),
+        **({"environment_sha256": pins.sha256} if pins else {}),
+    }
 
 
 def file_of(path):
@@ -116,9 +127,10 @@ def file_of(path):
 
 
 def model_of(potential):
-    """The model file of a potential, if it has one, and files that its arguments name."""
-    model = [potential.model] if potential.model else []
-    return [file_of(file) for file in (*model, *files_of(potential))]
+    """What a potential needs: model file, files that its arguments name, environment."""
+    model = [potential.model_file] if potential.model_file else []
+    files = [file_of(file) for file in (*model, *files_of(potential))]
+    return [*files, *environment_of(potential)]
 
 
 # --- generations ---------------------------------------------------------------------------------
@@ -219,7 +231,17 @@ def method_files(wildcards):
     if is_reference(wildcards):
         return {"model": reference_model(wildcards)}
     folder = "results/{campaign}/fits/{method}".format(**wildcards)
-    return {"potential": f"{folder}/potential.json", "model": f"{folder}/model"}
+    return {
+        "potential": f"{folder}/potential.json",
+        "model": f"{folder}/model",
+        "environment": environment_of_method(wildcards),
+    }
+
+
+def environment_of_method(wildcards):
+    """The environment of the fit that an application computes with, if it has one."""
+    fit = campaign(wildcards.campaign).fits[wildcards.method.partition("/")[0]]
+    return environment_of(potential_named(fit))
 
 
 def method_on_gpu(wildcards):

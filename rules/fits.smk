@@ -157,6 +157,7 @@ rule fit_errors:
     input:
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
+        environment=environment_of_fit,
         train=training_set,
         test=test_set,
     output:

@@ -56,6 +56,7 @@ rule fit_phonons:
     input:
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
+        environment=environment_of_fit,
         reference="results/{campaign}/phonons/reference/reference/{structure}.yaml",
     output:
         phonons="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.yaml",

@@ -4,7 +4,6 @@ Energies are those that belong to the forces (ASE's ``free_energy`` where a calc
 """
 
 import contextlib
-import importlib
 import io
 import os
 import warnings
@@ -33,6 +32,8 @@ from phonsmith.potentials.loaded_files import (
     check_model,
     files_of,
 )
+from phonsmith.potentials.outside import OutsideCalculator
+from phonsmith.potentials.serving.server import NoCalculator, imported
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.potentials.torch_precision import torch_dtype
 from phonsmith.running.process_pool import each
@@ -46,7 +47,7 @@ def make_calculator(source: PotentialSource) -> BaseCalculator:
     ``stillinger-weber`` is matscipy's engine with the silicon parameters of Stillinger and Weber,
     Phys. Rev. B 31, 5262 (1985); its `arguments` replace single parameters (``lambda1``, ...).
     ``gap`` and ``mace`` read the model file, MACE in float64. ``chgnet`` runs on the CPU in
-    float32.
+    float32, ``sevennet`` in an environment of its own.
 
     Raises
     ------
@@ -122,28 +123,16 @@ def _of_model(source: PotentialSource) -> str:
 
 
 def _imported(source: PotentialSource) -> BaseCalculator:
-    module, _, name = source.calculator.partition(":")
-    try:
-        calculator = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise PhonsmithError(
-            f"calculator '{source.calculator}' cannot be imported ({error}); check the path and "
-            "that its package is installed"
-        ) from None
-    is_calculator = isinstance(calculator, type) and issubclass(calculator, BaseCalculator)
-    if not is_calculator and not (source.trust and callable(calculator)):
-        # anything else may do anything when it is called
-        raise PhonsmithError(
-            f"calculator '{source.calculator}' is no class of an ASE calculator; if it is a "
-            "function that makes one, say `trust: true` beside it"
-        )
+    """The calculator of an import path, in this process or in one of another environment."""
     arguments = arguments_with_paths(source)
     if source.model is not None:
         arguments["model"] = str(Path(source.model).absolute())
-    made = calculator(**arguments)
-    if not isinstance(made, BaseCalculator):
-        raise PhonsmithError(f"calculator '{source.calculator}' makes no ASE calculator")
-    return made
+    if source.computes_in:
+        return OutsideCalculator(source.computes_in, source.calculator, arguments, source.trust)
+    try:
+        return imported(source.calculator, arguments, source.trust)
+    except NoCalculator as error:
+        raise PhonsmithError(f"calculator '{source.calculator}' {error}") from None
 
 
 # --- many cells ---------------------------------------------------------------------------------
@@ -350,8 +339,8 @@ def save_potential(path: str | Path, potential: Potential) -> None:
     """Write ``potential.json``; the model's path is kept relative to its folder."""
     path = Path(path)
     source = potential.source
-    if source.model is not None:
-        model = os.path.relpath(Path(source.model).resolve(), path.parent.resolve())
+    if source.model_file is not None:
+        model = os.path.relpath(Path(source.model_file).resolve(), path.parent.resolve())
         source = source.model_copy(update={"model": model})
     write_json(path, potential.model_copy(update={"source": source}).model_dump(mode="json"))
 
@@ -372,8 +361,8 @@ def load_potential(path: str | Path) -> Potential:
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise PhonsmithError(f"{path}: not a potential.json ({one_line(error)})") from None
     source = potential.source
-    if source.model is not None:
-        model = str((path.parent / source.model).resolve())
+    if source.model_file is not None:
+        model = str((path.parent / source.model_file).resolve())
         source = source.model_copy(update={"model": model})
     return potential.model_copy(update={"source": source})
 

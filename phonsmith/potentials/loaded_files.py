@@ -15,6 +15,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.pickles import require_known
 from phonsmith.files.sources import sha256_of
 from phonsmith.potentials.computing import computing
+from phonsmith.potentials.environments import environment
 from phonsmith.potentials.ready import READY
 from phonsmith.potentials.settings import PotentialSource
 
@@ -24,9 +25,9 @@ def check_model(source: PotentialSource) -> None:
 
     See :func:`phonsmith.files.pickles.require_known`. Nothing is loaded.
     """
-    if source.model is None:
+    if source.model_file is None:
         return
-    path = Path(source.model)
+    path = Path(source.model_file)
     if not path.is_file():
         raise PhonsmithError(f"{path}: no such model file (`model` of '{source.calculator}')")
     if source.pickled:
@@ -38,7 +39,7 @@ def check_model(source: PotentialSource) -> None:
         )
     if ready := computing(source):
         ready.check_model(source)
-    if ":" in source.calculator and not source.trust and re.search(r"[*?\[\]$]", source.model):
+    if ":" in source.calculator and not source.trust and re.search(r"[*?\[\]$]", str(path)):
         raise PhonsmithError(
             f"{path}: not loaded: calculator '{source.calculator}' may expand * ? [ ] $ in it and "
             "load another file; rename the file"
@@ -117,7 +118,7 @@ def _expanded(text: str) -> Iterator[str]:
 
 
 def check_named_files(potential: PotentialSource, where: str, made: Callable[[str], bool]) -> None:
-    """Check model file and arguments of a potential.
+    """Check environment, model file and arguments of a potential.
 
     Parameters
     ----------
@@ -133,6 +134,11 @@ def check_named_files(potential: PotentialSource, where: str, made: Callable[[st
     PhonsmithError
         A file is missing, damaged or unknown.
     """
+    try:
+        if potential.computes_in:
+            environment(potential.computes_in)
+    except PhonsmithError as error:
+        raise PhonsmithError(f"{where}.environment: {error}") from None
     try:
         check_arguments(potential)
     except PhonsmithError as error:

@@ -1,6 +1,7 @@
 """Ready calculators: those that a campaign names by one word."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -11,17 +12,28 @@ class Ready:
     """Beside this one; loaded only when it is used."""
 
     package: str
-    """The installed package whose version results depend on."""
+    """The installed package whose version results depend on, in its environment."""
 
     citation: str
     seconds_per_atom: float
     """Energy, forces and stress of one atom on one core; for models from elsewhere an order of
-    magnitude."""
+    magnitude, of several models the largest."""
 
     arguments: frozenset[str]
     """None of them is a file that is loaded."""
 
+    environment: str | None = None
+    """Environment that it computes in (:mod:`phonsmith.potentials.environments`), if not ours."""
+
+    models: Mapping[str, float] = field(default_factory=dict)
+    """Models that its package brings, with seconds per atom; `model` names one of them."""
+
     has_model: bool = False
+    """Whether `model` is a file."""
+
+    isolated_atoms: bool = True
+    """Whether its energies of isolated atoms mean anything."""
+
     pickled: bool = False
     """Whether loading the model may run code in it."""
 
@@ -74,7 +86,20 @@ READY = {
                 "return_site_energies",
             }
         ),
+        isolated_atoms=False,  # its graph of one is empty
         cusp_angstrom=0.03,
+    ),
+    "sevennet": Ready(
+        module="sevennet",
+        package="sevenn",
+        citation="SevenNet: Y. Park, J. Kim, S. Hwang, S. Han, J. Chem. Theory Comput. 20, 4857 "
+        "(2024); multi-fidelity models: J. Kim et al., J. Am. Chem. Soc. 147, 1042 (2025).",
+        seconds_per_atom=2.5e-2,
+        arguments=frozenset({"device", "modal"}),
+        environment="sevennet",
+        models={"7net-l3i5": 2.5e-2, "7net-0": 7e-3, "7net-mf-0": 7e-3},
+        isolated_atoms=False,  # it has seen none, as its training set MPtrj has none
+        gpu=True,
     ),
     "stillinger-weber": Ready(
         module="stillinger_weber",

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from phonsmith.files.settings import File, Model, Sha256
+from phonsmith.files.settings import File, Model, Name, Sha256
 from phonsmith.potentials.ready import NAMES, READY
 
 
@@ -47,14 +47,16 @@ class PotentialSource(Model):
     """An existing interatomic potential, as an ASE calculator."""
 
     calculator: str = Field(
-        description="`stillinger-weber`, `chgnet`, `gap`, `mace`, or the import path "
+        description="`stillinger-weber`, `chgnet`, `sevennet`, `gap`, `mace`, or the import path "
         "`package.module:Class` of any ASE calculator (with `trust`, `package.module:function`)."
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="Keyword arguments of the calculator."
     )
     model: File | None = Field(
-        None, description="Model file of `gap` (xml) or `mace` (model), relative to the project."
+        None,
+        description="Model file of `gap` (xml) or `mace` (model), relative to the project; for "
+        "`sevennet` the name of a model: `7net-l3i5`, `7net-0` or `7net-mf-0`.",
     )
     sha256: Sha256 | None = Field(
         None,
@@ -77,6 +79,29 @@ class PotentialSource(Model):
     elements: list[str] | None = Field(
         None, description="Supported elements; needed only if the calculator does not report them."
     )
+    environment: Name | None = Field(
+        None,
+        description="Environment in which the calculator computes, by the name of its file "
+        "`envs/NAME.txt`; default: that of phonsmith, and for `sevennet` its own.",
+    )
+
+    @property
+    def computes_in(self) -> str | None:
+        """Name of the environment in which it computes; None for that of phonsmith."""
+        ready = READY.get(self.calculator)
+        return self.environment or (ready.environment if ready else None)
+
+    @property
+    def model_file(self) -> str | None:
+        """The model, where it is a file."""
+        ready = READY.get(self.calculator)
+        return None if ready and ready.models else self.model
+
+    @property
+    def level_of_theory(self) -> str:
+        """The calculator, with the model where a name tells it."""
+        named = self.model if self.model_file is None else None
+        return f"{self.calculator} {named}" if named else self.calculator
 
     @property
     def takes_gpu(self) -> bool:
@@ -88,7 +113,7 @@ class PotentialSource(Model):
     def seconds_per_atom(self) -> float | None:
         """Core seconds of energy, forces and stress of one atom; None where it is unknown."""
         ready = READY.get(self.calculator)
-        return ready.seconds_per_atom if ready else None
+        return ready.models.get(self.model or "", ready.seconds_per_atom) if ready else None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -100,8 +125,18 @@ class PotentialSource(Model):
             )
         if ready and ready.has_model and self.model is None:
             raise ValueError(f"calculator '{self.calculator}' needs `model`, the path of its file")
-        if ready and not ready.has_model and self.model is not None:
+        if ready and ready.models and self.model not in ready.models:
+            found = f"not {self.model}" if self.model else "as `model`"
+            raise ValueError(
+                f"calculator '{self.calculator}' has the models {', '.join(ready.models)}, {found}"
+            )
+        if ready and not (ready.has_model or ready.models) and self.model is not None:
             raise ValueError(f"calculator '{self.calculator}' brings its own model: drop `model`")
+        if ready and self.environment and not ready.environment:
+            raise ValueError(
+                f"calculator '{self.calculator}' computes in phonsmith's environment: drop "
+                "`environment`, or give the import path of its class in the other one"
+            )
         self._check_arguments()
         return self
 
@@ -142,14 +177,19 @@ class PotentialSource(Model):
     def pickled(self) -> bool:
         """Whether loading the model file may run code in it."""
         ready = READY.get(self.calculator)
-        return self.model is not None and (ready is None or ready.pickled)
+        return self.model_file is not None and (ready is None or ready.pickled)
 
     @model_serializer(mode="wrap")
-    def _without_trust(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `trust: false` and `files: {}`, the defaults: no result depends on them."""
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `trust`, `files` and `environment` where they are not set.
+
+        Results of campaigns from before these keys remain valid.
+        """
         content: dict[str, Any] = dump(self)
         if not self.trust:
             content.pop("trust", None)
         if not self.files:
             content.pop("files", None)
+        if self.environment is None:
+            content.pop("environment", None)
         return content

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -119,31 +119,90 @@ def run_child(
     """
     settings = dict.fromkeys(THREAD_VARIABLES, str(threads))
     start = time.monotonic()
+    with output.open("wb") if output else nullcontext(subprocess.PIPE) as stdout:
+        process, link = _guarded(
+            command,
+            time_limit_s,
+            cwd=folder,
+            env={**os.environ, **settings, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    try:
+        lines = _pass_on(process.stdout)
+        report = _report(link)
+    finally:
+        link.close()  # where this is left by an exception, the guard ends everything
+        process.wait()
+    return _finished(report, lines, start)
+
+
+class Companion:
+    """A child process that works beside this one until it is ended, and ends with this process.
+
+    Its output goes to the standard error of this process: in a job, to the log.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    stdin
+        What the child has as its standard input.
+    environment
+        Additional environment variables.
+    """
+
+    def __init__(
+        self, command: Sequence[str], stdin: socket.socket, environment: Mapping[str, str]
+    ) -> None:
+        self._start = time.monotonic()
+        env = {**os.environ, **environment}
+        self._process, self._link = _guarded(
+            command, float("inf"), env=env, stdin=stdin, stdout=2, stderr=2
+        )
+
+    def end(self) -> Finished:
+        """End the child if it still runs; return how it ended."""
+        with self._link:
+            with suppress(OSError):  # it has ended by itself
+                self._link.shutdown(socket.SHUT_WR)
+            report = _report(self._link)
+        self._process.wait()
+        return _finished(report, [], self._start)
+
+
+def _guarded(
+    command: Sequence[str], time_limit_s: float, **settings: Any
+) -> tuple[subprocess.Popen[Any], socket.socket]:
+    """A command under its guard, and the socket whose closing ends it."""
     ours, theirs = socket.socketpair()
-    with ours:
-        with theirs, output.open("wb") if output else nullcontext(subprocess.PIPE) as stdout:
+    with theirs:
+        try:
             process = subprocess.Popen(
                 # isolated and without site: nothing of the environment slows or bends it
                 [
                     *(sys.executable, "-I", "-S", guard.__file__),
                     *(str(theirs.fileno()), str(time_limit_s), *command),
                 ],
-                cwd=folder,
-                env={**os.environ, **settings, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # an interrupt from the keyboard is ours to handle
+                **settings,
             )
-        try:
-            lines = _pass_on(process.stdout)
-            report = b"".join(iter(lambda: ours.recv(4096), b""))
-        finally:
-            ours.close()  # where this is left by an exception, the guard ends everything
-            process.wait()
+        except BaseException:
+            ours.close()
+            raise
+    return process, ours
+
+
+def _report(link: socket.socket) -> bytes:
+    """What the guard reports about the end of its command."""
+    return b"".join(iter(lambda: link.recv(4096), b""))
+
+
+def _finished(report: bytes, lines: list[str], start: float) -> Finished:
     outcome: dict[str, Any] = json.loads(report) if report else {"returncode": -signal.SIGKILL}
     return Finished(
         returncode=outcome.get("returncode", 127),

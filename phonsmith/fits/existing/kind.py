@@ -28,7 +28,7 @@ class Existing(FitKind[ExistingFit]):
 
     def begins_with(self, fit: ExistingFit) -> list[str]:
         """Its model."""
-        return [fit.potential.model] if fit.potential.model else []
+        return [fit.potential.model_file] if fit.potential.model_file else []
 
     def check_files(self, fit: ExistingFit, where: str, made: Made) -> None:
         """Check the model and what the arguments name."""

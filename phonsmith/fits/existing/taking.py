@@ -36,11 +36,11 @@ def existing_potential(name: str, fit: ExistingFit) -> Potential:
     """
     make_calculator(fit.potential)
     source = fit.potential
-    if source.model is not None:  # what was loaded here is what will be loaded later
-        source = source.model_copy(update={"sha256": sha256_of(source.model)})
+    if source.model_file is not None:  # what was loaded here is what will be loaded later
+        source = source.model_copy(update={"sha256": sha256_of(source.model_file)})
     return Potential(
         source=source,
         has_energies=True,
-        level_of_theory=fit.potential.calculator,
+        level_of_theory=fit.potential.level_of_theory,
         fit=name,
     )

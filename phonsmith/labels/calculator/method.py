@@ -27,10 +27,12 @@ from phonsmith.potentials.calculators import (
     one_line,
 )
 from phonsmith.potentials.displaced import evaluate_displaced, saves
+from phonsmith.potentials.environments import environment
 from phonsmith.potentials.loaded_files import files_of
 from phonsmith.potentials.locality import common_cell
 from phonsmith.potentials.own_code import code_of
 from phonsmith.potentials.ready import READY
+from phonsmith.potentials.settings import PotentialSource
 from phonsmith.running.versions import VERSIONS
 from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.structures.settings import Relaxation
@@ -67,7 +69,7 @@ class CalculatorMethod:
         return settings_name(self._fingerprint)
 
     def fingerprint(self, elements: Iterable[str] = ()) -> str:
-        """Calculator, arguments, checksums of its files and source, and versions, as JSON.
+        """Calculator, arguments, checksums of its files and source, versions or pins, as JSON.
 
         It does not depend on elements and devices.
         """
@@ -80,14 +82,16 @@ class CalculatorMethod:
             "method": "calculator",
             "calculator": source.calculator,
             "arguments": source.arguments_of_results,
-            "model": sha256_of(source.model) if source.model else None,
-            "package": _package_version(source.calculator),
+            "model": sha256_of(source.model_file) if source.model_file else source.model,
+            "package": None if source.computes_in else package_version(source),
             "version": VERSIONS["labels"],
         }
         if files := files_of(source):
             content["files"] = {file: sha256_of(file) for file in files}
         if code := code_of(source.calculator):
             content["code"] = code
+        if source.computes_in:
+            content["environment"] = environment(source.computes_in).sha256
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def label(self, cell: Atoms) -> Atoms:
@@ -182,7 +186,7 @@ class CalculatorMethod:
             return error
 
     def _labelled(self, cell: Atoms, result: Evaluation, seconds: float) -> Atoms:
-        code, _, version = (_package_version(self.source.calculator) or self.name).partition(" ")
+        code, _, version = (package_version(self.source) or self.name).partition(" ")
         provenance = Provenance(
             code=code,
             code_version=version or "unknown",
@@ -198,12 +202,9 @@ class CalculatorMethod:
         return relax(atoms, self.calculator, settings, load)
 
     def isolated_atom(self, element: str) -> Atoms | None:
-        """Return the atom in a 20 Å box; None where switched off, and for CHGNet.
-
-        CHGNet has seen no isolated atoms (its graph is empty there), and its number would mean
-        nothing.
-        """
-        if not self.reference.isolated_atoms or self.name == "chgnet":
+        """Return the atom in a 20 Å box; None where switched off, and where it means nothing."""
+        ready = READY.get(self.name)
+        if not self.reference.isolated_atoms or (ready and not ready.isolated_atoms):
             return None
         box = Atoms(element, positions=[[BOX_ANGSTROM / 2] * 3], cell=[BOX_ANGSTROM] * 3, pbc=True)
         try:
@@ -222,12 +223,14 @@ class CalculatorMethod:
         return known_elements(self.source)
 
 
-def _package_version(calculator: str) -> str | None:
-    """Name and version of the package that computes, as far as it was installed as one."""
-    ready = READY.get(calculator)
+def package_version(source: PotentialSource) -> str | None:
+    """Return name and version of the package that computes; None where it is no package."""
+    ready = READY.get(source.calculator)
+    top = source.calculator.partition(":")[0].partition(".")[0]
+    if source.computes_in:
+        return environment(source.computes_in).package_of(ready.package if ready else top)
     name = ready.package if ready else None
     if name is None:
-        top = calculator.partition(":")[0].partition(".")[0]
         names = metadata.packages_distributions().get(top)
         if not names:
             return None

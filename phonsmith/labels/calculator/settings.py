@@ -28,4 +28,4 @@ class CalculatorReference(ReferenceBase):
     @property
     def level_of_theory(self) -> str:
         """Level of theory in tables and figures."""
-        return self.potential.calculator
+        return self.potential.level_of_theory

@@ -1,0 +1,295 @@
+"""Environments of calculators that cannot live beside phonsmith's packages.
+
+    python -m phonsmith.potentials.environments NAME                # make one: needs a network
+    python -m phonsmith.potentials.environments --pin NAME PACKAGE  # write its file of pins
+
+An environment is a file of pinned packages, ``envs/NAME.txt`` of the project (or of phonsmith), and
+a folder that is made from it, ``.environments/NAME-HASH``. The hash is that of the pins, so that
+other pins are another environment. The folder counts when its record is there, which is written
+last; deleting it is safe. ``.environments`` may be a link to a folder that projects share.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.problems import listed, nearest
+from phonsmith.files.reading_writing import alone, read_as, replacing, write_json
+from phonsmith.running.terminal import errors_in_words
+
+FILES = Path("envs")
+FOLDERS = Path(".environments")
+RECORD = "environment.json"
+PROGRAM = "phonsmith.potentials.environments"
+
+_PIN = re.compile(r"\w[\w.-]*(\[[\w,.-]+\])?==\w[\w.!+-]*", re.ASCII)
+_PYTHON = re.compile(r"#\s*python:\s*(\d+\.\d+)")
+
+_INSTALLED = """
+import ase, json, numpy, sys
+from importlib.metadata import distributions
+found = {}
+for one in distributions():
+    name = one.metadata["Name"]
+    code = [str(file) for file in one.files or () if file.suffix in (".py", ".so")]
+    top = {file.partition("/")[0].partition(".")[0] for file in code}
+    found[name] = {"version": one.version, "modules": sorted(top)}
+print(json.dumps({"python": sys.version.split()[0], "packages": found}))
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment by its file of pins; it need not be made yet.
+
+    ``pins`` are the requirements, ``name==version``; ``python`` is the version of Python, such as
+    "3.12", or None for that of phonsmith.
+    """
+
+    name: str
+    file: Path
+    pins: tuple[str, ...]
+    python: str | None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of what it contains; comments in the file do not count."""
+        content = "\n".join([f"python {self.python}", *sorted(self.pins)])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is made."""
+        return FOLDERS / f"{self.name}-{self.sha256[:12]}"
+
+    @property
+    def record(self) -> Path:
+        """The file that is there when the environment is whole."""
+        return self.folder / RECORD
+
+    @property
+    def interpreter(self) -> Path:
+        """Its Python."""
+        return (self.folder / "bin/python").absolute()
+
+    def package_of(self, name: str) -> str | None:
+        """Return name and version of a package, or of that of a module; None where it has none.
+
+        Raises
+        ------
+        PhonsmithError
+            The environment has not been made here.
+        """
+        for package, content in read_as(self.record, "an environment", _packages).items():
+            if name == package or name in content["modules"]:
+                return f"{package} {content['version']}"
+        return None
+
+
+def _packages(content: Any) -> dict[str, Any]:
+    return dict(content["packages"])
+
+
+def environment(name: str) -> Environment:
+    """Read the file of an environment: of this project, or that which comes with phonsmith.
+
+    Raises
+    ------
+    PhonsmithError
+        There is no such file, or it holds anything but pinned packages.
+    """
+    shipped = Path(__file__).resolve().parents[2] / FILES
+    for folder in (FILES, shipped):
+        file = folder / f"{name}.txt"
+        if file.is_file():
+            return _read(name, file)
+    known = sorted({file.stem for folder in (FILES, shipped) for file in folder.glob("*.txt")})
+    raise PhonsmithError(
+        f"{FILES / name}.txt: no such file, which pins the packages of environment '{name}'"
+        f"{nearest(name, known) or ';'} environments are {listed(known) or 'none'}; "
+        "docs/environments.md describes how to add one"
+    )
+
+
+def _read(name: str, file: Path) -> Environment:
+    pins, python = [], None
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip()
+        if stated := _PYTHON.fullmatch(text):
+            python = stated[1]
+        elif text and not text.startswith("#"):
+            if not _PIN.fullmatch(text):
+                raise PhonsmithError(
+                    f"{file}:{number}: '{text}' is no pinned package; give NAME==VERSION, one a "
+                    "line, without options, addresses and paths"
+                )
+            pins.append(text)
+    if not pins:
+        raise PhonsmithError(f"{file}: pins no package; give NAME==VERSION, one a line")
+    return Environment(name, file, tuple(pins), python)
+
+
+def made(name: str) -> Environment:
+    """Return an environment that is whole.
+
+    Raises
+    ------
+    PhonsmithError
+        It has not been made here, or its Python is gone.
+    """
+    found = environment(name)
+    if not found.record.is_file():
+        raise PhonsmithError(
+            f"environment '{name}' is not here ({found.folder}); run `{_command(name)}` in "
+            f"{Path.cwd()}, on a machine with a network such as a login node"
+        )
+    if not found.interpreter.is_file():
+        raise PhonsmithError(
+            f"environment '{name}': its Python is gone ({found.interpreter} leads nowhere on this "
+            f"machine); delete {found.folder} and run `{_command(name)}`, with a Python that all "
+            "nodes have"
+        )
+    return found
+
+
+def make(name: str) -> Environment:
+    """Make an environment unless it is here: a venv with the pinned packages.
+
+    Processes that make the same one wait for each other. What a killed process has left is removed.
+
+    Raises
+    ------
+    PhonsmithError
+        There is no such Python, or a package cannot be installed.
+    """
+    found = environment(name)
+    with alone(found.folder):
+        if not found.record.is_file():
+            shutil.rmtree(found.folder, ignore_errors=True)
+            try:
+                installed = _install(name, found.folder, found.pins, found.python)
+                write_json(found.record, {"environment": name, **installed})
+            except BaseException:
+                shutil.rmtree(found.folder, ignore_errors=True)
+                raise
+    return found
+
+
+def _install(
+    name: str, folder: Path, requirements: Sequence[str], python: str | None
+) -> dict[str, Any]:
+    """Make a venv with packages; return its Python version and its packages.
+
+    Parameters
+    ----------
+    name
+        Name of the environment.
+    folder
+        Folder of the venv.
+    requirements
+        Requirements as pip has them.
+    python
+        Version of Python, or None for this one.
+    """
+    program = shutil.which(f"python{python}") if python else sys.executable
+    if program is None:
+        raise PhonsmithError(
+            f"environment '{name}': there is no python{python} on PATH; install it, or load its "
+            "module"
+        )
+    network = (
+        f"if this machine has no network, run `{_command(name)}` in {Path.cwd()} on one that has "
+        "(a login node)"
+    )
+    _run(name, [program, "-m", "venv", str(folder)], "install your system's python3-venv package")
+    interpreter = str(folder / "bin/python")
+    options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    _run(name, [interpreter, "-m", "pip", "install", *options, *requirements], network)
+    needs = "it needs ase and numpy beside the calculator"
+    found: dict[str, Any] = json.loads(_run(name, [interpreter, "-c", _INSTALLED], needs))
+    return found
+
+
+def _run(name: str, command: Sequence[str], remedy: str) -> str:
+    run = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    if run.returncode:
+        said = [line.strip() for line in (run.stdout + run.stderr).splitlines() if line.strip()]
+        print(*said, sep="\n", file=sys.stderr)
+        errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")]
+        reason = (errors or said or ["no reason given"])[-1]
+        raise PhonsmithError(f"environment '{name}' cannot be made: {reason}; {remedy}")
+    return run.stdout
+
+
+def _command(name: str) -> str:
+    return f"python -m {PROGRAM} {name}"
+
+
+def pin(name: str, packages: Sequence[str], python: str | None = None) -> Path:
+    """Write ``envs/NAME.txt``: packages with all that they need, pinned to what pip installs now.
+
+    Local build tags such as ``+cpu`` are left out.
+
+    Parameters
+    ----------
+    name
+        Name of the environment.
+    packages
+        Requirements as pip has them.
+    python
+        Version of Python, or None for this one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        installed = _install(name, Path(folder) / name, packages, python)
+    pins = sorted(
+        (
+            f"{one}=={content['version'].partition('+')[0]}"
+            for one, content in installed["packages"].items()
+            if one not in ("pip", "setuptools", "wheel") or one in packages
+        ),
+        key=str.lower,
+    )
+    head = [f"# {_command('--pin')} {name} {' '.join(packages)}"]
+    head += [f"# python: {python}"] if python else []
+    file = FILES / f"{name}.txt"
+    with replacing(file) as temporary:
+        temporary.write_text("\n".join([*head, *pins, ""]), encoding="utf-8")
+    return file
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {PROGRAM}",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", help="name of the environment, that of its file in envs/")
+    parser.add_argument("packages", nargs="*", help="with --pin: packages, as for pip install")
+    parser.add_argument("--pin", action="store_true", help="write envs/NAME.txt")
+    parser.add_argument("--python", help="with --pin: version of Python, such as 3.12")
+    given = parser.parse_args(arguments)
+    if given.pin != bool(given.packages):
+        parser.error("give --pin with packages, or the name alone")
+    with errors_in_words():
+        if given.pin:
+            print(pin(given.name, given.packages, given.python))
+        else:
+            print(make(given.name).folder)
+
+
+if __name__ == "__main__":
+    main()

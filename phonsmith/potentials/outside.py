@@ -1,0 +1,142 @@
+"""ASE calculators that compute in a Python of another environment.
+
+One child process for each calculator of a process: started once, asked for one cell after the
+other, and ended with this process.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from phonsmith.files.errors import PhonsmithError
+from phonsmith.potentials.environments import made
+from phonsmith.potentials.serving import server
+from phonsmith.running.subprocesses import Companion, Finished, failure
+
+
+class FailedOutside(Exception):  # noqa: N818 - reads as a sentence in messages
+    """An exception of a calculator in its own process: its first line, then its traceback."""
+
+
+class OutsideCalculator(Calculator):  # type: ignore[misc]
+    """A calculator in another environment; it sees lattice, elements and positions alone.
+
+    Parameters
+    ----------
+    environment
+        Name of the environment.
+    calculator
+        Import path ``package.module:Class`` in that environment.
+    arguments
+        Keyword arguments, as plain data.
+    trust
+        Accept a function that returns a calculator.
+
+    Raises
+    ------
+    PhonsmithError
+        The environment has not been made, or the path gives no calculator.
+    FailedOutside
+        The calculator cannot be built.
+    """
+
+    def __init__(
+        self, environment: str, calculator: str, arguments: dict[str, Any], trust: bool = False
+    ) -> None:
+        super().__init__()
+        self._request = {"calculator": calculator, "arguments": arguments, "trust": trust}
+        self._environment = environment
+        self.implemented_properties = list(self._child().properties)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Compute properties of atoms."""
+        super().calculate(atoms, properties, system_changes)
+        self.results = self._child().computed(self.atoms, properties)
+
+    def _child(self) -> "_Child":
+        return _Child.of(self._environment, self._request)
+
+
+class _Child:
+    """The process of one calculator."""
+
+    _running: ClassVar[dict[str, "_Child"]] = {}
+
+    def __init__(self, environment: str, request: dict[str, Any]) -> None:
+        interpreter = made(environment).interpreter
+        self._name = f"calculator '{request['calculator']}' in environment '{environment}'"
+        self._computed = 0
+        self._lock = threading.Lock()  # a reply must not go to another's question
+        self._link, theirs = socket.socketpair()
+        with theirs:
+            command = [str(interpreter), server.__file__]
+            self._process = Companion(command, theirs, {"PYTHONUNBUFFERED": "1"})
+        self.properties: list[str] = self._asked(request, {})[0]["properties"]
+
+    @classmethod
+    def of(cls, environment: str, request: dict[str, Any]) -> "_Child":
+        """The process of this calculator, which is started where it does not run."""
+        key = json.dumps([environment, request], sort_keys=True)
+        child = cls._running.get(key)
+        if child is None or child._ended:
+            child = cls._running[key] = cls(environment, request)
+        return child
+
+    @property
+    def _ended(self) -> bool:
+        return self._link.fileno() < 0
+
+    def computed(self, atoms: Atoms, properties: Sequence[str]) -> dict[str, Any]:
+        """Results of a cell by name, in ASE's units and shapes."""
+        cell = {
+            "numbers": atoms.numbers.astype("<i8"),
+            "positions": atoms.positions.astype("<f8"),
+            "cell": atoms.cell.array.astype("<f8"),
+            "pbc": atoms.pbc.astype("<i8"),
+        }
+        _, arrays = self._asked({"properties": list(properties)}, cell)
+        for name in ("forces", "magmoms", "energies"):
+            if name in arrays and len(arrays[name].reshape(-1)) % len(atoms):
+                raise PhonsmithError(f"{self._name} gives {name} of another number of atoms")
+        self._computed += 1
+        return {name: found if found.ndim else float(found) for name, found in arrays.items()}
+
+    def _asked(self, head: dict[str, Any], arrays: dict[str, Any]) -> Any:
+        """One question and its reply. Where this is interrupted, the process ends."""
+        with self._lock:
+            try:
+                server.send(self._link, head, arrays)
+                reply, found = server.receive(self._link)
+            except (EOFError, OSError):
+                raise self._death(self._end()) from None
+            except BaseException:  # a reply that is late must not be taken for the next one
+                self._end()
+                raise
+        if error := reply.get("error"):
+            if "properties" not in head:
+                self._end()
+            if "type" not in reply:
+                raise PhonsmithError(f"{self._name} {error}")
+            raise FailedOutside(f"{reply['type']}: {error}\n{reply['details']}")
+        return reply, found
+
+    def _end(self) -> Finished:
+        self._link.close()
+        return self._process.end()
+
+    def _death(self, end: Finished) -> Exception:
+        """Why the process is gone: an error of the cell, unless no cell may succeed."""
+        reason = "the log holds what it printed"
+        if self._computed and not end.cannot_start and end.signal not in ("SIGKILL", "SIGTERM"):
+            return FailedOutside(f"its process ended ({end.ending}); {reason}")
+        return failure(self._name, end, reason)
