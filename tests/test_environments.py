@@ -1,7 +1,9 @@
 """Calculators in environments of their own: identical numbers, one process, errors in one line."""
 
+import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from project import Project
 from pydantic import ValidationError
 
 from phonsmith.files.errors import PhonsmithError, TryAgain, UnusablePotential
@@ -505,6 +508,60 @@ def test_labels_record_the_package_of_their_environment(here: Path) -> None:
     label = method.label(bulk("Cu", cubic=True))
     record = json.dumps({str(key): str(value) for key, value in label.info.items()})
     assert f"{__import__('ase').__version__}" in record
+
+
+# --- campaigns ----------------------------------------------------------------------------------
+
+CAMPAIGN = {
+    "structures": {"mp-149": {"file": "config/structures/silicon/mp-149.vasp"}},
+    "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
+    "supercells": {"min_length_angstrom": 5.0, "min_atoms": 8, "max_atoms": 70},
+    "fits": {"itself": {"kind": "existing", "potential": {"calculator": "stillinger-weber"}}},
+    "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15, "cells": ["reference"]},
+    "benchmarks": {"mechanics": False},
+    "figures": {"formats": ["svg"]},
+}
+OUTSIDE = {"calculator": "own_calculators:Silicon", "environment": "here"}
+
+
+@pytest.mark.parametrize("where", ["reference", "fit"])
+def test_a_campaign_makes_the_environment_of_its_potential_once(
+    project: Path, repository: Path, where: str
+) -> None:
+    settings = json.loads(json.dumps(CAMPAIGN))
+    if where == "reference":
+        settings["reference"]["potential"] = OUTSIDE
+    else:
+        settings["fits"]["itself"]["potential"] = OUTSIDE
+    target = "results/tiny/tables/rmse.csv"
+    run = Project(project, repository, tiny=settings)
+    first = run.planned(target)
+    assert first["make_environment"] == 1
+    done = run.run(target)
+    assert done.returncode == 0, done.stderr
+    assert run.planned(target) == {}
+    with (run.results("tiny") / "tables/rmse.csv").open() as stream:
+        assert all(float(row["rmse_thz"]) < 1e-5 for row in csv.DictReader(stream))
+    # made again, which changes nothing; other pins, which change what is computed with them
+    shutil.rmtree(environment("here").folder)
+    assert run.planned(target) in ({}, {"make_environment": 1})
+    make("here")
+    assert run.planned(target) == {}
+    Path("envs/here.txt").write_text("all_of_this==1.0\nnothing==1.0\n")
+    again = run.planned(target)
+    assert again["make_environment"] == 1
+    assert again["label_batch" if where == "reference" else "fit"] == 1
+
+
+def test_missing_pins_are_reported_before_anything_runs(project: Path, repository: Path) -> None:
+    reference = {"method": "calculator", "potential": {**OUTSIDE, "environment": "their"}}
+    run = Project(project, repository, tiny={**CAMPAIGN, "reference": reference})
+    problem = "reference.potential.environment: envs/their.txt: no such file"
+    run.refuses([problem, "environments are here"], "-n", "results/tiny/tables/rmse.csv")
+    command = [sys.executable, "-m", "phonsmith.check", "tiny"]
+    check = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert check.returncode == 1
+    assert problem in check.stderr
 
 
 # --- SevenNet -----------------------------------------------------------------------------------
