@@ -13,7 +13,7 @@ help:
 	@echo "make test-slurm  run the tests with a private SLURM (as root; seven minutes on two cores)"
 	@echo "make pseudopotentials   make the pseudopotentials of si-qe-small"
 	@echo "make lint      check style, types, workflow"
-	@echo "make clean     remove .venv; results are kept"
+	@echo "make clean     remove .venv and .environments; results are kept"
 	@echo "make schema    write the JSON schema, the settings page and envs/ from their sources"
 
 # the stamp makes the set-up run again when the pins change, and only then
@@ -96,4 +96,4 @@ lock: .venv/.ready
 
 # results are kept, and so is .snakemake, which records the settings they were made with
 clean:
-	rm -rf .venv
+	rm -rf .venv .environments

@@ -81,7 +81,7 @@ def kept_calculator(source: PotentialSource) -> BaseCalculator:
 
     Reading a GAP or a MACE takes as long as a displaced cell. A changed file is read anew.
     """
-    files = [*([source.model] if source.model else []), *files_of(source)]
+    files = [*([source.model_file] if source.model_file else []), *files_of(source)]
     states = [Path(file).stat() for file in files if Path(file).is_file()]
     key = f"{source.model_dump_json()} {[(one.st_mtime_ns, one.st_size) for one in states]}"
     if key not in _kept:

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from project import Project
 from pydantic import ValidationError
 
 from phonsmith.files.errors import PhonsmithError, TryAgain, UnusablePotential
@@ -37,6 +36,7 @@ from phonsmith.potentials.environments import environment, made, make
 from phonsmith.potentials.loaded_files import check_arguments, check_named_files
 from phonsmith.potentials.serving import server
 from phonsmith.potentials.settings import PotentialSource
+from tests.project import Project
 
 SW = PotentialSource(calculator="stillinger-weber")
 
@@ -612,7 +612,7 @@ def test_the_file_of_sevennet_is_whole(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)  # it comes with phonsmith
     pins = environment("sevennet").pins
     assert "sevenn==0.13.0" in pins
-    lock = (Path(__file__).parents[1] / "requirements.lock").read_text().split()
+    lock = (Path(__file__).parents[2] / "requirements.lock").read_text().split()
     for package in ("torch", "numpy", "ase"):
         (ours,) = [pin for pin in lock if pin.startswith(f"{package}==")]
         assert ours in pins
