@@ -472,7 +472,7 @@ def test_only_files_of_the_project_are_environments(project: Path) -> None:
     with pytest.raises(PhonsmithError, match=r"envs/her\.txt: no such file.*did you mean 'here'\?"):
         environment("her")
     for name in ("../here", "/tmp/here", "envs/here.txt", ".."):
-        with pytest.raises(ValidationError, match="a name has letters"):
+        with pytest.raises(ValidationError, match="a name consists of letters"):
             PotentialSource(calculator="a.b:C", environment=name)
     with pytest.raises(PhonsmithError, match=r"^fits\.a\.environment: envs/no\.txt: no such file"):
         source = PotentialSource(calculator="a.b:C", environment="no")
