@@ -14,8 +14,8 @@ from ase import Atoms
 from matscipy.neighbours import neighbour_list
 from numpy.typing import NDArray
 
-TOLERANCE = 1e-9
-"""Å. Environments with smaller differences are equal."""
+TOLERANCE = 1e-6
+"""Å. Environments with smaller differences are equal: extxyz files round positions to 1e-8 Å."""
 _MARGIN = 1e-6
 """Å beyond the cutoff: rounding must not decide which neighbours belong to an environment."""
 _SHIFT = 0.37

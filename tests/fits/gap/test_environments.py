@@ -25,6 +25,16 @@ def test_a_displacement_changes_the_environments_around_it(crystal):
     assert np.flatnonzero(different).tolist() == changed.tolist()
 
 
+def test_rounded_positions_make_no_environment_another():
+    """Extxyz files have eight decimals."""
+    cell = bulk("Si", a=5.4311234567).repeat(6)
+    cell.positions[3] += (0.01, 0, 0)
+    exact = len(set(environments(cell, 5.0).keys))
+    cell.positions = cell.positions.round(8)
+    # a few at the edge of a bin are computed again
+    assert exact <= len(set(environments(cell, 5.0).keys)) < len(cell) / 4
+
+
 def test_atoms_of_a_class_feel_equal_environments():
     cell = bulk("Si", a=5.431, cubic=True).repeat(3)
     cell.positions[0] += (0.01, 0.02, 0)
