@@ -6,10 +6,14 @@ from phonsmith.campaign.data import CampaignData
 from phonsmith.files.problems import listed, nearest
 from phonsmith.labels.recorded.settings import HOLDS_CRYSTAL, RecordedReference
 from phonsmith.labels.reference import MagneticReference
-from phonsmith.labels.registry import potential_of
+from phonsmith.labels.registry import KINDS, potential_of
 from phonsmith.structures.settings import Structure
 
 RESERVED_STRUCTURE_NAMES = {"all"}
+MAGNETIC = sorted(
+    name for name, kind in KINDS.items() if issubclass(kind.settings, MagneticReference)
+)
+"""Reference methods that use magnetic moments."""
 
 
 def structures_and_their_data(campaign: CampaignData) -> Iterator[str]:
@@ -137,8 +141,8 @@ def magnetic_moments(campaign: CampaignData) -> Iterator[str]:
             yield f"{key}: taken from {structure.scaled.of}; give the moments there"
         elif not isinstance(reference, MagneticReference):
             yield (
-                f"{key}: not used by the reference method {reference.method}, only by vasp and "
-                "espresso; remove the moments"
+                f"{key}: not used by the reference method {reference.method}, only by "
+                f"{' and '.join(MAGNETIC)}; remove the moments"
             )
         elif not magnetic:
             yield f"{key}: requires reference.magnetism: true"

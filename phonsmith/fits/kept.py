@@ -81,7 +81,7 @@ def train_or_keep(
     if keep(files.potential, files.record, digest):
         print(
             "the existing potential is kept, since its training set and settings are unchanged; "
-            f"delete {files.potential} to train again"
+            f"to train again, delete {files.potential} and name it as a target of snakemake"
         )
         return
     with replacing_folder(files.model) as folder:

@@ -75,6 +75,13 @@ class BatchedMethod(Protocol):
         """
 
 
+class BornMethod(ReferenceMethod, Protocol):
+    """A DFT code whose settings offer ``born_charges``."""
+
+    def born(self, crystal: Atoms) -> str:
+        """Return the text of a BORN file, see :func:`phonsmith.labels.born.born_file`."""
+
+
 @runtime_checkable
 class LoadedMethod(Protocol):
     """A reference method whose settings may hold the volume in all relaxations."""

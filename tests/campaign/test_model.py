@@ -264,7 +264,7 @@ def test_what_is_wrong_is_said_in_one_line_with_file_and_key(tmp_path, base, key
     [
         ("", ["mapping"]),
         ("- a\n", ["mapping"]),
-        ("fits:\n  a: {kind: gap}\n  a: {kind: mace}\n", ["line 3", "'a'", "twice"]),
+        ("fits:\n  a: {kind: gap}\n  a: {kind: mace}\n", ["line 3", "'a'", "duplicate"]),
         ("seed: [1\n", ["line"]),
         ("seed: !!python/object:os.system x\n", ["line 1"]),
     ],

@@ -20,6 +20,10 @@ class QuantumEspresso(DftKind[EspressoReference]):
     """Labels from pw.x."""
 
     settings = EspressoReference
+    citation = (
+        "Quantum ESPRESSO: P. Giannozzi et al., J. Phys.: Condens. Matter 21, 395502 (2009) and "
+        "29, 465901 (2017)."
+    )
 
     def make(self, reference: EspressoReference, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself."""

@@ -21,6 +21,10 @@ class Vasp(DftKind[VaspReference]):
     """Labels from VASP."""
 
     settings = VaspReference
+    citation = (
+        "VASP: G. Kresse, J. Furthmüller, Phys. Rev. B 54, 11169 (1996); PAW: G. Kresse, "
+        "D. Joubert, Phys. Rev. B 59, 1758 (1999)."
+    )
 
     def make(self, reference: VaspReference, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself."""
