@@ -59,9 +59,10 @@ ENVIRONMENT = "../envs/phonsmith.yaml"
 SOURCES = "results/.sources"
 
 
-def stop(message):
+def stop(*problems):
     """End the run before any job, with one line for each problem."""
-    say(message)
+    for problem in problems:
+        say(problem)
     sys.exit(1)
 
 
@@ -124,16 +125,19 @@ def usable(names):
     A run with jobs ends if any cannot, and prints all reasons. A dry run plans the rest, prints the
     reasons after the jobs, and ends as failed.
     """
-    problems = [error for error in map(checked_campaign, names) if isinstance(error, Exception)]
+    read = {name: checked_campaign(name) for name in names}
+    problems = {name: found for name, found in read.items() if isinstance(found, Exception)}
     if problems and (len(problems) == len(names) or not workflow.dryrun):
-        stop("\n".join(map(str, problems)))
+        stop(*problems.values())
     if problems:
-        atexit.register(end_as_failed, [f"not planned: {error}" for error in problems])
-    return [name for name in names if checked_campaign(name) not in problems]
+        atexit.register(end_as_failed, problems)
+    return [name for name in names if name not in problems]
 
 
-def end_as_failed(reasons):
-    """Print why, and end Python with another status than Snakemake's."""
-    say("\n".join(reasons))
+def end_as_failed(problems):
+    """Print why campaigns were not planned, and end Python with another status than Snakemake's."""
+    say(f"not planned: {', '.join(problems)}")
+    for error in problems.values():
+        say(error)
     sys.stdout.flush()
     os._exit(1)

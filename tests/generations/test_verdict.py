@@ -129,7 +129,7 @@ def test_what_cannot_be_judged_asks_for_no_labels():
     why = "melting cannot be judged: b: left out: becomes another"
     assert found.fits[0].not_judged == [why]
     assert why in found.in_words()
-    assert "as far as it can be judged" in found.in_words()
+    assert "for all criteria that can be evaluated" in found.in_words()
     assert properties_table([found])["judged"].tolist() == [False]
     # what else is not met keeps the loop going, and the rest stays said
     row = ("gap", "b", "relaxed", 0.11, 0.0, False)

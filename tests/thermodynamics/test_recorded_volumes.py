@@ -195,7 +195,7 @@ def test_energies_of_other_cells_are_refused(published: Path, tmp_path: Path) ->
         published,
         lambda _, one: {key: one[key] / 4 for key in ("energy_ev", "volume_angstrom3")},
     )
-    with pytest.raises(PhonsmithError, match=r"recorded_volumes: .*of a cell 4 times smaller"):
+    with pytest.raises(PhonsmithError, match=r"recorded_volumes: .*to a cell 4 times smaller"):
         read(published, "phonopy", recorded_volumes=of_primitive)
     # energies of the displaced cells tell it, too, if there are any
     with_energies = tmp_path / "with"
@@ -215,10 +215,10 @@ def test_energies_of_other_cells_are_refused(published: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda table: table / 4, "of a cell 4 times smaller"),
-        (lambda table: table * 2, "of a cell 2 times larger"),
+        (lambda table: table / 4, "to a cell 4 times smaller"),
+        (lambda table: table * 2, "to a cell 2 times larger"),
         (lambda table: table[1:], "no energy at the volume 169.8"),
-        (lambda table: table * [1, np.nan], "not finite"),
+        (lambda table: table * [1, np.nan], "non-finite"),
         (lambda table: table[:, :1], r"e-v\.dat: cannot be read"),
     ],
 )

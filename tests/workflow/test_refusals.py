@@ -56,7 +56,7 @@ def test_a_faulty_site_file_is_said_in_one_line(tmp_path, repository):
 def test_a_faulty_campaign_stops_no_other_one(tmp_path, repository):
     project = Project(tmp_path, repository, tiny=TINY, faulty={**TINY, "sed": 1})
     assert project.planned("results/tiny/structures/mp-149.extxyz") == {"read_structure": 1}
-    project.refuses(["faulty.yaml", "sed"], "--dry-run")
+    project.refuses(["faulty.yaml", "sed"])
 
 
 def test_a_dry_run_plans_the_campaigns_that_can_run_and_reports_the_others(tmp_path, repository):
@@ -67,9 +67,10 @@ def test_a_dry_run_plans_the_campaigns_that_can_run_and_reports_the_others(tmp_p
     assert run.returncode == 1
     assert f"total {sum(alone.values())}" in re.sub(" +", " ", run.stdout + run.stderr)
     said = [line for line in run.stderr.splitlines() if line.startswith("phonsmith: ")]
-    assert [line.split(":")[1:3] for line in said] == [
-        [" not planned", " config/campaigns/faulty.yaml"],
-        [" not planned", " config/campaigns/odd.yaml"],
+    assert said[0] == "phonsmith: not planned: faulty, odd"
+    assert [line.split(":")[1] for line in said[1:]] == [
+        " config/campaigns/faulty.yaml",
+        " config/campaigns/odd.yaml",
     ]
     assert run.stderr.rstrip().endswith(said[-1])  # where people look: behind the jobs
     real = project.run()
