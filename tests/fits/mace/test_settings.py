@@ -69,7 +69,7 @@ def test_replay_sets_by_name_are_refused_as_mace_would_take_another(name):
     from mace.data import KeySpecification
     from mace.tools.multihead_tools import prepare_pt_head
 
-    with pytest.raises(ValueError, match=f"{name}: names of mace are refused.*Materials Project.*give a file"):
+    with pytest.raises(ValueError, match=f"{name}: names of mace.*Materials Project.*give a file"):
         Replay(file=name)
     asked = Namespace(foundation_model="foundation.pt", pt_train_file=name)
     taken = prepare_pt_head(asked, KeySpecification(), 10.0)["train_file"]

@@ -38,7 +38,7 @@ def test_potcars_are_found_and_told_by_title_and_hash(potcar_folder: Path) -> No
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"lexch": "CA"}, r"potcars.Sn: the POTCAR Sn_d is made for LDA, .* PBEsol requires .* PBE"),
+        ({"lexch": "CA"}, r"potcars.Sn: the POTCAR Sn_d is made for LDA.* PBEsol requires .* PBE"),
         ({"element": "Sb"}, "potcars.Sn: the POTCAR Sn_d is one of Sb"),
         ({}, None),
     ],
