@@ -2,7 +2,7 @@
 
 
 def in_sample(wildcards):
-    """Whether the fit learnt from the very displacements that give the reference phonons."""
+    """Whether the fit was trained on the displacements that give the reference phonons."""
     settings = campaign(wildcards.campaign)
     fit = fit_of(wildcards)
     labelled = settings.recorded is not None or "displaced" in settings.supercells.kinds
@@ -111,7 +111,7 @@ rule fit_mechanics:
 
 
 rule rmse_table:
-    """One row for each fit, structure and cell choice; and the same for reading."""
+    """Tabulate RMSE: a row for each fit, structure and cell choice, as CSV and Markdown."""
     input:
         every(
             rules.benchmark.output[0],
@@ -146,7 +146,7 @@ def swept_settings(wildcards):
 
 
 rule sweeps_table:
-    """The same for the fits of sweeps, beside the swept settings."""
+    """Tabulate RMSE of the fits of sweeps with the swept settings."""
     input:
         "results/{campaign}/tables/rmse.csv",
     output:

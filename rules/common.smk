@@ -1,4 +1,4 @@
-"""What rules of several stages share about crystals, cells, fits and generations."""
+"""Functions on crystals, cells, fits and generations, shared by rules of several stages."""
 
 from phonsmith.files.reading_writing import read_as
 from phonsmith.potentials.environments import FOLDERS as ENVIRONMENTS
@@ -20,7 +20,7 @@ NOT_OF_CELLS = {
     "recorded_volumes",
     "recorded_energies",
 }
-"""Keys of a structure that no supercell or label depends on, other than by the crystal."""
+"""Keys of a structure that affect supercells and labels only through the crystal."""
 
 
 def is_scaled(wildcards):
@@ -29,7 +29,7 @@ def is_scaled(wildcards):
 
 
 def as_lists(multiples):
-    """Three numbers or three rows of them, as JSON has them."""
+    """Three numbers or three rows of numbers, as in JSON."""
     return [list(row) if isinstance(row, tuple) else row for row in multiples]
 
 
@@ -50,12 +50,12 @@ def cells_made(wildcards):
 
 
 RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
-"""Keys that no relaxed crystal depends on, and no result of relaxations that converged."""
+"""Keys that affect neither relaxed crystals nor other results of converged relaxations."""
 
 
 @functools.cache
 def as_of(load, path, modified):
-    """What ``load`` reads from a result; a damaged one ends the run with one line."""
+    """The content of a result, read by ``load``; a damaged file ends the run with one line."""
     try:
         return load(path)
     except PhonsmithError as error:
@@ -63,7 +63,7 @@ def as_of(load, path, modified):
 
 
 def if_there(load, path):
-    """The same as long as the result stays as it is; None before it is there."""
+    """The content of a result, read again only if the file changes; None before it exists."""
     try:
         return as_of(load, str(path), path.stat().st_mtime_ns)
     except FileNotFoundError:
@@ -96,12 +96,12 @@ def fit_of(wildcards):
 
 
 def on_gpu(wildcards):
-    """Whether the fit is a MACE that takes a GPU where it finds one."""
+    """Whether the fit is a MACE, which uses a GPU if available."""
     return takes_gpu(fit_of(wildcards))
 
 
 def fit_labels(wildcards):
-    """Names of the fits in legends, in the order of the campaign, which gives the colours."""
+    """Names of the fits in legends, in the order of the campaign, which determines colours."""
     fits = campaign(wildcards.campaign).fits
     return {name: fit.label or name for name, fit in fits.items()}
 
@@ -121,13 +121,13 @@ def with_code(settings, potential):
 
 
 def file_of(path):
-    """The file itself; of a model of some campaign's fit the folder, which is what a rule makes."""
+    """The file, or for the model of a campaign's fit its folder, which is the output of a rule."""
     made = MADE.fullmatch(path)
     return f"{made['folder']}/model" if made and made["fit"] else path
 
 
 def model_of(potential):
-    """What a potential needs: model file, files that its arguments name, environment."""
+    """Inputs of a potential: model file, files named in its arguments, environment."""
     model = [potential.model_file] if potential.model_file else []
     files = [file_of(file) for file in (*model, *files_of(potential))]
     return [*files, *environment_of(potential)]
@@ -137,7 +137,7 @@ def model_of(potential):
 
 
 def verdict_in(path):
-    """The verdict on a generation as plain data; a damaged one ends the run with one line."""
+    """The verdict on a generation as plain data; a damaged file ends the run with one line."""
 
     def parts(found):
         return {"stop": found["stop"], "next_cells": dict(found["next_cells"])}
@@ -149,7 +149,7 @@ def verdict_in(path):
 
 
 def accepted_generation(name):
-    """The generation whose fits are used downstream: the one with which the loop ends.
+    """The generation whose fits are used downstream: the last generation of the loop.
 
     The only place that asks the checkpoint: where a verdict is missing, Snakemake makes it first
     and asks again.
@@ -164,7 +164,7 @@ def accepted_generation(name):
 
 
 def accepted(wildcards):
-    """The same for the campaign of a job."""
+    """The generation whose fits are used downstream, for the campaign of a job."""
     return accepted_generation(wildcards.campaign)
 
 
@@ -192,7 +192,7 @@ def before_this(wildcards):
 
 
 def methods_of(wildcards, recorded):
-    """What gives the results of an application: the reference, if it does, and every accepted fit.
+    """Methods of an application: the reference, if it gives results, and every accepted fit.
 
     ``recorded`` is whether recorded data give them; a reference that computes does always.
     """
@@ -202,7 +202,7 @@ def methods_of(wildcards, recorded):
 
 
 def methods_later(name, recorded):
-    """The same before the accepted generation is known: [name for people, path of the method].
+    """Methods before the accepted generation is known: [label, path of the method].
 
     ``{accepted}`` in the path is the generation.
     """
@@ -213,7 +213,7 @@ def methods_later(name, recorded):
 
 
 def methods_before(wildcards):
-    """The trained fits of all generations before the accepted one."""
+    """The trained fits of all generations before the accepted generation."""
     return [
         f"{fit}/gen{generation}"
         for generation in range(accepted(wildcards))
@@ -222,12 +222,12 @@ def methods_before(wildcards):
 
 
 def is_reference(wildcards):
-    """Whether an application computes with the reference method: else with a fit."""
+    """Whether an application computes with the reference method, not with a fit."""
     return wildcards.method == "reference"
 
 
 def method_files(wildcards):
-    """The files of what an application computes with, for ``unpack``."""
+    """The files that an application computes with, for ``unpack``."""
     if is_reference(wildcards):
         return {"model": reference_model(wildcards)}
     folder = "results/{campaign}/fits/{method}".format(**wildcards)
@@ -239,13 +239,13 @@ def method_files(wildcards):
 
 
 def environment_of_method(wildcards):
-    """The environment of the fit that an application computes with, if it has one."""
+    """The environment of the fit that an application computes with, if any."""
     fit = campaign(wildcards.campaign).fits[wildcards.method.partition("/")[0]]
     return environment_of(potential_named(fit))
 
 
 def method_on_gpu(wildcards):
-    """Whether an application computes with a MACE fit that takes a GPU where it finds one."""
+    """Whether an application computes with a MACE fit, which uses a GPU if available."""
     if is_reference(wildcards):
         return reference_on_gpu(wildcards)
     fit = wildcards.method.partition("/")[0]
@@ -253,7 +253,7 @@ def method_on_gpu(wildcards):
 
 
 def method_physics(wildcards):
-    """What results of the reference method depend on; fits are distinguished by their files."""
+    """Settings that affect results of the reference method; fits are identified by their files."""
     return reference_physics(wildcards) if is_reference(wildcards) else None
 
 
@@ -261,7 +261,7 @@ def method_physics(wildcards):
 
 
 def dpi(wildcards):
-    """Resolution of PNG files; pixels inside vector formats keep theirs."""
+    """Resolution of PNG files; images in vector formats have a fixed resolution."""
     return campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
 
 

@@ -6,7 +6,7 @@ wildcard_constraints:
 
 
 def method_phonons(wildcards):
-    """The harmonic phonons of the method, and for a fit whether the crystal is still the same."""
+    """The harmonic phonons of the method, and for a fit the verdict on the crystal."""
     folder = "results/{campaign}/phonons/{method}/".format(**wildcards)
     cell = "reference" if is_reference(wildcards) else first_cell(wildcards)
     stem = f"{folder}{cell}/{wildcards.structure}"
@@ -15,12 +15,12 @@ def method_phonons(wildcards):
 
 
 def recorded_of_method(wildcards):
-    """The record that third-order data are here, for the reference of recorded data."""
+    """The record of fetched third-order data, for a recorded reference."""
     return recorded_files(wildcards) if is_reference(wildcards) else []
 
 
 def record_of_method(wildcards):
-    """The name of the recorded data of the crystal, for the reference of recorded data."""
+    """The name of the recorded data of the crystal, for a recorded reference."""
     return (
         look_up(wildcards, "structures/{structure}/recorded") if is_reference(wildcards) else None
     )
@@ -33,7 +33,7 @@ def cell_of_third_order(wildcards):
 
 
 rule third_order_cells:
-    """The displaced cells of one crystal that third-order force constants follow from.
+    """Make the displaced cells of a crystal for third-order force constants.
 
     The crystal is that of the harmonic phonons: as the reference or the fit relaxed it. Recorded
     data bring their own cells, with forces.
@@ -157,14 +157,14 @@ CONDUCTIVITY_TABLES = {
 
 
 def mesh_of_convergence(wildcards):
-    """The mesh of this number for the table of convergence; None for that of the results."""
+    """The mesh of this number in the table of convergence; None for the mesh of the results."""
     settings = campaign(wildcards.campaign).conductivity.model_dump(mode="json")
     number = int(wildcards.mesh)
     return settings["convergence"][number - 1] if number else None
 
 
 rule conductivity:
-    """Conductivity on one mesh: number 0 is that of the results, others are for convergence."""
+    """Compute the conductivity on a mesh: number 0 is for results, others for convergence."""
     input:
         yaml="results/{campaign}/conductivity/{method}/{structure}/phono3py.yaml",
         fc3="results/{campaign}/conductivity/{method}/{structure}/fc3.hdf5",
@@ -199,7 +199,7 @@ rule conductivity:
 
 
 def conductivity_methods(wildcards):
-    """What gives a conductivity: reference (recorded, if with third-order data) and fits."""
+    """Methods of the conductivity: reference (if recorded, with third-order data) and fits."""
     recorded = campaign(wildcards.campaign).has_third_order
     return methods_of(wildcards, recorded)
 
@@ -312,7 +312,7 @@ rule draw_conductivity_generations:
 
 
 def tables_of_conductivity(name):
-    """All of it, and what the report shows."""
+    """Tables of the conductivity, and their captions in the report."""
     if not campaign(name).conductivity:
         return {}
     return {

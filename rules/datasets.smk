@@ -2,7 +2,7 @@
 
 
 def levels_compared(wildcards):
-    """The record that recorded crystals have been compared, where they are recorded."""
+    """The record of the comparison of recorded crystals, if they are recorded."""
     recorded = campaign(wildcards.campaign).recorded
     pattern = rules.recorded_levels.output[0]
     return pattern.format(campaign=wildcards.campaign) if recorded else []
@@ -33,7 +33,7 @@ def pristine_crystals(wildcards):
 
 
 def accepted_pristine(wildcards):
-    """What the gate made of the pristine crystals."""
+    """Decisions of the gate on the pristine crystals."""
     names = [Path(path).stem for path in pristine_crystals(wildcards)]
     return [ACCEPTED.format(campaign=wildcards.campaign, structure=name) for name in names]
 

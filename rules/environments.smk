@@ -1,8 +1,8 @@
-"""Environments of calculators that cannot live beside phonsmith's packages."""
+"""Environments of calculators whose packages conflict with those of phonsmith."""
 
 
 def pins_of(potential):
-    """The environment of a potential as its file pins it; None for that of phonsmith."""
+    """The environment of a potential with its pins; None for that of phonsmith."""
     if not potential or not potential.computes_in:
         return None
     try:
@@ -21,7 +21,7 @@ def environment_of(potential):
 
 
 def environment_of_fit(wildcards):
-    """The same of a fit that is an existing potential; empty for others."""
+    """The record of the environment of a fit that is an existing potential; empty for others."""
     return environment_of(potential_named(fit_of(wildcards)))
 
 

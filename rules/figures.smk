@@ -24,7 +24,7 @@ def records_with_warnings(wildcards):
 
 
 def subjects_of_warnings(wildcards):
-    """What the warnings in these results are about, by stage."""
+    """Subjects of the warnings in these results, by stage."""
     return {
         stage: [subject for subject, _ in found]
         for stage, found in warnings_of_stages(wildcards.campaign).items()
@@ -32,7 +32,7 @@ def subjects_of_warnings(wildcards):
 
 
 def last_verdict(wildcards):
-    """The verdict with which the loop ends, where there is one."""
+    """The last verdict of the loop, if any."""
     if campaign(wildcards.campaign).loop is None:
         return []
     return rules.judge_generation.output[0].format(
@@ -51,7 +51,7 @@ def settings_of_warnings(wildcards):
 
 
 rule warnings_table:
-    """What readers have to know beside the numbers, of all stages: stage, subject, message."""
+    """Collect the warnings of all stages: stage, subject, message."""
     input:
         records=records_with_warnings,
         databases=every(rules.label_database.output.failures, database="datasets/databases"),
@@ -88,7 +88,7 @@ def other_formats(wildcards):
 
 
 def captioned_tables(wildcards):
-    """Tables that the report shows behind those it has places for: [file, caption]."""
+    """Tables at the end of the report: [file, caption]."""
     return captioned(tables_of(wildcards.campaign))
 
 
@@ -104,7 +104,7 @@ def bands_of_report(wildcards):
 
 
 rule report:
-    """Everything about a campaign on one page."""
+    """Write the report: a campaign on one page."""
     input:
         by_structure=figure("rmse_by_structure"),
         sweeps=every("results/{campaign}/figures/sweep_{sweep}.svg", sweep="sweeps"),

@@ -2,7 +2,7 @@
 
 
 def foundation_files(wildcards):
-    """The files of a foundation model and of its replay data that are here or made here."""
+    """The local files of a foundation model and of its replay data."""
     foundation = fit_of(wildcards).foundation
     files = [foundation.file] if foundation.file else []
     if foundation.replay:
@@ -11,7 +11,7 @@ def foundation_files(wildcards):
 
 
 rule find_foundation:
-    """Where a foundation model is, downloaded if it has to be, and its checksum.
+    """Find or download a foundation model, and record its path and checksum.
 
     A separate rule, so that a missing file is reported before any label, and so that the download
     happens where the workflow runs: nodes of a cluster often have no network.
@@ -34,13 +34,13 @@ rule find_foundation:
 
 
 def recipe(wildcards):
-    """What a fit depends on: its settings without names, resources and device."""
+    """Settings that affect a fit: without names, resources and device."""
     fit = fit_of(wildcards)
     return with_code(fit.identity(), potential_named(fit))
 
 
 rule fetch_fit:
-    """Bring the recorded forces of a potential here: where Snakemake runs, which has a network."""
+    """Fetch the recorded forces of a potential where Snakemake runs, which has a network."""
     input:
         own_files,
     output:
@@ -125,14 +125,14 @@ def tested_fits(wildcards):
 
 
 def training_set(wildcards):
-    """What the fit learnt from: nothing where it was not trained here."""
+    """Training data of the fit; nothing if it was not trained here."""
     path = "results/{campaign}/datasets/gen{generation}/train.extxyz"
     trained = wildcards.fit in campaign(wildcards.campaign).trained
     return [path.format(**wildcards)] if trained else []
 
 
 def test_set(wildcards):
-    """What no fit learnt from: all labels of the campaign where none is trained.
+    """Data on which no fit was trained: all labels of the campaign if no fit is trained.
 
     For recorded forces, labels of their crystals: displaced cells do not test the other fits.
     """

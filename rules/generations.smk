@@ -30,7 +30,7 @@ def properties_of_generation(wildcards):
 
 
 def last_generation(wildcards):
-    """The generation before, if there is one."""
+    """The previous generation, if any."""
     return before_this(wildcards)[-1:]
 
 
@@ -74,13 +74,13 @@ checkpoint judge_generation:
 
 
 def judges_on_gpu(wildcards):
-    """Whether a fit that helps to choose cells is a MACE that takes a GPU where it finds one."""
+    """Whether a fit used for selection is a MACE, which uses a GPU if available."""
     settings = campaign(wildcards.campaign)
     return any(takes_gpu(settings.fits[name]) for name in settings.judges)
 
 
 rule add_supercells:
-    """The cells that a later generation labels of one crystal; none where it meets the goal.
+    """Select the cells of a crystal for a later generation; none if the crystal meets the goal.
 
     The verdict that requested them, and the fits and labels used to select them, do not
     trigger a new selection: another goal, another setting of a fit or another number of repeats must
@@ -121,7 +121,7 @@ rule add_supercells:
 
 
 rule generations_table:
-    """The verdicts of all generations, and what each has added to the data."""
+    """Tabulate the verdicts of all generations, and the data added by each."""
     input:
         verdicts=every(rules.judge_generation.output[0], generation=up_to_accepted),
         train=every(rules.make_dataset.output.train, generation=accepted),

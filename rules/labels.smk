@@ -66,7 +66,7 @@ use rule label_batch as label_cell with:
 
 
 def with_isolated_atoms(wildcards):
-    """The structures whose elements have isolated atoms: those that fits learn from.
+    """The structures whose elements have isolated atoms: those used for training.
 
     All of them beside data sets, whose elements are not known here.
     """
@@ -112,7 +112,7 @@ rule label_isolated_atoms:
 
 
 rule fetch_database:
-    """Bring the files of an existing data set here: where Snakemake runs, which has a network."""
+    """Fetch the files of an existing data set where Snakemake runs, which has a network."""
     input:
         own_files,
     output:
@@ -189,13 +189,13 @@ rule label_database_batch:
 
 
 def batches_of_database(wildcards):
-    """The batches of an existing data set that gets new labels; none where it keeps its own."""
+    """The batches of an existing data set with new labels; none if it keeps its labels."""
     relabel = look_up(wildcards, "datasets/databases/{database}").relabel
     return batch_numbers(wildcards) if relabel else []
 
 
 rule label_database:
-    """An existing data set, with its own labels or with those of its batches."""
+    """Gather an existing data set, with its labels or with new labels of its batches."""
     input:
         recorded="results/{campaign}/sources/databases/{database}.json",
         labels=every(rules.label_database_batch.output.labels, batch=batches_of_database),
@@ -259,7 +259,7 @@ def cells_tried_again(wildcards):
 
 
 def command_for_one_cell(wildcards):
-    """How to label one failed cell again, with places for its structure, generation and index."""
+    """Command to label a failed cell again, with placeholders for structure, generation and index."""
     (cell,) = expand(
         rules.label_cell.output.labels,
         campaign=wildcards.campaign,
@@ -269,7 +269,7 @@ def command_for_one_cell(wildcards):
 
 
 rule gather_labels:
-    """The labels of one structure, and a record of what failed and why."""
+    """Gather the labels of a structure, and a record of failures with reasons."""
     input:
         labels=every(rules.label_batch.output.labels, batch=batch_numbers),
         failures=every(rules.label_batch.output.failures, batch=batch_numbers),
@@ -335,7 +335,7 @@ def failures_so_far():
 
 
 rule failures:
-    """Print what failed in the campaigns of config.yaml so far: `snakemake failures`.
+    """Print the failures so far in the campaigns of config.yaml: `snakemake failures`.
 
     Without inputs, since it labels nothing, and without outputs, so that it always runs.
     """
@@ -379,20 +379,20 @@ rule labels_table:
 
 
 def taught_structures(wildcards):
-    """The crystals whose labels fits of the campaign learn from."""
+    """The crystals whose labels are used for training."""
     settings = campaign(wildcards.campaign)
     return sorted(settings.learnt) if settings.trained else []
 
 
 def mixed_levels_allowed(wildcards):
-    """Whether fits may learn from several levels of theory."""
+    """Whether several levels of theory may be mixed in training."""
     settings = campaign(wildcards.campaign)
     of_runs = settings.recorded and settings.recorded.allow_mixed_levels_of_theory
     return settings.datasets.allow_mixed_levels_of_theory or bool(of_runs)
 
 
 rule recorded_levels:
-    """Whether the recorded crystals are of one level of theory; fits must not learn from several."""
+    """Check that the recorded crystals have a single level of theory, as training requires."""
     input:
         every(
             "results/{campaign}/labels/recorded/{structure}.json",
@@ -416,7 +416,7 @@ rule recorded_levels:
 
 
 def recorded_warnings(name):
-    """What was refused of recorded data, and whether their levels of theory differ."""
+    """Warnings on refused recorded data and on different levels of theory."""
     if not campaign(name).recorded:
         return []
     folder = f"results/{name}/labels"

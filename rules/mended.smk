@@ -12,7 +12,7 @@ updating = set()  # graphs in which Snakemake is about to see what has to run
 
 
 def reached_by_new_files(dag, *jobs):
-    """The jobs that have to run after some jobs, since they use files of theirs.
+    """The jobs that must run after some jobs because they use their outputs.
 
     Files that are taken as ancient make nothing stale.
     """

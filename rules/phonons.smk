@@ -2,7 +2,7 @@
 
 
 def masses(wildcards):
-    """Masses that the campaign names for a crystal, or for the one it is scaled from."""
+    """Masses in the campaign of a crystal, or of the crystal from which it is scaled."""
     structure = look_up(wildcards, "structures/{structure}")
     if structure.masses is None and structure.scaled:
         structure = look_up(wildcards, f"structures/{structure.scaled.of}")
@@ -10,7 +10,7 @@ def masses(wildcards):
 
 
 def born(wildcards):
-    """The BORN file of the structure, given or computed, if it has one."""
+    """The BORN file of the structure, given or computed, if any."""
     given = look_up(wildcards, "structures/{structure}").born
     computed = "results/{campaign}/labels/born/{structure}.BORN".format(**wildcards)
     wanted = is_dft(wildcards) and reference_of(wildcards).born_charges
@@ -52,7 +52,7 @@ def phonons_of_fits(wildcards):
 
 
 rule fit_phonons:
-    """The same for a fit, in the cell it relaxes to or in the reference's cell."""
+    """Force constants, bands and density of states of a fit, in its relaxed or the reference's cell."""
     input:
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
@@ -99,7 +99,7 @@ def phonons_of_all_fits(wildcards):
 
 
 rule phonons_tables:
-    """What the reference phonons were computed with, and all frequencies at Γ."""
+    """Tabulate the settings of the reference phonons, and all frequencies at Γ."""
     input:
         phonons=every(rules.reference_phonons.output.phonons, structure="benchmarked"),
         reference=every(rules.reference_phonons.output.spectrum, structure="benchmarked"),

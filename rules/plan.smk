@@ -1,4 +1,4 @@
-"""Before anything expensive runs: are the files good, and what will it cost?"""
+"""Checks of files, and cost estimates, before expensive jobs run."""
 
 
 rule check:
@@ -59,7 +59,7 @@ def cells_asked_for(wildcards):
 
 
 def there(wildcards, pattern):
-    """Of the files of each structure those that exist: path, and when it was made."""
+    """Existing files of each structure: path, and time of modification."""
     found = {}
     for structure in campaign(wildcards.campaign).structures:
         path = pattern.format(structure=structure, **wildcards)
@@ -96,7 +96,7 @@ def cores_for_structures(wildcards):
 
 
 def settings_of_structures(wildcards):
-    """What crystals are, without what is done with them."""
+    """Settings of crystals that affect their cells."""
     return {
         name: one.model_dump(mode="json", exclude=NOT_OF_CELLS)
         for name, one in campaign(wildcards.campaign).structures.items()
@@ -185,7 +185,7 @@ def planned_settings(wildcards):
 
 
 def done_already(wildcards):
-    """What of the plan exists, as phonsmith.plan.inputs.made names it."""
+    """Existing results of the plan, as in phonsmith.plan.inputs.made."""
     settings = campaign(wildcards.campaign)
     generations = planned_generations(wildcards)
     fits = [f"{fit}/gen{g}" for fit in settings.fits for g in generations]
@@ -231,7 +231,7 @@ def state_of_store(wildcards):
 
 
 def limits_of_site(wildcards):
-    """Names of partitions, and the most that a job may have here or on the cluster."""
+    """Names of partitions, and limits of a job on this machine or on the cluster."""
     here = workflow.global_resources.get("mem_mb")
     return {
         "cpu": SITE.cpu.partition,

@@ -1,4 +1,4 @@
-"""What rules of several stages share about the reference method: its settings, files and needs."""
+"""Settings, files and resources of the reference method, shared by rules of several stages."""
 
 from snakemake.common.tbdstring import TBDString
 from phonsmith.files.sources import listed as listed_files
@@ -24,7 +24,7 @@ def reference_of(wildcards):
 
 
 def recorded_files(wildcards):
-    """The record that the files of the crystal in the data set are here, if it is recorded."""
+    """The record of the fetched files of the crystal, if it is recorded."""
     recorded = campaign(wildcards.campaign).recorded
     return "results/{campaign}/sources/{structure}.json" if recorded else []
 
@@ -41,7 +41,7 @@ def own_files(wildcards):
 
 
 def reference_physics(wildcards):
-    """The settings of the reference method that labels depend on, of the crystal if there is one."""
+    """The settings of the reference method, and of the crystal if any, that affect labels."""
     reference = reference_of(wildcards)
     physics = reference.physics_of(getattr(wildcards, "structure", None))
     if files := method_kind(reference).contents(reference):
@@ -50,7 +50,7 @@ def reference_physics(wildcards):
 
 
 def readers_if_recorded(wildcards):
-    """The version of the readers, where they give crystals and labels, else None."""
+    """The version of the readers if crystals and labels are recorded, else None."""
     return VERSIONS["readers"] if campaign(wildcards.campaign).recorded else None
 
 
@@ -77,7 +77,7 @@ def reference_model(wildcards):
 
 
 def reference_on_gpu(wildcards):
-    """Whether the reference method runs on a GPU where there is one."""
+    """Whether the reference method uses a GPU if available."""
     reference = reference_of(wildcards)
     return method_kind(reference).takes_gpu(reference)
 
@@ -94,7 +94,7 @@ def work_folder(wildcards):
 
 
 def label_store(wildcards):
-    """Where finished labels are: with the campaign, or where campaigns share them."""
+    """Folder of finished labels: of the campaign, or shared by campaigns."""
     return config["label_store"] or f"results/{wildcards.campaign}/labels/store"
 
 

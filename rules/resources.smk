@@ -1,4 +1,4 @@
-"""What a job needs and where it runs: threads, memory, time, GPUs, and how often it is tried."""
+"""Resources and node of a job: threads, memory, time, GPUs, and number of attempts."""
 
 import math
 import shutil
@@ -9,7 +9,7 @@ RETRIES = TRIES - 1 if workflow.is_main_process else 0  # a job on a node tries 
 
 
 def has_gpus():
-    """Whether jobs may ask for GPUs: on a cluster, and on a single machine that has one."""
+    """Whether jobs may request GPUs: on a cluster, and on a single machine with a GPU."""
     return workflow.non_local_exec_or_dryrun or shutil.which("nvidia-smi") is not None
 
 
@@ -79,5 +79,5 @@ def minutes(job):
 
 
 def attempt(wildcards, attempt):
-    """A function for resources: which try of the job this is, for scripts."""
+    """A function for resources: number of the attempt, for scripts."""
     return attempt

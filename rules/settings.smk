@@ -61,7 +61,7 @@ with the folder."""
 
 
 def untracked(value_of):
-    """The same function for params, for what a script needs but no result depends on.
+    """A function for params: settings that a script needs but that do not affect results.
 
     Snakemake compares all params with those of the last run, other than those of functions that
     take the outputs. Settings with such keys (the address of a data set) are handed over whole in

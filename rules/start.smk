@@ -1,4 +1,4 @@
-"""What a run starts with: the library, the settings files, and the campaigns."""
+"""Start of a run: the library, the settings files, and the campaigns."""
 
 import atexit
 import functools
@@ -85,7 +85,7 @@ elif workflow.remote_exec:
 
 
 def is_made(file):
-    """Whether a file that a campaign names is one that this pipeline makes."""
+    """Whether a file named in a campaign is made by this pipeline."""
     return MADE.fullmatch(file) is not None
 
 
@@ -120,7 +120,7 @@ def campaign(name):
 
 
 def usable(names):
-    """Those of several campaigns that can be used.
+    """The usable campaigns among several.
 
     A run with jobs ends if any cannot, and prints all reasons. A dry run plans the rest, prints the
     reasons after the jobs, and ends as failed.
@@ -135,7 +135,7 @@ def usable(names):
 
 
 def end_as_failed(problems):
-    """Print why campaigns were not planned, and end Python with another status than Snakemake's."""
+    """Print why campaigns were not planned, and end Python with a status of failure."""
     say(f"not planned: {', '.join(problems)}")
     for error in problems.values():
         say(error)

@@ -44,7 +44,7 @@ rule fetch_recorded:
 
 
 def crystal_file(wildcards):
-    """The crystal's file: given, fetched from a database, or that of the one it is scaled from."""
+    """The crystal's file: given, fetched, or that of the crystal from which it is scaled."""
     structure = look_up(wildcards, "structures/{structure}")
     if structure.scaled:
         return f"results/{wildcards.campaign}/relaxed/{structure.scaled.of}.extxyz"
@@ -89,7 +89,7 @@ def relaxations_again(wildcards):
 
 
 def is_relaxed(wildcards):
-    """Whether the crystals are relaxed: recorded ones are as they were calculated."""
+    """Whether the crystals are relaxed; recorded crystals are not."""
     settings = campaign(wildcards.campaign)
     return settings.relaxation.reference and settings.recorded is None
 
@@ -137,7 +137,7 @@ rule relax_structure:
 
 
 def crystal_left_out(wildcards):
-    """Why the campaign leaves the crystal out, empty where it does not.
+    """Reason for omitting the crystal; empty if it is used.
 
     Where it stops at the crystal, what was decided before stays: to stop makes nothing stale.
     """
@@ -181,7 +181,7 @@ ACCEPTED = rules.accept_crystal.output[0]
 
 
 def crystals_refused(wildcards):
-    """Why the campaign stops at crystals, one line for each."""
+    """Reasons for which crystals stop the campaign, one line for each."""
     settings = campaign(wildcards.campaign)
     policy, found = settings.relaxation.on_change, []
     for structure in settings.structures:
@@ -191,7 +191,7 @@ def crystals_refused(wildcards):
 
 
 rule check_crystals:
-    """Whether the campaign has to stop at a crystal: the gate again, for crystals in use already."""
+    """Whether a crystal stops the campaign: the gate for crystals already in use."""
     input:
         verdicts=every(rules.relax_structure.output.verdict, structure="structures"),
     output:
@@ -210,7 +210,7 @@ rule check_crystals:
 
 
 rule structures_table:
-    """Space groups before and after relaxation, volumes, and what was reported."""
+    """Tabulate space groups before and after relaxation, volumes, and messages."""
     input:
         verdicts=every(rules.relax_structure.output.verdict, structure="structures"),
         accepted=every(ACCEPTED, structure="structures"),

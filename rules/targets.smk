@@ -1,10 +1,10 @@
-"""What a finished campaign consists of: each stage adds its part at the end of its rules file."""
+"""Content of a finished campaign: each stage adds its part at the end of its rules file."""
 
 from typing import Callable, NamedTuple
 
 
 class Part(NamedTuple):
-    """What a stage adds to a campaign: functions of the campaign's name.
+    """Contribution of a stage to a campaign: functions of the campaign's name.
 
     ``tables`` and ``figures`` give file names (figures without ending), each with the caption under
     which the report shows it; None where the report has a place of its own for it, or does not show
@@ -37,12 +37,12 @@ def figures_of(name):
 
 
 def captioned(files):
-    """Tables or figures that the report shows behind those it has places for: [name, caption]."""
+    """Tables or figures at the end of the report: [name, caption]."""
     return [[file, caption] for file, caption in files.items() if caption]
 
 
 def targets_of(name):
-    """All that a finished campaign consists of; figures are parts of its report."""
+    """All files of a finished campaign; figures are parts of its report."""
     files = [f"tables/{table}" for table in tables_of(name)]
     files += [file for part in STAGES.values() for file in part.files(name)]
     return [f"results/{name}/{file}" for file in files]

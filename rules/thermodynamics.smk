@@ -4,7 +4,7 @@ OVERVIEW_KELVIN = 300
 
 
 rule fetch_volumes:
-    """Bring the recorded data of one crystal at its volumes here: where there is a network."""
+    """Fetch the recorded data of a crystal at its volumes where Snakemake runs, with a network."""
     input:
         own_files,
     output:
@@ -37,7 +37,7 @@ def with_volumes(wildcards):
 
 
 def thermodynamics_files(wildcards):
-    """The files of what thermodynamics is computed with, or follows from where it is recorded."""
+    """The files from which thermodynamics is computed or, if recorded, read."""
     if not with_volumes(wildcards):
         return method_files(wildcards)
     structure = look_up(wildcards, "structures/{structure}")
@@ -50,7 +50,7 @@ def thermodynamics_files(wildcards):
 
 
 def thermodynamics_physics(wildcards):
-    """What results of the reference method depend on, with the crystal where it is recorded."""
+    """Settings that affect results of the reference method, with the crystal if recorded."""
     physics = method_physics(wildcards)
     if not with_volumes(wildcards):
         return physics
@@ -71,7 +71,7 @@ def need_of_thermodynamics(needs, settings, cells, structure, **names):
 
 
 rule thermodynamics:
-    """One crystal by one method: energies and phonons at volumes around its minimum."""
+    """Compute energies and phonons of a crystal by a method at volumes around its minimum."""
     input:
         unpack(thermodynamics_files),
         crystal="results/{campaign}/relaxed/{structure}.extxyz",
@@ -125,12 +125,12 @@ rule thermodynamics:
 
 
 def thermodynamics_methods(wildcards):
-    """What gives thermodynamics: reference (recorded, if with volumes) and fits."""
+    """Methods of thermodynamics: reference (if recorded, with volumes) and fits."""
     return methods_of(wildcards, campaign(wildcards.campaign).has_volumes)
 
 
 rule thermodynamics_tables:
-    """All methods and crystals: by temperature and pressure, and equations of state."""
+    """Tabulate all methods and crystals by temperature and pressure, and equations of state."""
     input:
         every(
             rules.thermodynamics.output[0],
@@ -187,7 +187,7 @@ rule draw_thermodynamics:
 
 
 def tables_of_thermodynamics(name):
-    """All of it, and what the report shows."""
+    """Tables of thermodynamics, and their captions in the report."""
     if not campaign(name).thermodynamics:
         return {}
     return {

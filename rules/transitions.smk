@@ -90,7 +90,7 @@ def spectra_of_transition(wildcards):
 
 
 rule transition:
-    """Where the crystals of one transition take over from each other, by one method."""
+    """Find the points at which the stable crystal of a transition changes, by a method."""
     input:
         enthalpies=enthalpies_of_transition,
         thermodynamics=thermodynamics_of_transition,
@@ -128,7 +128,7 @@ def published_transitions(transition):
 
 
 def transition_methods(wildcards, transition):
-    """What gives a transition: methods of applications, and fits of generations before."""
+    """Methods of a transition: those of applications, and fits of previous generations."""
     before = transition in campaign(wildcards.campaign).transitions_in_loop
     recorded = recorded_suffices(wildcards.campaign, transition)
     found = methods_of(wildcards, recorded)
@@ -136,7 +136,7 @@ def transition_methods(wildcards, transition):
 
 
 def recorded_suffices(name, transition):
-    """Whether recorded data give a transition: one of free energies, at recorded volumes."""
+    """Whether recorded data give the transition: by free energies at recorded volumes."""
     settings = campaign(name)
     driven_by = settings.transitions[transition].driven_by
     return settings.has_volumes and driven_by == "temperature"

@@ -260,7 +260,7 @@ def _check_elements(campaign: Campaign, elements: dict[str, set[str]], problems:
             if foreign := [name for name, symbols in unknown.items() if symbols]:
                 symbols = ", ".join(sorted(set().union(*unknown.values())))
                 raise PhonsmithError(
-                    f"{potential.calculator} does not know {symbols} of "
+                    f"{potential.calculator} does not support {symbols} of "
                     f"{'structure' if len(foreign) == 1 else 'structures'} {listed(foreign)}; "
                     "choose another potential or remove the structure"
                 )

@@ -50,15 +50,15 @@ class BandsCaption:
     structure
         Id of the crystal.
     space_group
-        Hermann–Mauguin symbol, empty where it is not known.
+        Hermann–Mauguin symbol; empty if unknown.
     reference
         Name of the reference method.
     cell
         ``relaxed`` or ``reference``.
     rmse_thz
-        RMSE over the path, None where there is none.
+        RMSE over the path; None if unavailable.
     reason
-        Why there is none, in words.
+        Reason for a missing RMSE.
     """
 
     structure: str
@@ -70,12 +70,12 @@ class BandsCaption:
 
 
 class BandFigures:
-    """Files of band structures in one folder: a single one, or many and a list of them.
+    """Files of band structures in a folder: a single figure, or all figures and their list.
 
     Parameters
     ----------
     target
-        The single figure, or the list: a JSON file of names beside the figures.
+        The single figure, or the list: a JSON file with the names of the figures.
     formats
         Endings of the files.
     dpi
@@ -88,7 +88,7 @@ class BandFigures:
         self._target.parent.mkdir(parents=True, exist_ok=True)
 
     def save(self, structure: str, figure: Figure | None) -> None:
-        """Write the figure of a crystal in all formats; without one, remove an older one."""
+        """Write the figure of a crystal in all formats; without a figure, remove older files."""
         for suffix in self._formats:
             path = self._target.parent / f"{structure}.{suffix}"
             if figure is None:
@@ -103,7 +103,7 @@ class BandFigures:
         Raises
         ------
         PhonsmithError
-            The single figure that was asked for could not be drawn.
+            The requested single figure cannot be drawn.
         """
         if self._target.suffix == ".json":
             write_json(self._target, self._names)
@@ -226,7 +226,7 @@ def bands_of_benchmark(
     level_of_theory
         Level of theory of the reference.
     """
-    result = next(one for one in benchmark.cells if one.cell == cell)
+    result = next(item for item in benchmark.cells if item.cell == cell)
     caption = BandsCaption(
         structure=benchmark.structure,
         space_group=space_group,
@@ -248,10 +248,10 @@ def _places(spectrum: Spectrum) -> Floats:
     places = np.array(spectrum.distances, dtype=float)
     gap = _JUMP * float(places[-1] - places[0])
     end = None
-    for one in spectrum.segments():
-        if end not in (None, one.start):
-            places[one.indices.start :] += gap
-        end = one.end
+    for segment in spectrum.segments():
+        if end not in (None, segment.start):
+            places[segment.indices.start :] += gap
+        end = segment.end
     return places
 
 
@@ -265,8 +265,9 @@ def _draw_frequencies(
         axes.plot(
             *_one_line(fit, places), color=look.colour, lw=width, ls=_DASHES, label=look.label
         )
-    lowest = min(one.frequencies_thz.min() for one in (reference, fit) if one is not None)
-    highest = max(one.frequencies_thz.max() for one in (reference, fit) if one is not None)
+    spectra = [spectrum for spectrum in (reference, fit) if spectrum is not None]
+    lowest = min(spectrum.frequencies_thz.min() for spectrum in spectra)
+    highest = max(spectrum.frequencies_thz.max() for spectrum in spectra)
     margin = 0.04 * float(highest - lowest)
     bottom = float(lowest) - margin if lowest < -0.02 * highest else 0.0
     axes.set_ylim(bottom, float(highest) + margin)
@@ -288,13 +289,13 @@ def _draw_frequencies(
 
 
 def _one_line(spectrum: Spectrum, places: Floats) -> tuple[Floats, Floats]:
-    """All bands as one broken line: compact files, and quick to draw."""
+    """Return all bands as a single broken line, for small files and fast drawing."""
     x: list[Floats] = []
     y: list[Floats] = []
     hole = np.full((1, spectrum.frequencies_thz.shape[1]), np.nan)
-    for one in spectrum.segments():
-        x += [places[one.indices], np.array([np.nan])]
-        y += [one.frequencies_thz, hole]
+    for segment in spectrum.segments():
+        x += [places[segment.indices], np.array([np.nan])]
+        y += [segment.frequencies_thz, hole]
     abscissae = np.concatenate(x)
     ordinates = np.concatenate(y)
     return np.tile(abscissae, ordinates.shape[1]), ordinates.T.ravel()
@@ -318,8 +319,8 @@ def _draw_dos(axes: Axes, reference: Spectrum, fit: Spectrum | None, look: Look 
 def _draw_errors(
     axes: Axes, reference: Spectrum, q_resolved_rmse_thz: Floats, places: Floats, colour: str
 ) -> None:
-    for one in reference.segments():
-        x, y = places[one.indices], q_resolved_rmse_thz[one.indices]
+    for segment in reference.segments():
+        x, y = places[segment.indices], q_resolved_rmse_thz[segment.indices]
         axes.fill_between(x, y, color=colour, alpha=0.25, lw=0)
         axes.plot(x, y, color=colour, lw=0.9)
     axes.set_ylim(0, 1.15 * max(float(q_resolved_rmse_thz.max()), 1e-3))
@@ -341,18 +342,18 @@ def _draw_reason(axes: Axes, reason: str) -> None:
 
 
 def _mark_path(reference: Spectrum, places: Floats, *panels: Axes) -> None:
-    """Special points as ticks and lines; a jump of the path as a grey gap.
+    """Draw special points as ticks and lines, and jumps of the path as grey gaps.
 
     ``panels`` are stacked; the last has the names.
     """
     marks: list[tuple[float, float, str]] = []  # from, to, name
-    for one in reference.segments():
-        first, last = places[one.indices.start], places[one.indices.stop - 1]
+    for segment in reference.segments():
+        first, last = places[segment.indices.start], places[segment.indices.stop - 1]
         if not marks:
-            marks.append((first, first, one.start))
-        elif marks[-1][2] != one.start:
-            marks[-1] = (marks[-1][0], first, f"{marks[-1][2]}|{one.start}")
-        marks.append((last, last, one.end))
+            marks.append((first, first, segment.start))
+        elif marks[-1][2] != segment.start:
+            marks[-1] = (marks[-1][0], first, f"{marks[-1][2]}|{segment.start}")
+        marks.append((last, last, segment.end))
     for axes in panels:
         for start, end, _ in marks:
             if end > start:
@@ -368,7 +369,7 @@ def _mark_path(reference: Spectrum, places: Floats, *panels: Axes) -> None:
 
 
 def _staggered(marks: list[tuple[float, float, str]], length: float) -> list[str]:
-    """Names of the special points; one that would run into its neighbour goes a line lower."""
+    """Return names of the special points; names that would overlap start one line lower."""
     inch_per_unit = 0.75 * DOUBLE_COLUMN_INCH / length
     labels: list[str] = []
     free = [-np.inf, -np.inf]  # right ends of the labels in the two lines
@@ -382,7 +383,7 @@ def _staggered(marks: list[tuple[float, float, str]], length: float) -> list[str
 
 
 def _write_words(axes: Axes, has_fit: bool, look: Look, caption: BandsCaption) -> None:
-    """The legend, in the corner that the panels leave free."""
+    """Draw the legend in the empty corner between the panels."""
     axes.set_axis_off()
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=BLACK, label=textwrap.fill(caption.reference, 17))

@@ -1,4 +1,4 @@
-"""What a reader of a campaign has to know beside the numbers, from its tables and settings."""
+"""Warnings for readers of a campaign, from its tables and settings."""
 
 from collections.abc import Iterable, Iterator
 from itertools import product
@@ -64,8 +64,8 @@ def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
             "benchmarks",
             _listed(label_of(campaign, fit) for fit in learnt),
             "In-sample: trained on the displaced cells that give the reference phonons. The RMSE "
-            "shows how well these cells were learnt, not how well phonons of other crystals are "
-            "predicted.",
+            "measures how well these cells are reproduced, not how well phonons of other crystals "
+            "are predicted.",
         )
 
 
@@ -74,18 +74,18 @@ def _about_data(campaign: Campaign, fits: pd.DataFrame) -> Iterator[Caution]:
         yield Caution(
             "datasets",
             "",
-            "The labels hold forces only. Energies of potentials fitted to them are meaningless, "
-            "and no result of this campaign uses them.",
+            "The labels contain forces only. Energies of potentials fitted to them are "
+            "meaningless, and no result of this campaign uses them.",
         )
     if constraints := campaign.datasets.constraints:
         named = constraints.structures
         yield Caution(
             "datasets",
             "",
-            "Pseudo-observations: on the undisplaced cells of "
+            "Pseudo-observations: for the undisplaced cells of "
             f"{'all crystals' if named == 'all' else _listed(named)}, forces (σ "
             f"{constraints.force_sigma_ev_per_angstrom:g} eV/Å) and stress (virial σ "
-            f"{constraints.virial_sigma_ev_per_atom:g} eV/atom) were stated to be zero, because "
+            f"{constraints.virial_sigma_ev_per_atom:g} eV/atom) were set to zero, because "
             "the reference method had relaxed them.",
         )
     if campaign.datasets.allow_mixed_levels_of_theory:
@@ -98,21 +98,21 @@ def _about_data(campaign: Campaign, fits: pd.DataFrame) -> Iterator[Caution]:
 
 
 def _about_shifts(campaign: Campaign, errors: pd.DataFrame | None) -> Iterator[Caution]:
-    """Energies of existing potentials that were compared with another zero."""
+    """Warn of energies of existing potentials compared after a shift of their zero."""
     if errors is None or SHIFT_COLUMN not in errors:
         return
     shifts = errors[SHIFT_COLUMN].fillna("").astype(str)
-    for row in rows_of(errors[shifts.map(_is_worth_telling)].drop_duplicates("fit")):
+    for row in rows_of(errors[shifts.map(_is_significant)].drop_duplicates("fit")):
         yield Caution(
             "errors",
             label_of(campaign, str(row["fit"])),
-            "Energies are compared after a least-squares shift by element, since each code has a "
-            f"zero of its own (eV/atom): {row[SHIFT_COLUMN]}.",
+            "Energies are compared after a least-squares shift by element, because each code has a "
+            f"different energy zero (eV/atom): {row[SHIFT_COLUMN]}.",
         )
 
 
-def _is_worth_telling(shift: str) -> bool:
-    """Whether a shift in words, ``Si +158.8700``, is more than a millielectronvolt per atom."""
+def _is_significant(shift: str) -> bool:
+    """Return whether a shift, such as ``Si +158.8700``, is at least 1 meV/atom."""
     parts = [part.split() for part in shift.split(", ") if part]
     return any(abs(float(value)) >= 1e-3 for _, value in parts)
 
@@ -132,7 +132,7 @@ def _about_failures(labels: pd.DataFrame) -> Iterator[Caution]:
             "labels",
             str(structure),
             f"{counted(number, 'label')} failed and {'is' if number == 1 else 'are'} missing from "
-            f"the data.{why} `snakemake failures` lists them all.",
+            f"the data.{why} `snakemake failures` lists all of them.",
         )
 
 
@@ -141,12 +141,12 @@ def _about_crystals(structures: pd.DataFrame) -> Iterator[Caution]:
         return
     for row in rows_of(structures[structures["reason"].fillna("").astype(str) != ""]):
         words = f"Relaxed with the reference method: {row['reason']}."
-        words += " The campaign leaves it out." if row.get("left_out", False) else ""
+        words += " The crystal is omitted." if row.get("left_out", False) else ""
         yield Caution("structures", str(row["structure"]), words)
 
 
 def _about_reference(campaign: Campaign, phonons: pd.DataFrame | None) -> Iterator[Caution]:
-    """Reference phonons that are missing, or imaginary."""
+    """Warn of missing reference phonons and of imaginary modes."""
     limit = -campaign.benchmarks.imaginary_tolerance_thz
     for row in rows_of(phonons) if phonons is not None else []:
         structure, lowest = str(row["structure"]), row["minimum_frequency_thz"]
@@ -155,11 +155,11 @@ def _about_reference(campaign: Campaign, phonons: pd.DataFrame | None) -> Iterat
             yield Caution("phonons", structure, words)
         elif lowest < limit:
             words = f"imaginary modes (−{-lowest:.2f} THz, below −{-limit:g} THz)."
-            yield Caution("phonons", structure, f"The reference itself has {words}")
+            yield Caution("phonons", structure, f"The reference has {words}")
 
 
 def _about_displacement(campaign: Campaign) -> Iterator[Caution]:
-    """Finite displacements inside the cusp of a potential."""
+    """Warn of displacements inside the cusp of a potential."""
     distance = campaign.supercells.displaced.distance_angstrom
     potentials = {
         label_of(campaign, name): potential_named(fit) for name, fit in campaign.fits.items()
@@ -172,14 +172,14 @@ def _about_displacement(campaign: Campaign) -> Iterator[Caution]:
             yield Caution(
                 "phonons",
                 name,
-                f"Displaced by {distance:g} Å, inside the narrow well that {potential.calculator} "
-                "has at each minimum: its frequencies come out too high. Set "
+                f"The displacement of {distance:g} Å is inside the narrow well of "
+                f"{potential.calculator} at each minimum: frequencies are too high. Set "
                 f"supercells.displaced.distance_angstrom to {ready.cusp_angstrom:g} or more.",
             )
 
 
 def _of_benchmarks(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
-    """RMSE that are missing, and false imaginary modes, for each fit and cell."""
+    """Warn of missing RMSE and of false imaginary modes, for each fit and cell."""
     tolerance = f"{campaign.benchmarks.imaginary_tolerance_thz:g} THz"
     missing, false = [], []
     for fit, cell in product(campaign.fits, campaign.phonons.cells):
@@ -199,7 +199,7 @@ def _of_benchmarks(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
-    """All parts of comma-separated lists, each once."""
+    """Return the distinct parts of comma-separated lists."""
     return list(dict.fromkeys(part for text in texts for part in str(text).split(", ") if part))
 
 

@@ -1,4 +1,4 @@
-"""What to cite for what a campaign used."""
+"""Publications to cite for a campaign."""
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.fits.kind import TrainedKind
@@ -14,7 +14,7 @@ METHOD = (
     "J. D. Morrow, V. L. Deringer, J. Chem. Phys. 157, 104105 (2022): indirect learning and "
     "physically guided validation.",
 )
-"""The papers whose method this is."""
+"""Publications of the method."""
 
 _ALWAYS = (
     "phonopy: A. Togo, L. Chaput, T. Tadano, I. Tanaka, J. Phys.: Condens. Matter 35, 353001 "
@@ -38,26 +38,26 @@ _PATHS = {
 
 
 def software(campaign: Campaign) -> list[str]:
-    """Codes and potentials that took part, with their papers."""
+    """Return codes and potentials of the campaign, with their publications."""
     kinds = [kind_of(fit) for fit in campaign.fits.values()]
     named = [potential_named(fit) for fit in campaign.fits.values()]
     trained = {kind.calculator: kind.citation for kind in kinds if isinstance(kind, TrainedKind)}
     method = method_kind(campaign.reference).citation
     used = list(trained)
-    used += [one.calculator for one in (*named, potential_of(campaign.reference)) if one]
+    used += [source.calculator for source in (*named, potential_of(campaign.reference)) if source]
     own = [name for name in dict.fromkeys(used) if name not in READY]
     return [
         *_ALWAYS,
         _PATHS[campaign.phonons.band_path],
         *(_CONDUCTIVITY if campaign.conductivity else ()),
         *(ready.citation for name, ready in READY.items() if name in used),
-        *(trained.get(name) or f"{name}: see its own documentation." for name in own),
+        *(trained.get(name) or f"{name}: see its documentation." for name in own),
         *([method] if method else ()),
     ]
 
 
 def data(campaign: Campaign) -> list[str]:
-    """Published data sets that took part."""
+    """Return published data sets of the campaign."""
     sources = [database.source for database in campaign.datasets.databases.values()]
     if campaign.recorded:
         sources.insert(0, campaign.recorded.source)

@@ -1,4 +1,4 @@
-"""Figures of the thermal conductivity: against temperature, and where the heat is."""
+"""Figures of the thermal conductivity: against temperature, and cumulative."""
 
 import itertools
 import math
@@ -29,10 +29,10 @@ from phonsmith.figures.style import (
 )
 
 SOLVERS = {"rta": "relaxation time", "lbte": "direct solution"}
-"""The solvers in words."""
+"""Descriptions of the solvers."""
 PUBLISHED_MARKERS = ("P", "X", "h", "d", "8", "p")
 LINES = ("-", "--")
-"""Of the first and the second solver; symbols are filled and hollow."""
+"""Line styles of the first and the second solver; symbols are filled and hollow."""
 
 
 def draw_conductivity(
@@ -61,7 +61,7 @@ def draw_conductivity(
         figure = (_draw_groups if single else _draw_panels)(found, methods, settings, structure)
         known = {method for method, _, _ in found}
         say_lacking(
-            figure.axes[0], (look.label for one, look in methods.items() if one not in known)
+            figure.axes[0], (look.label for method, look in methods.items() if method not in known)
         )
         # above the axes, one below the other: lines go through every corner
         handles: dict[str, Any] = {}
@@ -84,7 +84,7 @@ def draw_conductivity(
 
 
 def _set_crystal(figure: Figure, structure: str) -> None:
-    """Write the name of the crystal above the legend, or above a figure without one."""
+    """Write the name of the crystal above the legend, or above a figure without legend."""
     if not figure.legends:
         figure.suptitle(structure, x=0.01, ha="left", fontsize=7.5, fontweight="bold")
         return
@@ -96,7 +96,7 @@ def _set_crystal(figure: Figure, structure: str) -> None:
 def _values(
     table: pd.DataFrame, methods: Iterable[str], settings: Conductivity
 ) -> dict[tuple[str, str, str], pd.Series]:
-    """Conductivity against temperature by method, solver and component, of the first kind."""
+    """Return conductivities by temperature, of the first kind, by method, solver, component."""
     computed = table[table["solver"].notna() & table["kappa_w_per_m_k"].notna()]
     found: dict[tuple[str, str, str], pd.Series] = {}
     for method in methods:
@@ -115,12 +115,12 @@ def _values(
 
 
 def _components(settings: Conductivity, structure: str) -> list[str]:
-    """The components that are drawn: the mean, and the directions computed or published."""
+    """Return the components to draw: the mean, and computed or published directions."""
     names = ["mean", *map(direction_name, settings.directions)]
     names += [
-        direction_name(one.direction)
-        for one in settings.published
-        if one.structure == structure and one.direction
+        direction_name(value.direction)
+        for value in settings.published
+        if value.structure == structure and value.direction
     ]
     return list(dict.fromkeys(names))
 
@@ -138,8 +138,8 @@ def _draw_panels(
     figure = Figure(figsize=(width, 2.6 if rows == 1 else 2.1 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
     for axes, component in zip(panels, components, strict=False):
-        for (method, solver, one), line in found.items():
-            if one == component:
+        for (method, solver, direction), line in found.items():
+            if direction == component:
                 look, number = methods[method], _number(solver, settings)
                 axes.plot(
                     line.index.to_numpy(dtype=float),
@@ -172,17 +172,17 @@ def _draw_groups(
     settings: Conductivity,
     structure: str,
 ) -> Figure:
-    """Values of one temperature: a group for each component, published values at its right."""
+    """Draw values at a single temperature, grouped by component, published values on the right."""
     components = _components(settings, structure)
-    published = {one: _published(settings, structure, one) for one in components}
+    published = {name: _published(settings, structure, name) for name in components}
     kinds = list(dict.fromkeys((method, solver) for method, solver, _ in found))
-    numbers = sorted({number for ones in published.values() for _, number, _ in ones})
+    numbers = sorted({number for values in published.values() for _, number, _ in values})
     places = np.linspace(-0.35, 0.35, len(kinds) + len(numbers) + 2)[1:-1]
     width = SINGLE_COLUMN_INCH if len(components) <= 4 else DOUBLE_COLUMN_INCH
     figure = Figure(figsize=(width, 2.6), layout="constrained")
     axes = figure.subplots()
     for place, (method, solver) in zip(places, kinds, strict=False):
-        group = [i for i, one in enumerate(components) if (method, solver, one) in found]
+        group = [i for i, name in enumerate(components) if (method, solver, name) in found]
         axes.plot(
             place + np.array(group, dtype=float),
             [found[method, solver, components[i]].iloc[0] for i in group],
@@ -212,11 +212,11 @@ def _label(look: Look, solver: str, settings: Conductivity) -> str:
 
 
 def _number(solver: str, settings: Conductivity) -> int:
-    return [str(one) for one in settings.solvers].index(solver)
+    return [str(known) for known in settings.solvers].index(solver)
 
 
 def _symbol(look: Look, number: int) -> dict[str, Any]:
-    """Colour and marker of a method, hollow for the second solver."""
+    """Return colour and marker of a method, hollow for the second solver."""
     face = look.colour if number == 0 else "white"
     size = 6 if look.marker == REFERENCE_MARKER else 4
     return {"color": look.colour, "marker": look.marker, "ms": size, "mfc": face, "mew": 0.8}
@@ -230,19 +230,19 @@ def _published_symbol(number: int) -> dict[str, Any]:
 def _published(
     settings: Conductivity, structure: str, component: str
 ) -> list[tuple[str, int, list[tuple[float, float]]]]:
-    """Published values of a component: label, its number, and (temperature, conductivity)."""
-    own = [one for one in settings.published if one.structure == structure]
-    labels = list(dict.fromkeys(one.label for one in own))
+    """Return published values of a component: label, its number, (temperature, conductivity)."""
+    own = [value for value in settings.published if value.structure == structure]
+    labels = list(dict.fromkeys(value.label for value in own))
     values: dict[str, list[tuple[float, float]]] = {}
-    for one in own:
-        if (direction_name(one.direction) if one.direction else "mean") == component:
-            point = (one.temperature_kelvin, one.kappa_w_per_m_k)
-            values.setdefault(one.label, []).append(point)
+    for value in own:
+        if (direction_name(value.direction) if value.direction else "mean") == component:
+            point = (value.temperature_kelvin, value.kappa_w_per_m_k)
+            values.setdefault(value.label, []).append(point)
     return [(label, labels.index(label), points) for label, points in values.items()]
 
 
 def _plain_ticks(axes: Axes, settings: Conductivity) -> None:
-    """Numbers as people write them, on logarithmic axes over less than a decade or two."""
+    """Use plain numbers on logarithmic axes over less than a decade or two."""
     axes.set_xticks(_apart(settings.temperatures_kelvin))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
@@ -255,7 +255,7 @@ def _plain_ticks(axes: Axes, settings: Conductivity) -> None:
 
 
 def _apart(temperatures: Sequence[float]) -> list[float]:
-    """Lowest and highest temperature, and those between whose numbers do not overlap.
+    """Return lowest and highest temperature, and those between whose labels do not overlap.
 
     >>> _apart([100, 200, 300, 400, 500, 600, 700, 800, 900, 1000])
     [100, 200, 300, 500, 1000]
@@ -280,7 +280,7 @@ def draw_cumulative(
     Parameters
     ----------
     modes
-        Conductivity of single modes by method; None where there is none.
+        Conductivity of single modes by method; None if unavailable.
     methods
         Label, colour and marker of each method.
     temperature
@@ -347,8 +347,8 @@ def draw_generations(
     structure
         Name of the crystal, for the title.
     """
-    published = {one.label for one in settings.published}
-    methods = [one for one in table["method"].unique() if one not in published]
+    published = {value.label for value in settings.published}
+    methods = [method for method in table["method"].unique() if method not in published]
     kelvin = settings.cumulative_kelvin or settings.temperatures_kelvin[0]
     found = _values(table, methods, settings)
     rows = []

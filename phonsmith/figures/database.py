@@ -1,4 +1,4 @@
-"""What a fit does on an existing database: how its errors are distributed there."""
+"""Distribution of the errors of fits on existing databases."""
 
 from collections.abc import Mapping
 
@@ -13,9 +13,9 @@ from phonsmith.figures.rmse import plain_log
 from phonsmith.figures.style import DOUBLE_COLUMN_INCH, SINGLE_COLUMN_INCH, Look, style
 
 LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
-"""One after the other, so that lines can be told apart without colour."""
+"""Line styles in order, to distinguish lines without colour."""
 DECADES = 3e3
-"""Largest over smallest error on the axis."""
+"""Ratio of largest to smallest error on the axis."""
 
 
 def draw_database_errors(
@@ -24,7 +24,7 @@ def draw_database_errors(
     """Draw the cumulative distribution of absolute errors on the test cells of databases.
 
     One panel for each quantity, one line for each fit: the share of values (%) whose error is below
-    the number on the axis. A line further to the left is better. The legend holds the RMSE.
+    the number on the axis. Lines further to the left are better. The legend contains the RMSE.
     (Counterpart of George et al. 2020, figure 5: a database alone and extended.)
 
     Parameters
@@ -32,12 +32,14 @@ def draw_database_errors(
     predictions
         By fit, see :func:`phonsmith.fits.errors.predictions`.
     databases
-        Their names, as in the column ``structure``.
+        Names of the databases, as in the column ``structure``.
     fits
         Looks of the fits, in the order of the legend.
     """
     errors = {fit: _errors(predictions[fit], databases) for fit in fits if fit in predictions}
-    quantities = [one for one in QUANTITIES if any(one in found for found in errors.values())]
+    quantities = [
+        quantity for quantity in QUANTITIES if any(quantity in found for found in errors.values())
+    ]
     with style():
         width = SINGLE_COLUMN_INCH if len(quantities) == 1 else DOUBLE_COLUMN_INCH
         height = 2.5 + 0.14 * len(errors)

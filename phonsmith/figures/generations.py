@@ -1,4 +1,4 @@
-"""The loop as figures: phonon RMSE against labels, and numbers against generation."""
+"""Figures of the loop: phonon RMSE against labels, and quantities against generation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,15 +12,15 @@ from phonsmith.figures.rmse import SMALLEST_THZ, plain_log
 from phonsmith.figures.style import BLACK, GREY, SINGLE_COLUMN_INCH, Look, reference_in_words, style
 
 MOST_TICKS = 12
-"""Of an axis of generations."""
+"""Label of an axis of generations."""
 
 
 def draw_generations(table: pd.DataFrame, fits: Mapping[str, Look], goal_thz: float) -> Figure:
     """Draw the mean RMSE of each fit against the number of labels, with the spread of its repeats.
 
     The bars are the standard deviation over the repeats of their mean over the structures. A point
-    is hollow and has neither line nor bar if a structure has no RMSE: it is the mean of the
-    remaining structures, which cannot be compared. The dashed line is the goal for each structure.
+    is hollow and has neither line nor bar if a structure has no RMSE: the mean of the remaining
+    structures cannot be compared. The dashed line is the goal for each structure.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def draw_against_generation(
 ) -> Figure:
     """Draw a quantity against generation: mean and standard deviation over the repeats.
 
-    If only some repeats have a value, the point is labelled "n of N"; if none has one, the label is
-    at the bottom. The dashed line is the reference.
+    If only some repeats have a value, the point is labelled "n of N"; if no repeat has a
+    value, the label is at the bottom. The dashed line is the reference.
 
     Parameters
     ----------

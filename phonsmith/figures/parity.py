@@ -33,8 +33,8 @@ KIND_COLOURS = {
 def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
     """Draw one panel for each quantity that has a reference, in a row for each set.
 
-    Isolated atoms are omitted: their energies would hide all others. Each panel's title holds the
-    errors over its labels; constraint cells are drawn but do not count, as they are no labels.
+    Isolated atoms are omitted: their energies would dominate the axis. Titles contain the errors
+    over the labels of a panel; constraint cells are drawn, but excluded as they are not labels.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
         & predictions["reference"].notna()
         & predictions["prediction"].notna()
     ]
-    quantities = [one for one in QUANTITIES if one in set(known["quantity"])]
-    sets = [one for one in SETS if one in set(known["set"])]
-    kinds = [one for one in KIND_COLOURS if one in set(known["kind"])]
+    quantities = [quantity for quantity in QUANTITIES if quantity in set(known["quantity"])]
+    sets = [name for name in SETS if name in set(known["set"])]
+    kinds = [kind for kind in KIND_COLOURS if kind in set(known["kind"])]
     with style():
         if not quantities:
             return _nothing(title)
@@ -65,11 +65,11 @@ def draw_parity(predictions: pd.DataFrame, title: str) -> Figure:
         for quantity in quantities:
             part = known[known["quantity"] == quantity]
             limits = _limits(part, QUANTITIES[quantity][2])
-            for one in sets:
+            for name in sets:
                 axes = next(panels)
-                _draw_panel(axes, part[part["set"] == one], quantity, kinds, limits)
-                errors = _errors_in_words(part[part["set"] == one], quantity)
-                axes.set_title(f"{QUANTITIES[quantity][0]}, {SETS[one]}\n{errors}", fontsize=6.5)
+                _draw_panel(axes, part[part["set"] == name], quantity, kinds, limits)
+                errors = _errors_in_words(part[part["set"] == name], quantity)
+                axes.set_title(f"{QUANTITIES[quantity][0]}, {SETS[name]}\n{errors}", fontsize=6.5)
         handles = [
             Line2D([], [], ls="none", marker="o", ms=4, mew=0, color=KIND_COLOURS[kind], label=kind)
             for kind in kinds
@@ -127,8 +127,8 @@ def _errors_in_words(part: pd.DataFrame, quantity: str) -> str:
     if labels.empty:
         return "no labels"
     table = errors_of(labels)
-    one = table[(table["kind"] == ALL) & (table["structure"] == ALL)].iloc[0]
-    rmse, mae = (_three_digits(float(one[name]) * factor * more) for name in ("rmse", "mae"))
+    total = table[(table["kind"] == ALL) & (table["structure"] == ALL)].iloc[0]
+    rmse, mae = (_three_digits(float(total[name]) * factor * more) for name in ("rmse", "mae"))
     return f"RMSE {rmse}, MAE {mae} {unit}"
 
 
@@ -138,5 +138,5 @@ def _three_digits(value: float) -> str:
 
 def _nothing(title: str) -> Figure:
     figure = Figure(figsize=(SINGLE_COLUMN_INCH, 1.2))
-    figure.text(0.05, 0.5, f"{title}: no reference value to compare with", va="center")
+    figure.text(0.05, 0.5, f"{title}: no reference values", va="center")
     return figure

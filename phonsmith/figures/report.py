@@ -1,7 +1,7 @@
-"""The report: one page of HTML with results, cautions, figures and settings of a campaign.
+"""The report: an HTML page with results, warnings, figures and settings of a campaign.
 
-The page holds everything a reader needs; only the full-size figures of single structures and fits
-are links to files beside it. Equal results give equal pages, byte for byte.
+The page is self-contained, except for links to full-size figures of single structures and fits.
+Equal results give equal pages, byte for byte.
 """
 
 import base64
@@ -49,7 +49,7 @@ RMSE_IN_WORDS = (
 
 @dataclass(frozen=True)
 class FigureFiles:
-    """The figures of a campaign; those it does not have are left out.
+    """Figures of a campaign; missing figures are omitted.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class FigureFiles:
     generations
         Phonon RMSE against the number of labels, SVG.
     parity
-        By fit, the path without the ending of its format.
+        Paths by fit, without suffix.
     bands
-        By fit, the folder with one figure for each structure.
+        Folders with a figure for each structure, by fit.
     applications
         Figures of the applications, SVG, with captions.
     """
@@ -108,7 +108,7 @@ def render_report(
     folder
         Folder of the page; links are relative to it.
     date
-        Day of the newest result; not of the page, so that equal results give equal pages.
+        Date of the newest result, not of the page: equal results give equal pages.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -124,7 +124,7 @@ def render_report(
         level_of_theory=campaign.level_of_theory,
         means=means_table(campaign, tables.rmse),
         rmse_in_words=RMSE_IN_WORDS,
-        warnings=[one.in_words() for one in tables.warnings],
+        warnings=[caution.in_words() for caution in tables.warnings],
         pivots=[
             pivot_table(campaign, tables.rmse, cell)
             for cell in campaign.phonons.cells
@@ -161,9 +161,9 @@ def render_report(
 
 
 def _version(package: str) -> str:
-    """Version of a package as it is installed, empty where it is not.
+    """Return the installed version of a package; empty if it is not installed.
 
-    phonsmith may run from its repository, which holds its version.
+    phonsmith may run from its repository, which contains its version.
     """
     with suppress(PackageNotFoundError):
         return version(package)
@@ -175,10 +175,10 @@ def _version(package: str) -> str:
 
 
 def _codes(campaign: Campaign, tables: Tables) -> list[tuple[str, str]]:
-    """Who computed what, with versions: those of labels and fits as they were recorded."""
+    """Return the codes with versions; versions of labels and fits are as recorded."""
     packages = ["phonsmith", "snakemake", "phonopy", "spglib", "ase"]
     packages += ["phono3py", "symfc"] if campaign.conductivity else []
-    installed = [f"{one} {_version(one)}" for one in packages if _version(one)]
+    installed = [f"{package} {_version(package)}" for package in packages if _version(package)]
     codes = [("Pipeline, as installed when this page was written", ", ".join(installed))]
     unknown = f"{campaign.level_of_theory}, version not recorded"
     codes.append(("Reference labels", _distinct(tables.labels) or unknown))
@@ -189,9 +189,11 @@ def _codes(campaign: Campaign, tables: Tables) -> list[tuple[str, str]]:
 
 
 def _distinct(table: pd.DataFrame) -> str:
-    """All codes in the column ``code``, each once."""
+    """Return the distinct codes in the column ``code``."""
     values: list[str] = table["code"].dropna().tolist() if "code" in table else []
-    return ", ".join(dict.fromkeys(one for text in values for one in str(text).split(", ") if one))
+    return ", ".join(
+        dict.fromkeys(code for text in values for code in str(text).split(", ") if code)
+    )
 
 
 def _gallery_in_words(campaign: Campaign) -> str:
@@ -201,11 +203,11 @@ def _gallery_in_words(campaign: Campaign) -> str:
         if campaign.fits
         else ""
     )
-    return f"{words}Each picture links to the figure in full size, a file beside this page."
+    return f"{words}Each picture links to the full-size figure."
 
 
 def _summary(campaign: Campaign) -> str:
-    """What was done, in two sentences."""
+    """Summarise the campaign in two sentences."""
     made = "recorded" if campaign.recorded else "computed"
     trained, there = len(campaign.trained), len(campaign.fits) - len(campaign.trained)
     fits = " and ".join(
@@ -259,7 +261,7 @@ def _shorten(settings: Any) -> None:
 
 def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, str]]:
     captions: list[tuple[Path | None, str]] = [
-        (figures.by_structure, "Phonon RMSE of every crystal; the lines are the means."),
+        (figures.by_structure, "Phonon RMSE of every crystal; lines are means."),
         *(
             (path, f"Phonon RMSE against {campaign.sweeps[name].label} ({name}).")
             for name, path in figures.sweeps.items()
@@ -267,18 +269,18 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
         (
             figures.phonon_vs_force,
             "Mean phonon RMSE against the force RMSE of each trained fit; the area of a circle "
-            "grows with the number of sparse points.",
+            "increases with the number of sparse points.",
         ),
         (
             figures.generations,
-            "Mean phonon RMSE against the number of labels, generation by generation; bars are "
-            "the standard deviation of that mean over the repeats. Hollow: some crystals have "
-            "no RMSE, the mean is that of the others.",
+            "Mean phonon RMSE against the number of labels for each generation; bars are "
+            "the standard deviation of the mean over the repeats. Hollow: some crystals have "
+            "no RMSE; the mean is over the other crystals.",
         ),
         (
             figures.database_errors,
-            "Share of the test values of the existing database whose error is below the number "
-            "on the axis, for each fit.",
+            "Share of the test values of the existing database whose error is below the value on "
+            "the axis, for each fit.",
         ),
     ]
     return [_embedded(path, caption) for path, caption in captions if path is not None]
@@ -287,7 +289,7 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
 def _gallery(
     campaign: Campaign, rmse: pd.DataFrame, bands: Mapping[str, Path], folder: Path
 ) -> list[tuple[str, list[dict[str, str]]]]:
-    """The band structures, crystal by crystal, each with its RMSE or why it has none."""
+    """Return the band structures by crystal, each with its RMSE or the reason for its absence."""
     first = rmse[rmse["cell"] == campaign.phonons.cells[0]]
     found = {(row["structure"], row["fit"]): row for row in rows_of(first)}
     gallery = []
@@ -312,7 +314,7 @@ PAGE_REM = 54
 
 
 def _embedded(path: Path, caption: str) -> dict[str, str]:
-    """An SVG figure itself, in the page, as wide as it is in print beside others."""
+    """Embed an SVG figure, with a width relative to a two-column figure."""
     content = path.read_bytes()
     found = _WIDTH.search(content)
     points = float(found[1]) if found else 72 * DOUBLE_COLUMN_INCH
@@ -322,11 +324,11 @@ def _embedded(path: Path, caption: str) -> dict[str, str]:
 
 
 def _thumbnail(stem: Path, caption: str, folder: Path) -> dict[str, str]:
-    """A small picture in the page, with a link to the file.
+    """Return a thumbnail with a link to the file.
 
-    ``stem`` lacks the ending of the format; the best there is, is taken.
+    ``stem`` is the path without suffix; the best available format is used.
     """
-    paths = {one: stem.with_name(f"{stem.name}.{one}") for one in ("svg", "pdf", "png")}
+    paths = {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "pdf", "png")}
     there = [path for path in paths.values() if path.exists()]
     link = Path(os.path.relpath(there[0], folder)).as_posix() if there else ""
     if paths["png"].exists():

@@ -1,4 +1,4 @@
-"""The tables of a campaign, brought into words for the report."""
+"""Tables of the report."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -54,10 +54,10 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
 
 
 def marks_in_words(rmse: pd.DataFrame) -> str:
-    """Return what the marks in the tables of RMSE mean, those that occur."""
+    """Explain the marks that occur in the tables of RMSE."""
     words = []
     if rmse["in_sample"].astype(bool).any():
-        words.append("* in-sample: the fit learnt from the displaced cells of these crystals.")
+        words.append("* in-sample: the fit was trained on the displaced cells of these crystals.")
     if false_imaginary(rmse).any():
         words.append("† imaginary modes where the reference has none.")
     if rmse["rmse_thz"].isna().any():
@@ -69,17 +69,17 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def _symbol(value: Any) -> str:
-    """A Hermann–Mauguin symbol with its screw axes as subscripts: P6₃/mmc."""
+    """Return a Hermann–Mauguin symbol with screw axes as subscripts: P6₃/mmc."""
     return re.sub(r"_(\d)", lambda match: match[1].translate(_SUBSCRIPTS), str(value))
 
 
 def _formula(value: Any) -> str:
-    """A formula with its numbers as subscripts: Ga₂O₃."""
+    """Return a formula with numbers as subscripts: Ga₂O₃."""
     return str(value).translate(_SUBSCRIPTS)
 
 
 def _supercell(value: Any) -> str:
-    """A supercell matrix as in tables: ``2 × 2 × 1`` where it is diagonal.
+    """Return a supercell matrix for tables: ``2 × 2 × 1`` if it is diagonal.
 
     >>> _supercell("2 0 0; 0 2 0; 0 0 1")
     '2 × 2 × 1'
@@ -149,18 +149,18 @@ def structures_table(
     if relaxed:
         caption = "Crystals before and after relaxation with the reference method"
     else:
-        caption = "Crystals, used as they were given: not relaxed here"
+        caption = "Crystals, used without relaxation"
     if phonons is not None:
-        caption += ". Supercell: in vectors of the crystal's cell. NAC: non-analytical correction"
+        caption += ". Supercell: in lattice vectors of the crystal. NAC: non-analytical correction"
     return table_of([shown[name][0] for name in columns], rows, caption, text_columns=len(columns))
 
 
 LONGEST_LIST = 24
-"""So many different frequencies at Γ are listed; of more, the ends."""
+"""Largest number of distinct frequencies at Γ; of longer lists, the ends are shown."""
 
 
 def gamma_table(campaign: Campaign, gamma: pd.DataFrame | None) -> Table | None:
-    """Return the frequencies at Γ, reference and fits; None without."""
+    """Tabulate the frequencies at Γ, reference and fits; None without frequencies."""
     if gamma is None or gamma.empty:
         return None
     cell = campaign.phonons.cells[0]
@@ -179,8 +179,8 @@ def gamma_table(campaign: Campaign, gamma: pd.DataFrame | None) -> Table | None:
         if (structure, method) in groups
     ]
     caption = (
-        "Frequencies at Γ (THz), acoustic ones included; negative: imaginary. In brackets: how "
-        "often. Without the direction-dependent part of a non-analytical correction"
+        "Frequencies at Γ (THz), including acoustic modes; negative: imaginary. In brackets: "
+        "degeneracy. Without the direction-dependent part of a non-analytical correction"
     )
     if campaign.fits:
         caption += f". Fits: {CELLS[cell]}"
@@ -188,7 +188,7 @@ def gamma_table(campaign: Campaign, gamma: pd.DataFrame | None) -> Table | None:
 
 
 def _modes(frequencies: Sequence[float]) -> str:
-    """Frequencies with degeneracies, those within 0.005 THz taken together.
+    """Format frequencies with degeneracies, grouped within 0.005 THz.
 
     >>> _modes([-1e-7, 0.0, 0.0, 15.07, 15.0701, 15.0702])
     '0.00 (3), 15.07 (3)'
@@ -287,16 +287,16 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
     if errors is None or errors.empty:
         return None
     whole = errors[(errors["kind"] == "all") & (errors["structure"] == "all")]
-    quantities = [one for one in _ERROR_COLUMNS if one in set(whole["quantity"])]
+    quantities = [quantity for quantity in _ERROR_COLUMNS if quantity in set(whole["quantity"])]
     found = {(row["fit"], row["set"], row["quantity"]): row["rmse"] for row in rows_of(whole)}
     parts = ("train", "test") if campaign.trained else ("test",)
-    columns = [(part, one) for one in quantities for part in parts]
+    columns = [(part, quantity) for quantity in quantities for part in parts]
     rows = []
     for fit in campaign.with_errors:
-        values = [found.get((fit, part, one)) for part, one in columns]
+        values = [found.get((fit, part, quantity)) for part, quantity in columns]
         if fit not in campaign.tested and all(value is None for value in values):
-            continue  # recorded forces on cells of their own
-        factors = [_ERROR_COLUMNS[one][1] for _, one in columns]
+            continue  # recorded forces on other cells
+        factors = [_ERROR_COLUMNS[quantity][1] for _, quantity in columns]
         rows.append(
             [
                 label_of(campaign, fit),
@@ -306,10 +306,10 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
                 ),
             ]
         )
-    titles = ["Fit", *(f"{_ERROR_COLUMNS[one][0]}, {part}" for part, one in columns)]
-    caption = "RMSE on the labels; – where a set has no such label"
+    titles = ["Fit", *(f"{_ERROR_COLUMNS[quantity][0]}, {part}" for part, quantity in columns)]
+    caption = "RMSE on the labels; –: no such label in the set"
     if not campaign.trained:
-        caption += ". Test: all labels, since no potential learnt from any"
+        caption += ". Test: all labels, because no potential was trained on them"
     return table_of(titles, rows, caption)
 
 
@@ -338,5 +338,5 @@ def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | N
         "B₀ (GPa), reference",
         "fit",
     ]
-    caption = "Equation of state (Birch–Murnaghan); elastic constants stand in tables/mechanics.csv"
+    caption = "Equation of state (Birch–Murnaghan); elastic constants: tables/mechanics.csv"
     return table_of(titles, rows, caption, text_columns=3)

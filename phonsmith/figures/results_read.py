@@ -1,4 +1,4 @@
-"""The tables of a campaign, read from files."""
+"""Read the tables of a campaign from files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from phonsmith.fits.training import fits_table as training_table
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a campaign; None where it has none.
+    """Tables of a campaign; None for missing tables.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Tables:
     labels
         Labels and failures by structure, with a column ``failures`` that counts.
     fits
-        One row per fit: ``fit``, time, memory, and what it learnt from.
+        One row per fit: ``fit``, time, memory, and numbers of training data.
     errors
         See :func:`phonsmith.fits.errors.errors_of`, with a column ``fit``.
     mechanics
@@ -35,9 +35,9 @@ class Tables:
     generations
         See :func:`phonsmith.generations.verdict.generations_table`.
     applications
-        Tables of the applications, as they are, with captions.
+        Unmodified tables of the applications, with captions.
     warnings
-        What to know beside the numbers, see :mod:`phonsmith.files.cautions`.
+        Warnings, see :mod:`phonsmith.files.cautions`.
     phonons
         See :func:`phonsmith.benchmarks.tables.reference_table`.
     gamma
@@ -79,7 +79,7 @@ class Tables:
         applications
             Table and caption of each application.
         others
-            Files of the other tables by name; None or empty for those that there are not.
+            Files of the other tables by name; None or empty for missing tables.
         """
         names = {"structure": str, "fit": str}
         return cls(
@@ -92,7 +92,7 @@ class Tables:
 
 
 def label_of(campaign: Campaign, fit: str) -> str:
-    """Return the name of a fit for people."""
+    """Return the label of a fit, as in figures and tables."""
     return campaign.fits[fit].label or fit
 
 

@@ -37,7 +37,7 @@ from phonsmith.figures.style import (
 )
 
 SMALLEST_THZ = 1e-3
-"""Smaller RMSE are drawn here, since the axis is logarithmic."""
+"""Lower limit of drawn RMSE on the logarithmic axis (THz)."""
 
 
 # --- against structure -----------------------------------------------------------------------
@@ -46,8 +46,8 @@ SMALLEST_THZ = 1e-3
 def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Figure:
     """RMSE of every structure, one marker and colour for each fit, one panel for each cell.
 
-    The line of a fit is its mean, which the legend repeats as a number. A structure without an
-    RMSE has a cross in the colour of the fit at the top.
+    The line of a fit is its mean, which is also given in the legend. Structures without RMSE are
+    marked by a cross in the colour of the fit at the top.
     """
     cells = _in_order(table["cell"])
     structures = _in_order(table["structure"])
@@ -107,7 +107,7 @@ def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look, line: An
 
 
 def _draw_crosses(axes: Axes, places: Sequence[float] | np.ndarray, colour: str) -> None:
-    """Crosses at the top: here is no RMSE."""
+    """Draw crosses at the top for missing RMSE."""
     if len(places):
         axes.plot(
             places,
@@ -154,7 +154,7 @@ def _legend_with_means(
 
 
 def _log_rmse_axis(panels: Sequence[Axes], values: pd.Series) -> None:
-    """Logarithmic axis with plain numbers, 1, 2 and 5 in each decade."""
+    """Make an axis logarithmic with plain numbers: 1, 2 and 5 in each decade."""
     known = np.maximum(values.dropna().to_numpy(dtype=float), SMALLEST_THZ)
     low, high = (known.min(), known.max()) if len(known) else (0.1, 1.0)
     for axes in panels:
@@ -166,7 +166,7 @@ def _log_rmse_axis(panels: Sequence[Axes], values: pd.Series) -> None:
 
 
 def plain_log(axes: Axes, which: str) -> None:
-    """Plain numbers on a logarithmic axis, 1, 2 and 5 in each decade where there is room."""
+    """Label a logarithmic axis with plain numbers: 1, 2 and 5 in each decade if there is space."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
     decades = np.log10(high / low)
@@ -176,12 +176,12 @@ def plain_log(axes: Axes, which: str) -> None:
 
 
 def _note(figure: Figure, table: pd.DataFrame) -> None:
-    """What the marks mean, under the panels, where they occur."""
+    """Explain the marks that occur below the panels."""
     words = []
     if table["rmse_thz"].isna().any():
         words.append("×: no RMSE (crystal or symmetry lost, or no phonons)")
     if (table["rmse_thz"] < SMALLEST_THZ).any():
-        words.append(f"drawn at {SMALLEST_THZ:g} THz: smaller than that")
+        words.append(f"RMSE below {SMALLEST_THZ:g} THz are drawn at this value")
     if words:
         figure.supxlabel("; ".join(words), fontsize=6.5, color=GREY)
 
@@ -204,7 +204,7 @@ def draw_rmse_against(
     table
         Table of phonon RMSE.
     swept
-        Settings of each fit to show, by id, in one order for all. Values that are not numbers are
+        Settings of each fit to show, by id, in the same order. Values that are not numbers are
         equally spaced; the axis is logarithmic if positive numbers span a factor of ten or more.
     axis_label
         Name and unit of the first setting.
@@ -242,13 +242,13 @@ def draw_rmse_against(
 
 
 def _other_settings(settings: Mapping[str, Any]) -> str:
-    """All but the first, in words; empty where there is one only."""
+    """Format all settings but the first; empty for a single setting."""
     _, *others = settings.items()
     return values_text(dict(others))
 
 
 class _SweptAxis(NamedTuple):
-    """Positions of the values of the swept setting on the axis."""
+    """Return positions of the values of the swept setting on the axis."""
 
     values: list[Any]
     numeric: bool
@@ -294,7 +294,7 @@ def _draw_structures(axes: Axes, rmse: pd.DataFrame) -> None:
 
 
 def _draw_mean(axes: Axes, rmse: pd.DataFrame, values: pd.Index, colour: str, marker: str) -> None:
-    """``rmse``: fits × structures; ``values``: where each fit is on the axis."""
+    """``rmse``: fits × structures; ``values``: position of each fit on the axis."""
     mean = rmse.groupby(values).mean().mean(axis=1).clip(lower=SMALLEST_THZ)
     x = mean.index.to_numpy(dtype=float)
     axes.plot(x, mean, color=colour, lw=1.8, marker=marker, ms=4)
@@ -330,7 +330,7 @@ def _sweep_legend(
     if incomplete:
         handles += [
             _handle("mean of fewer structures", marker="o", ms=4, mfc="white", mec=GREY, lw=0),
-            _handle("some structure without RMSE", marker="x", ms=4, color=BLACK, lw=0),
+            _handle("structure without RMSE", marker="x", ms=4, color=BLACK, lw=0),
         ]
     if columns == 2 and len(handles) > 2:
         columns = 1  # long words beside each other are wider than a figure of one column
@@ -342,7 +342,7 @@ def _sweep_legend(
 
 
 def force_errors(errors: pd.DataFrame) -> tuple[dict[str, float], str]:
-    """Force RMSE (component, eV/Å) of each fit, and on what: the test set if there is one.
+    """Return force RMSE (component, eV/Å) of each fit and its set: the test set if available.
 
     Parameters
     ----------
@@ -372,7 +372,7 @@ def draw_phonon_vs_force(
     table
         Table of phonon RMSE.
     force_rmse
-        Force RMSE (component, eV/Å) of each fit that has one; other fits are omitted.
+        Force RMSE (component, eV/Å) of each fit; fits without force RMSE are omitted.
     force_set
         Name of the cells with these forces, for the axis.
     fits
@@ -426,7 +426,7 @@ def draw_phonon_vs_force(
 
 
 def _widen(axes: Axes) -> None:
-    """At least a factor of three on both axes, so that some tick has a number."""
+    """Extend both axes to at least a factor of three, so that a tick has a number."""
     for get, put in ((axes.get_xlim, axes.set_xlim), (axes.get_ylim, axes.set_ylim)):
         low, high = get()
         if high < 3 * low:
@@ -435,7 +435,7 @@ def _widen(axes: Axes) -> None:
 
 
 def _marker_sizes(sparse_points: Mapping[str, int | None]) -> dict[str, float]:
-    """Diameters in points: the area grows with the number of sparse points."""
+    """Return diameters in points: the area increases with the number of sparse points."""
     most = max((number for number in sparse_points.values() if number), default=1)
     return {
         fit: 6.0 if number is None else 3.0 + 8.0 * float(np.sqrt(number / most))
@@ -469,10 +469,10 @@ def _legend_of_fits(
 
 
 def _handle(label: str, **look: Any) -> Line2D:
-    """An entry of a legend."""
+    """Return an entry of a legend."""
     return Line2D([], [], label=label, **look)
 
 
 def _in_order(values: pd.Series) -> list[str]:
-    """Distinct values in the order in which they come first."""
+    """Return distinct values in the order of their first occurrence."""
     return [str(value) for value in values.unique()]

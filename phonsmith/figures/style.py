@@ -1,8 +1,8 @@
-"""How all figures look, and how they are written to files.
+"""Style of all figures, and output to files.
 
-Colours are those of Okabe and Ito, which people with the usual kinds of colour blindness can
-tell apart; every fit also has a marker of its own. The fonts are those that matplotlib brings
-along, so that a figure is the same on every machine.
+Colours are those of Okabe and Ito, which are distinguishable with the common kinds of colour
+blindness; every fit also has its own marker. Fonts are those of matplotlib, so that figures are
+identical on all machines.
 """
 
 import math
@@ -28,14 +28,14 @@ GREY = "#6E6E6E"
 PALE = "#D9D9D9"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", GREY)
 MARKERS = ("o", "s", "^", "D", "v", "p", ">", "<")
-"""None of them looks like the cross that stands for a missing result."""
+"""Markers; a cross is reserved for missing results."""
 LINES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
-"""Of curves over each other: what lies below shows in the gaps."""
+"""Line styles of overlapping curves: lower curves are visible in the gaps."""
 REFERENCE_MARKER = "*"
-"""Of the reference alone, where results of several methods are drawn."""
+"""Marker of the reference in figures of several methods."""
 
 CELLS = {"relaxed": "cell relaxed with the fit", "reference": "reference cell"}
-"""The choices of a cell in words."""
+"""Descriptions of the choices of a cell."""
 
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -76,7 +76,7 @@ _STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Look:
-    """Name, colour and marker of one fit, used in all figures of a campaign."""
+    """Name, colour and marker of a fit in all figures of a campaign."""
 
     label: str
     colour: str
@@ -117,7 +117,8 @@ def method_looks(
     fits = looks(labels)
     reference = Look(reference_in_words(level_of_theory), BLACK, REFERENCE_MARKER)
     return {
-        one: reference if one == "reference" else fits[one.partition("/")[0]] for one in methods
+        method: reference if method == "reference" else fits[method.partition("/")[0]]
+        for method in methods
     }
 
 
@@ -130,7 +131,7 @@ def say_lacking(axes: Axes, names: Iterable[str]) -> None:
 
 
 def short(text: str, length: int) -> str:
-    """Shorten a name that has to fit beside another name.
+    """Shorten a name to a number of characters.
 
     >>> short("one two three", 9)
     'one two…'
@@ -140,7 +141,7 @@ def short(text: str, length: int) -> str:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The style while a figure is made or written; matplotlib's settings come back afterwards."""
+    """Apply the style to figures drawn or written in the body; restore settings afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -155,18 +156,18 @@ _METADATA: dict[str, dict[str, str | None]] = {
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
-    """Write a figure as SVG, PDF or PNG by the ending of ``path``, whole or not at all.
+    """Write a figure as SVG, PDF or PNG, chosen by the suffix of ``path``, atomically.
 
-    The file holds no date: equal figures give equal bytes.
+    The file contains no date: equal figures give equal bytes.
 
     Parameters
     ----------
     figure
-        What one of the drawing functions returned.
+        Figure returned by a drawing function.
     path
         The file.
     dpi
-        Resolution of PNG, and of the clouds of points that are stored as pixels in the others.
+        Resolution of PNG, and of point clouds stored as pixels in other formats.
     """
     suffix = Path(path).suffix
     with replacing(path) as temporary, style():
@@ -197,7 +198,7 @@ def space_group_symbol(symbol: str) -> str:
 
 
 def thz(value: float | None) -> str:
-    """Return a frequency for people: two digits after the point, three below 0.1, and the unit."""
+    """Format a frequency with two decimals, three below 0.1, and unit."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.3f} THz" if abs(value) < 0.0995 else f"{value:.2f} THz"

@@ -1,4 +1,4 @@
-"""Tables of the report: cells, columns, numbers and words."""
+"""Elements of the report's tables: cells, columns, numbers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """Text in a table; ``hint`` shows under the mouse."""
+    """Text in a table; ``hint`` is its tooltip."""
 
     text: str
     hint: str = ""
@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table for the template; with ``total``, the last row is one."""
+    """A table for the template; with ``total``, the last row is a total."""
 
     caption: str
     columns: list[Column]
@@ -69,7 +69,7 @@ def table_of(
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Text of a number for a table."""
+    """Format a number for a table."""
     return DASH if pd.isna(value) else f"{value:.{digits}f}"
 
 
@@ -97,18 +97,18 @@ def pivot_table(campaign: Campaign, rmse: pd.DataFrame, cell: CellChoice) -> Tab
         rows.append([Cell(structure), *(rmse_cell(row, best) for row in mine)])
     means = [mean_in_words(mean_rmse(rmse, fit, cell)) for fit in campaign.fits]
     rows.append([Cell(text) for text in ("mean", *means)])
-    columns = [Column("Structure", number=False), *(Column(one, number=True) for one in titles)]
+    columns = [Column("Structure", number=False), *(Column(title, number=True) for title in titles)]
     return Table(f"Phonon RMSE (THz), {CELLS[cell]}", columns, rows, total=True)
 
 
 def mean_in_words(mean: Mean) -> str:
-    """Mean and spread of repeats as text."""
+    """Format mean and spread of repeats."""
     some = "" if mean.structures == mean.total else f" (of {mean.structures})"
     return number(mean.rmse_thz) + some
 
 
 def rmse_cell(row: dict[str, Any] | None, best: float | None) -> Cell:
-    """Return the cell of a phonon RMSE, marked where it is the best of its row."""
+    """Return the cell of a phonon RMSE; the best of a row is marked."""
     if row is None or pd.isna(row["rmse_thz"]):
         return Cell(DASH, hint=row["reason"] if row else "")
     false = row["false_imaginary"]
@@ -117,7 +117,7 @@ def rmse_cell(row: dict[str, Any] | None, best: float | None) -> Cell:
 
 
 def plain_table(table: pd.DataFrame, caption: str) -> Table:
-    """Any tidy table as it is."""
+    """Convert a tidy table without changes."""
     numbers = [pd.api.types.is_numeric_dtype(table[name]) for name in table]
     rows = [
         [

@@ -23,37 +23,37 @@ from phonsmith.thermodynamics.results import Result, at_lowest_pressure
 COLUMNS = 3
 PANEL_HEIGHT_INCH = 2.1
 Panels: TypeAlias = NDArray[Any]
-"""Axes, (panels, rows of each)."""
+"""Axes, shape (panels, rows of each)."""
 
 IMAGINARY = "with imaginary modes"
 
 
 def by_structure(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Return the results that there are, by structure, in the order given."""
+    """Group results by structure, in the given order."""
     found: dict[str, list[Result]] = {}
-    for one in results:
-        found.setdefault(one.structure, []).append(one)
+    for result in results:
+        found.setdefault(result.structure, []).append(result)
     return found
 
 
 def draw_equations_of_state(results: Sequence[Result], methods: Mapping[str, Look]) -> Figure:
-    """Energy against volume, one panel for each structure; energies from each method's minimum.
+    """Draw energy against volume, a panel for each structure, relative to each method's minimum.
 
     Crosses are volumes with imaginary modes.
     """
     with style():
         panels = by_structure(results)
         figure, axes = grid(len(panels), 1)
-        for (structure, ones), panel in zip(panels.items(), axes[:, 0], strict=False):
+        for (structure, group), panel in zip(panels.items(), axes[:, 0], strict=False):
             lacking = []
-            for number, one in enumerate(ones):
-                look, state = methods[one.method], one.equation_of_state("vinet")
+            for number, result in enumerate(group):
+                look, state = methods[result.method], result.equation_of_state("vinet")
                 if state is None:
                     lacking.append(look.label)
                     continue
-                volumes = np.array([v.volume_angstrom3_per_atom for v in one.volumes])
-                energies = np.array([v.energy_ev_per_atom for v in one.volumes])
-                unstable = np.array([bool(v.imaginary_share) for v in one.volumes])
+                volumes = np.array([v.volume_angstrom3_per_atom for v in result.volumes])
+                energies = np.array([v.energy_ev_per_atom for v in result.volumes])
+                unstable = np.array([bool(v.imaginary_share) for v in result.volumes])
                 line = np.linspace(volumes.min(), volumes.max(), 200)
                 rest = state.energy_ev_per_atom
                 # the reference is seen where fits have the same energies
@@ -87,14 +87,14 @@ def draw_equations_of_state(results: Sequence[Result], methods: Mapping[str, Loo
 
 
 def draw_thermal_expansion(results: Sequence[Result], methods: Mapping[str, Look]) -> Figure:
-    """Volume, and its thermal expansion, against temperature at the pressure nearest to zero."""
+    """Draw volume and thermal expansion against temperature at the pressure nearest to zero."""
     with style():
         panels = by_structure(results)
         figure, axes = grid(len(panels), 2)
-        for (structure, ones), (above, below) in zip(panels.items(), axes, strict=False):
+        for (structure, group), (above, below) in zip(panels.items(), axes, strict=False):
             lacking = []
-            for number, one in enumerate(ones):
-                look, found = methods[one.method], at_lowest_pressure(one)
+            for number, result in enumerate(group):
+                look, found = methods[result.method], at_lowest_pressure(result)
                 if found is None:
                     lacking.append(look.label)
                     continue
@@ -102,7 +102,7 @@ def draw_thermal_expansion(results: Sequence[Result], methods: Mapping[str, Look
                 line = {"color": look.colour, "label": look.label + pressure}
                 line["ls"] = LINES[number % len(LINES)]
                 above.plot(found.temperature_kelvin, found.volume_angstrom3_per_atom, **line)
-                # the first and the last are one-sided differences
+                # the first and the last value are one-sided differences
                 expansion = 1e6 * np.array(found.thermal_expansion_per_k)
                 below.plot(found.temperature_kelvin, expansion, **line)
             say_lacking(above, lacking)
@@ -116,7 +116,7 @@ def draw_thermal_expansion(results: Sequence[Result], methods: Mapping[str, Look
 
 
 def grid(panels: int, rows_each: int) -> tuple[Figure, Panels]:
-    """Return a figure and its axes: panels side by side, ``rows_each`` rows: (panels, rows)."""
+    """Return a figure and its axes (panels, rows): panels side by side with ``rows_each`` rows."""
     columns = min(COLUMNS, panels)
     bands = math.ceil(panels / columns)
     width = SINGLE_COLUMN_INCH if columns == 1 else DOUBLE_COLUMN_INCH
@@ -131,7 +131,7 @@ def grid(panels: int, rows_each: int) -> tuple[Figure, Panels]:
 
 
 def legend_of(figure: Figure, axes: Panels) -> None:
-    """One legend above all panels, every label once."""
+    """Draw a legend above all panels, with distinct labels."""
     found: dict[str, Any] = {}
     for panel in axes.flat:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):

@@ -31,7 +31,7 @@ def draw_transition(
 ) -> Figure:
     """Draw energies relative to the first crystal, one panel per method, stacked.
 
-    All panels share a range around the transitions, so that crystals far above lie outside.
+    All panels share a range around the transitions; crystals far above are outside.
     Triangles on the line of the first crystal mark transitions, from above for the first
     approximation and from below for the second; they are hollow where another crystal is lower.
     Grey lines and bands are published values.
@@ -58,16 +58,18 @@ def draw_transition(
         for axes, method in zip(rows, known, strict=True):
             _draw_published(axes, published)
             axes.axhline(0, color=BLACK, lw=0.8)
-            shown = [one for one in results[method].comparisons if one.temperature_kelvin is None]
-            for one in shown:
-                if one.first == first and one.x:
-                    _draw_comparison(axes, one, colours[one.second])
-            if not any(one.first == first and one.x for one in shown):
+            shown = [
+                pair for pair in results[method].comparisons if pair.temperature_kelvin is None
+            ]
+            curves = [pair for pair in shown if pair.first == first and pair.x]
+            for pair in curves:
+                _draw_comparison(axes, pair, colours[pair.second])
+            if not curves:
                 axes.text(0.5, 0.6, "no comparison", transform=axes.transAxes, ha="center")
-            symbols = {_WORDS[one.approximation][0] for one in shown} or {"E"}
+            symbols = {_WORDS[pair.approximation][0] for pair in shown} or {"E"}
             axes.set_ylabel(f"Δ{'/Δ'.join(sorted(symbols))} (meV/atom)")
             axes.set_title(methods[method].label)
-            drawn += [one for one in shown if one.first == first and one.x]
+            drawn += curves
             axes.grid(axis="y")
         rows[-1].set_xlabel(_AXES[unit])
         hidden = _frame(rows[0], drawn)
@@ -83,22 +85,22 @@ def _colours(number: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(number)]
 
 
-def _draw_comparison(axes: Any, one: Comparison, colour: str) -> None:
-    marked = one.approximation == "enthalpy"
+def _draw_comparison(axes: Any, pair: Comparison, colour: str) -> None:
+    marked = pair.approximation == "enthalpy"
     axes.plot(
-        one.x,
-        one.difference_mev_per_atom,
+        pair.x,
+        pair.difference_mev_per_atom,
         color=colour,
-        ls=_LINES[one.approximation],
+        ls=_LINES[pair.approximation],
         lw=1.2,
         marker="." if marked else None,
         ms=3,
     )
-    for crossing in one.crossings:
+    for crossing in pair.crossings:
         axes.plot(
             crossing.value,
             0,
-            marker=_marker(one.approximation),
+            marker=_marker(pair.approximation),
             ms=5.5,
             ls="none",
             mew=0.8,
@@ -109,21 +111,21 @@ def _draw_comparison(axes: Any, one: Comparison, colour: str) -> None:
 
 
 def _marker(approximation: str) -> int:
-    """A triangle whose tip is the transition: from above for the first, from below for others."""
+    """Return a triangle with its tip at the transition, from above for the first approximation."""
     return CARETDOWN if _LINES[approximation] == "-" else CARETUP
 
 
 def _frame(axes: Any, drawn: Sequence[Comparison]) -> dict[str, str]:
-    """Limits of all panels around the crystals that cross, where there are any.
+    """Set the limits of all panels around the crystals that cross, if any.
 
     Returns the names of crystals outside, with `` in part`` if only in some panels.
     """
     ranges: dict[str, tuple[float, float]] = {}
-    for one in drawn:
-        values = [*one.difference_mev_per_atom, 0.0]
-        low, high = ranges.get(one.second, (0.0, 0.0))
-        ranges[one.second] = (min(low, *values), max(high, *values))
-    close = {one.second for one in drawn if one.crossings} or set(ranges)
+    for pair in drawn:
+        values = [*pair.difference_mev_per_atom, 0.0]
+        low, high = ranges.get(pair.second, (0.0, 0.0))
+        ranges[pair.second] = (min(low, *values), max(high, *values))
+    close = {pair.second for pair in drawn if pair.crossings} or set(ranges)
     if not close:
         return {}
     low = min(ranges[name][0] for name in close)
@@ -131,18 +133,18 @@ def _frame(axes: Any, drawn: Sequence[Comparison]) -> dict[str, str]:
     low, high = low - 0.15 * (high - low), high + 0.15 * (high - low)
     axes.set_ylim(low, high)
     inside: dict[str, list[bool]] = {}
-    for one in drawn:
-        seen = [low < value < high for value in one.difference_mev_per_atom]
-        inside.setdefault(one.second, []).extend(seen)
+    for pair in drawn:
+        seen = [low < value < high for value in pair.difference_mev_per_atom]
+        inside.setdefault(pair.second, []).extend(seen)
     return {name: " in part" if any(seen) else "" for name, seen in inside.items() if not all(seen)}
 
 
 def _draw_published(axes: Any, published: Sequence[PublishedTransition]) -> None:
-    for number, one in enumerate(published):
-        if one.up_to is None:
-            axes.axvline(one.value, color=GREY, lw=0.9, ls=_DASHES[number % len(_DASHES)])
+    for number, entry in enumerate(published):
+        if entry.up_to is None:
+            axes.axvline(entry.value, color=GREY, lw=0.9, ls=_DASHES[number % len(_DASHES)])
         else:
-            axes.axvspan(one.value, one.up_to, color=PALE, lw=0, zorder=0)
+            axes.axvspan(entry.value, entry.up_to, color=PALE, lw=0, zorder=0)
 
 
 _DASHES = ("-.", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
@@ -159,24 +161,24 @@ def _legend(
 
     handles: list[Any] = [Line2D([], [], color=BLACK, lw=0.8, label=first)]
     handles += [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
-    approximations = [name for name in _WORDS if any(one.approximation == name for one in drawn)]
+    approximations = [name for name in _WORDS if any(pair.approximation == name for pair in drawn)]
     if len(approximations) > 1:
         handles += [
-            Line2D([], [], color=GREY, ls=_LINES[one], label=_WORDS[one][1])
-            for one in approximations
+            Line2D([], [], color=GREY, ls=_LINES[name], label=_WORDS[name][1])
+            for name in approximations
         ]
     for name in approximations:
-        if any(one.crossings for one in drawn if one.approximation == name):
+        if any(pair.crossings for pair in drawn if pair.approximation == name):
             handles.append(_triangle(name, f"transition, {_WORDS[name][1]}", GREY))
-    unstable = [one for one in drawn if not all(place.stable for place in one.crossings)]
+    unstable = [pair for pair in drawn if not all(place.stable for place in pair.crossings)]
     if unstable:
         handles.append(_triangle(unstable[0].approximation, "another crystal is lower", "white"))
-    for number, one in enumerate(published):
-        if one.up_to is None:
+    for number, entry in enumerate(published):
+        if entry.up_to is None:
             line = _DASHES[number % len(_DASHES)]
-            handles.append(Line2D([], [], color=GREY, lw=0.9, ls=line, label=one.label))
+            handles.append(Line2D([], [], color=GREY, lw=0.9, ls=line, label=entry.label))
         else:
-            handles.append(Patch(color=PALE, label=one.label))
+            handles.append(Patch(color=PALE, label=entry.label))
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
 
 

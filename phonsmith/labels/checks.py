@@ -1,4 +1,4 @@
-"""What a label must fulfil, alone and beside the other labels of its structure."""
+"""Checks of a label, alone and compared with the other labels of its structure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ from phonsmith.labels.settings import Labels
 K = TypeVar("K")
 
 CLOSEST_ANGSTROM = 0.3
-"""Å. Cores overlap below: the shortest bond, that of H2, is 0.74 Å, and no pseudopotential or basis
-set is made for less than half of it."""
+"""Å. Cores overlap at shorter distances: the shortest bond (H2) has 0.74 Å, and no
+pseudopotential or basis set is made for half of it."""
 
 LEAST_VOLUME_ANGSTROM3 = 0.5
 """Å³ per atom. Hydrogen in the middle of Jupiter has about 1; less is a cell in other units."""
@@ -161,13 +161,13 @@ def check_label(label: Atoms, cell: Atoms, settings: Labels) -> None:
 
 
 def check_sane(label: Atoms) -> NDArray[np.float64]:
-    """Return the forces of a label, whose atoms and numbers may be those of matter.
+    """Return the forces of a label after checking that its atoms and numbers are physical.
 
     Raises
     ------
     LabelFailed
-        They are not: an atom of no element, two atoms on one site, a lattice without volume,
-        something that is no number, or numbers that no matter has.
+        An atom has no element, two atoms share a site, the lattice has no volume, a value is
+        not a number, or a number is unphysical.
     """
     _check_atoms(label)
     if FORCES not in label.arrays:
@@ -184,7 +184,7 @@ def check_sane(label: Atoms) -> NDArray[np.float64]:
         if halves > max(UNSYMMETRIC_STRESS, UNSYMMETRIC_SHARE * float(np.abs(stress).max())):
             raise LabelFailed(
                 f"stress is not symmetric (its halves differ by {halves:.3g} eV/Å³); its nine "
-                "numbers may be in another order, or not all of one cell"
+                "components may be in another order, or belong to different cells"
             )
     return forces
 
@@ -193,7 +193,7 @@ def _check_atoms(atoms: Atoms) -> None:
     if not len(atoms):
         raise LabelFailed("has no atoms")
     if (atoms.numbers < 1).any():
-        raise LabelFailed("has atoms of no element (X)")
+        raise LabelFailed("has atoms without element (X)")
     lattice, positions = np.asarray(atoms.cell[:]), np.asarray(atoms.positions)
     for what, values in (("lattice", lattice), ("positions", positions)):
         if not np.isfinite(values).all():
@@ -203,16 +203,18 @@ def _check_atoms(atoms: Atoms) -> None:
         volume = abs(float(np.linalg.det(lattice))) / len(atoms)
         if volume < LEAST_VOLUME_ANGSTROM3:
             raise LabelFailed(
-                f"its lattice holds {volume:.3g} Å³ per atom: no lattice, or not in Å"
+                f"its volume is {volume:.3g} Å³ per atom: the lattice is missing or not in Å"
             )
         height = 1 / float(np.linalg.norm(np.linalg.inv(lattice), axis=0).max())
         if height < CLOSEST_ANGSTROM:
-            raise LabelFailed(f"its lattice is {height:.2g} Å thin: no lattice, or not in Å")
+            raise LabelFailed(
+                f"its cell is only {height:.2g} Å thick: the lattice is missing or not in Å"
+            )
     distance = shortest_distance(atoms)
     if distance < CLOSEST_ANGSTROM:
         raise LabelFailed(
             f"two of its atoms are {distance:.2g} Å apart, less than {CLOSEST_ANGSTROM:g} Å: they "
-            "share a site, or positions are not in Å"
+            "share a site, or the positions are not in Å"
         )
 
 
@@ -233,25 +235,25 @@ def _check_size(what: str, unit: str, values: NDArray[np.float64], largest: floa
     found = float(np.abs(values).max()) if values.size else 0.0
     if found > largest:
         raise LabelFailed(
-            f"{what} of {found:.3g} {unit} cannot be ({largest:g} at most): other units, or a "
-            "wrecked run"
+            f"unphysical {what} of {found:.3g} {unit} (at most {largest:g} {unit} are possible): "
+            "other units, or a failed run"
         )
 
 
 def check_same(label: Atoms, cell: Atoms) -> None:
-    """Whether elements, order, lattice and positions of a result are those of the cell.
+    """Check that elements, order, lattice and positions of a result are those of the cell.
 
     Raises
     ------
     LabelFailed
-        The difference in words.
+        They differ; the message describes the difference.
     """
     if len(label) != len(cell):
-        raise LabelFailed(f"has {len(label)} atoms where the cell has {len(cell)}")
+        raise LabelFailed(f"has {len(label)} atoms, but the cell has {len(cell)}")
     if not np.array_equal(label.numbers, cell.numbers):
-        raise LabelFailed("its atoms are of other elements or in another order than the cell's")
+        raise LabelFailed("elements or order of its atoms differ from the cell")
     if not np.allclose(label.cell[:], cell.cell[:], rtol=0, atol=SAME_CELL_ANGSTROM):
-        raise LabelFailed("its lattice is not that of the cell")
+        raise LabelFailed("its lattice differs from the cell")
     shift = label.positions - cell.positions
     if not np.isfinite(shift).all():
         raise LabelFailed("its positions are not finite")
@@ -265,7 +267,7 @@ def _numbers(what: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float
     """Values as floats of this shape, if they are finite numbers."""
     found = np.asarray(values)
     if found.dtype.kind not in "fiu":
-        raise LabelFailed(f"{what} is no number ({str(values).strip()[:40]})")
+        raise LabelFailed(f"non-numeric {what} ({str(values).strip()[:40]})")
     if found.shape != shape:
         raise LabelFailed(f"{what} has shape {found.shape}, expected {shape}")
     if not np.isfinite(found).all():
@@ -279,8 +281,8 @@ def gather(
     """Merge the labels and failures of all batches.
 
     A label whose energy per atom differs from the median of its structure by more than
-    ``max_energy_spread_ev_per_atom`` becomes a failure: its electronic state differs or the run is
-    wrecked. Isolated atoms are exempt.
+    ``max_energy_spread_ev_per_atom`` becomes a failure: its electronic state differs or the run
+    failed. Isolated atoms are exempt.
 
     Parameters
     ----------
@@ -307,8 +309,8 @@ def gather(
             kept.append(label)
         else:
             reason = (
-                f"energy is {excess:.3g} eV/atom off the median of its structure, more than "
-                f"labels.max_energy_spread_ev_per_atom = {limit:g}"
+                f"energy differs by {excess:.3g} eV/atom from the median of its structure, more "
+                f"than labels.max_energy_spread_ev_per_atom = {limit:g}"
             )
             lost.append({**identity(label), "reason": reason})
     return kept, lost
@@ -317,7 +319,7 @@ def gather(
 def energy_outliers(
     frames: Sequence[Atoms], limit_ev_per_atom: float = OUTLIER_EV_PER_ATOM
 ) -> dict[int, float]:
-    """Find labels whose energy is far off all others: indices, and excess in eV per atom.
+    """Find labels whose energy is far from all others: indices, and excess in eV per atom.
 
     Energies are compared with a sum of energies of the elements, fitted to the smallest sum of
     absolute deviations, so that an outlier does not attract the fit. Isolated atoms and labels
@@ -329,7 +331,7 @@ def energy_outliers(
         return {}
     energies = np.array([_energy_per_atom(frames[index]) for index in judged])
     shares = np.array(
-        [[(frames[index].symbols == one).mean() for one in elements] for index in judged]
+        [[(frames[index].symbols == element).mean() for element in elements] for index in judged]
     )
     deviations = energies - np.median(energies)
     for _ in range(20):
@@ -344,7 +346,7 @@ def energy_outliers(
 
 
 def identity(cell: Atoms) -> dict[str, Any]:
-    """Return what names a cell in tables and failure records."""
+    """Return the fields that identify a cell in tables and failure records."""
     info = cell.info
     return {
         "structure": str(info.get("structure", "")),

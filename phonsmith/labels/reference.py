@@ -36,7 +36,7 @@ class ReferenceBase(Model):
 
         @property
         def level_of_theory(self) -> str:
-            """What the labels are, as tables and figures name it."""
+            """Return the level of theory, as shown in tables and figures."""
 
     def physics(self) -> dict[str, Any]:
         """Return the settings that labels depend on, as plain JSON."""
@@ -44,12 +44,12 @@ class ReferenceBase(Model):
 
     @property
     def has_stresses(self) -> bool:
-        """Whether labels have stresses."""
+        """Return whether labels have stresses."""
         return True
 
     @property
     def box_of_isolated_atoms(self) -> tuple[float, float, float] | None:
-        """Edges (Å) of the box of isolated atoms, where it is a setting."""
+        """Return the edges (Å) of the box of isolated atoms; None if not a setting."""
         return None
 
     def relaxes_volume(self) -> bool:
@@ -57,7 +57,7 @@ class ReferenceBase(Model):
         return True
 
     def longest_run_minutes(self) -> float:
-        """Return the time limit of one run; 0 without one."""
+        """Return the time limit of a run; 0 for no limit."""
         return 0.0
 
     def physics_of(self, structure: str | None) -> dict[str, Any]:
@@ -158,8 +158,8 @@ class DftReference(ReferenceBase):
         """
         if self.version and not re.match(re.escape(self.version) + r"(?!\d)", found.strip()):
             raise PhonsmithError(
-                f"reference.version is {self.version}, but {code} {found.strip()} ran; load the "
-                "other one, or correct reference.version"
+                f"reference.version is {self.version}, but {code} {found.strip()} ran; load "
+                f"version {self.version}, or correct reference.version"
             )
 
 
@@ -173,21 +173,21 @@ class MagneticReference(DftReference):
     """A code that starts from magnetic moments of sites or elements."""
 
     MOMENTS_KEY: ClassVar[str]
-    """The key of the moments by element."""
+    """Key of the moments by element."""
 
     @property
     def magnetic(self) -> bool:
-        """Whether calculations are spin-polarised."""
+        """Return whether calculations are spin-polarised."""
         return bool(getattr(self, "magnetism"))  # noqa: B009 - a field of each code, in its place
 
     @property
     def moments_by_element(self) -> dict[str, float]:
-        """Starting moments by element, in the units of :attr:`MOMENTS_KEY`."""
+        """Return the starting moments by element, in the units of :attr:`MOMENTS_KEY`."""
         found: dict[str, float] = getattr(self, self.MOMENTS_KEY)
         return found
 
     @model_validator(mode="after")
     def _moments_with_magnetism(self) -> Self:
         if any(self.moments_by_element.values()) and not self.magnetic:
-            raise ValueError(f"{self.MOMENTS_KEY} needs magnetism: true")
+            raise ValueError(f"{self.MOMENTS_KEY} requires magnetism: true")
         return self

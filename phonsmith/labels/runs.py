@@ -1,4 +1,4 @@
-"""Folders in which codes run."""
+"""Run folders of external codes."""
 
 import fcntl
 import shutil
@@ -20,18 +20,18 @@ MPI_ENVIRONMENT = {
     **dict.fromkeys(("OMPI_MCA_ras", "OMPI_MCA_plm", "PRTE_MCA_ras", "PRTE_MCA_plm"), "^slurm"),
     **dict.fromkeys(("I_MPI_HYDRA_BOOTSTRAP", "HYDRA_LAUNCHER"), "fork"),
 }
-"""For mpirun, whose ranks run on this node, on the cores of this job."""
+"""Environment of mpirun: its ranks run on this node, on the cores of this job."""
 
 LAST_LINES, LAST_CHARACTERS = 20, 4000
-"""How much of a code's output stays in the record of a failure."""
+"""Lines and characters of a code's output kept in the record of a failure."""
 
 
 class OwnFolder:
-    """A fresh folder that belongs to this process, and goes with :meth:`remove`.
+    """A new folder that belongs to this process until :meth:`remove`.
 
-    What processes of this machine left that were killed is removed before. A folder is theirs as
-    long as they hold a lock on a file in it, which the system releases when they die; those of
-    other machines on the same file system are left alone, since locks may not reach so far.
+    Folders left by killed processes of this machine are removed first. A process owns its folder
+    while it locks a file in it; the system releases the lock when the process ends. Folders of
+    other machines on the same file system are kept, since locks may not be visible there.
     """
 
     def __init__(self, place: Path, prefix: str) -> None:
@@ -41,13 +41,13 @@ class OwnFolder:
             _remove_if_left(stale)
         made = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
         self._lock: IO[bytes] | None = (made / LOCK).open("wb")
-        with suppress(OSError):  # a file system without locks: then nobody can take this one
+        with suppress(OSError):  # without locks on this file system, no process can take the folder
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # locked before anybody can take it for a left one
+        # locked before another process can consider it abandoned
         self.path = made.rename(place / f"{prefix}{made.name.removeprefix('.new-')}")
 
     def remove(self) -> None:
-        """Remove the folder; what cannot be removed stays for the next process."""
+        """Remove the folder; files that cannot be removed are left to the next process."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock:
             self._lock.close()
@@ -58,7 +58,7 @@ LOCK = ".lock"
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Remove a folder whose process is gone."""
+    """Remove a folder whose process has ended."""
     try:
         with (folder / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,8 +68,8 @@ def _remove_if_left(folder: Path) -> None:
 
 
 @contextmanager
-def run_folder(work: str | Path, keep: Sequence[str], said: Sequence[str] = ()) -> Iterator[Path]:
-    """Provide a fresh folder for the runs of one label and remove it afterwards.
+def run_folder(work: str | Path, keep: Sequence[str], logs: Sequence[str] = ()) -> Iterator[Path]:
+    """Provide a new folder for the runs of one label and remove it afterwards.
 
     After a :class:`LabelFailed`, the files that match ``keep`` (inputs and text outputs, no
     wavefunctions or densities) are copied to ``work``/failed, and the reason names this folder.
@@ -80,8 +80,8 @@ def run_folder(work: str | Path, keep: Sequence[str], said: Sequence[str] = ()) 
         Parent folder.
     keep
         Patterns of the files kept after a failure.
-    said
-        Patterns of output files; the last lines of the newest one are added to the failure.
+    logs
+        Patterns of output files; the last lines of the newest file are added to the failure.
     """
     place = Path(work).absolute()
     own = OwnFolder(place, "run")
@@ -89,7 +89,7 @@ def run_folder(work: str | Path, keep: Sequence[str], said: Sequence[str] = ()) 
     try:
         yield folder
     except LabelFailed as failed:
-        output = failed.output or last_lines(folder, said)
+        output = failed.output or last_lines(folder, logs)
         kept = _keep(folder, place / "failed" / folder.name.removeprefix("run-"), keep)
         reason = f"{failed}{f' (see {kept})' if kept else ''}"
         raise LabelFailed(reason, failed.wants, output) from None
@@ -97,12 +97,14 @@ def run_folder(work: str | Path, keep: Sequence[str], said: Sequence[str] = ()) 
         own.remove()
 
 
-def last_lines(folder: Path, said: Sequence[str]) -> str:
-    """Return the end of the newest file below the folder with something in it that matches."""
+def last_lines(folder: Path, patterns: Sequence[str]) -> str:
+    """Return the last lines of the newest non-empty file below the folder that matches."""
     found = [
         path
         for path in folder.rglob("*")
-        if any(path.match(pattern) for pattern in said) and path.is_file() and path.stat().st_size
+        if any(path.match(pattern) for pattern in patterns)
+        and path.is_file()
+        and path.stat().st_size
     ]
     if not found:
         return ""
@@ -113,7 +115,7 @@ def last_lines(folder: Path, said: Sequence[str]) -> str:
 
 
 def end_of_traceback() -> str:
-    """Return the last lines of the traceback of the exception in hand."""
+    """Return the last lines of the traceback of the current exception."""
     return "\n".join(traceback.format_exc().splitlines()[-LAST_LINES:])
 
 

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 SAME_CELL_STRAIN = 1e-4
-"""Files round lattices; a larger strain is another cell."""
+"""Strain due to rounding in files; with a larger strain, cells differ."""
 
 LARGEST_STRAIN = 0.1
-"""Strain of a recorded crystal against the reference's: more is another crystal."""
+"""Largest strain between a recorded crystal and the reference's crystal."""
 
 LARGEST_MOVE = 0.5
-"""Å. Moves of its atoms, likewise."""
+"""Å. Largest moves of its atoms."""
 
 
 def reference_phonons(
@@ -43,18 +43,18 @@ def reference_phonons(
     Parameters
     ----------
     phonon
-        With displacements; it receives forces and force constants, and is returned.
+        Phonons with displacements; forces and force constants are set in place.
     labels
         Labelled frames; frames of kind ``displaced`` with the indices of the displacements are
         used.
     born
-        phonopy BORN file for the non-analytical correction. A correction that ``phonon`` already
-        has stays where no file is given.
+        phonopy BORN file for the non-analytical correction. Without a file, the
+        correction of ``phonon`` is kept.
 
     Raises
     ------
     MissingLabels
-        A displaced cell has no label, or the crystal was left out.
+        A displaced cell has no label, or the crystal was omitted.
     PhonsmithError
         There are no displaced cells, or force constants do not follow from them (:func:`coverage`);
         a displaced cell differs from its label; or the BORN file cannot be read.
@@ -67,37 +67,37 @@ def reference_phonons(
         return phonon
     cells = phonon.supercells_with_displacements or []
     # data sets of third order have further displaced cells behind these
-    found = {int(one.info["index"]): one for one in of_kinds(labels, ["displaced"])}
+    found = {int(label.info["index"]): label for label in of_kinds(labels, ["displaced"])}
     frames = [found[index] for index in range(len(cells)) if index in found]
     name = str(frames[0].info.get("structure", "")) if frames else ""
     if not cells and not labels:
         raise MissingLabels(
-            f"phonons {phonon.unitcell.formula}: the crystal is left out, it has no supercells"
+            f"phonons {phonon.unitcell.formula}: the crystal was omitted and has no supercells"
         )
     if not cells:
         raise PhonsmithError(
             f"phonons {phonon.unitcell.formula}: no recorded cell is an undistorted supercell of "
-            "the crystal with one displaced atom; the log of the supercells says what they are. "
+            "the crystal with one displaced atom; the log of the supercells describes them. "
             "Give such cells and the crystal at their volume and in their orientation, or set "
             "`role: test`"
         )
     if len(frames) != len(cells):
         raise MissingLabels(
-            f"phonons {name}: {len(frames)} labels for {len(cells)} displaced cells; phonons need "
-            "them all, see the record of failed labels"
+            f"phonons {name}: {len(frames)} labels for {len(cells)} displaced cells, but phonons "
+            "need all of them; `snakemake failures` lists failed labels"
         )
     for number, (cell, frame) in enumerate(zip(cells, frames, strict=True)):
         if not _same_cell(cell, frame):
             raise PhonsmithError(
-                f"phonons {name}: label {number} is not of displaced cell {number}; "
-                "labels and displacements come from different runs"
+                f"phonons {name}: label {number} does not belong to displaced cell "
+                f"{number}; labels and displacements are from different runs"
             )
     missing = coverage(phonon).missing
     if missing:
         raise PhonsmithError(
-            f"phonons {name}: the displaced cells do not suffice for force constants: {missing}; "
-            "add displaced cells (or digits to a rounded crystal file, which has lost its "
-            "symmetry), or set `role: test`"
+            f"phonons {name}: the displaced cells do not determine the force constants: {missing}; "
+            "add displaced cells, add digits to a crystal file that lost its symmetry by rounding, "
+            "or set `role: test`"
         )
     if born is not None:
         phonon.nac_params = read_born(born, phonon)
@@ -109,7 +109,7 @@ def with_masses(
 ) -> "Phonopy":
     """Copy phonons with other masses (u): by element, or one per atom of the unit cell.
 
-    Elements that are not named keep the mass they have.
+    The masses of other elements are kept.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def with_masses(
 
 
 def _same_cell(cell: Any, frame: "Atoms", tolerance: float = 1e-5) -> bool:
-    """Same atoms at the same places within ``tolerance`` Å, whole lattice vectors aside."""
+    """Return whether atoms agree within ``tolerance`` Å, apart from lattice vectors."""
     if len(cell) != len(frame) or not np.array_equal(cell.numbers, frame.numbers):
         return False
     if not np.allclose(cell.cell, frame.cell.array, rtol=0, atol=tolerance):
@@ -159,7 +159,7 @@ def potential_phonons(
     atoms
         The crystal (unit cell).
     matrix
-        (3, 3) supercell matrix, lattice vectors in rows (phonopy's own has them in columns).
+        (3, 3) supercell matrix, lattice vectors in rows (phonopy's matrix has them in columns).
     displacement
         Length and signs of the displacements.
     source
@@ -192,21 +192,21 @@ def potential_phonons(
         processes,
         translations=phonon.primitive.atomic_permutations,
     )
-    return with_forces(phonon, [one.forces for one in evaluations])
+    return with_forces(phonon, [evaluation.forces for evaluation in evaluations])
 
 
 def _bare(
     atoms: "Atoms", matrix: ArrayLike, primitive_matrix: ArrayLike | str, symprec: float
 ) -> "Phonopy":
-    """A crystal with supercell and primitive cell, as phonopy has their matrices."""
+    """Build a crystal with supercell and primitive cell from phonopy's matrices."""
     from phonsmith.supercells.cells import make_phonopy
 
     try:
         return make_phonopy(atoms, np.asarray(matrix).T, primitive_matrix, symprec)
     except Exception as error:  # phonopy raises many kinds
         raise UnusablePotential(
-            f"phonons of {atoms.get_chemical_formula()}: phonopy cannot make primitive cell and "
-            f"supercell ({error}); was the crystal symmetrised after its relaxation?"
+            f"phonons of {atoms.get_chemical_formula()}: phonopy cannot build primitive cell and "
+            f"supercell ({error}); symmetrise the crystal after its relaxation"
         ) from error
 
 
@@ -275,7 +275,7 @@ def fit_phonons(
         ``atoms`` are not the atoms of the reference's unit cell.
     """
     if not np.array_equal(atoms.numbers, reference.unitcell.numbers):
-        raise PhonsmithError("phonons: the relaxed crystal has other atoms than the reference")
+        raise PhonsmithError("phonons: the atoms of the relaxed crystal differ from the reference")
     phonon = potential_phonons(
         atoms,
         reference.supercell_matrix.T,

@@ -1,6 +1,6 @@
 """Energy, forces and stress of a geometry in one calculation.
 
-Some calculators begin anew for each property that is asked for alone; quippy does.
+Some calculators, such as quippy, repeat the calculation for each property requested.
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
 
 
 def compute(atoms: Atoms, calculator: BaseCalculator) -> list[str]:
-    """Compute what a calculator offers of energy, forces and stress, and return their names.
+    """Compute energy, forces and stress as far as available, and return their names.
 
-    Calculators without ASE's ``calculate`` compute when they are asked for a property.
+    Calculators without ASE's ``calculate`` compute a property when it is requested.
     """
     offered = getattr(calculator, "implemented_properties", [])
     wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in offered]
@@ -25,7 +25,7 @@ def compute(atoms: Atoms, calculator: BaseCalculator) -> list[str]:
 
 
 class AtOnce(GetPropertiesMixin):  # type: ignore[misc]
-    """A calculator that computes all of :func:`compute` with the first property asked for.
+    """A calculator that runs :func:`compute` when the first property is requested.
 
     >>> from ase.build import bulk
     >>> from ase.calculators.emt import EMT
@@ -42,7 +42,7 @@ class AtOnce(GetPropertiesMixin):  # type: ignore[misc]
     def get_property(
         self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
     ) -> Any:
-        """Return a property as the calculator does."""
+        """Return a property of the calculator."""
         if allow_calculation and atoms is not None and self.calculator.check_state(atoms):
             compute(atoms, self.calculator)
         return self.calculator.get_property(name, atoms, allow_calculation)

@@ -1,6 +1,6 @@
 """Interatomic potentials as ASE calculators: named, checked, and evaluated on many cells.
 
-Energies are those that belong to the forces (ASE's ``free_energy`` where a calculator has it).
+Energies are consistent with forces (ASE's ``free_energy`` if a calculator has it).
 """
 
 import contextlib
@@ -42,30 +42,30 @@ from phonsmith.running.process_pool import each
 
 
 def make_calculator(source: PotentialSource) -> BaseCalculator:
-    """Build the ASE calculator of a potential; `arguments` override what is set here.
+    """Build the ASE calculator of a potential; `arguments` override its defaults.
 
     ``stillinger-weber`` is matscipy's engine with the silicon parameters of Stillinger and Weber,
     Phys. Rev. B 31, 5262 (1985); its `arguments` replace single parameters (``lambda1``, ...).
     ``gap`` and ``mace`` read the model file, MACE in float64. ``chgnet`` runs on the CPU in
-    float32, ``sevennet`` in an environment of its own.
+    float32, ``sevennet`` in a separate environment.
 
     Raises
     ------
     PhonsmithError
-        The model file is missing, has another checksum, or the calculator cannot be built.
+        The model file is missing, its checksum differs, or the calculator cannot be built.
     """
     check_model(source)
     check_arguments(source)
     ready = computing(source)
     build = ready.build if ready else _imported
     try:
-        with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
+        with contextlib.redirect_stdout(io.StringIO()) as output, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             calculator = build(source)
     except PhonsmithError:
         raise
     except Exception as error:  # third-party constructors raise anything
-        print(said.getvalue(), end="")
+        print(output.getvalue(), end="")
         raise PhonsmithError(
             f"calculator '{source.calculator}' cannot be built{_of_model(source)}: "
             f"{one_line(error)}; check its `arguments` and `model`"
@@ -77,13 +77,13 @@ _kept: dict[str, BaseCalculator] = {}
 
 
 def kept_calculator(source: PotentialSource) -> BaseCalculator:
-    """Build a calculator as :func:`make_calculator`, or return the last one built here.
+    """Build a calculator with :func:`make_calculator`, or return the last calculator if equal.
 
-    Reading a GAP or a MACE takes as long as a displaced cell. A changed file is read anew.
+    Reading a GAP or a MACE takes as long as a displaced cell. Changed files are read again.
     """
     files = [*([source.model_file] if source.model_file else []), *files_of(source)]
     states = [Path(file).stat() for file in files if Path(file).is_file()]
-    key = f"{source.model_dump_json()} {[(one.st_mtime_ns, one.st_size) for one in states]}"
+    key = f"{source.model_dump_json()} {[(state.st_mtime_ns, state.st_size) for state in states]}"
     if key not in _kept:
         _kept.clear()
         _kept[key] = make_calculator(source)
@@ -91,9 +91,9 @@ def kept_calculator(source: PotentialSource) -> BaseCalculator:
 
 
 def known_elements(source: PotentialSource) -> frozenset[str] | None:
-    """Return the symbols of the elements a potential knows; None if it has to be loaded to know.
+    """Return the elements supported by a potential; None if unknown before it is loaded.
 
-    `elements` of the source wins. A GAP is asked for its descriptors' species.
+    `elements` of the source takes precedence. For a GAP, they are the species of its descriptors.
     """
     if source.elements is not None:
         return frozenset(source.elements)
@@ -102,18 +102,18 @@ def known_elements(source: PotentialSource) -> frozenset[str] | None:
 
 
 def check_elements(source: PotentialSource, cells: Sequence[Atoms]) -> None:
-    """Raise PhonsmithError where the cells hold an element that the potential does not know."""
+    """Raise PhonsmithError if the cells contain an element that the potential does not support."""
     known = known_elements(source)
     found = {symbol for cell in cells for symbol in cell.symbols}
     if known is not None and not found <= known:
         raise PhonsmithError(
-            f"calculator '{source.calculator}'{_of_model(source)} does not know "
+            f"calculator '{source.calculator}'{_of_model(source)} does not support "
             f"{', '.join(sorted(found - known))}; choose a potential for these crystals"
         )
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception of somebody else's code in one line."""
+    """Return type and first line of an exception."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
@@ -123,7 +123,7 @@ def _of_model(source: PotentialSource) -> str:
 
 
 def _imported(source: PotentialSource) -> BaseCalculator:
-    """The calculator of an import path, in this process or in one of another environment."""
+    """Build the calculator of an import path, in this process or in another environment."""
     arguments = arguments_with_paths(source)
     if source.model is not None:
         arguments["model"] = str(Path(source.model).absolute())
@@ -143,7 +143,7 @@ class Evaluation:
     """Results of a potential for one cell.
 
     ``energy`` in eV, ``forces`` (atoms, 3) in eV/Å, ``stress`` (3, 3) in eV/Å³ with ASE's sign, or
-    None where the potential gives none. Numbers may be NaN where the potential fails.
+    None if the potential has none. Numbers may be NaN where the potential fails.
     """
 
     energy: float
@@ -172,7 +172,7 @@ def evaluate(
     Raises
     ------
     PhonsmithError
-        The potential cannot be built or does not know an element.
+        The potential cannot be built or does not support an element.
     UnusablePotential
         The potential fails on a cell.
     """
@@ -190,7 +190,7 @@ def evaluate(
 def evaluate_each(
     cells: Sequence[Atoms], source: PotentialSource, processes: int = 1
 ) -> Iterator[tuple[int, Evaluation | Exception]]:
-    """Evaluate cells as :func:`evaluate` does, and yield each result as soon as it is done.
+    """Evaluate cells as :func:`evaluate`, and yield each result when it is available.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def evaluate_each(
     Raises
     ------
     PhonsmithError
-        The potential cannot be built or does not know an element.
+        The potential cannot be built or does not support an element.
     """
     check_elements(source, cells)
     plain = [_bare(cell) for cell in cells]
@@ -219,7 +219,7 @@ def evaluate_each(
 
 
 def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
-    """Energy, forces and stress of one cell; the cell stays as it is."""
+    """Return energy, forces and stress of a cell; the cell remains unchanged."""
     atoms = _bare(cell)
     _check_table(atoms, calculator)
     wanted = compute(atoms, calculator)
@@ -260,12 +260,12 @@ def evaluate_batch(cells: Sequence[Atoms], calculator: Any) -> list[Evaluation]:
         ]
         graphs = [
             data.AtomicData.from_config(
-                one,
+                config,
                 z_table=calculator.z_table,
                 cutoff=calculator.r_max,
                 heads=calculator.available_heads,
             )
-            for one in configs
+            for config in configs
         ]
         batch = torch_geometric.Batch.from_data_list(graphs).to(calculator.device)
         found = calculator.models[0](batch.to_dict(), compute_stress=True)
@@ -279,7 +279,7 @@ def evaluate_batch(cells: Sequence[Atoms], calculator: Any) -> list[Evaluation]:
 
 
 def in_batches(cells: Sequence[Atoms], atoms: int) -> Iterator[list[int]]:
-    """Indices of cells in their order, in batches of up to so many atoms, or of one cell.
+    """Yield indices of cells in batches of at most so many atoms, or of a single cell.
 
     >>> list(in_batches([Atoms("H2"), Atoms("H3"), Atoms("H9"), Atoms("H")], 5))
     [[0, 1], [2], [3]]
@@ -295,12 +295,12 @@ def in_batches(cells: Sequence[Atoms], atoms: int) -> Iterator[list[int]]:
 
 
 def _check_table(atoms: Atoms, calculator: BaseCalculator) -> None:
-    """MACE models hold a table of their elements, and stumble over others without naming them."""
+    """Refuse elements that the model lacks; MACE would fail without naming them."""
     known = getattr(getattr(calculator, "z_table", None), "zs", None)
     if known is not None and not {int(z) for z in atoms.numbers} <= {int(z) for z in known}:
         unknown = sorted({chemical_symbols[z] for z in atoms.numbers if z not in known})
         raise PhonsmithError(
-            f"the model does not know {', '.join(unknown)}; choose a potential for these crystals"
+            f"the model does not support {', '.join(unknown)}; choose another potential"
         )
 
 
@@ -313,7 +313,7 @@ def _evaluate_with(calculator: BaseCalculator, cell: Atoms) -> Evaluation:
 
 
 def _bare(cell: Atoms) -> Atoms:
-    """Lattice and atoms alone: what a calculator may look at, and quick to send."""
+    """Return a copy with lattice and atoms only: all that a calculator needs."""
     return Atoms(cell.numbers, positions=cell.positions, cell=cell.cell, pbc=cell.pbc)
 
 
@@ -327,7 +327,7 @@ def _full(stress: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Potential(Model):
-    """A potential that can be used, and what one may ask of it: the file ``potential.json``."""
+    """A usable potential and its properties: the file ``potential.json``."""
 
     source: PotentialSource
     has_energies: bool
@@ -336,7 +336,7 @@ class Potential(Model):
 
 
 def save_potential(path: str | Path, potential: Potential) -> None:
-    """Write ``potential.json``; the model's path is kept relative to its folder."""
+    """Write ``potential.json``; the model's path is stored relative to its folder."""
     path = Path(path)
     source = potential.source
     if source.model_file is not None:
@@ -346,12 +346,12 @@ def save_potential(path: str | Path, potential: Potential) -> None:
 
 
 def load_potential(path: str | Path) -> Potential:
-    """Read ``potential.json``; the model's path comes back absolute.
+    """Read ``potential.json``; the model's path is made absolute.
 
     Raises
     ------
     PhonsmithError
-        The file is missing or broken.
+        The file is missing or damaged.
     """
     path = Path(path)
     try:
@@ -368,20 +368,20 @@ def load_potential(path: str | Path) -> Potential:
 
 
 def without_energies(potential: Potential, purpose: str) -> str:
-    """Return why the potential cannot serve a purpose that needs energies; empty where it can.
+    """Return why the potential cannot be used for a purpose that needs energies; "" if it can.
 
-    One that learnt from forces alone has an unknown constant for each crystal in its energies,
-    which must not be compared.
+    Energies of a potential trained on forces only have an unknown constant for each crystal and
+    must not be compared.
     """
     if potential.has_energies:
         return ""
     return (
-        f"fit '{potential.fit}' learnt from forces only, and {purpose} needs energies; "
-        "use labels with energies for it"
+        f"fit '{potential.fit}' was trained on forces only, but {purpose} needs energies; "
+        "train it on labels with energies"
     )
 
 
 def require_energies(potential: Potential, purpose: str) -> None:
-    """Raise PhonsmithError where the potential has no energies (:func:`without_energies`)."""
+    """Raise PhonsmithError if the potential has no energies (:func:`without_energies`)."""
     if why := without_energies(potential, purpose):
         raise PhonsmithError(why)

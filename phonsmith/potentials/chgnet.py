@@ -19,13 +19,13 @@ def build(source: PotentialSource) -> BaseCalculator:
 
 
 def elements(source: PotentialSource) -> frozenset[str]:
-    """Those of its training set."""
+    """Return the elements of its training set."""
     return ELEMENTS
 
 
 def check_model(source: PotentialSource) -> None:
-    """It has no model file."""
+    """Accept: it has no model file."""
 
 
 def check_arguments(source: PotentialSource) -> None:
-    """None of them loads a file."""
+    """Accept: no argument loads a file."""

@@ -1,4 +1,4 @@
-"""The modules of ready calculators, loaded when they are used."""
+"""Modules of ready calculators, loaded on use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class Computing(Protocol):
-    """What the module of a ready calculator offers."""
+    """Interface of the module of a ready calculator."""
 
     def build(self, source: PotentialSource) -> "BaseCalculator":
         """Build the ASE calculator."""
 
     def elements(self, source: PotentialSource) -> frozenset[str] | None:
-        """Return the symbols of the elements it knows; None if it has to be loaded to know."""
+        """Return the supported elements; None if unknown before it is loaded."""
 
     def check_model(self, source: PotentialSource) -> None:
-        """Check a model file that exists, without loading it; raises PhonsmithError."""
+        """Check an existing model file without loading it; raises PhonsmithError."""
 
     def check_arguments(self, source: PotentialSource) -> None:
         """Check that the arguments load nothing; raises PhonsmithError."""
 
 
 class Centrewise(Protocol):
-    """What the module of a potential offers that is a sum over centres of finite range."""
+    """Interface of the module of a potential that is a sum over centres of finite range."""
 
     def cutoff_angstrom(self, source: PotentialSource) -> float | None:
-        """Return the range of all terms around a centre; None where it is unknown."""
+        """Return the range of all terms around a centre; None if unknown."""
 
     def masked(self, mask: str) -> dict[str, Any]:
         """Return the arguments of the calculator's ``calculate`` for a sum over some centres.
@@ -41,7 +41,7 @@ class Centrewise(Protocol):
 
 
 def computing(source: PotentialSource) -> Computing | None:
-    """Return the module of a ready calculator; None for one with an import path."""
+    """Return the module of a ready calculator; None for an import path."""
     ready = READY.get(source.calculator)
     if ready is None:
         return None
@@ -49,7 +49,7 @@ def computing(source: PotentialSource) -> Computing | None:
 
 
 def centrewise(source: PotentialSource) -> Centrewise | None:
-    """Return the module of a ready calculator that can compute some centres alone."""
+    """Return the module of a ready calculator that can compute selected centres."""
     ready = READY.get(source.calculator)
     if ready is None or not ready.centrewise:
         return None

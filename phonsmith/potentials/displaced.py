@@ -1,4 +1,4 @@
-"""Displaced cells by a potential that is a sum over centres of finite range.
+"""Displaced cells with a potential that is a sum over centres of finite range.
 
 The centres of the perfect crystal are computed once, one for each atom that differs by more than a
 translation. In a displaced cell only those centres are computed whose environment differs
@@ -52,7 +52,7 @@ def evaluate_displaced(
     processes: int = 1,
     translations: Integers | None = None,
 ) -> list[Evaluation]:
-    """Compute energy, forces and stress of displaced cells, as :func:`evaluate` does.
+    """Compute energy, forces and stress of displaced cells, as :func:`evaluate`.
 
     Potentials of unknown range, and cells in which most environments change, are evaluated in full.
     Both ways agree within rounding.
@@ -78,7 +78,7 @@ def evaluate_displaced(
     Raises
     ------
     PhonsmithError
-        The potential cannot be built or does not know an element, or a cell holds other atoms.
+        The potential cannot be built or does not support an element, or atoms of a cell differ.
     UnusablePotential
         The potential fails on a cell.
     """
@@ -129,7 +129,7 @@ def _cutoff(source: PotentialSource, perfect: Atoms) -> float | None:
 
 @dataclass(frozen=True)
 class Part:
-    """What some centres contribute to a cell.
+    """Contributions of some centres to a cell.
 
     ``energy`` in eV, ``forces`` (atoms of the cell, 3) in eV/Å, ``strain`` (3, 3) the derivative of
     the energy with strain in eV.
@@ -213,7 +213,7 @@ class Crystal:
 
     @cached_property
     def _translations(self) -> Integers:
-        """Those permutations whose moves of the atoms are alike; the first is the identity."""
+        """Return permutations that are exact translations; the first is the identity."""
         identity = np.arange(len(self.perfect))[None]
         if self.permutations is None:
             return identity
@@ -227,7 +227,7 @@ class Crystal:
 
     @cached_property
     def _origins(self) -> tuple[Integers, Integers]:
-        """For each atom one that stands for it, and the translation from there."""
+        """Return a representative of each atom, and the translation from it to the atom."""
         everyone = np.arange(len(self.perfect))
         origins = self._translations.min(axis=0)
         leads_here = self._translations[:, origins] == everyone
@@ -236,7 +236,7 @@ class Crystal:
 
     @cached_property
     def representatives(self) -> Integers:
-        """The atoms that stand for all."""
+        """Return the representatives."""
         return np.unique(self._origins[0])
 
     def part(self, centres: Integers, of_centre: dict[int, Part]) -> Part:

@@ -1,12 +1,12 @@
-"""Environments of calculators that cannot live beside phonsmith's packages.
+"""Environments of calculators whose packages conflict with those of phonsmith.
 
-    python -m phonsmith.potentials.environments NAME                # make one: needs a network
-    python -m phonsmith.potentials.environments --pin NAME PACKAGE  # write its file of pins
+    python -m phonsmith.potentials.environments NAME                # make it (needs a network)
+    python -m phonsmith.potentials.environments --pin NAME PACKAGE  # write its pins
 
-An environment is a file of pinned packages, ``envs/NAME.txt`` of the project (or of phonsmith), and
-a folder that is made from it, ``.environments/NAME-HASH``. The hash is that of the pins, so that
-other pins are another environment. The folder counts when its record is there, which is written
-last; deleting it is safe. ``.environments`` may be a link to a folder that projects share.
+An environment consists of a file of pinned packages, ``envs/NAME.txt`` of the project or of
+phonsmith, and a folder made from it, ``.environments/NAME-HASH``. HASH identifies the pins: changed
+pins make a new environment. The folder is complete if it has its record, which is written last;
+deleting it is safe. ``.environments`` may be a link to a folder shared by several projects.
 """
 
 import argparse
@@ -40,18 +40,18 @@ _INSTALLED = """
 import ase, json, numpy, sys
 from importlib.metadata import distributions
 found = {}
-for one in distributions():
-    name = one.metadata["Name"]
-    code = [str(file) for file in one.files or () if file.suffix in (".py", ".so")]
+for package in distributions():
+    name = package.metadata["Name"]
+    code = [str(file) for file in package.files or () if file.suffix in (".py", ".so")]
     top = {file.partition("/")[0].partition(".")[0] for file in code}
-    found[name] = {"version": one.version, "modules": sorted(top)}
+    found[name] = {"version": package.version, "modules": sorted(top)}
 print(json.dumps({"python": sys.version.split()[0], "packages": found}))
 """
 
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment by its file of pins; it need not be made yet.
+    """An environment, defined by its file of pins; it may not exist yet.
 
     ``pins`` are the requirements, ``name==version``; ``python`` is the version of Python, such as
     "3.12", or None for that of phonsmith.
@@ -64,18 +64,18 @@ class Environment:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of what it contains; comments in the file do not count."""
+        """Hash of the pins; comments in the file are ignored."""
         content = "\n".join([f"python {self.python}", *sorted(self.pins)])
         return hashlib.sha256(content.encode()).hexdigest()
 
     @property
     def folder(self) -> Path:
-        """Where it is made."""
+        """Folder of the environment."""
         return FOLDERS / f"{self.name}-{self.sha256[:12]}"
 
     @property
     def record(self) -> Path:
-        """The file that is there when the environment is whole."""
+        """File that exists if the environment is complete."""
         return self.folder / RECORD
 
     @property
@@ -84,12 +84,12 @@ class Environment:
         return (self.folder / "bin/python").absolute()
 
     def package_of(self, name: str) -> str | None:
-        """Return name and version of a package, or of that of a module; None where it has none.
+        """Return name and version of the package with this name or module; None if absent.
 
         Raises
         ------
         PhonsmithError
-            The environment has not been made here.
+            The environment does not exist on this machine.
         """
         for package, content in read_as(self.record, "an environment", _packages).items():
             if name == package or name in content["modules"]:
@@ -102,12 +102,12 @@ def _packages(content: Any) -> dict[str, Any]:
 
 
 def environment(name: str) -> Environment:
-    """Read the file of an environment: of this project, or that which comes with phonsmith.
+    """Read the file of an environment, from the project or from phonsmith.
 
     Raises
     ------
     PhonsmithError
-        There is no such file, or it holds anything but pinned packages.
+        The file does not exist, or contains anything but pinned packages.
     """
     shipped = Path(__file__).resolve().parents[2] / FILES
     for folder in (FILES, shipped):
@@ -116,7 +116,7 @@ def environment(name: str) -> Environment:
             return _read(name, file)
     known = sorted({file.stem for folder in (FILES, shipped) for file in folder.glob("*.txt")})
     raise PhonsmithError(
-        f"{FILES / name}.txt: no such file, which pins the packages of environment '{name}'"
+        f"{FILES / name}.txt: no such file of pinned packages of environment '{name}'"
         f"{nearest(name, known) or ';'} environments are {listed(known) or 'none'}; "
         "docs/environments.md describes how to add one"
     )
@@ -131,47 +131,48 @@ def _read(name: str, file: Path) -> Environment:
         elif text and not text.startswith("#"):
             if not _PIN.fullmatch(text):
                 raise PhonsmithError(
-                    f"{file}:{number}: '{text}' is no pinned package; give NAME==VERSION, one a "
-                    "line, without options, addresses and paths"
+                    f"{file}:{number}: '{text}' is not a pinned package; give one NAME==VERSION "
+                    "per line, without options, addresses and paths"
                 )
             pins.append(text)
     if not pins:
-        raise PhonsmithError(f"{file}: pins no package; give NAME==VERSION, one a line")
+        raise PhonsmithError(f"{file}: no pinned packages; give one NAME==VERSION per line")
     return Environment(name, file, tuple(pins), python)
 
 
 def made(name: str) -> Environment:
-    """Return an environment that is whole.
+    """Return a complete environment.
 
     Raises
     ------
     PhonsmithError
-        It has not been made here, or its Python is gone.
+        It does not exist on this machine, or its Python is missing.
     """
     found = environment(name)
     if not found.record.is_file():
         raise PhonsmithError(
-            f"environment '{name}' is not here ({found.folder}); run `{_command(name)}` in "
-            f"{Path.cwd()}, on a machine with a network such as a login node"
+            f"environment '{name}' does not exist ({found.folder}); run `{_command(name)}` in "
+            f"{Path.cwd()} on a machine with a network, such as a login node"
         )
     if not found.interpreter.is_file():
         raise PhonsmithError(
-            f"environment '{name}': its Python is gone ({found.interpreter} leads nowhere on this "
-            f"machine); delete {found.folder} and run `{_command(name)}`, with a Python that all "
-            "nodes have"
+            f"environment '{name}': its Python is missing ({found.interpreter} does not exist on "
+            f"this machine); delete {found.folder} and run `{_command(name)}`, with a Python "
+            "available on all nodes"
         )
     return found
 
 
 def make(name: str) -> Environment:
-    """Make an environment unless it is here: a venv with the pinned packages.
+    """Make an environment unless it exists: a venv with the pinned packages.
 
-    Processes that make the same one wait for each other. What a killed process has left is removed.
+    Processes that need the same environment wait for each other. Remains of killed processes are
+    removed.
 
     Raises
     ------
     PhonsmithError
-        There is no such Python, or a package cannot be installed.
+        The version of Python is missing, or a package cannot be installed.
     """
     found = environment(name)
     with alone(found.folder):
@@ -198,25 +199,24 @@ def _install(
     folder
         Folder of the venv.
     requirements
-        Requirements as pip has them.
+        Requirements, as for pip.
     python
-        Version of Python, or None for this one.
+        Version of Python; None for that of phonsmith.
     """
     program = shutil.which(f"python{python}") if python else sys.executable
     if program is None:
         raise PhonsmithError(
-            f"environment '{name}': there is no python{python} on PATH; install it, or load its "
-            "module"
+            f"environment '{name}': no python{python} on PATH; install it, or load its module"
         )
     network = (
-        f"if this machine has no network, run `{_command(name)}` in {Path.cwd()} on one that has "
-        "(a login node)"
+        f"if this machine has no network, run `{_command(name)}` in {Path.cwd()} on a machine that "
+        "has one (a login node)"
     )
     _run(name, [program, "-m", "venv", str(folder)], "install your system's python3-venv package")
     interpreter = str(folder / "bin/python")
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     _run(name, [interpreter, "-m", "pip", "install", *options, *requirements], network)
-    needs = "it needs ase and numpy beside the calculator"
+    needs = "it must contain ase and numpy besides the calculator"
     found: dict[str, Any] = json.loads(_run(name, [interpreter, "-c", _INSTALLED], needs))
     return found
 
@@ -226,10 +226,10 @@ def _run(name: str, command: Sequence[str], remedy: str) -> str:
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
     )
     if run.returncode:
-        said = [line.strip() for line in (run.stdout + run.stderr).splitlines() if line.strip()]
-        print(*said, sep="\n", file=sys.stderr)
-        errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")]
-        reason = (errors or said or ["no reason given"])[-1]
+        output = [line.strip() for line in (run.stdout + run.stderr).splitlines() if line.strip()]
+        print(*output, sep="\n", file=sys.stderr)
+        errors = [line.removeprefix("ERROR: ") for line in output if line.startswith("ERROR: ")]
+        reason = (errors or output or ["no reason given"])[-1]
         raise PhonsmithError(f"environment '{name}' cannot be made: {reason}; {remedy}")
     return run.stdout
 
@@ -239,26 +239,26 @@ def _command(name: str) -> str:
 
 
 def pin(name: str, packages: Sequence[str], python: str | None = None) -> Path:
-    """Write ``envs/NAME.txt``: packages with all that they need, pinned to what pip installs now.
+    """Write ``envs/NAME.txt``: packages and dependencies, pinned to the versions installed now.
 
-    Local build tags such as ``+cpu`` are left out.
+    Local build tags such as ``+cpu`` are omitted.
 
     Parameters
     ----------
     name
         Name of the environment.
     packages
-        Requirements as pip has them.
+        Requirements, as for pip.
     python
-        Version of Python, or None for this one.
+        Version of Python; None for that of phonsmith.
     """
     with tempfile.TemporaryDirectory() as folder:
         installed = _install(name, Path(folder) / name, packages, python)
     pins = sorted(
         (
-            f"{one}=={content['version'].partition('+')[0]}"
-            for one, content in installed["packages"].items()
-            if one not in ("pip", "setuptools", "wheel") or one in packages
+            f"{package}=={content['version'].partition('+')[0]}"
+            for package, content in installed["packages"].items()
+            if package not in ("pip", "setuptools", "wheel") or package in packages
         ),
         key=str.lower,
     )
@@ -277,13 +277,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", help="name of the environment, that of its file in envs/")
+    parser.add_argument("name", help="name of the environment: envs/NAME.txt")
     parser.add_argument("packages", nargs="*", help="with --pin: packages, as for pip install")
     parser.add_argument("--pin", action="store_true", help="write envs/NAME.txt")
     parser.add_argument("--python", help="with --pin: version of Python, such as 3.12")
     given = parser.parse_args(arguments)
     if given.pin != bool(given.packages):
-        parser.error("give --pin with packages, or the name alone")
+        parser.error("give --pin with packages, or the name only")
     with errors_in_words():
         if given.pin:
             print(pin(given.name, given.packages, given.python))

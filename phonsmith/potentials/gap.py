@@ -12,10 +12,10 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.potentials.settings import PotentialSource
 
 LOCAL = frozenset({"soap", "distance_2b", "angle_3b"})
-"""Descriptors that know the atoms within their cutoff around one centre."""
+"""Descriptors that depend on the atoms within their cutoff around a centre."""
 
 NOT_LOCAL = frozenset({"average", "resid_name", "only_intra", "only_inter"})
-"""Their keys for an average over all centres, or for further properties of the atoms."""
+"""Keys for an average over all centres, or for further properties of the atoms."""
 
 
 def build(source: PotentialSource) -> BaseCalculator:
@@ -34,13 +34,13 @@ def elements(source: PotentialSource) -> frozenset[str] | None:
 
 
 def check_model(source: PotentialSource) -> None:
-    """Check that the model is whole."""
+    """Check that the model is complete."""
     if source.model is not None:
         _check_gap(Path(source.model))
 
 
 def check_arguments(source: PotentialSource) -> None:
-    """Check QUIP's own texts."""
+    """Check arguments that QUIP interprets."""
     _check_quip(source.arguments)
 
 
@@ -68,7 +68,7 @@ def cutoff_angstrom(source: PotentialSource) -> float | None:
 
 
 def _cutoff_of(descriptor: str) -> float | None:
-    """Range of a descriptor of QUIP; None for others than those of one centre.
+    """Return the range of a descriptor of QUIP; None if it is not centred on an atom.
 
     >>> _cutoff_of(" distance_2b cutoff=4.5 cutoff_transition_width=1.0 Z1=14 Z2=14")
     4.5
@@ -88,7 +88,7 @@ def masked(mask: str) -> dict[str, Any]:
 
 
 def _elements_in(path: Path) -> frozenset[str] | None:
-    """Species in the descriptors of a GAP; its e0 list names every element, known or not."""
+    """Return the species of the descriptors of a GAP; its e0 list may name further elements."""
     numbers: set[int] = set()
     with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
@@ -99,31 +99,31 @@ def _elements_in(path: Path) -> frozenset[str] | None:
 
 
 def _check_quip(arguments: dict[str, Any]) -> None:
-    """QUIP's own texts: other potentials than GAPs run commands and read files."""
+    """Refuse arguments of QUIP that select other potentials, which run commands and read files."""
     begins = r"(IP GAP|Potential xml_label=[\w.-]+)?"
     if not re.fullmatch(begins, str(arguments.get("args_str", ""))):
         raise PhonsmithError(
-            "calculator 'gap': args_str is `IP GAP` or `Potential xml_label=NAME`, without more"
+            "calculator 'gap': args_str must be `IP GAP` or `Potential xml_label=NAME`"
         )
     if re.search(r"[/~]|\.\.", str(arguments.get("calc_args", ""))):
         raise PhonsmithError("calculator 'gap': calc_args must not name a file")
 
 
 def _check_gap(path: Path) -> None:
-    """Whether a GAP is whole, with the files that belong to it.
+    """Check that a GAP is complete, with its companion files.
 
-    QUIP stops the whole process, without an exception, for a file that it cannot read.
+    QUIP ends the process, without an exception, if it cannot read a file.
     """
     with path.open(encoding="utf-8", errors="replace") as stream:
         beginning = stream.read(4096)
     if "<GAP_params" not in beginning:
-        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give gap_fit's xml")
+        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give the XML file of gap_fit")
     try:
         for _, element in ElementTree.iterparse(path):
             beside = element.get("sparseX_filename")
             if beside and not (path.parent / beside).is_file():
                 raise PhonsmithError(
-                    f"{path.parent / beside}: no such file, which belongs to {path.name}; copy "
+                    f"{path.parent / beside}: no such file, but {path.name} refers to it; copy "
                     "all files of the GAP"
                 )
             element.clear()

@@ -1,7 +1,7 @@
-"""Files that a potential loads: those that the campaign gives a checksum for or trusts.
+"""Files loaded by a potential: each needs a checksum in the campaign, or trust.
 
-Loading a model file can run code in it. A ready calculator loads its model alone. Any other
-calculator may expand a text of its arguments (``*.model``, ``~``), read a folder, or look a name up
+Loading a model file can execute code in it. A ready calculator loads its model only. Any other
+calculator may expand a text of its arguments (``*.model``, ``~``), read a folder, or look up a name
 in a cache: each text needs a checksum or trust.
 """
 
@@ -21,7 +21,7 @@ from phonsmith.potentials.settings import PotentialSource
 
 
 def check_model(source: PotentialSource) -> None:
-    """Raise PhonsmithError where the model file is missing or damaged, or its checksum is unknown.
+    """Raise PhonsmithError if the model file is missing or damaged, or its checksum unknown.
 
     See :func:`phonsmith.files.pickles.require_known`. Nothing is loaded.
     """
@@ -34,7 +34,7 @@ def check_model(source: PotentialSource) -> None:
         require_known(path, source.sha256, source.trust)
     elif source.sha256 is not None and (found := sha256_of(path)) != source.sha256:
         raise PhonsmithError(
-            f"{path}: checksum differs: SHA-256 is {found} but the campaign states "
+            f"{path}: checksum differs: SHA-256 is {found}, but the campaign has "
             f"{source.sha256}; replace the file or correct `sha256`"
         )
     if ready := computing(source):
@@ -47,17 +47,17 @@ def check_model(source: PotentialSource) -> None:
 
 
 def check_arguments(source: PotentialSource) -> None:
-    """Raise PhonsmithError where a calculator may load what the campaign gives no checksum for.
+    """Raise PhonsmithError if a calculator may load a file without a checksum in the campaign.
 
     Ready calculators have a list of arguments, none of which is loaded. Numbers, devices and
-    precisions are not loaded either.
+    precisions are never loaded.
     """
     ready = READY.get(source.calculator)
     known = ready.arguments if ready else source.arguments.keys()
     if others := source.arguments.keys() - known:
         raise PhonsmithError(
             f"calculator '{source.calculator}': unknown argument {', '.join(sorted(others))}; "
-            f"known are {', '.join(sorted(known))}"
+            f"allowed are {', '.join(sorted(known))}"
         )
     if module := computing(source):
         module.check_arguments(source)
@@ -74,14 +74,14 @@ def check_arguments(source: PotentialSource) -> None:
         elif not source.trust:
             example = f"`files: {{{text}: {sha256_of(text)}}}`" if Path(text).is_file() else "files"
             raise PhonsmithError(
-                f"{text}: not loaded: calculator '{source.calculator}' may take this text of "
-                f"`{where}` for a file or a name to load, and loading can run code; give the path "
-                f"of the file and its SHA-256 ({example}), or set `trust: true`"
+                f"{text}: not loaded: calculator '{source.calculator}' may load a file by this "
+                f"text of `{where}`, and loading can execute code; give the path of the file and "
+                f"its SHA-256 ({example}), or set `trust: true`"
             )
 
 
 def arguments_with_paths(source: PotentialSource) -> dict[str, Any]:
-    """Return the arguments with full paths, so that no calculator mistakes them for a name."""
+    """Return the arguments with absolute paths, which calculators cannot confuse with names."""
 
     def full(value: Any) -> Any:
         if isinstance(value, str):
@@ -96,7 +96,7 @@ def arguments_with_paths(source: PotentialSource) -> dict[str, Any]:
 
 
 def files_of(source: PotentialSource) -> list[str]:
-    """Return the files named in the arguments, each once: as stated, or as expanded if trusted."""
+    """Return the distinct files named in the arguments, as given or, if trusted, as expanded."""
     found: dict[str, None] = {}
     for _, text in source.texts:
         if text in source.files or Path(text).is_file():
@@ -107,10 +107,10 @@ def files_of(source: PotentialSource) -> list[str]:
 
 
 def _expanded(text: str) -> Iterator[str]:
-    """The files that a calculator may find under a text, by a pattern or from the home folder.
+    """Yield files that match a text, as a pattern or relative to the home folder.
 
-    Folders are not searched: most are those in which a calculator works, and their files change
-    with every label.
+    Folders are not searched: most are working folders of calculators, whose files change with every
+    label.
     """
     for place in sorted(glob(str(Path(text).expanduser()))) if text else []:  # noqa: PTH207
         if Path(place).is_file():
@@ -127,12 +127,12 @@ def check_named_files(potential: PotentialSource, where: str, made: Callable[[st
     where
         Key of the potential in the campaign, named in error messages.
     made
-        Function that returns whether a file will be made by the campaign; its model is not checked.
+        Function that returns whether a campaign makes the file; such models are not checked.
 
     Raises
     ------
     PhonsmithError
-        A file is missing, damaged or unknown.
+        A file is missing or damaged, or its checksum is unknown.
     """
     try:
         if potential.computes_in:

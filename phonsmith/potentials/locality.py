@@ -1,7 +1,8 @@
-"""Which atoms of a displaced cell have another environment than in the perfect cell.
+"""Atoms of a displaced cell whose environment differs from the perfect cell.
 
-A potential of finite range is a sum over centres, each of which knows the atoms within a cutoff.
-The displaced cells of phonons move one or two atoms: most centres keep their environment.
+A potential of finite range is a sum over centres, each of which depends on the atoms within a
+cutoff. Displaced cells of phonons move one or two atoms: the environment of most centres does not
+change.
 """
 
 from collections.abc import Sequence
@@ -14,18 +15,18 @@ from numpy.typing import NDArray
 from phonsmith.files.errors import PhonsmithError
 
 ROUNDING = 1e-12
-"""Å. Shorter moves come from the arithmetic of positions."""
+"""Å. Shorter moves are rounding errors."""
 
 
 def moved_atoms(perfect: Atoms, displaced: Atoms) -> NDArray[np.intp]:
-    """Find the atoms that are not where they were, whole lattice vectors aside.
+    """Find the atoms that moved, apart from lattice vectors.
 
-    In another lattice every atom counts as moved.
+    If the lattice changes, all atoms count as moved.
 
     Raises
     ------
     PhonsmithError
-        The cells hold different atoms.
+        The atoms of the cells differ.
 
     Examples
     --------
@@ -38,8 +39,8 @@ def moved_atoms(perfect: Atoms, displaced: Atoms) -> NDArray[np.intp]:
     """
     if not np.array_equal(perfect.numbers, displaced.numbers):
         raise PhonsmithError(
-            f"displaced cell {displaced.get_chemical_formula()}: its atoms or their order are not "
-            f"those of the perfect cell {perfect.get_chemical_formula()}"
+            f"displaced cell {displaced.get_chemical_formula()}: atoms or their order differ from "
+            f"the perfect cell {perfect.get_chemical_formula()}"
         )
     if not _same_lattice(perfect, displaced):
         return np.arange(len(perfect))
@@ -70,7 +71,7 @@ def changed_centres(perfect: Atoms, displaced: Atoms, cutoff: float) -> NDArray[
     Raises
     ------
     PhonsmithError
-        The cells hold different atoms.
+        The atoms of the cells differ.
     """
     moved = moved_atoms(perfect, displaced)
     if len(moved) in (0, len(perfect)):
@@ -87,7 +88,7 @@ def changed_centres(perfect: Atoms, displaced: Atoms, cutoff: float) -> NDArray[
 
 
 def common_cell(cells: Sequence[Atoms]) -> Atoms | None:
-    """Return a cell with each atom at the place that it has in most cells.
+    """Return a cell with each atom at its most frequent position.
 
     None for less than three cells, and for cells with other atoms or lattices than the first. The
     cells of third-order force constants may have one atom displaced in all of them.

@@ -12,7 +12,7 @@ from phonsmith.potentials.torch_precision import with_dtype
 
 
 def build(source: PotentialSource) -> BaseCalculator:
-    """Build the calculator of a model file; with ``device: auto`` on a GPU where there is one."""
+    """Build the calculator of a model file; with ``device: auto`` on a GPU if available."""
     import torch
     from mace.calculators import MACECalculator
 
@@ -28,16 +28,16 @@ def build(source: PotentialSource) -> BaseCalculator:
 
 
 def check_head(calculator: Any, head: str) -> None:
-    """Raise PhonsmithError where a MACE has no such head: it would silently take its last one."""
+    """Raise PhonsmithError if a MACE lacks the head: it would silently use its last head."""
     if head not in calculator.available_heads:
         raise PhonsmithError(
-            f"calculator 'mace': the model has no head '{head}'; it has "
+            f"calculator 'mace': the model has no head '{head}'; available are "
             f"{', '.join(calculator.available_heads)}"
         )
 
 
 def elements(source: PotentialSource) -> frozenset[str] | None:
-    """Unknown before the model is loaded."""
+    """Return None: unknown before the model is loaded."""
     return None
 
 
@@ -48,4 +48,4 @@ def check_model(source: PotentialSource) -> None:
 
 
 def check_arguments(source: PotentialSource) -> None:
-    """None of them loads a file."""
+    """Accept: no argument loads a file."""

@@ -1,7 +1,7 @@
-"""ASE calculators that compute in a Python of another environment.
+"""ASE calculators that run in the Python of another environment.
 
-One child process for each calculator of a process: started once, asked for one cell after the
-other, and ended with this process.
+Each calculator of a process has one child process. It starts once, computes cell after cell, and
+ends with this process.
 """
 
 import json
@@ -20,11 +20,11 @@ from phonsmith.running.subprocesses import Companion, Finished, failure
 
 
 class FailedOutside(Exception):  # noqa: N818 - reads as a sentence in messages
-    """An exception of a calculator in its own process: its first line, then its traceback."""
+    """An exception of a calculator in its process: first line, then traceback."""
 
 
 class OutsideCalculator(Calculator):  # type: ignore[misc]
-    """A calculator in another environment; it sees lattice, elements and positions alone.
+    """A calculator in another environment; it receives lattice, elements and positions only.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class OutsideCalculator(Calculator):  # type: ignore[misc]
     Raises
     ------
     PhonsmithError
-        The environment has not been made, or the path gives no calculator.
+        The environment does not exist, or the path is not that of a calculator.
     FailedOutside
         The calculator cannot be built.
     """
@@ -68,7 +68,7 @@ class OutsideCalculator(Calculator):  # type: ignore[misc]
 
 
 class _Child:
-    """The process of one calculator."""
+    """Process of a calculator."""
 
     _running: ClassVar[dict[str, "_Child"]] = {}
 
@@ -85,7 +85,7 @@ class _Child:
 
     @classmethod
     def of(cls, environment: str, request: dict[str, Any]) -> "_Child":
-        """The process of this calculator, which is started where it does not run."""
+        """Return the process of this calculator; start it if it is not running."""
         key = json.dumps([environment, request], sort_keys=True)
         child = cls._running.get(key)
         if child is None or child._ended:
@@ -97,7 +97,7 @@ class _Child:
         return self._link.fileno() < 0
 
     def computed(self, atoms: Atoms, properties: Sequence[str]) -> dict[str, Any]:
-        """Results of a cell by name, in ASE's units and shapes."""
+        """Return results of a cell by name, in ASE's units and shapes."""
         cell = {
             "numbers": atoms.numbers.astype("<i8"),
             "positions": atoms.positions.astype("<f8"),
@@ -107,19 +107,21 @@ class _Child:
         _, arrays = self._asked({"properties": list(properties)}, cell)
         for name in ("forces", "magmoms", "energies"):
             if name in arrays and len(arrays[name].reshape(-1)) % len(atoms):
-                raise PhonsmithError(f"{self._name} gives {name} of another number of atoms")
+                raise PhonsmithError(
+                    f"{self._name}: {name} have shape {arrays[name].shape} for {len(atoms)} atoms"
+                )
         self._computed += 1
         return {name: found if found.ndim else float(found) for name, found in arrays.items()}
 
     def _asked(self, head: dict[str, Any], arrays: dict[str, Any]) -> Any:
-        """One question and its reply. Where this is interrupted, the process ends."""
+        """Send a request and return the reply; an interruption ends the process."""
         with self._lock:
             try:
                 server.send(self._link, head, arrays)
                 reply, found = server.receive(self._link)
             except (EOFError, OSError):
                 raise self._death(self._end()) from None
-            except BaseException:  # a reply that is late must not be taken for the next one
+            except BaseException:  # a late reply must not be read as the next reply
                 self._end()
                 raise
         if error := reply.get("error"):
@@ -135,8 +137,8 @@ class _Child:
         return self._process.end()
 
     def _death(self, end: Finished) -> Exception:
-        """Why the process is gone: an error of the cell, unless no cell may succeed."""
-        reason = "the log holds what it printed"
+        """Return why the process ended: an error of the cell, unless every cell must fail."""
+        reason = "its output is in the log"
         if self._computed and not end.cannot_start and end.signal not in ("SIGKILL", "SIGTERM"):
             return FailedOutside(f"its process ended ({end.ending}); {reason}")
         return failure(self._name, end, reason)

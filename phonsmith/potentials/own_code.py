@@ -1,4 +1,4 @@
-"""The source of calculators of the user's own, which labels depend on as on a code's version."""
+"""Source code of the user's own calculators, on which labels depend as on a code's version."""
 
 import ast
 import site
@@ -22,10 +22,10 @@ _INSTALLED = tuple(
 
 
 def code_of(calculator: str) -> dict[str, str]:
-    """SHA-256 of the modules behind ``package.module:Class`` that are not installed, by name.
+    """Return SHA-256 of the modules of ``package.module:Class`` that are not installed, by name.
 
-    The module, its packages, and all modules that these import. An installed package, of which the
-    version counts, and phonsmith itself are left out. No module is imported.
+    They are the module, its packages, and all modules imported by these. Installed packages, which
+    are identified by version, and phonsmith are omitted. No module is imported.
 
     >>> code_of("ase.calculators.emt:EMT")
     {}

@@ -1,4 +1,4 @@
-"""Ready calculators: those that a campaign names by one word."""
+"""Ready calculators, which a campaign selects by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,44 +6,44 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Ready:
-    """What others ask about a ready calculator."""
+    """Properties of a ready calculator."""
 
     module: str
-    """Beside this one; loaded only when it is used."""
+    """Module in this package; loaded on use."""
 
     package: str
-    """The installed package whose version results depend on, in its environment."""
+    """Package in its environment whose version results depend on."""
 
     citation: str
     seconds_per_atom: float
-    """Energy, forces and stress of one atom on one core; for models from elsewhere an order of
-    magnitude, of several models the largest."""
+    """Core seconds of energy, forces and stress per atom; an order of magnitude for external
+    models, the largest of several models."""
 
     arguments: frozenset[str]
-    """None of them is a file that is loaded."""
+    """Allowed arguments; no file is loaded by them."""
 
     environment: str | None = None
     """Environment that it computes in (:mod:`phonsmith.potentials.environments`), if not ours."""
 
     models: Mapping[str, float] = field(default_factory=dict)
-    """Models that its package brings, with seconds per atom; `model` names one of them."""
+    """Models in its package, with seconds per atom; `model` selects a model."""
 
     has_model: bool = False
     """Whether `model` is a file."""
 
     isolated_atoms: bool = True
-    """Whether its energies of isolated atoms mean anything."""
+    """Whether its energies of isolated atoms are meaningful."""
 
     pickled: bool = False
-    """Whether loading the model may run code in it."""
+    """Whether loading the model can execute code in it."""
 
     centrewise: bool = False
-    """Whether its module can compute some centres alone
+    """Whether its module can compute selected centres
     (:class:`phonsmith.potentials.computing.Centrewise`)."""
 
     gpu: bool = False
     cusp_angstrom: float = 0.0
-    """Its energy has a narrow well at each minimum; displacements of this length leave it
+    """Its energy has a narrow well at each minimum; displacements of this length (Å) leave the well
     (docs/definitions.md)."""
 
 
@@ -112,7 +112,7 @@ READY = {
         ),
     ),
 }
-"""By the name in `calculator`."""
+"""Ready calculators by their name in `calculator`."""
 
 NAMES = tuple(sorted(READY, key=lambda name: READY[name].seconds_per_atom))
 """The fastest first."""

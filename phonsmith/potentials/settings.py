@@ -11,7 +11,7 @@ from phonsmith.potentials.ready import NAMES, READY
 
 
 def _texts(where: str, value: Any) -> Iterator[tuple[str, str]]:
-    """(where, text) of all texts in plain data, including keys."""
+    """Yield (key, text) of all texts in plain data, including keys."""
     if isinstance(value, str):
         yield where, value
     elif isinstance(value, dict):
@@ -30,7 +30,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_device(name: str, value: Any) -> bool:
-    """Whether an argument sets the device of a calculator, which does not affect results."""
+    """Return whether an argument sets the device of a calculator, which does not affect results."""
     if name == "check_cuda_mem":
         return isinstance(value, bool)
     words = r"auto|cpu|cuda(:\d+)?|mps|xpu(:\d+)?"
@@ -38,7 +38,7 @@ def _is_device(name: str, value: Any) -> bool:
 
 
 def _loads_nothing(name: str, value: Any) -> bool:
-    """Whether a text names a device or a precision."""
+    """Return whether a text is a device or a precision."""
     precision = name in ("dtype", "default_dtype") and value in ("float32", "float64")
     return precision or _is_device(name, value)
 
@@ -87,31 +87,31 @@ class PotentialSource(Model):
 
     @property
     def computes_in(self) -> str | None:
-        """Name of the environment in which it computes; None for that of phonsmith."""
+        """Return the environment in which it computes; None for that of phonsmith."""
         ready = READY.get(self.calculator)
         return self.environment or (ready.environment if ready else None)
 
     @property
     def model_file(self) -> str | None:
-        """The model, where it is a file."""
+        """Return the model if it is a file."""
         ready = READY.get(self.calculator)
         return None if ready and ready.models else self.model
 
     @property
     def level_of_theory(self) -> str:
-        """The calculator, with the model where a name tells it."""
+        """Return the calculator, and the model if selected by name."""
         named = self.model if self.model_file is None else None
         return f"{self.calculator} {named}" if named else self.calculator
 
     @property
     def takes_gpu(self) -> bool:
-        """Whether it runs on a GPU if one is available."""
+        """Return whether it uses a GPU if available."""
         ready = READY.get(self.calculator)
         return ready is not None and ready.gpu and self.arguments.get("device") != "cpu"
 
     @property
     def seconds_per_atom(self) -> float | None:
-        """Core seconds of energy, forces and stress of one atom; None where it is unknown."""
+        """Return core seconds of energy, forces and stress per atom; None if unknown."""
         ready = READY.get(self.calculator)
         return ready.models.get(self.model or "", ready.seconds_per_atom) if ready else None
 
@@ -120,29 +120,31 @@ class PotentialSource(Model):
         ready = READY.get(self.calculator)
         if ready is None and not re.fullmatch(r"\w[\w.]*:\w+", self.calculator):
             raise ValueError(
-                f"calculator '{self.calculator}' is neither one of {', '.join(NAMES)} "
-                "nor an import path package.module:Class"
+                f"calculator '{self.calculator}' is unknown; allowed are {', '.join(NAMES)} "
+                "or an import path package.module:Class"
             )
         if ready and ready.has_model and self.model is None:
-            raise ValueError(f"calculator '{self.calculator}' needs `model`, the path of its file")
-        if ready and ready.models and self.model not in ready.models:
-            found = f"not {self.model}" if self.model else "as `model`"
             raise ValueError(
-                f"calculator '{self.calculator}' has the models {', '.join(ready.models)}, {found}"
+                f"calculator '{self.calculator}' requires `model`, the path of its file"
+            )
+        if ready and ready.models and self.model not in ready.models:
+            raise ValueError(
+                f"calculator '{self.calculator}': `model` must be one of "
+                f"{', '.join(ready.models)}; found {self.model or 'none'}"
             )
         if ready and not (ready.has_model or ready.models) and self.model is not None:
-            raise ValueError(f"calculator '{self.calculator}' brings its own model: drop `model`")
+            raise ValueError(f"calculator '{self.calculator}' contains its model; remove `model`")
         if ready and self.environment and not ready.environment:
             raise ValueError(
-                f"calculator '{self.calculator}' computes in phonsmith's environment: drop "
-                "`environment`, or give the import path of its class in the other one"
+                f"calculator '{self.calculator}' computes in phonsmith's environment; remove "
+                "`environment`, or give the import path of a class in that environment"
             )
         self._check_arguments()
         return self
 
     def _check_arguments(self) -> None:
         if not _is_plain(self.arguments):
-            raise ValueError("arguments: give plain texts, numbers, lists and mappings")
+            raise ValueError("arguments: only texts, numbers, lists and mappings are allowed")
         named = {text for _, text in self.texts}
         for file in self.files:
             if file not in named:
@@ -152,7 +154,7 @@ class PotentialSource(Model):
 
     @property
     def texts(self) -> list[tuple[str, str]]:
-        """(argument, text) of all texts that a calculator may load as a file or by name."""
+        """Yield (argument, text) of all texts that a calculator may load as a file or by name."""
         if self.calculator in READY:
             return []
         return [
@@ -170,20 +172,20 @@ class PotentialSource(Model):
 
     @property
     def arguments_of_results(self) -> dict[str, Any]:
-        """The arguments without the device."""
-        return {key: one for key, one in self.arguments.items() if not _is_device(key, one)}
+        """Return the arguments without the device."""
+        return {key: value for key, value in self.arguments.items() if not _is_device(key, value)}
 
     @property
     def pickled(self) -> bool:
-        """Whether loading the model file may run code in it."""
+        """Return whether loading the model file can execute code in it."""
         ready = READY.get(self.calculator)
         return self.model_file is not None and (ready is None or ready.pickled)
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `trust`, `files` and `environment` where they are not set.
+        """Omit `trust`, `files` and `environment` if they are not set.
 
-        Results of campaigns from before these keys remain valid.
+        Results of campaigns older than these keys remain valid.
         """
         content: dict[str, Any] = dump(self)
         if not self.trust:

@@ -1,4 +1,4 @@
-"""SevenNet with the weights of its package, in an environment of its own, in float32."""
+"""SevenNet with the weights of its package, in a separate environment, in float32."""
 
 from ase.calculators.calculator import BaseCalculator
 
@@ -8,27 +8,27 @@ from phonsmith.potentials.outside import OutsideCalculator
 from phonsmith.potentials.settings import PotentialSource
 
 MODALS = {"7net-mf-0": ("PBE", "R2SCAN")}
-"""Levels of theory of models that have several."""
+"""Levels of theory of multi-fidelity models."""
 
 
 def build(source: PotentialSource) -> BaseCalculator:
-    """Build the calculator; with ``device: auto`` on a GPU where there is one."""
+    """Build the calculator; with ``device: auto`` on a GPU if available."""
     arguments = {"device": "auto", **source.arguments, "model": source.model}
     assert source.computes_in is not None
     return OutsideCalculator(source.computes_in, "sevenn.calculator:SevenNetCalculator", arguments)
 
 
 def elements(source: PotentialSource) -> frozenset[str]:
-    """Those of its training set, which is CHGNet's."""
+    """Return the elements of its training set, which is CHGNet's."""
     return ELEMENTS
 
 
 def check_model(source: PotentialSource) -> None:
-    """It has no model file."""
+    """Accept: it has no model file."""
 
 
 def check_arguments(source: PotentialSource) -> None:
-    """Check the level of theory of a model that has several."""
+    """Check the level of theory of a multi-fidelity model."""
     modals, found = MODALS.get(source.model or "", ()), source.arguments.get("modal")
     if found not in (modals or (None,)):
         allowed = f"`modal: {' or '.join(modals)}`" if modals else "no `modal`"

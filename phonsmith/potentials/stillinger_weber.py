@@ -29,8 +29,8 @@ def elements(source: PotentialSource) -> frozenset[str]:
 
 
 def check_model(source: PotentialSource) -> None:
-    """It has no model file."""
+    """Accept: it has no model file."""
 
 
 def check_arguments(source: PotentialSource) -> None:
-    """None of them loads a file."""
+    """Accept: no argument loads a file."""

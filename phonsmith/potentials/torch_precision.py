@@ -1,4 +1,4 @@
-"""The precision of torch, which libraries set for a whole process."""
+"""Default precision of torch, which libraries set for the whole process."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,9 +7,9 @@ from ase.calculators.calculator import BaseCalculator
 
 
 def with_dtype(dtype: str, build: Callable[[], BaseCalculator]) -> BaseCalculator:
-    """Build a torch calculator that works in ``dtype`` whatever others of the process set.
+    """Build a torch calculator that works in ``dtype`` despite changes by other libraries.
 
-    MACE sets torch's default for the whole process, and relies on it later; CHGNet breaks then.
+    MACE sets torch's default for the whole process and relies on it later, which breaks CHGNet.
     """
     with torch_dtype(dtype):
         calculator = build()
@@ -19,7 +19,7 @@ def with_dtype(dtype: str, build: Callable[[], BaseCalculator]) -> BaseCalculato
 
 @contextlib.contextmanager
 def torch_dtype(dtype: str) -> Iterator[None]:
-    """torch's default precision ("float32" or "float64") while the body runs."""
+    """Set torch's default precision ("float32" or "float64") in the body."""
     import torch
 
     before = torch.get_default_dtype()

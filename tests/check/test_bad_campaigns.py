@@ -161,7 +161,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((("structures/si/masses", {"Si": 0}),), ["structures.si.masses", "above 0 and below 500"]),
     # models
     ((existing(calculator="gap", model="no.xml"),), ["fits.own.potential.model", "no such"]),
-    ((existing(calculator="gap"),), ["fits.own.potential", "needs `model`"]),
+    ((existing(calculator="gap"),), ["fits.own.potential", "requires `model`"]),
     ((existing(calculator="gap", model="gap.xml", sha256=SHA),), ["gap.xml", "checksum differs"]),
     ((existing(calculator="mace", model="trap.model"),), ["trap.model: not loaded", "trust"]),
     ((existing(calculator="a.b:C", model="trap.model"),), ["trap.model: not loaded", "trust"]),
@@ -345,8 +345,8 @@ SEVERAL: list[tuple[tuple[tuple[str, Any], ...], list[list[str]]]] = [
             existing(calculator="gap", model="gap.xml"),
         ),
         [
-            ["fits.own", "gap does not know Cl, Na of structures nacl, salt", "choose another"],
-            ["reference", "stillinger-weber does not know Cl, Na of structures nacl, salt"],
+            ["fits.own", "gap does not support Cl, Na of structures nacl, salt", "choose another"],
+            ["reference", "stillinger-weber does not support Cl, Na of structures nacl, salt"],
         ],
     ),
     (

@@ -92,7 +92,7 @@ RECORDED: list[tuple[str, str, Callable[[Path], None], list[str]]] = [
     ("extxyz", "a.xyz", edited("REF_stress=", "REF_stress=1 "), ["a.xyz"]),
     ("extxyz", "a.xyz", edited("REF_energy=", "REF_energy=abc"), ["a.xyz"]),
     ("extxyz", "a.xyz", text("not a number\n"), ["frame 0 begins with 'not a number'"]),
-    ("extxyz", "a.xyz", text(""), ["holds no labelled cell"]),
+    ("extxyz", "a.xyz", text(""), ["contains no labelled cell"]),
     ("extxyz", "a.xyz", lambda path: (path.write_bytes(bytes(range(256))), None)[1], ["a.xyz"]),
     ("vasprun", "vasprun.xml", text(VASPRUN), ["not a complete vasprun.xml"]),
     ("vasprun", "vasprun.xml", text(VASPRUN + "</modeling>\n"), ["vasprun.xml"]),

@@ -28,8 +28,11 @@ from tests.check.bad_files import SHA, content_of, told
             {"calculator": "os:system", "arguments": {"command": "touch sprung"}},
             ["touch sprung: not loaded", "os:system", "trust: true"],
         ),
-        ({"calculator": "os:getcwd"}, ["os:getcwd", "no class", "trust: true"]),
-        ({"calculator": "os:getcwd", "trust": True}, ["os:getcwd", "makes no ASE calculator"]),
+        ({"calculator": "os:getcwd"}, ["os:getcwd", "not a class", "trust: true"]),
+        (
+            {"calculator": "os:getcwd", "trust": True},
+            ["os:getcwd", "does not return an ASE calculator"],
+        ),
         (
             {
                 "calculator": "mace.calculators:MACECalculator",

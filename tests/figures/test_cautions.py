@@ -49,13 +49,13 @@ def test_all_well_gives_no_cautions():
     assert cautions(campaign(supercells=far), given) == []
     (cusp,) = cautions(campaign(), given)
     assert (cusp.stage, cusp.subject) == ("phonons", "sw")
-    assert "Displaced by 0.01 Å, inside the narrow well that chgnet has" in cusp.message
+    assert "The displacement of 0.01 Å is inside the narrow well of chgnet" in cusp.message
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"minimum_frequency_thz": -0.25}, "The reference itself has imaginary modes (−0.25 THz"),
+        ({"minimum_frequency_thz": -0.25}, "The reference has imaginary modes (−0.25 THz"),
         ({"minimum_frequency_thz": None}, "No reference phonons: not all displaced cells"),
         ({"minimum_frequency_thz": -0.01}, ""),
     ],

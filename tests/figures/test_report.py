@@ -179,10 +179,10 @@ def test_force_only_data_and_pseudo_observations_are_said_in_words(tmp_path, fil
     page = render_report("a", settings, given, files, tmp_path)
     for wanted in (
         "CASTEP PW91 (recorded labels)",
-        "The labels hold forces only.",
-        "Pseudo-observations: on the undisplaced cells of all crystals",
+        "The labels contain forces only.",
+        "Pseudo-observations: for the undisplaced cells of all crystals",
         "si-castep: https://example.org",
-        "not relaxed here",
+        "used without relaxation",
         "files: 1 file",
     ):
         assert wanted in page

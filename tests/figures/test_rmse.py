@@ -50,7 +50,7 @@ def test_a_potential_against_itself_can_be_drawn():
         table({("sw", "a", "relaxed"): 0.0, ("gap", "a", "relaxed"): 0.1}), LOOKS
     )
     assert figure.axes[0].get_ylim()[0] > 0
-    assert "smaller than that" in texts(figure)
+    assert "drawn at this value" in texts(figure)
 
 
 def test_nothing_but_failures_can_be_drawn():

@@ -154,8 +154,8 @@ def broken(change: str) -> Atoms:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("order", "other elements or in another order"),
-        ("count", "has 7 atoms where the cell has 8"),
+        ("order", "elements or order of its atoms differ"),
+        ("count", "has 7 atoms, but the cell has 8"),
         ("moved", "moved by up to 0.01"),
         ("lattice", "lattice"),
         ("energy", "energy is not finite"),
@@ -373,5 +373,5 @@ def test_gather_restores_the_order_and_finds_stray_energies() -> None:
     kept, failures = gather(labels[1::2] + labels[::2], earlier, SETTINGS)
     assert [label.info["index"] for label in kept] == [0, 1, 2, 4]
     assert [failure["index"] for failure in failures] == [9, 3]
-    assert "11 eV/atom off the median" in failures[1]["reason"]
+    assert "differs by 11 eV/atom from the median" in failures[1]["reason"]
     assert gather([], earlier, SETTINGS) == ([], earlier)

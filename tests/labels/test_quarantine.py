@@ -153,7 +153,7 @@ def the_list_tells_how_to_try_again(project: Project, rattled: int, displaced: i
     assert "c: 2 cells have no label" in run.stdout
     assert f"mp-149, generation 0, rattled cell {rattled}" in run.stdout
     assert "RuntimeError: the density went astray" in run.stdout
-    commands = [line.split("alone: ")[1] for line in run.stdout.splitlines() if "alone: " in line]
+    commands = [line.split("retry: ")[1] for line in run.stdout.splitlines() if "retry: " in line]
     assert len(commands) == 2
     assert store_of(project) == before
     return next(line for line in commands if f"cells/mp-165/{displaced}." in line)

@@ -216,10 +216,10 @@ def test_unknown_elements_and_other_atoms_are_refused(gap: PotentialSource) -> N
     perfect, _ = supercell(3, 3, 3)
     cell = moved(perfect, 0)
     cell.symbols[0] = "Ag"
-    with pytest.raises(PhonsmithError, match="not those of the perfect cell"):
+    with pytest.raises(PhonsmithError, match="differ from the perfect cell"):
         evaluate_displaced(perfect, [cell], gap)
     perfect.symbols[0] = "Ag"
-    with pytest.raises(PhonsmithError, match="does not know Ag"):
+    with pytest.raises(PhonsmithError, match="does not support Ag"):
         evaluate_displaced(perfect, [cell], gap)
 
 

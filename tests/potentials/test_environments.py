@@ -314,7 +314,7 @@ def wait_for(condition: object, seconds: float = 120) -> None:
     [
         ("Unbuildable", {}, "cannot be built: FailedOutside: RuntimeError: no weights; check its"),
         ("Absent", {}, r"in environment 'here' cannot be imported \(module 'own_calculators' has"),
-        ("function", {}, "is no class of an ASE calculator; if it is a function that makes one"),
+        ("function", {}, "is not a class of an ASE calculator; if it is a function that returns"),
         ("OWN", {"trust": True}, "cannot be imported"),
     ],
 )
@@ -389,8 +389,8 @@ def test_an_environment_is_made_once_and_then_needs_no_network(
     with pytest.raises(PhonsmithError) as caught:
         make_calculator(own("Silicon"))
     assert str(caught.value) == (
-        f"environment 'here' is not here ({found.folder}); run `python -m "
-        f"phonsmith.potentials.environments here` in {project}, on a machine with a network such "
+        f"environment 'here' does not exist ({found.folder}); run `python -m "
+        f"phonsmith.potentials.environments here` in {project} on a machine with a network, such "
         "as a login node"
     )
     command = [sys.executable, "-m", "phonsmith.potentials.environments", "here"]
@@ -403,7 +403,9 @@ def test_an_environment_is_made_once_and_then_needs_no_network(
     assert make("here") == made("here") == found
     assert found.package_of("ase").startswith("ase ")
     found.interpreter.unlink()
-    with pytest.raises(PhonsmithError, match=r"its Python is gone .*; delete \.environments/here-"):
+    with pytest.raises(
+        PhonsmithError, match=r"its Python is missing .*; delete \.environments/here-"
+    ):
         made("here")
 
 
@@ -416,14 +418,16 @@ def test_without_a_network_it_says_where_to_make_it(
     assert str(caught.value) == (
         "environment 'here' cannot be made: No matching distribution found for all_of_this==1.0; "
         "if this machine has no network, run `python -m phonsmith.potentials.environments here` in "
-        f"{project} on one that has (a login node)"
+        f"{project} on a machine that has one (a login node)"
     )
     assert not environment("here").folder.exists()
 
 
 def test_an_environment_without_ase_is_refused(project: Path) -> None:
     Path("envs/here.txt").write_text("nothing==1.0\n")
-    with pytest.raises(PhonsmithError, match="No module named 'ase'; it needs ase and numpy"):
+    with pytest.raises(
+        PhonsmithError, match="No module named 'ase'; it must contain ase and numpy"
+    ):
         make("here")
     assert not environment("here").folder.exists()
 
@@ -464,7 +468,7 @@ def test_pins_are_written_as_they_are_installed(project: Path) -> None:
 )
 def test_a_file_of_pins_holds_pins_alone(project: Path, line: str) -> None:
     Path("envs/here.txt").write_text(f"numpy==2.0\n{line}\n")
-    with pytest.raises(PhonsmithError, match=r"^envs/here\.txt:2: '.*' is no pinned package"):
+    with pytest.raises(PhonsmithError, match=r"^envs/here\.txt:2: '.*' is not a pinned package"):
         environment("here")
 
 

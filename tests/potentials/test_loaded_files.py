@@ -173,7 +173,7 @@ def test_trusted_names_of_several_files_are_found_for_the_fingerprint(here: Path
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"arguments": {"weights": b"medium"}}, "plain"),
+        ({"arguments": {"weights": b"medium"}}, "only texts, numbers"),
         ({"files": {"never-named": SHA}}, "never-named"),
         ({"files": {"m/*.model": SHA}, "arguments": {"w": "m/*.model"}}, "one file"),
     ],

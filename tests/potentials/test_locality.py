@@ -94,5 +94,5 @@ def test_the_common_cell_has_each_atom_where_most_cells_have_it() -> None:
 
 def test_cells_of_other_atoms_are_refused() -> None:
     perfect = cell_of(0)
-    with pytest.raises(PhonsmithError, match="not those of the perfect cell Ga4O5"):
+    with pytest.raises(PhonsmithError, match="differ from the perfect cell Ga4O5"):
         changed_centres(perfect, perfect[::-1], 3.0)

@@ -404,7 +404,11 @@ SW = {"method": "calculator", "potential": {"calculator": "stillinger-weber"}}
         ),
         ({"a": NIO, "b": {"file": "POSCAR"}}, {}, r"structures.b would start .* reference.magmom"),
         ({"b": {"file": "POSCAR"}}, {"magmom": {"Ni": 0.0}}, r"structures.b would start"),
-        ({"b": {"file": "POSCAR"}}, {"magnetism": False, "magmom": {"Ni": 1}}, "needs magnetism"),
+        (
+            {"b": {"file": "POSCAR"}},
+            {"magnetism": False, "magmom": {"Ni": 1}},
+            "requires magnetism",
+        ),
         (
             {"a": NIO, "b": {"scaled": {"of": "a", "linear": 1.1}, "magnetic_moments_bohr": [1]}},
             {},

@@ -27,7 +27,7 @@ def seconds_per_atom(fit: GapFit, cells: Sequence[Atoms]) -> float:
 
 
 def soap_dimension(fit: GapFit, elements: int) -> int:
-    """Length of the power spectrum of gap_fit's soap descriptor; 0 without one."""
+    """Return the length of the power spectrum of gap_fit's soap descriptor; 0 without SOAP."""
     if fit.soap is None:
         return 0
     radial = fit.soap.n_max * max(1, elements)

@@ -25,7 +25,7 @@ _OF_FITS = frozenset(
         *("sparse_method", "n_sparse", "config_type_n_sparse"),
     )
 )
-"""Keys in the text of a descriptor that say nothing about its numbers."""
+"""Keys in the text of a descriptor that do not affect its numbers."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _by_centre(centre: NDArray[np.intp], found: Descriptors) -> Iterator[tuple[i
 
 
 def is_costly(descriptor: str) -> bool:
-    """Whether a descriptor takes longer to compute than to read."""
+    """Return whether a descriptor takes longer to compute than to read."""
     return descriptor.split(maxsplit=1)[0] == "soap"
 
 
@@ -204,7 +204,7 @@ def keep_descriptors(cache: Cache, descriptor: str, environment: bytes, found: D
 
 @cache_of_function
 def _identity(descriptor: str) -> str:
-    """What the numbers depend on: δ, ζ and the sparse points are of the fit."""
+    """Return all settings that affect the numbers; δ, ζ and sparse points do not."""
     name, *words = descriptor.split()
     pairs = re.findall(r"(\w+)=(\{[^}]*\}|\S+)", " ".join(words))
     mine = sorted(f"{key}={value}" for key, value in pairs if key not in _OF_FITS)

@@ -1,4 +1,4 @@
-"""Rows of the linear system of a GAP: what each sparse point adds to the targets of a cell."""
+"""Rows of the linear system of a GAP: effects of sparse points on the targets of a cell."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ _NEAR = 1e-6
 
 @dataclass(frozen=True)
 class TrainingCell:
-    """A frame, what it teaches, and the environments of its atoms."""
+    """A frame, its targets, and the environments of its atoms."""
 
     atoms: Atoms
     targets: Targets
@@ -49,7 +49,7 @@ class TrainingCell:
 def training_cells(
     cells: Sequence[tuple[Atoms, Targets]], terms: Sequence[Term]
 ) -> list[TrainingCell]:
-    """Find the environments of the frames that teach something."""
+    """Find the environments of the frames with targets."""
     cutoff = max(cutoff_of(term.descriptor) for term in terms)
     return [
         TrainingCell(atoms, targets, environments(atoms, cutoff))
@@ -60,7 +60,7 @@ def training_cells(
 
 @dataclass(frozen=True)
 class _Effect:
-    """What an environment adds for each sparse point of a term.
+    """Contribution of an environment for each sparse point of a term.
 
     ``energy`` has shape (points,), ``strain`` (6, points), ``slopes`` (slots, 3 · points): the
     derivatives by the positions of the atoms in its slots.
@@ -75,7 +75,7 @@ class Design:
     """Rows of cells for all terms of a potential.
 
     The effect of an environment that occurs in several cells is computed once, and kept until the
-    last of them: ``cells`` are those whose rows will be asked for, each once.
+    last of them: ``cells`` are those whose rows will be requested, each once.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class Design:
         """Return the rows of a cell and its targets, divided by σ, shape (rows, columns + 1).
 
         They are those of the energy, of its derivatives by the positions, and by the strain, as
-        far as the cell has these targets. Equal rows are one: it has the weight of all, and their
-        mean as its target.
+        far as the cell has these targets. Equal rows are merged: the row has
+        the weight of all, and the mean of their targets.
         """
         alike = classes_of(cell.environments)
         targets = _merged(cell.targets, alike)
@@ -117,7 +117,7 @@ class Design:
     def _effects(
         self, cell: TrainingCell, alike: Classes, number: int
     ) -> Iterator[tuple[Place, _Effect]]:
-        """Effects of all environments of a cell in one term."""
+        """Return the effects of all environments of a cell in a term."""
         keys, needed = cell.environments.keys, _with_derivatives(cell)
         to_compute: dict[int, Place] = {}
         for place in alike.places:

@@ -1,4 +1,4 @@
-"""Environments of atoms, and which of them are equal.
+"""Environments of atoms, and equality of environments.
 
 A displaced cell of phonons is a perfect crystal around one moved atom: most of its atoms have the
 environment of another atom, in this cell or in another one. A potential of finite range gives equal
@@ -30,8 +30,8 @@ class Environments:
 
     ``keys`` has one key for each atom; equal environments have equal keys, in any cell. A slot is a
     place in an environment: 0 is the centre, the others are its neighbours in an order that depends
-    on the environment alone. ``centre``, ``atom`` and ``slot``, shape (slots of all atoms,), tell
-    which atom is in a slot of which centre, and ``vectors``, shape (…, 3), where it is seen from
+    on the environment alone. ``centre``, ``atom`` and ``slot``, shape (slots of all atoms,), give
+    the atom in each slot of each centre, and ``vectors``, shape (…, 3), its position relative to
     the centre, in Å. Slots are sorted by centre; those of a centre begin at ``first``.
     """
 

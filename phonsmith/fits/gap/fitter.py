@@ -2,7 +2,7 @@
 
 It solves the equations of gap_fit (Bartók and Csányi, Int. J. Quantum Chem. 115, 1051 (2015)):
 least squares of the rows K_nm/σ and the Cholesky factor of K_mm. gap_fit chooses the sparse points
-and writes the file of the potential; all else is computed here, by several processes.
+and writes the file of the potential; everything else is computed here, by several processes.
 """
 
 import resource
@@ -66,7 +66,7 @@ def fit_by_blocks(
     Raises
     ------
     PhonsmithError
-        gap_fit fails to choose sparse points, or sparse points are too alike.
+        gap_fit fails to choose sparse points, or sparse points are too similar.
     """
     begin = time.monotonic()
     chosen = choose_sparse_points(fit, frames, e0s, plan, work=work, threads=threads, cache=cache)
@@ -109,7 +109,7 @@ def _prior(terms: Sequence[Term], jitter: float) -> Array:
         except LinAlgError:
             raise PhonsmithError(
                 f"GAP: the covariance of the sparse points of {term.descriptor.split()[0]} is "
-                "singular: points are too alike; lower n_sparse, or raise sparse_jitter"
+                "singular because points are too similar; lower n_sparse, or raise sparse_jitter"
             ) from None
     factor = np.asarray(block_diag(*factors))
     return np.pad(factor, (0, 1))

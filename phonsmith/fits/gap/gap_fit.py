@@ -1,4 +1,4 @@
-"""The program gap_fit: its input, its command line, what it reports."""
+"""The program gap_fit: input, command line, output."""
 
 import re
 import shlex
@@ -38,7 +38,7 @@ _ATOM_SIGMAS = re.compile(r"per-atom setting of force_atom_sigma found:\s*(\d+)"
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fitter did: its command, its time, its memory. The potential is in its folder."""
+    """Command, time and memory of a fitter. The potential is in its folder."""
 
     command: list[str]
     wall_time_s: float
@@ -77,8 +77,8 @@ def fit_with_gap_fit(
     Raises
     ------
     PhonsmithError
-        gap_fit fails (the message holds its reason), or the numbers of energies, forces and virials
-        that it reads differ from its input.
+        gap_fit fails (the message contains its reason), or the numbers of energies, forces and
+        virials that it reads differ from its input.
     """
     arguments = fit_arguments(fit, e0s, plan)
     finished = run_gap_fit(training_text(fit, frames, plan), arguments, work, threads)
@@ -108,7 +108,7 @@ def choose_sparse_points(
     Raises
     ------
     PhonsmithError
-        gap_fit fails; the message holds its reason.
+        gap_fit fails; the message contains its reason.
     """
     arguments = [*fit_arguments(fit, e0s, plan), "sparsify_only_no_fit=T"]
     text = training_text(fit, frames, plan, labelled=False)  # without labels, without gradients
@@ -128,7 +128,7 @@ def choose_sparse_points(
 def _write_choice(
     work: Path, files: Mapping[str, NDArray[np.generic]], arguments: Sequence[str]
 ) -> None:
-    """Write a potential that an earlier fit kept, with the σ of this one."""
+    """Write a potential kept by an earlier fit, with the σ of this fit."""
     _remove_models(work)
     for name, data in files.items():
         if Path(name).name == name:
@@ -160,7 +160,7 @@ def run_gap_fit(text: str, arguments: Sequence[str], work: Path, threads: int) -
     Raises
     ------
     PhonsmithError
-        gap_fit fails; the message holds its reason.
+        gap_fit fails; the message contains its reason.
     """
     _remove_models(work)
     (work / TRAINING_FILE).write_text(text, encoding="utf-8")
@@ -284,7 +284,7 @@ def _numbers(values: Sequence[float] | np.ndarray) -> str:
 
 
 def config_labels(plan: SparsePlan) -> dict[str | None, str]:
-    """Return names of the groups for gap_fit, free of characters that it splits at."""
+    """Return names of the groups for gap_fit, without characters at which it splits."""
     return {group: f"group{i}" for i, group in enumerate(plan.points)}
 
 
@@ -352,7 +352,7 @@ def _descriptors(fit: GapFit, plan: SparsePlan) -> list[str]:
 
 
 def compare_counts(lines: Sequence[str], expected: TargetCounts, atom_sigmas: int) -> None:
-    """Check gap_fit's report against its input, since gap_fit ignores what it cannot read.
+    """Check gap_fit's report against its input, since gap_fit ignores unreadable data.
 
     Parameters
     ----------
@@ -361,12 +361,12 @@ def compare_counts(lines: Sequence[str], expected: TargetCounts, atom_sigmas: in
     expected
         Numbers of energies, forces and virials in the input.
     atom_sigmas
-        Number of atoms with σ of their own.
+        Number of atoms with individual σ.
 
     Raises
     ------
     PhonsmithError
-        The report has other numbers, or none.
+        The numbers differ, or the report has none.
     """
     found: dict[str, int] = {}
     for line in lines:
@@ -378,8 +378,8 @@ def compare_counts(lines: Sequence[str], expected: TargetCounts, atom_sigmas: in
     for what, number in wanted.items():
         if found.get(what) != number:
             raise PhonsmithError(
-                f"gap_fit read {found.get(what, 'no')} {what} where its input {TRAINING_FILE} "
-                f"holds {number}; the fit is not used"
+                f"gap_fit read {found.get(what, 'no')} {what}, but its input {TRAINING_FILE} "
+                f"contains {number}; the fit is not used"
             )
 
 

@@ -1,4 +1,4 @@
-"""The registry's entry of GAP."""
+"""Registry entry of GAP."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

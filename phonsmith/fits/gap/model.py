@@ -67,7 +67,9 @@ def _term(found: ElementTree.Element, folder: Path) -> Term:
 
 
 def _permutations(found: ElementTree.Element, dimensions: int) -> NDArray[np.intp]:
-    lists = [np.array((one.text or "").split(), dtype=int) - 1 for one in found.iter("permutation")]
+    lists = [
+        np.array((item.text or "").split(), dtype=int) - 1 for item in found.iter("permutation")
+    ]
     # gap_fit cuts the list of a long descriptor that has the identity alone
     if len(lists) == 1:
         return np.arange(dimensions)[None]
@@ -88,6 +90,8 @@ def write_coefficients(path: Path, coefficients: NDArray[np.float64]) -> None:
     text = path.read_text(encoding="utf-8")
     text, number = re.subn(r' alpha="[^"]*"', lambda _: f' alpha="{next(given):.17g}"', text)
     if number != len(coefficients):
-        raise PhonsmithError(f"{path}: {number} coefficients, but {len(coefficients)} were fitted")
+        raise PhonsmithError(
+            f"{path}: has {number} coefficients, but {len(coefficients)} were fitted"
+        )
     text = text.replace('fitted="F"', 'fitted="T"', 1)
     path.write_text(text.replace(" sparsify_only_no_fit=T", ""), encoding="utf-8")

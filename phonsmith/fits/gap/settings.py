@@ -148,8 +148,8 @@ class GapFit(TrainedFit):
         stated = [given.get("sigma"), *(groups.values() if isinstance(groups, dict) else [])]
         keys = {
             key
-            for one in stated
-            for key in (one.model_fields_set if isinstance(one, Sigma) else one or ())
+            for sigma in stated
+            for key in (sigma.model_fields_set if isinstance(sigma, Sigma) else sigma or ())
         }
         if "force_ev_per_angstrom" in keys:
             return {**given, "force_proportional": None}
@@ -160,19 +160,17 @@ class GapFit(TrainedFit):
         """Include it next to an explicit sigma, where its absence would mean null."""
         content: dict[str, Any] = dump(self)
         if "sigma" in content or "sigma_by_group" in content:
-            one = self.force_proportional
-            content["force_proportional"] = one.model_dump() if one else None
+            settings = self.force_proportional
+            content["force_proportional"] = settings.model_dump() if settings else None
         return content
 
     @model_validator(mode="after")
     def _has_descriptor(self) -> Self:
         if self.two_body is None and self.three_body is None and self.soap is None:
-            raise ValueError("a GAP needs at least one of two_body, three_body and soap")
+            raise ValueError("a GAP requires at least one of two_body, three_body and soap")
         refuse_places(self.extra_arguments, _GAP_PLACES)
         if self.extra_arguments and self.fitter != "gap_fit":
-            raise ValueError(
-                "extra_arguments are those of the program gap_fit; set `fitter: gap_fit`"
-            )
+            raise ValueError("extra_arguments are used by gap_fit only; set `fitter: gap_fit`")
         return self
 
 

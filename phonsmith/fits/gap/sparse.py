@@ -1,4 +1,4 @@
-"""Which environments the sparse points of a GAP are chosen from."""
+"""Environments from which the sparse points of a GAP are chosen."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -46,7 +46,7 @@ class SparsePlan:
 def plan_sparse_points(fit: GapFit, frames: Sequence[Atoms]) -> SparsePlan:
     """Share the sparse points of the SOAP descriptor among groups of frames.
 
-    gap_fit chooses sparse points for each central element apart, so that the number asked for is
+    gap_fit chooses sparse points for each central element separately: the total number is
     divided by the number of elements.
 
     Raises
@@ -97,8 +97,8 @@ def _shares(soap: Soap, candidates: Sequence[Atoms]) -> dict[str, int]:
         for name in soap.n_sparse_by_group:
             if name not in found:
                 raise PhonsmithError(
-                    f"soap.n_sparse_by_group: no training cell has '{name}' as its most special "
-                    f"config type, structure or kind; found {', '.join(found) or 'none'}"
+                    f"soap.n_sparse_by_group: '{name}' is not the most specific config type, "
+                    f"structure or kind of any training cell; found {', '.join(found) or 'none'}"
                 )
         return dict(soap.n_sparse_by_group)
     each, more = divmod(soap.n_sparse, max(1, len(found)))

@@ -1,4 +1,4 @@
-"""What the frames teach a GAP: energies, forces and virials, each with its σ."""
+"""Targets of a GAP: energies, forces and virials of the frames, each with its σ."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ VIRIAL_COMPONENTS = tuple((k, m) for k in range(3) for m in range(k, 3))
 
 @dataclass(frozen=True)
 class Targets:
-    """What one frame teaches, in rows: its energy, 3 rows an atom, six rows of its virial.
+    """Targets of a frame in rows: energy, three rows per atom, six rows of the virial.
 
     ``values`` and ``sigmas`` have shape (rows,). Values are derivatives of the energy, so that
     forces and virials have the opposite sign.
@@ -40,7 +40,7 @@ class Targets:
 
 
 def targets_of(atoms: Atoms, fit: GapFit, e0s: Mapping[str, float], scale: float = 1.0) -> Targets:
-    """Collect what a frame teaches.
+    """Collect the targets of a frame.
 
     σ of energy and virial are multiplied by √N, as gap_fit does.
 
@@ -93,7 +93,7 @@ def check_groups(fit: GapFit, frames: Sequence[Atoms]) -> None:
     Raises
     ------
     PhonsmithError
-        A group has none.
+        A group has no frames.
     """
     known = {
         str(atoms.info[key])
@@ -105,7 +105,7 @@ def check_groups(fit: GapFit, frames: Sequence[Atoms]) -> None:
         if name not in known:
             raise PhonsmithError(
                 f"sigma_by_group: no training cell has the config type, structure or kind "
-                f"'{name}'; there are {', '.join(sorted(known))}"
+                f"'{name}'; found {', '.join(sorted(known))}"
             )
 
 
@@ -136,9 +136,9 @@ def balance(frames: Sequence[Atoms], exponent: float) -> list[float]:
 def frame_sigma(atoms: Atoms, fit: GapFit) -> Sigma:
     """Regularisation of a frame.
 
-    The most special entry of ``sigma_by_group`` (config type, structure, kind), then what a
-    constraint cell states itself, then the fit's general one. A constraint cell listens to an
-    entry ``constraint`` only.
+    The order of precedence is: the most specific entry of ``sigma_by_group`` (config type,
+    structure, kind), σ of a constraint cell, the fit's general σ. Of ``sigma_by_group``, only the
+    entry ``constraint`` applies to constraint cells.
     """
     info = atoms.info
     if info.get("kind") == "constraint":
@@ -164,5 +164,5 @@ def expected_counts(frames: Sequence[Atoms]) -> TargetCounts:
 
 
 def atom_sigmas(frames: Sequence[Atoms], fit: GapFit) -> int:
-    """Count the atoms with σ of their own."""
+    """Count the atoms with individual σ."""
     return sum(len(atoms) for atoms in frames if force_sigmas(atoms, fit) is not None)

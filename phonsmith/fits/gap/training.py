@@ -1,4 +1,4 @@
-"""Gaussian approximation potentials: the plan of a fit, its fitter, its record."""
+"""Train Gaussian approximation potentials."""
 
 import hashlib
 import re
@@ -59,7 +59,7 @@ def train(
     Raises
     ------
     PhonsmithError
-        The fitter fails; the message holds its reason.
+        The fitter fails; the message contains its reason.
     """
     check_groups(fit, frames)
     plan = plan_sparse_points(fit, frames)
@@ -94,7 +94,7 @@ def _in_words(plan: SparsePlan) -> str:
 
 
 def _wanted_sparse_points(plan: SparsePlan, frames: Sequence[Atoms]) -> int:
-    """SOAP sparse points asked for, over all central elements that each group has."""
+    """Return the number of SOAP sparse points requested for all groups and central elements."""
     elements: dict[str | None, set[str]] = defaultdict(set)
     cells = [*zip(plan.groups, frames, strict=True)]
     for group, atoms in [*cells, *zip(plan.copy_groups, plan.copies, strict=True)]:
@@ -106,13 +106,13 @@ def _cautions(found: int, wanted: int) -> list[str]:
     if found >= wanted:
         return []
     return [
-        f"Only {found} of the {wanted} SOAP sparse points that the settings ask for: the training "
-        "cells have no more different environments. Add cells, or lower soap.n_sparse."
+        f"Only {found} of the {wanted} requested SOAP sparse points were chosen, because the "
+        "training cells have no more different environments. Add cells, or lower soap.n_sparse."
     ]
 
 
 def _soap_sparse_points(model: Path) -> int:
-    """Sparse points of the SOAP descriptors in a GAP: gap_fit takes fewer where data are few.
+    """Count the SOAP sparse points of a GAP; gap_fit chooses fewer if data are few.
 
     SOAP's covariance is of type 2, a dot product.
     """
@@ -122,7 +122,7 @@ def _soap_sparse_points(model: Path) -> int:
 
 
 def _collect(work: Path, folder: Path, digest: str) -> None:
-    """Move the potential to ``folder``, with a name from its contents for gap_fit's time stamp."""
+    """Move the potential to ``folder``; a hash of its contents replaces gap_fit's time stamp."""
     text = (work / MODEL).read_text(encoding="utf-8")
     found = _LABEL.search(text)
     if found is None:

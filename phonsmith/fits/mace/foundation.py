@@ -156,7 +156,7 @@ def knowledge(path: Path, foundation: Foundation) -> Knowledge:
 
 
 def check_elements(known: Knowledge, frames: Sequence[Atoms], foundation: Foundation) -> None:
-    """Refuse cells with elements that the foundation model does not know.
+    """Refuse cells with elements that the foundation model does not support.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The registry's entry of ASE calculators."""
+"""Registry entry of ASE calculators."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ class AnyCalculator(MethodKind[CalculatorReference]):
     settings = CalculatorReference
 
     def make(self, reference: CalculatorReference, occasion: Occasion) -> "ReferenceMethod":
-        """Build the method itself."""
+        """Build the reference method."""
         from phonsmith.labels.calculator.method import CalculatorMethod
 
         return CalculatorMethod(reference)
@@ -26,7 +26,7 @@ class AnyCalculator(MethodKind[CalculatorReference]):
         return reference.potential
 
     def takes_gpu(self, reference: CalculatorReference) -> bool:
-        """As its calculator does."""
+        """Return whether the calculator can use a GPU."""
         return reference.potential.takes_gpu
 
 

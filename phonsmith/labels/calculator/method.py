@@ -40,7 +40,7 @@ from phonsmith.structures.settings import Relaxation
 BOX_ANGSTROM = 20.0
 
 BATCH_ATOMS = 2000
-"""Atoms that MACE computes at a time on a GPU."""
+"""Number of atoms that MACE computes in a pass on a GPU."""
 
 
 class CalculatorMethod:
@@ -71,7 +71,7 @@ class CalculatorMethod:
     def fingerprint(self, elements: Iterable[str] = ()) -> str:
         """Calculator, arguments, checksums of its files and source, versions or pins, as JSON.
 
-        It does not depend on elements and devices.
+        Elements and devices are omitted.
         """
         return self._fingerprint
 
@@ -95,7 +95,7 @@ class CalculatorMethod:
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     def label(self, cell: Atoms) -> Atoms:
-        """Energy, forces, and stress where the calculator has it, of one cell."""
+        """Return energy, forces and, if available, stress of a cell."""
         calculator = self.calculator
         start = time.monotonic()
         try:
@@ -111,10 +111,10 @@ class CalculatorMethod:
     def label_in_batches(
         self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None], processes: int
     ) -> Iterator[tuple[int, Atoms | Exception]] | None:
-        """(index, label or exception) of cells, computed together where that is faster.
+        """Yield (index, label or exception) of cells, computed together if that is faster.
 
-        A GAP computes displaced cells together, MACE any cells on a GPU. Where a batch fails, as
-        for want of memory, its cells are labelled one by one.
+        A GAP computes displaced cells together, MACE any cells on a GPU. If a batch fails, e.g.
+        out of memory, its cells are labelled one by one.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class CalculatorMethod:
 
         Returns
         -------
-        None where cells are better labelled one by one.
+        None if labelling one by one is faster.
         """
         common = common_cell(cells)
         if common is not None and saves(common, cells, self.source):
@@ -144,7 +144,7 @@ class CalculatorMethod:
     def _in_batches(
         self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None], *_: object
     ) -> Iterator[tuple[int, Atoms | Exception]]:
-        """By MACE, several cells in one pass."""
+        """Label several cells in one pass of MACE."""
         return self._batched(
             cells,
             found,
@@ -172,7 +172,9 @@ class CalculatorMethod:
                 if isinstance(error, PhonsmithError) and not isinstance(error, UnusablePotential):
                     yield batch[0], error
                     return
-                print(f"cells one by one, since a batch of {len(batch)} fails: {one_line(error)}")
+                print(
+                    f"a batch of {len(batch)} cells fails, labelling one by one: {one_line(error)}"
+                )
                 yield from ((index, self._label_or_failure(cells[index])) for index in batch)
                 continue
             seconds = (time.monotonic() - start) / len(batch)
@@ -202,7 +204,7 @@ class CalculatorMethod:
         return relax(atoms, self.calculator, settings, load)
 
     def isolated_atom(self, element: str) -> Atoms | None:
-        """Return the atom in a 20 Å box; None where switched off, and where it means nothing."""
+        """Return the atom in a 20 Å box; None if switched off or meaningless."""
         ready = READY.get(self.name)
         if not self.reference.isolated_atoms or (ready and not ready.isolated_atoms):
             return None
@@ -219,12 +221,12 @@ class CalculatorMethod:
         return labelled_alone(box, self.name, energy)
 
     def elements(self) -> frozenset[str] | None:
-        """Return the elements the calculator knows; None if unknown."""
+        """Return the elements supported by the calculator; None if unknown."""
         return known_elements(self.source)
 
 
 def package_version(source: PotentialSource) -> str | None:
-    """Return name and version of the package that computes; None where it is no package."""
+    """Return name and version of the calculator's package; None without a package."""
     ready = READY.get(source.calculator)
     top = source.calculator.partition(":")[0].partition(".")[0]
     if source.computes_in:

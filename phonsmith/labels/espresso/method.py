@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from phonsmith.labels.protocol import Allocation
 
 KEEP = ("*.pwi", "*.pwo", "*.phi", "*.pho", "CRASH")
-"""Files of a failed run that stay."""
-SAID = ("*.pwo", "*.pho", "CRASH")
-"""Those in which the programs say what is wrong."""
+"""Files kept after a failure."""
+LOGS = ("*.pwo", "*.pho", "CRASH")
+"""Output files with error messages."""
 
 
 class EspressoMethod:
@@ -110,7 +110,7 @@ class EspressoMethod:
             reference.pools,
             from_density=reference.reuse_density and self._density.suits(cell),
         )
-        with run_folder(self.allocation.work, KEEP, SAID) as folder:
+        with run_folder(self.allocation.work, KEEP, LOGS) as folder:
             subject = self._subject(cell, potentials, k_points(reference, cell))
             run = self.runner.converge(subject, start, folder, self._density)
             if reference.reuse_density:
@@ -168,7 +168,7 @@ class EspressoMethod:
         what = f"the isolated {element} atom"
         with (
             failing_for_good("Quantum ESPRESSO", what),
-            run_folder(self.allocation.work, KEEP, SAID) as folder,
+            run_folder(self.allocation.work, KEEP, LOGS) as folder,
         ):
             run = self.runner.converge(self._subject(box, potentials, None), start, folder)
         made = self._provenance(run, time.monotonic() - started)
@@ -189,7 +189,7 @@ class EspressoMethod:
         subject = self._subject(crystal, potentials, grid)
         with (
             failing_for_good("Quantum ESPRESSO", "the run for Born charges"),
-            run_folder(self.allocation.work, KEEP, SAID) as folder,
+            run_folder(self.allocation.work, KEEP, LOGS) as folder,
         ):
             run = self.runner.converge(subject, start, folder)
             place = run.save.parents[1]

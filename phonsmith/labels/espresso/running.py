@@ -150,7 +150,7 @@ class Runner:
         finished = self.execute([*self.command("ph.x"), "-in", "espresso.phi"], folder, PH_OUTPUT)
         text = judged(finished, folder / PH_OUTPUT, self.time_limit_s)
         if "JOB DONE" not in text:
-            raise RunFailed("incomplete", "ph.x did not come to its end")
+            raise RunFailed("incomplete", "ph.x did not finish")
         return text
 
     def execute(self, command: list[str], folder: Path, output: str = OUTPUT) -> Finished:

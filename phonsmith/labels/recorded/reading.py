@@ -1,4 +1,4 @@
-"""Labels that exist already: other people's data sets and one's own earlier calculations."""
+"""Read existing labels: published data sets and earlier calculations."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ _READERS: dict[str, Callable[[Path], Recorded]] = {
     "espresso": read_espresso,
 }
 
-# formats of phonopy that take the crystal from a file of its own, atom by atom
+# formats of phonopy that read the crystal from a separate file, atom by atom
 _OF_PHONOPY: dict[str, Callable[[Path, str | Path, Any], Recorded]] = {
     "force_sets": read_force_sets,
     "force_constants": read_force_constants,
@@ -75,8 +75,8 @@ def read_recorded(
     Raises
     ------
     PhonsmithError
-        There is no file, the file is broken, no frame is fit to be a label, or the runs have
-        several levels of theory, or another one than ``method``.
+        The file is missing or damaged, no frame is usable as a label, the runs have several
+        levels of theory, or their level of theory is not ``method``.
     """
     path = Path(path)
     if not path.exists():
@@ -121,7 +121,7 @@ def named_frames(recorded: Recorded, path: Path, structure: str, method: str) ->
     if not recorded.frames and of_constants:
         return recorded
     if not recorded.frames:
-        reason = recorded.refused[0] if recorded.refused else f"{path}: holds no labelled cell"
+        reason = recorded.refused[0] if recorded.refused else f"{path}: contains no labelled cell"
         more = f" (and {len(recorded.refused) - 1} more)" if len(recorded.refused) > 1 else ""
         raise PhonsmithError(reason + more)
     found = consistency([*recorded.frames, *_undisplaced(recorded)])
@@ -142,7 +142,7 @@ def named_frames(recorded: Recorded, path: Path, structure: str, method: str) ->
 
 
 def _undisplaced(recorded: Recorded) -> list[Atoms]:
-    """The supercell without displacement, on which no forces act: it shows the sign of forces."""
+    """Return the undisplaced supercell with zero forces, which reveals the sign of forces."""
     if recorded.phonon is None or not recorded.frames:
         return []
     supercell = recorded.phonon.supercell
@@ -154,7 +154,7 @@ def _undisplaced(recorded: Recorded) -> list[Atoms]:
 def check_levels(
     levels: Sequence[tuple[str, Level]], stated: str, where: str, *, allow_mixed: bool
 ) -> None:
-    """Check that all runs have one level of theory, and that it agrees with the stated one.
+    """Check that all runs have one level of theory, and that it agrees with ``stated``.
 
     Parameters
     ----------
@@ -176,18 +176,20 @@ def check_levels(
         return
     if not allow_mixed and (mixed := mixture(levels)):
         raise PhonsmithError(
-            f"{where}: its runs are of several levels of theory: {mixed}; keep the runs of one "
-            "level, or set `allow_mixed_levels_of_theory: true` beside `format`"
+            f"{where}: runs have several levels of theory: {mixed}; keep the runs of one "
+            "level, or set `allow_mixed_levels_of_theory: true` next to `format`"
         )
     for file, level in levels:
         if wrong := contradiction(stated, level):
             raise PhonsmithError(
                 f"{file}: level_of_theory is '{stated}', but {wrong}; correct level_of_theory, or "
-                "leave the file out"
+                "remove the file"
             )
     print(f"level of theory found in {len(levels)} runs: {levels[0][1]}", flush=True)
     if more := additions(stated, levels[0][1]):
-        message = f"{levels[0][0]} has {more}, which the level of theory '{stated}' does not name."
+        message = (
+            f"{levels[0][0]} has {more}, which the level of theory '{stated}' does not mention."
+        )
         warnings.warn(message, DataWarning, stacklevel=2)
 
 
@@ -203,7 +205,7 @@ def _leave_out_unfit(recorded: Recorded, path: Path) -> None:
     recorded.frames = [frame for index, (_, frame) in enumerate(sound) if index not in far_off]
     for index, deviation in far_off.items():
         recorded.refused.append(
-            f"{path}: cell {sound[index][0]}: its energy is {deviation:+.3g} eV/atom off those of "
+            f"{path}: cell {sound[index][0]}: its energy differs by {deviation:+.3g} eV/atom from "
             "the other cells"
         )
 
@@ -241,7 +243,7 @@ def load_recorded(
     structure
         Id of the crystal; the first path by default.
     crystal
-        File of the crystal, for formats that do not hold it: the cells are then distinguished and
+        File of the crystal, for formats that do not contain it: the cells are then identified and
         ordered as in :func:`~phonsmith.labels.recorded.displacements.arranged`. For FORCE_SETS and
         force constants the file has the atoms in phonopy's order and is used unchanged.
     supercell
@@ -254,7 +256,9 @@ def load_recorded(
         if not paths:
             raise PhonsmithError(f"{first}: no such file in source '{reference.source.name}'")
         if crystal is None:
-            raise PhonsmithError(f"{paths[0]}: {reference.format} data need the crystal's `file`")
+            raise PhonsmithError(
+                f"{paths[0]}: {reference.format} data do not contain the crystal; give its `file`"
+            )
         found = _OF_PHONOPY[reference.format](paths[0], crystal, supercell)
         return named_frames(found, paths[0], structure or first, reference.level_of_theory)
     read = read_all(paths, reference, structure or first)
@@ -271,17 +275,17 @@ def load_recorded(
 
 
 SHOWN_REFUSALS = 3
-"""So many files or cells that were refused are named in the report; the log names them all."""
+"""Number of refused files or cells in the report; the log lists all of them."""
 
 
 def with_cautions(read: Callable[[], Recorded]) -> tuple[Recorded, list[str]]:
-    """Return what ``read`` reads, and what readers of the results have to know of it."""
-    with warnings.catch_warnings(record=True) as told:
+    """Return the data that ``read`` reads, and warnings about them for the report."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         recorded = read()
-    found = [str(one.message) for one in told if issubclass(one.category, DataWarning)]
-    for one in told:
-        print(f"warning: {one.message}", flush=True)
+    found = [str(entry.message) for entry in caught if issubclass(entry.category, DataWarning)]
+    for entry in caught:
+        print(f"warning: {entry.message}", flush=True)
     if refused := recorded.refused:
         more = len(refused) - SHOWN_REFUSALS
         some = "; ".join(refused[:SHOWN_REFUSALS]) + (f"; and {more} more" if more > 0 else "")
@@ -314,7 +318,7 @@ def fetch_recorded(
     """
     wanted = [recorded] if isinstance(recorded, str) else recorded
     source, format = reference.source, reference.format
-    return [path for one in wanted for path in located(source, one, format, mirrors, cache)]
+    return [path for file in wanted for path in located(source, file, format, mirrors, cache)]
 
 
 def read_all(paths: Sequence[Path], data: RecordedReference | Database, structure: str) -> Recorded:
@@ -332,7 +336,7 @@ def read_all(paths: Sequence[Path], data: RecordedReference | Database, structur
     Raises
     ------
     PhonsmithError
-        There is no file, or :func:`named_frames` refuses the frames.
+        No file is given, or :func:`named_frames` refuses the frames.
     """
     if not paths:
         raise PhonsmithError(f"{structure}: no {data.format} file among the `files` of its source")

@@ -1,21 +1,21 @@
-"""Whether energies, forces and stresses of recorded cells belong together.
+"""Check that energies, forces and stresses of recorded cells have consistent signs and units.
 
-Between two cells with equal atoms the energy changes by the work of forces and stress on the way.
-With the mean of both ends, exact for harmonic potentials,
+Between two cells with equal atoms, the energy changes by the work of forces and stress. With the
+mean of both cells, exact for harmonic potentials,
 
     ΔE = -Σ F̄·Δr + V̄ σ̄:ε,
 
-Δr being moves relative to the lattice. A wrong sign or unit multiplies ΔE, the work of the forces
-or that of the stress by a known factor (:data:`_FORCES`, :data:`_STRESS`). A set is refused where
-such a factor explains its energies, and the right units do not, by more than anharmonicity and
-Pulay stress can.
+where Δr are the displacements relative to the lattice. A wrong sign or unit multiplies ΔE, the work
+of the forces or the work of the stress by a known factor (:data:`_FORCES`, :data:`_STRESS`). A set
+is refused if such a factor explains its energies better than the correct units do, by more than
+anharmonicity and Pulay stress can.
 
-Where that is not enough (no energies, too few or too distant cells), forces and stress are
-compared with what moves the atoms: a solid resists moves and strain, no solid is stiffer than
-diamond, and stress changes by no more than bond length times the change of forces.
+Without sufficient data (no energies, too few or too distant cells), forces and stress are
+compared with displacements and strain: a solid resists both, no solid is stiffer than diamond, and
+stress changes by at most bond length times the change of forces.
 
-Not found: units that are consistent throughout but others than eV and Å (kcal/mol and kcal/mol/Å),
-unless all is in atomic units including positions, which makes all bonds 1.9 times too long.
+Not detected: consistent units other than eV and Å (kcal/mol and kcal/mol/Å), except atomic units
+for all quantities including positions, which make all bonds 1.9 times too long.
 """
 
 from collections import defaultdict
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 
 LARGEST_MOVE_ANGSTROM, LARGEST_STRAIN = 0.6, 0.08
-"""Further apart, the mean of both ends says little."""
+"""At larger distances, the mean of both cells is a poor approximation."""
 
 UNSTRAINED = 2e-3
 """Largest strain of pairs that compare energies with forces alone."""
@@ -76,14 +76,14 @@ _FORCES = {
     "forces are in hartree/bohr, of the opposite sign": -Hartree / Bohr,
     "forces are in rydberg/bohr, of the opposite sign": -Rydberg / Bohr,
     "forces are in kcal/mol/Å": kcal / mol,
-    "energies and forces are in atomic units beside positions in Å": 1 / Bohr,
+    "energies and forces are in atomic units, but positions in Å": 1 / Bohr,
 }
 _OF_ENERGIES = {
     "energies are in hartree": Hartree,
     "energies are in rydberg": Rydberg,
     "energies are in kcal/mol": kcal / mol,
     "energies are in kJ/mol": kJ / mol,
-    "energies and forces are in atomic units beside positions in Å": Hartree,
+    "energies and forces are in atomic units, but positions in Å": Hartree,
 }
 _STRESS = {
     "": 1.0,
@@ -315,7 +315,7 @@ class _Work:
         return float(closest[0]), float(closest[1])
 
     def better(self, first: tuple[float, float], second: tuple[float, float]) -> bool:
-        """Whether the first factors are convincingly better than the second."""
+        """Return whether the first factors are significantly better than the second."""
         good, bad = self.errors(*first), self.errors(*second)
         # pairs of their own; one pair with a large error is one piece of evidence
         support = float(np.mean(bad > 2 * good))
@@ -326,25 +326,26 @@ class _Work:
         return bool(bad.sum() > needed * good.sum())
 
     def assessed(self, forces: float, stress: float) -> bool:
-        """Whether data with these factors, of the signs that are wrong, would be refused."""
+        """Return whether data with these wrong signs would be refused."""
         if self.independent < 2 or not (self.moved if forces < 0 else self.strained):
             return False
         return self.better((1, 1), (forces, stress))
 
     def fault(self) -> str:
-        """The sign or unit that explains the energies where the right ones do not; or ""."""
+        """Describe a wrong sign or unit that explains the energies; "" if none does."""
         total = float(self.energy @ self.energy)
         if self.independent < 2 or total == 0:
             return ""
         right = self.errors(1, 1).sum()
-        found = [one for one in self._hypotheses() if one[0] < 0.25 * total and one[0] < right]
+        found = [
+            guess for guess in self._hypotheses() if guess[0] < 0.25 * total and guess[0] < right
+        ]
         if not found:
             return ""
         least = min(found)[0]
-        _, _, forces, stress, said = min(
-            (one for one in found if one[0] <= 1.5 * least), key=lambda one: one[1]
+        _, _, forces, stress, (of_forces, of_stress) = min(
+            (guess for guess in found if guess[0] <= 1.5 * least), key=lambda guess: guess[1]
         )
-        of_forces, of_stress = said
         scale = 1 / _OF_ENERGIES.get(of_forces, 1.0)
         if not self.better((forces, stress), (1, 1)):
             return ""
@@ -382,8 +383,8 @@ class _Work:
             what += " and stress" if self.strained else ""
         slope = float(rest @ work / (work @ work or 1.0))
         return (
-            f"energies change by {slope:.3g} times the work of the {what} (between "
-            f"{len(self.energy)} pairs of cells), as where {guess}; {_REMEDY}"
+            f"energies change by {slope:.3g} times the work of the {what} ({len(self.energy)} "
+            f"pairs of cells), as if {guess}; {_REMEDY}"
         )
 
 
@@ -391,7 +392,7 @@ class _Work:
 
 
 def _resists(pairs: _Pairs) -> str:
-    """Moves that forces push further instead of back: their sign is wrong."""
+    """Describe forces that increase displacements: their sign is wrong; "" if correct."""
     with_moves = pairs.rows[pairs.rows[:, 7] > 0]
     if not len(with_moves):
         return ""
@@ -399,39 +400,39 @@ def _resists(pairs: _Pairs) -> str:
     if correlation < RESISTS:
         return ""
     return (
-        f"forces push displaced atoms further (correlation {correlation:+.2f} between moves and "
-        f"changes of forces, {len(with_moves)} pairs of cells), as where forces have the opposite "
-        f"sign; {_REMEDY}"
+        f"forces push displaced atoms away from their sites (correlation {correlation:+.2f} "
+        f"between moves and changes of forces, {len(with_moves)} pairs of cells), as if forces "
+        f"have the opposite sign; {_REMEDY}"
     )
 
 
 def _stress_alone(pairs: _Pairs) -> str:
-    """Stress that is larger than strain or forces can make it, or has the wrong sign."""
+    """Describe stress that is too large for strain or forces, or has the wrong sign."""
     strained = pairs.rows[pairs.rows[:, 9] > 0]
     if len(strained) > 2:
         stiffness = abs(float(strained[:, 8].sum() / strained[:, 10].sum())) / GPa
         if stiffness > STIFFEST_GPA:
             return (
-                f"stress changes with strain as in a solid of {stiffness:.0f} GPa, as where stress "
+                f"stress changes with strain as in a solid of {stiffness:.0f} GPa, as if stress "
                 f"is in GPa or kbar; {_REMEDY}"
             )
         correlation = float(strained[:, 8].sum() / strained[:, 9].sum())
         if correlation < -RESISTS:
             return (
-                f"stress drives strain on (correlation {correlation:+.2f}, {len(strained)} pairs "
-                f"of cells), as where stress has the opposite sign; {_REMEDY}"
+                f"stress increases strain (correlation {correlation:+.2f}, {len(strained)} pairs "
+                f"of cells), as if stress has the opposite sign; {_REMEDY}"
             )
     levers = pairs.rows[:, 11][np.isfinite(pairs.rows[:, 11])]
     if len(levers) > 2 and np.median(levers) > LARGEST_LEVER:
         return (
-            f"stress changes {np.median(levers):.0f} times as much as forces and bond lengths give "
-            f"({len(levers)} pairs of cells), as where stress is in GPa or kbar; {_REMEDY}"
+            f"stress changes {np.median(levers):.0f} times as much as forces and bond lengths "
+            f"allow ({len(levers)} pairs of cells), as if stress is in GPa or kbar; {_REMEDY}"
         )
     return ""
 
 
 def _in_bohr(frames: Sequence[Atoms]) -> str:
-    """Dense crystals whose bonds are all 1.9 times too long."""
+    """Describe dense crystals whose bonds are all 1.9 times too long; "" for others."""
     ratios = []
     for atoms in frames[:: max(len(frames) // 20, 1)]:
         if len(atoms) < 2 or not atoms.pbc.all() or atoms.cell.rank < 3:
@@ -441,7 +442,7 @@ def _in_bohr(frames: Sequence[Atoms]) -> str:
     if not ratios or not BOHR_RATIO[0] < float(np.median(ratios)) < BOHR_RATIO[1]:
         return ""
     return (
-        f"bonds are {np.median(ratios):.2f} times as long as sums of covalent radii, as where "
+        f"bonds are {np.median(ratios):.2f} times as long as sums of covalent radii, as if "
         "positions and lattice are in bohr; convert them to Å (1 bohr is 0.529 Å), and energies "
         "and forces with them"
     )

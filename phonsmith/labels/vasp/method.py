@@ -32,7 +32,7 @@ from phonsmith.labels.vasp.inputs import (
     write_inputs,
 )
 from phonsmith.labels.vasp.potcars import PotcarFile, potcars_of
-from phonsmith.labels.vasp.running import KEEP, SAID, Attempt, accepted, run_vasp
+from phonsmith.labels.vasp.running import KEEP, LOGS, Attempt, accepted, run_vasp
 from phonsmith.labels.vasp.settings import VaspReference, without_shares
 from phonsmith.running.versions import VERSIONS
 from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, largest_force
@@ -94,7 +94,7 @@ class VaspMethod:
 
     def label(self, cell: Atoms) -> Atoms:
         """Free energy, forces and stress of one cell, its atoms in their own order."""
-        with run_folder(self.allocation.work, KEEP, SAID) as folder:
+        with run_folder(self.allocation.work, KEEP, LOGS) as folder:
             done = self._run(folder, cell, static_tags(self.reference, self.structure))
             done.run.refuse_pressure()
             frame = done.frame
@@ -200,7 +200,7 @@ class VaspMethod:
         load = self.load_of(load)
         tags = relaxation_tags(self.reference, self.structure, settings, load)
         steps, last = 0, atoms
-        with run_folder(self.allocation.work, KEEP, SAID) as folder:
+        with run_folder(self.allocation.work, KEEP, LOGS) as folder:
             for name, strain in (("first", math.inf), ("second", LARGEST_STRAIN)):
                 place = folder / name
                 place.mkdir()
@@ -241,7 +241,7 @@ class VaspMethod:
         box = Atoms(element, positions=[edges / 2], cell=edges, pbc=True)
         with (
             failing_for_good("VASP", f"the isolated {element} atom"),
-            run_folder(self.allocation.work, KEEP, SAID) as folder,
+            run_folder(self.allocation.work, KEEP, LOGS) as folder,
         ):
             done = self._run(folder, box, isolated_atom_tags(self.reference, element))
             check_label(done.frame, box, Labels())
@@ -258,7 +258,7 @@ class VaspMethod:
         """
         with (
             failing_for_good("VASP", "the run for Born charges"),
-            run_folder(self.allocation.work, KEEP, SAID) as folder,
+            run_folder(self.allocation.work, KEEP, LOGS) as folder,
         ):
             self._attempt(folder, crystal, born_tags(self.reference, self.structure))
             return born_text(folder / "vasprun.xml", crystal)

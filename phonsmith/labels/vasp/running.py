@@ -25,7 +25,7 @@ KEEP = (
 )
 """Files of a failed run that stay; the POTCAR does not."""
 
-SAID = ("vasp.out", "std_err.txt", CUSTODIAN_LOG)
+LOGS = ("vasp.out", "std_err.txt", CUSTODIAN_LOG)
 """Those in which VASP and custodian say what is wrong."""
 
 
@@ -164,14 +164,14 @@ def _judge(folder: Path, attempt: Attempt, words: list[str]) -> None:
     """Raise the reason in words where VASP or custodian did not end well."""
     if not attempt.failure and attempt.returncode == 0:
         return
-    said = "\n".join(_tail(folder, name) for name in ("vasp.out", "std_err.txt"))
-    text = f"{_tail(folder, CUSTODIAN_LOG)}\n{said}"
+    output = "\n".join(_tail(folder, name) for name in ("vasp.out", "std_err.txt"))
+    text = f"{_tail(folder, CUSTODIAN_LOG)}\n{output}"
     command = shlex.join(words)
     if attempt.returncode is None or (
         attempt.returncode != 0 and re.search(_NOT_STARTED, text, re.IGNORECASE)
     ):
         raise PhonsmithError(
-            f"'{command}' cannot be started ({_last_line(said) or attempt.failure}); load or "
+            f"'{command}' cannot be started ({_last_line(output) or attempt.failure}); load or "
             "install VASP, or set reference.command"
         )
     after = f", also with {attempt.remedies}" if attempt.remedies else ""
@@ -187,7 +187,7 @@ def _judge(folder: Path, attempt: Attempt, words: list[str]) -> None:
         raise LabelFailed(f"VASP did not converge{after}")
     if errors:
         raise LabelFailed(f"VASP failed with {errors}{after}")
-    raise LabelFailed(f"VASP ended with exit status {attempt.returncode}: {_last_line(said)}")
+    raise LabelFailed(f"VASP ended with exit status {attempt.returncode}: {_last_line(output)}")
 
 
 def _tail(folder: Path, name: str) -> str:

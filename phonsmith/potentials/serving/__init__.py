@@ -1,1 +1,1 @@
-"""What runs in the environment of a calculator."""
+"""Code that runs in the environment of a calculator."""

@@ -1,11 +1,11 @@
-"""Computes with an ASE calculator for another process: runs in the environment of the calculator.
+"""Compute with an ASE calculator for another process, in the environment of the calculator.
 
-This file runs as a script under another Python, with other versions of numpy and ASE, so that it
-imports these two, the standard library and the calculator, and nothing of phonsmith.
+This file runs as a script under another Python, with other versions of numpy and ASE. It imports
+these packages, the standard library and the calculator, but nothing of phonsmith.
 
-Its standard input is a socket that takes requests and replies, as messages. A message is the word
+Its standard input is a socket for requests and replies. A message consists of the word
 ``PHON``, the length of its head as eight bytes (little-endian), the head as JSON, and the arrays
-that the head lists, as raw bytes. Nothing in a message is executed.
+listed in the head, as raw bytes. Nothing in a message is executed.
 """
 
 import importlib
@@ -29,7 +29,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
 
 PROPERTIES = ("energy", "free_energy", "forces", "stress", "energies", "magmoms")
-"""What is sent of the results of a calculator."""
+"""Results that are sent."""
 
 _WORD = b"PHON"
 _LENGTH = struct.Struct("<Q")
@@ -41,7 +41,7 @@ _TYPES = ("<f8", "<i8")
 
 
 class Broken(Exception):  # noqa: N818 - what came is no message
-    """What arrives is no message."""
+    """The received data are not a message."""
 
 
 def send(link: socket.socket, head: dict[str, Any], arrays: dict[str, Any]) -> None:
@@ -70,30 +70,30 @@ def receive(link: socket.socket) -> tuple[dict[str, Any], dict[str, Any]]:
     EOFError
         The other end is closed.
     Broken
-        What arrives is no message.
+        The received data are not a message.
     """
     start = _exactly(link, len(_WORD) + _LENGTH.size)
     (length,) = _LENGTH.unpack(start[len(_WORD) :])
     if not start.startswith(_WORD) or length > _LONGEST_HEAD:
-        raise Broken("what arrives is no message")
+        raise Broken("received data are not a message")
     try:
         head = json.loads(bytes(_exactly(link, length)))
         arrays = {
             name: _array(link, kind, shape) for name, (kind, *shape) in head.pop("arrays").items()
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Broken(f"what arrives is no message ({error})") from None
+        raise Broken(f"received data are not a message ({error})") from None
     return head, arrays
 
 
 def _array(link: socket.socket, kind: str, shape: Sequence[int]) -> Any:
-    if kind not in _TYPES or not all(type(one) is int and one >= 0 for one in shape):
-        raise ValueError("no array of numbers")
+    if kind not in _TYPES or not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError("not an array of numbers")
     return np.frombuffer(_exactly(link, 8 * math.prod(shape)), kind).reshape(shape)
 
 
 def _exactly(link: socket.socket, size: int) -> bytearray:
-    """So many bytes, however they arrive."""
+    """Receive so many bytes, in any number of packets."""
     content = bytearray(size)
     rest = memoryview(content)
     while rest:
@@ -108,7 +108,7 @@ def _exactly(link: socket.socket, size: int) -> bytearray:
 
 
 class NoCalculator(Exception):  # noqa: N818 - a finding
-    """A name that gives no ASE calculator."""
+    """An import path that is not an ASE calculator."""
 
 
 def imported(calculator: str, arguments: dict[str, Any], trust: bool) -> BaseCalculator:
@@ -121,12 +121,12 @@ def imported(calculator: str, arguments: dict[str, Any], trust: bool) -> BaseCal
     arguments
         Keyword arguments.
     trust
-        Accept a function that returns a calculator; any function may do anything.
+        Accept a function that returns a calculator; a function can execute any code.
 
     Raises
     ------
     NoCalculator
-        The path cannot be imported, or gives no calculator.
+        The path cannot be imported, or is not a calculator.
     """
     module, _, name = calculator.partition(":")
     try:
@@ -138,12 +138,12 @@ def imported(calculator: str, arguments: dict[str, Any], trust: bool) -> BaseCal
     is_calculator = isinstance(make, type) and issubclass(make, BaseCalculator)
     if not is_calculator and not (trust and callable(make)):
         raise NoCalculator(
-            "is no class of an ASE calculator; if it is a function that makes one, say "
-            "`trust: true` beside it"
+            "is not a class of an ASE calculator; if it is a function that returns a calculator, "
+            "set `trust: true`"
         )
     made = make(**arguments)
     if not isinstance(made, BaseCalculator):
-        raise NoCalculator("makes no ASE calculator")
+        raise NoCalculator("does not return an ASE calculator")
     return made
 
 
@@ -162,7 +162,7 @@ def main() -> None:
         except Exception as error:
             send(link, _failure(error), {})
             return
-        offered = [one for one in PROPERTIES if one in calculator.implemented_properties]
+        offered = [name for name in PROPERTIES if name in calculator.implemented_properties]
         send(link, {"properties": offered}, {})
         while True:
             head, cell = receive(link)
@@ -180,7 +180,7 @@ def _atoms(numbers: Any, positions: Any, cell: Any, pbc: Any) -> Atoms:
 
 
 def _computed(calculator: BaseCalculator, atoms: Atoms, names: Sequence[str]) -> dict[str, Any]:
-    """The properties asked for, and others that were computed beside them."""
+    """Return the requested properties, and others computed with them."""
     if isinstance(calculator, Calculator):
         # all at once: some calculators begin anew for each property asked for alone
         calculator.calculate(atoms, list(names), list(all_changes))

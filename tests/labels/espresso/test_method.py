@@ -34,7 +34,7 @@ from tests.labels.espresso.examples import reference, upf
         ({"ecutrho_ry": 100}, "four times"),
         ({"conv_thr_ry": 1e-6}, "conv_thr_ry"),
         ({"magnetism": True, "born_charges": True}, "born_charges: ph.x requires fixed"),
-        ({"starting_magnetization": {"Si": 0.5}}, "needs magnetism"),
+        ({"starting_magnetization": {"Si": 0.5}}, "requires magnetism"),
         ({"cores": 4, "command": "mpirun -np 4 pw.x"}, "{cores}"),
         ({"cores": 4, "pools": 3}, "multiple of pools"),
         ({"command": "mpirun vasp_std"}, "must run pw.x"),

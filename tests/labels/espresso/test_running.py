@@ -37,7 +37,7 @@ def test_good_run(shared_data):
 
 def test_good_run_is_refused_where_more_is_asked_for(shared_data):
     text, xml = recorded(shared_data, GOOD)
-    with pytest.raises(RunFailed, match=r"1\.0e-10 is asked for"):
+    with pytest.raises(RunFailed, match=r"1\.0e-10 is required"):
         read_pw(text, xml, 1e-10)
 
 
@@ -45,7 +45,7 @@ def test_good_run_is_refused_where_more_is_asked_for(shared_data):
     ("name", "kind", "words"),
     [
         ("failed_computing_cholesky", "diagonalisation", "cdiaghg: problems computing cholesky"),
-        ("failed_interrupted", "incomplete", "did not come to its end"),
+        ("failed_interrupted", "incomplete", "did not finish"),
         ("failed_out_of_walltime", "time", "out of time"),
         ("failed_scf_not_converged", "not converged", "did not converge in 2 steps"),
     ],

@@ -133,7 +133,7 @@ def test_meshes_are_those_of_vasp(tin: Path) -> None:
         ({"incar_by_structure": {"a": {"MAGMOM": [1]}}}, "a.MAGMOM: not allowed; use magnetism"),
         ({"incar": {"NELM": 5, "nelm": 6}}, "incar: NELM is given twice"),
         ({"potcar_family": "LDA_54"}, "LDA_54 is not made for PBEsol"),
-        ({"magmom": {"Sn": 1}}, "magmom needs magnetism: true"),
+        ({"magmom": {"Sn": 1}}, "magmom requires magnetism: true"),
         ({"cores": 4, "command": "vasp_std"}, "command must contain `{cores}`"),
     ],
 )

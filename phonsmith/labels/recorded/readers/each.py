@@ -1,4 +1,4 @@
-"""What readers of recorded data return, and reading of many files."""
+"""Data returned by readers of recorded data, and reading of many files."""
 
 import warnings
 from collections.abc import Callable
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Recorded:
-    """What a recorded data set holds of one crystal.
+    """Content of a recorded data set for a crystal.
 
     ``frames`` are labelled cells (see :mod:`phonsmith.files.extxyz`); ``crystal`` is the unit cell
-    and ``phonon`` holds supercell, displacements and forces, where the format has them. The first
+    and ``phonon`` holds supercell, displacements and forces, if the format has them. The first
     frames are the displaced cells of ``phonon``, in its order; ``third`` has displacements and
-    forces of third order. ``refused`` lists what was omitted, and why, one line each; ``found``
-    what was used, where a format leaves a choice. ``levels`` holds the files that state their level
-    of theory, with it.
+    forces of third order. ``refused`` lists omitted data with reasons, one line each; ``found``
+    the data used if a format leaves a choice. ``levels`` holds file and level of theory of
+    runs that report it.
     """
 
     frames: list[Atoms]
@@ -39,7 +39,7 @@ class Recorded:
     levels: "list[tuple[str, Level]]" = field(default_factory=list)
 
     def add(self, other: "Recorded") -> None:
-        """Append the frames of another file, with what was refused, found and stated."""
+        """Append the content of another file."""
         self.frames += other.frames
         self.refused += other.refused
         self.found += other.found
@@ -51,8 +51,7 @@ def each_file(
 ) -> Recorded:
     """Read a file, or all files in a folder and its subfolders whose names match.
 
-    A file that cannot be read is refused, whatever the libraries raise; the remaining files are
-    read.
+    Files that raise any exception are refused; the remaining files are read.
 
     Parameters
     ----------
@@ -66,14 +65,16 @@ def each_file(
     Raises
     ------
     PhonsmithError
-        The folder holds no such file.
+        The folder contains no such file.
     """
     files = [path]
     if path.is_dir():
         found = {file for pattern in patterns for file in path.rglob(pattern)}
         files = sorted(file for file in found if file.is_file())
     if not files:
-        raise PhonsmithError(f"{path}: no file {' or '.join(patterns)} in this folder or below")
+        raise PhonsmithError(
+            f"{path}: no file {' or '.join(patterns)} in this folder or its subfolders"
+        )
     recorded = Recorded(frames=[])
     for file in files:
         try:
@@ -88,7 +89,7 @@ def each_file(
             words = " ".join(str(error).split())[:120]
             recorded.refused.append(
                 f"{file}: cannot be read ({type(error).__name__}{f': {words}' if words else ''}); "
-                "repair it or leave it out"
+                "repair or remove the file"
             )
         else:
             recorded.frames += read.frames

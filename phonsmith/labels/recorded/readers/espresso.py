@@ -186,7 +186,7 @@ def _energies(text: str) -> list[float]:
 def _judge_text(text: str) -> None:
     """Whether pw.x reports a regular end, and that its last SCF and a relaxation converged."""
     if "JOB DONE" not in text:
-        raise reason_in(text) or RunFailed("incomplete", "pw.x did not come to its end")
+        raise reason_in(text) or RunFailed("incomplete", "pw.x did not finish")
     if reason := reason_in(text):
         raise reason
     if not _energies(text) or "convergence has been achieved" not in text:

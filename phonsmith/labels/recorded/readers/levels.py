@@ -1,4 +1,4 @@
-"""The level of theory found in runs, and whether a set of runs has a single one."""
+"""Level of theory of runs, and whether a set of runs has a single level."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ vector is 1.5. Meshes of 2 and 4 are of different quality."""
 
 @dataclass(frozen=True)
 class Level:
-    """What energies of two runs have to share, so that both are points of one surface.
+    """Settings that two runs must share to lie on one potential energy surface.
 
     Attributes
     ----------
@@ -24,20 +24,20 @@ class Level:
     functional
         Name, corrections included: ``PBE + U + D3``.
     settings
-        What holds for all atoms, by name: cutoffs, spin.
+        Settings of all atoms, by name: cutoffs, spin.
     by_element
-        What holds for an element, by element and name: pseudopotential, Hubbard U.
+        Settings of an element, by element and name: pseudopotential, Hubbard U.
     mesh
         Formula of the cell, its volume in Å³ and the distance of k-points in 1/Å (with 2π), None
-        where it is unknown.
+        if unknown.
     isolated
         An atom in a box: spin-polarised and at Γ in every set.
     contents
-        MD5 of the pseudopotential of an element, by where it is from: ``stated`` by the code,
-        ``copy`` beside the run, ``file`` in the folder that the run names. Codes may change a copy,
-        so that those of one origin are compared.
+        MD5 of the pseudopotential of an element, by origin: ``stated`` by the code, ``copy`` in
+        the folder of the run, ``file`` in the folder named by the run. Codes may change a copy:
+        only checksums of the same origin are compared.
     version
-        That of the code; runs of several versions are of one level.
+        Version of the code; it is not compared.
     """
 
     code: str
@@ -58,7 +58,7 @@ class Level:
 
 
 OF_CRYSTALS = ("spin", "spin-orbit")
-"""Settings in which an isolated atom differs in every set."""
+"""Settings in which an isolated atom differs from the crystals in every set."""
 
 
 def mixture(levels: Sequence[tuple[str, Level]], apart_from: Collection[str] = ()) -> str:
@@ -70,7 +70,7 @@ def mixture(levels: Sequence[tuple[str, Level]], apart_from: Collection[str] = (
         return ""
     first_of: dict[str, tuple[str, str, Level]] = {}
     for file, level in levels:
-        for what, value in _told(level):
+        for what, value in _settings_of(level):
             if what in apart_from:
                 continue
             before, there, first = first_of.setdefault(what, (value, file, level))
@@ -82,25 +82,25 @@ def mixture(levels: Sequence[tuple[str, Level]], apart_from: Collection[str] = (
 PSEUDOPOTENTIAL = "the pseudopotential"
 
 
-def _same_contents(what: str, one: Level, other: Level) -> bool:
-    """Whether two names are of one pseudopotential, by its contents."""
+def _same_contents(what: str, first: Level, other: Level) -> bool:
+    """Return whether two names denote one pseudopotential, by its contents."""
     name, _, element = what.rpartition(" of ")
     if name != PSEUDOPOTENTIAL:
         return False
-    mine, its = set(one.contents.get(element, {}).values()), other.contents.get(element, {})
+    mine, its = set(first.contents.get(element, {}).values()), other.contents.get(element, {})
     return bool(mine & set(its.values()))
 
 
-def _told(level: Level) -> list[tuple[str, str]]:
-    told = [("the code", level.code), ("the functional", level.functional)]
+def _settings_of(level: Level) -> list[tuple[str, str]]:
+    found = [("the code", level.code), ("the functional", level.functional)]
     for name, value in level.settings.items():
         if not (level.isolated and name in OF_CRYSTALS):
-            told.append((name, value))
+            found.append((name, value))
     for element, values in level.by_element.items():
-        told += [(f"{name} of {element}", value) for name, value in values.items()]
+        found += [(f"{name} of {element}", value) for name, value in values.items()]
     for element, contents in level.contents.items():
-        told += [(f"{_MD5[origin]} of {element}", md5) for origin, md5 in contents.items()]
-    return told
+        found += [(f"{_MD5[origin]} of {element}", md5) for origin, md5 in contents.items()]
+    return found
 
 
 _MD5 = {
@@ -111,7 +111,7 @@ _MD5 = {
 
 
 def _mixed_meshes(levels: Sequence[tuple[str, Level]]) -> str:
-    """Cells of one formula and size have about one mesh."""
+    """Describe different k-point meshes for cells of one formula and size; "" for none."""
     seen: dict[str, list[tuple[float, float, str]]] = {}
     for file, level in levels:
         if level.mesh is None or level.isolated:
@@ -184,13 +184,13 @@ def _spacing(lattice: np.ndarray, run: Run) -> tuple[float, float]:
 
 
 def _hubbard(run: Run) -> dict[str, str]:
-    """L, U and J by element where one is not zero."""
+    """Return l, U and J of elements with non-zero U or J."""
     if not run.is_true("LDAU"):
         return {}
     channels, u, j = (run.numbers(key) for key in ("LDAUL", "LDAUU", "LDAUJ"))
     found = {}
     for index, species in enumerate(run.species):
-        values = [one[index] if index < len(one) else 0.0 for one in (channels, u, j)]
+        values = [column[index] if index < len(column) else 0.0 for column in (channels, u, j)]
         if values[0] >= 0 and (values[1] or values[2]):
             found[species] = f"l = {values[0]:g}, U = {values[1]:g}, J = {values[2]:g} eV"
     return found
@@ -244,9 +244,9 @@ _CODES |= {"FHI-aims": "FHI-aims", "CP2K": "CP2K", "ABINIT": "ABINIT", "WIEN2k":
 
 
 def contradiction(stated: str, level: Level) -> str:
-    """Describe how a stated level of theory contradicts the one found; "" if it does not.
+    """Describe how a stated level of theory contradicts the level found; "" if it does not.
 
-    Only names of functionals and codes that are understood count.
+    Only known names of functionals and codes are compared.
     """
     codes = {code for name, code in _CODES.items() if _names(stated, name)}
     if codes and level.code not in codes:
@@ -259,7 +259,7 @@ def contradiction(stated: str, level: Level) -> str:
 
 
 def additions(stated: str, level: Level) -> str:
-    """Describe what the level found adds to the stated one (+U, dispersion); "" for nothing."""
+    """Describe corrections (+U, dispersion) missing in the stated level; "" for none."""
     found = []
     if "+ U" in level.functional and not re.search(r"\+\s*U\b|\bU\b|Hubbard", stated, re.I):
         found.append("a Hubbard U")

@@ -65,7 +65,7 @@ def parse_outcar(text: str) -> Run:
         VASP did not end regularly, or the file does not list its atoms.
     """
     if "General timing and accounting" not in text:
-        raise LabelFailed("is not a complete OUTCAR (VASP did not come to its end)")
+        raise LabelFailed("is not a complete OUTCAR (VASP did not finish)")
     head, *loops = re.split(r"-+ Iteration +\d+\( +1\)", text)
     version = re.search(r"^\s*vasp\.(\S+)", head, re.MULTILINE)
     titles = re.findall(r"^\s*TITEL\s*=\s*(.+?)\s*$", head, re.MULTILINE)

@@ -1,8 +1,8 @@
-"""What a run of pw.x gave: a converged result, or the reason why there is none.
+"""Result of a pw.x run: a converged result, or the reason of its failure.
 
 pw.x prints "JOB DONE" also when the SCF did not converge or time ran out, and its text output has
-merged columns where forces are large. So a result is taken only from a run that ended with exit
-status 0, and numbers come from its XML file in full precision.
+merged columns if forces are large. Therefore only runs with exit status 0 give a result, and
+numbers are read from the XML file in full precision.
 """
 
 import math
@@ -32,13 +32,13 @@ Kind = Literal[
     "input",
     "incomplete",
 ]
-"""Kinds of failure; remedies go by them."""
+"""Kinds of failure, which determine the remedy."""
 
 WANTS: dict[str, str] = {"time": "time", "memory": "memory", "killed": "memory"}
 
 
 class RunFailed(LabelFailed):
-    """A run of pw.x that gives no label: the reason in words, and its kind."""
+    """A run of pw.x without a label: the reason, and its kind."""
 
     def __init__(self, kind: Kind, reason: str) -> None:
         super().__init__(reason, WANTS.get(kind, ""))
@@ -50,10 +50,10 @@ class RunFailed(LabelFailed):
 
 @dataclass(frozen=True)
 class PwResult:
-    """A converged run. ``energy`` in eV is the one that pw.x marks with "!".
+    """A converged run. ``energy`` in eV is the energy that pw.x marks with "!".
 
-    With smearing that is the free energy E - TS, whose derivatives forces (eV/Å) and stress
-    (eV/Å³, ASE's sign) are.
+    With smearing, it is the free energy E - TS; forces (eV/Å) and stress (eV/Å³, ASE's sign) are
+    its derivatives.
     """
 
     atoms: Atoms
@@ -87,7 +87,7 @@ def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
         The run is incomplete, not converged to ``conv_thr_ry``, or lacks a result.
     """
     if "JOB DONE" not in text:
-        raise reason_in(text) or RunFailed("incomplete", "pw.x did not come to its end")
+        raise reason_in(text) or RunFailed("incomplete", "pw.x did not finish")
     if "convergence has been achieved" not in text:
         raise reason_in(text) or RunFailed("not converged", "the SCF did not converge")
     estimates = re.findall(r"estimated scf accuracy\s+<\s+(\S+)\s+Ry", text)
@@ -96,12 +96,12 @@ def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
     if not accuracy <= conv_thr_ry * 1.05:
         raise RunFailed(
             "not converged",
-            f"the SCF stopped at an accuracy of {accuracy:.1e} Ry, {conv_thr_ry:.1e} is asked for",
+            f"the SCF stopped at an accuracy of {accuracy:.1e} Ry; {conv_thr_ry:.1e} is required",
         )
     try:
         root = ET.parse(xml).getroot()
     except FileNotFoundError:
-        raise RunFailed("incomplete", "pw.x left no XML file") from None
+        raise RunFailed("incomplete", "pw.x wrote no XML file") from None
     except ET.ParseError as error:
         raise RunFailed("incomplete", f"the XML file of pw.x is damaged ({error})") from None
     try:
@@ -109,27 +109,27 @@ def read_pw(text: str, xml: Path, conv_thr_ry: float) -> PwResult:
     except RunFailed as failed:
         raise reason_in(text) or failed from None
     if _text(root, "output/convergence_info/scf_conv/convergence_achieved") == "false":
-        raise RunFailed("not converged", "the SCF did not converge, says the XML file")
+        raise RunFailed("not converged", "the SCF did not converge according to the XML file")
     if result.scf_accuracy_ry > conv_thr_ry * 1.05:
         raise RunFailed(
             "not converged",
-            f"the SCF stopped at {result.scf_accuracy_ry:.1e} Ry, {conv_thr_ry:.1e} is asked for",
+            f"the SCF stopped at {result.scf_accuracy_ry:.1e} Ry; {conv_thr_ry:.1e} is required",
         )
     return result
 
 
 def result_of_xml(root: ET.Element, *, with_stress: bool = True) -> PwResult:
-    """Return what an XML file holds, unjudged; without a stress only if none is needed.
+    """Return the result in an XML file, without checks of convergence.
 
     Raises
     ------
     RunFailed
-        Something is missing in it.
+        The file is incomplete.
     """
     creator = root.find("general_info/creator")
     version = creator.get("VERSION", "") if creator is not None else ""
     if not version:
-        raise RunFailed("incomplete", "the XML file does not tell the version of pw.x")
+        raise RunFailed("incomplete", "the XML file does not contain the version of pw.x")
     atoms = _atoms(root)
     forces = _matrix(root, "output/forces", "forces", (len(atoms), 3)) * Hartree / Bohr
     stress = None
@@ -152,7 +152,7 @@ def result_of_xml(root: ET.Element, *, with_stress: bool = True) -> PwResult:
 def _atoms(root: ET.Element) -> Atoms:
     structure = root.find("output/atomic_structure")
     if structure is None:
-        raise RunFailed("incomplete", "the XML file holds no atoms")
+        raise RunFailed("incomplete", "the XML file contains no atoms")
     names = [str(atom.get("name")) for atom in structure.iter("atom")]
     positions = [_floats(atom) for atom in structure.iter("atom")]
     cell = [_floats(structure.find(f"cell/a{i}")) for i in (1, 2, 3)]
@@ -168,9 +168,9 @@ def _atoms(root: ET.Element) -> Atoms:
 def _matrix(root: ET.Element, path: str, what: str, shape: tuple[int, int]) -> NDArray[np.float64]:
     values = np.array(_floats(root.find(path)))
     if values.size != shape[0] * shape[1]:
-        raise RunFailed("incomplete", f"has no {what} (or not for {shape[0]} rows)")
+        raise RunFailed("incomplete", f"the XML file has no {what}, or not {shape[0]} rows")
     if not np.isfinite(values).all():
-        raise RunFailed("incomplete", f"its {what} are not finite")
+        raise RunFailed("incomplete", f"non-finite {what} in the XML file")
     return values.reshape(shape)
 
 
@@ -223,16 +223,16 @@ _SIGNS: tuple[tuple[Kind, str, str], ...] = (
     ),
     (
         "input",
-        "atoms lie on top of each other",
+        "atoms overlap",
         r"atoms +#?\s*\d+ and +#?\s*\d+ +overlap|atoms overlap",
     ),
     ("input", "pw.x refuses the input", r"routine +(read_namelists|read_cards|iosys|checkallsym)"),
 )
-"""Kind of failure, its words, and the signs of it in the output; the first one that fits counts."""
+"""Kind of failure, its description, and its pattern in the output; the first match applies."""
 
 
 def reason_in(text: str) -> RunFailed | None:
-    """Return the failure that the output of pw.x speaks of, if any."""
+    """Return the failure reported in the output of pw.x, if any."""
     for kind, words, pattern in _SIGNS:
         if re.search(pattern, text, re.IGNORECASE):
             return RunFailed(kind, words + _detail(kind, text))
@@ -251,6 +251,6 @@ def _detail(kind: Kind, text: str) -> str:
 
 
 def _error_box(text: str) -> str:
-    """The words in pw.x's box of per cent signs."""
+    """Return the message in pw.x's box of per cent signs."""
     found = re.search(r"Error in routine\s+(\S+)\s*\(\s*-?\d+\s*\):\s*\n\s*(.*?)\s*\n", text)
     return f"{found[1]}: {found[2]}" if found else ""

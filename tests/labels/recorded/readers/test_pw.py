@@ -85,7 +85,7 @@ def test_labels_are_those_of_the_pipelines_own_runs(run: Path) -> None:
     ("name", "reason"),
     [
         ("failed_computing_cholesky", "no output of pw.x"),
-        ("failed_interrupted", "did not come to its end"),
+        ("failed_interrupted", "did not finish"),
         ("failed_out_of_walltime", "out of time"),
         ("failed_scf_not_converged", "SCF did not converge"),
     ],
@@ -121,7 +121,7 @@ def test_xml_files_that_are_no_labels(run: Path, old: str, new: str, reason: str
     ("old", "new", "reason"),
     [
         (r"tau\(", "", "does not list its atoms"),
-        (r"JOB DONE", "", "did not come to its end"),
+        (r"JOB DONE", "", "did not finish"),
         (r"(number of electrons +=) +\S+", r"\1 9.00", "charged"),
         (r"Forces acting on atoms", "Nothing", "no forces"),
         (r"estimated scf accuracy +< +\S+ Ry(?=.{0,400}convergence has)", None, "an accuracy of"),
@@ -139,7 +139,7 @@ def test_texts_that_are_no_labels(run: Path, old: str, new: str | None, reason: 
 def test_a_text_of_a_bad_end_spoils_a_good_xml(run: Path) -> None:
     """The XML file may be left by an earlier run."""
     change(run / TEXT, "JOB DONE", "")
-    assert "did not come to its end" in refusal(run)
+    assert "did not finish" in refusal(run)
 
 
 def test_one_bad_file_never_ends_the_set(run: Path) -> None:
@@ -226,6 +226,6 @@ def test_a_source_lists_outputs_beside_the_xml(run: Path, tmp_path: Path) -> Non
 
 def test_reasons_can_be_pickled_and_shown(run: Path) -> None:
     change(run / TEXT, "JOB DONE", "")
-    with pytest.raises(PhonsmithError, match="did not come to its end"):
+    with pytest.raises(PhonsmithError, match="did not finish"):
         read_recorded(run, "espresso", "si")
     assert issubclass(LabelFailed, Exception)

@@ -241,7 +241,7 @@ def outcar(shared_data: Path) -> str:
             "electro",
         ),
         ("reached required accuracy", "", "relaxation did not converge within NSW = 99"),
-        ("General timing and accounting", "", "did not come to its end"),
+        ("General timing and accounting", "", "did not finish"),
     ],
 )
 def test_unconverged_outcars_are_refused(

@@ -252,7 +252,7 @@ def test_whatever_a_parser_raises_is_a_refusal(
     monkeypatch.setattr("phonsmith.labels.recorded.readers.vasp.judged", fails)
     line = one_refusal(tmp_path / "vasprun.xml")
     assert "cannot be read (RecursionError: deep water)" in line
-    assert "leave it out" in line
+    assert "repair or remove the file" in line
 
 
 def test_outcars_of_other_layouts(tmp_path: Path, shared_data: Path) -> None:
