@@ -20,7 +20,7 @@ from tests.check.bad_files import SHA, content_of, told
     [
         ({"calculator": "gap", "model": "cut.xml"}, ["cut.xml", "cut off or damaged", "again"]),
         ({"calculator": "gap", "model": "other.xml"}, ["other.xml", "not a GAP"]),
-        ({"calculator": "gap", "model": "lonely.xml"}, ["gap.sparse", "belongs to lonely.xml"]),
+        ({"calculator": "gap", "model": "lonely.xml"}, ["gap.sparse", "lonely.xml refers to it"]),
         ({"calculator": "gap", "model": "gap.xml", "sha256": SHA}, ["gap.xml", "checksum"]),
         ({"calculator": "mace", "model": "noise.model", "trust": True}, ["noise.model", "cut off"]),
         ({"calculator": "mace", "model": "trap.model"}, ["trap.model: not loaded", "sha256: "]),
