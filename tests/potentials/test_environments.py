@@ -436,7 +436,7 @@ def test_another_version_of_python(project: Path) -> None:
     before = environment("here").folder
     Path("envs/here.txt").write_text("# python: 3.999\nall_of_this==1.0\n")
     assert environment("here").folder != before
-    with pytest.raises(PhonsmithError, match=r"there is no python3\.999 on PATH; install it, or"):
+    with pytest.raises(PhonsmithError, match=r"no python3\.999 on PATH; install it, or"):
         make("here")
 
 
@@ -574,8 +574,11 @@ def test_missing_pins_are_reported_before_anything_runs(project: Path, repositor
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"model": "7net-l3"}, "models 7net-l3i5, 7net-0, 7net-mf-0, not 7net-l3"),
-        ({}, "models 7net-l3i5, 7net-0, 7net-mf-0, as `model`"),
+        (
+            {"model": "7net-l3"},
+            "`model` must be one of 7net-l3i5, 7net-0, 7net-mf-0; found 7net-l3",
+        ),
+        ({}, "`model` must be one of 7net-l3i5, 7net-0, 7net-mf-0; found none"),
         ({"calculator": "chgnet", "environment": "x"}, "computes in phonsmith's environment"),
     ],
 )

@@ -236,7 +236,7 @@ def test_sparse_points_that_are_not_there_are_a_warning(silicon, tmp_path):
     atoms = len(few[0])
     assert record.details["sparse_points"] <= atoms
     (line,) = record.cautions
-    assert line.startswith(f"Only {record.details['sparse_points']} of the 1000 SOAP sparse points")
+    assert line.startswith(f"Only {record.details['sparse_points']} of the 1000 requested SOAP")
 
 
 def test_equal_shares_add_up(silicon):
@@ -284,7 +284,7 @@ def test_a_virial_that_gap_fit_cannot_read_is_noticed(silicon, tmp_path, monkeyp
         return re.sub(r'REF_virial="[^"]*"', f'REF_virial="_JSON {matrix}"', text)
 
     monkeypatch.setattr(gap, "frame_text", as_ase_writes)
-    with pytest.raises(PhonsmithError, match=r"gap_fit read 0 virials where .* holds 96"):
+    with pytest.raises(PhonsmithError, match=r"gap_fit read 0 virials, but .* contains 96"):
         train(gap_fit(fitter="gap_fit"), silicon, tmp_path)
     assert not (tmp_path / "fit" / "gap.xml").exists()
 
