@@ -87,7 +87,7 @@ def bad_runs(pseudo: Path, place: Path):
     )
     yield (
         "scf_must_converge = .false.",
-        "1.0e-11 is asked for",
+        "1.0e-11 is required",
         lambda work: run_once(
             plain, cell, work, {"electrons": {"electron_maxstep": 3, "scf_must_converge": False}}
         ),
