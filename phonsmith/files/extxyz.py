@@ -20,6 +20,7 @@ A label that was computed here also holds its provenance; the keys are those of
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +42,8 @@ LONGEST_LINE = 1 << 22
 """Bytes. Headers with whole spectra in them stay below; a binary file does not."""
 MOST_COLUMNS = 10_000
 """Of one line. Descriptors of an atom have some thousands."""
+MOST_NESTED = 50
+"""JSON lists within lists."""
 
 
 def read_frames(path: str | Path) -> list[Atoms]:
@@ -81,9 +84,24 @@ def _as_numbers(atoms: Atoms) -> None:
         atoms.arrays[FORCES] = forces.reshape(len(atoms), 3)
 
 
+def header_keys(line: str) -> dict[str, Any]:
+    """Return the keys and values of a header as ASE reads them.
+
+    Raises
+    ------
+    ValueError
+        JSON values are nested so deeply that Python could crash: symfc raises the recursion limit.
+    """
+    opened = np.cumsum([1 if bracket in "[{" else -1 for bracket in re.findall(r"[][{}]", line)])
+    if len(opened) and np.ptp(opened) > MOST_NESTED:
+        raise ValueError(f"values are nested more than {MOST_NESTED} times")
+    found: dict[str, Any] = key_val_str_to_dict(line)
+    return found
+
+
 def _header(line: str) -> dict[str, Any]:
     """The keys of a header, with a table that ASE can make."""
-    found: dict[str, Any] = key_val_str_to_dict(line)
+    found = header_keys(line)
     counts = str(found.get("Properties", "species:S:1:pos:R:3")).split(":")[2::3]
     if sum(map(int, counts)) > MOST_COLUMNS or any(int(count) < 1 for count in counts):
         raise ValueError(f"Properties must list 1 to {MOST_COLUMNS} columns")

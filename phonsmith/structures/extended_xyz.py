@@ -5,10 +5,9 @@ from io import StringIO
 
 from ase import Atoms
 from ase.io import read
-from ase.io.extxyz import key_val_str_to_dict
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import MOST_COLUMNS
+from phonsmith.files.extxyz import MOST_COLUMNS, header_keys
 from phonsmith.structures.elements import element_of
 
 _MOST_ATOMS = 100_000
@@ -59,7 +58,7 @@ def read_extxyz(text: str, where: str) -> Atoms:
 
 def _header(line: str, where: str) -> dict[str, object]:
     try:
-        return {str(key).lower(): value for key, value in key_val_str_to_dict(line).items()}
+        return {str(key).lower(): value for key, value in header_keys(line).items()}
     except Exception as error:  # ASE raises many kinds
         raise PhonsmithError(
             f"{where}: line 2 is not an extxyz header ({' '.join(str(error).split())[:100]})"

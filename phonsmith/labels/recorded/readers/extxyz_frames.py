@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from ase import Atoms
-from ase.io.extxyz import key_val_str_to_dict, read_xyz
+from ase.io.extxyz import read_xyz
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import LONGEST_LINE, MOST_COLUMNS
+from phonsmith.files.extxyz import LONGEST_LINE, MOST_COLUMNS, header_keys
 from phonsmith.labels.recorded.readers.extxyz_keys import is_label
 
 _OPENERS: dict[str, Callable[[Path], Any]] = {
@@ -155,7 +155,7 @@ def _parsed(lines: list[bytes]) -> Frame | str:
         # ASE wants nine numbers for these two, under these very names
         line = re.sub(r"(?<!\S)(stress|virial)(?=\s*=)", r"\1!", line)
         structural = {}
-        for key, value in key_val_str_to_dict(_with_usual_case(line)).items():
+        for key, value in header_keys(_with_usual_case(line)).items():
             if key in _STRUCTURAL.values():
                 structural[key] = value
             else:

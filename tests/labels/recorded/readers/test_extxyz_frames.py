@@ -1,6 +1,7 @@
 """Labelled sets of others in extxyz: which keys are labels, and what is refused frame by frame."""
 
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,7 @@ def test_keys_name_the_labels(
 def test_a_frame_that_is_no_label_is_one_loss(
     tmp_path: Path, header: str, column: str, words: str
 ) -> None:
+    sys.setrecursionlimit(100_000)  # as symfc does when it is imported
     good = frame("energy=-9", "forces")
     path = written(tmp_path, good, frame(header, column), good)
     recorded = read_extxyz(path)
