@@ -24,7 +24,6 @@ with job(snakemake.threads, snakemake.log[0]):
         spectrum(phonon, path).save(snakemake.output.spectrum)
     except MissingLabels as error:
         print(error)
-        Path(
-            snakemake.output.spectrum
-        ).touch()  # the campaign continues; its tables contain the reason
+        # the campaign continues; its tables contain the reason
+        Path(snakemake.output.spectrum).touch()
     save_phonons(snakemake.output.phonons, phonon)

@@ -278,18 +278,20 @@ def evaluate_batch(cells: Sequence[Atoms], calculator: Any) -> list[Evaluation]:
     ]
 
 
-def in_batches(cells: Sequence[Atoms], atoms: int) -> Iterator[list[int]]:
-    """Yield indices of cells in batches of at most so many atoms, or of a single cell.
+def in_batches(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Yield indices in batches whose sizes add up to at most ``most``, or of a single index.
 
-    >>> list(in_batches([Atoms("H2"), Atoms("H3"), Atoms("H9"), Atoms("H")], 5))
+    >>> list(in_batches([2, 3, 9, 1], 5))
     [[0, 1], [2], [3]]
     """
     batch: list[int] = []
-    for index, cell in enumerate(cells):
-        if batch and sum(len(cells[i]) for i in batch) + len(cell) > atoms:
+    total = 0
+    for index, size in enumerate(sizes):
+        if batch and total + size > most:
             yield batch
-            batch = []
+            batch, total = [], 0
         batch.append(index)
+        total += size
     if batch:
         yield batch
 

@@ -8,7 +8,7 @@ call as on 20 centres.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
@@ -26,6 +26,7 @@ from phonsmith.potentials.calculators import (
     Evaluation,
     check_elements,
     evaluate,
+    in_batches,
     kept_calculator,
     one_line,
 )
@@ -263,7 +264,9 @@ def _computed(
     clusters: Sequence[Cluster], source: PotentialSource, cutoff: float, processes: int
 ) -> list[Part]:
     """The contributions of clusters by the masked potential, in the order of the clusters."""
-    batches = list(_batches(clusters))
+    sizes = [int(cluster.centres.sum()) for cluster in clusters]
+    together = in_batches(sizes, BATCH_CENTRES)
+    batches = [[clusters[index] for index in indices] for indices in together]
     found: dict[int, list[Part]] = {}
     work = each(partial(_evaluator, source, cutoff), batches, min(processes, len(batches)))
     for index, outcome in work:
@@ -276,20 +279,6 @@ def _computed(
             ) from outcome
         found[index] = outcome
     return [part for index in range(len(batches)) for part in found[index]]
-
-
-def _batches(clusters: Sequence[Cluster]) -> Iterator[list[Cluster]]:
-    batch: list[Cluster] = []
-    centres = 0
-    for cluster in clusters:
-        count = int(cluster.centres.sum())
-        if batch and centres + count > BATCH_CENTRES:
-            yield batch
-            batch, centres = [], 0
-        batch.append(cluster)
-        centres += count
-    if batch:
-        yield batch
 
 
 def _evaluator(source: PotentialSource, cutoff: float) -> Callable[[list[Cluster]], list[Part]]:

@@ -26,33 +26,17 @@ from phonsmith.labels.runs import LOCK, OwnFolder
 from phonsmith.labels.settings import Labels
 from phonsmith.labels.store import LabelStore
 from phonsmith.running.attempts import TRIES
+from tests.campaigns import TINY
 from tests.cells import rattled_cells
 from tests.project import Project
 
 CAMPAIGN = {
-    "seed": 1,
-    "structures": {
-        "mp-149": {"file": "config/structures/silicon/mp-149.vasp"},
-        "mp-165": {"file": "config/structures/silicon/mp-165.vasp"},
-    },
-    "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
-    "supercells": {
-        "min_length_angstrom": 6.0,
-        "min_atoms": 8,
-        "max_atoms": 70,
-        "rattled": {"count": 5, "std_angstrom": 0.05},
-    },
-    "labels": {"batches_per_structure": 2},
-    "datasets": {"test_fraction": 0.2},
+    **TINY,
     "fits": {
-        "gap": {
-            "kind": "gap",
-            "soap": {"n_sparse": 40, "n_max": 4, "l_max": 3, "cutoff_angstrom": 4.0},
-        },
-        "itself": {"kind": "existing", "potential": {"calculator": "stillinger-weber"}},
+        **TINY["fits"],
+        "gap": {"kind": "gap", "soap": {**TINY["fits"]["gap"]["soap"], "n_sparse": 40}},
     },
-    "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15, "cells": ["reference"]},
-    "figures": {"formats": ["svg"]},
+    "phonons": {**TINY["phonons"], "cells": ["reference"]},
 }
 SHORT = {**CAMPAIGN, "fits": {"itself": CAMPAIGN["fits"]["itself"]}}
 NAMES = ("rmse", "modes", "structures", "labels", "fits")

@@ -148,7 +148,7 @@ class CalculatorMethod:
         return self._batched(
             cells,
             found,
-            in_batches(cells, BATCH_ATOMS),
+            in_batches([len(cell) for cell in cells], BATCH_ATOMS),
             lambda batch: evaluate_batch(batch, self.calculator),
         )
 
