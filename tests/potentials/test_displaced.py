@@ -12,6 +12,7 @@ from ase.io import write
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.fits.gap.gap_fit import gap_fit_program
 from phonsmith.labels.calculator.method import CalculatorMethod
 from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.labelling import label_cells
@@ -60,7 +61,8 @@ def gap(tmp_path_factory: pytest.TempPathFactory) -> PotentialSource:
     write(folder / "train.xyz", frames)
     subprocess.run(
         [
-            *("gap_fit", "at_file=train.xyz", f"gap={{{DESCRIPTORS}}}", "gap_file=gap.xml"),
+            *(str(gap_fit_program()), "at_file=train.xyz", f"gap={{{DESCRIPTORS}}}"),
+            *("gap_file=gap.xml",),
             *("default_sigma={0.05 0.2 0.1 0.0}", "energy_parameter_name=e", "e0_method=average"),
             *("force_parameter_name=f", "sparse_jitter=1e-6", "do_copy_at_file=F"),
             "sparse_separate_file=T",
