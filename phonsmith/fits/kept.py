@@ -1,20 +1,17 @@
 """A trained potential is kept until its data or settings change and a new one is complete."""
 
-import hashlib
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from ase import Atoms
 
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.sources import sha256_of
+from phonsmith.fits.digest import digest_of
 from phonsmith.fits.files import FitFiles, replacing_folder
 from phonsmith.fits.record import TrainingRecord
 from phonsmith.fits.registry import trained_kind
@@ -97,28 +94,6 @@ def train_or_keep(
         fit=name,
     )
     save_potential(files.potential, potential)
-
-
-def digest_of(frames: Sequence[Atoms], settings: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a potential is made from.
-
-    Parameters
-    ----------
-    frames
-        The cells that it learns from, in their order, with labels.
-    settings
-        Plain data that it depends on beside them.
-    """
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for atoms in frames:
-        arrays = {**atoms.arrays, "cell": atoms.cell[:], "pbc": atoms.pbc}
-        for name in sorted(arrays):
-            values = np.ascontiguousarray(arrays[name])
-            digest.update(f"{name} {values.dtype} {values.shape}".encode())
-            digest.update(values.tobytes())
-        info = {key: np.asarray(value).tolist() for key, value in atoms.info.items()}
-        digest.update(json.dumps(info, sort_keys=True).encode())
-    return digest.hexdigest()
 
 
 def keep(potential: Path, record: Path, digest: str) -> bool:

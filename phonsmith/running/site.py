@@ -108,7 +108,7 @@ class Site(Model):
 
     descriptor_cache_gb: NonNegativeFloat = Field(
         4.0,
-        description="Size in GB of the descriptors that GAPs share, in `scratch` if it is set, "
+        description="Size in GB of the descriptors and rows that GAPs share, in `scratch` if set, "
         "else in results/CAMPAIGN/fits/.descriptors. The least recently used go first; the "
         "folder may be deleted at any time. 0: none.",
     )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.fits.digest import bare, digest_of, digest_of_arrays
 from phonsmith.fits.gap.covariances import Covariance, covariance_of
 from phonsmith.fits.gap.descriptors import (
     Descriptors,
@@ -30,6 +32,7 @@ from phonsmith.fits.gap.environments import (
 )
 from phonsmith.fits.gap.model import Term
 from phonsmith.fits.gap.targets import VIRIAL_COMPONENTS, Targets
+from phonsmith.running.versions import VERSIONS
 
 Array = NDArray[np.float64]
 
@@ -71,36 +74,87 @@ class _Effect:
     slopes: Array
 
 
+@dataclass(frozen=True)
+class Caches:
+    """Where results are kept for later fits; None: not kept.
+
+    Descriptors serve fits with other sparse points, δ or ζ; rows serve fits with other σ.
+    """
+
+    descriptors: Cache | None = None
+    rows: Cache | None = None
+
+
 class Design:
     """Rows of cells for all terms of a potential.
 
     The effect of an environment that occurs in several cells is computed once, and kept until the
-    last of them: ``cells`` are those whose rows will be requested, each once.
+    last of them.
     """
 
     def __init__(
-        self,
-        terms: Sequence[Term],
-        cells: Sequence[TrainingCell] = (),
-        cache: Cache | None = None,
+        self, terms: Sequence[Term], cells: Sequence[TrainingCell], caches: Caches = Caches()
     ):
         self.terms = terms
-        self.cache = cache
+        self.cells = cells
+        self.caches = caches
         self.covariances = [covariance_of(term) for term in terms]
         self.columns = sum(len(term.points) for term in terms)
         self._uses = Counter(key for cell in cells for key in _with_derivatives(cell))
         self._kept: dict[tuple[int, bytes], _Effect | None] = {}
 
-    def rows(self, cell: TrainingCell) -> Array:
-        """Return the rows of a cell and its targets, divided by σ, shape (rows, columns + 1).
+    def all_rows(self) -> Iterator[Array]:
+        """Yield the rows of each cell and its targets, divided by σ, shape (rows, columns + 1).
 
         They are those of the energy, of its derivatives by the positions, and by the strain, as
         far as the cell has these targets. Equal rows are merged: the row has
         the weight of all, and the mean of their targets.
         """
-        alike = classes_of(cell.environments)
-        targets = _merged(cell.targets, alike)
-        rows = np.empty((len(targets.values), self.columns + 1))
+        keys = self._row_keys()
+        for cell, key in zip(self.cells, keys, strict=True):
+            alike = classes_of(cell.environments)
+            rows = self._rows(cell, alike)
+            if self.caches.rows is not None:
+                self.caches.rows.save(key, {"rows": rows})
+            yield _divided(rows, _merged(cell.targets, alike))
+            self._forget(cell)
+
+    def kept_rows(self) -> Iterator[Array]:
+        """Yield the rows that an earlier fit left, see :meth:`all_rows`.
+
+        Raises
+        ------
+        LookupError
+            Those of a cell are missing. Then the rows of all cells must be computed: rows depend
+            on the cells before, since environments are equal within a tolerance.
+        """
+        if self.caches.rows is None:
+            raise LookupError("rows are not kept")
+        for cell, key in zip(self.cells, self._row_keys(), strict=True):
+            found = self.caches.rows.load(key)
+            if found is None:
+                raise LookupError(key)
+            targets = _merged(cell.targets, classes_of(cell.environments))
+            yield _divided(np.asarray(found["rows"], dtype=float), targets)
+
+    def _row_keys(self) -> list[str]:
+        """Key of the rows of each cell: what they depend on, σ and the labels not among it."""
+        if self.caches.rows is None:
+            return [""] * len(self.cells)
+        settings = {
+            "terms": [digest_of_arrays(vars(term)) for term in self.terms],
+            "targets": [cell.targets.kinds for cell in self.cells],
+            "packages": {"quippy-ase": version("quippy-ase")},
+            "version": VERSIONS["fits"],
+        }
+        whole = digest_of([bare(cell.atoms) for cell in self.cells], settings)
+        return [f"rows {whole} {number}" for number in range(len(self.cells))]
+
+    def _rows(self, cell: TrainingCell, alike: Classes) -> Array:
+        """The rows of a cell without its targets, shape (rows, columns)."""
+        targets = cell.targets
+        number = int(targets.energy) + 6 * targets.virial + 3 * targets.forces * len(alike.members)
+        rows = np.empty((number, self.columns))
         begin = 0
         for number, term in enumerate(self.terms):
             end = begin + len(term.points)
@@ -109,9 +163,6 @@ class Design:
                 sums.add(place, effect)
             rows[:, begin:end] = sums.stacked(targets) * term.cutoffs
             begin = end
-        rows[:, -1] = targets.values
-        rows /= targets.sigmas[:, None]
-        self._forget(cell)
         return rows
 
     def _effects(
@@ -141,19 +192,20 @@ class Design:
     ) -> Iterator[tuple[int, Descriptors]]:
         """Descriptors of some centres: those in the cache, then the others."""
         text, gradients = self.terms[number].descriptor, cell.targets.gradients
-        if self.cache is None or not gradients or not is_costly(text):
+        cache = self.caches.descriptors
+        if cache is None or not gradients or not is_costly(text):
             yield from descriptors(text, cell.atoms, centres, gradients)
             return
         missing = []
         # to the last digit: a potential must not depend on the fits before it
         keys = {atom: cell.environments.exact_key(atom) for atom in centres.tolist()}
         for atom, key in keys.items():
-            if (found := kept_descriptors(self.cache, text, key)) is None:
+            if (found := kept_descriptors(cache, text, key)) is None:
                 missing.append(atom)
             else:
                 yield atom, found
         for atom, found in descriptors(text, cell.atoms, np.array(missing, dtype=int), gradients):
-            keep_descriptors(self.cache, text, keys[atom], found)
+            keep_descriptors(cache, text, keys[atom], found)
             yield atom, found
 
     def _forget(self, cell: TrainingCell) -> None:
@@ -240,6 +292,14 @@ class _Sums:
         if targets.virial:
             rows.append(self.strain)
         return np.concatenate(rows)
+
+
+def _divided(rows: Array, targets: Targets) -> Array:
+    """Rows and targets, divided by σ."""
+    divided = np.empty((len(rows), rows.shape[1] + 1))
+    np.divide(rows, targets.sigmas[:, None], out=divided[:, :-1])
+    divided[:, -1] = targets.values / targets.sigmas
+    return divided
 
 
 def _merged(targets: Targets, alike: Classes) -> Targets:

@@ -8,90 +8,63 @@ and writes the file of the potential; everything else is computed here, by sever
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, block_diag, cholesky
 
 from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.fits.gap.choice import choose_sparse_points
 from phonsmith.fits.gap.covariances import sparse_covariance
 from phonsmith.fits.gap.descriptors import dimensions_of, is_costly
-from phonsmith.fits.gap.design import Design, TrainingCell, training_cells
-from phonsmith.fits.gap.gap_fit import MODEL, Fitted, choose_sparse_points
+from phonsmith.fits.gap.design import Caches, Design, TrainingCell, training_cells
+from phonsmith.fits.gap.gap_fit import MODEL
 from phonsmith.fits.gap.least_squares import Triangle
 from phonsmith.fits.gap.model import Term, read_terms, write_coefficients
-from phonsmith.fits.gap.settings import BLOCK_ROWS, PARTS, GapFit
-from phonsmith.fits.gap.sparse import SparsePlan
+from phonsmith.fits.gap.settings import BLOCK_ROWS, PARTS
 from phonsmith.fits.gap.targets import balance, targets_of
+from phonsmith.fits.gap.task import Fitted, GapTask
 from phonsmith.running.costs import MB
 from phonsmith.running.process_pool import each
 
 Array = NDArray[np.float64]
 
 
-def fit_by_blocks(
-    fit: GapFit,
-    frames: Sequence[Atoms],
-    e0s: Mapping[str, float],
-    plan: SparsePlan,
-    *,
-    work: Path,
-    threads: int,
-    cache: Cache | None = None,
-) -> Fitted:
-    """Fit a GAP, and leave ``gap.xml`` with its companion files in ``work``.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    e0s
-        Energies of single atoms in eV, by element.
-    plan
-        Sparse points of the descriptors.
-    work
-        Folder for the input and output of gap_fit.
-    threads
-        Number of processes.
-    cache
-        Sparse points and descriptors of earlier fits.
+def fit_by_blocks(task: GapTask) -> Fitted:
+    """Fit a GAP, and leave ``gap.xml`` with its companion files in the work folder.
 
     Raises
     ------
     PhonsmithError
         gap_fit fails to choose sparse points, or sparse points are too similar.
     """
+    fit, frames, model = task.fit, task.frames, task.work / MODEL
     begin = time.monotonic()
-    chosen = choose_sparse_points(fit, frames, e0s, plan, work=work, threads=threads, cache=cache)
+    chosen = choose_sparse_points(task)
     print(f"sparse points after {time.monotonic() - begin:.0f} s", flush=True)
-    terms = read_terms(work / MODEL)
+    terms = read_terms(model)
     scales = balance(frames, fit.balance_exponent)
     cells = [
-        (atoms, targets_of(atoms, fit, e0s, scale))
+        (atoms, targets_of(atoms, fit, task.e0s, scale))
         for atoms, scale in zip(frames, scales, strict=True)
     ]
     known = training_cells(cells, terms)
     parts = _parts(known)
-    if cache is not None and _descriptor_bytes(known, terms) > cache.limit_bytes / 2:
-        cache = None  # it would hold nothing of use in the end
+    caches = _caches(task.cache, known, terms)
     prior = _prior(terms, fit.sparse_jitter)
     triangle = Triangle(np.zeros_like(prior))
-    processes = min(threads, len(parts))
+    processes = min(task.threads, len(parts))
     memory = 0.0
-    for number, (rows, used) in enumerate(_in_order(terms, parts, processes, cache), 1):
+    for number, (rows, used) in enumerate(_in_order(terms, parts, processes, caches), 1):
         triangle.merge(rows)
         memory = max(memory, used)
         print(f"part {number}/{len(parts)} after {time.monotonic() - begin:.0f} s", flush=True)
     # last: its rows are small, and Householder reflections keep small rows below large ones
     triangle.merge(prior)
-    write_coefficients(work / MODEL, triangle.solve())
+    write_coefficients(model, triangle.solve())
     own = _peak_memory_mb() + (processes * memory if processes > 1 else 0.0)
     return Fitted(
         command=chosen.command,
@@ -132,6 +105,19 @@ def _parts(cells: Sequence[TrainingCell]) -> list[list[TrainingCell]]:
     return [part for part in parts if part]
 
 
+def _caches(cache: Cache | None, cells: Sequence[TrainingCell], terms: Sequence[Term]) -> Caches:
+    """The cache for what fills no more than half of it: the rest would be deleted before use."""
+    if cache is None:
+        return Caches()
+    half = cache.limit_bytes / 2
+    rows = 8.0 * sum(len(cell.targets.values) for cell in cells)
+    columns = sum(len(term.points) for term in terms)
+    return Caches(
+        descriptors=cache if _descriptor_bytes(cells, terms) < half else None,
+        rows=cache if rows * columns < half else None,
+    )
+
+
 def _descriptor_bytes(cells: Sequence[TrainingCell], terms: Sequence[Term]) -> float:
     """Memory of all descriptors that are worth keeping, with their derivatives."""
     slots: dict[bytes, int] = {}
@@ -147,12 +133,12 @@ def _in_order(
     terms: Sequence[Term],
     parts: Sequence[list[TrainingCell]],
     processes: int,
-    cache: Cache | None,
+    caches: Caches,
 ) -> Iterator[tuple[Array, float]]:
     """Triangle and memory of each part, in the order of the parts."""
     waiting: dict[int, tuple[Array, float]] = {}
     wanted = 0
-    for index, outcome in each(partial(_worker, terms, cache), parts, processes):
+    for index, outcome in each(partial(_worker, terms, caches), parts, processes):
         if isinstance(outcome, Exception):
             raise outcome
         waiting[index] = outcome
@@ -162,21 +148,30 @@ def _in_order(
 
 
 def _worker(
-    terms: Sequence[Term], cache: Cache | None
+    terms: Sequence[Term], caches: Caches
 ) -> Callable[[list[TrainingCell]], tuple[Array, float]]:
     def work(part: list[TrainingCell]) -> tuple[Array, float]:
-        design = Design(terms, part, cache)
-        triangle = Triangle(np.zeros([design.columns + 1] * 2))
-        block: list[Array] = []
-        for cell in part:
-            block.append(design.rows(cell))
-            if sum(len(rows) for rows in block) >= BLOCK_ROWS:
-                triangle.add(block)
-                block = []
-        triangle.add(block)
+        design = Design(terms, part, caches)
+        try:
+            triangle = _triangle(design.kept_rows(), design.columns)
+        except LookupError:
+            triangle = _triangle(design.all_rows(), design.columns)
         return triangle.r, _peak_memory_mb()
 
     return work
+
+
+def _triangle(cells: Iterable[Array], columns: int) -> Triangle:
+    """Eliminate the rows of cells."""
+    triangle = Triangle(np.zeros([columns + 1] * 2))
+    block: list[Array] = []
+    for rows in cells:
+        block.append(rows)
+        if sum(len(rows) for rows in block) >= BLOCK_ROWS:
+            triangle.add(block)
+            block = []
+    triangle.add(block)
+    return triangle
 
 
 def _peak_memory_mb() -> float:

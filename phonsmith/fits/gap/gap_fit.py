@@ -1,18 +1,13 @@
 """The program gap_fit: input, command line, output."""
 
 import re
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
-from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.fits.gap.settings import GapFit
@@ -25,6 +20,7 @@ from phonsmith.fits.gap.targets import (
     frame_sigma,
     virial_of,
 )
+from phonsmith.fits.gap.task import Fitted, GapTask
 from phonsmith.fits.record import TargetCounts
 from phonsmith.running.subprocesses import Finished, failure, run_child
 
@@ -36,43 +32,8 @@ _COUNT = re.compile(r"Number of target (energies|forces|virials) .*found:\s*(\d+
 _ATOM_SIGMAS = re.compile(r"per-atom setting of force_atom_sigma found:\s*(\d+)")
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Command, time and memory of a fitter. The potential is in its folder."""
-
-    command: list[str]
-    wall_time_s: float
-    peak_memory_mb: float
-
-
-def fit_with_gap_fit(
-    fit: GapFit,
-    frames: Sequence[Atoms],
-    e0s: Mapping[str, float],
-    plan: SparsePlan,
-    *,
-    work: Path,
-    threads: int,
-    cache: Cache | None = None,
-) -> Fitted:
-    """Fit with gap_fit, which leaves ``gap.xml`` with its companion files in ``work``.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    e0s
-        Energies of single atoms in eV, by element.
-    plan
-        Sparse points of the descriptors.
-    work
-        Folder for the input and output of gap_fit.
-    threads
-        Number of OpenMP threads of gap_fit.
-    cache
-        Not used.
+def fit_with_gap_fit(task: GapTask) -> Fitted:
+    """Fit with gap_fit, which leaves ``gap.xml`` with its companion files in the work folder.
 
     Raises
     ------
@@ -80,67 +41,12 @@ def fit_with_gap_fit(
         gap_fit fails (the message contains its reason), or the numbers of energies, forces and
         virials that it reads differ from its input.
     """
-    arguments = fit_arguments(fit, e0s, plan)
-    finished = run_gap_fit(training_text(fit, frames, plan), arguments, work, threads)
+    fit, frames = task.fit, task.frames
+    arguments = fit_arguments(fit, task.e0s, task.plan)
+    text = training_text(fit, frames, task.plan)
+    finished = run_gap_fit(text, arguments, task.work, task.threads)
     compare_counts(finished.lines, expected_counts(frames), atom_sigmas(frames, fit))
     return Fitted(["gap_fit", *arguments], finished.wall_time_s, finished.peak_memory_mb)
-
-
-def choose_sparse_points(
-    fit: GapFit,
-    frames: Sequence[Atoms],
-    e0s: Mapping[str, float],
-    plan: SparsePlan,
-    *,
-    work: Path,
-    threads: int,
-    cache: Cache | None = None,
-) -> Fitted:
-    """Let gap_fit choose the sparse points and write the potential with coefficients 0.
-
-    Parameters
-    ----------
-    fit, frames, e0s, plan, work, threads
-        See :func:`fit_with_gap_fit`.
-    cache
-        Choices of earlier fits, of equal cells and settings other than σ.
-
-    Raises
-    ------
-    PhonsmithError
-        gap_fit fails; the message contains its reason.
-    """
-    arguments = [*fit_arguments(fit, e0s, plan), "sparsify_only_no_fit=T"]
-    text = training_text(fit, frames, plan, labelled=False)  # without labels, without gradients
-    others = [argument for argument in arguments if not argument.startswith("default_sigma=")]
-    key = f"sparse points quippy-ase {version('quippy-ase')} {shlex.join(others)}\n{text}"
-    command = ["gap_fit", *arguments]
-    if cache is not None and (found := cache.load(key)) is not None:
-        _write_choice(work, found, arguments)
-        return Fitted(command, 0.0, 0.0)
-    finished = run_gap_fit(text, arguments, work, threads)
-    if cache is not None:
-        files = {path.name: path.read_bytes() for path in work.glob(f"{MODEL}*")}
-        cache.save(key, {name: np.frombuffer(data, np.uint8) for name, data in files.items()})
-    return Fitted(command, finished.wall_time_s, finished.peak_memory_mb)
-
-
-def _write_choice(
-    work: Path, files: Mapping[str, NDArray[np.generic]], arguments: Sequence[str]
-) -> None:
-    """Write a potential kept by an earlier fit, with the σ of this fit."""
-    _remove_models(work)
-    for name, data in files.items():
-        if Path(name).name == name:
-            (work / name).write_bytes(data.tobytes())
-    text = (work / MODEL).read_text(encoding="utf-8")
-    (sigma,) = (argument for argument in arguments if argument.startswith("default_sigma="))
-    (work / MODEL).write_text(re.sub(r"default_sigma=\{[^}]*\}", sigma, text), encoding="utf-8")
-
-
-def _remove_models(work: Path) -> None:
-    for stale in work.glob(f"{MODEL}*"):
-        stale.unlink()
 
 
 def run_gap_fit(text: str, arguments: Sequence[str], work: Path, threads: int) -> Finished:
@@ -162,7 +68,7 @@ def run_gap_fit(text: str, arguments: Sequence[str], work: Path, threads: int) -
     PhonsmithError
         gap_fit fails; the message contains its reason.
     """
-    _remove_models(work)
+    remove_models(work)
     (work / TRAINING_FILE).write_text(text, encoding="utf-8")
     # gap_fit keeps an index beside the file; an old one would point into another text
     (work / f"{TRAINING_FILE}.idx").unlink(missing_ok=True)
@@ -170,6 +76,12 @@ def run_gap_fit(text: str, arguments: Sequence[str], work: Path, threads: int) -
     if finished.returncode != 0 or not (work / MODEL).exists():
         raise failure("gap_fit", finished, failure_reason(finished))
     return finished
+
+
+def remove_models(work: Path) -> None:
+    """Remove the potential of an earlier fit with its companion files."""
+    for stale in work.glob(f"{MODEL}*"):
+        stale.unlink()
 
 
 def gap_fit_program() -> Path:

@@ -93,5 +93,4 @@ def write_coefficients(path: Path, coefficients: NDArray[np.float64]) -> None:
         raise PhonsmithError(
             f"{path}: has {number} coefficients, but {len(coefficients)} were fitted"
         )
-    text = text.replace('fitted="F"', 'fitted="T"', 1)
-    path.write_text(text.replace(" sparsify_only_no_fit=T", ""), encoding="utf-8")
+    path.write_text(text.replace('fitted="F"', 'fitted="T"', 1), encoding="utf-8")

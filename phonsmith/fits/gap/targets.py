@@ -38,6 +38,11 @@ class Targets:
         """Whether derivatives are needed."""
         return self.forces or self.virial
 
+    @property
+    def kinds(self) -> tuple[bool, bool, bool]:
+        """Whether the frame has energy, forces and virial."""
+        return self.energy, self.forces, self.virial
+
 
 def targets_of(atoms: Atoms, fit: GapFit, e0s: Mapping[str, float], scale: float = 1.0) -> Targets:
     """Collect the targets of a frame.

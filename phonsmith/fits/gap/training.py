@@ -1,8 +1,6 @@
 """Train Gaussian approximation potentials."""
 
-import hashlib
 import re
-import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,11 +11,13 @@ from ase import Atoms
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.fits.digest import digest_of
 from phonsmith.fits.gap.fitter import fit_by_blocks
-from phonsmith.fits.gap.gap_fit import MODEL, fit_with_gap_fit, training_text
+from phonsmith.fits.gap.gap_fit import MODEL, fit_with_gap_fit
 from phonsmith.fits.gap.settings import GapFit
 from phonsmith.fits.gap.sparse import SparsePlan, plan_sparse_points
 from phonsmith.fits.gap.targets import check_groups, expected_counts
+from phonsmith.fits.gap.task import GapTask
 from phonsmith.fits.record import TrainingRecord
 
 FITTERS = {"phonsmith": fit_by_blocks, "gap_fit": fit_with_gap_fit}
@@ -54,7 +54,7 @@ def train(
     threads
         Number of processes, or of OpenMP threads of gap_fit.
     cache
-        Sparse points and descriptors of earlier fits.
+        Sparse points, descriptors and rows of the linear system of earlier fits.
 
     Raises
     ------
@@ -64,11 +64,11 @@ def train(
     check_groups(fit, frames)
     plan = plan_sparse_points(fit, frames)
     print("sparse points: " + (_in_words(plan) or "two- and three-body only"), flush=True)
-    fitted = FITTERS[fit.fitter](
-        fit, frames, baseline.e0s, plan, work=work, threads=threads, cache=cache
-    )
-    text = training_text(fit, frames, plan) + shlex.join(fitted.command)
-    _collect(work, folder, hashlib.sha256(text.encode()).hexdigest())
+    task = GapTask(fit, frames, baseline.e0s, plan, work, threads, cache)
+    fitted = FITTERS[fit.fitter](task)
+    versions = {"quippy-ase": version("quippy-ase")}
+    settings = {"recipe": fit.identity(), "baseline": baseline.e0s, "packages": versions}
+    _collect(work, folder, digest_of(frames, settings))
     sparse_points = _soap_sparse_points(folder / MODEL)
     return TrainingRecord(
         model=MODEL,
@@ -79,7 +79,7 @@ def train(
         command=fitted.command,
         baseline=baseline.e0s,
         baseline_origin=baseline.origin,
-        versions={"quippy-ase": version("quippy-ase")},
+        versions=versions,
         details={
             "sparse_points_by_group": plan.points,
             "sparse_points": sparse_points,

@@ -15,9 +15,11 @@ from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.fits import training as fits
-from phonsmith.fits.gap import descriptors, gap_fit
+from phonsmith.fits.gap import choice, descriptors
 from phonsmith.fits.gap.descriptors import _by_quippy, _pairs, _plain_pair
+from phonsmith.fits.gap.design import Design
 from phonsmith.fits.gap.least_squares import Triangle
+from phonsmith.fits.gap.model import read_terms
 from phonsmith.fits.gap.settings import GapFit
 from phonsmith.potentials.calculators import Evaluation, evaluate
 from phonsmith.potentials.settings import PotentialSource
@@ -170,21 +172,55 @@ def test_coefficients_do_not_depend_on_the_number_of_processes(tmp_path):
     assert record.peak_memory_mb > 50
 
 
-def test_a_later_fit_uses_descriptors_and_sparse_points_of_an_earlier_one(tmp_path, monkeypatch):
-    frames = rattled_silicon(6)
+def test_a_later_fit_with_other_sigma_uses_the_rows_of_an_earlier_one(tmp_path, monkeypatch):
+    frames = [*rattled_silicon(6), displaced_silicon()]
     cache = Cache(tmp_path / "cache", 1)
     trained(tmp_path / "1", frames, cache=cache)
     other = {"sigma": {**SIGMA, "force_ev_per_angstrom": 0.05}}
     alone, _ = trained(tmp_path / "2", frames, **other)
-    with monkeypatch.context() as without_quip:
-        without_quip.setattr(gap_fit, "run_gap_fit", None)
-        without_quip.setattr(descriptors, "_by_quippy", None)
+    with monkeypatch.context() as reading:
+        reading.setattr(choice, "run_gap_fit", None)
+        reading.setattr(Design, "_rows", None)
         folder, _ = trained(tmp_path / "3", frames, cache=cache, **other)
     assert contents(folder) == contents(alone)
-    for file in (tmp_path / "cache").rglob("*.npz"):
+    for file in (tmp_path / "cache").glob("??/*"):
         file.write_bytes(file.read_bytes()[:200])
     folder, _ = trained(tmp_path / "4", frames, cache=cache, **other)
     assert contents(folder) == contents(alone)
+
+
+@pytest.mark.parametrize("method", ["cur_points", "random", "pivot"])
+def test_a_later_fit_with_other_priors_uses_descriptors_and_sparse_points(
+    method, tmp_path, monkeypatch
+):
+    frames = rattled_silicon(4)
+    cache = Cache(tmp_path / "cache", 1)
+    soap = {**SOAP, "sparse_method": method}
+    trained(tmp_path / "1", frames, cache=cache, soap=soap)
+    other = {"soap": {**soap, "zeta": 2, "delta_ev": 0.3}, "two_body": {"delta_ev": 1.5}}
+    with monkeypatch.context() as without_quip:
+        without_quip.setattr(choice, "run_gap_fit", None)
+        without_quip.setattr(descriptors, "_by_quippy", None)
+        folder, _ = trained(tmp_path / "2", frames, cache=cache, **other)
+    # gap_fit chooses with these priors
+    theirs, _ = trained(tmp_path / "2", frames, "gap_fit", **other)
+    ours, its = (read_terms(one / "gap.xml") for one in (folder, theirs))
+    for mine, term in zip(ours, its, strict=True):
+        assert vars(mine).keys() == vars(term).keys()
+        for name, value in vars(mine).items():
+            assert np.array_equal(value, getattr(term, name)), name
+    assert command_line(folder) == command_line(theirs)
+    gap, cells = "gap.xml", rattled_silicon(2, seed=3)
+    mine, its = (
+        evaluate(cells, PotentialSource(calculator="gap", model=str(one / gap)))
+        for one in (folder, theirs)
+    )
+    assert mine[1].forces == pytest.approx(its[1].forces, abs=1e-6)
+
+
+def command_line(folder):
+    text = (folder / "gap.xml").read_text()
+    return re.search(r"<command_line>.*</command_line>", text, re.DOTALL)[0].strip()
 
 
 def contents(folder):

@@ -1,0 +1,118 @@
+"""phonsmith's fitter and gap_fit agree on the GAP recipes of all shipped campaigns."""
+
+import json
+
+import pytest
+from ase import Atoms
+from ase.io import read
+
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.datasets.sets import constraint_frames, isolated_energies
+from phonsmith.files.extxyz import ENERGY
+from phonsmith.fits.gap.settings import GapFit
+from phonsmith.fits.training import learnable
+from phonsmith.labels.recorded.reading import read_recorded
+from phonsmith.potentials.calculators import evaluate
+from phonsmith.supercells.cells import make_supercells, to_ase
+from tests.conftest import REPOSITORY
+from tests.fits.examples import SW, gap_of, labelled, train
+
+SLOW = {"si-extend", "si-george2020", "si-kappa", "si-kappa-pbesol"}
+"""Campaigns with more sparse points, longer descriptors or larger cells."""
+SMALL = {
+    "kinds": ["displaced", "rattled"],
+    "multiples": {},
+    "min_length_angstrom": 3.0,
+    "min_atoms": 6,
+    "max_atoms": 24,
+}
+CELLS = 2
+"""Recorded cells of a crystal or of a group of a database."""
+
+
+def recipes():
+    """Each recipe once: repeats differ in the seed, some campaigns in crystals and labels."""
+    found = {}
+    for path in sorted((REPOSITORY / "config/campaigns").glob("*.yaml")):
+        campaign = load_campaign(path)
+        for name, fit in campaign.fits.items():
+            if isinstance(fit, GapFit):
+                recipe = fit.model_copy(update={"seed": 0, "repeats": 1})
+                found.setdefault(json.dumps(recipe.identity()), (path.stem, name))
+    return [
+        pytest.param(*one, marks=[pytest.mark.slow] if one[0] in SLOW else [], id="-".join(one))
+        for one in found.values()
+    ]
+
+
+@pytest.mark.parametrize(("campaign", "name"), recipes())
+def test_forces_are_those_of_gap_fit(campaign, name, tmp_path, request):
+    settings = load_campaign(REPOSITORY / f"config/campaigns/{campaign}.yaml")
+    fit = settings.fits[name]
+    frames = small_training_set(settings, request)
+    elements = {symbol for atoms in frames for symbol in set(atoms.symbols)}
+    assert len(elements) == (2 if campaign in {"ga2o3-small", "natl-small"} else 1)
+    energies = isolated_energies(frames).has_energies
+    folders = {}
+    for fitter in ("phonsmith", "gap_fit"):
+        (tmp_path / fitter).mkdir()
+        recipe = fit.model_copy(update={"fitter": fitter})
+        folders[fitter], _ = train(recipe, frames, tmp_path / fitter, energies)
+    tested = [atoms for atoms in learnable(frames, fit, energies) if len(atoms) > 1]
+    ours, theirs = (evaluate(tested, gap_of(folder)) for folder in folders.values())
+    for mine, its, atoms in zip(ours, theirs, tested, strict=True):
+        assert mine.forces == pytest.approx(its.forces, abs=1e-6), atoms.info
+        if energies:
+            assert mine.energy == pytest.approx(its.energy, abs=1e-6 * len(atoms))
+
+
+def small_training_set(campaign, request):
+    """Few and small cells of the campaign's crystals, and of its databases.
+
+    Recorded labels are those of the campaign; others are of its calculator, Stillinger–Weber in
+    the place of DFT.
+    """
+    frames = []
+    recorded = campaign.reference.method == "recorded"
+    if recorded or campaign.datasets.databases:
+        data = request.getfixturevalue("shared_data")
+    names = campaign.learnt[:2]
+    if recorded:
+        found = {
+            name: read_recorded(
+                data / campaign.reference.source.name / campaign.structures[name].recorded,
+                campaign.reference.format,
+                name,
+            )
+            for name in names
+        }
+        for one in found.values():
+            frames += one.frames[:CELLS]
+        crystals = {name: to_ase(one.phonon.unitcell) for name, one in found.items()}
+        return frames + constraint_frames(crystals, campaign.datasets.constraints)
+    for name, database in campaign.datasets.databases.items():
+        file = data / database.source.name / database.train_files[0]
+        cells = read_recorded(file, database.format, name).frames
+        for group in sorted({atoms.info["config_type"] for atoms in cells}):
+            frames += [a for a in cells if a.info["config_type"] == group][:CELLS]
+    reference = getattr(campaign.reference, "potential", SW)
+    settings = campaign.supercells.model_copy(update=SMALL)
+    for name in names:
+        crystal = read(REPOSITORY / campaign.structures[name].file)
+        _, made = make_supercells(name, crystal, settings, campaign.seed, 0)
+        displaced, rattled = (
+            [cell for cell in made if cell.info["kind"] == kind]
+            for kind in ("displaced", "rattled")
+        )
+        cells = displaced[:1] + rattled[:2]
+        results = evaluate(cells, reference)
+        frames += [
+            labelled(cell, result, name, cell.info["kind"], cell.info["index"])
+            for cell, result in zip(cells, results, strict=True)
+        ]
+    if campaign.reference.isolated_atoms:
+        lone = Atoms("Si", cell=[20] * 3, pbc=True)
+        lone.info.update(structure="Si", kind="isolated_atom", generation=0, index=0)
+        lone.info[ENERGY] = 0.0
+        frames.append(lone)
+    return frames
