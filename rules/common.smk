@@ -41,6 +41,8 @@ def cells_made(wildcards):
     asked = "rattled" in look_up(wildcards, "supercells/kinds")
     rattled = asked and bool(campaign(wildcards.campaign).fits)
     without = {"multiples"} if rattled else {"multiples", "rattled"}
+    if look_up(wildcards, "supercells/grid") is None:
+        without |= {"grid", "way"}
     cells = setting("supercells", exclude=without)(wildcards)
     cells["kinds"] = ["displaced", "rattled"] if rattled else ["displaced"]
     named = look_up(wildcards, "supercells/multiples")

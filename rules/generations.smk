@@ -79,6 +79,13 @@ def judges_on_gpu(wildcards):
     return any(takes_gpu(settings.fits[name]) for name in settings.judges)
 
 
+def supercells_of_grid(wildcards):
+    """The file of the supercells chosen for a grid of wave vectors, if the campaign has one."""
+    if look_up(wildcards, "supercells/grid") is None:
+        return []
+    return "results/{campaign}/supercells/gen0/{structure}.yaml"
+
+
 rule add_supercells:
     """Select the cells of a crystal for a later generation; none if the crystal meets the goal.
 
@@ -92,6 +99,7 @@ rule add_supercells:
         labels=ancient(every(rules.gather_labels.output.labels, generation=before_this)),
         verdict=ancient(every(rules.judge_generation.output[0], generation=last_generation)),
         accepted=ACCEPTED,
+        grid=supercells_of_grid,
     output:
         "results/{campaign}/supercells/gen{generation}/{structure}.extxyz",
     log:

@@ -1,6 +1,13 @@
 """Displaced and rattled supercells."""
 
 
+def cost_of_grid(wildcards):
+    """The settings of the reference method where its cost decides between supercells."""
+    if look_up(wildcards, "supercells/grid") is None:
+        return None
+    return reference_physics(wildcards)
+
+
 rule make_supercells:
     """The supercells of one crystal, phonopy's file of its displacements, and warnings.
 
@@ -26,6 +33,7 @@ rule make_supercells:
         structure=setting("structures/{structure}", exclude=NOT_OF_CELLS),
         reference=untracked(setting("reference")),
         recorded=if_recorded(reference_physics),
+        cost=unless_recorded(cost_of_grid),
         seed=unless_recorded(setting("seed")),
         sources=SOURCES,
         readers=readers_if_recorded,

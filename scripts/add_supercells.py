@@ -6,6 +6,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.files.seeds import seed_for
     from phonsmith.generations.verdict import GenerationVerdict
+    from phonsmith.phonons.files import load_displacements, load_parts
     from phonsmith.potentials.calculators import load_potential
     from phonsmith.structures.verdicts import left_out
     from phonsmith.supercells.candidates import candidate_pool
@@ -28,6 +29,7 @@ with job(snakemake.threads, snakemake.log[0]):
             campaign_seed=params.seed,
             generation=generation,
             potential=fits[0] if fits else None,
+            parts=load_parts(inputs.grid, load_displacements(inputs.grid)) if inputs.grid else (),
         )
         print(*pool.stopped, sep="\n")
         chosen = select(

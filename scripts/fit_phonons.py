@@ -8,7 +8,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.files.reading_writing import read_json, write_json
     from phonsmith.phonons.band_paths import band_path
-    from phonsmith.phonons.files import load_phonons, save_phonons
+    from phonsmith.phonons.files import load_parts, load_phonons, save_phonons
     from phonsmith.phonons.force_constants import phonons_in_cell
     from phonsmith.phonons.recorded import recorded_phonons
     from phonsmith.phonons.settings import Phonons
@@ -33,6 +33,7 @@ with job(snakemake.threads, snakemake.log[0]):
             relaxation,
             fixed_volume=params.fixed_volume,
             processes=snakemake.threads,
+            parts=load_parts(inputs.reference, reference),
         )
     save_phonons(output.phonons, phonon)
     if verdict.reason:

@@ -3,21 +3,25 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from pydantic import TypeAdapter
+
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.labels.checks import unlabelled
     from phonsmith.labels.recorded.levels_of_crystals import RecordedFacts
     from phonsmith.labels.recorded.reading import load_recorded, with_cautions
     from phonsmith.labels.recorded.settings import RecordedReference
+    from phonsmith.labels.registry import Reference
     from phonsmith.phonons.files import save_phonons
+    from phonsmith.plan.costs import core_seconds_of_labels
     from phonsmith.structures.verdicts import left_out
-    from phonsmith.supercells.cells import make_supercells, no_supercells
+    from phonsmith.supercells.making import Made, make_supercells, no_supercells
     from phonsmith.supercells.settings import Supercells
 
     structure, facts = snakemake.params.structure, RecordedFacts()
     (crystal,) = read_frames(snakemake.input.crystal)
     if why := left_out(snakemake.input.accepted):
         print(f"no supercells: {why}")
-        phonon, cells = no_supercells(crystal)
+        made = no_supercells(crystal)
     elif structure["recorded"]:
         reference = RecordedReference.model_validate(snakemake.params.reference).of(structure)
         recorded, cautions = with_cautions(
@@ -32,16 +36,21 @@ with job(snakemake.threads, snakemake.log[0]):
             )
         )
         facts = RecordedFacts.of(recorded.levels, cautions)
-        phonon = recorded.phonon
-        cells = unlabelled(recorded.frames)
+        made = Made(recorded.phonon, unlabelled(recorded.frames))
     else:
-        phonon, cells = make_supercells(
+        settings, cost_of = Supercells.model_validate(snakemake.params.supercells), None
+        if settings.grid is not None:
+            method = TypeAdapter(Reference).validate_python(snakemake.params.reference)
+            cost_of = core_seconds_of_labels(method, snakemake.wildcards.structure)
+        made = make_supercells(
             snakemake.wildcards.structure,
             crystal,
-            Supercells.model_validate(snakemake.params.supercells),
+            settings,
             snakemake.params.seed,
             generation=0,
+            cost_of=cost_of or len,
         )
+        print(*map(str, made.options), sep="\n")
     facts.save(snakemake.output.cautions)
-    write_frames(snakemake.output.cells, cells)
-    save_phonons(snakemake.output.displacements, phonon)
+    write_frames(snakemake.output.cells, made.cells)
+    save_phonons(snakemake.output.displacements, made.phonon, made.parts)

@@ -3,6 +3,8 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from dataclasses import asdict
+
     from phonsmith.files.extxyz import write_frames
     from phonsmith.files.reading_writing import write_json
     from phonsmith.plan.cells import Request, cells_of_requests, present_crystals
@@ -28,8 +30,12 @@ with job(snakemake.threads, snakemake.log[0]):
     ]
     cells, verdicts = [], {}
     found = cells_of_requests(requests, snakemake.threads)
-    for structure, (its_cells, problem) in zip(params.structures, found, strict=True):
-        cells += its_cells
-        verdicts[structure] = {"problem": problem, "relaxed": structure in params.relaxed}
+    for structure, answer in zip(params.structures, found, strict=True):
+        cells += answer.cells
+        verdicts[structure] = {
+            "problem": answer.problem,
+            "relaxed": structure in params.relaxed,
+            "options": [asdict(option) for option in answer.options],
+        }
     write_frames(snakemake.output.cells, cells)
     write_json(snakemake.output.verdicts, verdicts)

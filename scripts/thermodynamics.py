@@ -9,7 +9,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.recorded.settings import RecordedReference
     from phonsmith.labels.settings import Labels
     from phonsmith.labels.store import LabelStore
-    from phonsmith.phonons.files import load_phonons
+    from phonsmith.phonons.files import load_parts, load_phonons
     from phonsmith.potentials.calculators import load_potential, without_energies
     from phonsmith.structures.settings import Relaxation, Structure
     from phonsmith.structures.verdicts import left_out
@@ -50,10 +50,11 @@ with job(snakemake.threads, snakemake.log[0]):
             method = reference_or_fit(
                 params.reference, potential, structure=name, allocation=allocation
             )
+            template = load_phonons(inputs.template)
             crystal = Crystal(
                 structure=wildcards.structure,
                 atoms=atoms,
-                template=load_phonons(inputs.template),
+                template=template,
                 method=method,
                 relaxation=relaxation,
                 displaced=Displaced.model_validate(params.displaced),
@@ -61,6 +62,7 @@ with job(snakemake.threads, snakemake.log[0]):
                 store=store,
                 cores=snakemake.threads,
                 attempt=attempt,
+                parts=load_parts(inputs.template, template),
             )
         result = thermodynamics(
             crystal,

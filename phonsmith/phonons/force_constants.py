@@ -12,6 +12,7 @@ from phonsmith.files.errors import MissingLabels, PhonsmithError, UnusablePotent
 from phonsmith.files.extxyz import FORCES, of_kinds
 from phonsmith.files.phonopy_files import SYMPREC
 from phonsmith.files.settings import CellChoice
+from phonsmith.phonons.commensurate import with_forces_of_parts
 from phonsmith.phonons.files import with_forces, without_forces
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.structures.settings import Relaxation
@@ -36,7 +37,10 @@ LARGEST_MOVE = 0.5
 
 
 def reference_phonons(
-    phonon: "Phonopy", labels: Sequence["Atoms"], born: str | Path | None = None
+    phonon: "Phonopy",
+    labels: Sequence["Atoms"],
+    born: str | Path | None = None,
+    parts: Sequence["Phonopy"] = (),
 ) -> "Phonopy":
     """Compute phonons from the labels of the displaced cells.
 
@@ -50,6 +54,9 @@ def reference_phonons(
     born
         phonopy BORN file for the non-analytical correction. Without a file, the
         correction of ``phonon`` is kept.
+    parts
+        Non-diagonal supercells with displacements, where ``phonon`` has none; forces are set in
+        place.
 
     Raises
     ------
@@ -65,7 +72,8 @@ def reference_phonons(
         if born is not None:
             phonon.nac_params = read_born(born, phonon)
         return phonon
-    cells = phonon.supercells_with_displacements or []
+    displaced = list(parts) or [phonon]
+    cells = [cell for one in displaced for cell in one.supercells_with_displacements or []]
     # data sets of third order have further displaced cells behind these
     found = {int(label.info["index"]): label for label in of_kinds(labels, ["displaced"])}
     frames = [found[index] for index in range(len(cells)) if index in found]
@@ -92,7 +100,7 @@ def reference_phonons(
                 f"phonons {name}: label {number} does not belong to displaced cell "
                 f"{number}; labels and displacements are from different runs"
             )
-    missing = coverage(phonon).missing
+    missing = ", ".join(filter(None, (coverage(one).missing for one in displaced)))
     if missing:
         raise PhonsmithError(
             f"phonons {name}: the displaced cells do not determine the force constants: {missing}; "
@@ -101,7 +109,8 @@ def reference_phonons(
         )
     if born is not None:
         phonon.nac_params = read_born(born, phonon)
-    return with_forces(phonon, [frame.arrays[FORCES] for frame in frames])
+    forces = [frame.arrays[FORCES] for frame in frames]
+    return with_forces_of_parts(phonon, parts, forces) if parts else with_forces(phonon, forces)
 
 
 def with_masses(
@@ -151,6 +160,7 @@ def potential_phonons(
     processes: int = 1,
     primitive_matrix: ArrayLike | str = "auto",
     symprec: float = SYMPREC,
+    parts: Sequence["Phonopy"] = (),
 ) -> "Phonopy":
     """Compute phonons of a potential for a crystal without relaxing it.
 
@@ -172,19 +182,27 @@ def potential_phonons(
         (3, 3) as phonopy's, or ``"auto"``.
     symprec
         Tolerance of symmetry in Å.
+    parts
+        Non-diagonal supercells of the primitive cell, used instead of the supercell if there are
+        any; their matrices are used.
 
     Raises
     ------
     PhonsmithError
         The crystal lacks the translations of ``primitive_matrix``, or a force is not a number.
     """
+    from phonsmith.potentials.calculators import evaluate
     from phonsmith.potentials.displaced import evaluate_displaced
     from phonsmith.supercells.cells import displaced_cells, to_ase
 
     phonon = _bare(atoms, np.asarray(matrix).T, primitive_matrix, symprec)
-    cells = displaced_cells(phonon, displacement)
     if nac is not None:
         phonon.nac_params = nac
+    if parts:
+        alike, cells = _displaced_alike(phonon, parts, displacement)
+        found = evaluate(cells, source, processes)
+        return with_forces_of_parts(phonon, alike, [one.forces for one in found])
+    cells = displaced_cells(phonon, displacement)
     evaluations = evaluate_displaced(
         to_ase(phonon.supercell),
         cells,
@@ -215,6 +233,7 @@ def phonons_like(
     atoms: "Atoms",
     displacement: Displaced,
     forces_of: "Callable[[list[Atoms]], Sequence[ArrayLike]]",
+    parts: Sequence["Phonopy"] = (),
 ) -> "Phonopy":
     """Compute phonons of a crystal in another cell, with the settings of a template.
 
@@ -228,6 +247,9 @@ def phonons_like(
         Length and signs of the displacements.
     forces_of
         Function that returns the forces (atoms, 3) in eV/Å of each displaced cell.
+    parts
+        Non-diagonal supercells of the template's primitive cell, if it has any; their matrices are
+        used.
 
     Raises
     ------
@@ -239,10 +261,23 @@ def phonons_like(
     phonon = _bare(
         atoms, template.supercell_matrix, template.primitive_matrix, template.symmetry.tolerance
     )
-    cells = displaced_cells(phonon, displacement)
     phonon.nac_params = template.nac_params
     phonon.masses = template.masses
-    return with_forces(phonon, forces_of(cells))
+    if not parts:
+        return with_forces(phonon, forces_of(displaced_cells(phonon, displacement)))
+    alike, cells = _displaced_alike(phonon, parts, displacement)
+    return with_forces_of_parts(phonon, alike, forces_of(cells))
+
+
+def _displaced_alike(
+    phonon: "Phonopy", parts: Sequence["Phonopy"], displacement: Displaced
+) -> "tuple[list[Phonopy], list[Atoms]]":
+    """Non-diagonal supercells of a crystal with the matrices of others, and displaced cells."""
+    from phonsmith.supercells.cells import displaced_cells
+    from phonsmith.supercells.choice import part_of
+
+    alike = [part_of(phonon, np.asarray(part.supercell_matrix).T) for part in parts]
+    return alike, [cell for part in alike for cell in displaced_cells(part, displacement)]
 
 
 def fit_phonons(
@@ -251,6 +286,8 @@ def fit_phonons(
     displacement: Displaced,
     source: PotentialSource,
     processes: int = 1,
+    *,
+    parts: Sequence["Phonopy"] = (),
 ) -> "Phonopy":
     """Compute phonons of a potential with the settings of the reference.
 
@@ -268,6 +305,8 @@ def fit_phonons(
         The potential.
     processes
         Number of processes that share the displaced cells.
+    parts
+        Non-diagonal supercells of the reference, if it has any.
 
     Raises
     ------
@@ -285,6 +324,7 @@ def fit_phonons(
         processes=processes,
         primitive_matrix=reference.primitive_matrix,
         symprec=reference.symmetry.tolerance,
+        parts=parts,
     )
     phonon.masses = reference.masses
     return phonon
@@ -299,6 +339,7 @@ def phonons_in_cell(
     *,
     fixed_volume: bool = False,
     processes: int = 1,
+    parts: Sequence["Phonopy"] = (),
 ) -> tuple["Phonopy", "Verdict"]:
     """Compute phonons of a potential in the reference's cell or in its own relaxed cell.
 
@@ -318,6 +359,8 @@ def phonons_in_cell(
         Keep the volume of the reference during relaxation.
     processes
         Number of processes that share the displaced cells.
+    parts
+        Non-diagonal supercells of the reference, if it has any.
 
     Returns
     -------
@@ -337,7 +380,8 @@ def phonons_in_cell(
             load = Load(fixed_volume=fixed_volume)
             atoms, verdict = relaxed_crystal(atoms, kept_calculator(source), relaxation, load)
         if not verdict.reason:
-            return fit_phonons(atoms, reference, displacement, source, processes), verdict
+            found = fit_phonons(atoms, reference, displacement, source, processes, parts=parts)
+            return found, verdict
     except UnusablePotential as error:
         verdict = replace(verdict, reason=str(error))
     return without_forces(atoms, reference), verdict

@@ -1,18 +1,22 @@
 """The cells to come: those that a campaign will ask labels for, before any of it has run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ase import Atoms
+from pydantic import TypeAdapter
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.recorded.reading import load_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.registry import Reference
+from phonsmith.plan.costs import core_seconds_of_labels
 from phonsmith.running.process_pool import each
-from phonsmith.supercells.cells import make_supercells
+from phonsmith.supercells.choice import Option
+from phonsmith.supercells.making import make_supercells
 from phonsmith.supercells.settings import Supercells
 
 
@@ -60,9 +64,21 @@ class Request:
     left_out: str = ""
 
 
-def cells_of_requests(requests: Sequence[Request], processes: int) -> list[tuple[list[Atoms], str]]:
-    """Return the cells of each request, or none and the reason in words."""
-    found: list[tuple[list[Atoms], str]] = [([], "")] * len(requests)
+@dataclass(frozen=True)
+class Answer:
+    """The cells of a request, or none and ``problem``, the reason in words.
+
+    ``options`` are the ways to the phonons of a grid of wave vectors, with their costs.
+    """
+
+    cells: list[Atoms] = field(default_factory=list)
+    problem: str = ""
+    options: list[Option] = field(default_factory=list)
+
+
+def cells_of_requests(requests: Sequence[Request], processes: int) -> list[Answer]:
+    """Return the answer to each request."""
+    found = [Answer()] * len(requests)
     for index, outcome in each(cells_to_come, requests, min(processes, len(requests))):
         if isinstance(outcome, Exception):
             raise outcome
@@ -70,23 +86,23 @@ def cells_of_requests(requests: Sequence[Request], processes: int) -> list[tuple
     return found
 
 
-def cells_to_come() -> Callable[[Request], tuple[list[Atoms], str]]:
+def cells_to_come() -> Callable[[Request], Answer]:
     """Return a function for worker processes that gives the cells, or none and the reason."""
     return _cells_or_reason
 
 
-def _cells_or_reason(request: Request) -> tuple[list[Atoms], str]:
+def _cells_or_reason(request: Request) -> Answer:
     try:
-        if request.left_out:
-            return [], request.left_out
-        return _cells(request), ""
+        return _cells(request)
     except PhonsmithError as error:  # a plan reports what cannot be done
-        return [], str(error)
+        return Answer(problem=str(error))
 
 
-def _cells(request: Request) -> list[Atoms]:
+def _cells(request: Request) -> Answer:
+    if request.left_out:
+        return Answer(problem=request.left_out)
     if request.chosen:
-        return read_frames(request.chosen)
+        return Answer(read_frames(request.chosen))
     structure = request.settings  # without its origin in a database
     if structure["recorded"]:
         reference = RecordedReference.model_validate(request.reference).of(structure)
@@ -99,14 +115,24 @@ def _cells(request: Request) -> list[Atoms]:
             crystal=structure["file"],
             supercell=structure["recorded_supercell"],
         )
-        return unlabelled(recorded.frames)
+        return Answer(unlabelled(recorded.frames))
     settings = Supercells.model_validate(request.supercells)
     if request.generation > 0:
         if not request.count:
-            return []
+            return Answer()
         rattled = settings.rattled.model_copy(update={"count": request.count})
         settings = settings.model_copy(update={"rattled": rattled})
-    _, cells = make_supercells(
-        request.structure, request.crystal, settings, request.seed or 0, request.generation
+    cost_of = None
+    if settings.grid is not None:
+        method = TypeAdapter(Reference).validate_python(request.reference)
+        cost_of = core_seconds_of_labels(method, request.structure)
+    made = make_supercells(
+        request.structure,
+        request.crystal,
+        settings,
+        request.seed or 0,
+        request.generation,
+        cost_of=cost_of or len,
     )
-    return cells
+    options = made.options if cost_of else [replace(one, core_seconds=None) for one in made.options]
+    return Answer(made.cells, options=options)

@@ -4,7 +4,7 @@ The models and their constants are beside the code they estimate, e.g.
 :mod:`phonsmith.fits.gap.cost`; their form is in :mod:`phonsmith.running.costs`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ase import Atoms
@@ -97,6 +97,27 @@ def label_cost(cell: Atoms, reference: Reference, size: ElectronicSize | None) -
         each = seconds_per_atom(potential)
         return UNKNOWN if each is None else Cost(each * len(cell))
     return Cost(0.0, 0.0)
+
+
+def core_seconds_of_labels(reference: Reference, structure: str) -> Callable[[Atoms], float] | None:
+    """Return a function that estimates the core seconds of the label of a cell; None if unknown.
+
+    Parameters
+    ----------
+    reference
+        Settings of the reference method.
+    structure
+        Id of the crystal, which may override settings.
+    """
+    dft = reference if isinstance(reference, DftReference) else None
+    if dft is None and label_cost(Atoms("H"), reference, None).core_seconds is None:
+        return None
+
+    def seconds(cell: Atoms) -> float:
+        size = electronic_size(cell, dft, structure) if dft else None
+        return label_cost(cell, reference, size).core_seconds or 0.0
+
+    return seconds
 
 
 def fit_cost(fit: Fit, cells: Sequence[Atoms], stresses: bool) -> Cost:

@@ -19,6 +19,7 @@ from phonsmith.labels.protocol import Allocation, ReferenceMethod
 from phonsmith.labels.recorded.databases import load_database
 from phonsmith.labels.store import LabelStore
 from phonsmith.plan.inputs import Cells, ThirdOrderCells, made
+from phonsmith.supercells.choice import Option
 
 
 def finished_labels(
@@ -89,10 +90,12 @@ class Gathering:
                 frames[cell.info["structure"]].append(cell)
             for structure, verdict in read_json(verdicts).items():
                 cells = frames[structure]
+                options = [Option(**option) for option in verdict.pop("options", [])]
                 planned[generation, structure] = Cells(
                     cells,
                     self._labels(cells, structure),
                     made("labels", generation, structure) in self.done,
+                    options=options,
                     **verdict,
                 )
         return planned

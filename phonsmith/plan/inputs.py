@@ -1,11 +1,12 @@
 """Inputs of a plan: campaign, crystals, cells, finished work and site."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ase import Atoms
 
 from phonsmith.campaign.model import Campaign
+from phonsmith.supercells.choice import Option
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Cells:
     ``labels`` holds labels found in the label store, None for a cell without label; ``gathered``:
     labelling of this structure has ended, so that a cell without a label has failed. ``problem``
     explains why there are no cells. ``relaxed``: the cells come from the relaxed crystal.
+    ``options`` are the ways to the phonons of a grid of wave vectors.
     """
 
     cells: list[Atoms]
@@ -22,6 +24,7 @@ class Cells:
     gathered: bool = False
     problem: str = ""
     relaxed: bool = False
+    options: Sequence[Option] = ()
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,12 @@ def make_plan(
         as_read=_crystals_as_read(inputs),
         further=_further_generations(inputs),
         jobs=jobs_of(inputs),
+        options=[
+            (structure, option)
+            for (generation, structure), group in inputs.cells.items()
+            if generation == 0
+            for option in group.options
+        ],
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from phonsmith.plan.jobs import JobKind
 from phonsmith.running.costs import UNKNOWN, Cost, ElectronicSize
+from phonsmith.supercells.choice import Option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,6 +167,8 @@ class Plan:
     """Description of the generations that the loop may add."""
     jobs: list[JobKind] = field(default_factory=list)
     """Resources requested by DFT jobs and fits."""
+    options: list[tuple[str, Option]] = field(default_factory=list)
+    """Structures and the ways to their phonons on a grid of wave vectors."""
 
     def table(self) -> "pd.DataFrame":
         """Return one row for each task, with the campaign in front."""

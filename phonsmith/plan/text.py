@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from phonsmith.plan.jobs import JobKind
 from phonsmith.plan.tasks import Experience, Plan, Task
+from phonsmith.supercells.choice import Option
 
 WIDTH = 120
 """Characters of a terminal that every line fits into."""
 _NAMES = {"fit", "structure", "partition", "job"}
-_WORDS = _NAMES | {"kind", "what", "for", "cell"}
+_WORDS = _NAMES | {"kind", "what", "for", "cell", "way"}
 _LABELS = ("label", "database")
 _CRYSTALS = ("relaxation", "isolated atom", "Born charges")
 _APPLICATIONS = ("thermodynamics", "enthalpies", "third order")
@@ -32,6 +33,8 @@ def to_markdown(plan: Plan) -> str:
         [task for task in tasks if task.stage in _LABELS],
         [_GENERATION, _STRUCTURE, _KIND, *_RUNS, *_SIZE, _EACH, *_EFFORT],
     )
+    if plan.options:
+        parts += ["## Ways to the displaced cells of a grid", _ways(plan.options)]
     parts += _section(
         "Applications, by the reference method",
         [task for task in tasks if _group(task) == "applications"],
@@ -214,6 +217,17 @@ def _totals(tasks: Sequence[Task]) -> str:
             rows.append([group, partition, *_total(part)])
     rows.append(["all", "", *_total(tasks)])
     return _table(["what", "partition", "core time", "left", "largest run, MB"], rows)
+
+
+def _ways(options: Sequence[tuple[str, Option]]) -> str:
+    rows = []
+    for structure, option in options:
+        hours = None if option.core_seconds is None else option.core_seconds / 3600
+        counts = [str(option.supercells), str(option.cells), str(option.atoms)]
+        chosen = "yes" if option.chosen else ""
+        rows.append([structure, option.way, *counts, duration(hours), chosen])
+    header = ["structure", "way", "supercells", "cells", "largest, atoms", "core time", "chosen"]
+    return _table(header, rows)
 
 
 def _jobs(jobs: Sequence[JobKind]) -> str:

@@ -1,6 +1,6 @@
 """Candidates for labels: rattled cells, and snapshots of short molecular dynamics with a fit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,15 @@ from ase import Atoms, units
 from ase.md.langevinbaoab import LangevinBAOAB
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.neighborlist import neighbor_list
+from phonopy import Phonopy
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.seeds import seed_for
 from phonsmith.potentials.calculators import make_calculator, one_line
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.structures.sites import plain
-from phonsmith.supercells.cells import matrix_of, rattled_cells, shortest_distance
+from phonsmith.supercells.cells import shortest_distance
+from phonsmith.supercells.making import rattled_in_turn, undistorted
 from phonsmith.supercells.settings import Dynamics, Rattled, Selection, Supercells
 
 
@@ -36,6 +38,7 @@ def candidate_pool(
     campaign_seed: int,
     generation: int,
     potential: PotentialSource | None = None,
+    parts: Sequence[Phonopy] = (),
 ) -> Pool:
     """Create the cells of one crystal that may be labelled in one generation.
 
@@ -63,6 +66,8 @@ def candidate_pool(
         Number of the generation; it enters the seeds of the cells.
     potential
         Potential of the molecular dynamics.
+    parts
+        Non-diagonal supercells of a grid, which the cells take in turn.
 
     Raises
     ------
@@ -74,9 +79,9 @@ def candidate_pool(
             f"{structure}: selection.dynamics requires a fit of an earlier generation; remove it, "
             "or add a fit"
         )
-    matrix = matrix_of(structure, crystal, supercells)
+    ideal = undistorted(structure, crystal, supercells, parts)
     cells, stopped = _rattled_candidates(
-        structure, crystal, matrix, supercells.rattled, selection, campaign_seed, generation
+        structure, ideal, supercells.rattled, selection, campaign_seed, generation
     )
     if selection.dynamics is None or potential is None:
         return Pool(cells, stopped)
@@ -84,7 +89,7 @@ def candidate_pool(
     calculator = make_calculator(potential)
     for number in range(selection.dynamics.runs):
         seed = seed_for(campaign_seed, f"{structure}/dynamics", generation, number)
-        (start,) = rattled_cells(crystal, matrix, supercells.rattled, [seed], first_index=number)
+        (start,) = rattled_in_turn(ideal, supercells.rattled, [seed], first=number)
         run = run_dynamics(start, calculator, selection.dynamics, seed)
         if run.reason:
             stopped.append(f"{structure}, generation {generation}, run {number}: {run.reason}")
@@ -105,8 +110,7 @@ def candidate_pool(
 
 def _rattled_candidates(  # noqa: PLR0917 (the order is that of the candidates' names)
     structure: str,
-    crystal: Atoms,
-    matrix: Any,
+    ideal: Sequence[tuple[Atoms, Any]],
     rattled: Rattled,
     selection: Selection,
     campaign_seed: int,
@@ -120,7 +124,7 @@ def _rattled_candidates(  # noqa: PLR0917 (the order is that of the candidates' 
         settings = rattled.model_copy(update={"std_angstrom": amplitude * rattled.std_angstrom})
         seed = seed_for(campaign_seed, structure, generation, k)
         try:
-            (cell,) = rattled_cells(crystal, matrix, settings, [seed], first_index=k)
+            (cell,) = rattled_in_turn(ideal, settings, [seed], first=k)
         except PhonsmithError as error:
             missing.append(f"{structure}, generation {generation}, candidate {k}: {error}")
             continue

@@ -20,9 +20,9 @@ from spglib.error import SpglibError
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.phonopy_files import SYMPREC  # crystals are symmetrised before they come here
-from phonsmith.files.seeds import seed_for
 from phonsmith.structures.sites import kinds_of, moments_of
 from phonsmith.structures.symmetry import symmetry_dataset
+from phonsmith.supercells.grids import grid_matrix, in_units_of
 from phonsmith.supercells.settings import Displaced, Rattled, Supercells
 from phonsmith.supercells.sublattices import choose_supercell, smallest_index
 
@@ -140,12 +140,22 @@ def matrix_of(structure: str, atoms: Atoms, settings: Supercells) -> Integers:
     atoms
         Unit cell.
     settings
-        Supercell settings; ``multiples`` override the choice of :func:`supercell_matrix`.
+        Supercell settings; ``multiples`` and ``grid`` override the choice of
+        :func:`supercell_matrix`.
 
     Returns
     -------
-    (3, 3) integers, lattice vectors in rows.
+    (3, 3) integers, lattice vectors in rows. Of a grid, the supercell of all its wave vectors.
+
+    Raises
+    ------
+    PhonsmithError
+        No supercell is within the limits, or that of the grid has no whole unit cells.
     """
+    if settings.grid is not None:
+        phonon = make_phonopy(atoms, np.eye(3, dtype=int))
+        matrix = grid_matrix(phonon.primitive.cell, settings.grid)
+        return in_units_of(matrix, phonon.primitive_matrix)
     if structure in settings.multiples:
         given = np.array(settings.multiples[structure], dtype=np.int64)
         return given if given.ndim == 2 else np.diag(given)
@@ -377,74 +387,3 @@ def _monte_carlo(
     moved = ideal.copy()
     moved.positions += moves
     return moved
-
-
-# --- all of them -----------------------------------------------------------------------------
-
-
-def make_supercells(
-    structure: str, atoms: Atoms, settings: Supercells, campaign_seed: int, generation: int
-) -> tuple[Phonopy, list[Atoms]]:
-    """Create the cells to label of one crystal in one generation.
-
-    Displaced cells are always there in generation 0, since the reference phonons follow from them,
-    and in no other, which would repeat them. They have the indices 0, 1, … of phonopy's
-    displacements; rattled cells are counted on from there. The seed of rattled cell i (from 0) is
-    that of index i.
-
-    Parameters
-    ----------
-    structure
-        Id of the structure, part of the seeds and of the names of the cells.
-    atoms
-        Unit cell.
-    settings
-        Supercell, kinds of cells, displacement and rattling.
-    campaign_seed
-        Seed of the campaign.
-    generation
-        Number of the generation, from 0.
-
-    Returns
-    -------
-    phonopy with its displacements, and the cells: displaced ones (generation 0 only), then rattled
-    ones.
-
-    Raises
-    ------
-    PhonsmithError
-        There is no supercell within the limits, or the minimum distance cannot be kept.
-    """
-    try:
-        matrix = matrix_of(structure, atoms, settings)
-        seeds = [
-            seed_for(campaign_seed, structure, generation, i)
-            for i in range(settings.rattled.count if "rattled" in settings.kinds else 0)
-        ]
-        rattled = rattled_cells(atoms, matrix, settings.rattled, seeds)
-    except PhonsmithError as error:
-        raise PhonsmithError(f"{structure}: {error}") from None
-    phonon = make_phonopy(atoms, matrix)
-    displaced = displaced_cells(phonon, settings.displaced)
-    if generation > 0:
-        displaced = []
-    common = {"structure": structure, "generation": generation}
-    frames = [
-        _named(cell, **common, kind="displaced", index=index, seed=-1)
-        for index, cell in enumerate(displaced)
-    ]
-    frames += [
-        _named(cell, **common, kind="rattled", index=len(displaced) + i, seed=seed)
-        for i, (cell, seed) in enumerate(zip(rattled, seeds, strict=True))
-    ]
-    return phonon, frames
-
-
-def no_supercells(crystal: Atoms) -> tuple[Phonopy, list[Atoms]]:
-    """Return the result for an omitted crystal: phonopy without displacements, no cells."""
-    return make_phonopy(crystal, np.eye(3, dtype=int), primitive_matrix="P"), []
-
-
-def _named(cell: Atoms, **info: Any) -> Atoms:
-    cell.info = info
-    return cell

@@ -85,6 +85,20 @@ _Row = tuple[int, int, int]
 Multiples = Annotated[_Row | tuple[_Row, _Row, _Row], BeforeValidator(_is_supercell)]
 
 
+def _is_grid(given: Any) -> Any:
+    if type(given) in (int, float):
+        if not 0 < given < float("inf"):
+            raise ValueError("a length must be above 0")
+        return float(given)
+    return _is_supercell(given)
+
+
+Grid = Annotated[float | _Row | tuple[_Row, _Row, _Row], BeforeValidator(_is_grid)]
+
+Way = Literal["diagonal", "non-diagonal"]
+"""Ways to the phonons of a grid: one supercell for all wave vectors, or several small ones."""
+
+
 class Supercells(Model):
     """Kinds and sizes of the labelled supercells."""
 
@@ -106,8 +120,38 @@ class Supercells(Model):
         "2, 3]), or a matrix whose rows are the supercell vectors in units of the lattice vectors "
         "([[-2, 2, 2], [2, -2, 2], [2, 2, -2]]; columns in phonopy's DIM).",
     )
+    grid: Grid | None = Field(
+        None,
+        description="Grid of wave vectors that the supercells are commensurate with, instead of "
+        "`min_length_angstrom`, `min_atoms`, `max_atoms` and `multiples`: three numbers along the "
+        "primitive reciprocal lattice vectors ([4, 4, 4]), a matrix whose rows are supercell "
+        "vectors in units of the primitive lattice vectors, or a length in Å, the smallest "
+        "distance between opposite faces of the supercell.",
+    )
+    way: Literal["auto"] | Way = Field(
+        "auto",
+        description="`diagonal`: one supercell for the whole grid; `non-diagonal`: several small "
+        "supercells, each commensurate with some of its wave vectors; `auto`: the way whose "
+        "displaced cells cost fewer core hours by the cost model. Only with `grid`.",
+    )
     displaced: Displaced = Displaced()
     rattled: Rattled = Rattled()
+
+    @model_validator(mode="after")
+    def _grid_or_sizes(self) -> Self:
+        if self.grid is None and self.way != "auto":
+            raise ValueError(
+                f"way is {self.way}, but only supercells of a grid can be chosen in several ways; "
+                "set `grid`, or remove `way`"
+            )
+        # by value: settings that were written out name every key
+        sizes = {"multiples", "min_length_angstrom", "min_atoms", "max_atoms"}
+        named = sorted(key for key in sizes if getattr(self, key) != _default(type(self), key))
+        if self.grid is not None and named:
+            raise ValueError(
+                f"grid and {named[0]} both determine the size of the supercells; remove one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
@@ -116,6 +160,10 @@ class Supercells(Model):
         if len(set(self.kinds)) != len(self.kinds):
             raise ValueError("kinds contains an entry twice")
         return self
+
+
+def _default(model: type[Model], key: str) -> Any:
+    return model.model_fields[key].get_default(call_default_factory=True)
 
 
 class Dynamics(Model):

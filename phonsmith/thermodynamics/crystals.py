@@ -30,7 +30,7 @@ class Crystal:
     """A crystal and what computes it: the method, its supercell, and what keeps its results.
 
     ``template`` has supercell, primitive cell, masses and non-analytical correction of the
-    reference phonons.
+    reference phonons, ``parts`` their non-diagonal supercells, if any.
     """
 
     structure: str
@@ -43,6 +43,7 @@ class Crystal:
     store: "LabelStore | None" = None
     cores: int = 1
     attempt: int = 1
+    parts: Sequence["Phonopy"] = ()
 
     def at_rest(self) -> "Atoms":
         """Return the crystal as the method relaxes it without pressure.
@@ -100,17 +101,14 @@ class Crystal:
         from phonsmith.phonons.force_constants import phonons_like
 
         def forces(cells: Sequence["Atoms"]) -> list[NDArray[np.float64]]:
-            named = [
-                _named(cell, self.structure, index, len(self.template.supercell))
-                for index, cell in enumerate(cells)
-            ]
+            named = [_named(cell, self.structure, index) for index, cell in enumerate(cells)]
             frames, failures = label_cells(named, self.method, self.labels, self.store, self.cores)
             ask_for_more(failures, self.attempt)
             if failures:
                 raise MissingLabels(f"{self.structure}: {failures[0].reason}")
             return [frame.arrays[FORCES] for frame in frames]
 
-        return phonons_like(self.template, atoms, self.displaced, forces)
+        return phonons_like(self.template, atoms, self.displaced, forces, self.parts)
 
 
 @dataclass
@@ -176,7 +174,7 @@ class RecordedCrystal:
         return self.recorded[index]
 
 
-def _named(cell: "Atoms", structure: str, index: int, atoms: int) -> "Atoms":
+def _named(cell: "Atoms", structure: str, index: int) -> "Atoms":
     cell.info = {"structure": structure, "kind": "displaced", "generation": 0, "index": index}
     return cell
 

@@ -3,7 +3,7 @@
 from phonsmith.campaign.model import Campaign
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.plan.inputs import Cells
-from phonsmith.supercells.cells import make_supercells
+from phonsmith.supercells.making import make_supercells
 from tests.campaigns import TINY
 
 
@@ -24,7 +24,7 @@ def campaign_of(**changes) -> Campaign:
 def cells_of(campaign: Campaign, crystals, labelled=None, **about) -> dict[tuple[int, str], Cells]:
     found = {}
     for name, crystal in crystals.items():
-        _, cells = make_supercells(name, crystal, campaign.supercells, campaign.seed, 0)
+        cells = make_supercells(name, crystal, campaign.supercells, campaign.seed, 0).cells
         labels = labelled(cells) if labelled else [None] * len(cells)
         found[0, name] = Cells(cells, labels, **about)
     return found

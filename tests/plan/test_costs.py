@@ -21,7 +21,7 @@ from phonsmith.labels.vasp.cost import VASP, vasp_size
 from phonsmith.labels.vasp.settings import VaspReference
 from phonsmith.plan.costs import electronic_size, fit_cost, isolated_atom_size, seconds_per_atom
 from phonsmith.running.costs import ElectronicSize, irreducible_kpoints, plane_waves
-from phonsmith.supercells.cells import make_supercells
+from phonsmith.supercells.making import make_supercells
 from phonsmith.supercells.settings import Supercells
 from tests.plan.examples import espresso
 from tests.potcars import write_potcar
@@ -203,7 +203,7 @@ def test_the_cost_of_a_mace_grows_as_it_should():
 def test_the_default_fit_is_within_a_laptop_of_16_gb(symbols, a):
     """With default cells; less than an hour, and within the default resources of its job."""
     crystal = bulk(symbols, "diamond" if symbols == "Si" else "rocksalt", a=a)
-    _, cells = make_supercells(symbols, crystal, Supercells(), 1, 0)
+    cells = make_supercells(symbols, crystal, Supercells(), 1, 0).cells
     fit = GapFit(kind="gap")
     cost = fit_cost(fit, cells, stresses=True)
     assert cost.memory_mb < fit.resources.memory_mb <= 0.75 * 16_000

@@ -30,9 +30,9 @@ def test_a_cell_beyond_the_largest_size_is_a_warning(crystals, tmp_path):
             mirrors=[],
             sources="",
         )
-        cells, problem = cells_to_come()(request)
-        assert not cells
-        planned[0, name] = Cells(cells, [], problem=problem)
+        answer = cells_to_come()(request)
+        assert not answer.cells
+        planned[0, name] = Cells(answer.cells, [], problem=answer.problem)
     plan = make_plan("tiny", campaign, crystals, planned)
     said = [line for line in plan.warnings if "max_atoms" in line]
     assert len(said) == 2 and said[0].startswith("mp-149: ")

@@ -17,7 +17,7 @@ from phonsmith.plan.gathering import finished_labels
 from phonsmith.plan.inputs import Cells, ThirdOrderCells, made
 from phonsmith.plan.planner import make_plan
 from phonsmith.plan.text import to_markdown
-from phonsmith.supercells.cells import make_supercells
+from phonsmith.supercells.making import make_supercells
 from tests.plan.examples import WARMING, campaign_of, cells_of
 
 
@@ -66,7 +66,8 @@ def not_here(elements) -> str:
 def test_finished_labels_correct_the_estimate(crystals, tmp_path, monkeypatch):
     campaign = campaign_of()
     store, method = LabelStore(tmp_path), reference_method(campaign.reference)
-    _, some = make_supercells("mp-165", crystals["mp-165"], campaign.supercells, campaign.seed, 0)
+    crystal = crystals["mp-165"]
+    some = make_supercells("mp-165", crystal, campaign.supercells, campaign.seed, 0).cells
     labels, _ = label_cells(some[:4], method, Labels(), store)
     cells = cells_of(campaign, crystals, lambda cells: finished_labels(cells, store, method, {}))
     plan = make_plan("tiny", campaign, crystals, cells)
@@ -122,8 +123,9 @@ def test_a_later_generation_adds_cells_and_fits(crystals):
         sources="",
         count=3,
     )
-    more, problem = cells_to_come()(request)
-    assert [cell.info["kind"] for cell in more] == ["rattled"] * 3 and not problem
+    answer = cells_to_come()(request)
+    more = answer.cells
+    assert [cell.info["kind"] for cell in more] == ["rattled"] * 3 and not answer.problem
     cells[1, "mp-149"] = Cells(more, [None] * 3)
     done = {made("fit", 0, "gap")}
     table = make_plan("tiny", campaign, crystals, cells, done=done).table()

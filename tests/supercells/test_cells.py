@@ -23,7 +23,6 @@ from phonsmith.structures.symmetry import symmetry_dataset
 from phonsmith.supercells.cells import (
     displaced_cells,
     make_phonopy,
-    make_supercells,
     rattled_cells,
     shortest_distance,
     strained_lattice,
@@ -31,6 +30,7 @@ from phonsmith.supercells.cells import (
     to_ase,
     to_phonopy,
 )
+from phonsmith.supercells.making import Made, make_supercells
 from phonsmith.supercells.settings import Displaced, Rattled, Supercells
 from phonsmith.supercells.sublattices import (
     _hermite,
@@ -307,7 +307,8 @@ def test_impossible_minimum_distance_names_the_settings() -> None:
 
 def test_multiples_of_a_crystal_are_taken_as_given() -> None:
     settings = Supercells(min_length_angstrom=15, max_atoms=50, multiples={"x": (1, 3, 2)})
-    phonon, cells = make_supercells("x", DIAMOND, settings, 1, 0)
+    made = make_supercells("x", DIAMOND, settings, 1, 0)
+    phonon, cells = made.phonon, made.cells
     assert np.array_equal(phonon.supercell_matrix, np.diag([1, 3, 2]))
     assert {len(cell) for cell in cells} == {6 * len(DIAMOND)}
     with pytest.raises(PhonsmithError, match="max_atoms"):
@@ -317,7 +318,8 @@ def test_multiples_of_a_crystal_are_taken_as_given() -> None:
 def test_multiples_may_be_a_matrix_with_vectors_in_rows() -> None:
     rows = [[-1, 1, 1], [1, -1, 1], [2, 2, -2]]
     settings = Supercells(multiples={"x": rows}, rattled=Rattled(count=2))
-    phonon, cells = make_supercells("x", DIAMOND, settings, 1, 0)
+    made = make_supercells("x", DIAMOND, settings, 1, 0)
+    phonon, cells = made.phonon, made.cells
     assert np.array_equal(phonon.supercell_matrix.T, rows)
     assert phonon.supercell.cell == pytest.approx(np.array(rows) @ DIAMOND.cell[:])
     assert {len(cell) for cell in cells} == {8 * len(DIAMOND)}
@@ -358,8 +360,9 @@ def same(one: Atoms, other: Atoms) -> bool:
 
 def test_frames_are_named_and_repeat_themselves() -> None:
     settings = Supercells(**SMALL, rattled=Rattled(count=4))
-    phonon, frames = make_supercells("mp-149", DIAMOND, settings, 7, 0)
-    _, again = make_supercells("mp-149", DIAMOND, settings, 7, 0)
+    made = make_supercells("mp-149", DIAMOND, settings, 7, 0)
+    phonon, frames = made.phonon, made.cells
+    again = make_supercells("mp-149", DIAMOND, settings, 7, 0).cells
     assert [frame.info["kind"] for frame in frames] == ["displaced"] + 4 * ["rattled"]
     assert [frame.info["index"] for frame in frames] == list(range(5))
     assert frames[0].info["seed"] == -1
@@ -371,11 +374,12 @@ def test_frames_are_named_and_repeat_themselves() -> None:
 
 
 def test_one_kind_alone_gives_the_same_cells() -> None:
-    _, both = make_supercells("a", DIAMOND, Supercells(**SMALL), 0, 0)
-    _, rattled = make_supercells("a", DIAMOND, Supercells(**SMALL, kinds=["rattled"]), 0, 0)
-    phonon, displaced = make_supercells(
-        "a", DIAMOND, Supercells(**SMALL, kinds=["displaced"]), 0, 0
-    )
+    def of_kinds(*kinds: str) -> Made:
+        return make_supercells("a", DIAMOND, Supercells(**SMALL, kinds=kinds), 0, 0)
+
+    both, rattled = of_kinds("displaced", "rattled").cells, of_kinds("rattled").cells
+    made = of_kinds("displaced")
+    phonon, displaced = made.phonon, made.cells
     # the reference phonons need the displaced cells in any case
     assert [f.info["kind"] for f in rattled] == ["displaced"] + 10 * ["rattled"]
     assert [f.info["kind"] for f in displaced] == ["displaced"]
@@ -388,7 +392,7 @@ def test_one_kind_alone_gives_the_same_cells() -> None:
 def test_cells_depend_on_seed_structure_and_generation_only() -> None:
     def first(structure: str, seed: int, generation: int, count: int = 1) -> Atoms:
         settings = Supercells(**SMALL, kinds=["rattled"], rattled=Rattled(count=count))
-        cells = make_supercells(structure, DIAMOND, settings, seed, generation)[1]
+        cells = make_supercells(structure, DIAMOND, settings, seed, generation).cells
         return next(cell for cell in cells if cell.info["kind"] == "rattled")
 
     base = first("a", 0, 0)
@@ -404,7 +408,8 @@ def test_errors_name_the_structure() -> None:
 
 
 def test_displaced_cells_belong_to_generation_zero() -> None:
-    phonon, frames = make_supercells("a", DIAMOND, Supercells(**SMALL), 0, 1)
+    made = make_supercells("a", DIAMOND, Supercells(**SMALL), 0, 1)
+    phonon, frames = made.phonon, made.cells
     assert {frame.info["kind"] for frame in frames} == {"rattled"}
     assert [frame.info["index"] for frame in frames] == list(range(10))
     assert phonon.dataset["first_atoms"]
