@@ -39,13 +39,18 @@ def warnings_of_reference(inputs: PlanInputs, tasks: Iterable[Task]) -> Iterator
             yield f"database {name}: not downloaded yet, its cells are not counted"
         elif isinstance(reference, DftReference):
             for task in together:
-                yield from _warnings_of_run(task, reference)
+                yield from _warnings_of_run(task, reference, size_key(inputs.campaign))
             if stage in ("label", "database"):
                 yield from _warnings_of_batches(inputs, reference, f"{stage} {name}", together)
 
 
-def _warnings_of_run(task: Task, reference: DftReference) -> Iterator[str]:
-    """One run against the limits of the reference."""
+def size_key(campaign: Campaign) -> str:
+    """Return what to lower for smaller supercells, as an advice."""
+    return "supercells.grid" if campaign.supercells.grid is not None else "supercells.max_atoms"
+
+
+def _warnings_of_run(task: Task, reference: DftReference, size: str) -> Iterator[str]:
+    """One run against the limits of the reference; ``size`` is the key of smaller supercells."""
     if not task.core_hours_left:
         return
     what = " ".join(filter(None, [task.stage, task.structure, task.kind]))
@@ -53,7 +58,7 @@ def _warnings_of_run(task: Task, reference: DftReference) -> Iterator[str]:
     if limit is not None and task.memory_mb is not None and task.memory_mb > limit:
         yield (
             f"{what}: a run may need {task.memory_mb:.0f} MB, more than reference.memory_mb = "
-            f"{limit}; raise it, or lower supercells.max_atoms"
+            f"{limit}; raise it, or lower {size}"
         )
     # a relaxation is a chain of runs, each with the limit
     relaxing = task.stage in ("relaxation", "enthalpies") or task.kind == "relaxation"
@@ -62,8 +67,7 @@ def _warnings_of_run(task: Task, reference: DftReference) -> Iterator[str]:
     if minutes > reference.time_limit_minutes:
         yield (
             f"{what}: a run may need {minutes:.0f} minutes, more than reference.time_limit_minutes "
-            f"= {reference.time_limit_minutes:g}; raise it, use more cores, or lower "
-            "supercells.max_atoms"
+            f"= {reference.time_limit_minutes:g}; raise it, use more cores, or lower {size}"
         )
 
 
@@ -115,11 +119,10 @@ def warnings_of_training(inputs: PlanInputs, training: Training) -> Iterator[str
         return
     resources, memory = training.fit.resources, training.cost.memory_mb
     most = inputs.site.memory
-    stresses = inputs.campaign.reference.has_stresses
     if most is not None and memory is not None and memory > most[0]:
         yield (
             f"fit {training.name}: may need {memory:.0f} MB, more than the {most[0]:.0f} MB of "
-            f"{most[1]}; {_smaller(training, stresses, most[0], lambda cost: cost.memory_mb)}"
+            f"{most[1]}; {_smaller(inputs, training, most[0], lambda cost: cost.memory_mb)}"
         )
     elif memory is not None and memory > resources.memory_mb:
         yield (
@@ -135,7 +138,7 @@ def warnings_of_training(inputs: PlanInputs, training: Training) -> Iterator[str
         yield (
             f"fit {training.name}: may need {minutes:.0f} minutes, more than the {longest:.0f} of "
             "config/site.yaml (max_minutes); "
-            + _smaller(training, stresses, limit, lambda cost: cost.core_seconds)
+            + _smaller(inputs, training, limit, lambda cost: cost.core_seconds)
         )
     elif minutes > resources.runtime_minutes:
         yield (
@@ -145,10 +148,14 @@ def warnings_of_training(inputs: PlanInputs, training: Training) -> Iterator[str
 
 
 def _smaller(
-    training: Training, stresses: bool, limit: float, cost_of: Callable[[Cost], float | None]
+    inputs: PlanInputs,
+    training: Training,
+    limit: float,
+    cost_of: Callable[[Cost], float | None],
 ) -> str:
     """What to lower, and to what, so that an amount of memory or time is within its limit."""
     fit, cells = training.fit, training.cells
+    stresses = inputs.campaign.reference.has_stresses
 
     def amount(fit: Fit, cells: Sequence[Atoms]) -> float:
         return cost_of(fit_cost(fit, cells, stresses)) or 0.0
@@ -159,7 +166,10 @@ def _smaller(
     ways = []
     if share > 0:
         atoms = math.floor(share * largest)
-        ways.append(f"supercells.max_atoms to about {atoms} (with min_length_angstrom)")
+        size = f"about {atoms} (with min_length_angstrom)"
+        if inputs.campaign.supercells.grid is not None:
+            size = f"cells of about {atoms} atoms"
+        ways.append(f"{size_key(inputs.campaign)} to {size}")
     for key, lower in kind_of(fit).smaller(fit):
         fitting = (value for value, one in lower if amount(one, cells) <= 0.9 * limit)
         if (value := next(fitting, None)) is not None:

@@ -122,7 +122,8 @@ def non_diagonal_supercells(whole: Phonopy, displaced: Displaced, cost_of: CostO
     Candidates are the supercells of all subgroups of the wave vectors, smallest first. A candidate
     is not examined if candidates already known are commensurate with the same wave vectors for
     less than it costs at least: as many displaced cells as the crystal has at full symmetry, at the
-    lowest cost per atom found so far.
+    lowest cost per atom of the largest supercells examined so far. The set is the cheapest if the
+    cost per atom does not fall with the size of the cell.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def non_diagonal_supercells(whole: Phonopy, displaced: Displaced, cost_of: CostO
     grid = grid_of(whole)
     lattice = np.array(whole.primitive.cell)
     candidates: list[_Candidate] = []
-    least_cells, rate = 1, 0.0
+    least_cells, rate, size = 1, 0.0, 0
     for group in grid.subgroups:
         if len(group) == grid.order and grid.order > 1:
             continue
@@ -157,7 +158,8 @@ def non_diagonal_supercells(whole: Phonopy, displaced: Displaced, cost_of: CostO
         if len(group) == 1:
             least_cells = len(cells)
         each = seconds / len(cells) / len(group)
-        rate = min(rate, each) if rate else each
+        rate = each if len(group) > size else min(rate, each)
+        size = len(group)
     chosen = _cheapest(candidates, frozenset(grid.stars.tolist()))
     return sorted((one.part for one in chosen), key=lambda part: -len(part.supercell))
 

@@ -18,7 +18,7 @@ from phonsmith.plan.inputs import Cells, ThirdOrderCells, made
 from phonsmith.plan.planner import make_plan
 from phonsmith.plan.text import to_markdown
 from phonsmith.supercells.making import make_supercells
-from tests.plan.examples import WARMING, campaign_of, cells_of
+from tests.plan.examples import WARMING, campaign_of, cells_of, espresso
 
 
 def test_a_plan_counts_cells_and_evaluations(crystals):
@@ -106,6 +106,42 @@ def test_finished_labels_correct_the_estimate(crystals, tmp_path, monkeypatch):
     # a record of other settings has no label for any cell: all are left
     assert rows.loc[("mp-149", "rattled"), ["done", "failed"]].tolist() == [0, 0]
     assert rows.loc[("mp-149", "rattled"), "core_hours_left"] > 0
+
+
+def test_both_ways_to_a_grid_are_in_the_plan(crystals, pseudopotentials):
+    """By pw.x the small supercells of silicon cost a tenth; an unknown cost is no number."""
+    unknown = {"method": "calculator", "potential": {"calculator": "ase.calculators.emt:EMT"}}
+    for reference, share in (
+        (espresso(pseudopotentials).model_dump(mode="json"), 0.15),
+        (unknown, None),
+    ):
+        campaign = campaign_of(supercells={"grid": [4, 4, 4]}, reference=reference)
+        request = Request(
+            structure="mp-149",
+            settings=campaign.structures["mp-149"].model_dump(mode="json"),
+            crystal=crystals["mp-149"],
+            generation=0,
+            supercells=campaign.supercells.model_dump(mode="json"),
+            seed=1,
+            reference=reference,
+            mirrors=[],
+            sources="",
+        )
+        answer = cells_to_come()(request)
+        assert not answer.problem
+        diagonal, several = answer.options
+        assert (diagonal.chosen, several.chosen) == (False, True)
+        assert (diagonal.cells, diagonal.atoms) == (1, 128)
+        if share is None:
+            assert diagonal.core_seconds is several.core_seconds is None
+        else:
+            assert several.core_seconds < share * diagonal.core_seconds
+        labels = [None] * len(answer.cells)
+        cells = {(0, "mp-149"): Cells(answer.cells, labels, options=answer.options)}
+        plan = make_plan("tiny", campaign, crystals, cells)
+        assert plan.options == [("mp-149", diagonal), ("mp-149", several)]
+        (row,) = [line for line in to_markdown(plan).splitlines() if "non-diagonal" in line]
+        assert ("?" in row) == (share is None)
 
 
 def test_a_later_generation_adds_cells_and_fits(crystals):

@@ -1,6 +1,7 @@
 """Candidates for labels: rattled cells, molecular dynamics."""
 
 import pickle
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from ase.geometry import get_distances
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.supercells.candidates import Pool, candidate_pool, run_dynamics
 from phonsmith.supercells.cells import matrix_of, rattled_cells
+from phonsmith.supercells.making import make_supercells
 from phonsmith.supercells.selection import group_of
-from phonsmith.supercells.settings import Dynamics, Rattled, Selection
+from phonsmith.supercells.settings import Dynamics, Rattled, Selection, Supercells
 from tests.supercells.examples import DIAMOND, SILICON, SMALL, same
 
 SHORT = Dynamics(runs=2, equilibration_steps=4, snapshots=3, steps_between_snapshots=2)
@@ -52,6 +54,29 @@ def test_candidates_have_all_volumes_and_amplitudes() -> None:
         ratio = one.get_volume() / len(one) / (DIAMOND.get_volume() / 2)
         assert ratio == pytest.approx(factor)
     assert [one.info["index"] for one in pool] == list(range(7))
+
+
+def test_candidates_take_non_diagonal_supercells_in_turn() -> None:
+    grid = Supercells(
+        grid=(4, 4, 4), rattled=Rattled(volume_factors=[0.9, 1.1], max_angle_strain_degree=0)
+    )
+    parts = make_supercells("a", DIAMOND, grid, 0, 0, cost_of=lambda cell: len(cell) ** 1.6).parts
+    selection = Selection(pool_size=16, amplitude_factors=[1], dynamics=SHORT)
+    pool = candidate_pool(
+        *("a", DIAMOND, grid, selection),
+        campaign_seed=1,
+        generation=1,
+        potential=SILICON,
+        parts=parts,
+    )
+    sizes = [len(part.supercell) for part in parts]
+    assert sizes == [16, 8, 8, 8]
+    cells = [cell for cell in pool.cells if cell.info["origin"] == "rattled"]
+    assert Counter(len(cell) for cell in cells) == {16: 4, 8: 12}
+    pairs = {(len(cell), cell.info["volume_factor"]) for cell in cells}
+    assert pairs == {(16, 0.9), (16, 1.1), (8, 0.9), (8, 1.1)}
+    snapshots = [cell for cell in pool.cells if cell.info["origin"] == "dynamics"]
+    assert [len(cell) for cell in snapshots] == [16] * 3 + [8] * 3
 
 
 def test_candidates_whose_atoms_come_too_close_are_left_out() -> None:
