@@ -99,12 +99,8 @@ def test_volumes_reuse_the_supercells(results):
     path = results / f"phonons/reference/reference/{SILICON}.yaml"
     assert [len(part.supercell) for part in load_parts(path, load_phonons(path))] == [32, 16]
     table = pd.read_csv(results / "tables/thermodynamics.csv")
-    keys = ["structure", "temperature_kelvin", "pressure_gpa"]
     methods = {
-        method: rows.set_index(keys).select_dtypes("number")
-        for method, rows in table.groupby("method")
+        method: rows.select_dtypes("number").to_numpy() for method, rows in table.groupby("method")
     }
-    reference = methods["reference"]
-    (itself,) = (rows for name, rows in methods.items() if name.startswith("itself"))
-    assert len(reference) > 3
-    np.testing.assert_allclose(itself.loc[reference.index], reference, rtol=1e-3, atol=1e-3)
+    assert len(methods["reference"]) > 3
+    np.testing.assert_allclose(methods["itself/gen1"], methods["reference"], rtol=1e-3, atol=1e-3)
