@@ -2,52 +2,52 @@
 
 
 def in_sample(wildcards):
-    """Whether the fit was trained on the displacements that give the reference phonons."""
+    """Crystals whose displacements that give the reference phonons taught the fit."""
     settings = campaign(wildcards.campaign)
     fit = fit_of(wildcards)
     labelled = settings.recorded is not None or "displaced" in settings.supercells.kinds
-    trained = wildcards.fit in settings.trained
-    taught = trained and wildcards.structure in settings.learnt
-    return taught and "displaced" in fit.learn_from and labelled
+    taught = wildcards.fit in settings.trained and "displaced" in fit.learn_from and labelled
+    return [one for one in settings.benchmarked if taught and one in settings.learnt]
 
 
-def mechanics_of(pattern):
-    """Input function: ``pattern`` if equation of state and elastic constants are requested."""
+def with_mechanics(wildcards):
+    """Crystals whose equation of state and elastic constants are compared."""
+    settings = campaign(wildcards.campaign)
+    wanted = settings.benchmarked if settings.benchmarks.mechanics else []
+    return [structure for structure in wanted if structure in settings.at_rest]
 
-    def of(wildcards):
-        settings = campaign(wildcards.campaign)
-        wanted = settings.benchmarks.mechanics and wildcards.structure in settings.at_rest
-        return pattern.format(**wildcards) if wanted else []
 
-    return of
+def mechanics_of_fit(wildcards):
+    """The results of the fit, if mechanics are compared."""
+    pattern = "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics.json"
+    return [pattern.format(**wildcards)] if with_mechanics(wildcards) else []
 
 
 rule benchmark:
-    """Compare one structure of one fit with the reference, in every requested cell."""
+    """Compare all crystals of one fit with the reference, in every requested cell."""
     input:
-        reference="results/{campaign}/phonons/reference/reference/{structure}.npz",
-        spectra=every(rules.fit_phonons.output.spectrum, cell="phonons/cells"),
-        verdicts=every(rules.fit_phonons.output.verdict, cell="phonons/cells"),
-        accepted=ACCEPTED,
-        mechanics_reference=mechanics_of(
-            "results/{campaign}/benchmarks/reference/mechanics/{structure}.json"
+        reference=every(rules.reference_phonons.output.spectrum, structure="benchmarked"),
+        phonons=every(rules.fit_phonons.output[0], cell="phonons/cells"),
+        accepted=every(ACCEPTED, structure="benchmarked"),
+        mechanics_reference=every(
+            "results/{campaign}/benchmarks/reference/mechanics/{structure}.json",
+            structure=with_mechanics,
         ),
-        mechanics_fit=mechanics_of(
-            "results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"
-        ),
+        mechanics=mechanics_of_fit,
     output:
-        "results/{campaign}/benchmarks/{fit}/gen{generation}/{structure}.json",
+        "results/{campaign}/benchmarks/{fit}/gen{generation}/benchmarks.json",
     log:
-        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/{structure}.log",
+        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/benchmarks.log",
     localrule: True
     params:
+        structures=setting("benchmarked"),
         cells=setting("phonons/cells"),
         benchmarks=setting("benchmarks"),
         in_sample=in_sample,
         fit_kind=lambda wildcards: fit_of(wildcards).kind,
         version=versions("benchmarks", "structures", "supercells", "phonons"),
     message:
-        "{wildcards.campaign}: benchmark of {wildcards.fit} on {wildcards.structure}"
+        "{wildcards.campaign}: benchmark of {wildcards.fit}"
     script:
         "../scripts/benchmark.py"
 
@@ -80,32 +80,33 @@ rule reference_mechanics:
 
 
 rule fit_mechanics:
-    """Equation of state and elastic constants by a fit."""
+    """Equation of state and elastic constants by a fit: one job for all crystals, as phonons."""
     input:
-        crystal="results/{campaign}/relaxed/{structure}.extxyz",
-        accepted=ACCEPTED,
+        crystals=every("results/{campaign}/relaxed/{structure}.extxyz", structure=with_mechanics),
+        accepted=every(ACCEPTED, structure=with_mechanics),
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
         environment=environment_of_fit,
     output:
         # kept until the job ends: `again` is read from it
-        update("results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics/{structure}.json"),
+        update("results/{campaign}/benchmarks/{fit}/gen{generation}/mechanics.json"),
     log:
-        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.log",
+        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics.log",
     benchmark:
-        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics/{structure}.tsv"
-    threads: 1
+        "results/{campaign}/logs/benchmarks/{fit}/gen{generation}/mechanics.tsv"
+    threads: share_of_cores(lambda wildcards: len(campaign(wildcards.campaign).fits))
     resources:
         **runs_on(on_gpu),
-        mem_mb=memory_mb(3000),
+        mem_mb=memory_mb(1000, 2000),
         runtime=minutes(120),
     params:
+        structures=with_mechanics,
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
-        again=tries_again("fit_mechanics"),
+        again=lambda wildcards: tries_of_crystals(wildcards, rules.fit_mechanics.output[0]),
         version=versions("benchmarks", "structures"),
     message:
-        "{wildcards.campaign}: equation of state of {wildcards.structure} with {wildcards.fit}"
+        "{wildcards.campaign}: equations of state with {wildcards.fit}"
     script:
         "../scripts/fit_mechanics.py"
 
@@ -113,12 +114,7 @@ rule fit_mechanics:
 rule rmse_table:
     """Tabulate RMSE: a row for each fit, structure and cell choice, as CSV and Markdown."""
     input:
-        every(
-            rules.benchmark.output[0],
-            fit="fits",
-            generation=accepted,
-            structure="benchmarked",
-        ),
+        every(rules.benchmark.output[0], fit="fits", generation=accepted),
     output:
         csv=ensure("results/{campaign}/tables/rmse.csv", non_empty=True),
         markdown="results/{campaign}/tables/rmse.md",
@@ -164,12 +160,7 @@ rule sweeps_table:
 rule mechanics_table:
     """Equation of state and elastic constants, reference and fits."""
     input:
-        every(
-            rules.benchmark.output[0],
-            fit="fits",
-            generation=accepted,
-            structure="benchmarked",
-        ),
+        every(rules.benchmark.output[0], fit="fits", generation=accepted),
     output:
         "results/{campaign}/tables/mechanics.csv",
     log:
@@ -187,8 +178,8 @@ def structures_drawn(wildcards):
     return [one] if one else campaign(wildcards.campaign).benchmarked
 
 
-def formats_drawn(wildcards):
-    """The formats that a job draws: the requested format, or all."""
+def formats_of_bands(wildcards):
+    """The formats in which a job draws bands: the requested format, or all."""
     one = getattr(wildcards, "format", None)
     return [one] if one else campaign(wildcards.campaign).figures.formats
 
@@ -197,13 +188,8 @@ rule draw_bands:
     """Band structures of all structures, one fit against the reference."""
     input:
         reference=every(rules.reference_phonons.output.spectrum, structure=structures_drawn),
-        spectra=every(
-            rules.fit_phonons.output.spectrum,
-            generation=accepted,
-            cell=first_cell,
-            structure=structures_drawn,
-        ),
-        benchmarks=every(rules.benchmark.output[0], generation=accepted, structure=structures_drawn),
+        phonons=every(rules.fit_phonons.output[0], generation=accepted, cell=first_cell),
+        benchmarks=every(rules.benchmark.output[0], generation=accepted),
         structures="results/{campaign}/tables/structures.csv",
     output:
         index="results/{campaign}/figures/bands/{fit}/figures.json",
@@ -215,7 +201,7 @@ rule draw_bands:
         labels=fit_labels,
         level_of_theory=setting("level_of_theory"),
         cell=first_cell,
-        formats=formats_drawn,
+        formats=formats_of_bands,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
@@ -246,7 +232,7 @@ rule draw_reference_bands:
     params:
         structures=structures_drawn,
         level_of_theory=setting("level_of_theory"),
-        formats=formats_drawn,
+        formats=formats_of_bands,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
@@ -279,10 +265,11 @@ rule draw_rmse:
     localrule: True
     params:
         labels=fit_labels,
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing RMSE against structure ({wildcards.format})"
+        "{wildcards.campaign}: drawing RMSE against structure"
     script:
         "../scripts/draw_rmse.py"
 
@@ -309,10 +296,11 @@ rule draw_sweep:
     params:
         swept=swept,
         axis_label=lambda wildcards: sweep_of(wildcards).label,
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing sweep {wildcards.sweep} ({wildcards.format})"
+        "{wildcards.campaign}: drawing sweep {wildcards.sweep}"
     script:
         "../scripts/draw_sweep.py"
 
@@ -335,10 +323,11 @@ rule draw_phonon_vs_force:
     params:
         labels=fit_labels,
         sparse_points=sparse_points,
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing phonon against force RMSE ({wildcards.format})"
+        "{wildcards.campaign}: drawing phonon against force RMSE"
     script:
         "../scripts/draw_phonon_vs_force.py"
 

@@ -7,6 +7,7 @@ from phonsmith.potentials.environments import environment
 from phonsmith.potentials.own_code import code_of
 from phonsmith.potentials.loaded_files import files_of
 from phonsmith.fits.registry import kind_of, potential_named, takes_gpu
+from phonsmith.structures.settings import RELAXATION_EFFORT
 from phonsmith.structures.verdicts import Effort
 
 # --- crystals and cells --------------------------------------------------------------------------
@@ -26,6 +27,12 @@ NOT_OF_CELLS = {
 def is_scaled(wildcards):
     """Whether the crystal is held at its volume."""
     return look_up(wildcards, "structures/{structure}").scaled is not None
+
+
+def scaled_crystals(wildcards):
+    """The crystals that are held at their volumes."""
+    crystals = campaign(wildcards.campaign).structures
+    return [name for name, crystal in crystals.items() if crystal.scaled is not None]
 
 
 def as_lists(multiples):
@@ -49,10 +56,6 @@ def cells_made(wildcards):
     asked = [wildcards.structure] if hasattr(wildcards, "structure") else named
     multiples = {name: as_lists(named[name]) for name in asked if name in named}
     return {**cells, "multiples": multiples} if multiples else cells
-
-
-RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
-"""Keys that affect neither relaxed crystals nor other results of converged relaxations."""
 
 
 @functools.cache
@@ -87,6 +90,14 @@ def tries_again(rule):
         return effort.tries_again(limit) if effort else 0
 
     return of
+
+
+def tries_of_crystals(wildcards, path):
+    """As :func:`tries_again`, for the crystals in a file of results by name; 0 is omitted."""
+    limit = campaign(wildcards.campaign).relaxation.max_steps
+    efforts = if_there(Effort.load_each, Path(path.format(**wildcards))) or {}
+    again = {name: effort.tries_again(limit) for name, effort in efforts.items()}
+    return {name: count for name, count in again.items() if count}
 
 
 # --- fits ----------------------------------------------------------------------------------------
@@ -262,9 +273,11 @@ def method_physics(wildcards):
 # --- figures -------------------------------------------------------------------------------------
 
 
-def dpi(wildcards):
-    """Resolution of PNG files; images in vector formats have a fixed resolution."""
-    return campaign(wildcards.campaign).figures.dpi if wildcards.format == "png" else 200
+def formats_drawn(wildcards):
+    """The formats that a job draws: the requested one, or all for the SVG that the report embeds."""
+    formats = campaign(wildcards.campaign).figures.formats
+    asked = wildcards.format
+    return list(dict.fromkeys(["svg", *formats])) if asked == "svg" else [asked]
 
 
 def first_cell(wildcards):

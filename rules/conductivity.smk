@@ -1,17 +1,51 @@
 """Lattice thermal conductivity with the reference method and with every fit."""
 
+from phonsmith.phonons.paths import phonons_file
+
 
 wildcard_constraints:
     mesh=r"\d+",
 
 
+def index_of_phonons(wildcards):
+    """The verdicts on the crystals in the phonons of a fit."""
+    pattern = "results/{campaign}/phonons/{method}/{cell}.json"
+    return pattern.format(cell=first_cell(wildcards), **wildcards)
+
+
 def method_phonons(wildcards):
-    """The harmonic phonons of the method, and for a fit the verdict on the crystal."""
-    folder = "results/{campaign}/phonons/{method}/".format(**wildcards)
-    cell = "reference" if is_reference(wildcards) else first_cell(wildcards)
-    stem = f"{folder}{cell}/{wildcards.structure}"
-    files = {"phonons": f"{stem}.yaml"}
-    return files if is_reference(wildcards) else {**files, "verdict": f"{stem}.json"}
+    """The harmonic phonons of the method as input: of a fit, the verdicts on all crystals.
+
+    These are ancient, since they also change with other crystals: see `harmonic`.
+    """
+    if is_reference(wildcards):
+        return {"phonons": phonons_of_method(wildcards)}
+    return {"verdicts": ancient(index_of_phonons(wildcards))}
+
+
+def phonons_of_method(wildcards):
+    """The phonopy YAML of the crystal."""
+    if is_reference(wildcards):
+        return rules.reference_phonons.output.phonons.format(**wildcards)
+    return str(phonons_file(index_of_phonons(wildcards), wildcards.structure))
+
+
+def fit_of_phonons(wildcards):
+    """The files of a fit from which its phonons follow; empty for the reference."""
+    return [] if is_reference(wildcards) else list(method_files(wildcards).values())
+
+
+def harmonic(wildcards):
+    """The settings from which the phonons of a crystal by a fit follow; None for the reference."""
+    if is_reference(wildcards):
+        return None
+    again = tries_of_crystals(wildcards, index_of_phonons(wildcards))
+    return {
+        "displaced": setting("supercells/displaced")(wildcards),
+        "tolerances": setting("relaxation", exclude=RELAXATION_EFFORT)(wildcards),
+        "fixed_volume": is_scaled(wildcards),
+        "again": again.get(wildcards.structure, 0),
+    }
 
 
 def recorded_of_method(wildcards):
@@ -40,6 +74,7 @@ rule third_order_cells:
     """
     input:
         unpack(method_phonons),
+        fit=fit_of_phonons,
         template="results/{campaign}/phonons/reference/reference/{structure}.yaml",
         recorded=recorded_of_method,
         accepted=ACCEPTED,
@@ -59,6 +94,8 @@ rule third_order_cells:
     params:
         third_order=setting("conductivity/third_order"),
         mesh_of=cell_of_third_order,
+        harmonic=harmonic,
+        phonons=untracked(phonons_of_method),
         # for what is refused beforehand
         effort=untracked(setting("conductivity", exclude={"published", "third_order"})),
         seed=setting("seed"),
@@ -136,6 +173,7 @@ rule third_order_constants:
         runtime=minutes(conductivity_effort("runtime_minutes")),
     params:
         third_order=setting("conductivity/third_order"),
+        phonons=untracked(phonons_of_method),
         version=versions("conductivity", "structures", "supercells", "phonons"),
     message:
         "{wildcards.campaign}: third-order force constants of {wildcards.structure} with "
@@ -279,7 +317,8 @@ rule draw_conductivity:
         labels=fit_labels,
         level_of_theory=setting("level_of_theory"),
         conductivity=setting("conductivity", exclude=CONDUCTIVITY_EFFORT),
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
         "{wildcards.campaign}: drawing the conductivity of {wildcards.structure} "
@@ -302,11 +341,12 @@ rule draw_conductivity_generations:
         groups=setting("groups"),
         level_of_theory=setting("level_of_theory"),
         conductivity=setting("conductivity", exclude=CONDUCTIVITY_EFFORT),
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
         "{wildcards.campaign}: drawing the conductivity of {wildcards.structure} against "
-        "generations ({wildcards.format})"
+        "generations"
     script:
         "../scripts/draw_conductivity_generations.py"
 

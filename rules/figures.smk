@@ -1,8 +1,8 @@
 """The warnings of all stages, and the report.
 
-A figure of the whole campaign is one file per format, and the format is a wildcard: any of them can
-be asked for by name, and another format or resolution touches no other file. Band structures are
-many small figures: one job draws those of a fit, and writes a list of them; a single one can be
+A figure of the whole campaign is one file per format, and any of them can be asked for by name. The
+report asks for the SVG; its job writes the other formats of the campaign as well. Band structures
+are many small figures: one job draws those of a fit, and writes a list of them; a single one can be
 asked for too. Each stage draws its own figures.
 """
 
@@ -77,16 +77,6 @@ rule warnings_table:
         "../scripts/warnings_table.py"
 
 
-def other_formats(wildcards):
-    """Requested figures that the page does not embed."""
-    return expand(
-        "results/{campaign}/figures/{stem}.{format}",
-        campaign=wildcards.campaign,
-        stem=figures_of(wildcards.campaign),
-        format=[one for one in campaign(wildcards.campaign).figures.formats if one != "svg"],
-    )
-
-
 def captioned_tables(wildcards):
     """Tables at the end of the report: [file, caption]."""
     return captioned(tables_of(wildcards.campaign))
@@ -113,7 +103,6 @@ rule report:
         generations=figure("generations"),
         generations_table=table("generations.csv"),
         parity=every("results/{campaign}/figures/parity/{fit}.svg", fit="tested"),
-        other_formats=other_formats,
         application_tables=lambda wildcards: [
             f"results/{wildcards.campaign}/tables/{file}"
             for file, _ in captioned_tables(wildcards)

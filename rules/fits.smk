@@ -225,10 +225,11 @@ rule draw_parity:
     localrule: True
     params:
         label=lambda wildcards: fit_of(wildcards).label or wildcards.fit,
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing parity of {wildcards.fit} ({wildcards.format})"
+        "{wildcards.campaign}: drawing parity of {wildcards.fit}"
     script:
         "../scripts/draw_parity.py"
 
@@ -252,10 +253,11 @@ rule draw_database_errors:
         fits=setting("tested"),
         databases=lambda wildcards: databases_tested_on(campaign(wildcards.campaign)),
         labels=fit_labels,
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing errors on the databases ({wildcards.format})"
+        "{wildcards.campaign}: drawing errors on the databases"
     script:
         "../scripts/draw_database_errors.py"
 

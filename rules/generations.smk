@@ -43,7 +43,7 @@ def trained_groups(wildcards):
 checkpoint judge_generation:
     """Judge the potentials of this generation, and request cells for the next."""
     input:
-        benchmarks=every(rules.benchmark.output[0], fit="trained", structure="benchmarked"),
+        benchmarks=every(rules.benchmark.output[0], fit="trained"),
         errors=every(rules.fit_errors.output.errors, fit=fits_with_errors),
         properties=properties_of_generation,
         labels=every(
@@ -159,10 +159,11 @@ rule draw_generations:
     params:
         labels=fit_labels,
         goal=setting("loop/goal/rmse_thz"),
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing RMSE against labels ({wildcards.format})"
+        "{wildcards.campaign}: drawing RMSE against labels"
     script:
         "../scripts/draw_generations.py"
 

@@ -48,54 +48,52 @@ rule reference_phonons:
 def phonons_of_fits(wildcards):
     """How many jobs compute phonons of the fits of a campaign."""
     settings = campaign(wildcards.campaign)
-    return len(settings.fits) * len(settings.benchmarked) * len(settings.phonons.cells)
+    return len(settings.fits) * len(settings.phonons.cells)
 
 
 rule fit_phonons:
-    """Force constants, bands and density of states of a fit, in its relaxed or the reference's cell."""
+    """Force constants, bands and density of states of a fit, in its relaxed or the reference's cell.
+
+    One job for all crystals. The output holds the verdicts on them. Phonons, spectrum and record of
+    each crystal lie in the folder of the same name: a result is computed again if its own inputs
+    changed.
+    """
     input:
         potential="results/{campaign}/fits/{fit}/gen{generation}/potential.json",
         model="results/{campaign}/fits/{fit}/gen{generation}/model",
         environment=environment_of_fit,
-        reference="results/{campaign}/phonons/reference/reference/{structure}.yaml",
+        reference=every(rules.reference_phonons.output.phonons, structure="benchmarked"),
     output:
-        phonons="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.yaml",
-        spectrum="results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.npz",
         # kept until the job ends: `again` is read from it
-        verdict=update("results/{campaign}/phonons/{fit}/gen{generation}/{cell}/{structure}.json"),
+        update("results/{campaign}/phonons/{fit}/gen{generation}/{cell}.json"),
     log:
-        "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.log",
+        "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}.log",
     benchmark:
-        "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}/{structure}.tsv"
+        "results/{campaign}/logs/phonons/{fit}/gen{generation}/{cell}.tsv"
     threads: share_of_cores(phonons_of_fits)
     resources:
         **runs_on(on_gpu),
         mem_mb=memory_mb(1000, 2000),
         runtime=minutes(120),
     params:
+        structures=setting("benchmarked"),
         phonons=setting("phonons", exclude={"cells"}),
         displaced=setting("supercells/displaced"),
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
-        again=tries_again("fit_phonons"),
-        fixed_volume=is_scaled,
+        again=lambda wildcards: tries_of_crystals(wildcards, rules.fit_phonons.output[0]),
+        fixed_volume=scaled_crystals,
         version=versions("phonons", "structures", "supercells"),
     message:
-        "{wildcards.campaign}: phonons of {wildcards.structure} with {wildcards.fit}, "
-        "{wildcards.cell} cell"
+        "{wildcards.campaign}: phonons with {wildcards.fit}, {wildcards.cell} cell"
     script:
         "../scripts/fit_phonons.py"
 
 
 def phonons_of_all_fits(wildcards):
-    """[structure, fit, cell] of the phonons of every fit."""
+    """[fit, cell] of the phonons of every fit."""
     settings = campaign(wildcards.campaign)
-    return [
-        [structure, fit, cell]
-        for fit in settings.fits
-        for cell in settings.phonons.cells
-        for structure in settings.benchmarked
-    ]
+    return [[fit, cell] for fit in settings.fits for cell in settings.phonons.cells]
 
 
 rule phonons_tables:
@@ -105,11 +103,10 @@ rule phonons_tables:
         reference=every(rules.reference_phonons.output.spectrum, structure="benchmarked"),
         # in the order of phonons_of_all_fits
         fits=every(
-            rules.fit_phonons.output.spectrum,
+            rules.fit_phonons.output[0],
             fit="fits",
             generation=accepted,
             cell="phonons/cells",
-            structure="benchmarked",
         ),
     output:
         phonons="results/{campaign}/tables/phonons.csv",
@@ -130,12 +127,9 @@ rule phonons_tables:
 STAGES["phonons"] = Part(
     tables=lambda name: {"phonons.csv": None, "gamma.csv": None},
     warnings=lambda name: [
-        [
-            f"{one.label or fit}, {structure}",
-            f"results/{name}/phonons/{fit}/gen{{accepted}}/{cell}/{structure}.json",
-        ]
+        [one.label or fit, f"results/{name}/phonons/{fit}/gen{{accepted}}/{cell}.json"]
         for fit, one in campaign(name).fits.items()
         for cell in campaign(name).phonons.cells
-        for structure in campaign(name).benchmarked
+        if campaign(name).benchmarked
     ],
 )

@@ -184,6 +184,11 @@ def planned_settings(wildcards):
     )
 
 
+def of_crystal(index):
+    """The record of a single crystal, for the file with the results of all."""
+    return index.replace(".json", "/{structure}.json")
+
+
 def done_already(wildcards):
     """Existing results of the plan, as in phonsmith.plan.inputs.made."""
     settings = campaign(wildcards.campaign)
@@ -210,8 +215,8 @@ def done_already(wildcards):
         "labels/{generation}/{structure}": rules.gather_labels.output.labels,
         "fit/{generation}/{fit}": rules.fit.output.potential,
         "fit errors/{generation}/{fit}": rules.fit_errors.output.errors,
-        "mechanics/{generation}/{fit}/{structure}": rules.fit_mechanics.output[0],
-        "phonons/{generation}/{fit}/{cell}/{structure}": rules.fit_phonons.output.verdict,
+        "mechanics/{generation}/{fit}/{structure}": of_crystal(rules.fit_mechanics.output[0]),
+        "phonons/{generation}/{fit}/{cell}/{structure}": of_crystal(rules.fit_phonons.output[0]),
     }
     # names and files have the same wildcards, and so come in the same order
     return [

@@ -178,10 +178,11 @@ rule draw_thermodynamics:
     params:
         labels=fit_labels,
         level_of_theory=setting("level_of_theory"),
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing {wildcards.figure} ({wildcards.format})"
+        "{wildcards.campaign}: drawing {wildcards.figure}"
     script:
         "../scripts/draw_thermodynamics.py"
 

@@ -204,10 +204,11 @@ rule draw_transition:
         level_of_theory=setting("level_of_theory"),
         published=lambda wildcards: published_transitions(transition_of(wildcards)),
         structures=setting("transitions/{transition}/structures"),
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
-        "{wildcards.campaign}: drawing transition {wildcards.transition} ({wildcards.format})"
+        "{wildcards.campaign}: drawing transition {wildcards.transition}"
     script:
         "../scripts/draw_transition.py"
 
@@ -226,7 +227,8 @@ rule draw_transition_generations:
         groups=setting("groups"),
         level_of_theory=setting("level_of_theory"),
         structures=lambda wildcards: transition_of(wildcards).structures[:2],
-        dpi=dpi,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],
     message:
         "{wildcards.campaign}: drawing transition {wildcards.transition} against generations "

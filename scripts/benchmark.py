@@ -1,38 +1,49 @@
-"""One structure of one fit against the reference."""
+"""One fit against the reference, for all structures."""
 
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from dataclasses import replace
 
-    from phonsmith.benchmarks.comparison import Benchmark, benchmark_cell
-    from phonsmith.benchmarks.settings import Benchmarks
+    from phonsmith.benchmarks.comparison import Benchmark, Benchmarks, benchmark_cell
+    from phonsmith.benchmarks.mechanics import MechanicsResult
+    from phonsmith.benchmarks.mechanics_of_fit import load_mechanics
+    from phonsmith.benchmarks.settings import Benchmarks as Settings
+    from phonsmith.phonons.paths import spectrum_file
     from phonsmith.phonons.spectra import Spectrum
     from phonsmith.structures.verdicts import Verdict, left_out
 
-    inputs, wildcards = snakemake.input, snakemake.wildcards
-    tolerance = Benchmarks.model_validate(snakemake.params.benchmarks).imaginary_tolerance_thz
-    reference = Spectrum.load_if_any(inputs.reference)
-    why = left_out(inputs.accepted)
+    inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    tolerance = Settings.model_validate(params.benchmarks).imaginary_tolerance_thz
+    verdicts = [Verdict.load_each(path) for path in inputs.phonons]
+    mechanics = load_mechanics(inputs.mechanics[0]) if inputs.mechanics else {}
+    mechanics_reference = dict(zip(mechanics, inputs.mechanics_reference, strict=True))
 
-    def verdict_of(path):
-        verdict = Verdict.load(path)
-        return replace(verdict, reason=why) if why else verdict
+    def benchmark(structure, reference, why):
+        def cell_of(cell, index, found):
+            verdict = replace(found[structure], reason=why) if why else found[structure]
+            spectrum = spectrum_file(index, structure)
+            return benchmark_cell(cell, reference, spectrum, verdict, tolerance)
 
-    cells = zip(snakemake.params.cells, inputs.spectra, inputs.verdicts, strict=True)
-    benchmark = Benchmark(
-        campaign=wildcards.campaign,
-        structure=wildcards.structure,
-        fit=wildcards.fit,
-        fit_kind=snakemake.params.fit_kind,
-        generation=int(wildcards.generation),
-        in_sample=snakemake.params.in_sample,
-        imaginary_tolerance_thz=tolerance,
-        cells=tuple(
-            benchmark_cell(cell, reference, npz, verdict_of(verdict), tolerance)
-            for cell, npz, verdict in cells
-        ),
-    )
-    if inputs.get("mechanics_fit"):
-        benchmark = benchmark.with_mechanics(inputs.mechanics_reference, inputs.mechanics_fit)
-    benchmark.save(snakemake.output[0])
+        result = Benchmark(
+            campaign=wildcards.campaign,
+            structure=structure,
+            fit=wildcards.fit,
+            fit_kind=params.fit_kind,
+            generation=int(wildcards.generation),
+            in_sample=structure in params.in_sample,
+            imaginary_tolerance_thz=tolerance,
+            cells=tuple(map(cell_of, params.cells, inputs.phonons, verdicts)),
+        )
+        if structure not in mechanics:
+            return result
+        of_reference = MechanicsResult.load(mechanics_reference[structure])
+        return result.with_mechanics(of_reference, mechanics[structure])
+
+    crystals = zip(params.structures, inputs.reference, inputs.accepted, strict=True)
+    Benchmarks(
+        benchmarks=[
+            benchmark(structure, Spectrum.load_if_any(reference), left_out(accepted))
+            for structure, reference, accepted in crystals
+        ]
+    ).save(snakemake.output[0])

@@ -8,7 +8,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.conductivity.kappa import KappaResult, Modes
     from phonsmith.conductivity.settings import Conductivity
     from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
-    from phonsmith.figures.style import method_looks, save_figure
+    from phonsmith.figures.style import method_looks, save_formats
 
     params, output = snakemake.params, snakemake.output
     structure = snakemake.wildcards.structure
@@ -18,7 +18,7 @@ with job(snakemake.threads, snakemake.log[0]):
     looks = method_looks(methods, params.labels, params.level_of_theory)
     modes = dict(zip(methods, map(Modes.load, snakemake.input.modes), strict=True))
     figure = draw_conductivity(table[table["structure"] == structure], looks, settings, structure)
-    save_figure(figure, output.temperature, params.dpi)
+    save_formats(figure, output.temperature, params.formats, params.dpi)
     wanted = settings.cumulative_kelvin or settings.temperatures_kelvin[0]
     figure = draw_cumulative(modes, looks, wanted, structure)
-    save_figure(figure, output.cumulative, params.dpi)
+    save_formats(figure, output.cumulative, params.formats, params.dpi)

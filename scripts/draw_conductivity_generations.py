@@ -7,7 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.conductivity.settings import Conductivity
     from phonsmith.figures.conductivity import draw_generations
-    from phonsmith.figures.style import looks, save_figure
+    from phonsmith.figures.style import looks, save_formats
 
     params = snakemake.params
     table = pd.read_csv(snakemake.input[0], dtype={"structure": str, "method": str})
@@ -19,4 +19,4 @@ with job(snakemake.threads, snakemake.log[0]):
         params.level_of_theory,
         structure=snakemake.wildcards.structure,
     )
-    save_figure(figure, snakemake.output[0], params.dpi)
+    save_formats(figure, snakemake.output[0], params.formats, params.dpi)

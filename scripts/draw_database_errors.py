@@ -4,7 +4,7 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.figures.database import draw_database_errors
-    from phonsmith.figures.style import looks, save_figure
+    from phonsmith.figures.style import looks, save_formats
     from phonsmith.fits.errors import load_predictions
 
     params = snakemake.params
@@ -12,4 +12,4 @@ with job(snakemake.threads, snakemake.log[0]):
         fit: load_predictions(path) for fit, path in zip(params.fits, snakemake.input, strict=True)
     }
     figure = draw_database_errors(predictions, params.databases, looks(params.labels))
-    save_figure(figure, snakemake.output[0], params.dpi)
+    save_formats(figure, snakemake.output[0], params.formats, params.dpi)

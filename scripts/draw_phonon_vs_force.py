@@ -7,7 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.benchmarks.tables import read_rmse_table
     from phonsmith.figures.rmse import draw_phonon_vs_force, force_errors
-    from phonsmith.figures.style import looks, save_figure
+    from phonsmith.figures.style import looks, save_formats
 
     force_rmse, force_set = force_errors(pd.read_csv(snakemake.input.errors, dtype={"fit": str}))
     figure = draw_phonon_vs_force(
@@ -17,4 +17,4 @@ with job(snakemake.threads, snakemake.log[0]):
         looks(snakemake.params.labels),
         snakemake.params.sparse_points,
     )
-    save_figure(figure, snakemake.output[0], snakemake.params.dpi)
+    save_formats(figure, snakemake.output[0], snakemake.params.formats, snakemake.params.dpi)

@@ -3,7 +3,7 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.figures.style import method_looks, save_figure
+    from phonsmith.figures.style import method_looks, save_formats
     from phonsmith.figures.transitions import draw_transition
     from phonsmith.transitions.results import Result
     from phonsmith.transitions.settings import PublishedTransition
@@ -13,4 +13,4 @@ with job(snakemake.threads, snakemake.log[0]):
     looks = method_looks(list(results), params.labels, params.level_of_theory)
     published = [PublishedTransition.model_validate(one) for one in params.published]
     figure = draw_transition(results, looks, params.structures, published)
-    save_figure(figure, snakemake.output[0], params.dpi)
+    save_formats(figure, snakemake.output[0], params.formats, params.dpi)

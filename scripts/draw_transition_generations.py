@@ -5,7 +5,7 @@ from phonsmith.running.job_context import job
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
 
-    from phonsmith.figures.style import looks, save_figure
+    from phonsmith.figures.style import looks, save_formats
     from phonsmith.figures.transitions import draw_generations
 
     params = snakemake.params
@@ -17,4 +17,4 @@ with job(snakemake.threads, snakemake.log[0]):
         params.structures,
         params.level_of_theory,
     )
-    save_figure(figure, snakemake.output[0], params.dpi)
+    save_formats(figure, snakemake.output[0], params.formats, params.dpi)

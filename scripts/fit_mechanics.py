@@ -1,20 +1,25 @@
-"""Equation of state and elastic constants of one structure by a fit."""
+"""Equation of state and elastic constants of all crystals by a fit."""
 
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
-    from phonsmith.benchmarks.mechanics import MechanicsResult, mechanics_of_fit
-    from phonsmith.files.extxyz import read_frames
-    from phonsmith.potentials.calculators import load_potential, require_energies
-    from phonsmith.structures.settings import Relaxation
-    from phonsmith.structures.verdicts import left_out
+    from pathlib import Path
 
-    potential = load_potential(snakemake.input.potential)
-    require_energies(potential, "the equation of state")
-    (crystal,) = read_frames(snakemake.input.crystal)
-    relaxation = Relaxation.model_validate(snakemake.params.relaxation)
-    if why := left_out(snakemake.input.accepted):
-        result = MechanicsResult(mechanics=None, reason=why)
-    else:
-        result = mechanics_of_fit(crystal, potential.source, relaxation)
-    result.tried(relaxation.max_steps, snakemake.params.again).save(snakemake.output[0])
+    from phonsmith.benchmarks.mechanics_of_fit import Crystal, MechanicsOfFit
+    from phonsmith.structures.settings import Relaxation
+
+    inputs, params = snakemake.input, snakemake.params
+    MechanicsOfFit(
+        potential=Path(inputs.potential),
+        model=Path(inputs.model),
+        relaxation=Relaxation.model_validate(params.relaxation),
+        index=Path(snakemake.output[0]),
+    ).run(
+        [
+            Crystal(structure, Path(relaxed), Path(accepted), params.again.get(structure, 0))
+            for structure, relaxed, accepted in zip(
+                params.structures, inputs.crystals, inputs.accepted, strict=True
+            )
+        ],
+        snakemake.threads,
+    )

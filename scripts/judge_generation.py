@@ -7,7 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     import pandas as pd
 
-    from phonsmith.benchmarks.comparison import Benchmark
+    from phonsmith.benchmarks.comparison import load_benchmarks
     from phonsmith.benchmarks.tables import rmse_table
     from phonsmith.files.extxyz import read_frames
     from phonsmith.generations.properties import property_of
@@ -27,7 +27,7 @@ with job(snakemake.threads, snakemake.log[0]):
         snakemake.wildcards.campaign,
         int(snakemake.wildcards.generation),
         loop,
-        rmse=rmse_table(Benchmark.load(path) for path in inputs.benchmarks),
+        rmse=rmse_table(load_benchmarks(inputs.benchmarks)),
         groups=params.groups,
         learnt=params.learnt,
         labels=Counter(str(frame.info["structure"]) for frame in labels),

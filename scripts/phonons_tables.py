@@ -5,6 +5,7 @@ from phonsmith.running.job_context import job
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.benchmarks.tables import gamma_table, reference_table
     from phonsmith.phonons.files import load_displacements
+    from phonsmith.phonons.paths import spectrum_file
     from phonsmith.phonons.spectra import Spectrum
 
     inputs, params = snakemake.input, snakemake.params
@@ -15,8 +16,9 @@ with job(snakemake.threads, snakemake.log[0]):
     }
     reference_table(phonons).to_csv(snakemake.output.phonons, index=False)
     of_fits = (
-        (structure, fit, cell, Spectrum.load_if_any(path))
-        for (structure, fit, cell), path in zip(params.fits, inputs.fits, strict=True)
+        (structure, fit, cell, Spectrum.load_if_any(spectrum_file(index, structure)))
+        for (fit, cell), index in zip(params.fits, inputs.fits, strict=True)
+        for structure in params.structures
     )
     of_reference = ((name, "reference", "reference", one) for name, one in spectra.items())
     gamma_table([*of_reference, *of_fits]).to_csv(snakemake.output.gamma, index=False)

@@ -7,15 +7,15 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.conductivity.settings import Conductivity
     from phonsmith.conductivity.third_order import cells_to_label, save_displacements
     from phonsmith.files.extxyz import write_frames
-    from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.files.reading_writing import write_json
     from phonsmith.files.seeds import seed_for
     from phonsmith.labels.recorded.reading import load_recorded
     from phonsmith.labels.recorded.settings import RecordedReference
     from phonsmith.phonons.files import load_phonons
-    from phonsmith.structures.verdicts import left_out
+    from phonsmith.structures.verdicts import Verdict, left_out
 
     structure, params = snakemake.wildcards.structure, snakemake.params
-    verdict = snakemake.input.get("verdict")
+    verdicts = snakemake.input.get("verdicts")
     why = left_out(snakemake.input.accepted)
     recorded = None
     if params.recorded:
@@ -27,12 +27,12 @@ with job(snakemake.threads, snakemake.log[0]):
             structure,
         ).third
     settings = Conductivity.model_validate({**params.effort, "third_order": params.third_order})
-    reason = why or (read_json(verdict)["reason"] if verdict else "")
+    reason = why or (Verdict.load_each(verdicts)[structure].reason if verdicts else "")
     if not reason:
         check_before_labels(structure, load_phonons(snakemake.input.template), settings)
     third, cells, record = cells_to_label(
         structure,
-        load_phonons(snakemake.input.phonons),
+        load_phonons(params.phonons),
         settings.third_order,
         seed_for(params.seed, structure, 0, 0),
         mesh_of=params.mesh_of,

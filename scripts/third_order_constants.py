@@ -27,7 +27,7 @@ with job(snakemake.threads, snakemake.log[0]):
             if not record["recorded"]:
                 third = with_forces(third, labels)
             settings = ThirdOrder.model_validate(snakemake.params.third_order)
-            third = produce(third, load_phonons(inputs.phonons), settings)
+            third = produce(third, load_phonons(snakemake.params.phonons), settings)
             save_third_order(third, output.yaml, output.fc3, output.fc2)
         except (MissingLabels, UnusablePotential) as error:
             first = f" (the first: {failures[0]['reason']})" if failures else ""

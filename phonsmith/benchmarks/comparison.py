@@ -1,5 +1,6 @@
 """Phonons of a fit against phonons of the reference."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -104,10 +105,8 @@ class CellResult(Numbers):
         return self
 
 
-class Benchmark(StoredRecord):
+class Benchmark(Record):
     """One structure of one fit."""
-
-    IN_WORDS = "a benchmark of a fit"
 
     campaign: str
     structure: str
@@ -121,16 +120,38 @@ class Benchmark(StoredRecord):
     mechanics_fit: Mechanics | None = None
     mechanics_reason: str = ""
 
-    def with_mechanics(self, reference: str | Path, fit: str | Path) -> Self:
-        """Add equation of state and elastic constants from two stored results."""
-        one, other = MechanicsResult.load(reference), MechanicsResult.load(fit)
+    def with_mechanics(self, reference: MechanicsResult, fit: MechanicsResult) -> Self:
+        """Add equation of state and elastic constants."""
         return self.model_copy(
             update={
-                "mechanics_reference": one.mechanics,
-                "mechanics_fit": other.mechanics,
-                "mechanics_reason": other.reason,
+                "mechanics_reference": reference.mechanics,
+                "mechanics_fit": fit.mechanics,
+                "mechanics_reason": fit.reason,
             }
         )
+
+
+class Benchmarks(StoredRecord):
+    """All structures of one fit."""
+
+    IN_WORDS = "benchmarks of a fit"
+
+    benchmarks: tuple[Benchmark, ...]
+
+    def of(self, structure: str) -> Benchmark:
+        """Return the benchmark of a structure."""
+        return next(one for one in self.benchmarks if one.structure == structure)
+
+
+def load_benchmarks(paths: Iterable[str | Path]) -> list[Benchmark]:
+    """Read the benchmarks of several fits.
+
+    Raises
+    ------
+    PhonsmithError
+        A file is missing or holds something else.
+    """
+    return [one for path in paths for one in Benchmarks.load(path).benchmarks]
 
 
 # --- one comparison --------------------------------------------------------------------------

@@ -239,9 +239,9 @@ def elastic_constants(
 
 def _calculator(source: Any) -> "Calculator":
     if isinstance(source, PotentialSource):
-        from phonsmith.potentials.calculators import make_calculator
+        from phonsmith.potentials.calculators import kept_calculator
 
-        return make_calculator(source)
+        return kept_calculator(source)
     return source
 
 

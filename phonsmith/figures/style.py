@@ -155,6 +155,29 @@ _METADATA: dict[str, dict[str, str | None]] = {
 }
 
 
+VECTOR_DPI = 200
+"""Resolution of point clouds stored as pixels in SVG and PDF."""
+
+
+def save_formats(figure: Figure, path: str | Path, formats: Iterable[str], dpi: int) -> None:
+    """Write a figure in several formats, see :func:`save_figure`.
+
+    Parameters
+    ----------
+    figure
+        Figure returned by a drawing function.
+    path
+        The file in one of the formats; the others lie beside it.
+    formats
+        Endings of the files.
+    dpi
+        Resolution of PNG.
+    """
+    for suffix in formats:
+        resolution = dpi if suffix == "png" else VECTOR_DPI
+        save_figure(figure, Path(path).with_suffix(f".{suffix}"), resolution)
+
+
 def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
     """Write a figure as SVG, PDF or PNG, chosen by the suffix of ``path``, atomically.
 

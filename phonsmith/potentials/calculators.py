@@ -212,10 +212,39 @@ def evaluate_each(
     """
     check_elements(source, cells)
     plain = [_bare(cell) for cell in cells]
+    if on_gpu(source):
+        yield from _in_batches(plain, kept_calculator(source))
+        return
     for index, outcome in each(partial(_evaluator, source), plain, min(processes, len(plain))):
         if isinstance(outcome, PhonsmithError):
             raise outcome
         yield index, outcome
+
+
+def on_gpu(source: PotentialSource) -> bool:
+    """Return whether a potential is a MACE that computes batches of cells on a GPU."""
+    if source.calculator != "mace" or source.arguments.get("device", "auto") == "cpu":
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _in_batches(
+    cells: Sequence[Atoms], calculator: BaseCalculator
+) -> Iterator[tuple[int, Evaluation | Exception]]:
+    """Evaluate cells in batches; one by one where a batch fails, e.g. out of memory."""
+    for together in in_batches([len(cell) for cell in cells], BATCH_ATOMS):
+        try:
+            yield from zip(
+                together, evaluate_batch([cells[k] for k in together], calculator), strict=True
+            )
+        except PhonsmithError:
+            raise
+        except Exception as error:
+            print(f"a batch of {len(together)} cells fails, one by one: {one_line(error)}")
+            alone = each(lambda: partial(_evaluate_with, calculator), [cells[k] for k in together])
+            yield from ((together[k], outcome) for k, outcome in alone)
 
 
 def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
@@ -276,6 +305,10 @@ def evaluate_batch(cells: Sequence[Atoms], calculator: Any) -> list[Evaluation]:
         Evaluation(float(energy), np.array(force, dtype=float), np.array(stress, dtype=float))
         for energy, force, stress in zip(energies, forces, stresses, strict=True)
     ]
+
+
+BATCH_ATOMS = 2000
+"""Number of atoms that MACE computes in a pass on a GPU."""
 
 
 def in_batches(sizes: Sequence[int], most: int) -> Iterator[list[int]]:

@@ -216,6 +216,10 @@ class Structure(Model):
         return self
 
 
+RELAXATION_EFFORT = {"reference", "on_change", "max_steps"}
+"""Keys that affect neither relaxed crystals nor other results of converged relaxations."""
+
+
 class Relaxation(Model):
     """Relaxation of cell and positions, without imposed symmetry."""
 

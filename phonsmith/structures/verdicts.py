@@ -39,14 +39,24 @@ class Effort:
     def load(cls, path: str | Path) -> "Effort":
         """Read it from the JSON file of a result; one without relaxations depends on no effort."""
 
-        def part(content: Mapping[str, Any]) -> Effort:
-            return cls(
-                bool(content.get("converged", True)),
-                int(content.get("max_steps", 0)),
-                int(content.get("again", 0)),
-            )
+        return read_as(path, "a result with relaxations", cls._of)
 
-        return read_as(path, "a result with relaxations", part)
+    @classmethod
+    def load_each(cls, path: str | Path) -> dict[str, "Effort"]:
+        """Read the efforts of several crystals from a JSON file with their results by name."""
+
+        def parts(content: Mapping[str, Any]) -> dict[str, Effort]:
+            return {name: cls._of(result) for name, result in content.items()}
+
+        return read_as(path, "results with relaxations", parts)
+
+    @classmethod
+    def _of(cls, content: Mapping[str, Any]) -> "Effort":
+        return cls(
+            bool(content.get("converged", True)),
+            int(content.get("max_steps", 0)),
+            int(content.get("again", 0)),
+        )
 
     def tries_again(self, max_steps: int) -> int:
         """Return how often the result is to be computed again in all after a change of the limit.
@@ -108,6 +118,15 @@ class Verdict:
     def load(cls, path: str | Path) -> Self:
         """Read a verdict from JSON."""
         return read_as(path, "a verdict on a crystal", lambda content: cls(**content))
+
+    @classmethod
+    def load_each(cls, path: str | Path) -> dict[str, Self]:
+        """Read verdicts on several crystals by name."""
+
+        def verdicts(content: Mapping[str, Any]) -> dict[str, Self]:
+            return {name: cls(**verdict) for name, verdict in content.items()}
+
+        return read_as(path, "verdicts on crystals", verdicts)
 
     def tries_again(self, max_steps: int, on_change: OnChange) -> int:
         """Return how often the relaxation is to be tried again in all.

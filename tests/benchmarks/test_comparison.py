@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from phonsmith.benchmarks.comparison import (
     Benchmark,
+    Benchmarks,
     CellResult,
     cell_result,
     compare_spectra,
     dos_distance,
+    load_benchmarks,
 )
 from phonsmith.benchmarks.mechanics import elastic_constants, equation_of_state, mechanics
 from phonsmith.benchmarks.tables import (
@@ -207,15 +209,16 @@ def benchmarks(reference) -> list[Benchmark]:
     ]
 
 
-def test_benchmark_file(benchmarks, tmp_path):
-    for one in benchmarks:
-        one.save(tmp_path / "new" / "one.json")
-        assert Benchmark.load(tmp_path / "new" / "one.json") == one
+def test_benchmarks_file(benchmarks, tmp_path):
+    for number, found in enumerate((benchmarks[:2], benchmarks[2:])):
+        Benchmarks(benchmarks=found).save(tmp_path / "new" / f"{number}.json")
+    assert load_benchmarks(sorted((tmp_path / "new").iterdir())) == benchmarks
+    assert Benchmarks.load(tmp_path / "new" / "1.json").of("mp-149") == benchmarks[3]
     with pytest.raises(PhonsmithError, match="no such file"):
-        Benchmark.load(tmp_path / "none.json")
+        Benchmarks.load(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(PhonsmithError, match="not a benchmark of a fit"):
-        Benchmark.load(tmp_path / "bad.json")
+    with pytest.raises(PhonsmithError, match="not benchmarks of a fit"):
+        Benchmarks.load(tmp_path / "bad.json")
 
 
 def test_number_or_reason(reference):

@@ -15,7 +15,7 @@ from ase import Atoms
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from phonsmith.benchmarks.comparison import Benchmark
+from phonsmith.benchmarks.comparison import Benchmarks
 from phonsmith.benchmarks.mechanics import MechanicsResult
 from phonsmith.campaign.model import Campaign
 from phonsmith.campaign.reading import load_campaign
@@ -213,7 +213,7 @@ def test_a_flipped_bit_costs_no_more_than_the_label() -> None:
 # --- records -----------------------------------------------------------------------------
 
 STORED: list[type[StoredRecord]] = [
-    Benchmark,
+    Benchmarks,
     Enthalpies,
     GenerationVerdict,
     KappaResult,

@@ -31,8 +31,8 @@ RELAXING_RULES = {"fit_phonons", "fit_mechanics", "thermodynamics", "enthalpies"
 RESULTS = [
     f"results/c/{name}.json"
     for name in (
-        "phonons/longer/gen0/relaxed/diamond",
-        "benchmarks/longer/gen0/mechanics/diamond",
+        "phonons/longer/gen0/relaxed",
+        "benchmarks/longer/gen0/mechanics",
         "thermodynamics/longer/gen0/diamond",
         "transitions/longer/gen0/squeezed/diamond",
     )
@@ -77,7 +77,8 @@ def test_a_larger_limit_reruns_what_did_not_converge_alone(
         done = project.run(*RESULTS)
         assert done.returncode == 0, done.stdout + done.stderr
         assert project.planned(*RESULTS) == {}
-        return [json.loads((project.folder / name).read_text()) for name in RESULTS]
+        found = [json.loads((project.folder / name).read_text()) for name in RESULTS]
+        return [result.get("diamond", result) for result in found]
 
     # the reference converges within the limit, the fit does not
     for found in run():

@@ -18,12 +18,14 @@ from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.provenance import Provenance, settings_name
 from phonsmith.labels.runs import end_of_traceback
 from phonsmith.potentials.calculators import (
+    BATCH_ATOMS,
     Evaluation,
     evaluate_batch,
     evaluate_one,
     in_batches,
     known_elements,
     make_calculator,
+    on_gpu,
     one_line,
 )
 from phonsmith.potentials.displaced import evaluate_displaced, saves
@@ -38,9 +40,6 @@ from phonsmith.structures.relaxation import FREE, Load, RelaxationResult, relax
 from phonsmith.structures.settings import Relaxation
 
 BOX_ANGSTROM = 20.0
-
-BATCH_ATOMS = 2000
-"""Number of atoms that MACE computes in a pass on a GPU."""
 
 
 class CalculatorMethod:
@@ -133,13 +132,7 @@ class CalculatorMethod:
         if common is not None and saves(common, cells, self.source):
             compute = partial(evaluate_displaced, common, source=self.source, processes=processes)
             return self._batched(cells, found, [list(range(len(cells)))], compute)
-        if self.source.calculator != "mace":
-            return None
-        import torch
-
-        wanted = str(self.source.arguments.get("device", "auto"))
-        on_gpu = wanted != "cpu" and torch.cuda.is_available()
-        return self._in_batches(cells, found) if on_gpu else None
+        return self._in_batches(cells, found) if on_gpu(self.source) else None
 
     def _in_batches(
         self, cells: Sequence[Atoms], found: Callable[[int], Atoms | None], *_: object

@@ -1,0 +1,18 @@
+"""Files of the phonons of a fit: an index with the verdicts, and a folder with the crystals."""
+
+from pathlib import Path
+
+
+def phonons_file(index: str | Path, structure: str) -> Path:
+    """Return the phonopy YAML of a crystal."""
+    return Path(index).with_suffix("") / f"{structure}.yaml"
+
+
+def spectrum_file(index: str | Path, structure: str) -> Path:
+    """Return the file with the spectrum of a crystal; it is empty if there are no phonons."""
+    return Path(index).with_suffix("") / f"{structure}.npz"
+
+
+def record_file(index: str | Path, structure: str) -> Path:
+    """Return the JSON record of a crystal."""
+    return Path(index).with_suffix("") / f"{structure}.json"
