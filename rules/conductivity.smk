@@ -32,7 +32,10 @@ def phonons_of_method(wildcards):
 
 def fit_of_phonons(wildcards):
     """The files of a fit from which its phonons follow; empty for the reference."""
-    return [] if is_reference(wildcards) else list(method_files(wildcards).values())
+    if is_reference(wildcards):
+        return []
+    files = method_files(wildcards)
+    return [files["potential"], files["model"], *files["environment"]]
 
 
 def harmonic(wildcards):

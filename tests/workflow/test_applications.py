@@ -93,6 +93,16 @@ def test_all_applications_in_one_campaign(tmp_path: Path, repository: Path) -> N
         assert words in page
     assert project.planned() == {}
 
+    # another crystal is no reason to compute the conductivity of this one again
+    more = {"file": "config/structures/silicon/mp-168.vasp", "role": "benchmark"}
+    planned = project.planned_with({"structures": {**ALL["structures"], "more": more}})
+    assert planned["fit_phonons"] == 1
+    assert not {"third_order_cells", "label_third_order", "conductivity"} & planned.keys()
+    # another displacement is
+    finer = {**ALL["supercells"], "displaced": {"distance_angstrom": 0.02}}
+    planned = project.planned_with({"supercells": finer})
+    assert planned["third_order_cells"] == 2
+
 
 # --- recorded third-order data ------------------------------------------------------------------
 
@@ -173,7 +183,7 @@ def test_sn_small(tmp_path: Path, repository: Path) -> None:
     """CHGNet has β-Sn below α-Sn, as MP0-3b in the paper, and GAPs learn it."""
     results = run_small(tmp_path, repository, "sn-small")
     table = pd.read_csv(results / "tables/transitions.csv")
-    assert set(table.fit) == {"reference", "gap", "gap-r2"}
+    assert set(table.fit) == {"reference", "gap", "gap-r2", "gap-r3"}
     for row in table.to_dict("records"):
         assert row["answer"].startswith("none in range") and "beta is lower" in row["answer"]
         assert row["static_mev_per_atom"] == pytest.approx(-134, abs=10)

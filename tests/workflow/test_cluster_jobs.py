@@ -38,7 +38,7 @@ def test_jobs_ask_a_cluster_for_what_they_need(tmp_path, repository):
     assert {job["slurm_partition"] for job in labels} == {"small"}
     assert {job["threads"] for job in labels} == {"16"}  # of 128 cores, 4 jobs
     phonons = [job for job in jobs if job["rule"] == "fit_phonons"]
-    assert {job["threads"] for job in phonons} == {"6"}  # of 128 cores, 20 jobs
+    assert {job["threads"] for job in phonons} == {"12"}  # of 128 cores, 10 jobs
 
 
 def test_a_teacher_that_is_a_mace_labels_on_gpus(tmp_path, repository):
