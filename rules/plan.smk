@@ -1,5 +1,7 @@
 """Checks of files, and cost estimates, before expensive jobs run."""
 
+from phonsmith.phonons.paths import record_file
+
 
 rule check:
     """Check the campaigns of config.yaml and the site file, in seconds: `snakemake check`.
@@ -186,7 +188,7 @@ def planned_settings(wildcards):
 
 def of_crystal(index):
     """The record of a single crystal, for the file with the results of all."""
-    return index.replace(".json", "/{structure}.json")
+    return str(record_file(index, "{structure}"))
 
 
 def done_already(wildcards):

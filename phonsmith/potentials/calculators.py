@@ -227,7 +227,7 @@ def on_gpu(source: PotentialSource) -> bool:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 def _in_batches(

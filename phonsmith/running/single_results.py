@@ -111,8 +111,9 @@ def compute_each(
         name = missing[index].name
         if isinstance(outcome, Exception):
             print(f"{name}: {type(outcome).__name__}: {outcome}")
-            again = isinstance(outcome, TryAgain)  # its type decides whether the job is retried
-            failed = failed or (outcome if again else in_our_words(outcome, f"crystal {name}"))
+            # the type of TryAgain decides whether the job is retried
+            named = in_our_words(outcome, f"crystal {name}")
+            failed = failed or (outcome if isinstance(outcome, TryAgain) else named)
         else:
             found[name] = outcome
             print(f"{name}: done")

@@ -1,4 +1,4 @@
-"""Results of several crystals in one job: each is kept, and computed again if its inputs changed."""
+"""Results of several crystals in one job: each is kept until its inputs change."""
 
 import os
 from collections.abc import Callable

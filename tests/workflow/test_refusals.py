@@ -22,7 +22,10 @@ def test_a_prepared_process_says_what_a_fresh_one_says(tmp_path, repository):
     ("target", "words"),
     [
         ("results/tiny/structures/mp-1.extxyz", ["structures/mp-1", "mp-149, mp-165"]),
-        ("results/tiny/phonons/reference/reference/mp-1.yaml", ["structures/mp-1", "mp-149, mp-165"]),
+        (
+            "results/tiny/phonons/reference/reference/mp-1.yaml",
+            ["structures/mp-1", "mp-149, mp-165"],
+        ),
         ("results/tiny/fits/gapp/gen0/potential.json", ["fits/gapp", "gap, itself"]),
         ("results/tiny/labels/databases/old/train.extxyz", ["datasets/databases/old", "none"]),
         ("results/tinny/report.html", ["config/campaigns/tinny.yaml", "no such"]),
