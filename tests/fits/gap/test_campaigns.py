@@ -11,6 +11,7 @@ from phonsmith.datasets.sets import constraint_frames, isolated_energies
 from phonsmith.files.extxyz import ENERGY
 from phonsmith.fits.gap.settings import GapFit
 from phonsmith.fits.training import learnable
+from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.recorded.reading import read_recorded
 from phonsmith.potentials.calculators import evaluate
 from phonsmith.supercells.cells import make_supercells, to_ase
@@ -67,52 +68,58 @@ def test_forces_are_those_of_gap_fit(campaign, name, tmp_path, request):
 
 
 def small_training_set(campaign, request):
-    """Few and small cells of the campaign's crystals, and of its databases.
-
-    Recorded labels are those of the campaign; others are of its calculator, Stillinger–Weber in
-    the place of DFT.
-    """
-    frames = []
-    recorded = campaign.reference.method == "recorded"
-    if recorded or campaign.datasets.databases:
-        data = request.getfixturevalue("shared_data")
-    names = campaign.learnt[:2]
-    if recorded:
-        found = {
-            name: read_recorded(
-                data / campaign.reference.source.name / campaign.structures[name].recorded,
-                campaign.reference.format,
-                name,
-            )
-            for name in names
-        }
-        for one in found.values():
-            frames += one.frames[:CELLS]
-        crystals = {name: to_ase(one.phonon.unitcell) for name, one in found.items()}
-        return frames + constraint_frames(crystals, campaign.datasets.constraints)
-    for name, database in campaign.datasets.databases.items():
-        file = data / database.source.name / database.train_files[0]
-        cells = read_recorded(file, database.format, name).frames
-        for group in sorted({atoms.info["config_type"] for atoms in cells}):
-            frames += [a for a in cells if a.info["config_type"] == group][:CELLS]
-    reference = getattr(campaign.reference, "potential", SW)
-    settings = campaign.supercells.model_copy(update=SMALL)
-    for name in names:
-        crystal = read(REPOSITORY / campaign.structures[name].file)
-        _, made = make_supercells(name, crystal, settings, campaign.seed, 0)
-        displaced, rattled = (
-            [cell for cell in made if cell.info["kind"] == kind]
-            for kind in ("displaced", "rattled")
-        )
-        cells = displaced[:1] + rattled[:2]
-        results = evaluate(cells, reference)
-        frames += [
-            labelled(cell, result, name, cell.info["kind"], cell.info["index"])
-            for cell, result in zip(cells, results, strict=True)
-        ]
+    """Few and small cells of the campaign's crystals and databases, with its labels."""
+    if campaign.reference.method == "recorded":
+        return recorded_cells(campaign, request.getfixturevalue("shared_data"))
+    frames = computed_cells(campaign)
+    if campaign.datasets.databases:
+        frames += relabelled_cells(campaign, request.getfixturevalue("shared_data"))
     if campaign.reference.isolated_atoms:
         lone = Atoms("Si", cell=[20] * 3, pbc=True)
         lone.info.update(structure="Si", kind="isolated_atom", generation=0, index=0)
         lone.info[ENERGY] = 0.0
         frames.append(lone)
+    return frames
+
+
+def recorded_cells(campaign, data):
+    frames, crystals = [], {}
+    for name in campaign.learnt[:2]:
+        file = data / campaign.reference.source.name / campaign.structures[name].recorded
+        found = read_recorded(file, campaign.reference.format, name)
+        frames += found.frames[:CELLS]
+        crystals[name] = to_ase(found.phonon.unitcell)
+    return frames + constraint_frames(crystals, campaign.datasets.constraints)
+
+
+def computed_cells(campaign):
+    """Cells labelled by the campaign's calculator, by Stillinger–Weber in the place of DFT."""
+    frames = []
+    settings = campaign.supercells.model_copy(update=SMALL)
+    for name in campaign.learnt[:2]:
+        crystal = read(REPOSITORY / campaign.structures[name].file)
+        _, cells = make_supercells(name, crystal, settings, campaign.seed, 0)
+        cells = [one for one in cells if one.info["kind"] == "displaced"][:1] + cells[-2:]
+        results = evaluate(cells, getattr(campaign.reference, "potential", SW))
+        frames += [
+            labelled(cell, result, name, cell.info["kind"], cell.info["index"])
+            for cell, result in zip(cells, results, strict=True)
+        ]
+    return frames
+
+
+def relabelled_cells(campaign, data):
+    """Cells of databases, as recorded cells of each of their groups."""
+    frames = []
+    for name, database in campaign.datasets.databases.items():
+        assert database.relabel
+        file = data / database.source.name / database.train_files[0]
+        found = read_recorded(file, database.format, name).frames
+        for group in sorted({atoms.info["config_type"] for atoms in found}):
+            cells = [atoms for atoms in found if atoms.info["config_type"] == group][:CELLS]
+            results = evaluate(unlabelled(cells), campaign.reference.potential)
+            frames += [
+                labelled(cell, result, name, "recorded", len(frames) + number)
+                for number, (cell, result) in enumerate(zip(cells, results, strict=True))
+            ]
     return frames

@@ -139,8 +139,8 @@ def test_two_elements_in_groups(tmp_path):
     assert_equal_fits(tmp_path, frames[:6], frames[6:], **settings)
 
 
-def test_real_labels_of_tin(shared_data, tmp_path):
-    """VASP: displaced and rattled cells of two volumes, an isolated atom (settings of sn-small)."""
+def labels_of_tin(shared_data):
+    """VASP: displaced and rattled cells of 64 atoms, an isolated atom."""
     frames = []
     for run in sorted((shared_data / "sn-alpha-vasp").rglob("vasprun.xml*")):
         atoms = read(run)
@@ -154,14 +154,29 @@ def test_real_labels_of_tin(shared_data, tmp_path):
             frames.append(labelled(atoms, result, "Sn", "isolated_atom"))
             del frames[-1].info[STRESS], frames[-1].arrays[FORCES]
     assert len(frames) == 10
-    assert_equal_fits(
-        tmp_path,
-        frames,
-        [atoms for atoms in frames if atoms.info["kind"] != "isolated_atom"],
-        sigma={"force_ev_per_angstrom": 0.1, "virial_ev_per_atom": 0.05},
-        force_proportional={"factor": 0.01},
-        soap={"n_sparse": 100, "l_max": 4, "sparse_from": "training"},
-    )
+    return frames
+
+
+TIN = {
+    "sigma": {"force_ev_per_angstrom": 0.1, "virial_ev_per_atom": 0.05},
+    "force_proportional": {"factor": 0.01},
+}
+
+
+def test_real_labels_of_tin(shared_data, tmp_path):
+    """Settings of sn-small."""
+    frames = labels_of_tin(shared_data)
+    bound = [atoms for atoms in frames if atoms.info["kind"] != "isolated_atom"]
+    soap = {"n_sparse": 100, "l_max": 4, "sparse_from": "training"}
+    assert_equal_fits(tmp_path, frames, bound, **TIN, soap=soap)
+
+
+def test_triplets_of_real_cells(shared_data, tmp_path):
+    """Beside pairs and SOAP."""
+    frames = [labels_of_tin(shared_data)[index] for index in (0, 1, 4, 6)]
+    soap = {"n_sparse": 50, "l_max": 3, "n_max": 5}
+    three = {"cutoff_angstrom": 4.0}
+    assert_equal_fits(tmp_path, frames, frames[1:], **TIN, soap=soap, three_body=three)
 
 
 def test_coefficients_do_not_depend_on_the_number_of_processes(tmp_path):
