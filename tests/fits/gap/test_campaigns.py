@@ -18,7 +18,7 @@ from phonsmith.supercells.cells import make_supercells, to_ase
 from tests.conftest import REPOSITORY
 from tests.fits.examples import SW, gap_of, labelled, train
 
-SLOW = {"si-extend", "si-george2020", "si-kappa", "si-kappa-pbesol"}
+SLOW = {"ga2o3-small", "si-extend", "si-george2020", "si-kappa", "si-kappa-pbesol"}
 """Campaigns with more sparse points, longer descriptors or larger cells."""
 SMALL = {
     "kinds": ["displaced", "rattled"],
