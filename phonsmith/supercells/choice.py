@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from phonopy import Phonopy
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.supercells.cells import displaced_cells, make_phonopy, to_ase
 from phonsmith.supercells.grids import WaveVectors
 from phonsmith.supercells.settings import Displaced, Supercells, Way
@@ -151,7 +152,10 @@ def non_diagonal_supercells(whole: Phonopy, displaced: Displaced, cost_of: CostO
         known = _cheapest(candidates, stars)
         if known and sum(one.seconds for one in known) <= bound:
             continue
-        part = part_of(whole, grid.supercell(group, lattice))
+        try:
+            part = part_of(whole, grid.supercell(group, lattice))
+        except PhonsmithError:  # spglib cannot classify the magnetic moments in it
+            continue
         cells = displaced_cells(part, displaced)
         seconds = sum(map(cost_of, cells))
         candidates.append(_Candidate(part, stars, len(cells), seconds))

@@ -11,7 +11,7 @@ import numpy as np
 import phonopy
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, make_supercell
 from ase.io import read
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
@@ -91,6 +91,15 @@ def left_handed(atoms: Atoms) -> Atoms:
     return turned
 
 
+def antiferromagnet() -> Atoms:
+    """NiO of type II; the forces of a pair potential know no moments."""
+    crystal = make_supercell(
+        bulk("NiO", "rocksalt", a=4.17), np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    )
+    crystal.set_initial_magnetic_moments([2, 0, -2, 0])
+    return crystal
+
+
 def silicon(name: str) -> Atoms:
     folder = Path(__file__).resolve().parents[2] / "config" / "structures" / "silicon"
     return read(folder / f"{name}.vasp")
@@ -114,6 +123,7 @@ MAGNESIA = bulk("MgO", "rocksalt", a=4.2)
         pytest.param(silicon("mp-1079297"), (2, 2, 2), stillinger_weber, 0.003, id="monoclinic"),
         pytest.param(silicon("mp-571520"), (2, 2, 2), stillinger_weber, 0.001, id="rhombohedral"),
         pytest.param(bulk("ZnO", "wurtzite", a=3.25, c=5.2), (3, 3, 2), ionic, 0.003, id="ionic"),
+        pytest.param(antiferromagnet(), (2, 2, 2), ionic, 0.001, id="antiferromagnet"),
         pytest.param(left_handed(DIAMOND), (4, 4, 4), stillinger_weber, 0.01, id="left-handed"),
         pytest.param(left_handed(MAGNESIA), (3, 3, 3), ionic, 0.001, id="left-handed ionic"),
         pytest.param(
