@@ -1,147 +1,32 @@
 """Calculators in environments of their own: identical numbers, one process, errors in one line."""
 
-import csv
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from pydantic import ValidationError
 
 from phonsmith.files.errors import PhonsmithError, TryAgain, UnusablePotential
 from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.factory import reference_method
-from phonsmith.potentials import environments, outside
 from phonsmith.potentials.calculators import (
     evaluate,
     evaluate_each,
     evaluate_one,
-    load_potential,
     make_calculator,
-    save_potential,
 )
-from phonsmith.potentials.environments import environment, made, make
-from phonsmith.potentials.loaded_files import check_arguments, check_named_files
 from phonsmith.potentials.serving import server
 from phonsmith.potentials.settings import PotentialSource
-from tests.project import Project
 
 SW = PotentialSource(calculator="stillinger-weber")
-
-OWN = """
-import os, signal, sys, time
-from pathlib import Path
-from matscipy.calculators.manybody import Manybody
-from matscipy.calculators.manybody.explicit_forms.stillinger_weber import (
-    StillingerWeber, Stillinger_Weber_PRB_31_5262_Si as SILICON)
-
-with open("started", "a") as stream:
-    stream.write(f"{os.getpid()}\\n")
-
-class Silicon(Manybody):
-    def __init__(self, **arguments):
-        super().__init__(**StillingerWeber({**SILICON, **arguments}))
-
-class Noisy(Silicon):
-    def calculate(self, *arguments):
-        print("PHON" * 100)
-        os.write(1, b"\\x80\\x04" * 5000)
-        assert sys.stdin.read() == ""
-        super().calculate(*arguments)
-
-class Moody(Silicon):
-    def calculate(self, atoms, *arguments):
-        mood = Path("mood").read_text() if len(atoms) == 3 else ""
-        if mood == "fails":
-            raise ValueError("too few atoms\\nfor me")
-        if mood == "sleeps":
-            time.sleep(600)
-        if mood:
-            os.kill(os.getpid(), getattr(signal, mood))
-        super().calculate(atoms, *arguments)
-
-class Unbuildable(Silicon):
-    def __init__(self):
-        raise RuntimeError("no weights")
-
-def function():
-    Path("called").touch()
-    return Silicon()
-"""
-
-
-def wheel(folder: Path, name: str, **files: str) -> None:
-    """A package as pip installs it."""
-    described = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-    kind = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    content = {**files, f"{name}-1.0.dist-info/METADATA": described}
-    content[f"{name}-1.0.dist-info/WHEEL"] = kind
-    listed = "".join(f"{file},,\n" for file in (*content, f"{name}-1.0.dist-info/RECORD"))
-    content[f"{name}-1.0.dist-info/RECORD"] = listed
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
-        for file, text in content.items():
-            archive.writestr(file, text)
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry with a package that brings all of this environment, and an empty one."""
-    folder = tmp_path_factory.mktemp("wheels")
-    wheel(folder, "all_of_this", **{"all_of_this.pth": sysconfig.get_path("purelib")})
-    wheel(folder, "nothing")
-    return folder
-
-
-@pytest.fixture
-def project(
-    tmp_path: Path, wheels: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A folder with a calculator and the pins of an environment, and pip without a network."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{repository}")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    monkeypatch.setattr(outside._Child, "_running", {})
-    Path("own_calculators.py").write_text(OWN)
-    Path("envs").mkdir()
-    Path("envs/here.txt").write_text("all_of_this==1.0\n")
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def shelf(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The environment of `project`, made once."""
-    folder = tmp_path_factory.mktemp("shelf")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", str(wheels))
-        Path("envs").mkdir()
-        Path("envs/here.txt").write_text("all_of_this==1.0\n")
-        make("here")
-    return folder / ".environments"
-
-
-@pytest.fixture
-def here(project: Path, shelf: Path) -> Iterator[Path]:
-    """The project with its environment, which may be a link."""
-    (project / ".environments").symlink_to(shelf)
-    yield project
-    for child in outside._Child._running.values():
-        if not child._ended:
-            child._end()
 
 
 def own(name: str, **settings: object) -> PotentialSource:
@@ -377,117 +262,6 @@ def test_messages_keep_numbers_and_shapes() -> None:
             server.receive(right)
 
 
-# --- making environments ------------------------------------------------------------------------
-
-
-def test_an_environment_is_made_once_and_then_needs_no_network(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = environment("here")
-    (found.folder / "lib").mkdir(parents=True)  # what a killed process has left
-    (found.folder / "lib/half").touch()
-    with pytest.raises(PhonsmithError) as caught:
-        make_calculator(own("Silicon"))
-    assert str(caught.value) == (
-        f"environment 'here' does not exist ({found.folder}); run `python -m "
-        f"phonsmith.potentials.environments here` in {project} on a machine with a network, such "
-        "as a login node"
-    )
-    command = [sys.executable, "-m", "phonsmith.potentials.environments", "here"]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate()[0].strip() for process in both] == [str(found.folder)] * 2
-    assert not (found.folder / "lib/half").exists()
-    content = json.loads(found.record.read_text())
-    assert content["packages"]["all_of_this"]["version"] == "1.0"
-    monkeypatch.setenv("PIP_FIND_LINKS", str(project / "nowhere"))
-    assert make("here") == made("here") == found
-    assert found.package_of("ase").startswith("ase ")
-    found.interpreter.unlink()
-    with pytest.raises(
-        PhonsmithError, match=r"its Python is missing .*; delete \.environments/here-"
-    ):
-        made("here")
-
-
-def test_without_a_network_it_says_where_to_make_it(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PIP_FIND_LINKS", str(project))
-    with pytest.raises(PhonsmithError) as caught:
-        make("here")
-    assert str(caught.value) == (
-        "environment 'here' cannot be made: No matching distribution found for all_of_this==1.0; "
-        "if this machine has no network, run `python -m phonsmith.potentials.environments here` in "
-        f"{project} on a machine that has one (a login node)"
-    )
-    assert not environment("here").folder.exists()
-
-
-def test_an_environment_without_ase_is_refused(project: Path) -> None:
-    Path("envs/here.txt").write_text("nothing==1.0\n")
-    with pytest.raises(
-        PhonsmithError, match="No module named 'ase'; it must contain ase and numpy"
-    ):
-        make("here")
-    assert not environment("here").folder.exists()
-
-
-def test_another_version_of_python(project: Path) -> None:
-    before = environment("here").folder
-    Path("envs/here.txt").write_text("# python: 3.999\nall_of_this==1.0\n")
-    assert environment("here").folder != before
-    with pytest.raises(PhonsmithError, match=r"no python3\.999 on PATH; install it, or"):
-        make("here")
-
-
-def test_pins_are_written_as_they_are_installed(project: Path) -> None:
-    environments.main(["--pin", "there", "all_of_this"])
-    lines = Path("envs/there.txt").read_text().splitlines()
-    assert lines[0].endswith("--pin there all_of_this")
-    assert "all_of_this==1.0" in lines
-    assert not any(line.startswith(("pip==", "setuptools==")) for line in lines)
-    environment("there")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "ase",
-        "ase>=3.22",
-        "-e .",
-        "-r other.txt",
-        "--index-url https://x",
-        "./here",
-        "a @ file:///a",
-        "git+https://x/y",
-        "ase==3.22 --hash=x",
-        "ase==*",
-        "../x==1",
-        "ase==3.22; python_version<'4'",
-    ],
-)
-def test_a_file_of_pins_holds_pins_alone(project: Path, line: str) -> None:
-    Path("envs/here.txt").write_text(f"numpy==2.0\n{line}\n")
-    with pytest.raises(PhonsmithError, match=r"^envs/here\.txt:2: '.*' is not a pinned package"):
-        environment("here")
-
-
-def test_only_files_of_the_project_are_environments(project: Path) -> None:
-    with pytest.raises(PhonsmithError, match=r"envs/her\.txt: no such file.*did you mean 'here'\?"):
-        environment("her")
-    for name in ("../here", "/tmp/here", "envs/here.txt", ".."):
-        with pytest.raises(ValidationError, match="a name consists of letters"):
-            PotentialSource(calculator="a.b:C", environment=name)
-    with pytest.raises(PhonsmithError, match=r"^fits\.a\.environment: envs/no\.txt: no such file"):
-        source = PotentialSource(calculator="a.b:C", environment="no")
-        check_named_files(source, "fits.a", lambda file: False)
-
-
-def test_texts_need_trust_outside_too(here: Path) -> None:
-    with pytest.raises(PhonsmithError, match="not loaded"):
-        make_calculator(own("Silicon", arguments={"weights": "some.pt"}))
-
-
 # --- what results depend on ---------------------------------------------------------------------
 
 
@@ -514,139 +288,6 @@ def test_labels_record_the_package_of_their_environment(here: Path) -> None:
     assert f"{__import__('ase').__version__}" in record
 
 
-# --- campaigns ----------------------------------------------------------------------------------
-
-CAMPAIGN = {
-    "structures": {"mp-149": {"file": "config/structures/silicon/mp-149.vasp"}},
-    "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
-    "supercells": {"min_length_angstrom": 5.0, "min_atoms": 8, "max_atoms": 70},
-    "fits": {"itself": {"kind": "existing", "potential": {"calculator": "stillinger-weber"}}},
-    "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 15, "cells": ["reference"]},
-    "benchmarks": {"mechanics": False},
-    "figures": {"formats": ["svg"]},
-}
-OUTSIDE = {"calculator": "own_calculators:Silicon", "environment": "here"}
-
-
-@pytest.mark.parametrize("where", ["reference", "fit"])
-def test_a_campaign_makes_the_environment_of_its_potential_once(
-    project: Path, repository: Path, where: str
-) -> None:
-    settings = json.loads(json.dumps(CAMPAIGN))
-    if where == "reference":
-        settings["reference"]["potential"] = OUTSIDE
-    else:
-        settings["fits"]["itself"]["potential"] = OUTSIDE
-    target = "results/tiny/tables/rmse.csv"
-    run = Project(project, repository, tiny=settings)
-    first = run.planned(target)
-    assert first["make_environment"] == 1
-    done = run.run(target)
-    assert done.returncode == 0, done.stderr
-    assert run.planned(target) == {}
-    with (run.results("tiny") / "tables/rmse.csv").open() as stream:
-        assert all(float(row["rmse_thz"]) < 1e-5 for row in csv.DictReader(stream))
-    # made again, which changes nothing; other pins, which change what is computed with them
-    shutil.rmtree(environment("here").folder)
-    assert run.planned(target) in ({}, {"make_environment": 1})
-    make("here")
-    assert run.planned(target) == {}
-    Path("envs/here.txt").write_text("all_of_this==1.0\nnothing==1.0\n")
-    again = run.planned(target)
-    assert again["make_environment"] == 1
-    assert again["label_batch" if where == "reference" else "fit"] == 1
-
-
-def test_missing_pins_are_reported_before_anything_runs(project: Path, repository: Path) -> None:
-    reference = {"method": "calculator", "potential": {**OUTSIDE, "environment": "their"}}
-    run = Project(project, repository, tiny={**CAMPAIGN, "reference": reference})
-    problem = "reference.potential.environment: envs/their.txt: no such file"
-    run.refuses([problem, "environments are here"], "-n", "results/tiny/tables/rmse.csv")
-    command = [sys.executable, "-m", "phonsmith.check", "tiny"]
-    check = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert check.returncode == 1
-    assert problem in check.stderr
-
-
-# --- SevenNet -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        (
-            {"model": "7net-l3"},
-            "`model` must be one of 7net-l3i5, 7net-0, 7net-mf-0; found 7net-l3",
-        ),
-        ({}, "`model` must be one of 7net-l3i5, 7net-0, 7net-mf-0; found none"),
-        ({"calculator": "chgnet", "environment": "x"}, "computes in phonsmith's environment"),
-    ],
-)
-def test_what_the_settings_refuse(settings: dict, words: str) -> None:
-    with pytest.raises(ValidationError, match=words):
-        PotentialSource(**{"calculator": "sevennet", **settings})
-
-
-def test_the_level_of_theory_of_a_model_with_several_has_to_be_named() -> None:
-    def source(model: str, **arguments: str) -> PotentialSource:
-        return PotentialSource(calculator="sevennet", model=model, arguments=arguments)
-
-    check_arguments(source("7net-mf-0", modal="R2SCAN"))
-    check_arguments(source("7net-0"))
-    with pytest.raises(PhonsmithError, match="7net-mf-0 has `modal: PBE or R2SCAN` in `arguments`"):
-        check_arguments(source("7net-mf-0"))
-    with pytest.raises(PhonsmithError, match="model 7net-0 has no `modal` in `arguments`"):
-        check_arguments(source("7net-0", modal="PBE"))
-    with pytest.raises(PhonsmithError, match="unknown argument file_type"):
-        check_arguments(source("7net-0", file_type="model_instance"))
-
-
-def test_a_named_model_is_no_file(tmp_path: Path) -> None:
-    source = PotentialSource(calculator="sevennet", model="7net-0")
-    assert source.model_file is None
-    assert source.takes_gpu
-    assert source.level_of_theory == "sevennet 7net-0"
-    slower = PotentialSource(calculator="sevennet", model="7net-l3i5")
-    assert source.seconds_per_atom < slower.seconds_per_atom
-    from phonsmith.potentials.calculators import Potential
-
-    path = tmp_path / "potential.json"
-    save_potential(path, Potential(source=source, has_energies=True, level_of_theory="x", fit="x"))
-    assert load_potential(path).source == source
-
-
-def test_the_file_of_sevennet_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # it comes with phonsmith
-    pins = environment("sevennet").pins
-    assert "sevenn==0.13.0" in pins
-    lock = (Path(__file__).parents[2] / "requirements.lock").read_text().split()
-    for package in ("torch", "numpy", "ase"):
-        (ours,) = [pin for pin in lock if pin.startswith(f"{package}==")]
-        assert ours in pins
-
-
-@pytest.fixture
-def sevennet(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PotentialSource:
-    monkeypatch.chdir(repository)
-    if not environment("sevennet").record.is_file():
-        pytest.skip("make it with: python -m phonsmith.potentials.environments sevennet")
-    return PotentialSource(calculator="sevennet", model="7net-l3i5", arguments={"device": "cpu"})
-
-
-@pytest.mark.slow
-def test_sevennet_of_silicon(sevennet: PotentialSource) -> None:
-    """Lattice constant and Γ mode of PBE are 5.469 Å and 15.1 THz; measured without phonsmith."""
-    below, above = evaluate([bulk("Si", a=a) for a in (5.464, 5.470)], sevennet)
-    assert np.trace(below.stress) < 0 < np.trace(above.stress)
-    cell = bulk("Si", a=5.467)
-    step = 0.01
-    forces = []
-    for sign in (1, -1):
-        moved = cell.copy()
-        moved.positions[0, 0] += sign * step / 2
-        moved.positions[1, 0] -= sign * step / 2
-        forces.append(evaluate([moved], sevennet)[0].forces[0, 0])
-    constant = -(forces[0] - forces[1]) / (2 * step)  # eV/Å² of the relative coordinate
-    reduced = 28.0855 / 2 * 1.66053907e-27
-    frequency = np.sqrt(2 * constant / 2 * 16.0217663 / reduced) / (2 * np.pi) / 1e12
-    assert frequency == pytest.approx(12.80, abs=0.05)
+def test_texts_need_trust_outside_too(here: Path) -> None:
+    with pytest.raises(PhonsmithError, match="not loaded"):
+        make_calculator(own("Silicon", arguments={"weights": "some.pt"}))
