@@ -8,9 +8,14 @@ wildcard_constraints:
 
 
 def index_of_phonons(wildcards):
-    """The verdicts on the crystals in the phonons of a fit."""
-    pattern = "results/{campaign}/phonons/{method}/{cell}.json"
-    return pattern.format(cell=first_cell(wildcards), **wildcards)
+    """The verdicts on the crystals in the phonons of a fit.
+
+    A fit without a potential has phonons in the reference's cell alone.
+    """
+    fit = wildcards.method.partition("/")[0]
+    tested = fit in campaign(wildcards.campaign).tested
+    cell = first_cell(wildcards) if tested else "reference"
+    return f"results/{wildcards.campaign}/phonons/{wildcards.method}/{cell}.json"
 
 
 def method_phonons(wildcards):

@@ -66,6 +66,10 @@ def training_data(wildcards):
         return {"recorded": f"results/{wildcards.campaign}/sources/fits/{wildcards.fit}.json"}
     folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
     files = {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
+    if kind_of(fit).fits_crystals:
+        files["crystals"] = every(
+            "results/{campaign}/supercells/gen0/{structure}.yaml", structure="learnt"
+        )(wildcards)
     if getattr(fit, "foundation", None):
         files["foundation"] = "results/{campaign}/fits/{fit}/foundation.json".format(**wildcards)
     return files

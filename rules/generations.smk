@@ -5,7 +5,7 @@ def fits_with_errors(wildcards):
     """The fits whose force errors the goal requires."""
     settings = campaign(wildcards.campaign)
     asked = settings.loop.goal.max_force_rmse_ev_per_angstrom is not None
-    return settings.trained if asked else []
+    return settings.judged if asked else []
 
 
 def property_of(goal):
@@ -19,9 +19,9 @@ def property_of(goal):
 
 
 def properties_of_generation(wildcards):
-    """The properties in the goal: of every criterion for every trained fit."""
+    """The properties in the goal: of every criterion for every trained potential."""
     settings = campaign(wildcards.campaign)
-    method = [f"{fit}/gen{wildcards.generation}" for fit in settings.trained]
+    method = [f"{fit}/gen{wildcards.generation}" for fit in settings.judged]
     found = []
     for goal in settings.loop.goal.properties.values():
         pattern, names = property_of(goal)
@@ -35,15 +35,15 @@ def last_generation(wildcards):
 
 
 def trained_groups(wildcards):
-    """The fits that are trained, by the first of their repeats."""
+    """The potentials that are judged, by the first of their repeats."""
     settings = campaign(wildcards.campaign)
-    return {name: one for name, one in settings.groups.items() if name in settings.trained}
+    return {name: one for name, one in settings.groups.items() if name in settings.judged}
 
 
 checkpoint judge_generation:
     """Judge the potentials of this generation, and request cells for the next."""
     input:
-        benchmarks=every(rules.benchmark.output[0], fit="trained"),
+        benchmarks=every(rules.benchmark.output[0], fit="judged"),
         errors=every(rules.fit_errors.output.errors, fit=fits_with_errors),
         properties=properties_of_generation,
         labels=every(
@@ -64,7 +64,7 @@ checkpoint judge_generation:
         loop=setting("loop", exclude={"selection", "judges"}),
         groups=trained_groups,
         fits=fits_with_errors,
-        trained=setting("trained"),
+        trained=setting("judged"),
         learnt=setting("learnt"),
         version=versions("generations", "structures", "datasets", "phonons", "benchmarks"),
     message:

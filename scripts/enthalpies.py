@@ -7,7 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.factory import reference_or_fit
     from phonsmith.labels.protocol import Allocation
     from phonsmith.labels.store import LabelStore
-    from phonsmith.potentials.calculators import load_potential, without_energies
+    from phonsmith.potentials.calculators import why_without_energies
     from phonsmith.structures.settings import Relaxation
     from phonsmith.transitions.enthalpies import enthalpies
     from phonsmith.transitions.results import Enthalpies
@@ -17,7 +17,7 @@ with job(snakemake.threads, snakemake.log[0]):
     (atoms,) = read_frames(inputs.crystal)
     relaxation = Relaxation.model_validate(params.relaxation)
     potential = inputs.get("potential")
-    why = without_energies(load_potential(potential), "an enthalpy") if potential else ""
+    why = why_without_energies(potential, "an enthalpy") if potential else ""
     if why:
         result = Enthalpies.without(wildcards.structure, wildcards.method, atoms, why)
     else:

@@ -32,6 +32,7 @@ with job(snakemake.threads, snakemake.log[0]):
             level_of_theory=params.level_of_theory,
             cache=Cache(expanded(params.cache[0]), params.cache[1]),
             foundation_sha256=read_json(found)["sha256"] if found else None,
+            crystals={Path(path).stem: Path(path) for path in inputs.get("crystals", [])},
         )
     else:
         recorded = inputs.get("recorded")

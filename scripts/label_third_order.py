@@ -17,12 +17,16 @@ with job(snakemake.threads, snakemake.log[0]):
     settings, attempt = Labels.model_validate(params.labels), snakemake.resources.attempt
     structure, potential = wildcards.structure, snakemake.input.get("potential")
     batch = batch_of(read_frames(snakemake.input[0]), wildcards.batch, settings)
-    limit = math.inf
-    if not potential:
-        limit = most_minutes(batch, params.reference, structure, attempt, params.runtime)
-    allocation = Allocation(snakemake.threads, params.work, attempt, run_minutes=limit)
-    method = reference_or_fit(
-        params.reference, potential, structure=structure, allocation=allocation
-    )
-    store = LabelStore(params.store, wildcards.campaign)
-    write_batch(*label_batch(batch, method, settings, store, allocation), *snakemake.output)
+    if not batch:  # a fit that has its own cells with forces need not be a potential
+        labels, failures = [], []
+    else:
+        limit = math.inf
+        if not potential:
+            limit = most_minutes(batch, params.reference, structure, attempt, params.runtime)
+        allocation = Allocation(snakemake.threads, params.work, attempt, run_minutes=limit)
+        method = reference_or_fit(
+            params.reference, potential, structure=structure, allocation=allocation
+        )
+        store = LabelStore(params.store, wildcards.campaign)
+        labels, failures = label_batch(batch, method, settings, store, allocation)
+    write_batch(labels, failures, *snakemake.output)

@@ -10,7 +10,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.labels.settings import Labels
     from phonsmith.labels.store import LabelStore
     from phonsmith.phonons.files import load_parts, load_phonons
-    from phonsmith.potentials.calculators import load_potential, without_energies
+    from phonsmith.potentials.calculators import why_without_energies
     from phonsmith.structures.settings import Relaxation, Structure
     from phonsmith.structures.verdicts import left_out
     from phonsmith.supercells.settings import Displaced
@@ -25,7 +25,7 @@ with job(snakemake.threads, snakemake.log[0]):
     relaxation = Relaxation.model_validate(params.relaxation)
     why = left_out(inputs.accepted)
     if inputs.get("potential"):
-        why = why or without_energies(load_potential(inputs.potential), "a free energy")
+        why = why or why_without_energies(inputs.potential, "a free energy")
     elif params.reference["method"] == "recorded" and not inputs.get("volumes"):
         why = why or "the campaign gives no recorded_volumes of it"
     if why:

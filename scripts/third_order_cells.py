@@ -3,6 +3,9 @@
 from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
+    from pathlib import Path
+
+    from phonsmith.conductivity.cells_of_fits import third_order_of_fit
     from phonsmith.conductivity.mesh import check_before_labels
     from phonsmith.conductivity.settings import Conductivity
     from phonsmith.conductivity.third_order import cells_to_label, save_displacements
@@ -15,6 +18,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.structures.verdicts import Verdict, left_out
 
     structure, params = snakemake.wildcards.structure, snakemake.params
+    fit = snakemake.input.fit
     verdicts = snakemake.input.get("verdicts")
     why = left_out(snakemake.input.accepted)
     recorded = None
@@ -26,6 +30,9 @@ with job(snakemake.threads, snakemake.log[0]):
             params.sources,
             structure,
         ).third
+    elif fit:
+        recorded, why_none = third_order_of_fit(*map(Path, fit[:2]), structure)
+        why = why or why_none
     settings = Conductivity.model_validate({**params.effort, "third_order": params.third_order})
     reason = why or (Verdict.load_each(verdicts)[structure].reason if verdicts else "")
     if not reason:

@@ -8,7 +8,13 @@ from typing import Any
 from phonsmith.benchmarks.mechanics import MechanicsResult, mechanics_of_fit
 from phonsmith.files.extxyz import read_frames
 from phonsmith.files.reading_writing import read_as, write_json
-from phonsmith.potentials.calculators import load_potential, on_gpu, require_energies
+from phonsmith.potentials.calculators import (
+    has_calculator,
+    load_potential,
+    on_gpu,
+    require_energies,
+    why_without_energies,
+)
 from phonsmith.running.single_results import Task, compute_each, made_from
 from phonsmith.running.versions import versions
 from phonsmith.structures.settings import RELAXATION_EFFORT, Relaxation
@@ -68,6 +74,11 @@ class MechanicsOfFit:
             The potential has no energies, or see
             :func:`phonsmith.running.single_results.compute_each`.
         """
+        if not has_calculator(self.potential):
+            why = why_without_energies(self.potential, "the equation of state")
+            none = MechanicsResult(mechanics=None, reason=why).model_dump(mode="json")
+            write_json(self.index, {crystal.structure: none for crystal in crystals})
+            return
         potential = load_potential(self.potential)
         require_energies(potential, "the equation of state")
         processes = 1 if on_gpu(potential.source) else threads

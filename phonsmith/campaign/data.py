@@ -113,7 +113,7 @@ class CampaignData(Model):
         """Names of the fits used to select the cells of the next generation."""
         if self.loop is None:
             return []
-        repeats = self.groups[self.loop.judges or self.trained[0]]
+        repeats = self.groups[self.loop.judges or self.judged[0]]
         selection = self.loop.selection
         if selection.method == "committee":
             return repeats
@@ -124,6 +124,15 @@ class CampaignData(Model):
     def trained(self) -> list[str]:
         """Names of the fits that are trained on labels."""
         return [name for name, fit in self.fits.items() if isinstance(fit, TrainedFit)]
+
+    @cached_property
+    def judged(self) -> list[str]:
+        """Names of the trained potentials, which the loop judges.
+
+        Force constants without a potential are not judged: they reproduce the displaced cells of
+        which the reference phonons consist.
+        """
+        return [name for name in self.trained if computes(self.fits[name])]
 
     @property
     def has_third_order(self) -> bool:

@@ -46,8 +46,13 @@ def fits(campaign: CampaignData) -> Iterator[str]:
     for name in RESERVED_FIT_NAMES & campaign.fits.keys():
         yield f"fits.{name}: reserved name; choose another"
     for name, fit in campaign.fits.items():
-        if not computes(fit):
+        if not computes(fit) and name not in campaign.trained:
             yield from _finished_fit(campaign, name, fit)
+        elif not computes(fit) and "reference" not in campaign.phonons.cells:
+            yield (
+                f"fits.{name}: a fit of kind {fit.kind} cannot relax a crystal and has phonons in "
+                "the reference's cell alone; add `reference` to phonons.cells"
+            )
         if isinstance(fit, TrainedFit) and not campaign.taught & set(fit.learn_from):
             yield (
                 f"fits.{name}.learn_from: the campaign has no such cells; available are "
@@ -83,14 +88,16 @@ def loop(campaign: CampaignData) -> Iterator[str]:
         yield "loop: recorded data cannot label new cells; remove the loop"
     if "rattled" not in campaign.supercells.kinds:
         yield "loop: new cells are rattled; add `rattled` to supercells.kinds"
-    if not campaign.trained:
-        yield "loop: no trained fit could use new cells; remove the loop or add a fit to train"
-        return
-    judges = campaign.loop.judges or campaign.trained[0]
-    if judges not in campaign.groups or judges not in campaign.trained:
-        trained = [name for name in campaign.groups if name in campaign.trained]
+    if not campaign.judged:
         yield (
-            f"loop.judges: '{judges}' is not a trained fit; allowed are "
+            "loop: no trained potential could use new cells; remove the loop or add a fit to train"
+        )
+        return
+    judges = campaign.loop.judges or campaign.judged[0]
+    if judges not in campaign.groups or judges not in campaign.judged:
+        trained = [name for name in campaign.groups if name in campaign.judged]
+        yield (
+            f"loop.judges: '{judges}' is not a trained potential; allowed are "
             f"{', '.join(trained)}{nearest(judges, trained)}"
         )
         return
@@ -103,7 +110,7 @@ def loop(campaign: CampaignData) -> Iterator[str]:
         )
     yield from _selection(campaign, campaign.loop.selection, judges)
     yield from _goal(campaign, campaign.loop.goal)
-    if not any("rattled" in campaign.fits[name].learn_from for name in campaign.trained):
+    if not any("rattled" in campaign.fits[name].learn_from for name in campaign.judged):
         yield (
             "loop: new cells are rattled, but no fit learns from rattled cells; add `rattled` to "
             "learn_from"

@@ -269,7 +269,7 @@ def cells_to_label(
     seed: int,
     *,
     mesh_of: MeshOf = "primitive",
-    recorded: "Phono3py | None" = None,
+    recorded: "Phono3py | Phonopy | None" = None,
     reason: str = "",
     memory_mb: int | None = None,
 ) -> tuple["Phono3py", list["Atoms"], dict[str, Any]]:
@@ -288,7 +288,8 @@ def cells_to_label(
     mesh_of
         Cell to which meshes refer, see :func:`new_phono3py`.
     recorded
-        phono3py with displacements and forces of recorded data; no cell is labelled then.
+        phono3py or phonopy with displacements and forces, of recorded data or of a fit; no cell is
+        labelled then.
     reason
         Reason why nothing is to be computed, if so.
     memory_mb

@@ -209,11 +209,13 @@ def _gallery_in_words(campaign: Campaign) -> str:
 def _summary(campaign: Campaign) -> str:
     """Summarise the campaign in two sentences."""
     made = "recorded" if campaign.recorded else "computed"
-    trained, there = len(campaign.trained), len(campaign.fits) - len(campaign.trained)
+    potentials, there = len(campaign.judged), len(campaign.fits) - len(campaign.trained)
+    constants = len(campaign.trained) - potentials
     fits = " and ".join(
         text
         for number, text in (
-            (trained, f"{counted(trained, 'potential')} fitted to them"),
+            (potentials, f"{counted(potentials, 'potential')} fitted to them"),
+            (constants, f"{counted(constants, 'fit')} of force constants alone"),
             (there, f"{counted(there, 'existing potential')}"),
         )
         if number

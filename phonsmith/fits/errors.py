@@ -116,13 +116,59 @@ def recorded_predictions(
                 continue
             for other in others:
                 if (order := _order_in(other, frame)) is not None:
-                    plain = frame.copy()
-                    for key in (ENERGY, STRESS):  # one volume: no energies to compare
-                        plain.info.pop(key, None)
-                    compared.append(plain)
+                    compared.append(_forces_alone(frame))  # one volume: no energies to compare
                     evaluations.append(Evaluation(np.nan, other.arrays[FORCES][order], None))
                     break
     return predictions(compared, evaluations, set_name)
+
+
+def harmonic_predictions(
+    frames: Sequence[Atoms], phonons: Mapping[str, "Phonopy"], set_name: str
+) -> pd.DataFrame:
+    """List the forces of labelled cells with those of second-order force constants.
+
+    Cells with another lattice than the crystal's supercell are omitted. There are no energies and
+    stresses.
+
+    Parameters
+    ----------
+    frames
+        Labelled cells.
+    phonons
+        Phonons by structure.
+    set_name
+        Entry of the column ``set``.
+    """
+    from phonopy.harmonic.force_constants import compact_fc_to_full_fc
+
+    from phonsmith.phonons.distorted import distortion_of
+    from phonsmith.potentials.calculators import Evaluation
+
+    constants = {
+        structure: compact_fc_to_full_fc(phonon.primitive, phonon.force_constants)
+        for structure, phonon in phonons.items()
+    }
+    compared, evaluations = [], []
+    for frame in frames:
+        structure = str(frame.info.get("structure", ""))
+        if structure not in phonons or frame.info.get("kind") in NOT_COMPARED:
+            continue
+        found = distortion_of(phonons[structure].supercell, frame)
+        if found is None:
+            continue
+        forces = np.empty_like(found.forces)
+        forces[found.order] = -np.einsum("ijab,jb->ia", constants[structure], found.displacements)
+        compared.append(_forces_alone(frame))
+        evaluations.append(Evaluation(np.nan, forces, None))
+    return predictions(compared, evaluations, set_name)
+
+
+def _forces_alone(frame: Atoms) -> Atoms:
+    """Copy a labelled cell without energy and stress."""
+    plain = frame.copy()
+    for key in (ENERGY, STRESS):
+        plain.info.pop(key, None)
+    return plain
 
 
 def _order_in(other: Atoms, frame: Atoms) -> "NDArray[np.int64] | None":

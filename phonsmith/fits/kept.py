@@ -1,7 +1,7 @@
 """A trained potential is kept until its data or settings change and a new one is complete."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +17,12 @@ from phonsmith.fits.record import TrainingRecord
 from phonsmith.fits.registry import trained_kind
 from phonsmith.fits.settings import TrainedFit
 from phonsmith.fits.training import learnable, train
-from phonsmith.potentials.calculators import Potential, load_potential, save_potential
+from phonsmith.potentials.calculators import (
+    Potential,
+    load_potential,
+    save_phonons_alone,
+    save_potential,
+)
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.running.versions import VERSIONS
 
@@ -34,6 +39,7 @@ def train_or_keep(
     level_of_theory: str,
     foundation_sha256: str | None = None,
     cache: Cache | None = None,
+    crystals: Mapping[str, Path] | None = None,
 ) -> None:
     """Train a potential, or keep the existing one if its data and settings are unchanged.
 
@@ -49,7 +55,7 @@ def train_or_keep(
         See :func:`phonsmith.fits.training.train`.
     files
         Paths to write.
-    work, threads, cache
+    work, threads, cache, crystals
         See :func:`phonsmith.fits.training.train`.
     level_of_theory
         Level of theory of the labels.
@@ -71,6 +77,11 @@ def train_or_keep(
         "foundation": foundation_sha256,
         "replay": None,
         **kind.learns_beside(fit),
+        **(
+            {"crystals": {name: sha256_of(path) for name, path in crystals.items()}}
+            if crystals
+            else {}
+        ),
         "packages": {package: version(package) for package in kind.packages},
         "version": VERSIONS["fits"],
     }
@@ -82,9 +93,12 @@ def train_or_keep(
         )
         return
     with replacing_folder(files.model) as folder:
-        record = train(fit, frames, baseline, folder, work, threads, cache)
+        record = train(fit, frames, baseline, folder, work, threads, cache, crystals)
     model = files.model / record.model
     record.model_copy(update={"digest": digest}).save(files.record)
+    if not kind.computes:
+        save_phonons_alone(files.potential, name, level_of_theory)
+        return
     potential = Potential(
         source=PotentialSource(
             calculator=kind.calculator, model=str(model), sha256=sha256_of(model)

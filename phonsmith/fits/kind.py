@@ -1,7 +1,7 @@
 """What other stages ask about a kind of fit: the form of an entry of the registry."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -32,6 +32,9 @@ class FitKind(ABC, Generic[F]):
 
     computes: ClassVar[bool] = True
     """Whether it gives energies and forces of any cell."""
+
+    fits_crystals: ClassVar[bool] = False
+    """Whether it is trained crystal by crystal, with their supercells."""
 
     def busy_cores(self, fit: F) -> int:
         """Return the number of cores that its training keeps busy."""
@@ -143,6 +146,7 @@ class TrainedKind(FitKind[F]):
         work: Path,
         threads: int,
         cache: "Cache | None" = None,
+        crystals: Mapping[str, Path] | None = None,
     ) -> "TrainingRecord":
         """Train a potential.
 
@@ -162,6 +166,8 @@ class TrainedKind(FitKind[F]):
             Threads of the training program.
         cache
             Intermediate results of earlier trainings, for kinds that can use them.
+        crystals
+            phonopy YAML of the supercells of each structure, for kinds with :attr:`fits_crystals`.
         """
 
     def learns_beside(self, fit: F) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from phonsmith.fits.kind import FitKind, TrainedKind
 from phonsmith.fits.settings import FitBase, TrainedFit
 from phonsmith.potentials.settings import PotentialSource
 
-FOLDERS = ("gap", "mace", "existing", "recorded")
+FOLDERS = ("gap", "mace", "force_constants", "existing", "recorded")
 
 KINDS: dict[str, FitKind[Any]] = {
-    name: import_module(f"phonsmith.fits.{name}.kind").KIND for name in FOLDERS
+    name.replace("_", "-"): import_module(f"phonsmith.fits.{name}.kind").KIND for name in FOLDERS
 }
-"""By the ``kind`` in their settings; ``kind.py`` of a folder holds its entry."""
+"""By the ``kind`` in their settings: the name of the folder, with hyphens for underscores.
+
+``kind.py`` of a folder holds its entry."""
 
 if TYPE_CHECKING:
     Fit = FitBase

@@ -27,6 +27,7 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
     work: Path,
     threads: int,
     cache: Cache | None = None,
+    crystals: Mapping[str, Path] | None = None,
 ) -> TrainingRecord:
     """Fit a potential to the kinds of cells that it learns from.
 
@@ -46,6 +47,9 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         Threads of the training program.
     cache
         Intermediate results of earlier trainings.
+    crystals
+        phonopy YAML of the supercells of each structure, for kinds that are trained crystal by
+        crystal.
 
     Raises
     ------
@@ -58,7 +62,14 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
     chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
     return trained_kind(fit).train(
-        fit, chosen, baseline, folder=folder, work=work, threads=threads, cache=cache
+        fit,
+        chosen,
+        baseline,
+        folder=folder,
+        work=work,
+        threads=threads,
+        cache=cache,
+        crystals=crystals,
     )
 
 

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from phonsmith.files.reading_writing import read_json, write_json
+from phonsmith.files.reading_writing import write_json
 from phonsmith.files.settings import CellChoice
 from phonsmith.phonons.paths import phonons_file, record_file, spectrum_file
 from phonsmith.phonons.settings import Phonons
-from phonsmith.potentials.calculators import load_potential, on_gpu
+from phonsmith.potentials.calculators import has_calculator, load_potential, on_gpu
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.running.single_results import Task, compute_each, made_from
 from phonsmith.running.versions import versions
@@ -94,8 +94,8 @@ class PhononsOfFit:
 
     @cached_property
     def _source(self) -> PotentialSource | None:
-        """The potential; None for recorded phonons."""
-        if "recorded" in read_json(self.potential):
+        """The potential; None for phonons without a potential."""
+        if not has_calculator(self.potential):
             return None
         return load_potential(self.potential).source
 

@@ -1,14 +1,16 @@
 """Phonons from recorded displacements and forces."""
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.reading_writing import read_as, write_json
 from phonsmith.files.settings import CellChoice
 from phonsmith.phonons.files import load_phonons, without_forces
 from phonsmith.phonons.force_constants import LARGEST_MOVE, LARGEST_STRAIN, SAME_CELL_STRAIN
@@ -19,6 +21,36 @@ if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
     from phonsmith.structures.verdicts import Verdict
+
+
+THIRD_ORDER = "third_order"
+"""Folder with displacements and forces for third-order force constants, beside the phonons."""
+
+
+@dataclass(frozen=True)
+class WhyNone:
+    """Why a fit without a potential has no results, in words: by kind of result and structure.
+
+    Kinds are the choices of the cell of phonons, and :data:`THIRD_ORDER`.
+    """
+
+    FILE: ClassVar[str] = "why_none.json"
+
+    reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the reasons of a fit from its folder; recorded forces have none."""
+        path = folder / cls.FILE
+        return cls(read_as(path, "reasons of a fit", dict)) if path.exists() else cls()
+
+    def save(self, folder: Path) -> None:
+        """Write them into the folder of a fit."""
+        write_json(folder / self.FILE, self.reasons)
+
+    def of(self, kind: str, structure: str) -> str:
+        """Return the reason; empty if there is none."""
+        return self.reasons.get(kind, {}).get(structure, "")
 
 
 def recorded_phonons(
@@ -53,8 +85,9 @@ def recorded_phonons(
 
     before = to_ase(reference.unitcell)
     _, verdict = crystal_as_given(before, relaxation)
-    if not path.exists():
-        reason = "no recorded forces of this crystal"
+    reason = WhyNone.load(path.parent).of(cell, path.stem)
+    if reason or not path.exists():
+        reason = reason or "the fit has no forces of this crystal"
         return without_forces(before, reference), replace(verdict, reason=reason)
     if reference.force_constants is None:
         reason = (

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
-from phonsmith.files.reading_writing import write_json
+from phonsmith.files.reading_writing import read_json, write_json
 from phonsmith.files.settings import Model
 from phonsmith.potentials.at_once import compute
 from phonsmith.potentials.computing import computing
@@ -400,6 +400,42 @@ def load_potential(path: str | Path) -> Potential:
         model = str((path.parent / source.model_file).resolve())
         source = source.model_copy(update={"model": model})
     return potential.model_copy(update={"source": source})
+
+
+def save_phonons_alone(path: str | Path, fit: str, level_of_theory: str) -> None:
+    """Write ``potential.json`` of a fit that holds phonons in its folder and is no potential.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    fit
+        Id of the fit.
+    level_of_theory
+        Level of theory of its forces.
+    """
+    write_json(path, {"phonons_alone": level_of_theory, "fit": fit})
+
+
+def has_calculator(path: str | Path) -> bool:
+    """Return whether ``potential.json`` is that of a potential, not of phonons alone."""
+    return "source" in read_json(path)
+
+
+def why_without_energies(path: str | Path, purpose: str) -> str:
+    """Return why the fit of a ``potential.json`` cannot be used for a purpose; "" if it can.
+
+    Parameters
+    ----------
+    path
+        ``potential.json`` of the fit.
+    purpose
+        What needs energies, in words.
+    """
+    if has_calculator(path):
+        return without_energies(load_potential(path), purpose)
+    fit = read_json(path).get("fit", "")
+    return f"fit '{fit}' consists of force constants alone, but {purpose} needs energies"
 
 
 def without_energies(potential: Potential, purpose: str) -> str:

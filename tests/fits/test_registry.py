@@ -31,6 +31,9 @@ def test_packages_of_an_architecture_are_installed(name):
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_calculator_of_an_architecture_takes_a_model_and_can_be_cited(name):
     kind = TRAINED[name]
+    if not kind.computes:
+        assert kind.citation
+        return
     if kind.calculator in READY:
         ready = READY[kind.calculator]
         assert ready.has_model and ready.citation

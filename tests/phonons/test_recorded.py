@@ -63,7 +63,7 @@ def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path
     assert not verdict.reason
     assert np.allclose(frequencies(found), frequencies(truth), atol=1e-4)
     _, verdict = recorded_phonons("relaxed", truth, tmp_path / "none.yaml", Relaxation())
-    assert "no recorded forces of this crystal" in verdict.reason
+    assert "the fit has no forces of this crystal" in verdict.reason
 
     other = read_recorded(folder / "24_phonopy.yaml", "phonopy", "si")
     assert other.phonon is not None

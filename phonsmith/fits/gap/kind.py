@@ -1,6 +1,6 @@
 """Registry entry of GAP."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Gap(TrainedKind[GapFit]):
         work: Path,
         threads: int,
         cache: "Cache | None" = None,
+        crystals: Mapping[str, Path] | None = None,
     ) -> "TrainingRecord":
         """Fit with the chosen fitter."""
         from phonsmith.fits.gap.training import train

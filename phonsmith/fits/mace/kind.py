@@ -1,6 +1,6 @@
 """The registry's entry of MACE."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class Mace(TrainedKind[MaceFit]):
         work: Path,
         threads: int,
         cache: "Cache | None" = None,
+        crystals: Mapping[str, Path] | None = None,
     ) -> "TrainingRecord":
         """Train with mace_run_train."""
         from phonsmith.fits.mace.training import train

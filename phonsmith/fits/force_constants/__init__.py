@@ -1,0 +1,1 @@
+"""Force constants fitted to labelled cells, without a potential."""
