@@ -60,12 +60,15 @@ rule fetch_fit:
 
 def training_data(wildcards):
     fit = fit_of(wildcards)
-    if potential := potential_named(fit):
+    potential = potential_named(fit)
+    if potential and wildcards.fit not in campaign(wildcards.campaign).trained:
         return {"existing": model_of(potential)}
     if kind_of(fit).source(fit):
         return {"recorded": f"results/{wildcards.campaign}/sources/fits/{wildcards.fit}.json"}
     folder = f"results/{wildcards.campaign}/datasets/gen{wildcards.generation}"
     files = {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
+    if potential:
+        files["existing"] = model_of(potential)
     if kind_of(fit).fits_crystals:
         files["crystals"] = every(
             "results/{campaign}/supercells/gen0/{structure}.yaml", structure="learnt"

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, PositiveFloat, model_validator
 
 from phonsmith.fits.settings import FitResources, TrainedFit
+from phonsmith.potentials.settings import PotentialSource
 
 
 class ForceConstantsFit(TrainedFit):
@@ -27,6 +28,21 @@ class ForceConstantsFit(TrainedFit):
         description="With `third_order`: third-order force constants of more distant pairs of "
         "atoms are zero. Set it to `conductivity.third_order.pair_cutoff_angstrom`, too.",
     )
+
+    prior: PotentialSource | None = Field(
+        None,
+        description="A potential, e.g. a universal one, whose second-order force constants hold "
+        "where the labels leave them open: scaled by one number, plus a difference fitted to the "
+        "labels. A few rattled cells then suffice for a crystal of low symmetry.",
+    )
+
+    @model_validator(mode="after")
+    def _prior_of_second_order(self) -> Self:
+        if self.prior is not None and self.third_order:
+            raise ValueError(
+                "prior: applies to second-order force constants only; remove it or third_order"
+            )
+        return self
 
     @model_validator(mode="after")
     def _cutoff_of_third_order(self) -> Self:

@@ -12,13 +12,15 @@ import numpy as np
 from ase import Atoms
 
 from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
+from phonsmith.fits.force_constants.prior import corrected
 from phonsmith.fits.force_constants.settings import ForceConstantsFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
-from phonsmith.phonons.commensurate import with_forces_of_parts
+from phonsmith.phonons.commensurate import force_constants, with_forces_of_parts
 from phonsmith.phonons.distorted import Distortion, distortion_of
 from phonsmith.phonons.files import load_displacements, load_parts, save_phonons, with_forces
 from phonsmith.phonons.recorded import THIRD_ORDER, WhyNone
 from phonsmith.phonons.symfc_fits import Equations, SymfcFit
+from phonsmith.potentials.settings import PotentialSource
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -60,6 +62,7 @@ def train(
     *,
     folder: Path,
     crystals: Mapping[str, Path],
+    processes: int = 1,
 ) -> TrainingRecord:
     """Write phonons of each crystal as ``{structure}.yaml``, and why others have none.
 
@@ -78,6 +81,8 @@ def train(
         Folder for the phonons.
     crystals
         phonopy YAML of the supercells of each structure.
+    processes
+        Number of processes that compute the forces of the prior.
     """
     started = time.monotonic()
     found = {}
@@ -88,7 +93,7 @@ def train(
             if frame.info.get("structure") == structure
             and frame.info.get("kind", "recorded") not in ALWAYS_TRAIN
         ]
-        found[structure] = _of_crystal(fit, structure, own, path, folder)
+        found[structure] = _of_crystal(fit, structure, own, path, folder, processes)
     why = WhyNone(
         {
             "relaxed": dict.fromkeys(crystals, NO_RELAXATION),
@@ -116,8 +121,13 @@ def train(
     )
 
 
-def _of_crystal(
-    fit: ForceConstantsFit, structure: str, frames: Sequence[Atoms], path: Path, folder: Path
+def _of_crystal(  # noqa: PLR0917
+    fit: ForceConstantsFit,
+    structure: str,
+    frames: Sequence[Atoms],
+    path: Path,
+    folder: Path,
+    processes: int,
 ) -> _Found:
     """Write the phonons of a crystal if its cells determine them."""
     phonon = load_displacements(path)
@@ -129,6 +139,12 @@ def _of_crystal(
     if not used:
         reason = f"no labelled cell to learn from has its lattice ({len(frames)} others have)"
         return _Found(0, reason, reason, caution)
+    if fit.prior is not None:
+        scales = _with_prior(phonon, parts, cells, fit.prior, processes)
+        save_phonons(folder / f"{structure}.yaml", phonon)
+        print(f"{structure}: forces of the labels are {scales} times those of the prior")
+        count = 3 * sum(len(one.forces) for some in cells for one in some)
+        return _Found(count, "", NO_THIRD_ORDER, caution)
     systems = [
         _System.of(part, some, (2,)) for part, some in zip(parts or [phonon], cells, strict=True)
     ]
@@ -158,6 +174,27 @@ def _of_crystal(
     counted = sum(one.equations.count for one in systems)
     words = [caution, third if fit.third_order else ""]
     return _Found(counted, "", third, "; ".join(filter(None, words)))
+
+
+def _with_prior(
+    whole: "Phonopy",
+    parts: "Sequence[Phonopy]",
+    cells: Sequence[Sequence[Distortion]],
+    prior: PotentialSource,
+    processes: int,
+) -> str:
+    """Set the force constants of a crystal with a prior; return its factors in words."""
+    scales = []
+    for part, some in zip(parts or [whole], cells, strict=True):
+        found = corrected(part, some, prior, processes)
+        part.dataset = None
+        part.force_constants = found.force_constants
+        scales.append(f"{found.scale:.3f}")
+    if parts:
+        whole.dataset = None
+        whole.force_constants = force_constants(whole, parts)
+    whole.symmetrize_force_constants(show_drift=False)
+    return ", ".join(scales)
 
 
 @dataclass(frozen=True)
