@@ -2,8 +2,8 @@
 
     python benchmarks/prior.py FOLDER [CALCULATOR MODEL]     default: sevennet 7net-0
 
-FOLDER is a crystal of phonondb (POSCAR-unitcell, disp.yaml, FORCE_SETS). Its force constants are the
-truth; they also give the forces on rattled cells (standard deviation 0.01 Å, no anharmonicity).
+FOLDER is a crystal of phonondb (POSCAR-unitcell, disp.yaml, FORCE_SETS). Its force constants are
+the truth; they also give the forces on rattled cells (standard deviation 0.01 Å, no anharmonicity).
 Prints the RMSE at 60 random wave vectors, mean over two sets of cells: of the potential alone, and
 with 1 to 8 cells.
 """
