@@ -235,6 +235,7 @@ rule conductivity:
             exclude=CONDUCTIVITY_EFFORT | CONDUCTIVITY_TABLES | {"third_order"},
         ),
         converging=mesh_of_convergence,
+        pair_cutoff=setting("conductivity/third_order/pair_cutoff_angstrom"),
         imaginary_tolerance=setting("benchmarks/imaginary_tolerance_thz"),
         version=versions("conductivity", "structures", "supercells", "phonons"),
     message:

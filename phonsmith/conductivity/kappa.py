@@ -53,7 +53,9 @@ class Series(Record):
     """Conductivity against temperature by one kind of calculation.
 
     ``kappa`` has a row of six components (W/mK) for each temperature; ``between_bands`` is the part
-    of it that tunnels between bands, None for the Boltzmann equation.
+    of it that tunnels between bands, None for the Boltzmann equation. ``without_groups`` are such
+    ``kappa`` without each group of random third-order cells
+    (:mod:`phonsmith.conductivity.jackknife`), None where they were not computed.
     """
 
     solver: Literal["rta", "lbte"]
@@ -63,6 +65,7 @@ class Series(Record):
     mesh: list[int]
     kappa: list[list[float]]
     between_bands: list[list[float]] | None
+    without_groups: list[list[list[float]]] | None = None
 
 
 class KappaResult(StoredRecord):
@@ -71,7 +74,8 @@ class KappaResult(StoredRecord):
     ``q_points`` counts those of the whole mesh. ``cell`` holds the lattice vectors of the crystal's
     unit cell in rows (Å). ``imaginary_percent`` is the share of the modes on the mesh that carry no
     heat because they are imaginary, within the tolerance. Without a conductivity, ``reason``
-    explains why and ``series`` is empty.
+    explains why and ``series`` is empty. ``without_uncertainty`` explains why a requested
+    uncertainty is missing.
     """
 
     IN_WORDS = "a thermal conductivity"
@@ -87,6 +91,7 @@ class KappaResult(StoredRecord):
     imaginary_percent: float | None = None
     series: list[Series]
     reason: str
+    without_uncertainty: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Settings of the thermal conductivity."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -124,6 +124,13 @@ class Conductivity(Model):
     )
     published: list[PublishedConductivity] = Field(
         default_factory=list, description="Published values, printed and drawn for comparison."
+    )
+    jackknife_groups: Annotated[int, Field(ge=2)] | None = Field(
+        None,
+        description="Number of groups of random third-order cells (`way: fit`, recorded random "
+        "cells, fits of kind `force-constants`) for the uncertainty of κ in "
+        "`tables/conductivity.csv`, e.g. 5. κ is computed once more without each group, with the "
+        "first entries of `solvers`, `isotopes` and `non_analytical`. Default: no uncertainty.",
     )
     memory_mb: PositiveInt = Field(
         4000,

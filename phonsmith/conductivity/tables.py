@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from phonsmith.conductivity.jackknife import uncertainty
 from phonsmith.conductivity.kappa import (
     COMPONENTS,
     FAILED,
@@ -31,7 +32,8 @@ def conductivity_table(
 
     Columns: campaign, structure, method, solver, isotopes, non_analytical, transport, mesh,
     mesh_of, temperature_kelvin, component (xx … xy in Cartesian axes, mean, between bands (mean),
-    [uvw]), kappa_w_per_m_k, lowest_frequency_thz, imaginary_percent (of the modes on the mesh,
+    [uvw]), kappa_w_per_m_k, uncertainty_w_per_m_k (by the jackknife, if requested),
+    lowest_frequency_thz, imaginary_percent (of the modes on the mesh,
     without heat), reason. Published values are rows with their label as the method and their source
     as the reason.
 
@@ -59,8 +61,8 @@ def conductivity_table(
     ]
     columns = ["campaign", "structure", "method", "solver", "isotopes", "non_analytical"]
     columns += ["transport", "mesh", "mesh_of", "temperature_kelvin", "component"]
-    columns += ["kappa_w_per_m_k", "lowest_frequency_thz", "imaginary_percent", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    columns += ["kappa_w_per_m_k", "uncertainty_w_per_m_k", "lowest_frequency_thz"]
+    return pd.DataFrame(rows, columns=[*columns, "imaginary_percent", "reason"])
 
 
 def _rows(campaign: str, result: KappaResult, settings: Conductivity) -> list[dict[str, Any]]:
@@ -72,21 +74,43 @@ def _rows(campaign: str, result: KappaResult, settings: Conductivity) -> list[di
         "mesh_of": result.mesh_of,
         "lowest_frequency_thz": result.lowest_frequency_thz,
         "imaginary_percent": result.imaginary_percent,
-        "reason": result.reason or _incomplete(result),
+        "reason": result.reason
+        or "; ".join(filter(None, [_incomplete(result), _no_uncertainty(result)])),
     }
     if result.reason:
         return [common]
     rows = []
     for series in result.series:
-        kind = series.model_dump(exclude={"kappa", "between_bands"})
+        kind = series.model_dump(exclude={"kappa", "between_bands", "without_groups"})
         kind["mesh"] = mesh_name(series.mesh)
         for number, temperature in enumerate(result.temperatures_kelvin):
+            errors = _uncertainties(result, series, number, settings)
             for component, value in _numbers(result, series, number, settings).items():
                 rows.append(
                     {**common, **kind, "temperature_kelvin": temperature}
                     | {"component": component, "kappa_w_per_m_k": value}
+                    | {"uncertainty_w_per_m_k": errors.get(component)}
                 )
     return rows
+
+
+def _uncertainties(
+    result: KappaResult, series: Series, number: int, settings: Conductivity
+) -> dict[str, float]:
+    """Return the uncertainties by component; the part between bands has none."""
+    if series.without_groups is None:
+        return {}
+    plain = series.model_copy(update={"between_bands": None})
+    of_all = _numbers(result, plain, number, settings)
+    each = [
+        _numbers(result, plain.model_copy(update={"kappa": kappa}), number, settings)
+        for kappa in series.without_groups
+    ]
+    return {name: uncertainty([one[name] for one in each], of_all[name]) for name in of_all}
+
+
+def _no_uncertainty(result: KappaResult) -> str:
+    return f"no uncertainty: {result.without_uncertainty}" if result.without_uncertainty else ""
 
 
 def _numbers(
@@ -127,6 +151,9 @@ def overview(table: pd.DataFrame) -> pd.DataFrame:
         line = found.setdefault(key, dict(zip(keys, key, strict=True)))
         if not pd.isna(row["temperature_kelvin"]):
             line[f"{row['temperature_kelvin']:g} K"] = row["kappa_w_per_m_k"]
+            if not pd.isna(row["uncertainty_w_per_m_k"]):
+                error = f"{row['temperature_kelvin']:g} K, uncertainty"
+                line[error] = row["uncertainty_w_per_m_k"]
         line["remark"] = row["reason"]
     lines = pd.DataFrame(found.values())
     return lines[[*(one for one in lines if one != "remark"), "remark"]]

@@ -37,6 +37,7 @@ CAMPAIGN = {
         "third_order": {"way": "fit", "random_cells": 12, **SMALL},
         "temperatures_kelvin": [300],
         "mesh": [3, 3, 3],
+        "jackknife_groups": 5,
     },
     "figures": {"formats": ["svg"]},
 }
@@ -66,6 +67,8 @@ def test_force_constants_stand_beside_potentials(tmp_path, repository) -> None:
     kappa = overview.set_index(overview.method.str.partition("/")[0])
     assert "third_order: true" in kappa.remark["fc"]
     assert kappa["300 K"]["fc3"] == pytest.approx(kappa["300 K"]["reference"], rel=0.2)  # 11 cells
+    error = kappa["300 K, uncertainty"]["fc3"]
+    assert abs(kappa["300 K"]["fc3"] - kappa["300 K"]["reference"]) < 3 * error
     labels = pd.read_csv(tables / "third_order_labels.csv")
     labels = labels.set_index(labels.method.str.partition("/")[0])
     assert bool(labels.recorded["fc3"]) and labels.way["fc3"] == "fit"
