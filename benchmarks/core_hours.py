@@ -3,9 +3,10 @@
     python benchmarks/core_hours.py run FOLDER [SEEDS]   computes, and writes core_hours.csv here
     python benchmarks/core_hours.py draw                 draws docs/images/core-hours.png from it
 
-Three silicon allotropes. SevenNet labels all cells; pw.x would take the core seconds that the plan's
-cost model gives for the same cells and the settings of `si-qe`, which needs its pseudopotential
-(`make pseudopotentials`). The recipes differ in cells and weights of a GAP, not in its descriptors.
+Three silicon allotropes. SevenNet labels all cells; pw.x would take the core seconds that the
+plan's cost model gives for the same cells and the settings of `si-qe`, which needs its
+pseudopotential (`make pseudopotentials`). The recipes differ in cells and weights of a GAP, not in
+its descriptors.
 Each potential is judged in one campaign of its own: on the phonons of diagonal supercells of at
 least 15 Å, in the reference's cell. FOLDER takes campaigns and results; an interrupted run resumes.
 """
@@ -61,12 +62,6 @@ RECIPES: dict[str, dict[str, Any]] = {
             "rattled": {"count": 10, "std_angstrom": 0.03},
         }
     },
-    "non-diagonal-15": {
-        "supercells": {
-            **{"grid": 15.0, "way": "non-diagonal"},
-            "rattled": {"count": 10, "std_angstrom": 0.03},
-        }
-    },
 }
 FITS = {"autoplex": UNIFORM, "george2020": PROPORTIONAL}
 LABELS = {
@@ -74,7 +69,6 @@ LABELS = {
     "george2020": "the same cells, σ = 0.001 |F| (George et al.)",
     "diagonal": "12 Å, three rattled cells",
     "non-diagonal": "12 Å, non-diagonal, ten rattled cells",
-    "non-diagonal-15": "15 Å, non-diagonal, ten rattled cells",
 }
 
 
