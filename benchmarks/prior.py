@@ -3,7 +3,7 @@
     python benchmarks/prior.py FOLDER [CALCULATOR MODEL]     default: sevennet 7net-0
 
 FOLDER is a crystal of phonondb (POSCAR-unitcell, disp.yaml, FORCE_SETS). Its force constants are
-the truth; they also give the forces on rattled cells (standard deviation 0.01 Å, no anharmonicity).
+the truth; they also give the forces on rattled cells (0.002 Å, no anharmonicity).
 Prints the RMSE at 60 random wave vectors, mean over two sets of cells: of the potential alone, and
 with 1 to 8 cells.
 """
@@ -27,7 +27,7 @@ from phonsmith.supercells.cells import make_phonopy, to_ase
 
 COUNTS = (1, 2, 4, 8)
 SEEDS = (0, 1)
-STD_ANGSTROM = 0.01
+STD_ANGSTROM = 0.002
 Q = np.vstack([[0, 0, 0], np.random.default_rng(0).random((60, 3))])
 
 
