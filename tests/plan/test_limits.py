@@ -127,7 +127,7 @@ def test_the_plan_says_what_to_lower(crystals, site, words):
 
     gap_fit's memory grows with the atoms; that of the default fitter does not.
     """
-    soap = {"n_max": 10, "l_max": 6, "n_sparse": 300}
+    soap = {"cutoff_angstrom": 5, "n_max": 10, "l_max": 6, "n_sparse": 300}
     campaign = campaign_of(fits={"gap": {"kind": "gap", "fitter": "gap_fit", "soap": soap}})
     cells = cells_of(campaign, crystals)
     (said,) = make_plan("tiny", campaign, crystals, cells, site=site).warnings

@@ -37,19 +37,19 @@ class ThreeBody(Model):
 class Soap(Model):
     """Many-body descriptor of GAP."""
 
-    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    cutoff_angstrom: PositiveFloat = Field(6.0, description="Cutoff radius.")
     cutoff_transition_angstrom: PositiveFloat = Field(1.0, description="Width of the cutoff.")
     atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
     n_max: PositiveInt = Field(
-        8,
+        10,
         description="Number of radial functions. Memory grows with the square of n_max times the "
         "number of elements.",
     )
-    l_max: NonNegativeInt = Field(5, description="Largest angular momentum.")
+    l_max: NonNegativeInt = Field(6, description="Largest angular momentum.")
     zeta: PositiveInt = Field(4, description="Exponent of the dot-product kernel.")
     delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
     n_sparse: PositiveInt = Field(
-        300, description="Total number of sparse points, divided equally among the elements."
+        1000, description="Total number of sparse points, divided equally among the elements."
     )
     sparse_method: Literal["cur_points", "random", "pivot"] = Field(
         "cur_points", description="Method of gap_fit to choose sparse points."
@@ -84,15 +84,15 @@ class Sigma(Model):
     """Regularisation of GAP: expected errors of the data."""
 
     energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
-    force_ev_per_angstrom: PositiveFloat = Field(0.03, description="Force components.")
-    virial_ev_per_atom: PositiveFloat = Field(0.01, description="Virials.")
+    force_ev_per_angstrom: PositiveFloat = Field(3e-3, description="Force components.")
+    virial_ev_per_atom: PositiveFloat = Field(1e-3, description="Virials.")
 
 
 class ForceProportional(Model):
     """σ of the force on each atom: f·max(|F|, F_min) (George et al. 2020, equation 8)."""
 
-    factor: PositiveFloat = Field(0.01, description="f, dimensionless.")
-    minimum_force_ev_per_angstrom: PositiveFloat = Field(0.01, description="F_min.")
+    factor: PositiveFloat = Field(1e-4, description="f, dimensionless.")
+    minimum_force_ev_per_angstrom: PositiveFloat = Field(0.1, description="F_min.")
     kinds: list[Kind] = Field(
         ["displaced"], min_length=1, description="Kinds of cells that use it."
     )
@@ -123,10 +123,11 @@ class GapFit(TrainedFit):
         "force error applies to all cells.",
     )
     balance_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0,
-        description="Exponent: the force sigmas of displaced cells are multiplied by n to this "
-        "power, where n is the number of displaced cells of the structure. It balances crystals "
-        "of high symmetry, with one or two displaced cells, against crystals with twenty.",
+        0.75,
+        description="Exponent: the force sigmas of displaced cells are multiplied by (n / m) to "
+        "this power, where n is the number of displaced cells of the structure, and m the smallest "
+        "such number in the training set. It balances crystals of high symmetry, with one or two "
+        "displaced cells, against crystals with twenty; it does nothing for a single crystal.",
     )
     sparse_jitter: PositiveFloat = Field(1e-8, description="gap_fit's sparse_jitter.")
     extra_arguments: dict[str, str | int | float] = Field(

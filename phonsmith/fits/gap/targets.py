@@ -127,13 +127,17 @@ def force_sigmas(atoms: Atoms, fit: GapFit) -> np.ndarray | None:
 
 
 def balance(frames: Sequence[Atoms], exponent: float) -> list[float]:
-    """Factor on the force σ of each frame: n**exponent for displaced cells, 1 for others.
+    """Factor on the force σ of each frame: (n/m)**exponent for displaced cells, 1 for others.
 
-    n counts the displaced cells of the frame's structure, which depends on its symmetry alone.
+    n counts the displaced cells of the frame's structure, which depends on its symmetry alone; m is
+    the smallest n.
     """
     counts = Counter(a.info.get("structure") for a in frames if a.info.get("kind") == "displaced")
+    fewest = min(counts.values(), default=1)
     return [
-        counts[a.info.get("structure")] ** exponent if a.info.get("kind") == "displaced" else 1.0
+        (counts[a.info.get("structure")] / fewest) ** exponent
+        if a.info.get("kind") == "displaced"
+        else 1.0
         for a in frames
     ]
 

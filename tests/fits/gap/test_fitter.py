@@ -25,6 +25,7 @@ from phonsmith.potentials.calculators import Evaluation, evaluate
 from phonsmith.potentials.settings import PotentialSource
 
 SOAP = {"l_max": 3, "n_max": 4, "cutoff_angstrom": 4.0, "n_sparse": 40}
+RULE = {"factor": 1e-3, "minimum_force_ev_per_angstrom": 0.01}
 SIGMA = {"energy_ev_per_atom": 1e-3, "force_ev_per_angstrom": 0.02, "virial_ev_per_atom": 0.02}
 SW = PotentialSource(calculator="stillinger-weber")
 NO_ENERGY = Baseline({"Si": 0.0}, "forces_only")
@@ -108,7 +109,7 @@ def test_pairs_triplets_and_isolated_atoms(tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"force_proportional": {"factor": 1e-3}, "balance_exponent": 0.5},
+        {"force_proportional": RULE, "balance_exponent": 0.5},
         {"sigma": {"force_ev_per_angstrom": 1.5e-5}, "force_proportional": None},
     ],
 )
@@ -159,7 +160,8 @@ def labels_of_tin(shared_data):
 
 TIN = {
     "sigma": {"force_ev_per_angstrom": 0.1, "virial_ev_per_atom": 0.05},
-    "force_proportional": {"factor": 0.01},
+    "force_proportional": {"factor": 0.01, "minimum_force_ev_per_angstrom": 0.01},
+    "balance_exponent": 0,
 }
 
 
@@ -167,14 +169,15 @@ def test_real_labels_of_tin(shared_data, tmp_path):
     """Settings of sn-small."""
     frames = labels_of_tin(shared_data)
     bound = [atoms for atoms in frames if atoms.info["kind"] != "isolated_atom"]
-    soap = {"n_sparse": 100, "l_max": 4, "sparse_from": "training"}
+    soap = {"cutoff_angstrom": 5, "n_max": 8, "l_max": 4, "n_sparse": 100}
+    soap["sparse_from"] = "training"
     assert_equal_fits(tmp_path, frames, bound, **TIN, soap=soap)
 
 
 def test_triplets_of_real_cells(shared_data, tmp_path):
     """Beside pairs and SOAP."""
     frames = [labels_of_tin(shared_data)[index] for index in (0, 1, 4, 6)]
-    soap = {"n_sparse": 50, "l_max": 3, "n_max": 5}
+    soap = {"cutoff_angstrom": 5, "n_sparse": 50, "l_max": 3, "n_max": 5}
     three = {"cutoff_angstrom": 4.0}
     assert_equal_fits(tmp_path, frames, frames[1:], **TIN, soap=soap, three_body=three)
 

@@ -9,7 +9,7 @@ from phonsmith.fits.gap.sparse import plan_sparse_points
 
 def test_soap_defaults_are_what_they_say():
     assert (
-        "l_max=5 n_max=8 atom_sigma=0.5"
+        "l_max=6 n_max=10 atom_sigma=0.5 cutoff=6.0"
         in gap._descriptors(
             GapFit(kind="gap", soap=Soap()), plan_sparse_points(GapFit(kind="gap", soap=None), [])
         )[1]
@@ -19,12 +19,12 @@ def test_soap_defaults_are_what_they_say():
 @pytest.mark.parametrize(
     ("given", "factor"),
     [
-        ({}, 0.01),
-        ({"sigma": {"energy_ev_per_atom": 0.01}}, 0.01),
+        ({}, 1e-4),
+        ({"sigma": {"energy_ev_per_atom": 0.01}}, 1e-4),
         ({"sigma": {"force_ev_per_angstrom": 0.02}}, None),
         ({"sigma": Sigma(force_ev_per_angstrom=0.02)}, None),
         ({"sigma_by_group": {"displaced": {"force_ev_per_angstrom": 0.02}}}, None),
-        ({"sigma": {"force_ev_per_angstrom": 0.02}, "force_proportional": {}}, 0.01),
+        ({"sigma": {"force_ev_per_angstrom": 0.02}, "force_proportional": {}}, 1e-4),
         ({"force_proportional": None}, None),
     ],
 )

@@ -125,7 +125,9 @@ def test_record_tells_time_memory_counts_and_settings(silicon_gap, silicon):
 
 
 def test_force_proportional_sigma_is_equation_8_on_displaced_cells_only(displaced, silicon):
-    fit = gap_fit(force_proportional=ForceProportional(factor=1e-4))
+    fit = gap_fit(
+        force_proportional=ForceProportional(factor=1e-4, minimum_force_ev_per_angstrom=0.01)
+    )
     lines = gap.frame_text(displaced, fit, "x").splitlines()
     sigmas = np.array([float(line.split()[-1]) for line in lines[2:]])
     assert "force_atom_sigma:R:1" in lines[1]
@@ -138,7 +140,10 @@ def test_force_proportional_sigma_is_equation_8_on_displaced_cells_only(displace
 
 def test_gap_fit_takes_the_atomwise_sigmas(displaced, tmp_path):
     residuals = {}
-    for name, rule in (("plain", None), ("proportional", ForceProportional(factor=1e-3))):
+    for name, rule in (
+        ("plain", None),
+        ("proportional", ForceProportional(factor=1e-3, minimum_force_ev_per_angstrom=0.01)),
+    ):
         (tmp_path / name).mkdir()
         fit = gap_fit(
             fitter="gap_fit",
@@ -164,7 +169,7 @@ def test_sparse_points_from_rattled_copies_carry_force_constants_further(displac
     for source in ("training", "rattled"):
         (tmp_path / source).mkdir()
         fit = gap_fit(
-            force_proportional=ForceProportional(factor=1e-3),
+            force_proportional=ForceProportional(factor=1e-3, minimum_force_ev_per_angstrom=0.01),
             soap={**SMALL_SOAP, "sparse_from": source, "sparse_method": "random"},
         )
         folder, _ = train(fit, [displaced, *constraint], tmp_path / source, False)
