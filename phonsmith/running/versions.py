@@ -12,7 +12,7 @@ VERSIONS = {
     "labels": 1,
     "readers": 2,
     "datasets": 1,
-    "fits": 1,
+    "fits": 2,
     "errors": 1,
     "phonons": 1,
     "benchmarks": 2,
