@@ -379,7 +379,9 @@ def main() -> None:
             continue
         material = material_of(name, chosen.data, store)
         for recipe in missing:
-            folder = chosen.folder / "fits" / name / recipe
+            folder = (
+                chosen.folder / "fits" / name / str(list(RECIPES).index(recipe))
+            )  # ASCII for quippy
             found = measure(material, RECIPES[recipe], folder, cache)
             rows.append({"material": name, "recipe": recipe, **found})
             with replacing(file) as temporary:
