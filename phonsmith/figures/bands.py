@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from phonsmith.benchmarks.comparison import Benchmark, compare_spectra
@@ -37,6 +37,7 @@ Floats = NDArray[np.float64]
 
 _DASHES = (0, (4, 1.6))
 _DOTS = (0, (1, 1.5))
+_SMALL_ERROR_THZ = 0.02
 _JUMP = 0.018
 """Width of the gap at a jump of the path, as a share of the path."""
 
@@ -323,9 +324,13 @@ def _draw_errors(
         x, y = places[segment.indices], q_resolved_rmse_thz[segment.indices]
         axes.fill_between(x, y, color=colour, alpha=0.25, lw=0)
         axes.plot(x, y, color=colour, lw=0.9)
-    axes.set_ylim(0, 1.15 * max(float(q_resolved_rmse_thz.max()), 1e-3))
+    largest = max(float(q_resolved_rmse_thz.max()), 1e-3)
+    axes.set_ylim(0, 1.15 * largest)
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.set_ylabel("RMSE (THz)")
+    if largest < _SMALL_ERROR_THZ:  # ticks of three decimals would push the label out of the figure
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda thz, _: f"{1000 * thz:g}"))
+        axes.set_ylabel("RMSE (mTHz)")
 
 
 def _draw_reason(axes: Axes, reason: str) -> None:

@@ -41,6 +41,20 @@ def test_bands_show_reference_fit_and_their_difference():
     assert np.trapezoid(line.get_xdata(), line.get_ydata()) == pytest.approx(3, rel=1e-3)
 
 
+def test_the_label_of_small_errors_stays_in_the_figure():
+    """Ticks such as 0.005 THz need the place of the label."""
+    reference, fit = chain(), chain(1.001)
+    errors = compare_spectra(reference, fit, 0.1).q_resolved_rmse_thz
+    assert errors.max() < 0.02
+    figure = draw_bands(reference, fit, errors, LOOKS["gap"], caption(errors.mean()))
+    below = figure.axes[2]
+    figure.canvas.draw()
+    assert below.get_ylabel() == "RMSE (mTHz)"
+    shown = [float(one.get_text()) for one in below.get_yticklabels()]
+    np.testing.assert_allclose(shown, 1000 * below.get_yticks())
+    assert below.yaxis.label.get_window_extent().x0 > 0
+
+
 def test_a_jump_of_the_path_is_a_gap():
     figure = draw_bands(chain(), None, None, LOOKS["gap"], caption(None, "lost"))
     bands, _, below, _ = figure.axes
