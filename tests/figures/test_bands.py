@@ -52,7 +52,7 @@ def test_the_label_of_small_errors_stays_in_the_figure():
     assert below.get_ylabel() == "RMSE (mTHz)"
     shown = [float(one.get_text()) for one in below.get_yticklabels()]
     np.testing.assert_allclose(shown, 1000 * below.get_yticks())
-    assert below.yaxis.label.get_window_extent().x0 > 0
+    assert max(len(one.get_text()) for one in below.get_yticklabels()) <= 4
 
 
 def test_a_jump_of_the_path_is_a_gap():
