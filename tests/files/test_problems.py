@@ -91,7 +91,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "conductivity": {"structures": ["gee"]},
         },
         {
-            "loop.judges": ["'gapp' is not a trained fit", "allowed are gap", "mean 'gap'"],
+            "loop.judges": ["'gapp' is not a trained potential", "allowed are gap", "mean 'gap'"],
             "supercells.multiples": ["'sii'", "did you mean 'si'"],
             "transitions.t.structures": ["'gee'", "did you mean 'ge'"],
             "transitions.t": ["requires `thermodynamics`", "no such section"],

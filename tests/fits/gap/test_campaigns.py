@@ -14,7 +14,8 @@ from phonsmith.fits.training import learnable
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.recorded.reading import read_recorded
 from phonsmith.potentials.calculators import evaluate
-from phonsmith.supercells.cells import make_supercells, to_ase
+from phonsmith.supercells.cells import to_ase
+from phonsmith.supercells.making import make_supercells
 from tests.conftest import REPOSITORY
 from tests.fits.examples import SW, gap_of, labelled, train
 
@@ -98,7 +99,7 @@ def computed_cells(campaign):
     settings = campaign.supercells.model_copy(update=SMALL)
     for name in campaign.learnt[:2]:
         crystal = read(REPOSITORY / campaign.structures[name].file)
-        _, cells = make_supercells(name, crystal, settings, campaign.seed, 0)
+        cells = make_supercells(name, crystal, settings, campaign.seed, 0).cells
         cells = [one for one in cells if one.info["kind"] == "displaced"][:1] + cells[-2:]
         results = evaluate(cells, getattr(campaign.reference, "potential", SW))
         frames += [
