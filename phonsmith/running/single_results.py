@@ -111,9 +111,9 @@ def compute_each(
         name = missing[index].name
         if isinstance(outcome, Exception):
             print(f"{name}: {type(outcome).__name__}: {outcome}")
-            # the type of TryAgain decides whether the job is retried
-            named = in_our_words(outcome, f"crystal {name}")
-            failed = failed or (outcome if isinstance(outcome, TryAgain) else named)
+            # the type of TryAgain decides whether the job is retried; a full disk is no one's fault
+            alone = isinstance(outcome, TryAgain | OSError)
+            failed = failed or in_our_words(outcome, "" if alone else f"crystal {name}")
         else:
             found[name] = outcome
             print(f"{name}: done")
