@@ -89,12 +89,20 @@ def spectra_of_transition(wildcards):
     )
 
 
+def phonons_of_transition(wildcards):
+    """These phonons as input: of the reference the files, of a fit the index of all crystals."""
+    spectra = spectra_of_transition(wildcards)
+    if is_reference(wildcards) or not spectra:
+        return {"spectra": spectra}
+    return {"phonons": "results/{campaign}/phonons/{method}/relaxed.json".format(**wildcards)}
+
+
 rule transition:
     """Find the points at which the stable crystal of a transition changes, by a method."""
     input:
+        unpack(phonons_of_transition),
         enthalpies=enthalpies_of_transition,
         thermodynamics=thermodynamics_of_transition,
-        spectra=spectra_of_transition,
     output:
         "results/{campaign}/transitions/{method}/{transition}.json",
     log:
@@ -102,6 +110,7 @@ rule transition:
     localrule: True
     params:
         transition=setting("transitions/{transition}", exclude={"published", "all_generations"}),
+        spectra=untracked(spectra_of_transition),
         refuse_imaginary=lambda wildcards: (
             not is_pressed(wildcards)
             and look_up(wildcards, "thermodynamics/imaginary") != "report"

@@ -22,7 +22,7 @@ with job(snakemake.threads, snakemake.log[0]):
         )
     else:
         enthalpies = [Enthalpies.load(path) for path in inputs.enthalpies]
-        spectra = {Path(path).stem: Spectrum.load_if_any(path) for path in inputs.spectra}
+        spectra = {Path(path).stem: Spectrum.load_if_any(path) for path in params.spectra}
         result = pressure_transition(
             name,
             settings,
