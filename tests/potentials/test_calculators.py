@@ -13,6 +13,7 @@ from ase.calculators.calculator import Calculator
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.sources import sha256_of
+from phonsmith.potentials import calculators
 from phonsmith.potentials.calculators import (
     Evaluation,
     Potential,
@@ -361,3 +362,27 @@ def test_mace_in_batches_is_mace_one_by_one() -> None:
         assert found.forces == pytest.approx(alone.forces, abs=1e-10)
         assert found.stress == pytest.approx(alone.stress, abs=1e-10)
         assert np.abs(alone.forces).max() > 1e-3
+
+
+@pytest.mark.parametrize("too_many", [99, 2], ids=["batches", "out of memory"])
+def test_cells_are_evaluated_in_batches_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, too_many: int
+) -> None:
+    """One by one where a batch fails."""
+    source = PotentialSource(calculator="stillinger-weber")
+    cells = [bulk("Si", a=5.43 + 0.01 * index, cubic=True) for index in range(5)]
+    alone = evaluate(cells, source)
+    sizes = []
+
+    def batch(some, calculator):
+        sizes.append(len(some))
+        if len(some) >= too_many:
+            raise RuntimeError("out of memory")
+        return [calculators.evaluate_one(cell, calculator) for cell in some]
+
+    monkeypatch.setattr(calculators, "on_gpu", lambda _: True)
+    monkeypatch.setattr(calculators, "BATCH_ATOMS", 16)
+    monkeypatch.setattr(calculators, "evaluate_batch", batch)
+    together = evaluate(cells, source)
+    assert sizes == [2, 2, 1]
+    assert [one.energy for one in together] == [one.energy for one in alone]
