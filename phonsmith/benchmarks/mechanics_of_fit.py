@@ -8,6 +8,7 @@ from typing import Any
 from phonsmith.benchmarks.mechanics import MechanicsResult, mechanics_of_fit
 from phonsmith.files.extxyz import read_frames
 from phonsmith.files.reading_writing import read_as, write_json
+from phonsmith.phonons.paths import record_file
 from phonsmith.potentials.calculators import (
     has_calculator,
     load_potential,
@@ -93,7 +94,7 @@ class MechanicsOfFit:
             "version": versions("benchmarks", "structures"),
         }
         files = [self.potential, self.model, crystal.relaxed, crystal.accepted]
-        record = self.index.with_suffix("") / f"{crystal.structure}.json"
+        record = record_file(self.index, crystal.structure)
         return Task(crystal.structure, record, made_from(files, settings), crystal)
 
     def setup(self) -> Callable[[Crystal], dict[str, Any]]:

@@ -35,11 +35,6 @@ def digest_of_arrays(arrays: Mapping[str, ArrayLike]) -> str:
     return digest.hexdigest()
 
 
-def bare(atoms: Atoms) -> Atoms:
-    """Copy elements, positions and lattice alone: a digest then ignores labels."""
-    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-
-
 def _add(digest: "hashlib._Hash", arrays: Mapping[str, ArrayLike]) -> None:
     for name in sorted(arrays):
         values = np.ascontiguousarray(arrays[name])

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from phonsmith.files.atoms import bare
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.provenance import KEYS, Provenance
@@ -222,7 +223,7 @@ def shortest_distance(atoms: Atoms, below: float = CLOSEST_ANGSTROM) -> float:
     """Return the shortest distance of two atoms in Å, images included; infinity above ``below``."""
     from matscipy.neighbours import neighbour_list
 
-    cell = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=atoms.pbc)
+    cell = bare(atoms)
     if cell.cell.rank < 3:
         cell.center(vacuum=1.0)
         cell.pbc = False

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
+from phonsmith.files.atoms import bare
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files.reading_writing import read_json, replacing
 from phonsmith.labels.checks import labelled, labelled_alone
@@ -116,9 +117,8 @@ class LabelStore:
         found = self.get(key)
         if found is None or len(found) != 1 or ENERGY not in found.info:
             return None
-        box = Atoms(found.numbers, positions=found.positions, cell=found.cell[:], pbc=found.pbc)
         method, energy = str(found.info.get("method", "")), float(found.info[ENERGY])
-        return labelled_alone(box, method, energy, Provenance.of(found))
+        return labelled_alone(bare(found), method, energy, Provenance.of(found))
 
     def put_alone(self, key: str, atom: Atoms) -> None:
         """Keep an isolated atom under a key."""

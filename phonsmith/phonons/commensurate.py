@@ -58,6 +58,28 @@ def with_forces_of_parts(
         end = start + len(part.supercells_with_displacements)
         with_forces(part, forces[start:end])
         start = end
+    return with_constants_of_parts(whole, parts)
+
+
+def with_constants_of_parts(whole: "Phonopy", parts: Sequence["Phonopy"]) -> "Phonopy":
+    """Set the force constants of a grid from those of its non-diagonal supercells.
+
+    Parameters
+    ----------
+    whole
+        Crystal with the supercell of the grid; it keeps no displacements.
+    parts
+        Supercells of its primitive cell with force constants.
+
+    Returns
+    -------
+    ``whole``, with force constants on which the sum rules are imposed.
+
+    Raises
+    ------
+    PhonsmithError
+        No supercell is commensurate with a wave vector of the grid.
+    """
     whole.dataset = None
     whole.force_constants = force_constants(whole, parts)
     whole.symmetrize_force_constants(show_drift=False)

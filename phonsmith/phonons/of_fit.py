@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class PhononsOfFit:
         threads = 1 if self._source and on_gpu(self._source) else threads
         missing = sum(task.kept() is None for task in tasks)
         inner = max(1, threads // max(1, missing))
-        verdicts = compute_each(_Setup(self, inner), tasks, max(1, threads // inner))
+        verdicts = compute_each(partial(self.setup, inner), tasks, max(1, threads // inner))
         write_json(
             self.index, {crystal.structure: verdicts[crystal.structure] for crystal in crystals}
         )
@@ -111,6 +111,10 @@ class PhononsOfFit:
         files = [self.potential, self.model, crystal.reference]
         record = record_file(self.index, crystal.structure)
         return Task(crystal.structure, record, made_from(files, settings), crystal)
+
+    def setup(self, processes: int) -> Callable[[Crystal], dict[str, Any]]:
+        """Return the function that computes the result of a crystal with some processes."""
+        return partial(self.of_crystal, processes=processes)
 
     def of_crystal(self, crystal: Crystal, processes: int = 1) -> dict[str, Any]:
         """Write phonons and spectrum of a crystal, and return the verdict as plain values."""
@@ -144,17 +148,3 @@ class PhononsOfFit:
             path = band_path(to_ase(reference.primitive), self.phonons)
             spectrum(phonon, path).save(file)
         return replace(verdict, again=crystal.again).model_dump()
-
-
-@dataclass(frozen=True)
-class _Setup:
-    """Setup of a process."""
-
-    phonons: PhononsOfFit
-    processes: int
-
-    def __call__(self) -> Callable[[Crystal], dict[str, Any]]:
-        return self._of_crystal
-
-    def _of_crystal(self, crystal: Crystal) -> dict[str, Any]:
-        return self.phonons.of_crystal(crystal, self.processes)

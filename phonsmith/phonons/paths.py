@@ -1,4 +1,4 @@
-"""Files of the phonons of a fit: an index with the verdicts, and a folder with the crystals."""
+"""Files of the results of a fit: an index of all crystals, and a folder with those of each."""
 
 from pathlib import Path
 

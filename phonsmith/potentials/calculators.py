@@ -21,6 +21,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from phonsmith.files.atoms import bare
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.files.reading_writing import read_json, write_json
 from phonsmith.files.settings import Model
@@ -211,7 +212,7 @@ def evaluate_each(
         The potential cannot be built or does not support an element.
     """
     check_elements(source, cells)
-    plain = [_bare(cell) for cell in cells]
+    plain = [bare(cell) for cell in cells]
     if on_gpu(source):
         yield from _in_batches(plain, kept_calculator(source))
         return
@@ -249,7 +250,7 @@ def _in_batches(
 
 def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
     """Return energy, forces and stress of a cell; the cell remains unchanged."""
-    atoms = _bare(cell)
+    atoms = bare(cell)
     _check_table(atoms, calculator)
     wanted = compute(atoms, calculator)
     energy = calculator.get_property("free_energy" if "free_energy" in wanted else "energy", atoms)
@@ -283,7 +284,7 @@ def evaluate_batch(cells: Sequence[Atoms], calculator: Any) -> list[Evaluation]:
     with torch_dtype(dtype):
         configs = [
             data.config_from_atoms(
-                _bare(cell), key_specification=data.KeySpecification(), head_name=calculator.head
+                bare(cell), key_specification=data.KeySpecification(), head_name=calculator.head
             )
             for cell in cells
         ]
@@ -345,11 +346,6 @@ def _evaluator(source: PotentialSource) -> Callable[[Atoms], Evaluation]:
 
 def _evaluate_with(calculator: BaseCalculator, cell: Atoms) -> Evaluation:
     return evaluate_one(cell, calculator)
-
-
-def _bare(cell: Atoms) -> Atoms:
-    """Return a copy with lattice and atoms only: all that a calculator needs."""
-    return Atoms(cell.numbers, positions=cell.positions, cell=cell.cell, pbc=cell.pbc)
 
 
 def _full(stress: NDArray[np.float64]) -> NDArray[np.float64]:

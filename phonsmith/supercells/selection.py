@@ -18,6 +18,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from phonsmith.files.atoms import bare
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.potentials.calculators import evaluate, make_calculator
 from phonsmith.potentials.settings import PotentialSource
@@ -315,8 +316,7 @@ def soap_environments(cells: Sequence[Atoms], soap: SoapDescriptor) -> list[Envi
     )
     result = []
     for cell in cells:
-        bare = Atoms(cell.numbers, positions=cell.positions, cell=cell.cell, pbc=cell.pbc)
-        found = descriptor.calc(bare)
+        found = descriptor.calc(bare(cell))
         centres = np.asarray(found["ci"]).ravel() - 1
         vectors = np.empty_like(found["data"])
         vectors[centres] = found["data"]

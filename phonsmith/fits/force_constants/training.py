@@ -15,7 +15,7 @@ from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
 from phonsmith.fits.force_constants.prior import corrected
 from phonsmith.fits.force_constants.settings import ForceConstantsFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
-from phonsmith.phonons.commensurate import force_constants, with_forces_of_parts
+from phonsmith.phonons.commensurate import with_constants_of_parts, with_forces_of_parts
 from phonsmith.phonons.distorted import Distortion, distortion_of
 from phonsmith.phonons.files import load_displacements, load_parts, save_phonons, with_forces
 from phonsmith.phonons.recorded import THIRD_ORDER, WhyNone
@@ -191,9 +191,9 @@ def _with_prior(
         part.force_constants = found.force_constants
         scales.append(f"{found.scale:.3f}")
     if parts:
-        whole.dataset = None
-        whole.force_constants = force_constants(whole, parts)
-    whole.symmetrize_force_constants(show_drift=False)
+        with_constants_of_parts(whole, parts)
+    else:
+        whole.symmetrize_force_constants(show_drift=False)
     return ", ".join(scales)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from phonsmith.fits.digest import bare, digest_of
+from phonsmith.files.atoms import bare
+from phonsmith.fits.digest import digest_of
 from phonsmith.fits.gap.gap_fit import (
     MODEL,
     fit_arguments,

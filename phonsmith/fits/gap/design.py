@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 
+from phonsmith.files.atoms import bare
 from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.fits.digest import bare, digest_of, digest_of_arrays
+from phonsmith.fits.digest import digest_of, digest_of_arrays
 from phonsmith.fits.gap.covariances import Covariance, covariance_of
 from phonsmith.fits.gap.descriptors import (
     Descriptors,
