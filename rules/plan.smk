@@ -1,6 +1,6 @@
 """Checks of files, and cost estimates, before expensive jobs run."""
 
-from phonsmith.phonons.paths import record_file
+from phonsmith.running.single_results import record_file
 
 
 rule check:

@@ -8,7 +8,6 @@ from typing import Any
 from phonsmith.benchmarks.mechanics import MechanicsResult, mechanics_of_fit
 from phonsmith.files.extxyz import read_frames
 from phonsmith.files.reading_writing import read_as, write_json
-from phonsmith.phonons.paths import record_file
 from phonsmith.potentials.calculators import (
     has_calculator,
     load_potential,
@@ -16,7 +15,7 @@ from phonsmith.potentials.calculators import (
     require_energies,
     why_without_energies,
 )
-from phonsmith.running.single_results import Task, compute_each, made_from
+from phonsmith.running.single_results import Task, compute_each, made_from, record_file
 from phonsmith.running.versions import versions
 from phonsmith.structures.settings import RELAXATION_EFFORT, Relaxation
 from phonsmith.structures.verdicts import left_out

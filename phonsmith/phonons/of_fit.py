@@ -8,11 +8,11 @@ from typing import Any
 
 from phonsmith.files.reading_writing import write_json
 from phonsmith.files.settings import CellChoice
-from phonsmith.phonons.paths import phonons_file, record_file, spectrum_file
+from phonsmith.phonons.paths import phonons_file, spectrum_file
 from phonsmith.phonons.settings import Phonons
 from phonsmith.potentials.calculators import has_calculator, load_potential, on_gpu
 from phonsmith.potentials.settings import PotentialSource
-from phonsmith.running.single_results import Task, compute_each, made_from
+from phonsmith.running.single_results import Task, compute_each, made_from, record_file
 from phonsmith.running.versions import versions
 from phonsmith.structures.settings import RELAXATION_EFFORT, Relaxation
 from phonsmith.supercells.settings import Displaced

@@ -11,8 +11,3 @@ def phonons_file(index: str | Path, structure: str) -> Path:
 def spectrum_file(index: str | Path, structure: str) -> Path:
     """Return the file with the spectrum of a crystal; it is empty if there are no phonons."""
     return Path(index).with_suffix("") / f"{structure}.npz"
-
-
-def record_file(index: str | Path, structure: str) -> Path:
-    """Return the JSON record of a crystal."""
-    return Path(index).with_suffix("") / f"{structure}.json"

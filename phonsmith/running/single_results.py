@@ -58,6 +58,11 @@ class Task(Generic[Work]):
         return found.result if found.made_from == self.made_from else None
 
 
+def record_file(index: str | Path, name: str) -> Path:
+    """Return the JSON record of a crystal: in the folder of the same name as the file of all."""
+    return Path(index).with_suffix("") / f"{name}.json"
+
+
 def made_from(files: Iterable[str | Path], settings: Mapping[str, Any]) -> str:
     """Return a digest of files, by path, time and size as Snakemake compares them, and settings.
 

@@ -11,11 +11,12 @@ from ase.build import bulk
 from phonsmith.phonons.files import load_phonons, save_phonons
 from phonsmith.phonons.force_constants import potential_phonons
 from phonsmith.phonons.of_fit import Crystal, PhononsOfFit
-from phonsmith.phonons.paths import phonons_file, record_file, spectrum_file
+from phonsmith.phonons.paths import phonons_file, spectrum_file
 from phonsmith.phonons.settings import Phonons
 from phonsmith.phonons.spectra import Spectrum
 from phonsmith.potentials.calculators import Potential, save_potential
 from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.single_results import record_file
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.verdicts import Verdict
 from phonsmith.supercells.settings import Displaced
