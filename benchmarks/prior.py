@@ -1,26 +1,38 @@
 """Phonons from few rattled cells, with the force constants of a universal potential as prior.
 
-    python benchmarks/prior.py FOLDER [CALCULATOR MODEL]     default: sevennet 7net-0
+    python benchmarks/prior.py KIND FOLDER [CALCULATOR MODEL]     default: sevennet 7net-0
 
-FOLDER is a crystal of phonondb (POSCAR-unitcell, disp.yaml, FORCE_SETS). Its force constants are
-the truth; they also give the forces on rattled cells (0.002 Å, no anharmonicity).
-Prints the RMSE at 60 random wave vectors, mean over two sets of cells: of the potential alone, and
-with 1 to 8 cells.
+KIND and FOLDER are one of
+    phonondb   a crystal of phonondb (POSCAR-unitcell, disp.yaml, FORCE_SETS); its force constants
+               are the truth, and give the forces on rattled cells (0.002 Å, no anharmonicity)
+    vasp       runs of a displaced cell (the truth) and of rattled cells of the same lattice:
+               FOLDER/*phonon_static*SCALE_*/**/vasprun.xml* and *rattle_static*; FOLDER:SCALE
+    phono3py   a phono3py params file with the forces of many random cells, labelled by DFT; the
+               truth are the second-order force constants of all of them, fitted with third order
+
+Prints the RMSE at 60 random wave vectors, mean over sets of cells: of the potential alone, and with
+some cells.
 """
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import phono3py
 import yaml
+from ase.build import bulk
 from ase.io import read
 from phonopy import Phonopy
 from phonopy.file_IO import parse_FORCE_SETS
 from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 
+from phonsmith.files.extxyz import FORCES
 from phonsmith.fits.force_constants.prior import corrected
-from phonsmith.phonons.distorted import Distortion
+from phonsmith.phonons.distorted import Distortion, distortion_of
 from phonsmith.phonons.files import with_forces
+from phonsmith.phonons.symfc_fits import SymfcFit
 from phonsmith.potentials.displaced import evaluate_displaced
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.supercells.cells import make_phonopy, to_ase
@@ -28,65 +40,156 @@ from phonsmith.supercells.cells import make_phonopy, to_ase
 COUNTS = (1, 2, 4, 8)
 SEEDS = (0, 1)
 STD_ANGSTROM = 0.002
+DISPLACEMENT_ANGSTROM = 0.01
 Q = np.vstack([[0, 0, 0], np.random.default_rng(0).random((60, 3))])
 
 
-def crystal(folder: Path) -> Phonopy:
-    """Phonons of a crystal of phonondb, with forces."""
-    atoms = read(folder / "POSCAR-unitcell", format="vasp")
-    forces = parse_FORCE_SETS(filename=str(folder / "FORCE_SETS"))
-    phonon = make_phonopy(atoms, np.diag(multiples(folder)))
-    phonon.dataset = forces
-    return with_forces(phonon, phonon.forces)
+@dataclass(frozen=True)
+class Case:
+    """A supercell with displacements, true force constants, and sets of labelled cells.
+
+    ``cells`` returns the cells of a set by their number and a seed.
+    """
+
+    phonon: Phonopy
+    constants: np.ndarray
+    counts: tuple[int, ...]
+    cells: Callable[[int, int], list[Distortion]]
 
 
-def multiples(folder: Path) -> list[int]:
-    """Multiples of the unit cell, from the lattice in ``disp.yaml``."""
+def of_phonondb(folder: Path) -> Case:
+    """A crystal of phonondb, rattled cells by its force constants."""
     lattice = yaml.safe_load((folder / "disp.yaml").read_text(encoding="utf-8"))["lattice"]
-    unit = read(folder / "POSCAR-unitcell", format="vasp").cell[:]
-    return [int(one) for one in np.rint(np.diag(np.array(lattice) @ np.linalg.inv(unit)))]
+    unit = read(folder / "POSCAR-unitcell", format="vasp")
+    multiples = np.rint(np.diag(np.array(lattice) @ np.linalg.inv(unit.cell[:])))
+    phonon = make_phonopy(unit, np.diag(multiples.astype(int)))
+    phonon.dataset = parse_FORCE_SETS(filename=str(folder / "FORCE_SETS"))
+    constants = full_constants(with_forces(phonon, phonon.forces))
+    atoms = len(phonon.supercell)
+
+    def cells(count: int, seed: int) -> list[Distortion]:
+        random = np.random.default_rng(seed)
+        moves = random.normal(scale=STD_ANGSTROM, size=(count, atoms, 3))
+        moves -= moves.mean(axis=1, keepdims=True)
+        labels = -np.einsum("abij,cbj->cai", constants, moves)
+        return [Distortion(*pair, np.arange(atoms)) for pair in zip(moves, labels, strict=True)]
+
+    return Case(phonon, constants, COUNTS, cells)
 
 
-def frequencies(phonon: Phonopy) -> np.ndarray:
+def of_vasp(name: Path) -> Case:
+    """Diamond structure: one displaced cell of 2 × 2 × 2 cubes, and rattled ones."""
+    folder, scale = str(name).split(":")
+    displaced, *rattled = (
+        read(path)
+        for kind in ("phonon", "rattle")
+        for path in sorted(Path(folder).glob(f"*{kind}_static*_{scale}_*/**/vasprun.xml*"))
+    )
+    for atoms in (displaced, *rattled):
+        atoms.arrays[FORCES] = atoms.get_forces()
+    phonon = make_phonopy(
+        bulk(displaced.symbols[0], "diamond", displaced.cell[0, 0] / 2, cubic=True),
+        np.diag([2, 2, 2]),
+    )
+    sets = [distortion_of(phonon.supercell, cell) for cell in (displaced, *rattled)]
+    found = [cell for cell in sets if cell is not None]
+    phonon.dataset = {
+        "displacements": found[0].displacements[None],
+        "forces": found[0].forces[None],
+    }
+    problem = SymfcFit(phonon, (2,))
+    constants = problem.solve(
+        problem.equations(found[0].displacements[None], found[0].forces[None])
+    )
+    phonon.generate_displacements(distance=DISPLACEMENT_ANGSTROM)
+
+    def cells(count: int, seed: int) -> list[Distortion]:
+        return [found[1:][(seed + step) % len(found[1:])] for step in range(count)]
+
+    return Case(phonon, full(phonon, constants[2]), (1, 2), cells)
+
+
+def of_phono3py(file: Path) -> Case:
+    """Random cells labelled by DFT, in random order."""
+    third = phono3py.load(str(file), produce_fc=False, log_level=0)
+    unit = to_ase(third.unitcell)
+    phonon = make_phonopy(unit, third.supercell_matrix)
+    assert np.allclose(phonon.supercell.positions, third.supercell.positions)
+    moves, forces = (np.array(third.dataset[key]) for key in ("displacements", "forces"))
+    problem = SymfcFit(phonon, (2, 3))
+    constants = full(phonon, problem.solve(problem.equations(moves, forces))[2])
+    phonon.generate_displacements(distance=DISPLACEMENT_ANGSTROM)
+
+    def cells(count: int, seed: int) -> list[Distortion]:
+        chosen = np.random.default_rng(seed).permutation(len(moves))[:count]
+        order = np.arange(moves.shape[1])
+        return [Distortion(moves[cell], forces[cell], order) for cell in chosen]
+
+    return Case(phonon, constants, COUNTS, cells)
+
+
+def full(phonon: Phonopy, constants: np.ndarray) -> np.ndarray:
+    """Force constants between all atoms."""
+    if constants.shape[0] < constants.shape[1]:
+        return compact_fc_to_full_fc(phonon.primitive, constants)
+    return constants
+
+
+def full_constants(phonon: Phonopy) -> np.ndarray:
+    """Force constants between all atoms of phonons with forces."""
+    return full(phonon, phonon.force_constants)
+
+
+def frequencies(phonon: Phonopy, constants: np.ndarray) -> np.ndarray:
     """Frequencies in THz at Q, in ascending order."""
+    phonon.force_constants = constants
     return np.sort(phonon.run_qpoints(Q).frequencies, axis=1)
 
 
-def main(folder: Path, source: PotentialSource) -> None:
+def main(case: Case, source: PotentialSource) -> None:
     """Print the errors."""
-    phonon = crystal(folder)
-    truth = frequencies(phonon)
-    constants = phonon.force_constants
-    if constants.shape[0] < constants.shape[1]:
-        constants = compact_fc_to_full_fc(phonon.primitive, constants)
-    forces, dataset = phonon.forces, phonon.dataset
+    phonon = case.phonon
+    truth = frequencies(phonon, case.constants)
 
-    def rmse() -> float:
-        return float(np.sqrt(np.mean((frequencies(phonon) - truth) ** 2)))
+    def rmse(constants: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((frequencies(phonon, constants) - truth) ** 2)))
 
-    perfect = to_ase(phonon.supercell)
-    cells = [to_ase(one) for one in phonon.supercells_with_displacements]
-    print(f"{folder}: {len(cells)} displaced cells of {len(perfect)} atoms")
-    found = evaluate_displaced(perfect, [perfect, *cells], source)
-    with_forces(phonon, [one.forces - found[0].forces for one in found[1:]])
-    print(f"{source.model} alone: {rmse():.3f} THz")
-    for count in COUNTS:
-        errors, scales = [], []
+    perfect, dataset = to_ase(phonon.supercell), phonon.dataset
+    displaced = [to_ase(cell) for cell in phonon.supercells_with_displacements]
+    print(f"{len(displaced)} displaced cells of {len(perfect)} atoms are needed")
+    found = evaluate_displaced(perfect, [perfect, *displaced], source)
+    with_forces(phonon, [label.forces - found[0].forces for label in found[1:]])
+    print(f"{source.model} alone: {rmse(phonon.force_constants):.3f} THz")
+    for count in case.counts:
+        errors, without, scales = [], [], []
         for seed in SEEDS:
-            random = np.random.default_rng(seed)
-            moves = random.normal(scale=STD_ANGSTROM, size=(count, len(perfect), 3))
-            moves -= moves.mean(axis=1, keepdims=True)
-            labels = -np.einsum("abij,cbj->cai", constants, moves)
-            order = np.arange(len(perfect))
-            rattled = [Distortion(*pair, order) for pair in zip(moves, labels, strict=True)]
-            phonon.dataset, phonon.forces = dataset, forces
-            result = corrected(phonon, rattled, source)
-            phonon.force_constants = result.force_constants
-            errors.append(rmse())
+            phonon.dataset = dataset
+            cells = case.cells(count, seed)
+            result = corrected(phonon, cells, source)
+            errors.append(rmse(result.force_constants))
             scales.append(result.scale)
-        print(f"{count} cells: {np.mean(errors):.3f} THz, factor {np.mean(scales):.3f}", flush=True)
+            without.append(rmse_without(phonon, cells, rmse))
+        print(
+            f"{count} cells: {np.mean(errors):.3f} THz, factor {np.mean(scales):.3f}, "
+            f"without prior {np.mean(without):.3f} THz",
+            flush=True,
+        )
+
+
+def rmse_without(
+    phonon: Phonopy, cells: list[Distortion], rmse: Callable[[np.ndarray], float]
+) -> float:
+    """Error of second-order force constants from the same cells alone; nan if undetermined."""
+    problem = SymfcFit(phonon, (2,))
+    moves = np.array([cell.displacements for cell in cells])
+    equations = problem.equations(moves, np.array([cell.forces for cell in cells]))
+    return rmse(problem.solve(equations)[2]) if not equations.undetermined else float("nan")
+
+
+CASES = {"phonondb": of_phonondb, "vasp": of_vasp, "phono3py": of_phono3py}
 
 
 if __name__ == "__main__":
-    calculator, model = sys.argv[2:] or ("sevennet", "7net-0")
-    main(Path(sys.argv[1]), PotentialSource(calculator=calculator, model=model))
+    kind, path, *rest = sys.argv[1:]
+    calculator, model = rest or ("sevennet", "7net-0")
+    main(CASES[kind](Path(path)), PotentialSource(calculator=calculator, model=model))
