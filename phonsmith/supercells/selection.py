@@ -18,10 +18,10 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from phonsmith.files.atoms import bare
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.potentials.calculators import evaluate, make_calculator
 from phonsmith.potentials.settings import PotentialSource
+from phonsmith.potentials.soap import soap_text, soap_vectors
 from phonsmith.potentials.torch_precision import torch_dtype
 from phonsmith.supercells.settings import Selection, SoapDescriptor
 
@@ -305,23 +305,18 @@ def environments(
 
 def soap_environments(cells: Sequence[Atoms], soap: SoapDescriptor) -> list[Environments]:
     """SOAP vectors of length one, as GAP's kernel takes them (quippy)."""
-    from quippy.descriptors import Descriptor
-
-    numbers = sorted({int(number) for cell in cells for number in cell.numbers})
-    kinds = "{" + " ".join(str(number) for number in numbers) + "}"
-    descriptor = Descriptor(
-        f"soap cutoff={soap.cutoff_angstrom} atom_sigma={soap.atom_sigma_angstrom} "
-        f"n_max={soap.n_max} l_max={soap.l_max} cutoff_transition_width=1.0 "
-        f"n_species={len(numbers)} species_Z={kinds} n_Z={len(numbers)} Z={kinds}"
+    text = soap_text(
+        {int(number) for cell in cells for number in cell.numbers},
+        cutoff=soap.cutoff_angstrom,
+        transition_width=1.0,
+        atom_sigma=soap.atom_sigma_angstrom,
+        n_max=soap.n_max,
+        l_max=soap.l_max,
     )
-    result = []
-    for cell in cells:
-        found = descriptor.calc(bare(cell))
-        centres = np.asarray(found["ci"]).ravel() - 1
-        vectors = np.empty_like(found["data"])
-        vectors[centres] = found["data"]
-        result.append(Environments(np.asarray(cell.numbers, dtype=np.int64), vectors))
-    return result
+    return [
+        Environments(np.asarray(cell.numbers, dtype=np.int64), soap_vectors(cell, text))
+        for cell in cells
+    ]
 
 
 def _mace_environments(cells: Sequence[Atoms], mace: PotentialSource) -> list[Environments]:
