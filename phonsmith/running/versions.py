@@ -20,6 +20,7 @@ VERSIONS = {
     "thermodynamics": 3,
     "transitions": 4,
     "conductivity": 3,
+    "disorder": 1,
     "figures": 1,
     "plan": 2,
 }
@@ -38,6 +39,7 @@ MODULES = {
     "thermodynamics": ("thermodynamics",),
     "transitions": ("transitions",),
     "conductivity": ("conductivity",),
+    "disorder": ("disorder",),
 }
 """The modules of each stage; code that stages share belongs to the first of them."""
 

@@ -1,0 +1,1 @@
+"""Analysis of disordered structures: coordination, angles, scattering, similarity to crystals."""

@@ -1,0 +1,102 @@
+"""Settings of the analysis of disordered structures."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from phonsmith.files.settings import Model
+
+
+class Scattering(Model):
+    """Static structure factor S(Q)."""
+
+    q_max_inverse_angstrom: PositiveFloat = Field(10.0, description="Largest wave vector.")
+    q_step_inverse_angstrom: PositiveFloat = Field(0.02, description="Distance of points of S(Q).")
+    q_resolution_inverse_angstrom: PositiveFloat = Field(
+        0.05,
+        description="Standard deviation of the Gaussian that smooths S(Q). The height of the first "
+        "peak depends on it: compare only values of equal resolution. Cells of 64 atoms require "
+        "about 0.1, since they have few wave vectors.",
+    )
+    first_peak_range_inverse_angstrom: tuple[NonNegativeFloat, PositiveFloat] = Field(
+        (1.0, 3.0), description="Range of the first sharp diffraction peak."
+    )
+    vectors_per_step: PositiveInt = Field(
+        300,
+        description="Wave vectors per step in Q; large cells have more, of which a random sample "
+        "with a fixed seed is used.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.first_peak_range_inverse_angstrom
+        if not low < high <= self.q_max_inverse_angstrom:
+            raise ValueError(
+                "first_peak_range_inverse_angstrom: give two ascending values up to "
+                "q_max_inverse_angstrom"
+            )
+        return self
+
+
+class SimilaritySoap(Model):
+    """SOAP similarity of structures; the defaults are those of Morrow and Deringer 2022."""
+
+    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    transition_width_angstrom: PositiveFloat = Field(
+        2.0, description="Width of the smooth transition to zero within the cutoff radius."
+    )
+    atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
+    n_max: PositiveInt = Field(10, description="Number of radial functions.")
+    l_max: NonNegativeInt = Field(6, description="Largest angular momentum.")
+    zeta: PositiveInt = Field(4, description="Exponent of the normalised kernel.")
+    average: Literal["power-spectrum", "density"] = Field(
+        "power-spectrum",
+        description="Average over the atoms of a structure. `power-spectrum`: average of the SOAP "
+        "vectors. `density`: SOAP vector of the averaged expansion coefficients of the "
+        "neighbour densities (quippy's `average=T`).",
+    )
+    pressure_tolerance_gpa: NonNegativeFloat = Field(
+        0.5,
+        description="Largest difference between the pressures of a structure and of a relaxed "
+        "crystal that it is compared with; the crystal of the nearest pressure is used.",
+    )
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if self.transition_width_angstrom > self.cutoff_angstrom:
+            raise ValueError("transition_width_angstrom must not exceed cutoff_angstrom")
+        return self
+
+
+class Analysis(Model):
+    """Analysis of disordered structures."""
+
+    neighbour_cutoff_angstrom: PositiveFloat | None = Field(
+        None,
+        description="Largest distance of bonded neighbours, for coordination and bond angles. "
+        "Default: the minimum of the pair distribution after its first peak, of each structure. "
+        "A fixed value makes structures comparable; 2.85 is common for silicon.",
+    )
+    r_max_angstrom: Annotated[float, Field(ge=4)] = Field(
+        8.0, description="Largest distance of the pair distribution."
+    )
+    r_step_angstrom: PositiveFloat = Field(0.02, description="Bin width of the pair distribution.")
+    angle_step_degree: PositiveFloat = Field(
+        1.0, description="Bin width of the distribution of bond angles."
+    )
+    scattering: Scattering = Scattering()
+    similarity: SimilaritySoap = SimilaritySoap()
+
+    @model_validator(mode="after")
+    def _reach(self) -> Self:
+        cutoff = self.neighbour_cutoff_angstrom
+        if cutoff is not None and cutoff > self.r_max_angstrom:
+            raise ValueError("neighbour_cutoff_angstrom must not exceed r_max_angstrom")
+        return self
