@@ -70,7 +70,7 @@ def draw_curves(table: pd.DataFrame, curve: Curve, models: Mapping[str, Look]) -
             rows = table[table["model"] == name].sort_values(curve.x)
             _draw_line(axes, rows, (curve.x, curve.y), models[name].colour, _line(number))
         known = table[table["model"].isin(shown)].dropna(subset=[f"{curve.y}_mean"])
-        if curve is ANGLES:
+        if curve is not STRUCTURE_FACTOR:  # nothing below the shortest distance or angle
             known = known[known[f"{curve.y}_mean"] > 0]
         if len(known):
             axes.set_xlim(known[curve.x].min(), known[curve.x].max())
