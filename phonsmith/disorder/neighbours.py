@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 _SMOOTHING = 0.05
 """Å. Width of the Gaussian that smooths g(r) before its minimum is searched."""
+_FLANK = 1.4
+"""The first peak lies below this multiple of the distance at which g(r) exceeds one."""
 _SHELL = 1.5
 """The minimum lies below this multiple of the first peak's distance; the second neighbours of
 diamond are at 1.63, those of a close packing at 1.41."""
@@ -120,9 +122,9 @@ def pair_distribution(frame: Atoms, settings: Analysis) -> pd.DataFrame:
 def first_minimum(distribution: pd.DataFrame) -> float | None:
     """Find the minimum of g(r) after its first peak, in Å; None without any pair.
 
-    The first peak is the highest value of the smoothed g(r) (Gaussian, 0.05 Å) near its onset; the
-    minimum is searched up to 1.5 times its distance. If g(r) vanishes over a range, its middle is
-    taken.
+    The first peak is the highest value of the smoothed g(r) (Gaussian, 0.05 Å) near the distance
+    at which it exceeds one; the minimum is searched up to 1.5 times its distance. If g(r) vanishes
+    over a range, its middle is taken.
 
     Parameters
     ----------
@@ -132,12 +134,11 @@ def first_minimum(distribution: pd.DataFrame) -> float | None:
     r = distribution["r_angstrom"].to_numpy(dtype=float)
     raw = distribution["pair_distribution"].to_numpy(dtype=float)
     smooth = gaussian_filter1d(raw, _SMOOTHING / (r[1] - r[0]), mode="nearest")
-    inside = np.flatnonzero(raw > 0)
-    if not len(inside):
+    if not raw.any():
         return None
-    # the onset of the first peak: distances of later shells are at least 1.4 times as long
-    first = smooth.copy()
-    first[r > 1.4 * r[inside[0]]] = 0
+    # the first peak rises above one; its onset is not that of single close pairs
+    onset = r[np.argmax(smooth >= min(1.0, smooth.max()))]
+    first = np.where(r <= _FLANK * onset, smooth, 0)
     peak = int(np.argmax(first))
     behind = np.flatnonzero((np.arange(len(r)) > peak) & (r <= _SHELL * r[peak]))
     if not len(behind):
@@ -190,7 +191,7 @@ def bond_angles(bonds: Bonds) -> Array:
 
     An atom with n neighbours has n (n - 1) / 2 angles.
     """
-    unit = bonds.vectors / bonds.lengths[:, None]
+    unit = bonds.vectors / np.maximum(bonds.lengths, 1e-12)[:, None]
     numbers = bonds.coordination
     first = np.concatenate([[0], np.cumsum(numbers)[:-1]])
     angles = [np.empty(0)]

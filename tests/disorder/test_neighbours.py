@@ -91,6 +91,22 @@ def test_distances_without_pairs_have_no_minimum():
         neighbour_cutoff(frame, Analysis())
 
 
+def test_a_single_close_pair_does_not_move_the_minimum():
+    """A liquid: first peak at 2.45, minimum at 3.1 Å, and a collision at 1.6 Å."""
+    r = np.arange(0.01, 8, 0.02)
+    liquid = np.where(r < 3.1, 2.4 * np.exp(-(((r - 2.45) / 0.25) ** 2)), 0.0)
+    liquid += np.where(r > 2.6, 0.7 + 0.3 * np.clip((r - 3.1) / 0.6, -0.5, 1) ** 2, 0)
+    liquid[np.abs(r - 1.6).argmin()] = 0.3
+    table = pd.DataFrame({"r_angstrom": r, "pair_distribution": liquid})
+    assert first_minimum(table) == pytest.approx(3.1, abs=0.1)
+
+
+def test_atoms_on_one_place_have_finite_angles():
+    """Failed runs have such cells."""
+    frame = Atoms("H3", positions=[[5, 5, 5], [5, 5, 5], [6, 5, 5]], cell=[10] * 3, pbc=True)
+    assert np.isfinite(bond_angles(bonds_within(frame, 1.5))).all()
+
+
 def test_structures_that_cannot_be_analysed_are_refused():
     slab = diamond(1)
     slab.pbc = [True, True, False]
