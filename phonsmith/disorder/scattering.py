@@ -73,7 +73,9 @@ def structure_factor(frame: Atoms, settings: Scattering) -> pd.DataFrame:
     return pd.DataFrame({"q_inverse_angstrom": q, "structure_factor": curve})
 
 
-def first_peak(curve: pd.DataFrame, settings: Scattering) -> Peak | None:
+def first_peak(
+    curve: pd.DataFrame, settings: Scattering, column: str = "structure_factor"
+) -> Peak | None:
     """Find the first sharp diffraction peak.
 
     It is the highest point of the curve within ``first_peak_range_inverse_angstrom``, refined by
@@ -83,12 +85,14 @@ def first_peak(curve: pd.DataFrame, settings: Scattering) -> Peak | None:
     Parameters
     ----------
     curve
-        Columns ``q_inverse_angstrom`` and ``structure_factor``, see :func:`structure_factor`.
+        Columns ``q_inverse_angstrom`` and ``column``, see :func:`structure_factor`.
     settings
         Range of the peak.
+    column
+        Column of S(Q); ``structure_factor_mean`` for a mean over seeds.
     """
     q = curve["q_inverse_angstrom"].to_numpy(dtype=float)
-    values = curve["structure_factor"].to_numpy(dtype=float)
+    values = curve[column].to_numpy(dtype=float)
     low, high = settings.first_peak_range_inverse_angstrom
     inside = np.flatnonzero((q >= low) & (q <= high) & np.isfinite(values))
     if not len(inside):

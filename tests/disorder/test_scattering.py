@@ -133,6 +133,8 @@ def test_first_peak_of_a_known_curve():
     assert peak is not None
     assert peak.position_inverse_angstrom == pytest.approx(2.013, abs=1e-3)
     assert peak.height == pytest.approx(1.8, abs=1e-3)
+    mean = curve.rename(columns={"structure_factor": "structure_factor_mean"})
+    assert first_peak(mean, Scattering(), "structure_factor_mean") == peak
     # a slope has its highest point at the end of the range
     assert first_peak(curve, Scattering(first_peak_range_inverse_angstrom=(2.5, 3.4))) is None
     assert first_peak(curve.assign(structure_factor=np.nan), Scattering()) is None
