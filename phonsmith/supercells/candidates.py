@@ -1,19 +1,18 @@
 """Candidates for labels: rattled cells, and snapshots of short molecular dynamics with a fit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
-from ase.md.langevinbaoab import LangevinBAOAB
+from ase import Atoms
 from ase.md.velocitydistribution import thermalize_momenta
-from ase.neighborlist import neighbor_list
 from phonopy import Phonopy
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.seeds import seed_for
 from phonsmith.potentials.calculators import make_calculator, one_line
+from phonsmith.potentials.dynamics import Bath, LangevinRun, Limits, Stretch
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.structures.sites import plain
 from phonsmith.supercells.cells import shortest_distance
@@ -177,87 +176,38 @@ def run_dynamics(start: Atoms, calculator: Any, settings: Dynamics, seed: int) -
     Returns
     -------
     Snapshots, number of completed steps, and the reason of an early end (empty if there is none).
-
-    References
-    ----------
-    B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102 (2013): the BAOAB integrator.
     """
     atoms = plain(start)
     random = np.random.default_rng(seed)
-    thermalize_momenta(atoms, settings.temperature_kelvin, rng=random)
+    kelvin = settings.temperature_kelvin
+    thermalize_momenta(atoms, kelvin, rng=random)
     atoms.calc = calculator
+    steps = settings.equilibration_steps + settings.snapshots * settings.steps_between_snapshots
+    bath = Bath(settings.timestep_fs, settings.relaxation_time_fs)
+    run = LangevinRun(atoms, [Stretch(steps, (kelvin, kelvin))], bath, random)
+    limits = _limits(start, settings)
     snapshots: list[Atoms] = []
-    done = 0
-    total = settings.equilibration_steps + settings.snapshots * settings.steps_between_snapshots
-    limits = _Limits.of(start, settings)
     try:
-        for _ in _steps(atoms, settings, random, total):
-            if reason := limits.broken_by(atoms):
-                return DynamicsRun(snapshots, done, f"{reason} after {done} steps")
-            after = done - settings.equilibration_steps
+        for _ in run.walk():
+            if reason := limits.broken_by(atoms, kelvin):
+                reason = f"{reason} after {run.step} steps"
+                return DynamicsRun(snapshots, run.step, reason)
+            after = run.step - settings.equilibration_steps
             if after > 0 and after % settings.steps_between_snapshots == 0:
                 snapshots.append(plain(atoms))
-            done += 1
     except Exception as error:  # calculators fail in their own ways on broken geometries
-        return DynamicsRun(
-            snapshots, done, f"the potential fails after {done} steps: " + one_line(error)
-        )
-    return DynamicsRun(snapshots, total, "")
+        done = run.step
+        reason = f"the potential fails after {done} steps: " + one_line(error)
+        return DynamicsRun(snapshots, done, reason)
+    return DynamicsRun(snapshots, steps, "")
 
 
-def _steps(
-    atoms: Atoms, settings: Dynamics, random: np.random.Generator, total: int
-) -> Iterator[None]:
-    """Yield before the first step and after each."""
-    dynamics = LangevinBAOAB(
-        atoms,
-        settings.timestep_fs * units.fs,
-        temperature_K=settings.temperature_kelvin,
-        T_tau=settings.relaxation_time_fs * units.fs,
-        rng=random,
+def _limits(start: Atoms, settings: Dynamics) -> Limits:
+    closest = shortest_distance(start)
+    return Limits(
+        settings.max_force_ev_per_angstrom,
+        settings.max_temperature_factor,
+        settings.min_distance_fraction * closest,
+        settings.max_displacement_fraction * closest,
+        start,
     )
-    yield
-    for _ in range(total):
-        dynamics.run(1)
-        yield
-
-
-@dataclass(frozen=True)
-class _Limits:
-    """Limits of a run: eV/Å, K and Å."""
-
-    start: Atoms
-    force: float
-    temperature: float
-    distance: float
-    displacement: float
-
-    @classmethod
-    def of(cls, start: Atoms, settings: Dynamics) -> "_Limits":
-        closest = shortest_distance(start)
-        return cls(
-            start,
-            settings.max_force_ev_per_angstrom,
-            settings.max_temperature_factor * settings.temperature_kelvin,
-            settings.min_distance_fraction * closest,
-            settings.max_displacement_fraction * closest,
-        )
-
-    def broken_by(self, atoms: Atoms) -> str:
-        """Message on the limit that the atoms exceed, or ""."""
-        moves = atoms.positions - self.start.positions
-        moves -= moves.mean(axis=0)  # the thermostat lets the whole cell drift
-        distance = float(np.linalg.norm(moves, axis=1).max())
-        force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-        temperature = float(atoms.get_temperature())
-        # "not <" is true of NaN as well
-        if not force < self.force:
-            return f"a force of {force:.3g} eV/Å (limit {self.force:g})"
-        if not temperature < self.temperature:
-            return f"a temperature of {temperature:.0f} K (limit {self.temperature:g})"
-        if not distance < self.displacement:
-            return f"an atom {distance:.2f} Å from its site (limit {self.displacement:.2f})"
-        close = neighbor_list("d", atoms, self.distance)
-        if len(close):
-            return f"atoms {close.min():.2f} Å apart (limit {self.distance:.2f})"
-        return ""
