@@ -38,6 +38,20 @@ def accepted_pristine(wildcards):
     return [ACCEPTED.format(campaign=wildcards.campaign, structure=name) for name in names]
 
 
+def distilled(use):
+    """A function for input: the snapshots of the teacher that fits learn from or are tested on."""
+
+    def of(wildcards):
+        runs = campaign(wildcards.campaign).distilled(use)
+        pattern = rules.distil.output.snapshots
+        return [
+            pattern.format(campaign=wildcards.campaign, protocol=name, run=number)
+            for name, number in runs
+        ]
+
+    return of
+
+
 def isolated_atoms(wildcards):
     reference = campaign(wildcards.campaign).reference
     if getattr(reference, "isolated_atoms", False):
@@ -67,6 +81,7 @@ rule make_dataset:
             rules.label_database.output.train,
             database="datasets/databases",
         ),
+        distilled_train=distilled("train"),
         isolated_atoms=isolated_atoms,
         enough_labels=ancient("results/{campaign}/labels/gen{generation}.json"),
         levels=ancient(levels_compared),
@@ -110,6 +125,7 @@ rule make_test_set:
             rules.label_database.output.test,
             database="datasets/databases",
         ),
+        distilled_test=distilled("test"),
     output:
         test="results/{campaign}/datasets/gen{generation}/test.extxyz",
         outliers="results/{campaign}/datasets/gen{generation}/outliers.csv",

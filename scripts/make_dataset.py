@@ -25,7 +25,7 @@ with job(snakemake.threads, snakemake.log[0]):
         # a fit learns the isolated atom of every element, whatever the role of its structure
         test_labels=of_kinds(frames_of(inputs.recorded_atoms), ["isolated_atom"]),
         crystals={name: atoms for name, atoms in crystals.items() if name not in omitted},
-        database_train=frames_of(inputs.database_train),
+        database_train=frames_of([*inputs.database_train, *inputs.distilled_train]),
         isolated_atoms=frames_of(inputs.isolated_atoms),
     )
     if not any(frame.info["kind"] not in ALWAYS_TRAIN for frame in dataset.train):

@@ -15,7 +15,8 @@ with job(snakemake.threads, snakemake.log[0]):
 
     inputs, output = snakemake.input, snakemake.output
     settings = Datasets.model_validate(snakemake.params.datasets)
-    labels, database = frames_of(inputs.test_structures), frames_of(inputs.database_test)
+    labels = frames_of(inputs.test_structures)
+    database = frames_of([*inputs.database_test, *inputs.distilled_test])
     cells, left_out = test_cells(settings, labels, database)
     test = read_frames(inputs.held_back) + cells
     write_frames(output.test, test)

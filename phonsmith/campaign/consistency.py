@@ -25,6 +25,7 @@ THEN: tuple[Rule, ...] = (
     applications.applications_have_a_method,
     crystals.constraints,
     crystals.databases,
+    crystals.distillation,
     applications.thermodynamics,
     applications.transitions,
     applications.conductivity,

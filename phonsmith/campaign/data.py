@@ -12,6 +12,7 @@ from phonsmith.benchmarks.settings import Benchmarks
 from phonsmith.campaign.sweeps import Sweep, Value
 from phonsmith.conductivity.settings import Conductivity
 from phonsmith.datasets.settings import Datasets
+from phonsmith.distillation.settings import Distilled
 from phonsmith.figures.settings import Figures
 from phonsmith.files.settings import Files, Model, Name
 from phonsmith.fits.registry import Fit, computes
@@ -43,6 +44,11 @@ class CampaignData(Model):
     relaxation: Relaxation = Relaxation()
     supercells: Supercells = Supercells()
     labels: Labels = Labels()
+    distillation: dict[Name, Distilled] = Field(
+        default_factory=dict,
+        description="Further labelled cells, by name: snapshots of runs of the reference method, "
+        "then a `calculator` (the teacher).",
+    )
     datasets: Datasets = Datasets()
     recipes: dict[Name, Fit] = Field(
         default_factory=dict, alias="fits", description="Potentials, by name."
@@ -222,7 +228,20 @@ class CampaignData(Model):
         if self.recorded:
             return {"displaced", "rattled", "recorded"}
         recorded = any(one.train_files for one in self.datasets.databases.values())
-        return {*self.supercells.kinds, *(["recorded"] if recorded else [])}
+        return {
+            *self.supercells.kinds,
+            *(["recorded"] if recorded else []),
+            *(["distilled"] if self.distilled("train") else []),
+        }
+
+    def distilled(self, use: str) -> list[tuple[str, int]]:
+        """Return (name, number) of the teacher's runs for training (`train`) or tests (`test`)."""
+        return [
+            (name, number)
+            for name, runs in self.distillation.items()
+            if runs.use == use
+            for number in range(runs.runs)
+        ]
 
     @property
     def level_of_theory(self) -> str:

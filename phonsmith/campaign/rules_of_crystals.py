@@ -212,6 +212,26 @@ def constraints(campaign: CampaignData) -> Iterator[str]:
         )
 
 
+def distillation(campaign: CampaignData) -> Iterator[str]:
+    """The reference method is a potential, and the runs start from crystals of the campaign."""
+    if campaign.distillation and potential_of(campaign.reference) is None:
+        yield (
+            "distillation: the teacher is the reference method and must be a potential; set "
+            "`reference: {method: calculator, …}`"
+        )
+    taken = {**campaign.structures, **campaign.datasets.databases}
+    for name, runs in campaign.distillation.items():
+        if name in taken:
+            yield f"distillation.{name}: a structure or database has this name; rename it"
+        start = runs.protocol.start.structure
+        if start is not None and start not in campaign.at_rest:
+            yield (
+                f"distillation.{name}.protocol.start.structure: '{start}' is not a compared "
+                f"crystal at rest; allowed are {listed(campaign.at_rest)}"
+                f"{nearest(start, campaign.at_rest)}"
+            )
+
+
 def databases(campaign: CampaignData) -> Iterator[str]:
     """Data sets have files, and the level of theory of the reference."""
     for name, database in campaign.datasets.databases.items():

@@ -61,6 +61,7 @@ def check_inputs(
         _check_circles(campaign, Path(path).stem)
     in_circles = bool(problems.found)
     elements = _check_structures(campaign, mirrors, problems)
+    elements |= _check_compositions(campaign, problems)
     _check_sources(campaign, mirrors, problems)
     with problems.of():
         found = set().union(*elements.values())
@@ -95,6 +96,21 @@ def _check_structures(
         if structure.born:
             with problems.of(f"structures.{name}.born"):
                 _check_born(campaign, name, mirrors)
+    return elements
+
+
+def _check_compositions(campaign: Campaign, problems: Problems) -> dict[str, set[str]]:
+    """The elements of the random cells that a teacher's runs start from."""
+    from phonsmith.structures.elements import known_element
+
+    elements = {}
+    for name, runs in campaign.distillation.items():
+        where = f"distillation.{name}"
+        found = set(re.findall(r"[A-Z][a-z]?", runs.protocol.start.composition or ""))
+        with problems.of(f"{where}.protocol.start.composition"):
+            if unknown := sorted(symbol for symbol in found if known_element(symbol) is None):
+                raise PhonsmithError(f"'{unknown[0]}' is not an element; correct the formula")
+            elements[where] = found
     return elements
 
 

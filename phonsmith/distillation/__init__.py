@@ -1,0 +1,1 @@
+"""Data generated and labelled by a teacher."""

@@ -6,11 +6,13 @@ Keys of a frame (``atoms.info`` unless noted):
 ``REF_forces``   eV/Å, ``atoms.arrays``, shape (atoms, 3)
 ``REF_stress``   eV/Å³, nine numbers, row by row, ASE's sign (positive: the cell tends to shrink)
 ``structure``    id of the crystal in the campaign, or the name of a database
-``kind``         displaced, rattled, isolated_atom, recorded or constraint
+``kind``         displaced, rattled, isolated_atom, recorded, distilled or constraint
 ``generation``   generation that requested the cell
 ``index``        number of the cell within its structure and generation
 ``seed``         random seed of a rattled cell; -1 where no random number went in
-``origin``       of a candidate that was chosen later: rattled, or dynamics for a snapshot of it
+``origin``       of a candidate that was chosen later: rattled, or dynamics for a snapshot of it;
+                 of a distilled cell: dynamics or relaxed
+``time_ps``, ``thermostat_kelvin``, ``barostat_gpa``  of a distilled cell: when it was taken
 ``method``       the reference method that gave the label
 ``initial_magmoms``  magnetic moments in Bohr magnetons that the label started from, in
                  ``atoms.arrays``, if the crystal has its own moments

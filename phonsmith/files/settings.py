@@ -32,7 +32,7 @@ Name = Annotated[str, AfterValidator(_name)]
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
-Kind = Literal["displaced", "rattled", "recorded", "constraint"]
+Kind = Literal["displaced", "rattled", "recorded", "distilled", "constraint"]
 
 CellChoice = Literal["relaxed", "reference"]
 

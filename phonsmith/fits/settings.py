@@ -32,7 +32,7 @@ class FitBase(Model):
         None, description="Name in tables and legends; default: the key of the fit."
     )
     learn_from: list[Kind] = Field(
-        ["displaced", "rattled", "recorded", "constraint"],
+        ["displaced", "rattled", "recorded", "distilled", "constraint"],
         min_length=1,
         description="Kinds of cells used for training.",
     )

@@ -15,7 +15,12 @@ from phonsmith.plan.applications import application_tasks
 from phonsmith.plan.fits import evaluation_tasks, planned_dataset, training_task, trainings
 from phonsmith.plan.inputs import Cells, PlanInputs, Site, ThirdOrderCells
 from phonsmith.plan.jobs import jobs_of
-from phonsmith.plan.labels import crystal_tasks, database_tasks, label_tasks
+from phonsmith.plan.labels import (
+    crystal_tasks,
+    database_tasks,
+    distillation_tasks,
+    label_tasks,
+)
 from phonsmith.plan.limits import (
     warnings_of_campaign,
     warnings_of_reference,
@@ -66,6 +71,7 @@ def make_plan(
         *crystal_tasks(inputs, reference),
         *label_tasks(inputs, reference),
         *database_tasks(inputs, reference),
+        *distillation_tasks(inputs, reference),
         *application_tasks(inputs, reference),
     ]
     warnings = list(warnings_of_reference(inputs, tasks))

@@ -51,6 +51,10 @@ class ReferenceRuns:
         """Return a run that costs as much as this number of static runs of the crystal."""
         return self._run(self._inputs.crystals[structure], structure).times(runs)
 
+    def of_atoms(self, atoms: int) -> Run:
+        """Return a label of so many atoms by a potential."""
+        return Run(label_cost(Atoms(f"X{atoms}"), self._reference, None), atoms)
+
     def of_isolated_atom(self, element: str) -> Run:
         """Return a spin-polarised atom in its box, by a DFT code."""
         assert isinstance(self._reference, DftReference)

@@ -10,17 +10,21 @@ from ase.calculators.abc import GetPropertiesMixin
 from ase.calculators.calculator import BaseCalculator, Calculator, all_changes
 
 
-def compute(atoms: Atoms, calculator: BaseCalculator) -> list[str]:
-    """Compute energy, forces and stress as far as available, and return their names.
+def compute(atoms: Atoms, calculator: BaseCalculator) -> None:
+    """Compute energy, forces and stress as far as available.
 
     Calculators without ASE's ``calculate`` compute a property when it is requested.
     """
-    offered = getattr(calculator, "implemented_properties", [])
-    wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in offered]
+    if isinstance(calculator, Calculator):
+        calculator.calculate(atoms, offered(atoms, calculator), list(all_changes))
+
+
+def offered(atoms: Atoms, calculator: BaseCalculator) -> list[str]:
+    """Return those of energy, free energy, forces and stress that a calculator has of the atoms."""
+    known = getattr(calculator, "implemented_properties", [])
+    wanted = [name for name in ("energy", "free_energy", "forces", "stress") if name in known]
     if atoms.cell.rank < 3 and "stress" in wanted:
         wanted.remove("stress")
-    if isinstance(calculator, Calculator):
-        calculator.calculate(atoms, wanted, list(all_changes))
     return wanted
 
 

@@ -25,7 +25,7 @@ from phonsmith.files.atoms import bare
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.files.reading_writing import read_json, write_json
 from phonsmith.files.settings import Model
-from phonsmith.potentials.at_once import compute
+from phonsmith.potentials.at_once import compute, offered
 from phonsmith.potentials.computing import computing
 from phonsmith.potentials.loaded_files import (
     arguments_with_paths,
@@ -252,7 +252,13 @@ def evaluate_one(cell: Atoms, calculator: BaseCalculator) -> Evaluation:
     """Return energy, forces and stress of a cell; the cell remains unchanged."""
     atoms = bare(cell)
     _check_table(atoms, calculator)
-    wanted = compute(atoms, calculator)
+    compute(atoms, calculator)
+    return results_of(atoms, calculator)
+
+
+def results_of(atoms: Atoms, calculator: BaseCalculator) -> Evaluation:
+    """Return what a calculator has computed of these atoms; it computes what it has not."""
+    wanted = offered(atoms, calculator)
     energy = calculator.get_property("free_energy" if "free_energy" in wanted else "energy", atoms)
     forces = calculator.get_property("forces", atoms)
     stress = calculator.get_property("stress", atoms) if "stress" in wanted else None

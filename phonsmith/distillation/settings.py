@@ -1,0 +1,235 @@
+"""Settings of the runs that a teacher generates and labels data with."""
+
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from phonsmith.files.settings import Model, Name
+
+
+class Start(Model):
+    """First cell of a run: a supercell of a crystal, or hard spheres at random places."""
+
+    structure: Name | None = Field(
+        None, description="Crystal of the campaign, relaxed with the reference method."
+    )
+    composition: str | None = Field(
+        None,
+        pattern=r"^([A-Z][a-z]?\d*)+$",
+        description="Formula of random cells, such as `Si` or `Ga2O3`; replaces `structure`.",
+    )
+    atoms: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        64,
+        description="Number of atoms. Of a crystal the nearest supercell without fewer atoms, as "
+        "cubic as possible; of a composition the nearest multiple of the formula.",
+    )
+    vacancies: NonNegativeInt = Field(
+        0, description="Atoms removed at random from the supercell of a crystal."
+    )
+    volume_per_atom_angstrom3: PositiveFloat | None = Field(
+        None,
+        description="Volume of a random cell, a cube, per atom; default: 20 (the density of "
+        "silicon).",
+    )
+    min_distance_angstrom: PositiveFloat | None = Field(
+        None, description="Diameter of the hard spheres of a random cell; default: 2."
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.structure is None) == (self.composition is None):
+            raise ValueError("give either `structure` or `composition`")
+        if self.structure is None and self.vacancies:
+            raise ValueError("`vacancies` needs `structure`; lower `atoms` instead")
+        random = {"volume_per_atom_angstrom3", "min_distance_angstrom"}
+        named = sorted(key for key in random if getattr(self, key) is not None)
+        if self.structure is not None and named:
+            raise ValueError(f"`{named[0]}` is for random cells; remove it, or give `composition`")
+        if self.structure is not None and self.vacancies >= self.atoms:
+            raise ValueError("`vacancies` must be below `atoms`")
+        return self
+
+
+class Part(NamedTuple):
+    """Part of a run: linear changes of temperature (K) and pressure (GPa) over some time (ps).
+
+    Without pressures, the cell remains fixed. Snapshots are taken of ``sampled`` parts.
+    """
+
+    ps: float
+    kelvin: tuple[float, float]
+    gpa: tuple[float, float] | None
+    sampled: bool = True
+
+
+class ProtocolBase(Model):
+    """What all protocols of molecular dynamics have."""
+
+    start: Start
+    snapshots: PositiveInt = Field(
+        25, description="Snapshots of a run, at equal time intervals of the sampled part."
+    )
+    timestep_fs: PositiveFloat = Field(1.0, description="Time step.")
+    thermostat_fs: PositiveFloat = Field(
+        100.0, description="Time constant of the (Langevin) thermostat."
+    )
+    barostat_fs: PositiveFloat = Field(1000.0, description="Time constant of the barostat.")
+    shape: Literal["isotropic", "free"] = Field(
+        "isotropic",
+        description="Whether the barostat changes only the volume, or also the shape of the cell. "
+        "Liquids have no resistance against changes of shape: keep `isotropic` for them.",
+    )
+    max_force_ev_per_angstrom: PositiveFloat = Field(
+        100.0, description="A run ends as failed if the force on an atom exceeds this."
+    )
+    max_temperature_factor: Annotated[float, Field(gt=1)] = Field(
+        5.0,
+        description="A run ends as failed if its temperature exceeds this multiple of the "
+        "thermostat's. Random cells release heat at the start.",
+    )
+    min_distance_angstrom: PositiveFloat = Field(
+        1.0, description="A run ends as failed if two atoms come closer than this."
+    )
+
+    def program(self) -> list[Part]:
+        """Return the parts of a run, in their order."""
+        raise NotImplementedError
+
+    @property
+    def relaxes(self) -> bool:
+        """Whether the last cell of a run is relaxed."""
+        return False
+
+    @property
+    def steps(self) -> int:
+        """Steps of a run."""
+        return sum(self.steps_of(part) for part in self.program())
+
+    def steps_of(self, part: Part) -> int:
+        """Return the steps of a part."""
+        return round(part.ps * 1000 / self.timestep_fs)
+
+    @model_validator(mode="after")
+    def _snapshots_fit(self) -> Self:
+        sampled = sum(self.steps_of(part) for part in self.program() if part.sampled)
+        if sampled < self.snapshots:
+            raise ValueError(
+                f"{self.snapshots} snapshots of {sampled} steps; lower `snapshots` or make the "
+                "sampled part longer"
+            )
+        return self
+
+
+class Thermal(ProtocolBase):
+    """Molecular dynamics at constant temperature, in a fixed cell or at constant pressure."""
+
+    kind: Literal["thermal"] = Field(description="Kind of protocol.")
+    temperature_kelvin: PositiveFloat = Field(300.0, description="Temperature.")
+    pressure_gpa: float | None = Field(
+        None, description="Pressure; without it, the cell remains fixed."
+    )
+    equilibration_ps: NonNegativeFloat = Field(1.0, description="Time before the snapshots.")
+    sampled_ps: PositiveFloat = Field(5.0, description="Time of the snapshots.")
+
+    def program(self) -> list[Part]:
+        """Return equilibration and sampled part."""
+        kelvin = (self.temperature_kelvin, self.temperature_kelvin)
+        gpa = None if self.pressure_gpa is None else (self.pressure_gpa, self.pressure_gpa)
+        return [
+            Part(self.equilibration_ps, kelvin, gpa, sampled=False),
+            Part(self.sampled_ps, kelvin, gpa),
+        ]
+
+
+class Compression(ProtocolBase):
+    """Molecular dynamics at constant temperature with a linear ramp of the pressure.
+
+    The default is that of J. D. Morrow and V. L. Deringer, J. Chem. Phys. 157, 104105 (2022).
+    """
+
+    kind: Literal["compression"] = Field(description="Kind of protocol.")
+    temperature_kelvin: PositiveFloat = Field(500.0, description="Temperature.")
+    equilibration_ps: NonNegativeFloat = Field(
+        50.0, description="Time at the first pressure, before the snapshots."
+    )
+    pressure_gpa: tuple[float, float] = Field((0.0, 20.0), description="First and last pressure.")
+    ramp_ps: PositiveFloat = Field(200.0, description="Time of the ramp.")
+
+    def program(self) -> list[Part]:
+        """Return equilibration and ramp."""
+        kelvin = (self.temperature_kelvin, self.temperature_kelvin)
+        first = (self.pressure_gpa[0], self.pressure_gpa[0])
+        return [
+            Part(self.equilibration_ps, kelvin, first, sampled=False),
+            Part(self.ramp_ps, kelvin, self.pressure_gpa),
+        ]
+
+
+class MeltQuench(ProtocolBase):
+    """Heat, melt, cool at a set rate, and relax the last cell.
+
+    Snapshots are taken of the whole run. The default is that of the test of transferability of
+    George et al., J. Chem. Phys. 153, 044104 (2020).
+    """
+
+    kind: Literal["melt-quench"] = Field(description="Kind of protocol.")
+    first_kelvin: PositiveFloat = Field(300.0, description="Temperature at the start.")
+    melt_kelvin: PositiveFloat = Field(1800.0, description="Temperature of the melt.")
+    last_kelvin: PositiveFloat = Field(300.0, description="Temperature at the end.")
+    equilibration_ps: NonNegativeFloat = Field(10.0, description="Time at the first temperature.")
+    heating_rate_kelvin_per_s: PositiveFloat = Field(1e13, description="Rate of heating.")
+    melt_ps: NonNegativeFloat = Field(50.0, description="Time at the temperature of the melt.")
+    quench_rate_kelvin_per_s: PositiveFloat = Field(1e13, description="Rate of cooling.")
+    cold_ps: NonNegativeFloat = Field(10.0, description="Time at the last temperature.")
+    pressure_gpa: float | None = Field(0.0, description="Pressure; null: the cell remains fixed.")
+    relax: bool = Field(True, description="Relax the last cell, at the pressure.")
+
+    @property
+    def relaxes(self) -> bool:
+        """Whether the last cell of a run is relaxed."""
+        return self.relax
+
+    def program(self) -> list[Part]:
+        """Return equilibration, heating, melt, quench and the time after it."""
+        gpa = None if self.pressure_gpa is None else (self.pressure_gpa, self.pressure_gpa)
+        first, melt, last = self.first_kelvin, self.melt_kelvin, self.last_kelvin
+        # 1 K/ps are 1e12 K/s
+        heating = abs(melt - first) / self.heating_rate_kelvin_per_s * 1e12
+        cooling = abs(melt - last) / self.quench_rate_kelvin_per_s * 1e12
+        return [
+            Part(self.equilibration_ps, (first, first), gpa),
+            Part(heating, (first, melt), gpa),
+            Part(self.melt_ps, (melt, melt), gpa),
+            Part(cooling, (melt, last), gpa),
+            Part(self.cold_ps, (last, last), gpa),
+        ]
+
+
+Protocol = Annotated[Thermal | Compression | MeltQuench, Field(discriminator="kind")]
+
+
+class Distilled(Model):
+    """Runs of the teacher, the reference method of the campaign, whose snapshots are labels."""
+
+    NOT_RESULT: ClassVar[set[str]] = {"runs", "runtime_minutes", "use"}
+    """Keys without influence on a run, as pydantic's ``exclude``."""
+
+    protocol: Protocol
+    runs: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="Number of runs, each with its own seed."
+    )
+    runtime_minutes: PositiveInt = Field(
+        1440,
+        description="Time limit of the cluster job of a run. A run that is stopped resumes from "
+        "its last checkpoint.",
+    )
+    use: Literal["train", "test"] = Field(
+        "train", description="Whether fits learn from the snapshots or are tested on them."
+    )
