@@ -92,12 +92,14 @@ def irreducible_kpoints(
 class PlaneWaveCost:
     """Constants of one code.
 
-    Seconds of one run: ``start_s`` + steps · k-points · spins · (``fft`` · N_b · N_pw · log2 N_pw
-    + ``algebra`` · N_b² · N_pw), with N_b bands and N_pw plane waves, and
-    steps = ``scf_steps`` + ``scf_steps_per_doubling`` · log2(atoms).
+    Seconds of one run: ``start_s`` + steps · (k-points · spins · (``fft`` · N_b · N_pw · log2 N_pw
+    + ``algebra`` · N_b² · N_pw) + ``augmentation`` · spins · N_g · atoms), with N_b bands, N_pw
+    plane waves, N_g plane waves of the density, and
+    steps = ``scf_steps`` + ``scf_steps_per_doubling`` · log2(atoms). The last term is the
+    augmentation charge of ultrasoft pseudopotentials, computed once for all k-points.
 
     Bytes: 16 · (k-points · spins · N_b · N_pw + N_g · (``grids`` + ``grids_per_atom`` · atoms)),
-    with N_g plane waves of the density, and ``base_mb`` for each core.
+    and ``base_mb`` for each core.
     """
 
     fft: float
@@ -108,20 +110,23 @@ class PlaneWaveCost:
     grids: float
     grids_per_atom: float
     base_mb: float
+    augmentation: float = 0.0
 
     def steps(self, atoms: int) -> float:
         """SCF steps of a cell."""
         return self.scf_steps + self.scf_steps_per_doubling * math.log2(atoms)
 
-    def features(self, size: ElectronicSize) -> tuple[float, float]:
-        """Return what ``fft`` and ``algebra`` are multiplied by, for one SCF step."""
+    def features(self, size: ElectronicSize) -> tuple[float, float, float]:
+        """Return the factors of ``fft``, ``algebra`` and ``augmentation``, for one SCF step."""
         states = size.kpoints * size.spins * size.bands * size.plane_waves
-        return states * math.log2(max(2.0, size.plane_waves)), states * size.bands
+        fft = states * math.log2(max(2.0, size.plane_waves))
+        return fft, states * size.bands, size.spins * size.density_waves * size.atoms
 
     def run(self, size: ElectronicSize, cores: int = 1) -> Cost:
         """Return one static run."""
-        fft, algebra = self.features(size)
-        seconds = self.steps(size.atoms) * (self.fft * fft + self.algebra * algebra)
+        fft, algebra, augmentation = self.features(size)
+        step = self.fft * fft + self.algebra * algebra + self.augmentation * augmentation
+        seconds = self.steps(size.atoms) * step
         states = size.kpoints * size.spins * size.bands * size.plane_waves
         grids = size.density_waves * (self.grids + self.grids_per_atom * size.atoms)
         memory = COMPLEX * (states + grids) / MB + self.base_mb * cores

@@ -23,7 +23,7 @@ VERSIONS = {
     "conductivity": 3,
     "disorder": 1,
     "figures": 1,
-    "plan": 2,
+    "plan": 3,
 }
 
 MODULES = {
