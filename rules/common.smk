@@ -6,7 +6,7 @@ from phonsmith.potentials.environments import RECORD as ENVIRONMENT_RECORD
 from phonsmith.potentials.environments import environment
 from phonsmith.potentials.own_code import code_of
 from phonsmith.potentials.loaded_files import files_of
-from phonsmith.fits.registry import kind_of, potential_named, takes_gpu
+from phonsmith.fits.registry import environment_named, kind_of, potential_named, takes_gpu
 from phonsmith.structures.settings import RELAXATION_EFFORT
 from phonsmith.structures.verdicts import Effort
 
@@ -119,13 +119,14 @@ def fit_labels(wildcards):
     return {name: fit.label or name for name, fit in fits.items()}
 
 
-def with_code(settings, potential):
+def with_code(settings, potential, name=None):
     """Settings for params, with what a potential computes with beside them.
 
-    That is the source of a calculator of the user's own, and the pins of an environment.
+    That is the source of a calculator of the user's own, and the pins of an environment: that of
+    the potential, or the given one.
     """
     code = code_of(potential.calculator) if potential else {}
-    pins = pins_of(potential)
+    pins = pins_of(name or (potential.computes_in if potential else None))
     return {
         **settings,
         **({"code": code} if code else {}),
@@ -143,7 +144,7 @@ def model_of(potential):
     """Inputs of a potential: model file, files named in its arguments, environment."""
     model = [potential.model_file] if potential.model_file else []
     files = [file_of(file) for file in (*model, *files_of(potential))]
-    return [*files, *environment_of(potential)]
+    return [*files, *record_of(potential.computes_in)]
 
 
 # --- generations ---------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ def method_files(wildcards):
 def environment_of_method(wildcards):
     """The environment of the fit that an application computes with, if any."""
     fit = campaign(wildcards.campaign).fits[wildcards.method.partition("/")[0]]
-    return environment_of(potential_named(fit))
+    return record_of(environment_named(fit))
 
 
 def method_on_gpu(wildcards):

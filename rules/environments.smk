@@ -1,28 +1,28 @@
 """Environments of calculators whose packages conflict with those of phonsmith."""
 
 
-def pins_of(potential):
-    """The environment of a potential with its pins; None for that of phonsmith."""
-    if not potential or not potential.computes_in:
+def pins_of(name):
+    """An environment with its pins; None for that of phonsmith."""
+    if name is None:
         return None
     try:
-        return environment(potential.computes_in)
+        return environment(name)
     except PhonsmithError as error:
         stop(error)
 
 
-def environment_of(potential):
-    """The record of the environment of a potential, as an input of rules that compute with it.
+def record_of(name):
+    """The record of an environment, as an input of rules that compute with it.
 
     Ancient, since its name tells apart other pins: one that is made again makes nothing stale.
     """
-    pins = pins_of(potential)
+    pins = pins_of(name)
     return [ancient(str(pins.record))] if pins else []
 
 
 def environment_of_fit(wildcards):
-    """The record of the environment of a fit that is an existing potential; empty for others."""
-    return environment_of(potential_named(fit_of(wildcards)))
+    """The record of the environment in which a fit computes; empty for that of phonsmith."""
+    return record_of(environment_named(fit_of(wildcards)))
 
 
 rule make_environment:

@@ -36,7 +36,7 @@ rule find_foundation:
 def recipe(wildcards):
     """Settings that affect a fit: without names, resources and device."""
     fit = fit_of(wildcards)
-    return with_code(fit.identity(), potential_named(fit))
+    return with_code(fit.identity(), potential_named(fit), environment_named(fit))
 
 
 rule fetch_fit:
@@ -69,6 +69,8 @@ def training_data(wildcards):
     files = {"train": f"{folder}/train.extxyz", "baseline": f"{folder}/baseline.json"}
     if potential:
         files["existing"] = model_of(potential)
+    else:
+        files["environment"] = environment_of_fit(wildcards)
     if kind_of(fit).fits_crystals:
         files["crystals"] = every(
             "results/{campaign}/supercells/gen0/{structure}.yaml", structure="learnt"

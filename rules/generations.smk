@@ -5,7 +5,7 @@ def fits_with_errors(wildcards):
     """The fits whose force errors the goal requires."""
     settings = campaign(wildcards.campaign)
     asked = settings.loop.goal.max_force_rmse_ev_per_angstrom is not None
-    return settings.judged if asked else []
+    return settings.trained if asked else []
 
 
 def property_of(goal):
@@ -21,7 +21,7 @@ def property_of(goal):
 def properties_of_generation(wildcards):
     """The properties in the goal: of every criterion for every trained potential."""
     settings = campaign(wildcards.campaign)
-    method = [f"{fit}/gen{wildcards.generation}" for fit in settings.judged]
+    method = [f"{fit}/gen{wildcards.generation}" for fit in settings.trained]
     found = []
     for goal in settings.loop.goal.properties.values():
         pattern, names = property_of(goal)
@@ -35,15 +35,15 @@ def last_generation(wildcards):
 
 
 def trained_groups(wildcards):
-    """The potentials that are judged, by the first of their repeats."""
+    """The fits that are judged, by the first of their repeats."""
     settings = campaign(wildcards.campaign)
-    return {name: one for name, one in settings.groups.items() if name in settings.judged}
+    return {name: one for name, one in settings.groups.items() if name in settings.trained}
 
 
 checkpoint judge_generation:
-    """Judge the potentials of this generation, and request cells for the next."""
+    """Judge the fits of this generation, and request cells for the next."""
     input:
-        benchmarks=every(rules.benchmark.output[0], fit="judged"),
+        benchmarks=every(rules.benchmark.output[0], fit="trained"),
         errors=every(rules.fit_errors.output.errors, fit=fits_with_errors),
         properties=properties_of_generation,
         labels=every(
@@ -61,10 +61,12 @@ checkpoint judge_generation:
         "results/{campaign}/logs/generations/gen{generation}.log",
     localrule: True
     params:
-        loop=setting("loop", exclude={"selection", "judges"}),
+        loop=setting("loop", exclude={"selection", "judges", "decided_by"}),
         groups=trained_groups,
         fits=fits_with_errors,
-        trained=setting("judged"),
+        trained=setting("trained"),
+        deciding=setting("deciding"),
+        without_potential=setting("without_potential"),
         learnt=setting("learnt"),
         version=versions("generations", "structures", "datasets", "phonons", "benchmarks"),
     message:

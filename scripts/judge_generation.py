@@ -1,4 +1,4 @@
-"""Judge the potentials of this generation, and request cells for the next."""
+"""Judge the fits of this generation, and request cells for the next."""
 
 from phonsmith.running.job_context import job
 
@@ -29,6 +29,8 @@ with job(snakemake.threads, snakemake.log[0]):
         loop,
         rmse=rmse_table(load_benchmarks(inputs.benchmarks)),
         groups=params.groups,
+        deciding=params.deciding,
+        without_potential=params.without_potential,
         learnt=params.learnt,
         labels=Counter(str(frame.info["structure"]) for frame in labels),
         force_rmse=test_set_force_rmse(errors),

@@ -119,12 +119,11 @@ class CampaignData(Model):
         """Names of the fits used to select the cells of the next generation."""
         if self.loop is None:
             return []
-        repeats = self.groups[self.loop.judges or self.judged[0]]
         selection = self.loop.selection
-        if selection.method == "committee":
-            return repeats
-        features = selection.method == "farthest" and selection.descriptor == "mace"
-        return repeats[:1] if selection.dynamics or features else []
+        if not selection.needs_potential:
+            return []
+        repeats = self.groups[self.loop.judges or self.selecting[0]]
+        return repeats if selection.method == "committee" else repeats[:1]
 
     @cached_property
     def trained(self) -> list[str]:
@@ -132,13 +131,30 @@ class CampaignData(Model):
         return [name for name, fit in self.fits.items() if isinstance(fit, TrainedFit)]
 
     @cached_property
-    def judged(self) -> list[str]:
-        """Names of the trained potentials, which the loop judges.
+    def without_potential(self) -> list[str]:
+        """Names of the trained fits that consist of force constants alone."""
+        return [name for name in self.trained if not computes(self.fits[name])]
 
-        Force constants without a potential are not judged: they reproduce the displaced cells of
-        which the reference phonons consist.
+    @cached_property
+    def deciding(self) -> list[str]:
+        """Names of the recipes that end the loop when they meet the goal.
+
+        By default the potentials, if any is trained: force constants reproduce the displaced cells
+        of which the reference phonons consist, so that they would end a loop of potentials early.
         """
-        return [name for name in self.trained if computes(self.fits[name])]
+        if self.loop and self.loop.decided_by is not None:
+            return self.loop.decided_by
+        trained = [name for name in self.groups if name in self.trained]
+        return [name for name in trained if name not in self.without_potential] or trained
+
+    @property
+    def selecting(self) -> list[str]:
+        """Names of the recipes that can select cells: the trained potentials."""
+        return [
+            name
+            for name in self.groups
+            if name in self.trained and name not in self.without_potential
+        ]
 
     @property
     def has_third_order(self) -> bool:

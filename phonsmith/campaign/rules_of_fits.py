@@ -6,7 +6,13 @@ from phonsmith.campaign.data import CampaignData, repeats_of
 from phonsmith.files.problems import listed, nearest
 from phonsmith.fits.registry import Fit, computes, kind_of
 from phonsmith.fits.settings import TrainedFit
-from phonsmith.generations.settings import AnyPropertyGoal, ConductivityGoal, Goal, TransitionGoal
+from phonsmith.generations.settings import (
+    AnyPropertyGoal,
+    ConductivityGoal,
+    Goal,
+    Loop,
+    TransitionGoal,
+)
 from phonsmith.supercells.settings import Selection
 
 RESERVED_FIT_NAMES = {"reference"}
@@ -88,29 +94,56 @@ def loop(campaign: CampaignData) -> Iterator[str]:
         yield "loop: recorded data cannot label new cells; remove the loop"
     if "rattled" not in campaign.supercells.kinds:
         yield "loop: new cells are rattled; add `rattled` to supercells.kinds"
-    if not campaign.judged:
+    if not campaign.trained:
+        yield "loop: no trained fit could use new cells; remove the loop or add a fit to train"
+        return
+    yield from _judges(campaign, campaign.loop)
+    yield from _deciding(campaign, campaign.loop)
+    yield from _goal(campaign, campaign.loop.goal)
+
+
+def _judges(campaign: CampaignData, loop: Loop) -> Iterator[str]:
+    """Whether a trained potential can select cells, if one takes part."""
+    potentials = campaign.selecting
+    if loop.selection.needs_potential and not potentials:
         yield (
-            "loop: no trained potential could use new cells; remove the loop or add a fit to train"
+            "loop.selection: cells are selected by a trained potential; add one, or set `method: "
+            "random` without `dynamics`"
         )
         return
-    judges = campaign.loop.judges or campaign.judged[0]
-    if judges not in campaign.groups or judges not in campaign.judged:
-        trained = [name for name in campaign.groups if name in campaign.judged]
+    if loop.judges is not None and loop.judges not in potentials:
         yield (
-            f"loop.judges: '{judges}' is not a trained potential; allowed are "
-            f"{', '.join(trained)}{nearest(judges, trained)}"
+            f"loop.judges: '{loop.judges}' is not a trained potential; allowed are "
+            f"{', '.join(potentials)}{nearest(loop.judges, potentials)}"
         )
         return
+    judges = loop.judges or (potentials or campaign.trained)[0]
     repeats, judge = len(campaign.groups[judges]), campaign.fits[judges]
     resampled = isinstance(judge, TrainedFit) and judge.resampled
-    if campaign.loop.selection.method == "committee" and (repeats < 2 or not resampled):
+    if loop.selection.method == "committee" and (repeats < 2 or not resampled):
         yield (
             "loop.selection: a committee requires `repeats: 3` (at least 2) and `resampled: true` "
             f"of '{judges}'; repeats trained on identical labels agree even where they are wrong"
         )
-    yield from _selection(campaign, campaign.loop.selection, judges)
-    yield from _goal(campaign, campaign.loop.goal)
-    if not any("rattled" in campaign.fits[name].learn_from for name in campaign.judged):
+    yield from _selection(campaign, loop.selection, judges)
+
+
+def _deciding(campaign: CampaignData, loop: Loop) -> Iterator[str]:
+    """Whether the recipes that end the loop exist, and can meet the goal."""
+    trained = [name for name in campaign.groups if name in campaign.trained]
+    for name in loop.decided_by or ():
+        if name not in trained:
+            yield (
+                f"loop.decided_by: '{name}' is not a trained recipe; allowed are "
+                f"{', '.join(trained)}{nearest(name, trained)}"
+            )
+            return
+    if set(campaign.deciding) <= set(campaign.without_potential) and loop.goal.cell != "reference":
+        yield (
+            f"loop.goal.cell: force constants have phonons in the reference's cell alone; set "
+            f"`cell: reference` for {listed(campaign.deciding)}"
+        )
+    if not any("rattled" in campaign.fits[name].learn_from for name in campaign.deciding):
         yield (
             "loop: new cells are rattled, but no fit learns from rattled cells; add `rattled` to "
             "learn_from"
@@ -189,6 +222,14 @@ def _property(campaign: CampaignData, where: str, goal: AnyPropertyGoal) -> Iter
                 yield (
                     f"{where}: {goal.temperature_kelvin:g} is not in "
                     "conductivity.temperatures_kelvin"
+                )
+            repeated = all(len(campaign.groups[name]) > 1 for name in campaign.deciding)
+            error_bars = campaign.conductivity.jackknife_groups is not None or repeated
+            if goal.uncertainty_percent is not None and not error_bars:
+                yield (
+                    f"{where}.uncertainty_percent: there is no uncertainty; set "
+                    "conductivity.jackknife_groups, or `repeats` with `resampled: true` of "
+                    f"{listed(campaign.deciding)}"
                 )
         case TransitionGoal():
             if goal.transition not in campaign.transitions:

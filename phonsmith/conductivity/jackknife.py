@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phonsmith.conductivity.kappa import KappaResult, thermal_conductivity
+from phonsmith.conductivity.kappa import KappaResult, Series, mean_kappa, thermal_conductivity
 from phonsmith.conductivity.settings import Conductivity
 from phonsmith.phonons.symfc_fits import SymfcFit, groups_of
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+
+NOT_RANDOM = "a jackknife needs random third-order cells (`way: fit`)"
+"""Why a conductivity from displaced cells has no uncertainty: symmetry determines the cells."""
 
 
 def with_jackknife(
@@ -57,8 +60,7 @@ def with_jackknife(
         return result
     dataset = third.dataset
     if dataset is None or "displacements" not in dataset:
-        words = "a jackknife needs random third-order cells (`way: fit`)"
-        return result.model_copy(update={"without_uncertainty": words})
+        return result.model_copy(update={"without_uncertainty": NOT_RANDOM})
     moves, forces = np.asarray(dataset["displacements"]), np.asarray(dataset["forces"])
     if len(moves) < groups:
         words = f"{len(moves)} cells cannot be divided into {groups} groups"
@@ -92,6 +94,22 @@ def with_jackknife(
         found.append(without.series[0].kappa)
     first = result.series[0].model_copy(update={"without_groups": found})
     return result.model_copy(update={"series": [first, *result.series[1:]]})
+
+
+def uncertainty_of_mean(series: Series, at: int) -> float | None:
+    """Return the uncertainty of the mean conductivity in W/mK; None where it was not computed.
+
+    Parameters
+    ----------
+    series
+        Conductivities with those without each group.
+    at
+        Number of the temperature.
+    """
+    if series.without_groups is None:
+        return None
+    without = [mean_kappa(kappa[at]) for kappa in series.without_groups]
+    return uncertainty(without, mean_kappa(series.kappa[at]))
 
 
 def uncertainty(without_groups: Sequence[float], of_all: float) -> float:

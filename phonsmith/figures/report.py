@@ -209,8 +209,8 @@ def _gallery_in_words(campaign: Campaign) -> str:
 def _summary(campaign: Campaign) -> str:
     """Summarise the campaign in two sentences."""
     made = "recorded" if campaign.recorded else "computed"
-    potentials, there = len(campaign.judged), len(campaign.fits) - len(campaign.trained)
-    constants = len(campaign.trained) - potentials
+    trained, constants = len(campaign.trained), len(campaign.without_potential)
+    potentials, there = trained - constants, len(campaign.fits) - trained
     fits = " and ".join(
         text
         for number, text in (

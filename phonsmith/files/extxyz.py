@@ -32,6 +32,7 @@ import numpy as np
 from ase import Atoms
 from ase.io import read, write
 from ase.io.extxyz import escape, key_val_str_to_dict
+from numpy.typing import NDArray
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.reading_writing import DAMAGED, replacing, unpacked
@@ -203,3 +204,9 @@ def of_kinds(frames: Sequence[Atoms], kinds: Iterable[str]) -> list[Atoms]:
     """Return the frames whose ``kind`` is one of ``kinds``, in their order."""
     wanted = set(kinds)
     return [atoms for atoms in frames if atoms.info.get("kind") in wanted]
+
+
+def virial_of(atoms: Atoms) -> NDArray[np.float64]:
+    """Return the virial of a labelled frame in eV, shape (3, 3): −stress · volume, symmetric."""
+    virial = -np.asarray(atoms.info[STRESS], dtype=float).reshape(3, 3) * atoms.get_volume()
+    return np.asarray((virial + virial.T) / 2)

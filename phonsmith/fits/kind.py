@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from phonsmith.files.settings import Source
 from phonsmith.fits.settings import FitBase
+from phonsmith.potentials.ready import READY
 from phonsmith.potentials.settings import PotentialSource
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class FitKind(ABC, Generic[F]):
     def potential(self, fit: F) -> PotentialSource | None:
         """Return the potential that the settings name, if they do."""
         return None
+
+    def environment(self, fit: F) -> str | None:
+        """Return the environment in which its potential computes; None for that of phonsmith."""
+        potential = self.potential(fit)
+        return potential.computes_in if potential else None
 
     def source(self, fit: F) -> Source | None:
         """Return the data set that the fit is taken from, if it is."""
@@ -133,7 +139,25 @@ class TrainedKind(FitKind[F]):
     """What to cite for it; not needed where the calculator is a ready one."""
 
     packages: ClassVar[tuple[str, ...]]
-    """The installed packages whose versions a trained model depends on."""
+    """The packages of phonsmith's environment whose versions a trained model depends on."""
+
+    def environment(self, fit: F) -> str | None:
+        """Return the environment in which it trains and computes; None for that of phonsmith."""
+        ready = READY.get(self.calculator)
+        return (ready.environment if ready else None) or super().environment(fit)
+
+    def check_files(self, fit: F, where: str, made: Made) -> None:
+        """Check that the environment of the architecture can be made, if it has one."""
+        from phonsmith.files.errors import PhonsmithError
+        from phonsmith.potentials.environments import check_makeable
+
+        ready = READY.get(self.calculator)
+        if ready is None or ready.environment is None:
+            return
+        try:
+            check_makeable(ready.environment)
+        except PhonsmithError as error:
+            raise PhonsmithError(f"{where}: {error}") from None
 
     @abstractmethod
     def train(

@@ -1,12 +1,17 @@
 """What a training leaves behind, whatever the architecture."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files.json_records import Record, StoredRecord
 from phonsmith.files.reading_writing import read_as
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 DRAWN_AGAIN = "drawn_again"
 """Key in ``info`` of further copies of a training cell, where cells are drawn with replacement."""
@@ -18,6 +23,15 @@ class TargetCounts(Record):
     energies: int
     forces: int
     virials: int
+
+    @classmethod
+    def of(cls, frames: "Sequence[Atoms]") -> Self:
+        """Count the labels of frames; a virial has six independent components."""
+        return cls(
+            energies=sum(ENERGY in atoms.info for atoms in frames),
+            forces=sum(3 * len(atoms) for atoms in frames if FORCES in atoms.arrays),
+            virials=sum(6 for atoms in frames if STRESS in atoms.info),
+        )
 
 
 class TrainingRecord(StoredRecord):

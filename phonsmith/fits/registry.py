@@ -11,7 +11,7 @@ from phonsmith.fits.kind import FitKind, TrainedKind
 from phonsmith.fits.settings import FitBase, TrainedFit
 from phonsmith.potentials.settings import PotentialSource
 
-FOLDERS = ("gap", "mace", "force_constants", "existing", "recorded")
+FOLDERS = ("gap", "mace", "polymlp", "force_constants", "existing", "recorded")
 
 KINDS: dict[str, FitKind[Any]] = {
     name.replace("_", "-"): import_module(f"phonsmith.fits.{name}.kind").KIND for name in FOLDERS
@@ -49,6 +49,11 @@ def takes_gpu(fit: Fit) -> bool:
 def potential_named(fit: Fit) -> PotentialSource | None:
     """Return the potential that the settings of a fit name, if they do."""
     return kind_of(fit).potential(fit)
+
+
+def environment_named(fit: Fit) -> str | None:
+    """Return the environment in which a fit computes; None for that of phonsmith."""
+    return kind_of(fit).environment(fit)
 
 
 def computes(fit: Fit) -> bool:

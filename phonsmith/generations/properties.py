@@ -1,5 +1,6 @@
-"""Properties in the goal of a loop: one number of one fit, and its changes."""
+"""Properties in the goal of a loop: one number of one fit, its changes, and its error bar."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,23 @@ class Property:
     """One number of one fit; None with a ``reason`` where there is none.
 
     ``lost``: its crystal is omitted from the campaign, so that no fit will ever have a value.
+    ``uncertainty`` is that of the jackknife, in the same unit; ``without_uncertainty`` explains why
+    a requested one is missing.
     """
 
     value: float | None
     unit: str
     reason: str = ""
     lost: bool = False
+    uncertainty: float | None = None
+    without_uncertainty: str = ""
 
 
 class PropertyVerdict(Record):
     """One property of one recipe: mean and standard deviation over its ``repeats``.
 
+    ``uncertainty`` combines the standard deviation with the jackknife of the repeats (root mean
+    square), where there is either.
     ``change`` is that of the mean since the last generation, in ``change_unit``. ``reason``
     explains why the criterion is not met, and is empty where it is. One that cannot be ``judged``,
     since a crystal is omitted from the campaign, does not count: new labels cannot help.
@@ -40,6 +47,7 @@ class PropertyVerdict(Record):
     change_unit: str
     reason: str
     judged: bool = True
+    uncertainty: float | None = None
 
     @property
     def sample(self) -> Sample | None:
@@ -51,6 +59,7 @@ def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
     """Return the property that a criterion is about, from the result of one fit."""
     match goal:
         case ConductivityGoal():
+            from phonsmith.conductivity.jackknife import uncertainty_of_mean
             from phonsmith.conductivity.kappa import KappaResult, mean_kappa
 
             result = KappaResult.load(path)
@@ -58,7 +67,13 @@ def property_of(goal: AnyPropertyGoal, path: str | Path) -> Property:
                 lost = result.reason.startswith(LEFT_OUT)
                 return Property(None, "W/mK", result.reason, lost)
             at = result.temperatures_kelvin.index(goal.temperature_kelvin)
-            return Property(mean_kappa(result.series[0].kappa[at]), "W/mK")
+            series = result.series[0]
+            return Property(
+                mean_kappa(series.kappa[at]),
+                "W/mK",
+                uncertainty=uncertainty_of_mean(series, at),
+                without_uncertainty=result.without_uncertainty,
+            )
         case TransitionGoal():
             from phonsmith.transitions import results as transitions
 
@@ -91,7 +106,7 @@ def judge_property(
     judged = not any(one.lost for one in repeats)
     lost = [one.reason for one in repeats if one.value is None]
     values = [one.value for one in repeats if one.value is not None]
-    sample = change = None
+    sample = change = uncertainty = None
     largest, change_unit = goal.largest_change
     if lost or not values:
         reason = f"{name}: {lost[0] if lost else 'there is none'}"
@@ -101,6 +116,7 @@ def judge_property(
         sample = Sample.of(values)
         spread = "" if sample.deviation is None else f" ± {sample.deviation:.3g}"
         found = f"{name} {sample.mean:.4g}{spread} {unit}"
+        uncertainty = _uncertainty(sample, repeats)
         last = before[name].sample if name in before else None
         if last is None:
             reason = f"{found} has no value in the previous generation"
@@ -113,6 +129,8 @@ def judge_property(
                 else f"{found} changed by {change:+.3g} {change_unit} ({differs}), allowed: "
                 f"{largest:g} {change_unit}"
             )
+        if not reason and isinstance(goal, ConductivityGoal):
+            reason = _uncertain(found, goal, sample.mean, uncertainty, repeats)
     return PropertyVerdict(
         name=name,
         value=sample.mean if sample else None,
@@ -123,4 +141,56 @@ def judge_property(
         change_unit=change_unit,
         reason=reason,
         judged=judged,
+        uncertainty=uncertainty,
+    )
+
+
+def _uncertainty(sample: Sample, repeats: Sequence[Property]) -> float | None:
+    """Combine the standard deviation over repeats with the uncertainties of the repeats."""
+    found = [one.uncertainty for one in repeats if one.uncertainty is not None]
+    parts = [] if sample.deviation is None else [sample.deviation]
+    if len(found) == len(repeats):
+        parts.append(math.sqrt(sum(one**2 for one in found) / len(found)))
+    return math.hypot(*parts) if parts else None
+
+
+def _uncertain(
+    found: str,
+    goal: ConductivityGoal,
+    mean: float,
+    uncertainty: float | None,
+    repeats: Sequence[Property],
+) -> str:
+    """Explain why a conductivity is too uncertain; empty if it is not.
+
+    Without a limit of its own, only a jackknife counts: the standard deviation over repeats alone
+    may be that of the training.
+
+    Parameters
+    ----------
+    found
+        The conductivity in words.
+    goal
+        Limits.
+    mean, uncertainty
+        Mean over the repeats, and its uncertainty.
+    repeats
+        The conductivities of the repeats.
+    """
+    from phonsmith.conductivity.jackknife import NOT_RANDOM
+
+    why = next((one.without_uncertainty for one in repeats if one.without_uncertainty), "")
+    jackknife = all(one.uncertainty is not None for one in repeats)
+    limit = goal.uncertainty_percent
+    if limit is None:
+        if not jackknife and why in ("", NOT_RANDOM):
+            return ""
+        limit = goal.within_percent
+        uncertainty = uncertainty if jackknife else None
+    if uncertainty is None:
+        asked = "set conductivity.jackknife_groups, or `repeats` with `resampled: true`"
+        return f"{found} has no uncertainty: {why or asked}"
+    percent = 100 * uncertainty / abs(mean)
+    return (
+        "" if percent <= limit else f"{found} is uncertain by {percent:.3g} %, allowed: {limit:g} %"
     )

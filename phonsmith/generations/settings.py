@@ -19,6 +19,12 @@ class ConductivityGoal(Model):
     within_percent: PositiveFloat = Field(
         description="Largest change of the mean over repeats since the last generation."
     )
+    uncertainty_percent: PositiveFloat | None = Field(
+        None,
+        description="Largest uncertainty: by the jackknife (`conductivity.jackknife_groups`), "
+        "together with the standard deviation over repeats. Default: `within_percent` where there "
+        "is a jackknife, otherwise no limit.",
+    )
 
     @property
     def largest_change(self) -> tuple[float, str]:
@@ -130,4 +136,11 @@ class Loop(Model):
         description="Recipe whose fits of the last generation form the committee, run the "
         "molecular dynamics and provide the features of the selection; default: the first trained "
         "recipe.",
+    )
+    decided_by: list[Name] | None = Field(
+        None,
+        min_length=1,
+        description="Recipes that end the loop when they meet the goal; all trained recipes are "
+        "judged. Default: the trained potentials, or force constants where no potential is "
+        "trained. The goal of a recipe that decides determines which crystals get new cells.",
     )

@@ -1,6 +1,6 @@
 """The loop: judge the potentials of a generation and request cells for the next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -162,6 +162,8 @@ def judge(
     *,
     rmse: pd.DataFrame,
     groups: Mapping[str, Sequence[str]],
+    deciding: Collection[str] | None = None,
+    without_potential: Collection[str] = (),
     learnt: Sequence[str],
     labels: Mapping[str, int],
     force_rmse: Mapping[str, float | None] | None = None,
@@ -182,6 +184,10 @@ def judge(
         Table of this generation, see :func:`phonsmith.benchmarks.tables.rmse_table`.
     groups
         Fits by the first of their repeats.
+    deciding
+        Recipes that can end the loop; None for all.
+    without_potential
+        Fits of force constants alone, which cannot relax a crystal: their volumes are not judged.
     learnt
         Structures from which new cells may be made.
     labels
@@ -217,10 +223,11 @@ def judge(
             force_rmse=force_rmse or {},
             properties=properties or {},
             before=earlier.get(name),
+            with_volumes=name not in without_potential,
         )
         for name, repeats in groups.items()
     ]
-    best = max(fits, key=_rank)
+    best = max((one for one in fits if deciding is None or one.fit in deciding), key=_rank)
     stop: Stop | None = None
     if best.meets:
         stop = "goal_in_part" if best.not_judged else "goal"
@@ -254,11 +261,12 @@ def _judge_fit(
     force_rmse: Mapping[str, float | None],
     properties: Mapping[str, Mapping[str, Property]],
     before: FitVerdict | None,
+    with_volumes: bool,
 ) -> FitVerdict:
     own = rmse[rmse["fit"].isin(repeats)]
     rows = own[own["cell"] == goal.cell]
     structures = [
-        _judge_structure(str(structure), part, goal)
+        _judge_structure(str(structure), part, goal, with_volumes)
         for structure, part in own.groupby("structure", sort=False)
     ]
     # the mean over structures of each repeat, then over repeats
@@ -289,7 +297,9 @@ def _judge_fit(
     )
 
 
-def _judge_structure(structure: str, rows: pd.DataFrame, goal: Goal) -> StructureVerdict:
+def _judge_structure(
+    structure: str, rows: pd.DataFrame, goal: Goal, with_volume: bool
+) -> StructureVerdict:
     """``rows``: one for each repeat and cell."""
     # the volume is always compared in the relaxed cell
     relaxed = rows[rows["cell"] == "relaxed"]
@@ -307,7 +317,7 @@ def _judge_structure(structure: str, rows: pd.DataFrame, goal: Goal) -> Structur
     if limit is not None and volume is not None and abs(volume) > limit:
         reasons.append(f"volume error {volume:+.2f} % beyond {limit:g} %")
     unknown = relaxed.loc[relaxed["volume_error_percent"].isna(), "reason"].tolist()
-    if limit is not None and unknown and not lost:
+    if limit is not None and unknown and not lost and with_volume:
         reasons.append(f"volume unknown: {unknown[0]}")
     if imaginary and goal.no_false_imaginary:
         reasons.append("false imaginary modes (the reference has none)")

@@ -15,7 +15,7 @@ from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.pickles import require_known
 from phonsmith.files.sources import sha256_of
 from phonsmith.potentials.computing import computing
-from phonsmith.potentials.environments import environment
+from phonsmith.potentials.environments import check_makeable
 from phonsmith.potentials.ready import READY
 from phonsmith.potentials.settings import PotentialSource
 
@@ -136,7 +136,7 @@ def check_named_files(potential: PotentialSource, where: str, made: Callable[[st
     """
     try:
         if potential.computes_in:
-            environment(potential.computes_in)
+            check_makeable(potential.computes_in)
     except PhonsmithError as error:
         raise PhonsmithError(f"{where}.environment: {error}") from None
     try:

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ase import Atoms
@@ -36,6 +37,9 @@ class OutsideCalculator(Calculator):  # type: ignore[misc]
         Keyword arguments, as plain data.
     trust
         Accept a function that returns a calculator.
+    folder
+        Folder of the module, where it is not installed in the environment. Installed modules take
+        precedence.
 
     Raises
     ------
@@ -46,10 +50,17 @@ class OutsideCalculator(Calculator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, environment: str, calculator: str, arguments: dict[str, Any], trust: bool = False
+        self,
+        environment: str,
+        calculator: str,
+        arguments: dict[str, Any],
+        trust: bool = False,
+        folder: Path | None = None,
     ) -> None:
         super().__init__()
         self._request = {"calculator": calculator, "arguments": arguments, "trust": trust}
+        if folder is not None:
+            self._request["folder"] = str(folder)
         self._environment = environment
         self.implemented_properties = list(self._child().properties)
 

@@ -101,6 +101,16 @@ READY = {
         isolated_atoms=False,  # it has seen none, as its training set MPtrj has none
         gpu=True,
     ),
+    "polymlp": Ready(
+        module="polymlp",
+        package="pypolymlp",
+        citation="Polynomial machine learning potentials (pypolymlp): A. Seko, J. Appl. Phys. 133, "
+        "011101 (2023).",
+        seconds_per_atom=3e-4,
+        arguments=frozenset(),
+        environment="polymlp",
+        has_model=True,
+    ),
     "stillinger-weber": Ready(
         module="stillinger_weber",
         package="matscipy",

@@ -47,16 +47,17 @@ class PotentialSource(Model):
     """An existing interatomic potential, as an ASE calculator."""
 
     calculator: str = Field(
-        description="`stillinger-weber`, `chgnet`, `sevennet`, `gap`, `mace`, or the import path "
-        "`package.module:Class` of any ASE calculator (with `trust`, `package.module:function`)."
+        description="`stillinger-weber`, `chgnet`, `sevennet`, `gap`, `mace`, `polymlp`, or the "
+        "import path `package.module:Class` of any ASE calculator (with `trust`, "
+        "`package.module:function`)."
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="Keyword arguments of the calculator."
     )
     model: File | None = Field(
         None,
-        description="Model file of `gap` (xml) or `mace` (model), relative to the project; for "
-        "`sevennet` the name of a model: `7net-l3i5`, `7net-0` or `7net-mf-0`.",
+        description="Model file of `gap` (xml), `mace` (model) or `polymlp` (yaml), relative to "
+        "the project; for `sevennet` the name of a model: `7net-l3i5`, `7net-0` or `7net-mf-0`.",
     )
     sha256: Sha256 | None = Field(
         None,
@@ -70,11 +71,11 @@ class PotentialSource(Model):
     trust: bool = Field(
         False,
         description="Load `model` and files named in `arguments` without a checksum. A model file "
-        "(except of `gap`) can contain code that runs on loading; models trained by this pipeline "
-        "need neither checksum nor `trust`. `trust` also allows a function that returns a "
-        "calculator in `calculator`. Texts in `arguments`, other than devices and precisions, "
-        "need `files` or `trust`. Files in a folder named in an argument are not tracked: "
-        "changing them reruns nothing.",
+        "(except of `gap` and `polymlp`) can contain code that runs on loading; models trained by "
+        "this pipeline need neither checksum nor `trust`. `trust` also allows a function that "
+        "returns a calculator in `calculator`. Texts in `arguments`, other than devices and "
+        "precisions, need `files` or `trust`. Files in a folder named in an argument are "
+        "not tracked: changing them reruns nothing.",
     )
     elements: list[str] | None = Field(
         None, description="Supported elements; needed only if the calculator does not report them."
@@ -82,7 +83,7 @@ class PotentialSource(Model):
     environment: Name | None = Field(
         None,
         description="Environment in which the calculator computes, by the name of its file "
-        "`envs/NAME.txt`; default: that of phonsmith, and for `sevennet` its own.",
+        "`envs/NAME.txt`; default: that of phonsmith; `sevennet` and `polymlp` have their own.",
     )
 
     @property

@@ -17,7 +17,7 @@ VERSIONS = {
     "errors": 1,
     "phonons": 1,
     "benchmarks": 2,
-    "generations": 3,
+    "generations": 4,
     "thermodynamics": 3,
     "transitions": 4,
     "conductivity": 3,

@@ -241,3 +241,9 @@ class Selection(Model):
     dynamics: Dynamics | None = Field(
         None, description="Also use snapshots of molecular dynamics as candidates."
     )
+
+    @property
+    def needs_potential(self) -> bool:
+        """Return whether a trained potential takes part."""
+        features = self.method == "farthest" and self.descriptor == "mace"
+        return self.method == "committee" or features or self.dynamics is not None

@@ -153,6 +153,22 @@ def test_new_cells_are_those_of_the_best_fit_and_of_structures_to_learn_from():
     assert verdict(rows, learnt=["a"]).next_cells == {"a": 4}
 
 
+def test_a_recipe_that_does_not_decide_does_not_end_the_loop():
+    rows = [("fc", "a", "reference", 0.0, None, False), ("gap", "a", "reference", 0.2, None, False)]
+    rules = loop({"cell": "reference"})
+    found = verdict(rows, rules=rules, learnt=["a"], deciding=["gap"])
+    assert (found.stop, found.best) == (None, "gap")
+    assert [fit.meets for fit in found.fits] == [True, False]
+    assert verdict(rows, rules=rules, learnt=["a"]).best == "fc"
+
+
+def test_the_volume_of_force_constants_is_not_judged():
+    rows = [("fc", "a", "relaxed", None, None, None), ("fc", "a", "reference", 0.02, None, False)]
+    rules = loop({"cell": "reference"})
+    assert verdict(rows, rules=rules).stop is None
+    assert verdict(rows, rules=rules, without_potential=["fc"]).stop == "goal"
+
+
 def test_repeats_give_noise_and_say_what_is_significant():
     def rows(*values):
         return [(f"gap-r{i}", "a", "relaxed", value, 0.0, False) for i, value in enumerate(values)]

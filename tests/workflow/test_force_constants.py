@@ -98,14 +98,76 @@ def test_force_constants_need_the_cell_of_the_reference(tmp_path, repository) ->
         load_campaign(project.folder / "config/campaigns/tiny.yaml")
 
 
-def test_the_loop_judges_potentials_alone(tmp_path, repository) -> None:
-    fits = {"fc": CAMPAIGN["fits"]["fc"], "gap": {"kind": "gap"}}
-    loop = {"goal": {"rmse_thz": 0.1, "harmonic_only": True}}
-    project = Project(tmp_path, repository, tiny={**CAMPAIGN, "fits": fits, "loop": loop})
+LOOP = {"goal": {"rmse_thz": 0.1, "cell": "reference", "harmonic_only": True}}
+
+
+def test_the_loop_judges_force_constants_but_potentials_end_it(tmp_path, repository) -> None:
+    fits = {"fc": {**CAMPAIGN["fits"]["fc3"]}, "gap": {"kind": "gap"}}
+    project = Project(tmp_path, repository, tiny={**CAMPAIGN, "fits": fits, "loop": LOOP})
     campaign = load_campaign(project.folder / "config/campaigns/tiny.yaml")
     assert campaign.trained == ["fc", "gap"]
-    assert campaign.judged == ["gap"]
-    alone = {**CAMPAIGN, "fits": {"fc": fits["fc"]}, "loop": loop}
-    project.write("alone", alone)
-    with pytest.raises(PhonsmithError, match="no trained potential could use new cells"):
-        load_campaign(project.folder / "config/campaigns/alone.yaml")
+    assert campaign.deciding == ["gap"]
+    assert campaign.without_potential == ["fc"]
+    chosen = {**LOOP, "decided_by": ["fc", "gap"]}
+    project.write("chosen", {**CAMPAIGN, "fits": fits, "loop": chosen})
+    assert load_campaign(project.folder / "config/campaigns/chosen.yaml").deciding == ["fc", "gap"]
+    project.write("alone", {**CAMPAIGN, "fits": {"fc": fits["fc"]}, "loop": LOOP})
+    alone = load_campaign(project.folder / "config/campaigns/alone.yaml")
+    assert (alone.deciding, alone.judges) == (["fc"], [])
+
+
+@pytest.mark.parametrize(
+    ("loop", "words"),
+    [
+        ({"goal": {**LOOP["goal"], "cell": "relaxed"}}, "loop.goal.cell: force constants have"),
+        ({"selection": {"method": "committee"}}, "cells are selected by a trained potential"),
+        ({"judges": "fc"}, "loop.judges: 'fc' is not a trained potential"),
+        ({"decided_by": ["fcc"]}, "loop.decided_by: 'fcc' is not a trained recipe.* 'fc'"),
+    ],
+)
+def test_what_a_loop_of_force_constants_cannot_do(tmp_path, repository, loop, words) -> None:
+    fits = {"fc": CAMPAIGN["fits"]["fc3"]}
+    wrong = {**CAMPAIGN, "fits": fits, "loop": {**LOOP, **loop}}
+    project = Project(tmp_path, repository, tiny=wrong)
+    with pytest.raises(PhonsmithError, match=words):
+        load_campaign(project.folder / "config/campaigns/tiny.yaml")
+
+
+@pytest.mark.slow
+def test_a_loop_of_force_constants_ends_when_the_conductivity_has_settled(
+    tmp_path, repository
+) -> None:
+    """Without a potential: cells are added until κ changes little and is known well enough."""
+    kappa = {
+        **{"of": "conductivity", "structure": "si", "temperature_kelvin": 300},
+        **{"within_percent": 15, "uncertainty_percent": 8},
+    }
+    loop = {
+        "max_generations": 6,
+        "cells_per_structure": 8,
+        "selection": {"amplitude_factors": [1.0]},
+        "goal": {"rmse_thz": 0.1, "cell": "reference", "properties": {"kappa": kappa}},
+    }
+    rattled = {**CAMPAIGN["supercells"]["rattled"], "count": 8, "volume_factors": [1.0]}
+    changed = {
+        "supercells": {**CAMPAIGN["supercells"], "rattled": rattled},
+        "datasets": {"test_fraction": 0},
+        "fits": {"fc3": CAMPAIGN["fits"]["fc3"]},
+        "benchmarks": {"mechanics": False},
+        "thermodynamics": None,
+        "loop": loop,
+    }
+    project = Project(tmp_path, repository, tiny={**CAMPAIGN, **changed})
+    run = project.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = pd.read_csv(project.results("tiny") / "tables/properties.csv")
+    print(table.to_string())
+    last = table.iloc[-1]
+    assert pd.isna(last.reason) and len(table) > 1
+    assert abs(last.change) <= 15 and 100 * last.uncertainty / last.value <= 8
+    assert table.reason[:-1].notna().all()
+    overview = pd.read_csv(project.results("tiny") / "tables/conductivity_overview.csv")
+    overview = overview[overview.component.isna() | (overview.component == "mean")]
+    truth = overview.set_index(overview.method.str.partition("/")[0])["300 K"]["reference"]
+    assert abs(last.value - truth) < 3 * last.uncertainty
+    assert project.planned() == {}

@@ -9,16 +9,14 @@ import numpy as np
 from ase import Atoms
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, virial_of
 from phonsmith.fits.gap.settings import GapFit
 from phonsmith.fits.gap.sparse import SparsePlan
 from phonsmith.fits.gap.targets import (
     atom_sigmas,
     balance,
-    expected_counts,
     force_sigmas,
     frame_sigma,
-    virial_of,
 )
 from phonsmith.fits.gap.task import Fitted, GapTask
 from phonsmith.fits.record import TargetCounts
@@ -45,7 +43,7 @@ def fit_with_gap_fit(task: GapTask) -> Fitted:
     arguments = fit_arguments(fit, task.e0s, task.plan)
     text = training_text(fit, frames, task.plan)
     finished = run_gap_fit(text, arguments, task.work, task.threads)
-    compare_counts(finished.lines, expected_counts(frames), atom_sigmas(frames, fit))
+    compare_counts(finished.lines, TargetCounts.of(frames), atom_sigmas(frames, fit))
     return Fitted(["gap_fit", *arguments], finished.wall_time_s, finished.peak_memory_mb)
 
 

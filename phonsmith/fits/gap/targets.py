@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from phonsmith.datasets.sets import FORCE_SIGMA, VIRIAL_SIGMA
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, virial_of
 from phonsmith.fits.gap.settings import ForceProportional, GapFit, Sigma
 from phonsmith.fits.gap.sparse import special_name
-from phonsmith.fits.record import TargetCounts
 
 VIRIAL_COMPONENTS = tuple((k, m) for k in range(3) for m in range(k, 3))
 """Independent components of a virial, in gap_fit's order."""
@@ -86,12 +85,6 @@ def targets_of(atoms: Atoms, fit: GapFit, e0s: Mapping[str, float], scale: float
     )
 
 
-def virial_of(atoms: Atoms) -> NDArray[np.float64]:
-    """Return the virial of a labelled frame in eV, shape (3, 3): −stress · volume, symmetric."""
-    virial = -np.asarray(atoms.info[STRESS], dtype=float).reshape(3, 3) * atoms.get_volume()
-    return np.asarray((virial + virial.T) / 2)
-
-
 def check_groups(fit: GapFit, frames: Sequence[Atoms]) -> None:
     """Check that every group of ``sigma_by_group`` has frames.
 
@@ -161,15 +154,6 @@ def frame_sigma(atoms: Atoms, fit: GapFit) -> Sigma:
         )
     name = special_name(atoms, fit.sigma_by_group.keys())
     return fit.sigma if name is None else fit.sigma_by_group[name]
-
-
-def expected_counts(frames: Sequence[Atoms]) -> TargetCounts:
-    """Numbers of energies, force components and independent virial components of the frames."""
-    return TargetCounts(
-        energies=sum(ENERGY in atoms.info for atoms in frames),
-        forces=sum(3 * len(atoms) for atoms in frames if FORCES in atoms.arrays),
-        virials=sum(6 for atoms in frames if STRESS in atoms.info),
-    )
 
 
 def atom_sigmas(frames: Sequence[Atoms], fit: GapFit) -> int:

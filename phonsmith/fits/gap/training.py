@@ -16,9 +16,9 @@ from phonsmith.fits.gap.fitter import fit_by_blocks
 from phonsmith.fits.gap.gap_fit import MODEL, fit_with_gap_fit
 from phonsmith.fits.gap.settings import GapFit
 from phonsmith.fits.gap.sparse import SparsePlan, plan_sparse_points
-from phonsmith.fits.gap.targets import check_groups, expected_counts
+from phonsmith.fits.gap.targets import check_groups
 from phonsmith.fits.gap.task import GapTask
-from phonsmith.fits.record import TrainingRecord
+from phonsmith.fits.record import TargetCounts, TrainingRecord
 
 FITTERS = {"phonsmith": fit_by_blocks, "gap_fit": fit_with_gap_fit}
 
@@ -74,7 +74,7 @@ def train(
         model=MODEL,
         wall_time_s=fitted.wall_time_s,
         peak_memory_mb=fitted.peak_memory_mb,
-        counts=expected_counts(frames),
+        counts=TargetCounts.of(frames),
         settings=fit.model_dump(mode="json"),
         command=fitted.command,
         baseline=baseline.e0s,

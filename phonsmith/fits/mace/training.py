@@ -382,11 +382,8 @@ def _clean(work: Path) -> None:
 
 
 def _counts(frames: Sequence[Atoms], fit: MaceFit) -> TargetCounts:
-    return TargetCounts(
-        energies=sum(ENERGY in atoms.info for atoms in frames),
-        forces=sum(3 * len(atoms) for atoms in frames if FORCES in atoms.arrays),
-        virials=sum(6 for atoms in frames if STRESS in atoms.info and fit.weights.stress > 0),
-    )
+    found = TargetCounts.of(frames)
+    return found if fit.weights.stress > 0 else found.model_copy(update={"virials": 0})
 
 
 def _compare_contents(

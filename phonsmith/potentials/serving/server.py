@@ -157,6 +157,8 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     try:
         head, _ = receive(link)
+        if folder := head.get("folder"):
+            sys.path.append(folder)
         try:
             calculator = imported(head["calculator"], head["arguments"], head["trust"])
         except Exception as error:

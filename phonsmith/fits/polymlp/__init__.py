@@ -1,0 +1,1 @@
+"""Polynomial potentials, trained in the environment of pypolymlp."""

@@ -1,0 +1,66 @@
+"""Registry entry of polynomial potentials."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phonsmith.fits.kind import TrainedKind
+from phonsmith.fits.polymlp.settings import PolymlpFit
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.cache import Cache
+    from phonsmith.fits.record import TrainingRecord
+    from phonsmith.running.costs import Cost
+
+
+class Polymlp(TrainedKind[PolymlpFit]):
+    """Polynomial potentials by pypolymlp."""
+
+    settings = PolymlpFit
+    calculator = "polymlp"
+    packages = ()
+
+    def train(
+        self,
+        fit: PolymlpFit,
+        frames: "Sequence[Atoms]",
+        baseline: "Baseline",
+        *,
+        folder: Path,
+        work: Path,
+        threads: int,
+        cache: "Cache | None" = None,
+        crystals: Mapping[str, Path] | None = None,
+    ) -> "TrainingRecord":
+        """Fit in the environment of pypolymlp."""
+        from phonsmith.fits.polymlp.training import train
+
+        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+
+    def busy_cores(self, fit: PolymlpFit) -> int:
+        """All threads."""
+        return fit.resources.threads
+
+    def learns_beside(self, fit: PolymlpFit) -> dict[str, Any]:
+        """Return the packages of the environment."""
+        from phonsmith.potentials.environments import environment
+
+        return {"environment": environment(str(self.environment(fit))).sha256}
+
+    def seconds_per_atom(self, fit: PolymlpFit, cells: "Sequence[Atoms]") -> float:
+        """By the number of terms."""
+        from phonsmith.fits.polymlp.cost import seconds_per_atom
+
+        return seconds_per_atom(fit, cells)
+
+    def training_cost(self, fit: PolymlpFit, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
+        """Estimate time and memory from features and equations."""
+        from phonsmith.fits.polymlp.cost import training_cost
+
+        return training_cost(fit, cells)
+
+
+KIND = Polymlp()
