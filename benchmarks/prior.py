@@ -11,9 +11,10 @@ KIND and FOLDER are one of
                truth are the second-order force constants of all of them, fitted with third order
 
 Prints the RMSE at 60 random wave vectors, mean over sets of cells: of the potential alone, and with
-some cells.
+some cells; and the core hours of a rattled cell, relative to those of all displaced cells.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import phono3py
 import yaml
+from ase import Atoms
 from ase.build import bulk
 from ase.io import read
 from phonopy import Phonopy
@@ -30,17 +32,23 @@ from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 
 from phonsmith.files.extxyz import FORCES
 from phonsmith.fits.force_constants.prior import corrected
+from phonsmith.labels.espresso.cost import ESPRESSO
+from phonsmith.labels.kpoints import mesh
 from phonsmith.phonons.distorted import Distortion, distortion_of
 from phonsmith.phonons.files import with_forces
 from phonsmith.phonons.symfc_fits import SymfcFit
 from phonsmith.potentials.displaced import evaluate_displaced
 from phonsmith.potentials.settings import PotentialSource
+from phonsmith.running.costs import ElectronicSize, irreducible_kpoints, plane_waves
 from phonsmith.supercells.cells import make_phonopy, to_ase
 
 COUNTS = (1, 2, 4, 8)
 SEEDS = (0, 1)
 STD_ANGSTROM = 0.002
 DISPLACEMENT_ANGSTROM = 0.01
+VALENCE = {"O": 6, "Na": 9, "Cl": 7, "Ga": 13, "Se": 6, "Sn": 14, "Sb": 5}
+ECUTWFC_RY, ECUTRHO_RY = 50.0, 400.0
+KSPACING_PER_ANGSTROM = 0.3
 Q = np.vstack([[0, 0, 0], np.random.default_rng(0).random((60, 3))])
 
 
@@ -156,7 +164,10 @@ def main(case: Case, source: PotentialSource) -> None:
 
     perfect, dataset = to_ase(phonon.supercell), phonon.dataset
     displaced = [to_ase(cell) for cell in phonon.supercells_with_displacements]
-    print(f"{len(displaced)} displaced cells of {len(perfect)} atoms are needed")
+    print(
+        f"{len(displaced)} displaced cells of {len(perfect)} atoms are needed; a rattled cell "
+        f"takes {cost_of_rattled(perfect, displaced):.3f} times their core hours"
+    )
     found = evaluate_displaced(perfect, [perfect, *displaced], source)
     with_forces(phonon, [label.forces - found[0].forces for label in found[1:]])
     print(f"{source.model} alone: {rmse(phonon.force_constants):.3f} THz")
@@ -174,6 +185,28 @@ def main(case: Case, source: PotentialSource) -> None:
             f"without prior {np.mean(without):.3f} THz",
             flush=True,
         )
+
+
+def cost_of_rattled(perfect: Atoms, displaced: list[Atoms]) -> float:
+    """Core hours of a rattled cell with pw.x, relative to all displaced cells together."""
+    rattled = perfect.copy()
+    rattled.rattle(STD_ANGSTROM)
+    return core_seconds(rattled) / sum(map(core_seconds, displaced))
+
+
+def core_seconds(cell: Atoms) -> float:
+    """Core seconds of a label, by the cost model of pw.x."""
+    divisions = mesh(cell, KSPACING_PER_ANGSTROM)
+    electrons = sum(VALENCE[symbol] for symbol in cell.symbols)
+    size = ElectronicSize(
+        len(cell),
+        electrons,
+        irreducible_kpoints(cell, divisions, shifted=True),
+        plane_waves(cell, ECUTWFC_RY),
+        math.ceil(electrons / 2),
+        plane_waves(cell, ECUTRHO_RY),
+    )
+    return ESPRESSO.run(size).core_seconds or math.nan
 
 
 def rmse_without(
