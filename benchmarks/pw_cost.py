@@ -51,6 +51,7 @@ def cells() -> dict[str, tuple[Atoms, str, float, tuple[int, int, int], bool]]:
         "Si32 rattled": (rattled(cube.repeat((2, 2, 1))), "PBEsol", 24, (1, 1, 1), False),
         "Si3O6 rattled": (rattled(quartz()), "PBE", 35, (2, 2, 2), False),
         "Si64 rattled": (rattled(cube.repeat(2)), "PBEsol", 18, (1, 1, 1), False),
+        "Si64 rattled, 30 Ry": (rattled(cube.repeat(2)), "PBEsol", 30, (1, 1, 1), False),
         "Si128 rattled": (rattled(primitive.repeat(4)), "PBEsol", 18, (1, 1, 1), False),
     }
 
