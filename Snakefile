@@ -25,6 +25,7 @@ include: "rules/benchmarks.smk"
 include: "rules/thermodynamics.smk"
 include: "rules/transitions.smk"
 include: "rules/conductivity.smk"
+include: "rules/disorder.smk"
 # after the applications: a goal may use their results
 include: "rules/generations.smk"
 include: "rules/figures.smk"

@@ -6,16 +6,23 @@ wildcard_constraints:
     run=r"\d+",
 
 
-def crystal_at_start(wildcards):
-    """The relaxed crystal that a run starts from, and the decision on it."""
-    structure = look_up(wildcards, "distillation/{protocol}").protocol.start.structure
-    if structure is None:
-        return {}
-    name = wildcards.campaign
-    return {
-        "crystal": f"results/{name}/relaxed/{structure}.extxyz",
-        "accepted": ACCEPTED.format(campaign=name, structure=structure),
-    }
+def crystal_at_start(runs):
+    """A function for input: the relaxed crystal that a run starts from, and the decision on it.
+
+    ``runs`` is the path of the runs in the settings.
+    """
+
+    def of(wildcards):
+        structure = look_up(wildcards, runs).protocol.start.structure
+        if structure is None:
+            return {}
+        name = wildcards.campaign
+        return {
+            "crystal": f"results/{name}/relaxed/{structure}.extxyz",
+            "accepted": ACCEPTED.format(campaign=name, structure=structure),
+        }
+
+    return of
 
 
 rule distil:
@@ -24,7 +31,7 @@ rule distil:
     Its checkpoints lie in ``work``, outside the outputs, and are taken up by the next try.
     """
     input:
-        unpack(crystal_at_start),
+        unpack(crystal_at_start("distillation/{protocol}")),
         model=reference_model,
     output:
         snapshots="results/{campaign}/distillation/{protocol}/{run}.extxyz",
@@ -48,6 +55,7 @@ rule distil:
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
         seed=setting("seed"),
+        stage="distillation",
         work="results/{campaign}/distillation/{protocol}/work/{run}",
         version=versions("distillation", "structures", "supercells", "labels"),
     message:

@@ -1,4 +1,4 @@
-"""One run of the teacher, with its labelled snapshots."""
+"""One run of a protocol by the teacher, or by any potential, with its labelled snapshots."""
 
 from phonsmith.running.job_context import job
 
@@ -6,29 +6,29 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.distillation.runs import Run, perform_from
-    from phonsmith.distillation.settings import Distilled
+    from phonsmith.distillation.settings import Runs
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.files.seeds import seed_for
-    from phonsmith.labels.factory import reference_method
+    from phonsmith.labels.factory import potential_method
     from phonsmith.structures.settings import Relaxation
     from phonsmith.structures.verdicts import left_out
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     name, number = snakemake.wildcards.protocol, int(snakemake.wildcards.run)
-    teacher = reference_method(params.reference)
+    method = potential_method(params.reference, inputs.get("potential"))
     run = Run(
         name=name,
-        protocol=Distilled.model_validate({"protocol": params.protocol}).protocol,
+        protocol=Runs.model_validate({"protocol": params.protocol}).protocol,
         number=number,
-        seed=seed_for(params.seed, f"distillation/{name}", 0, number),
-        method=teacher.name,
-        potential=teacher.fingerprint(),
+        seed=seed_for(params.seed, f"{params.stage}/{name}", 0, number),
+        method=method.name,
+        potential=method.fingerprint(),
     )
     crystal = inputs.get("crystal")
     frames, outcome = perform_from(
         run,
         read_frames(crystal)[0] if crystal else None,
-        teacher.calculator,
+        method.calculator,
         Relaxation.model_validate(params.relaxation),
         Path(params.work),
         left_out=left_out(inputs.accepted) if crystal else "",

@@ -12,7 +12,8 @@ from phonsmith.benchmarks.settings import Benchmarks
 from phonsmith.campaign.sweeps import Sweep, Value
 from phonsmith.conductivity.settings import Conductivity
 from phonsmith.datasets.settings import Datasets
-from phonsmith.distillation.settings import Distilled
+from phonsmith.disorder.settings import Disorder
+from phonsmith.distillation.settings import Distilled, Runs
 from phonsmith.figures.settings import Figures
 from phonsmith.files.settings import Files, Model, Name
 from phonsmith.fits.registry import Fit, computes
@@ -66,6 +67,10 @@ class CampaignData(Model):
     )
     conductivity: Conductivity | None = Field(
         None, description="Lattice thermal conductivity; not computed by default."
+    )
+    disorder: Disorder | None = Field(
+        None,
+        description="Compression, melting and quenching by all potentials; not run by default.",
     )
     loop: Loop | None = Field(
         None, description="Generations until a goal is met; default: a single generation."
@@ -204,6 +209,16 @@ class CampaignData(Model):
             return []
         wanted = self.thermodynamics.structures
         return self.at_rest if wanted == "all" else wanted
+
+    @property
+    def protocol_runs(self) -> dict[str, Runs]:
+        """Runs of protocols, by the teacher or by all potentials, by their key in the file."""
+        found: dict[str, Runs] = {
+            f"distillation.{name}": runs for name, runs in self.distillation.items()
+        }
+        if self.disorder:
+            found |= {f"disorder.runs.{name}": runs for name, runs in self.disorder.runs.items()}
+        return found
 
     @property
     def has_volumes(self) -> bool:

@@ -220,15 +220,15 @@ def distillation(campaign: CampaignData) -> Iterator[str]:
             "`reference: {method: calculator, …}`"
         )
     taken = {**campaign.structures, **campaign.datasets.databases}
-    for name, runs in campaign.distillation.items():
+    for name in campaign.distillation:
         if name in taken:
             yield f"distillation.{name}: a structure or database has this name; rename it"
+    for where, runs in campaign.protocol_runs.items():
         start = runs.protocol.start.structure
         if start is not None and start not in campaign.at_rest:
             yield (
-                f"distillation.{name}.protocol.start.structure: '{start}' is not a compared "
-                f"crystal at rest; allowed are {listed(campaign.at_rest)}"
-                f"{nearest(start, campaign.at_rest)}"
+                f"{where}.protocol.start.structure: '{start}' is not a compared crystal at rest; "
+                f"allowed are {listed(campaign.at_rest)}{nearest(start, campaign.at_rest)}"
             )
 
 

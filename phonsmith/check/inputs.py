@@ -104,8 +104,7 @@ def _check_compositions(campaign: Campaign, problems: Problems) -> dict[str, set
     from phonsmith.structures.elements import known_element
 
     elements = {}
-    for name, runs in campaign.distillation.items():
-        where = f"distillation.{name}"
+    for where, runs in campaign.protocol_runs.items():
         found = set(re.findall(r"[A-Z][a-z]?", runs.protocol.start.composition or ""))
         with problems.of(f"{where}.protocol.start.composition"):
             if unknown := sorted(symbol for symbol in found if known_element(symbol) is None):

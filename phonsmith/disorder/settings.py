@@ -1,5 +1,6 @@
 """Settings of the analysis of disordered structures."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -11,7 +12,8 @@ from pydantic import (
     model_validator,
 )
 
-from phonsmith.files.settings import Model
+from phonsmith.distillation.settings import Runs
+from phonsmith.files.settings import Model, Name
 
 
 class Scattering(Model):
@@ -75,6 +77,20 @@ class SimilaritySoap(Model):
         return self
 
 
+Prototype = Literal[
+    "diamond",
+    "lonsdaleite",
+    "beta-tin",
+    "imma",
+    "simple-hexagonal",
+    "cmca",
+    "hcp",
+    "bc8",
+    "r8",
+    "bct5",
+]
+
+
 class Analysis(Model):
     """Analysis of disordered structures."""
 
@@ -99,4 +115,50 @@ class Analysis(Model):
         cutoff = self.neighbour_cutoff_angstrom
         if cutoff is not None and cutoff > self.r_max_angstrom:
             raise ValueError("neighbour_cutoff_angstrom must not exceed r_max_angstrom")
+        return self
+
+
+class Disorder(Model):
+    """Disordered structures made by the reference method and by every fit, side by side."""
+
+    runs: dict[Name, Runs] = Field(
+        min_length=1,
+        description="Protocols, by name; all potentials start from equal cells with equal seeds.",
+    )
+    element: str = Field(
+        "Si", pattern=r"^[A-Z][a-z]?$", description="Element of the reference crystals."
+    )
+    crystals: list[Prototype] = Field(
+        ["diamond", "beta-tin", "simple-hexagonal"],
+        description="Crystals that the structures are compared with, relaxed with each potential "
+        "at each pressure of `crystal_pressures_gpa`.",
+    )
+    crystal_pressures_gpa: list[float] | None = Field(
+        None,
+        description="Default: every GPa between the lowest and the highest pressure of the runs.",
+    )
+    ground_state: Prototype | None = Field(
+        "diamond", description="Crystal of `crystals` that energies refer to; null: none."
+    )
+    analysis: Analysis = Analysis()
+
+    @property
+    def pressures_gpa(self) -> list[float]:
+        """Pressures of the reference crystals, in ascending order."""
+        if self.crystal_pressures_gpa is not None:
+            return sorted(set(self.crystal_pressures_gpa))
+        ends = [
+            pressure
+            for runs in self.runs.values()
+            for part in runs.protocol.program()
+            for pressure in part.gpa or (0.0,)
+        ]
+        return [float(gpa) for gpa in range(math.floor(min(ends)), math.ceil(max(ends)) + 1)]
+
+    @model_validator(mode="after")
+    def _known_ground_state(self) -> Self:
+        if self.ground_state is not None and self.ground_state not in self.crystals:
+            raise ValueError(
+                f"ground_state '{self.ground_state}' is not one of `crystals`; add it, or set null"
+            )
         return self

@@ -1,6 +1,6 @@
 """Settings of the runs that a teacher generates and labels data with."""
 
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
     Field,
@@ -215,11 +215,8 @@ class MeltQuench(ProtocolBase):
 Protocol = Annotated[Thermal | Compression | MeltQuench, Field(discriminator="kind")]
 
 
-class Distilled(Model):
-    """Runs of the teacher, the reference method of the campaign, whose snapshots are labels."""
-
-    NOT_RESULT: ClassVar[set[str]] = {"runs", "runtime_minutes", "use"}
-    """Keys without influence on a run, as pydantic's ``exclude``."""
+class Runs(Model):
+    """Runs of a protocol."""
 
     protocol: Protocol
     runs: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -230,6 +227,11 @@ class Distilled(Model):
         description="Time limit of the cluster job of a run. A run that is stopped resumes from "
         "its last checkpoint.",
     )
+
+
+class Distilled(Runs):
+    """Runs of the teacher, the reference method of the campaign, whose snapshots are labels."""
+
     use: Literal["train", "test"] = Field(
         "train", description="Whether fits learn from the snapshots or are tested on them."
     )

@@ -26,19 +26,27 @@ from phonsmith.figures.style import (
 
 
 class Curve(NamedTuple):
-    """Columns and axes of a curve: x, y without ``_mean``, labels, and the value without order."""
+    """Columns and axes of a curve: x, y without ``_mean``, labels, and the value without order.
+
+    ``bottom`` is the lowest value of the y axis; None leaves it to the values.
+    """
 
     x: str
     y: str
     x_label: str
     y_label: str
     level: float | None = None
+    bottom: float | None = 0.0
 
 
 STRUCTURE_FACTOR = Curve("q_inverse_angstrom", "structure_factor", "Q (1/Å)", "S(Q)", 1.0)
 PAIR_DISTRIBUTION = Curve("r_angstrom", "pair_distribution", "r (Å)", "g(r)", 1.0)
 ANGLES = Curve(
     "angle_degree", "density_per_degree", "Bond angle (degrees)", "Probability per degree"
+)
+
+DENSITY = Curve(
+    "pressure_gpa", "density_g_per_cm3", "Pressure (GPa)", "Density (g/cm³)", bottom=None
 )
 
 TETRAHEDRAL_DEGREE = float(np.degrees(np.arccos(-1 / 3)))
@@ -54,7 +62,7 @@ def draw_curves(table: pd.DataFrame, curve: Curve, models: Mapping[str, Look]) -
     table
         Columns ``model``, x and ``y_mean`` of the curve, and ``y_std``.
     curve
-        :data:`STRUCTURE_FACTOR`, :data:`PAIR_DISTRIBUTION` or :data:`ANGLES`.
+        :data:`STRUCTURE_FACTOR`, :data:`PAIR_DISTRIBUTION`, :data:`ANGLES` or :data:`DENSITY`.
     models
         Looks of the models, in the order of the legend.
     """
@@ -74,7 +82,7 @@ def draw_curves(table: pd.DataFrame, curve: Curve, models: Mapping[str, Look]) -
             known = known[known[f"{curve.y}_mean"] > 0]
         if len(known):
             axes.set_xlim(known[curve.x].min(), known[curve.x].max())
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=curve.bottom)
         axes.set_xlabel(curve.x_label)
         axes.set_ylabel(curve.y_label)
         handles = [_handle(models[name], _line(number)) for number, name in enumerate(shown)]

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.kind import Occasion
 from phonsmith.labels.protocol import Allocation, ReferenceMethod
 from phonsmith.labels.registry import Reference, method_kind
 from phonsmith.potentials.calculators import Potential, load_potential
+
+if TYPE_CHECKING:
+    from phonsmith.labels.calculator.method import CalculatorMethod
 
 
 def reference_method(
@@ -63,6 +67,31 @@ def fitted_method(potential: Potential) -> ReferenceMethod:
     from phonsmith.labels.calculator.method import CalculatorMethod
 
     return CalculatorMethod(CalculatorReference(method="calculator", potential=potential.source))
+
+
+def potential_method(
+    reference: Reference | dict[str, Any], potential: str | Path | None
+) -> "CalculatorMethod":
+    """Build the potential that is the reference method, or a fit in its place.
+
+    Parameters
+    ----------
+    reference
+        Settings of the reference method.
+    potential
+        ``potential.json`` of the fit; empty or None for the reference method.
+
+    Raises
+    ------
+    PhonsmithError
+        The reference method is not a potential.
+    """
+    from phonsmith.labels.calculator.method import CalculatorMethod
+
+    method = fitted_method(load_potential(potential)) if potential else reference_method(reference)
+    if not isinstance(method, CalculatorMethod):
+        raise PhonsmithError("molecular dynamics needs a potential as reference method")
+    return method
 
 
 def reference_or_fit(

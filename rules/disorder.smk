@@ -1,0 +1,213 @@
+"""Disordered structures by the reference method and by every fit: runs, analysis, figures."""
+
+
+def runs_of_disorder(wildcards):
+    """(name, number) of all runs of a potential."""
+    return [
+        (name, number)
+        for name, runs in campaign(wildcards.campaign).disorder.runs.items()
+        for number in range(runs.runs)
+    ]
+
+
+def methods_of_disorder(wildcards):
+    """The potentials that make the runs: the reference, and fits that compute any cell."""
+    settings = campaign(wildcards.campaign)
+    fits = [f"{fit}/gen{accepted(wildcards)}" for fit in settings.tested]
+    return fits if settings.recorded else ["reference", *fits]
+
+
+def every_run(pattern):
+    """A function for input: the files of ``pattern``, one for each run of a potential."""
+    return lambda wildcards: [
+        pattern.format(**dict(wildcards.items()), protocol=name, run=number)
+        for name, number in runs_of_disorder(wildcards)
+    ]
+
+
+def of_every_method(pattern):
+    """A function for input: the files of ``pattern``, one for each potential."""
+    return lambda wildcards: [
+        pattern.format(campaign=wildcards.campaign, method=method)
+        for method in methods_of_disorder(wildcards)
+    ]
+
+
+use rule distil as disorder_run with:
+    input:
+        unpack(method_files),
+        unpack(crystal_at_start("disorder/runs/{protocol}")),
+    output:
+        snapshots="results/{campaign}/disorder/{method}/{protocol}/{run}.extxyz",
+        outcome="results/{campaign}/disorder/{method}/{protocol}/{run}.json",
+    log:
+        "results/{campaign}/logs/disorder/{method}/{protocol}/{run}.log",
+    benchmark:
+        "results/{campaign}/logs/disorder/{method}/{protocol}/{run}.tsv"
+    resources:
+        **runs_on(method_on_gpu),
+        mem_mb=memory_mb(3000),
+        runtime=minutes(
+            lambda wildcards: look_up(wildcards, "disorder/runs/{protocol}/runtime_minutes")
+        ),
+    params:
+        reference=untracked(setting("reference")),
+        physics=method_physics,
+        protocol=setting("disorder/runs/{protocol}/protocol"),
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        seed=setting("seed"),
+        stage="disorder",
+        work="results/{campaign}/disorder/{method}/{protocol}/work/{run}",
+        version=versions("disorder", "distillation", "structures", "supercells", "labels"),
+    message:
+        "{wildcards.campaign}: run {wildcards.run} of {wildcards.protocol} with {wildcards.method}"
+
+
+rule disorder_crystals:
+    """Relax the reference crystals with one potential at each pressure."""
+    input:
+        unpack(method_files),
+    output:
+        "results/{campaign}/disorder/{method}/crystals.json",
+    log:
+        "results/{campaign}/logs/disorder/{method}/crystals.log",
+    benchmark:
+        "results/{campaign}/logs/disorder/{method}/crystals.tsv"
+    threads: 1
+    resources:
+        **runs_on(method_on_gpu),
+        mem_mb=memory_mb(3000),
+        runtime=minutes(240),
+    params:
+        reference=untracked(setting("reference")),
+        physics=method_physics,
+        disorder=setting("disorder", exclude={"runs", "analysis"}),
+        pressures=lambda wildcards: campaign(wildcards.campaign).disorder.pressures_gpa,
+        relaxation=untracked(setting("relaxation")),
+        tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
+        version=versions("disorder", "structures", "labels"),
+    message:
+        "{wildcards.campaign}: crystals under pressure with {wildcards.method}"
+    script:
+        "../scripts/disorder_crystals.py"
+
+
+rule describe_disorder:
+    """Describe all snapshots of one potential, and compute curves of the last ones."""
+    input:
+        runs=every_run(rules.disorder_run.output.snapshots),
+        crystals=rules.disorder_crystals.output[0],
+    output:
+        snapshots="results/{campaign}/disorder/{method}/snapshots.csv",
+        curves="results/{campaign}/disorder/{method}/curves.csv",
+    log:
+        "results/{campaign}/logs/disorder/{method}/snapshots.log",
+    threads: 1
+    resources:
+        **runs_on("cpu"),
+        mem_mb=memory_mb(3000),
+        runtime=minutes(240),
+    params:
+        disorder=setting("disorder"),
+        version=versions("disorder", "distillation", "structures", "labels"),
+    message:
+        "{wildcards.campaign}: analysis of the runs with {wildcards.method}"
+    script:
+        "../scripts/describe_disorder.py"
+
+
+rule disorder_tables:
+    """All snapshots, how each run ended, and means over the last cells of the runs."""
+    input:
+        snapshots=of_every_method(rules.describe_disorder.output.snapshots),
+        curves=of_every_method(rules.describe_disorder.output.curves),
+        outcomes=lambda wildcards: [
+            rules.disorder_run.output.outcome.format(
+                campaign=wildcards.campaign, method=method, protocol=name, run=number
+            )
+            for method in methods_of_disorder(wildcards)
+            for name, number in runs_of_disorder(wildcards)
+        ],
+    output:
+        snapshots="results/{campaign}/tables/disorder_snapshots.csv",
+        curves="results/{campaign}/tables/disorder_curves.csv",
+        runs="results/{campaign}/tables/disorder_runs.csv",
+        overview="results/{campaign}/tables/disorder.csv",
+    log:
+        "results/{campaign}/logs/tables/disorder.log",
+    localrule: True
+    params:
+        models=lambda wildcards: [
+            method.partition("/")[0] for method in methods_of_disorder(wildcards)
+        ],
+        scattering=setting("disorder/analysis/scattering"),
+        version=versions("disorder", "distillation"),
+    message:
+        "{wildcards.campaign}: tables of disordered structures"
+    script:
+        "../scripts/disorder_tables.py"
+
+
+rule draw_disorder:
+    """Draw curves of the last cells, or similarity to a crystal against pressure."""
+    input:
+        snapshots=rules.disorder_tables.output.snapshots,
+        curves=rules.disorder_tables.output.curves,
+        runs=rules.disorder_tables.output.runs,
+    output:
+        "results/{campaign}/figures/disorder/{protocol}/{drawn}.{format}",
+    log:
+        "results/{campaign}/logs/figures/disorder/{protocol}/{drawn}.{format}.log",
+    wildcard_constraints:
+        drawn=r"structure_factor|pair_distribution|angles|density|similarity-[a-z0-9-]+",
+    localrule: True
+    params:
+        reference=setting("level_of_theory"),
+        labels=fit_labels,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing {wildcards.drawn} of {wildcards.protocol}"
+    script:
+        "../scripts/draw_disorder.py"
+
+
+def figures_of_disorder(name):
+    """Curves of each protocol, and under changing pressure density and similarities."""
+    disorder = campaign(name).disorder
+    if disorder is None:
+        return {}
+    found = {}
+    for protocol, runs in disorder.runs.items():
+        pressures = {gpa for part in runs.protocol.program() for gpa in part.gpa or ()}
+        drawn = {
+            "structure_factor": "Static structure factor of the last cells",
+            "angles": "Bond angles of the last cells",
+        }
+        if len(pressures) > 1:
+            drawn["density"] = "Density against pressure"
+            drawn |= {
+                f"similarity-{crystal}": f"Similarity to {crystal} at equal pressure"
+                for crystal in disorder.crystals
+            }
+        found |= {
+            f"disorder/{protocol}/{key}": f"{text}, {protocol}" for key, text in drawn.items()
+        }
+    return found
+
+
+STAGES["disorder"] = Part(
+    tables=lambda name: (
+        {
+            "disorder.csv": "Disordered structures: last cells, mean over runs",
+            "disorder_runs.csv": "Runs of disordered structures",
+            "disorder_snapshots.csv": None,
+            "disorder_curves.csv": None,
+        }
+        if campaign(name).disorder
+        else {}
+    ),
+    figures=figures_of_disorder,
+)

@@ -1,0 +1,78 @@
+"""Whole runs of disordered structures by the reference and by fits, with equal seeds."""
+
+import numpy as np
+import pandas as pd
+
+from phonsmith.files.extxyz import read_frames
+from tests.project import Project
+
+SW = {"calculator": "stillinger-weber"}
+CAMPAIGN = {
+    "structures": {"si": {"file": "config/structures/silicon/mp-149.vasp"}},
+    "reference": {"method": "calculator", "potential": SW},
+    "supercells": {"min_length_angstrom": 7, "min_atoms": 8, "max_atoms": 70},
+    "disorder": {
+        "crystals": ["diamond"],
+        "crystal_pressures_gpa": [0, 500],
+        "analysis": {
+            "neighbour_cutoff_angstrom": 2.85,
+            "scattering": {"q_resolution_inverse_angstrom": 0.1},
+            "similarity": {"n_max": 4, "l_max": 3, "pressure_tolerance_gpa": 5},
+        },
+        "runs": {
+            "press": {
+                "runs": 2,
+                "protocol": {
+                    **{"kind": "compression", "start": {"composition": "Si", "atoms": 8}},
+                    **{"equilibration_ps": 0.02, "ramp_ps": 0.04, "pressure_gpa": [0, 10]},
+                    "snapshots": 4,
+                },
+            },
+            # no potential keeps atoms this far apart under such a pressure
+            "crushed": {
+                "runs": 1,
+                "protocol": {
+                    **{"kind": "compression", "start": {"structure": "si", "atoms": 8}},
+                    **{"equilibration_ps": 0, "ramp_ps": 0.06, "pressure_gpa": [0, 5000]},
+                    **{"min_distance_angstrom": 2.2, "snapshots": 20},
+                },
+            },
+        },
+    },
+    # the reference itself
+    "fits": {"same": {"kind": "existing", "potential": SW}},
+    "figures": {"formats": ["svg"]},
+}
+
+METHODS = ("reference", "same/gen0")
+
+
+def test_potentials_run_side_by_side(tmp_path, repository) -> None:
+    project = Project(tmp_path, repository, tiny=CAMPAIGN)
+    drawn = ("press/density", "crushed/similarity-diamond")
+    figures = [f"results/tiny/figures/disorder/{name}.svg" for name in drawn]
+    run = project.run("results/tiny/tables/disorder.csv", *figures)
+    assert run.returncode == 0, run.stdout + run.stderr
+    results = project.results("tiny")
+
+    runs = pd.read_csv(results / "tables/disorder_runs.csv").set_index(["model", "data", "run"])
+    assert list(runs.index.unique("model")) == ["reference", "same"]
+    crushed = runs.xs("crushed", level="data")
+    assert crushed.reason.str.contains("Å apart").all()
+    assert ((crushed.pressure_gpa > 0) & (crushed.pressure_gpa < 5000)).all()
+    assert runs.xs("press", level="data").reason.isna().all()
+
+    # equal potentials from equal cells with equal seeds
+    for number in (0, 1):
+        files = [results / f"disorder/{one}/press/{number}.extxyz" for one in METHODS]
+        for first, second in zip(*map(read_frames, files), strict=True):
+            np.testing.assert_array_equal(first.positions, second.positions)
+
+    table = pd.read_csv(results / "tables/disorder.csv").set_index(["model", "data"])
+    assert (table.runs.xs("press", level="data") == 2).all()
+    numbers = table.select_dtypes("number")
+    pd.testing.assert_series_equal(
+        numbers.loc["reference", "press"], numbers.loc["same", "press"], check_names=False
+    )
+    for name in figures:
+        assert (tmp_path / name).read_text().startswith("<?xml")
