@@ -1,12 +1,16 @@
 """Disordered structures by the reference method and by every fit: runs, analysis, figures."""
 
 
-def runs_of_disorder(wildcards):
+def runs_of_disorder(name, method):
     """(name, number) of all runs of a potential."""
+
+    def count(runs):
+        return (runs.reference_runs or runs.runs) if method == "reference" else runs.runs
+
     return [
-        (name, number)
-        for name, runs in campaign(wildcards.campaign).disorder.runs.items()
-        for number in range(runs.runs)
+        (protocol, number)
+        for protocol, runs in campaign(name).disorder.runs.items()
+        for number in range(count(runs))
     ]
 
 
@@ -21,7 +25,7 @@ def every_run(pattern):
     """A function for input: the files of ``pattern``, one for each run of a potential."""
     return lambda wildcards: [
         pattern.format(**dict(wildcards.items()), protocol=name, run=number)
-        for name, number in runs_of_disorder(wildcards)
+        for name, number in runs_of_disorder(wildcards.campaign, wildcards.method)
     ]
 
 
@@ -117,18 +121,25 @@ rule describe_disorder:
         "../scripts/describe_disorder.py"
 
 
+def outcomes_of_disorder(wildcards):
+    """Outcomes of the runs of each potential, by its key."""
+    name = wildcards.campaign
+    pattern = rules.disorder_run.output.outcome
+    return {
+        method.partition("/")[0]: [
+            pattern.format(campaign=name, method=method, protocol=protocol, run=number)
+            for protocol, number in runs_of_disorder(name, method)
+        ]
+        for method in methods_of_disorder(wildcards)
+    }
+
+
 rule disorder_tables:
     """All snapshots, how each run ended, and means over the last cells of the runs."""
     input:
         snapshots=of_every_method(rules.describe_disorder.output.snapshots),
         curves=of_every_method(rules.describe_disorder.output.curves),
-        outcomes=lambda wildcards: [
-            rules.disorder_run.output.outcome.format(
-                campaign=wildcards.campaign, method=method, protocol=name, run=number
-            )
-            for method in methods_of_disorder(wildcards)
-            for name, number in runs_of_disorder(wildcards)
-        ],
+        outcomes=lambda wildcards: sum(outcomes_of_disorder(wildcards).values(), []),
     output:
         snapshots="results/{campaign}/tables/disorder_snapshots.csv",
         curves="results/{campaign}/tables/disorder_curves.csv",
@@ -138,9 +149,7 @@ rule disorder_tables:
         "results/{campaign}/logs/tables/disorder.log",
     localrule: True
     params:
-        models=lambda wildcards: [
-            method.partition("/")[0] for method in methods_of_disorder(wildcards)
-        ],
+        outcomes=outcomes_of_disorder,
         scattering=setting("disorder/analysis/scattering"),
         version=versions("disorder", "distillation"),
     message:

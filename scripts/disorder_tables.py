@@ -12,15 +12,10 @@ with job(snakemake.threads, snakemake.log[0]):
     snapshots, lines = (
         pd.concat(map(pd.read_csv, files)) for files in (inputs.snapshots, inputs.curves)
     )
-    each = len(inputs.outcomes) // len(params.models)
-    files = {
-        model: inputs.outcomes[place * each : (place + 1) * each]
-        for place, model in enumerate(params.models)
-    }
     tables = {
         output.snapshots: snapshots,
         output.curves: lines,
-        output.runs: outcomes(files),
+        output.runs: outcomes(params.outcomes),
         output.overview: overview(snapshots, lines, Scattering.model_validate(params.scattering)),
     }
     for path, table in tables.items():

@@ -118,10 +118,26 @@ class Analysis(Model):
         return self
 
 
+class SideBySide(Runs):
+    """Runs of a protocol by the reference method and by every fit."""
+
+    reference_runs: PositiveInt | None = Field(
+        None,
+        description="Number of runs by the reference method, if it is too slow for as many as "
+        "`runs`.",
+    )
+
+    @model_validator(mode="after")
+    def _not_more(self) -> Self:
+        if (self.reference_runs or 0) > self.runs:
+            raise ValueError("reference_runs must not exceed `runs`")
+        return self
+
+
 class Disorder(Model):
     """Disordered structures made by the reference method and by every fit, side by side."""
 
-    runs: dict[Name, Runs] = Field(
+    runs: dict[Name, SideBySide] = Field(
         min_length=1,
         description="Protocols, by name; all potentials start from equal cells with equal seeds.",
     )

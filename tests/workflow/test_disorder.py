@@ -21,7 +21,7 @@ CAMPAIGN = {
         },
         "runs": {
             "press": {
-                "runs": 2,
+                **{"runs": 2, "reference_runs": 1},
                 "protocol": {
                     **{"kind": "compression", "start": {"composition": "Si", "atoms": 8}},
                     **{"equilibration_ps": 0.02, "ramp_ps": 0.04, "pressure_gpa": [0, 10]},
@@ -62,17 +62,17 @@ def test_potentials_run_side_by_side(tmp_path, repository) -> None:
     assert ((crushed.pressure_gpa > 0) & (crushed.pressure_gpa < 5000)).all()
     assert runs.xs("press", level="data").reason.isna().all()
 
-    # equal potentials from equal cells with equal seeds
-    for number in (0, 1):
-        files = [results / f"disorder/{one}/press/{number}.extxyz" for one in METHODS]
-        for first, second in zip(*map(read_frames, files), strict=True):
-            np.testing.assert_array_equal(first.positions, second.positions)
+    # equal potentials from equal cells with equal seeds, other runs with others
+    files = [results / f"disorder/{method}/press/0.extxyz" for method in METHODS]
+    first, second = map(read_frames, files)
+    other = read_frames(results / "disorder/same/gen0/press/1.extxyz")
+    for one, same, different in zip(first, second, other, strict=True):
+        np.testing.assert_array_equal(one.positions, same.positions)
+        assert not np.allclose(one.positions, different.positions)
 
     table = pd.read_csv(results / "tables/disorder.csv").set_index(["model", "data"])
-    assert (table.runs.xs("press", level="data") == 2).all()
-    numbers = table.select_dtypes("number")
-    pd.testing.assert_series_equal(
-        numbers.loc["reference", "press"], numbers.loc["same", "press"], check_names=False
-    )
+    assert dict(table.runs.xs("press", level="data")) == {"reference": 1, "same": 2}
+    numbers = table.select_dtypes("number").xs("crushed", level="data")
+    pd.testing.assert_series_equal(numbers.loc["reference"], numbers.loc["same"], check_names=False)
     for name in figures:
         assert (tmp_path / name).read_text().startswith("<?xml")
