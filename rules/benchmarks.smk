@@ -111,6 +111,83 @@ rule fit_mechanics:
         "../scripts/fit_mechanics.py"
 
 
+rule speeds:
+    """Measure the time of a step of molecular dynamics with all potentials, side by side."""
+    input:
+        potentials=every(rules.fit.output.potential, fit="tested", generation=accepted),
+        models=every(rules.fit.output.model, fit="tested", generation=accepted),
+        environments=lambda wildcards: [
+            path
+            for fit in campaign(wildcards.campaign).tested
+            for path in record_of(environment_named(campaign(wildcards.campaign).fits[fit]))
+        ],
+        reference=reference_model,
+        cells=lambda wildcards: expand(
+            rules.distil.output.snapshots,
+            campaign=wildcards.campaign,
+            protocol=list(campaign(wildcards.campaign).distillation)[-1],
+            run=0,
+        ),
+    output:
+        "results/{campaign}/benchmarks/speeds.csv",
+    log:
+        "results/{campaign}/logs/benchmarks/speeds.log",
+    threads: 1
+    resources:
+        **runs_on("cpu"),
+        mem_mb=memory_mb(4000),
+        runtime=minutes(120),
+    params:
+        reference=untracked(setting("reference")),
+        physics=reference_physics,
+        fits=setting("tested"),
+        version=versions("benchmarks"),
+    message:
+        "{wildcards.campaign}: speed of all potentials"
+    script:
+        "../scripts/speeds.py"
+
+
+rule error_against_cost:
+    """Errors of the fits on the test sets against the time of a step, as table and figure."""
+    input:
+        errors=rules.errors_table.output[0],
+        speeds=rules.speeds.output[0],
+    output:
+        "results/{campaign}/tables/error_against_cost.csv",
+    log:
+        "results/{campaign}/logs/tables/error_against_cost.log",
+    localrule: True
+    params:
+        version=VERSIONS["benchmarks"],
+    message:
+        "{wildcards.campaign}: errors against cost"
+    script:
+        "../scripts/error_against_cost.py"
+
+
+rule draw_error_against_cost:
+    """Draw the errors of the fits on the test sets against the time of a step."""
+    input:
+        table=rules.error_against_cost.output[0],
+        speeds=rules.speeds.output[0],
+    output:
+        "results/{campaign}/figures/error_against_cost.{format}",
+    log:
+        "results/{campaign}/logs/figures/error_against_cost.{format}.log",
+    localrule: True
+    params:
+        reference=setting("level_of_theory"),
+        labels=fit_labels,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing errors against cost"
+    script:
+        "../scripts/draw_error_against_cost.py"
+
+
 rule rmse_table:
     """Tabulate RMSE: a row for each fit, structure and cell choice, as CSV and Markdown."""
     input:
@@ -338,13 +415,21 @@ def compares_phonons(name):
     return bool(settings.fits and settings.benchmarked)
 
 
+def compares_speed(name):
+    """Whether errors are compared with cost: of students, beside their teacher."""
+    return bool(campaign(name).distillation and campaign(name).tested)
+
+
 def tables_of_benchmarks(name):
     """RMSE and modes if phonons are compared; sweeps and mechanics if requested."""
     settings = campaign(name)
     tables = ["rmse.csv", "rmse.md", "modes.csv"] if compares_phonons(name) else []
     tables += ["sweeps.csv"] if settings.sweeps else []
     tables += ["mechanics.csv"] if settings.benchmarks.mechanics else []
-    return dict.fromkeys(tables)
+    tables = dict.fromkeys(tables)
+    if compares_speed(name):
+        tables["error_against_cost.csv"] = "Errors on the test sets and time of a step"
+    return tables
 
 
 def figures_of_benchmarks(name):
@@ -354,7 +439,10 @@ def figures_of_benchmarks(name):
     figures += [f"sweep_{sweep}" for sweep in settings.sweeps]
     if settings.tested and compares_phonons(name):
         figures += ["phonon_vs_force"]
-    return dict.fromkeys(figures)
+    figures = dict.fromkeys(figures)
+    if compares_speed(name):
+        figures["error_against_cost"] = "Errors on the test sets against the time of a step"
+    return figures
 
 
 STAGES["benchmarks"] = Part(tables=tables_of_benchmarks, figures=figures_of_benchmarks)

@@ -42,7 +42,7 @@ CAMPAIGN = {
 
 def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
-    tables = [f"results/tiny/tables/{name}.csv" for name in ("distillation", "errors")]
+    tables = [f"results/tiny/tables/{name}.csv" for name in ("distillation", "error_against_cost")]
     run = project.run(*tables)
     assert run.returncode == 0, run.stdout + run.stderr
     results = project.results("tiny")
@@ -59,10 +59,15 @@ def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     assert {atoms.info["structure"] for atoms in test} == {"quench"}
 
     errors = pd.read_csv(results / "tables/errors.csv")
+    assert errors[errors.structure == "quench"].mae.gt(0).all()
     errors = errors[(errors.quantity == "force") & (errors.kind == "distilled")]
     assert set(zip(errors["set"], errors.structure, strict=True)) == {
         *{("train", "liquid"), ("train", "all"), ("test", "quench"), ("test", "all")}
     }
+
+    costs = pd.read_csv(results / "tables/error_against_cost.csv").set_index("data")
+    assert set(costs.index) == {"quench", "all"}
+    assert (costs.times_faster > 0).all() and (costs.wall_s_per_atom_step > 0).all()
 
     # what is there is kept: more runs do not repeat the first ones
     before = (results / "distillation/liquid/0.extxyz").stat().st_mtime_ns
