@@ -2,8 +2,10 @@
 
 The loop of a campaign in small: silicon allotropes labelled by the Stillinger-Weber potential,
 one GAP a generation, its phonons against the reference's and its forces on hot cells. All methods
-start from the same labels and choose from the same candidates: rattled cells and snapshots of
-molecular dynamics with the fit of generation 0.
+start from the same labels and choose from the same candidates: rattled cells of several volumes and
+amplitudes and, with ``--dynamics``, snapshots of molecular dynamics with the fit of generation 0.
+New cells are shared out evenly among volumes and amplitudes, as in a campaign; ``--ungrouped``
+lets all candidates of a structure compete.
 
     python benchmarks/selection.py results/benchmark-selection
 
@@ -90,14 +92,11 @@ DYNAMICS = Dynamics(
 SOAP = SoapDescriptor(cutoff_angstrom=4.0, atom_sigma_angstrom=0.4)
 PHONONS = Phonons(points_per_segment=11, mesh_length_angstrom=20)
 COMMITTEE = 3
-SHARE = 0.75
-"""Of the labels, what each further fit of the committee learns from: the same labels alone would
-make nearly the same GAP from another seed."""
 
 METHODS = {
     "random": "random",
     "farthest": "farthest points (SOAP)",
-    "committee": "committee of 3 GAPs",
+    "committee": "committee of 3 GAPs, resampled labels",
     "farthest-all": "farthest points, all structures together",
     "committee-all": "committee, all structures together",
 }
@@ -172,26 +171,21 @@ def hot_cells(crystal: Crystal) -> list[Atoms]:
 # --- one seed --------------------------------------------------------------------------------
 
 
-def fit_gap(frames: Sequence[Atoms], folder: Path, seed: int) -> PotentialSource:
+def fit_gap(
+    frames: Sequence[Atoms], folder: Path, seed: int, *, resampled: bool = False
+) -> PotentialSource:
     """A GAP of the frames; its model lies in ``folder``."""
     folder.mkdir(parents=True)
-    recipe = GAP.model_copy(update={"seed": seed})
+    recipe = GAP.model_copy(update={"seed": seed, "resampled": resampled})
     baseline = Baseline({"Si": 0.0}, "isolated_atoms")
     fits.train(recipe, frames, baseline, folder, folder / "work", threads=1)
     return PotentialSource(calculator="gap", model=str(folder / "gap.xml"))
 
 
-def committee(
-    frames: Sequence[Atoms], first: PotentialSource, folder: Path, seed: int
-) -> list[PotentialSource]:
-    """The fit itself and others that learn from parts of its labels."""
-    members = [first]
-    size = max(1, int(SHARE * len(frames)))
-    for number in range(1, COMMITTEE):
-        random = np.random.default_rng(seed_for(seed, "committee", len(frames), number))
-        part = sorted(random.permutation(len(frames))[:size])
-        members.append(fit_gap([frames[i] for i in part], folder / str(number), seed + number))
-    return members
+def committee(frames: Sequence[Atoms], folder: Path, seed: int) -> list[PotentialSource]:
+    """Fits to cells drawn with replacement, as the repeats of a ``resampled`` recipe."""
+    seeds = [1000 * (seed + 1) + number for number in range(COMMITTEE)]
+    return [fit_gap(frames, folder / str(one), one, resampled=True) for one in seeds]
 
 
 def phonon_errors(fit: PotentialSource, crystals: Sequence[Crystal]) -> dict[str, float]:
@@ -247,7 +241,14 @@ def candidates(
 
 
 def run_seed(
-    *, generations: int, start: int, add: int, pool_size: int, methods: Sequence[str], work: Path
+    *,
+    generations: int,
+    start: int,
+    add: int,
+    pool: Selection,
+    grouped: bool,
+    methods: Sequence[str],
+    work: Path,
 ) -> Callable[[int], list[dict[str, Any]]]:
     """A function that runs all methods with one seed; the reference is prepared here."""
     crystals = [make_crystal(name) for name in STRUCTURES]
@@ -259,7 +260,8 @@ def run_seed(
         generations=generations,
         start=start,
         add=add,
-        pool_size=pool_size,
+        pool=pool,
+        grouped=grouped,
         methods=methods,
         work=work,
     )
@@ -273,18 +275,21 @@ def _run_seed(
     generations: int,
     start: int,
     add: int,
-    pool_size: int,
+    pool: Selection,
+    grouped: bool,
     methods: Sequence[str],
     work: Path,
 ) -> list[dict[str, Any]]:
     first = first_labels(crystals, start, seed)
     first_fit = fit_gap(first, work / f"{seed}/0", seed)
-    settings = Selection(pool_size=pool_size, dynamics=DYNAMICS, soap=SOAP)
-    pools = candidates(crystals, settings, first_fit, seed)
+    pools = candidates(crystals, pool, first_fit, seed)
+    if not grouped:
+        for cell in (cell for cells in pools for cell in cells):
+            cell.info["volume_factor"] = cell.info["amplitude_factor"] = 1.0
     rows = []
     for method in methods:
         frames, fit = list(first), first_fit
-        groups = [list(pool) for pool in pools]
+        groups = [[cell.copy() for cell in cells] for cells in pools]
         began = time.process_time()
         for generation in range(generations):
             folder = work / f"{seed}/{method}/{generation}"
@@ -317,14 +322,16 @@ def _run_seed(
             kind, _, together = method.partition("-")
             if together:
                 groups = [[cell for group in groups for cell in group]]
-            members = committee(frames, fit, folder, seed) if kind == "committee" else []
+            members = committee(frames, folder, seed) if kind == "committee" else []
             new = []
             for group in groups:
+                for cell in group:
+                    cell.info["generation"] = generation + 1  # where the quotas continue
                 chosen = select(
                     group,
                     frames,
                     add * len(crystals) // len(groups),
-                    settings.model_copy(update={"method": kind}),
+                    pool.model_copy(update={"method": kind}),
                     seed=seed_for(seed, f"choice/{group[0].info['structure']}", generation, 0),
                     committee=members,
                 )
@@ -337,14 +344,14 @@ def _run_seed(
 # --- why -------------------------------------------------------------------------------------
 
 
-def explain(*, labels: int, pool_size: int, work: Path) -> Callable[[int], list[dict[str, Any]]]:
+def explain(*, labels: int, pool: Selection, work: Path) -> Callable[[int], list[dict[str, Any]]]:
     """A function that says, for one seed, what the scores of candidates have to do with errors."""
     crystals = [make_crystal(name) for name in STRUCTURES]
-    return partial(_explain, crystals=crystals, labels=labels, pool_size=pool_size, work=work)
+    return partial(_explain, crystals=crystals, labels=labels, pool=pool, work=work)
 
 
 def _explain(
-    seed: int, *, crystals: Sequence[Crystal], labels: int, pool_size: int, work: Path
+    seed: int, *, crystals: Sequence[Crystal], labels: int, pool: Selection, work: Path
 ) -> list[dict[str, Any]]:
     """One row for each structure and for all together, after ``labels`` cells of each.
 
@@ -354,13 +361,12 @@ def _explain(
     """
     frames = first_labels(crystals, labels, seed)
     fit = fit_gap(frames, work / f"explain/{seed}", seed)
-    settings = Selection(pool_size=pool_size, dynamics=DYNAMICS, soap=SOAP)
-    cells = [cell for pool in candidates(crystals, settings, fit, seed) for cell in pool]
+    cells = [cell for some in candidates(crystals, pool, fit, seed) for cell in some]
     found, truth = evaluate(cells, fit), labelled(cells)
     differences = [a.forces - b.arrays[FORCES] for a, b in zip(found, truth, strict=True)]
     errors = np.array([np.sqrt(np.mean(one**2)) for one in differences])
-    members = committee(frames, fit, work / f"explain/{seed}", seed)
-    vectors = environments([*cells, *frames], settings)
+    members = committee(frames, work / f"explain/{seed}", seed)
+    vectors = environments([*cells, *frames], pool)
     scores = {
         "distance": distances(vectors[: len(cells)], vectors[len(cells) :]),
         "disagreement": disagreement(cells, members),
@@ -539,6 +545,14 @@ def write_results(table: pd.DataFrame, folder: Path) -> None:
     print(errors.round(2).to_string(index=False))
 
 
+def write_reasons(reasons: pd.DataFrame, folder: Path) -> None:
+    """Table of what scores have to do with errors."""
+    with replacing(folder / "explain.csv") as temporary:
+        reasons.to_csv(temporary, index=False)
+    columns = ["rank_correlation", "share", "best_share"]
+    print(reasons.groupby(["score", "structure"])[columns].agg(["mean", "std"]).round(2))
+
+
 def all_seeds(
     setup: Callable[[], Callable[[int], list[dict[str, Any]]]],
     seeds: int,
@@ -566,40 +580,45 @@ def main() -> None:
     parser.add_argument("--start", type=int, default=1, help="cells per structure at the start")
     parser.add_argument("--add", type=int, default=1, help="cells per structure and generation")
     parser.add_argument("--pool-size", type=int, default=16, help="rattled cells per structure")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS)[:3], choices=list(METHODS))
+    parser.add_argument("--dynamics", action="store_true", help="add snapshots of dynamics")
+    parser.add_argument("--ungrouped", action="store_true", help="no quotas")
+    parser.add_argument("--explain", action="store_true", help="relate scores to errors")
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args()
-    settings = {
-        key: getattr(chosen, key) for key in ("generations", "start", "add", "pool_size", "methods")
-    }
+    keys = ("generations", "start", "add", "pool_size", "methods", "dynamics", "ungrouped")
+    settings = {key: getattr(chosen, key) for key in keys}
     record = chosen.folder / "settings.json"
     if record.exists() and read_json(record) != settings:
         parser.error(f"{chosen.folder} holds results of other settings; give another folder")
     write_json(record, settings)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as work:
-        common = {"pool_size": chosen.pool_size, "work": Path(work)}
+        dynamics = DYNAMICS if chosen.dynamics else None
+        pool = Selection(pool_size=chosen.pool_size, dynamics=dynamics, soap=SOAP)
+        common = {"pool": pool, "work": Path(work)}
         runs = partial(
             run_seed,
             generations=chosen.generations,
             start=chosen.start,
             add=chosen.add,
             methods=chosen.methods,
+            grouped=not chosen.ungrouped,
             **common,
         )
         table = all_seeds(runs, chosen.seeds, chosen.folder, "seed", chosen.processes)
-        reasons = all_seeds(
-            partial(explain, labels=3, **common),
-            chosen.seeds,
-            chosen.folder,
-            "explain",
-            chosen.processes,
-        )
-    write_results(table, chosen.folder)
-    with replacing(chosen.folder / "explain.csv") as temporary:
-        reasons.to_csv(temporary, index=False)
-    columns = ["rank_correlation", "share", "best_share"]
-    print(reasons.groupby(["score", "structure"])[columns].agg(["mean", "std"]).round(2))
+        write_results(table, chosen.folder)
+        if chosen.explain:
+            write_reasons(
+                all_seeds(
+                    partial(explain, labels=3, **common),
+                    chosen.seeds,
+                    chosen.folder,
+                    "explain",
+                    chosen.processes,
+                ),
+                chosen.folder,
+            )
     print(f"{time.monotonic() - began:.0f} s")
 
 

@@ -6,6 +6,7 @@ from math import comb
 
 from ase import Atoms
 
+from phonsmith.fits.polymlp.program import BATCH_MB
 from phonsmith.fits.polymlp.settings import PolymlpFit
 from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements
 
@@ -13,7 +14,7 @@ _FEATURE = 4e-8  # s per feature, component of a gradient and spherical harmonic
 _PRODUCT = 3e-11  # s per pair of features and equation
 _SOLVE = 1e-11  # s per third power of the dimension, and strength of regularisation
 _EVALUATE = 3e-7  # s per atom and feature
-_BASE_MB = 400.0
+_BASE_MB = 150.0
 
 
 def seconds_per_atom(fit: PolymlpFit, cells: Sequence[Atoms]) -> float:
@@ -34,11 +35,13 @@ def training_cost(fit: PolymlpFit, cells: Sequence[Atoms]) -> Cost:
     features = count_features(fit, max(1, count_elements(cells)))
     rows = sum(7 + 3 * len(cell) for cell in cells)
     small = min(rows, features)
-    harmonics = (max(fit.max_l) + 1) ** 2
+    # products of three and more functions take the time, where there are any
+    harmonics = (max(fit.max_l[1:] or fit.max_l) + 1) ** 2
     seconds = features * rows * (_FEATURE * harmonics + _PRODUCT * small)
     seconds += _SOLVE * small**3 * len(fit.regularisation_exponents)
-    # the matrix, its factor, and the equations of a batch, or of all cells
-    stored = 8 * small * (3 * small + (features if rows < features else 0)) / MB
+    whole = 8 * rows * features / MB
+    # the matrix and its factor, and the equations of all cells or twice those of a batch
+    stored = 24 * small**2 / MB + (whole if rows < features else 0) + 2 * min(whole, BATCH_MB)
     return Cost(JOB_START_S + seconds, _BASE_MB + stored)
 
 

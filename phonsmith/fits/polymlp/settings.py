@@ -28,7 +28,7 @@ class PolymlpFit(TrainedFit):
     """
 
     kind: Literal["polymlp"] = Field(description="Kind of fit.")
-    resources: FitResources = FitResources(memory_mb=8000)
+    resources: FitResources = FitResources(memory_mb=4000)
     cutoff_angstrom: PositiveFloat = Field(7.0, description="Cutoff radius.")
     n_gaussians: Annotated[int, Field(ge=2, le=50)] = Field(
         10, description="Number of radial functions, including a constant."
