@@ -429,7 +429,7 @@ def properties_table(verdicts: Sequence[GenerationVerdict]) -> pd.DataFrame:
         for one in fit.properties
     ]
     columns = ["campaign", "generation", "labels", "fit", "property", "value", "noise"]
-    columns += ["repeats", "unit"]
+    columns += ["uncertainty", "repeats", "unit"]
     return pd.DataFrame(rows, columns=[*columns, "change", "change_unit", "reason", "judged"])
 
 

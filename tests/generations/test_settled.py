@@ -16,6 +16,7 @@ from phonsmith.generations.properties import (
     property_of,
 )
 from phonsmith.generations.settings import ConductivityGoal
+from phonsmith.generations.verdict import FitVerdict, GenerationVerdict, properties_table
 from tests.conductivity.examples import recorded
 
 GOAL = {"of": "conductivity", "structure": "a", "temperature_kelvin": 300, "within_percent": 3}
@@ -43,6 +44,22 @@ def test_a_small_change_of_an_uncertain_value_is_no_convergence() -> None:
     assert third.reason == ""
     moved = judged(kappa(110.0, 2.0), before=second)
     assert "changed by +8.91 %" in moved.reason
+
+
+def test_the_table_of_properties_has_the_uncertainty() -> None:
+    fit = FitVerdict.model_validate(
+        {
+            **dict.fromkeys(FitVerdict.model_fields),
+            **{"fit": "fc", "repeats": ["fc"], "structures": [], "reasons": []},
+            "properties": [judged(kappa(100.0, 9.0))],
+        }
+    )
+    verdict = GenerationVerdict(
+        **{"campaign": "c", "generation": 0, "stop": None, "best": "fc", "fits": [fit]},
+        **{"labels": {"a": 5}, "next_cells": {"a": 5}},
+    )
+    (row,) = properties_table([verdict]).to_dict("records")
+    assert (row["value"], row["uncertainty"], row["labels"]) == (100.0, 9.0, 5)
 
 
 def test_its_limit_can_differ_from_that_of_the_change() -> None:
