@@ -22,6 +22,7 @@ from phonsmith.potentials.calculators import evaluate, make_calculator
 from phonsmith.potentials.environments import environment
 from phonsmith.potentials.loaded_files import check_model
 from phonsmith.potentials.settings import PotentialSource
+from tests.fits.examples import NO_ENERGY, without
 
 FIT = PolymlpFit(kind="polymlp", cutoff_angstrom=5.0)
 ALONE = {"Cl": -2.5, "Na": -3.5}
@@ -303,3 +304,15 @@ def test_forces_and_stress_are_derivatives_of_the_energy(trained: PotentialSourc
 def test_elements_that_it_has_not_seen_are_refused(trained: PotentialSource) -> None:
     with pytest.raises(PhonsmithError, match="does not support K"):
         evaluate([Atoms("K", cell=[9] * 3, pbc=True)], trained)
+
+
+@pytest.mark.slow
+def test_forces_alone_suffice(trained, silicon, displaced, tmp_path: Path) -> None:
+    """Labels as in phonopy files: no energies, no stresses; the displaced cell is met best."""
+    cells = [*without(silicon, ENERGY, STRESS), displaced]
+    record = fits.train(FIT, cells, NO_ENERGY, tmp_path, tmp_path / "work", 1)
+    assert record.counts.model_dump() == {"energies": 0, "forces": 16 * 24 + 192, "virials": 0}
+    source = PotentialSource(calculator="polymlp", model=str(tmp_path / record.model))
+    (found,) = evaluate([displaced], source)
+    assert np.abs(found.forces - displaced.arrays[FORCES]).max() < 1e-3
+    assert np.abs(displaced.arrays[FORCES]).max() > 0.1
