@@ -3,14 +3,10 @@
 
 def runs_of_disorder(name, method):
     """(name, number) of all runs of a potential."""
-
-    def count(runs):
-        return (runs.reference_runs or runs.runs) if method == "reference" else runs.runs
-
     return [
         (protocol, number)
         for protocol, runs in campaign(name).disorder.runs.items()
-        for number in range(count(runs))
+        for number in range(runs.count(method))
     ]
 
 

@@ -127,6 +127,10 @@ class SideBySide(Runs):
         "`runs`.",
     )
 
+    def count(self, method: str) -> int:
+        """Return the number of runs by the reference method (`reference`) or by a fit."""
+        return (self.reference_runs or self.runs) if method == "reference" else self.runs
+
     @model_validator(mode="after")
     def _not_more(self) -> Self:
         if (self.reference_runs or 0) > self.runs:

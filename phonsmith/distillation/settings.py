@@ -42,6 +42,11 @@ class Start(Model):
         None, description="Diameter of the hard spheres of a random cell; default: 2."
     )
 
+    @property
+    def count(self) -> int:
+        """Number of atoms of a run, or nearly so: supercells and formulas have whole numbers."""
+        return self.atoms - self.vacancies
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.structure is None) == (self.composition is None):

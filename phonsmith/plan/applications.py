@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from phonsmith.campaign.model import Campaign
+from phonsmith.disorder.settings import SideBySide
 from phonsmith.plan.costs import PHONON_RELAXATION_RUNS, RELAXATION_STEPS
 from phonsmith.plan.inputs import PlanInputs
 from phonsmith.plan.reference import ReferenceRuns, Run
@@ -46,6 +47,9 @@ def application_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[
             if cells
             else reference.unknown("third order", structure)
         )
+    for run, made in _disordered(campaign, "reference"):
+        steps = reference.of_atoms(made.protocol.start.count).times(made.protocol.steps)
+        yield task(("disorder", "reference", run), made.protocol.kind, [steps])
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,14 @@ def _evaluations(inputs: PlanInputs) -> Iterator[tuple[tuple[str, ...], list[int
     for structure in campaign.conducting:
         if cells := inputs.third_order_cells(structure):
             yield ("third order", structure), [len(cell) for cell in cells]
+    for run, runs in _disordered(campaign, "fit"):
+        yield ("disorder", run), [runs.protocol.start.count] * runs.protocol.steps
+
+
+def _disordered(campaign: Campaign, method: str) -> Iterator[tuple[str, SideBySide]]:
+    """PROTOCOL/NUMBER of each run of the reference method or of a fit, and its settings."""
+    for name, runs in campaign.disorder.runs.items() if campaign.disorder else ():
+        yield from ((f"{name}/{number}", runs) for number in range(runs.count(method)))
 
 
 def _pressed(campaign: Campaign) -> Iterator[tuple[str, PressureTransition]]:

@@ -61,8 +61,7 @@ def database_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Tas
 def distillation_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
     """Runs of the teacher: a label in each step."""
     for name, runs in inputs.campaign.distillation.items():
-        start = runs.protocol.start
-        run = reference.of_atoms(start.atoms - start.vacancies).times(runs.protocol.steps)
+        run = reference.of_atoms(runs.protocol.start.count).times(runs.protocol.steps)
         left = [not inputs.is_done("distillation", name, number) for number in range(runs.runs)]
         kind = f"{runs.protocol.kind}, {runs.protocol.steps} steps"
         yield reference.task("distillation", name, kind, [run] * runs.runs, left=left)

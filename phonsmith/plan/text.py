@@ -13,7 +13,7 @@ _NAMES = {"fit", "structure", "partition", "job"}
 _WORDS = _NAMES | {"kind", "what", "for", "cell", "way"}
 _LABELS = ("label", "database", "distillation")
 _CRYSTALS = ("relaxation", "isolated atom", "Born charges")
-_APPLICATIONS = ("thermodynamics", "enthalpies", "third order")
+_APPLICATIONS = ("thermodynamics", "enthalpies", "third order", "disorder")
 _GROUPS = ("relaxation, atoms, Born", "labels", "applications", "fits", "force evaluations")
 
 Column = tuple[str, Callable[[Task], str]]

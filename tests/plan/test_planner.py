@@ -222,6 +222,36 @@ def test_applications_are_counted_for_the_reference_and_for_fits(crystals):
     assert "volumes added" in " ".join(text.split())
 
 
+def test_runs_of_a_teacher_and_of_disorder_are_counted_by_their_steps(crystals):
+    protocol = {
+        **{"kind": "thermal", "start": {"composition": "Si", "atoms": 40}},
+        **{"equilibration_ps": 1, "sampled_ps": 2, "snapshots": 10},
+    }
+    campaign = campaign_of(
+        distillation={"hot": {"runs": 3, "protocol": protocol}},
+        disorder={"runs": {"hot": {"runs": 2, "reference_runs": 1, "protocol": protocol}}},
+    )
+    done = {"distillation/hot/0", "disorder/reference/hot/0"}
+    plan = make_plan("tiny", campaign, crystals, cells_of(campaign, crystals), done=done)
+    each = campaign.reference.potential.seconds_per_atom * 40 * 3000 / 3600
+    (teacher,) = (task for task in plan.tasks if task.stage == "distillation")
+    assert (teacher.runs, teacher.done, teacher.atoms) == (3, 1, 40)
+    assert teacher.core_hours == pytest.approx(3 * each)
+    assert teacher.core_hours_left == pytest.approx(2 * each)
+    runs = [task for task in plan.tasks if task.stage == "disorder"]
+    reference = [task for task in runs if not task.fit]
+    assert [task.structure for task in reference] == ["hot/0"]
+    assert reference[0].core_hours_left == 0
+    fit = next(name for name in campaign.tested)
+    mine = [task for task in runs if task.fit == fit]
+    assert [task.structure for task in mine] == ["hot/0", "hot/1"]
+    assert {task.runs for task in mine} == {3000}
+    # the snapshots are learnt
+    (training,) = (task for task in plan.tasks if task.stage == "fit" and task.fit == fit)
+    cells = [cell for group in cells_of(campaign, crystals).values() for cell in group.cells]
+    assert training.atoms > 30 * 40 and training.atoms <= 30 * 40 + sum(map(len, cells))
+
+
 def test_applications_of_the_last_generation_and_of_a_loop_in_all(crystals):
     loop = {"goal": {"rmse_thz": 0.1, "harmonic_only": True}}
     campaign = campaign_of(**WARMING, loop=loop)
