@@ -68,11 +68,51 @@ def each(
                 yield index, outcome
             all_died = died == len(running) and not finished and to_begin
             if not died or all_died:
-                raise TryAgain(
-                    "a worker process died, probably out of memory; use fewer threads for this job "
-                    "or a machine with more memory",
-                    "memory",
-                ) from None
+                raise TryAgain(_DIED, "memory") from None
+
+
+@contextmanager
+def staying(
+    setup: Callable[[], Callable[[Item], Result]], processes: int = 1
+) -> Iterator[Callable[[Sequence[Item]], list[Result]]]:
+    """Yield a function that works on items, in processes that stay from one call to the next.
+
+    For iterations, where starting processes would take longer than the work. Results are in the
+    order of the items; exceptions are raised.
+
+    Parameters
+    ----------
+    setup
+        See :func:`each`.
+    processes
+        Number of processes; 1 works in this process.
+
+    Raises
+    ------
+    TryAgain
+        A process dies.
+    """
+    if processes <= 1:
+        function = setup()
+        yield lambda items: [function(item) for item in items]
+        return
+
+    def work(items: Sequence[Item]) -> list[Result]:
+        with _single_threaded(), _without_main():
+            futures = [pool.submit(_work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BrokenProcessPool:
+            raise TryAgain(_DIED, "memory") from None
+
+    with _pool(setup, processes) as pool:
+        yield work
+
+
+_DIED = (
+    "a worker process died, probably out of memory; use fewer threads for this job or a machine "
+    "with more memory"
+)
 
 
 class ProcessDied(TryAgain):

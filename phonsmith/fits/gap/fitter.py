@@ -22,11 +22,11 @@ from phonsmith.fits.gap.covariances import sparse_covariance
 from phonsmith.fits.gap.descriptors import dimensions_of, is_costly
 from phonsmith.fits.gap.design import Caches, Design, TrainingCell, training_cells
 from phonsmith.fits.gap.gap_fit import MODEL
-from phonsmith.fits.gap.least_squares import Triangle
 from phonsmith.fits.gap.model import Term, read_terms, write_coefficients
 from phonsmith.fits.gap.settings import BLOCK_ROWS, PARTS
 from phonsmith.fits.gap.targets import balance, targets_of
 from phonsmith.fits.gap.task import Fitted, GapTask
+from phonsmith.fits.least_squares import Triangle
 from phonsmith.running.costs import MB
 from phonsmith.running.process_pool import each
 

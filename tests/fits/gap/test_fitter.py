@@ -18,9 +18,9 @@ from phonsmith.fits import training as fits
 from phonsmith.fits.gap import choice, descriptors
 from phonsmith.fits.gap.descriptors import _by_quippy, _pairs, _plain_pair
 from phonsmith.fits.gap.design import Design
-from phonsmith.fits.gap.least_squares import Triangle
 from phonsmith.fits.gap.model import read_terms
 from phonsmith.fits.gap.settings import GapFit
+from phonsmith.fits.least_squares import Triangle
 from phonsmith.potentials.calculators import Evaluation, evaluate
 from phonsmith.potentials.settings import PotentialSource
 
