@@ -101,6 +101,16 @@ READY = {
         isolated_atoms=False,  # it has seen none, as its training set MPtrj has none
         gpu=True,
     ),
+    "mtp": Ready(
+        module="mtp",
+        package="motep",
+        citation="Moment tensor potentials: A. V. Shapeev, Multiscale Model. Simul. 14, 1153 "
+        "(2016); basis and calculator: A. Forslund, Y. Ikeda, motep, "
+        "https://github.com/imw-md/motep.",
+        seconds_per_atom=4e-5,
+        arguments=frozenset(),
+        has_model=True,
+    ),
     "polymlp": Ready(
         module="polymlp",
         package="pypolymlp",

@@ -47,8 +47,8 @@ class PotentialSource(Model):
     """An existing interatomic potential, as an ASE calculator."""
 
     calculator: str = Field(
-        description="`stillinger-weber`, `chgnet`, `sevennet`, `gap`, `mace`, `polymlp`, or the "
-        "import path `package.module:Class` of any ASE calculator (with `trust`, "
+        description="`stillinger-weber`, `chgnet`, `sevennet`, `gap`, `mace`, `mtp`, `polymlp`, or "
+        "the import path `package.module:Class` of any ASE calculator (with `trust`, "
         "`package.module:function`)."
     )
     arguments: dict[str, Any] = Field(
@@ -56,8 +56,9 @@ class PotentialSource(Model):
     )
     model: File | None = Field(
         None,
-        description="Model file of `gap` (xml), `mace` (model) or `polymlp` (yaml), relative to "
-        "the project; for `sevennet` the name of a model: `7net-l3i5`, `7net-0` or `7net-mf-0`.",
+        description="Model file of `gap` (xml), `mace` (model), `mtp` (mtp) or `polymlp` "
+        "(yaml), relative to the project; for `sevennet` the name of a model: `7net-l3i5`, "
+        "`7net-0` or `7net-mf-0`.",
     )
     sha256: Sha256 | None = Field(
         None,

@@ -1,0 +1,65 @@
+"""Registry entry of moment tensor potentials."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from phonsmith.fits.kind import TrainedKind
+from phonsmith.fits.mtp.settings import PARTS, Level, MtpFit
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.cache import Cache
+    from phonsmith.fits.record import TrainingRecord
+    from phonsmith.running.costs import Cost
+
+
+class Mtp(TrainedKind[MtpFit]):
+    """Moment tensor potentials with the basis of motep."""
+
+    settings = MtpFit
+    calculator = "mtp"
+    packages = ("motep",)
+
+    def train(
+        self,
+        fit: MtpFit,
+        frames: "Sequence[Atoms]",
+        baseline: "Baseline",
+        *,
+        folder: Path,
+        work: Path,
+        threads: int,
+        cache: "Cache | None" = None,
+        crystals: Mapping[str, Path] | None = None,
+    ) -> "TrainingRecord":
+        """Train by variable projection."""
+        from phonsmith.fits.mtp.training import train
+
+        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+
+    def busy_cores(self, fit: MtpFit) -> int:
+        """All threads, up to the number of parts of the cells."""
+        return min(fit.resources.threads, PARTS)
+
+    def seconds_per_atom(self, fit: MtpFit, cells: "Sequence[Atoms]") -> float:
+        """By products of moments and neighbours."""
+        from phonsmith.fits.mtp.cost import seconds_per_atom
+
+        return seconds_per_atom(fit, cells)
+
+    def smaller(self, fit: MtpFit) -> Iterator[tuple[str, Iterator[tuple[int, MtpFit]]]]:
+        """Yield lower levels."""
+        lower = [level for level in get_args(Level) if level < fit.level]
+        yield "level", ((at, fit.model_copy(update={"level": at})) for at in reversed(lower))
+
+    def training_cost(self, fit: MtpFit, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
+        """Estimate time and memory from iterations, atoms, moments and coefficients."""
+        from phonsmith.fits.mtp.cost import training_cost
+
+        return training_cost(fit, cells)
+
+
+KIND = Mtp()
