@@ -81,6 +81,51 @@ def test_another_version_of_python(project: Path) -> None:
         make("here")
 
 
+BACKEND = """
+import ase, zipfile  # ase: a package of the environment
+
+def build_wheel(folder, *_):
+    with zipfile.ZipFile(f"{folder}/built-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("built.py", f"ASE = {ase.__version__!r}")
+        info = "built-1.0.dist-info/"
+        archive.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: built\\nVersion: 1.0\\n")
+        kind = "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\n"
+        archive.writestr(info + "WHEEL", kind)
+        archive.writestr(info + "RECORD", "built.py,,\\n")
+    return "built-1.0-py3-none-any.whl"
+"""
+
+
+def test_what_is_compiled_is_built_with_the_packages_of_the_environment(
+    project: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with those that its build asks for, which nobody has pinned (nor has this network)."""
+    source = project / "built-1.0"
+    source.mkdir()
+    (source / "backend.py").write_text(BACKEND)
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: built\nVersion: 1.0\n")
+    (source / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["nowhere"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    shelf = project / "shelf"
+    shutil.make_archive(str(shelf / "built-1.0"), "gztar", project, "built-1.0")
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{wheels} {shelf}")
+    monkeypatch.setattr(environments, "missing_tools", lambda libraries: "")
+    Path("envs/here.txt").write_text("# compiled: built\nall_of_this==1.0\nbuilt==1.0\n")
+    found = make("here")
+    command = [
+        str(found.interpreter),
+        "-c",
+        "import ase, built; assert built.ASE == ase.__version__",
+    ]
+    subprocess.run(command, check=True)
+    monkeypatch.setattr(environments, "missing_tools", lambda libraries: "no C++ compiler")
+    assert make("here") == found  # there already
+    shutil.rmtree(found.folder)
+    with pytest.raises(PhonsmithError, match="built is compiled, but this machine has no C\\+\\+"):
+        make("here")
+
+
 def test_pins_are_written_as_they_are_installed(project: Path) -> None:
     environments.main(["--pin", "there", "all_of_this"])
     lines = Path("envs/there.txt").read_text().splitlines()
