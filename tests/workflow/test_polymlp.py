@@ -1,5 +1,6 @@
 """Campaigns with polynomial potentials, whose environment is made once."""
 
+import sysconfig
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,10 @@ CAMPAIGN = {
 TABLE = "results/tiny/tables/rmse.csv"
 
 
+HEADERS = Path(sysconfig.get_path("include")) / "Python.h"
+
+
+@pytest.mark.skipif(not HEADERS.is_file(), reason="install Python's headers (Debian: python3-dev)")
 def test_the_environment_is_made_before_the_fit(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
