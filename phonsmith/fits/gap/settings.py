@@ -1,19 +1,22 @@
 """Settings of a GAP."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
+    ModelWrapValidatorHandler,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
 
 from phonsmith.files.settings import Kind, Model
-from phonsmith.fits.settings import FitResources, TrainedFit, refuse_places
+from phonsmith.fits.settings import FitBase, FitResources, TrainedFit, refuse_places
 
 
 class TwoBody(Model):
@@ -98,10 +101,34 @@ class ForceProportional(Model):
     )
 
 
+Purpose = Literal["phonons", "conductivity"]
+
+PURPOSES: Mapping[Purpose, Mapping[str, Mapping[str, Any]]] = {
+    "phonons": {},
+    "conductivity": {"soap": {"l_max": 8}},
+}
+"""Defaults of each purpose that differ from those of ``phonons``: section, key, value."""
+
+
+def _in_words(defaults: Mapping[str, Mapping[str, Any]]) -> str:
+    return ", ".join(
+        f"`{section}.{key}` to {value:g}"
+        for section, values in defaults.items()
+        for key, value in values.items()
+    )
+
+
 class GapFit(TrainedFit):
     """Gaussian approximation potential."""
 
+    NOT_RESULT: ClassVar[dict[str, Any]] = {**FitBase.NOT_RESULT, "purpose": True}
+
     kind: Literal["gap"] = Field(description="Kind of fit.")
+    purpose: Purpose = Field(
+        "phonons",
+        description="What the defaults are made for. `conductivity` changes "
+        f"{_in_words(PURPOSES['conductivity'])}. Stated values always apply.",
+    )
     fitter: Literal["phonsmith", "gap_fit"] = Field(
         "phonsmith",
         description="Program that fits. `phonsmith` solves the equations of gap_fit with all "
@@ -139,6 +166,27 @@ class GapFit(TrainedFit):
         """Sparse points of SOAP; None without it."""
         return self.soap.sparse_points if self.soap else None
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _defaults_of_purpose(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Use the defaults of the purpose for what is not stated; they do not count as stated."""
+        if not isinstance(given, dict) or given.get("purpose") not in [*PURPOSES]:
+            return handler(given)
+        completed, added = dict(given), {}
+        for section, defaults in PURPOSES[given["purpose"]].items():
+            stated = given.get(section, {})
+            if isinstance(stated, Model):
+                stated = stated.model_dump(exclude_unset=True)
+            if isinstance(stated, dict):
+                completed[section] = {**defaults, **stated}
+                added[section] = defaults.keys() - stated.keys()
+        fit = handler(completed)
+        for section, keys in added.items():
+            getattr(fit, section).model_fields_set.difference_update(keys)
+            if section not in given:
+                fit.model_fields_set.discard(section)
+        return fit
+
     @model_validator(mode="before")
     @classmethod
     def _stated_sigma(cls, given: Any) -> Any:
@@ -157,9 +205,20 @@ class GapFit(TrainedFit):
         return given
 
     @model_serializer(mode="wrap")
-    def _with_force_proportional(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Include it next to an explicit sigma, where its absence would mean null."""
+    def _unambiguous(
+        self, dump: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Include what its absence would change.
+
+        These are `force_proportional` next to an explicit sigma, and values that equal a general
+        default where the purpose has another one.
+        """
         content: dict[str, Any] = dump(self)
+        if info.exclude_defaults:
+            for section, defaults in PURPOSES[self.purpose].items():
+                if (settings := getattr(self, section)) is not None:
+                    values = {key: getattr(settings, key) for key in defaults}
+                    content[section] = {**content.get(section, {}), **values}
         if "sigma" in content or "sigma_by_group" in content:
             settings = self.force_proportional
             content["force_proportional"] = settings.model_dump() if settings else None
