@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 from leave_one_out import OUT, Allotropes  # noqa: E402
+from phonsmith.fits.gap.least_squares import Triangle  # noqa: E402
 from scipy.linalg import block_diag, cholesky  # noqa: E402
 
 from phonsmith.campaign.reading import load_campaign  # noqa: E402
@@ -35,7 +36,6 @@ from phonsmith.fits.gap.covariances import sparse_covariance  # noqa: E402
 from phonsmith.fits.gap.design import Caches, Design, training_cells  # noqa: E402
 from phonsmith.fits.gap.environments import classes_of  # noqa: E402
 from phonsmith.fits.gap.gap_fit import MODEL  # noqa: E402
-from phonsmith.fits.gap.least_squares import Triangle  # noqa: E402
 from phonsmith.fits.gap.model import read_terms  # noqa: E402
 from phonsmith.fits.gap.settings import GapFit, Sigma  # noqa: E402
 from phonsmith.fits.gap.sparse import plan_sparse_points  # noqa: E402
