@@ -92,6 +92,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
         },
         {
             "loop.judges": ["'gapp' is not a trained potential", "allowed are gap", "mean 'gap'"],
+            "loop.goal.properties.k": ["'sii'", "not in conductivity.structures"],
             "supercells.multiples": ["'sii'", "did you mean 'si'"],
             "transitions.t.structures": ["'gee'", "did you mean 'ge'"],
             "transitions.t": ["requires `thermodynamics`", "no such section"],

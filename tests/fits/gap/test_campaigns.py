@@ -74,7 +74,7 @@ def small_training_set(campaign, request):
         return recorded_cells(campaign, request.getfixturevalue("shared_data"))
     frames = computed_cells(campaign)
     if campaign.datasets.databases:
-        frames += relabelled_cells(campaign, request.getfixturevalue("shared_data"))
+        frames += database_cells(campaign, request.getfixturevalue("shared_data"))
     if campaign.reference.isolated_atoms:
         lone = Atoms("Si", cell=[20] * 3, pbc=True)
         lone.info.update(structure="Si", kind="isolated_atom", generation=0, index=0)
@@ -94,14 +94,19 @@ def recorded_cells(campaign, data):
 
 
 def computed_cells(campaign):
-    """Cells labelled by the campaign's calculator, by Stillinger–Weber in the place of DFT."""
+    """Cells labelled by the campaign's calculator.
+
+    Stillinger–Weber takes the place of DFT, and of calculators in other environments.
+    """
+    potential = getattr(campaign.reference, "potential", SW)
+    potential = SW if potential.computes_in else potential
     frames = []
     settings = campaign.supercells.model_copy(update=SMALL)
     for name in campaign.learnt[:2]:
         crystal = read(REPOSITORY / campaign.structures[name].file)
         cells = make_supercells(name, crystal, settings, campaign.seed, 0).cells
         cells = [one for one in cells if one.info["kind"] == "displaced"][:1] + cells[-2:]
-        results = evaluate(cells, getattr(campaign.reference, "potential", SW))
+        results = evaluate(cells, potential)
         frames += [
             labelled(cell, result, name, cell.info["kind"], cell.info["index"])
             for cell, result in zip(cells, results, strict=True)
@@ -109,15 +114,17 @@ def computed_cells(campaign):
     return frames
 
 
-def relabelled_cells(campaign, data):
-    """Cells of databases, as recorded cells of each of their groups."""
+def database_cells(campaign, data):
+    """Cells of databases, of each of their groups, with new labels or their own."""
     frames = []
     for name, database in campaign.datasets.databases.items():
-        assert database.relabel
         file = data / database.source.name / database.train_files[0]
         found = read_recorded(file, database.format, name).frames
         for group in sorted({atoms.info["config_type"] for atoms in found}):
             cells = [atoms for atoms in found if atoms.info["config_type"] == group][:CELLS]
+            if not database.relabel:
+                frames += cells
+                continue
             results = evaluate(unlabelled(cells), campaign.reference.potential)
             frames += [
                 labelled(cell, result, name, "recorded", len(frames) + number)
