@@ -1,5 +1,6 @@
 """Settings of the runs that a teacher generates and labels data with."""
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -74,7 +75,7 @@ class Part(NamedTuple):
     sampled: bool = True
 
 
-class ProtocolBase(Model):
+class ProtocolBase(Model, ABC):
     """What all protocols of molecular dynamics have."""
 
     start: Start
@@ -103,9 +104,9 @@ class ProtocolBase(Model):
         1.0, description="A run ends as failed if two atoms come closer than this."
     )
 
+    @abstractmethod
     def program(self) -> list[Part]:
         """Return the parts of a run, in their order."""
-        raise NotImplementedError
 
     @property
     def relaxes(self) -> bool:
