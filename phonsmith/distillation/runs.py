@@ -202,6 +202,7 @@ class _Walk:
             protocol.max_force_ev_per_angstrom,
             protocol.max_temperature_factor,
             protocol.min_distance_angstrom,
+            volume=protocol.max_volume_factor * atoms.get_volume() / len(atoms),
         )
         self.moments = snapshot_steps(protocol)
         self.frames: list[Atoms] = []

@@ -100,6 +100,11 @@ class ProtocolBase(Model, ABC):
         description="A run ends as failed if its temperature exceeds this multiple of the "
         "thermostat's. Random cells release heat at the start.",
     )
+    max_volume_factor: Annotated[float, Field(gt=1)] = Field(
+        3.0,
+        description="A run ends as failed if its volume exceeds this multiple of the first one: "
+        "with a poor potential, liquids evaporate.",
+    )
     min_distance_angstrom: PositiveFloat = Field(
         1.0, description="A run ends as failed if two atoms come closer than this."
     )

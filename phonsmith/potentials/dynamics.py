@@ -58,7 +58,7 @@ class Limits:
     """What ends a run: force on an atom (eV/Å), temperature, distances (Å), move from a site (Å).
 
     The temperature is a multiple of that of the thermostat. ``start`` has the sites; without it,
-    atoms may go anywhere.
+    atoms may go anywhere. ``volume`` (Å³ per atom) ends runs that evaporate.
     """
 
     force: float
@@ -66,6 +66,7 @@ class Limits:
     distance: float
     displacement: float = math.inf
     start: Atoms | None = None
+    volume: float = math.inf
 
     def broken_by(self, atoms: Atoms, thermostat_kelvin: float, distances: bool = True) -> str:
         """Return a message on the limit that the atoms exceed, or an empty text.
@@ -87,6 +88,9 @@ class Limits:
             return f"a force of {force:.3g} eV/Å (limit {self.force:g})"
         if not temperature < hottest:
             return f"a temperature of {temperature:.0f} K (limit {hottest:g})"
+        volume = atoms.get_volume() / len(atoms)
+        if not volume < self.volume:
+            return f"a volume of {volume:.3g} Å³ per atom (limit {self.volume:.3g})"
         if self.start is not None:
             moves = atoms.positions - self.start.positions
             moves -= moves.mean(axis=0)  # the thermostat lets the whole cell drift

@@ -167,6 +167,14 @@ def test_a_run_that_breaks_a_limit_keeps_its_snapshots(tmp_path) -> None:
     assert 0 < outcome.pressure_gpa < 5000
 
 
+def test_a_run_that_evaporates_ends(tmp_path) -> None:
+    gas = {"kind": "thermal", "temperature_kelvin": 6000, "pressure_gpa": -20}
+    times = {"equilibration_ps": 0, "sampled_ps": 5, "max_volume_factor": 1.5}
+    _, outcome = made(tmp_path, gas | times)
+    assert "Å³ per atom (limit 30)" in outcome.reason
+    assert outcome.steps < outcome.planned_steps
+
+
 def test_a_potential_that_fails_ends_the_run(tmp_path) -> None:
     potential = Counting()
 
