@@ -72,7 +72,7 @@ def of_phonondb(folder: Path) -> Case:
     multiples = np.rint(np.diag(np.array(lattice) @ np.linalg.inv(unit.cell[:])))
     phonon = make_phonopy(unit, np.diag(multiples.astype(int)))
     phonon.dataset = parse_FORCE_SETS(filename=str(folder / "FORCE_SETS"))
-    constants = full_constants(with_forces(phonon, phonon.forces))
+    constants = full(phonon, with_forces(phonon, phonon.forces).force_constants)
     atoms = len(phonon.supercell)
 
     def cells(count: int, seed: int) -> list[Distortion]:
@@ -141,11 +141,6 @@ def full(phonon: Phonopy, constants: np.ndarray) -> np.ndarray:
     if constants.shape[0] < constants.shape[1]:
         return compact_fc_to_full_fc(phonon.primitive, constants)
     return constants
-
-
-def full_constants(phonon: Phonopy) -> np.ndarray:
-    """Force constants between all atoms of phonons with forces."""
-    return full(phonon, phonon.force_constants)
 
 
 def frequencies(phonon: Phonopy, constants: np.ndarray) -> np.ndarray:
