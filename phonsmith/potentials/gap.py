@@ -17,6 +17,9 @@ LOCAL = frozenset({"soap", "distance_2b", "angle_3b"})
 NOT_LOCAL = frozenset({"average", "resid_name", "only_intra", "only_inter"})
 """Keys for an average over all centres, or for further properties of the atoms."""
 
+TERMS = ("GAP", "Glue", "LJ", "Morse", "BornMayer", "ZBL", "SW", "Tersoff")
+"""Kinds of potentials of QUIP that a model file may contain: a GAP and its baselines."""
+
 
 def build(source: PotentialSource) -> BaseCalculator:
     """Build the calculator of a model file."""
@@ -110,22 +113,48 @@ def _check_quip(arguments: dict[str, Any]) -> None:
 
 
 def _check_gap(path: Path) -> None:
-    """Check that a GAP is complete, with its companion files.
+    """Check that a GAP is complete, with its companion files, and that QUIP runs nothing for it.
 
     QUIP ends the process, without an exception, if it cannot read a file.
     """
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        beginning = stream.read(4096)
-    if "<GAP_params" not in beginning:
-        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give the XML file of gap_fit")
+    found = False
     try:
         for _, element in ElementTree.iterparse(path):
-            beside = element.get("sparseX_filename")
-            if beside and not (path.parent / beside).is_file():
-                raise PhonsmithError(
-                    f"{path.parent / beside}: no such file, but {path.name} refers to it; copy "
-                    "all files of the GAP"
-                )
+            found |= element.tag == "GAP_params"
+            if element.tag.lower() == "potential":
+                _check_terms(path, str(element.get("init_args")))
+            if beside := element.get("sparseX_filename"):
+                _check_companion(path, path.parent / beside)
             element.clear()
     except ElementTree.ParseError as error:
-        raise PhonsmithError(f"{path}: cut off or damaged ({error}); get the file again") from None
+        if _begins_as_xml(path):
+            raise PhonsmithError(
+                f"{path}: cut off or damaged ({error}); get the file again"
+            ) from None
+    if not found:
+        raise PhonsmithError(f"{path}: not a GAP (no <GAP_params>); give the XML file of gap_fit")
+
+
+def _begins_as_xml(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(1) == "<"
+
+
+def _check_companion(path: Path, beside: Path) -> None:
+    packed = beside.with_name(f"{beside.name}.bz2")
+    if not beside.is_file():
+        raise PhonsmithError(
+            f"{beside}: no such file, but {path.name} refers to it; "
+            + (f"unpack it: bunzip2 {packed}" if packed.is_file() else "copy all files of the GAP")
+        )
+
+
+def _check_terms(path: Path, terms: str) -> None:
+    """Refuse other potentials than a GAP and its baselines: QUIP's FilePot runs commands."""
+    term = rf"IP ({'|'.join(TERMS)})( (xml_)?label=[\w.-]+)?"
+    both = rf"Sum init_args_pot1=\{{{term}\}} init_args_pot2=\{{{term}\}}"
+    if not re.fullmatch(rf"\s*({term}|{both})\s*", terms):
+        raise PhonsmithError(
+            f"{path}: its <Potential> is '{terms}'; only a GAP, or its sum with one of "
+            f"{', '.join(TERMS[1:])}, is loaded: QUIP runs commands for other kinds"
+        )

@@ -27,6 +27,7 @@ from phonsmith.potentials.calculators import (
     require_energies,
     save_potential,
 )
+from phonsmith.potentials.gap import check_model as check_gap
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.potentials.torch_precision import torch_dtype
 
@@ -283,6 +284,43 @@ def test_models_are_checked_before_they_are_loaded(tmp_path: Path) -> None:
     right = PotentialSource(calculator="gap", model=str(model), sha256=sha256_of(model))
     with pytest.raises(PhonsmithError, match="not a GAP"):
         make_calculator(right)
+
+
+def gap_file(folder: Path, terms: str, before: str = "") -> PotentialSource:
+    model = folder / "gap.xml"
+    model.write_text(
+        f'<GAP_1><Potential label="GAP_1" init_args="{terms}"/>{before}'
+        '<GAP_params label="GAP_1"><gpSparse sparseX_filename="gap.xml.sparseX.1"/></GAP_params>'
+        "</GAP_1>"
+    )
+    return PotentialSource(calculator="gap", model=str(model))
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        "FilePot command=./run.sh",
+        "Sum init_args_pot1={IP GAP label=GAP_1} init_args_pot2={FilePot command=./run.sh}",
+        "IP GAP label=GAP_1} {FilePot command=./run.sh",
+    ],
+)
+def test_a_gap_file_that_runs_a_command_is_refused(tmp_path: Path, terms: str) -> None:
+    (tmp_path / "gap.xml.sparseX.1").touch()
+    with pytest.raises(PhonsmithError, match="QUIP runs commands"):
+        make_calculator(gap_file(tmp_path, terms))
+
+
+def test_a_gap_with_a_long_baseline_is_one(tmp_path: Path) -> None:
+    """As GAP-18, whose <GAP_params> begins behind the glue potential, after 4096 characters."""
+    terms = "Sum init_args_pot1={IP Glue} init_args_pot2={IP GAP label=GAP_1}"
+    source = gap_file(tmp_path, terms, before=f"<Glue_params>{'<point/>' * 1000}</Glue_params>")
+    with pytest.raises(PhonsmithError, match=r"gap.xml.sparseX.1: no such file.*copy all files"):
+        make_calculator(source)
+    (tmp_path / "gap.xml.sparseX.1.bz2").touch()
+    with pytest.raises(PhonsmithError, match=r"unpack it: bunzip2 .*sparseX.1.bz2"):
+        make_calculator(source)
+    (tmp_path / "gap.xml.sparseX.1").touch()
+    check_gap(source)
 
 
 def test_potential_file_moves_with_its_folder(tmp_path: Path) -> None:
