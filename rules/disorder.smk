@@ -13,7 +13,7 @@ def runs_of_disorder(name, method):
 def methods_of_disorder(wildcards):
     """The potentials that make the runs: the reference, and fits that compute any cell."""
     settings = campaign(wildcards.campaign)
-    fits = [f"{fit}/gen{accepted(wildcards)}" for fit in settings.tested]
+    fits = [f"{fit}/gen{accepted(wildcards)}" for fit in settings.disordering]
     return fits if settings.recorded else ["reference", *fits]
 
 
@@ -82,7 +82,7 @@ rule disorder_crystals:
     params:
         reference=untracked(setting("reference")),
         physics=method_physics,
-        disorder=setting("disorder", exclude={"runs", "analysis"}),
+        disorder=setting("disorder", exclude={"runs", "analysis", "fits"}),
         pressures=lambda wildcards: campaign(wildcards.campaign).disorder.pressures_gpa,
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
@@ -109,7 +109,7 @@ rule describe_disorder:
         mem_mb=memory_mb(3000),
         runtime=minutes(240),
     params:
-        disorder=setting("disorder"),
+        disorder=setting("disorder", exclude={"fits"}),
         version=versions("disorder", "distillation", "structures", "labels"),
     message:
         "{wildcards.campaign}: analysis of the runs with {wildcards.method}"

@@ -28,6 +28,7 @@ THEN: tuple[Rule, ...] = (
     crystals.distillation,
     applications.thermodynamics,
     applications.transitions,
+    applications.disorder,
     applications.conductivity,
 )
 

@@ -174,6 +174,14 @@ class CampaignData(Model):
         """Names of the fits that predict energies and forces of any cell, for errors on labels."""
         return [name for name, fit in self.fits.items() if computes(fit)]
 
+    @property
+    def disordering(self) -> list[str]:
+        """Names of the fits that make the runs of disordered structures."""
+        named = self.disorder.fits if self.disorder else []
+        if named is None:
+            return self.tested
+        return [name for recipe in named for name in self.groups[recipe]]
+
     @cached_property
     def with_errors(self) -> list[str]:
         """Names of the fits with errors on labels, including recorded forces (on shared cells)."""

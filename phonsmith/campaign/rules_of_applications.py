@@ -93,6 +93,17 @@ def _thermodynamics_of(campaign: CampaignData, name: str, transition: Transition
             )
 
 
+def disorder(campaign: CampaignData) -> Iterator[str]:
+    """Runs of disordered structures are made by potentials of the campaign."""
+    able = [name for name, fits in campaign.groups.items() if fits[0] in campaign.tested]
+    for name in (campaign.disorder.fits or ()) if campaign.disorder else ():
+        if name not in able:
+            yield (
+                f"disorder.fits: '{name}' is not a recipe of a potential; allowed are "
+                f"{', '.join(able)}{nearest(name, able)}"
+            )
+
+
 def conductivity(campaign: CampaignData) -> Iterator[str]:
     """Conductivity is of crystals whose phonons are compared, with their own masses or isotopes."""
     if campaign.conductivity is None:

@@ -145,6 +145,12 @@ class Disorder(Model):
         min_length=1,
         description="Protocols, by name; all potentials start from equal cells with equal seeds.",
     )
+    fits: list[Name] | None = Field(
+        None,
+        min_length=1,
+        description="Recipes that make the runs besides the reference method; default: all "
+        "potentials. Leave out slow ones.",
+    )
     element: str = Field(
         "Si", pattern=r"^[A-Z][a-z]?$", description="Element of the reference crystals."
     )

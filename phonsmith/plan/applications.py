@@ -84,14 +84,14 @@ def evaluations_of_applications(
     campaign = inputs.campaign
     last = generation == inputs.generations[-1]
     of_loop = _asked_in_all_generations(campaign) if fit in campaign.trained else set()
-    for names, atoms in _evaluations(inputs):
+    for names, atoms in _evaluations(inputs, fit):
         stage, *others = names
         if last or names in of_loop:
             done = inputs.is_done(stage, f"{fit}/gen{generation}", *others)
             yield Evaluations(stage, others[-1], "", atoms, done)
 
 
-def _evaluations(inputs: PlanInputs) -> Iterator[tuple[tuple[str, ...], list[int]]]:
+def _evaluations(inputs: PlanInputs, fit: str) -> Iterator[tuple[tuple[str, ...], list[int]]]:
     """Stage, names of its files, and atoms of each force evaluation."""
     campaign = inputs.campaign
 
@@ -110,7 +110,7 @@ def _evaluations(inputs: PlanInputs) -> Iterator[tuple[tuple[str, ...], list[int
     for structure in campaign.conducting:
         if cells := inputs.third_order_cells(structure):
             yield ("third order", structure), [len(cell) for cell in cells]
-    for run, runs in _disordered(campaign, "fit"):
+    for run, runs in _disordered(campaign, fit) if fit in campaign.disordering else ():
         yield ("disorder", run), [runs.protocol.start.count] * runs.protocol.steps
 
 

@@ -246,6 +246,10 @@ def test_runs_of_a_teacher_and_of_disorder_are_counted_by_their_steps(crystals):
     mine = [task for task in runs if task.fit == fit]
     assert [task.structure for task in mine] == ["hot/0", "hot/1"]
     assert {task.runs for task in mine} == {3000}
+    without = campaign.disorder.model_copy(update={"fits": []})
+    shorter = campaign.model_copy(update={"disorder": without})
+    plan_without = make_plan("tiny", shorter, crystals, cells_of(campaign, crystals), done=done)
+    assert {task.fit for task in plan_without.tasks if task.stage == "disorder"} == {""}
     # the snapshots are learnt
     (training,) = (task for task in plan.tasks if task.stage == "fit" and task.fit == fit)
     cells = [cell for group in cells_of(campaign, crystals).values() for cell in group.cells]

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from phonsmith.campaign.reading import load_campaign
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames
 from tests.project import Project
 
@@ -43,6 +46,23 @@ CAMPAIGN = {
     "fits": {"same": {"kind": "existing", "potential": SW}},
     "figures": {"formats": ["svg"]},
 }
+
+
+def with_two_fits(*chosen: str) -> dict:
+    fits = {**CAMPAIGN["fits"], "slow": CAMPAIGN["fits"]["same"]}
+    return {**CAMPAIGN, "fits": fits, "disorder": {**CAMPAIGN["disorder"], "fits": list(chosen)}}
+
+
+def test_slow_potentials_can_be_left_out(tmp_path, repository) -> None:
+    project = Project(tmp_path, repository, tiny=with_two_fits("same"))
+    planned = project.planned("results/tiny/tables/disorder.csv")
+    # two runs by the reference, three by one fit, none by the other
+    assert planned["disorder_run"] == 2 + 3
+    assert planned["disorder_crystals"] == 2
+    project.write("tiny", with_two_fits("some"))
+    with pytest.raises(PhonsmithError, match=r"disorder.fits: 'some' is not a recipe.*did you"):
+        load_campaign(project.folder / "config/campaigns/tiny.yaml")
+
 
 METHODS = ("reference", "same/gen0")
 
