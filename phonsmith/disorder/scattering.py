@@ -19,11 +19,16 @@ from numpy.typing import NDArray
 
 from phonsmith.disorder.neighbours import checked
 from phonsmith.disorder.settings import Scattering
+from phonsmith.files.errors import PhonsmithError
 
 Array = NDArray[np.float64]
 
 _ATOMS_TOGETHER = 2048
 _TERMS_TOGETHER = 1 << 21
+_ENUMERATED = 4
+"""Multiple of the wave vectors used, up to which those of a bin are listed and not drawn."""
+_MOST_LISTED = 10**8
+"""Wave vectors whose listing takes a minute."""
 _FAR = 3.0
 """Standard deviations of the resolution beyond which S(Q) is not defined by any wave vector."""
 
@@ -41,7 +46,8 @@ def structure_factor(frame: Atoms, settings: Scattering) -> pd.DataFrame:
 
     Wave vectors are sorted into bins of Q. Each value of the curve is the average of the bins
     around it, weighted with their numbers of wave vectors and a Gaussian (the resolution). Q = 0
-    is excluded.
+    is excluded. The effort does not grow with the volume: of bins with many wave vectors, a random
+    sample is drawn, with a fixed seed.
 
     Parameters
     ----------
@@ -54,6 +60,11 @@ def structure_factor(frame: Atoms, settings: Scattering) -> pd.DataFrame:
     -------
     Columns ``q_inverse_angstrom`` and ``structure_factor``; NaN where no wave vector is within
     three standard deviations of the resolution.
+
+    Raises
+    ------
+    PhonsmithError
+        The cell is so long in one direction that its wave vectors can not be listed.
     """
     indices, counts, bins = _wave_vectors(checked(frame), settings)
     intensities = _intensities(frame, indices)
@@ -124,27 +135,99 @@ def _wave_vectors(
     One of each pair Q, -Q. Where a bin has too many vectors, each is kept with equal probability.
     """
     number = round(settings.q_max_inverse_angstrom / settings.q_step_inverse_angstrom)
-    counts = np.zeros(number)
-    for _, bins in _slices(frame, settings, number):
-        counts += np.bincount(bins, minlength=number)
+    expected = _expected_counts(frame, settings, number)
+    listed = _bins_listed(frame, settings, expected)
+    counts = np.zeros(listed)
+    for _, bins in _slices(frame, settings, listed):
+        counts += np.bincount(bins, minlength=listed)
     probability = settings.vectors_per_step / np.maximum(counts, 1)
     random = np.random.default_rng(0)
     found, places = [np.empty((0, 3), dtype=np.intp)], [np.empty(0, dtype=np.intp)]
-    for indices, bins in _slices(frame, settings, number):
+    for indices, bins in _slices(frame, settings, listed):
         kept = random.random(len(bins)) < probability[bins]
         found.append(indices[kept])
         places.append(bins[kept])
+    for place in range(listed, number):
+        found.append(_drawn(frame, settings, place, random))
+        places.append(np.full(len(found[-1]), place))
+    counts = np.concatenate([counts, expected[listed:]])
     return np.concatenate(found), counts, np.concatenate(places)
+
+
+def _expected_counts(frame: Atoms, settings: Scattering, number: int) -> Array:
+    """Wave vectors in half of the shell of each bin: its volume times V / (2π)³."""
+    edges = settings.q_step_inverse_angstrom * (np.arange(number + 1) + 0.5)
+    return np.asarray(frame.get_volume() * np.diff(edges**3) / (12 * np.pi**2))
+
+
+def _bins_listed(frame: Atoms, settings: Scattering, expected: Array) -> int:
+    """Number of bins, from the lowest, whose wave vectors are listed; beyond they are drawn."""
+    q = settings.q_step_inverse_angstrom * np.arange(1, len(expected) + 1)
+    many = expected > _ENUMERATED * settings.vectors_per_step
+    drawn = np.flatnonzero(many & (q > 2 * _reach(frame)))
+    listed = int(drawn[0]) if len(drawn) else len(expected)
+    if np.prod(2.0 * _largest_indices(frame, settings, listed) + 1) > 2 * _MOST_LISTED:
+        lengths = " × ".join(f"{length:.0f}" for length in frame.cell.lengths())
+        raise PhonsmithError(
+            f"{frame.get_chemical_formula()}: structure factor of a cell of {lengths} Å requires "
+            f"more than {_MOST_LISTED:.0e} wave vectors; omit this structure, or lower "
+            "scattering.q_max_inverse_angstrom"
+        )
+    return listed
+
+
+def _reach(frame: Atoms) -> float:
+    """Distance within which every point has a wave vector of the cell, in 1/Å."""
+    return float(np.linalg.norm(_reciprocal(frame), axis=1).sum() / 2)
+
+
+def _drawn(
+    frame: Atoms, settings: Scattering, place: int, random: np.random.Generator
+) -> NDArray[np.intp]:
+    """Distinct wave vectors of a bin with many, all with equal probability.
+
+    Points at random in a shell that holds the cells of the reciprocal lattice around all its wave
+    vectors, which are of equal volume, rounded to wave vectors.
+    """
+    step, reciprocal, reach = (
+        settings.q_step_inverse_angstrom,
+        _reciprocal(frame),
+        _reach(frame),
+    )
+    low, high = (place + 0.5) * step - reach, (place + 1.5) * step + reach
+    share = ((place + 1.5) ** 3 - (place + 0.5) ** 3) * step**3 / (high**3 - low**3)
+    found = np.empty((0, 3), dtype=np.intp)
+    while len(found) < settings.vectors_per_step:
+        points = random.normal(size=(int(1.2 * settings.vectors_per_step / share) + 1, 3))
+        moduli = np.cbrt(random.uniform(low**3, high**3, len(points)))
+        points *= (moduli / np.linalg.norm(points, axis=1))[:, None]
+        indices = np.rint(points @ np.linalg.inv(reciprocal)).astype(np.intp)
+        bins = np.rint(np.linalg.norm(indices @ reciprocal, axis=1) / step).astype(np.intp) - 1
+        indices = indices[bins == place]
+        # one of each pair Q, -Q: the first index that is not zero is positive
+        signs = np.sign(indices)
+        first = signs[np.arange(len(signs)), (signs != 0).argmax(axis=1)]
+        both = np.concatenate([found, indices * first[:, None]])
+        _, earliest = np.unique(both, axis=0, return_index=True)
+        found = both[np.sort(earliest)]
+    return found[: settings.vectors_per_step]
+
+
+def _largest_indices(frame: Atoms, settings: Scattering, number: int) -> NDArray[np.intp]:
+    """Largest index of each reciprocal lattice vector within the first bins.
+
+    Q·a_i = 2π h_i, so that |h_i| is bounded by |Q| |a_i| / 2π.
+    """
+    largest = settings.q_step_inverse_angstrom * (number + 0.5)
+    return np.floor(largest * frame.cell.lengths() / (2 * np.pi)).astype(np.intp)
 
 
 def _slices(
     frame: Atoms, settings: Scattering, number: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Wave vectors of half of the sphere and their bins, a plane of indices at a time."""
+    """Wave vectors of half of the sphere of the first bins, a plane of indices at a time."""
     reciprocal = _reciprocal(frame)
-    # Q·a_i = 2π h_i, so that |h_i| is bounded by |Q| |a_i| / 2π
-    largest = settings.q_max_inverse_angstrom + settings.q_step_inverse_angstrom / 2
-    most = np.floor(largest * frame.cell.lengths() / (2 * np.pi)).astype(int)
+    most = _largest_indices(frame, settings, number)
     second, third = np.meshgrid(
         np.arange(-most[1], most[1] + 1), np.arange(-most[2], most[2] + 1), indexing="ij"
     )
@@ -165,8 +248,9 @@ def _intensities(frame: Atoms, indices: NDArray[np.intp]) -> Array:
     positions = np.linalg.solve(frame.cell.array.T, frame.positions.T).T  # fractional
     most = np.abs(indices).max(axis=0, initial=0)
     amplitudes = np.zeros(len(indices), dtype=complex)
-    for begin in range(0, len(positions), _ATOMS_TOGETHER):
-        block = positions[begin : begin + _ATOMS_TOGETHER]
+    atoms = max(1, min(_ATOMS_TOGETHER, _TERMS_TOGETHER // (2 * int(most.max()) + 1)))
+    for begin in range(0, len(positions), atoms):
+        block = positions[begin : begin + atoms]
         # single precision of the terms is ample; the sums are double
         waves = [
             np.exp(2j * np.pi * np.outer(np.arange(-most[i], most[i] + 1), block[:, i])).astype(

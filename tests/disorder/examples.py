@@ -49,6 +49,16 @@ def ideal_gas(atoms: int, seed: int = 0) -> Atoms:
     return Atoms(f"Si{atoms}", scaled_positions=places, cell=cell, pbc=True)
 
 
+def rigid_pairs(pairs: int, length: float, box: float) -> Atoms:
+    """Pairs of atoms of one length (Å) in random places and directions of a cube (Å)."""
+    random = np.random.default_rng(5)
+    places = random.random((pairs, 3)) * box
+    directions = random.normal(size=(pairs, 3))
+    directions *= length / np.linalg.norm(directions, axis=1)[:, None]
+    positions = np.concatenate([places, places + directions])
+    return Atoms(f"Si{2 * pairs}", positions=positions, cell=[box] * 3, pbc=True)
+
+
 def rotated(frame: Atoms) -> Atoms:
     """The structure in another orientation, with its atoms in another order and moved cell."""
     copy = frame.copy()

@@ -1,15 +1,19 @@
 """Structure factors that are known."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk
 
+from phonsmith.disorder import scattering
 from phonsmith.disorder.neighbours import pair_distribution
 from phonsmith.disorder.scattering import first_peak, structure_factor
 from phonsmith.disorder.settings import Analysis, Scattering
-from tests.disorder.examples import diamond, ideal_gas, rotated
+from phonsmith.files.errors import PhonsmithError
+from tests.disorder.examples import diamond, ideal_gas, rigid_pairs, rotated
 
 SHARP = Scattering(q_max_inverse_angstrom=6, q_resolution_inverse_angstrom=0.002)
 
@@ -75,17 +79,8 @@ def test_structure_factor_and_pair_distribution_agree():
 
     The exact answer is S(Q) = 1 + sin(Qd)/(Qd) for pairs of length d in random directions.
     """
-    random = np.random.default_rng(5)
     pairs, length, box = 1500, 2.35, 40.0
-    places = random.random((pairs, 3)) * box
-    directions = random.normal(size=(pairs, 3))
-    directions *= length / np.linalg.norm(directions, axis=1)[:, None]
-    frame = Atoms(
-        f"Si{2 * pairs}",
-        positions=np.concatenate([places, places + directions]),
-        cell=[box] * 3,
-        pbc=True,
-    )
+    frame = rigid_pairs(pairs, length, box)
     settings = Scattering(q_max_inverse_angstrom=6, q_resolution_inverse_angstrom=0.1)
     curve = values(frame, settings).loc[1:]
     expected = 1 + np.sinc(curve.index.to_numpy() * length / np.pi)
@@ -108,6 +103,76 @@ def test_a_sample_of_wave_vectors_gives_the_same_curve():
     # 40 vectors per step and nine steps wide: a standard error of 5 % of exponential intensities
     assert 0 < np.sqrt(((few - many) ** 2).mean()) < 0.07
     assert values(frame, sample).equals(values(frame, sample))
+
+
+def test_the_effort_does_not_grow_with_the_volume(monkeypatch):
+    """A gas of 64 atoms in volumes up to a cubic micrometre."""
+    numbers = []
+    counted = scattering._intensities
+    slices = scattering._slices
+
+    def intensities(frame, indices):
+        numbers.append(len(indices))
+        return counted(frame, indices)
+
+    def listed(*args):
+        for indices, bins in slices(*args):
+            numbers[-1] += len(indices)
+            yield indices, bins
+
+    monkeypatch.setattr(scattering, "_intensities", intensities)
+    monkeypatch.setattr(scattering, "_slices", listed)
+    for edge in (100, 1000, 10_000):
+        numbers.append(0)
+        frame = ideal_gas(64)
+        frame.set_cell([edge, edge, edge], scale_atoms=True)
+        curve = values(frame, Scattering()).loc[0.5:]
+        assert sum(numbers) < 600_000
+        assert curve.mean() == pytest.approx(1, abs=0.03)
+        numbers.clear()
+
+
+def test_wave_vectors_are_drawn_with_equal_probability():
+    """Of a skewed cell: each wave vector of a bin as often as any other, none beyond the bin."""
+    frame = ideal_gas(1200)
+    settings = Scattering(vectors_per_step=10, q_step_inverse_angstrom=0.05)
+    place = 39  # 1.975 to 2.025
+    grid = np.stack(np.meshgrid(*[np.arange(-14, 15)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    moduli = np.linalg.norm(grid @ (2 * np.pi * frame.cell.reciprocal()[:]), axis=1)
+    all_of_bin = {tuple(row) for row in grid[(moduli > 1.975) & (moduli < 2.025)].tolist()}
+    random = np.random.default_rng(1)
+    drawn = [scattering._drawn(frame, settings, place, random).tolist() for _ in range(3000)]
+    assert all(len({tuple(row) for row in rows}) == 10 for rows in drawn)
+    seen = Counter(tuple(row) for rows in drawn for row in rows)
+    assert set(seen) <= all_of_bin and len(seen) == len(all_of_bin) / 2
+    expected = 30_000 / len(seen)
+    chi2 = sum((count - expected) ** 2 / expected for count in seen.values()) / len(seen)
+    assert chi2 == pytest.approx(1, abs=0.35)
+    # and the number of wave vectors is that of the volume of the shell
+    counts = scattering._expected_counts(frame, settings, place + 1)
+    assert counts[place] == pytest.approx(len(seen), rel=0.1)
+
+
+def test_drawn_and_listed_wave_vectors_give_the_same_curve():
+    """Of a gas of rigid pairs, S(Q) = 1 + sin(Qd)/(Qd)."""
+    frame = rigid_pairs(900, 2.35, 33.0)
+    every = Scattering(q_max_inverse_angstrom=5, vectors_per_step=10**6)
+    some = every.model_copy(update={"vectors_per_step": 40})
+    expected = scattering._expected_counts(frame, some, 250)
+    assert scattering._bins_listed(frame, some, expected) < 150
+    few, many = values(frame, some).loc[3:], values(frame, every).loc[3:]
+    exact = 1 + np.sinc(few.index.to_numpy() * 2.35 / np.pi)
+    # intensities have exponential distributions: 40 vectors in nine steps, 5 %
+    assert np.sqrt(((few - many) ** 2).mean()) < 0.06
+    assert np.sqrt(((few - exact) ** 2).mean()) < 0.06
+    assert few.mean() == pytest.approx(exact.mean(), abs=0.02)
+
+
+def test_a_cell_that_is_too_long_is_refused():
+    frame = ideal_gas(64)
+    frame.set_cell([2e7, 2, 2], scale_atoms=True)
+    with pytest.raises(PhonsmithError, match=r"20000000 × 2 × 2 Å requires more than 1e\+08 wave"):
+        structure_factor(frame, Scattering())
 
 
 def test_structure_factor_does_not_depend_on_orientation():
