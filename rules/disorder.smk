@@ -93,6 +93,11 @@ rule disorder_crystals:
         "../scripts/disorder_crystals.py"
 
 
+def described_methods(wildcards):
+    """Number of potentials, whose runs are described side by side."""
+    return len(methods_of_disorder(wildcards))
+
+
 rule describe_disorder:
     """Describe all snapshots of one potential, and compute curves of the last ones."""
     input:
@@ -101,16 +106,19 @@ rule describe_disorder:
     output:
         snapshots="results/{campaign}/disorder/{method}/snapshots.csv",
         curves="results/{campaign}/disorder/{method}/curves.csv",
+        cautions="results/{campaign}/disorder/{method}/cautions.json",
     log:
         "results/{campaign}/logs/disorder/{method}/snapshots.log",
-    threads: 1
+    benchmark:
+        "results/{campaign}/logs/disorder/{method}/snapshots.tsv"
+    threads: share_of_cores(described_methods)
     resources:
         **runs_on("cpu"),
-        mem_mb=memory_mb(3000),
+        mem_mb=memory_mb(1500, 1500),
         runtime=minutes(240),
     params:
         disorder=setting("disorder", exclude={"fits"}),
-        version=versions("disorder", "distillation", "structures", "labels"),
+        version=versions("descriptions", "disorder", "distillation", "structures", "labels"),
     message:
         "{wildcards.campaign}: analysis of the runs with {wildcards.method}"
     script:
@@ -147,7 +155,7 @@ rule disorder_tables:
     params:
         outcomes=outcomes_of_disorder,
         scattering=setting("disorder/analysis/scattering"),
-        version=versions("disorder", "distillation"),
+        version=versions("descriptions", "disorder", "distillation"),
     message:
         "{wildcards.campaign}: tables of disordered structures"
     script:
@@ -203,6 +211,19 @@ def figures_of_disorder(name):
     return found
 
 
+def warnings_of_disorder(name):
+    """What could not be described, by potential."""
+    settings = campaign(name)
+    if settings.disorder is None:
+        return []
+    fits = [
+        [settings.fits[fit].label or fit, f"{fit}/gen{{accepted}}"] for fit in settings.disordering
+    ]
+    reference = [] if settings.recorded else [["reference", "reference"]]
+    pattern = "results/{name}/disorder/{method}/cautions.json"
+    return [[label, pattern.format(name=name, method=method)] for label, method in reference + fits]
+
+
 STAGES["disorder"] = Part(
     tables=lambda name: (
         {
@@ -215,4 +236,5 @@ STAGES["disorder"] = Part(
         else {}
     ),
     figures=figures_of_disorder,
+    warnings=warnings_of_disorder,
 )

@@ -6,9 +6,9 @@ found = describe(frame, analysis, pressure_gpa=5.0, energy_ev=energy, references
 table = pd.DataFrame([found.row()])
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from phonsmith.disorder.crystallites import crystallites
 from phonsmith.disorder.neighbours import (
+    Bonds,
     angle_distribution,
     bond_angles,
     bonds_within,
@@ -29,6 +30,13 @@ from phonsmith.disorder.scattering import first_peak, structure_factor
 from phonsmith.disorder.settings import Analysis
 from phonsmith.disorder.similarity import References
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.potentials.calculators import one_line
+
+Value = TypeVar("Value")
+
+MOST_NEIGHBOURS = 200
+"""Mean number of atoms within the neighbour cutoff, beyond which a structure has collapsed: angles
+between all of them require gigabytes. Diamond has 4 within its first shell and 46 within 6 Å."""
 
 
 @dataclass(frozen=True)
@@ -57,29 +65,41 @@ class Description:
     ``hexagonal_diamond_percent`` are shares of diamond-like atoms alone. Energies refer to the
     crystal at the pressure of the structure: E - E_c and, with the work of the pressure,
     H - H_c = E - E_c + p (V - V_c), per atom. ``similarities`` has the columns of
-    :meth:`phonsmith.disorder.similarity.References.similarities`.
+    :meth:`phonsmith.disorder.similarity.References.similarities`. ``reason`` says why numbers of a
+    structure are missing that other structures have; empty if none is.
     """
 
     atoms: int
     pressure_gpa: float
-    volume_angstrom3_per_atom: float
-    density_g_per_cm3: float
-    neighbour_cutoff_angstrom: float
-    coordination_mean: float
-    coordination_3_percent: float
-    coordination_4_percent: float
-    coordination_5_percent: float
+    volume_angstrom3_per_atom: float | None
+    density_g_per_cm3: float | None
+    neighbour_cutoff_angstrom: float | None
+    coordination_mean: float | None
+    coordination_3_percent: float | None
+    coordination_4_percent: float | None
+    coordination_5_percent: float | None
     angle_mean_degree: float | None
     angle_std_degree: float | None
     first_peak_position_inverse_angstrom: float | None
     first_peak_height: float | None
     first_peak_inverse_height: float | None
-    cubic_diamond_percent: float
-    hexagonal_diamond_percent: float
-    crystalline_percent: float
+    cubic_diamond_percent: float | None
+    hexagonal_diamond_percent: float | None
+    crystalline_percent: float | None
     energy_above_crystal_ev_per_atom: float | None = None
     enthalpy_above_crystal_ev_per_atom: float | None = None
     similarities: pd.DataFrame = field(default_factory=pd.DataFrame, compare=False, repr=False)
+    reason: str = ""
+
+    @classmethod
+    def of_nothing(
+        cls, frame: Atoms, pressure_gpa: float, references: References | None, reason: str
+    ) -> "Description":
+        """Return the description of a structure that can not be analysed."""
+        undefined = {key.name: None for key in fields(cls)}
+        similarities = references.no_similarities() if references else pd.DataFrame()
+        known = {"atoms": len(frame), "pressure_gpa": pressure_gpa, "reason": reason}
+        return cls(**(undefined | known | {"similarities": similarities}))  # type: ignore[arg-type]
 
     def row(self) -> dict[str, Any]:
         """Return the description as one row of a table.
@@ -89,9 +109,10 @@ class Description:
         """
         row = {key.name: getattr(self, key.name) for key in fields(self)}
         del row["similarities"]
+        reason = row.pop("reason")
         for one in self.similarities.to_dict("records"):
             row[f"similarity_{one['lattice']}_{one['crystal']}"] = one["similarity"]
-        return row
+        return {**row, "reason": reason}
 
 
 def describe(
@@ -104,7 +125,10 @@ def describe(
     ground_state: str | None = None,
     curve: pd.DataFrame | None = None,
 ) -> Description:
-    """Describe a structure.
+    """Describe a structure, as far as it can be described.
+
+    Runs that fail end with cells that flew apart or collapsed: numbers that they do not have are
+    None, with the reason in ``reason``.
 
     Parameters
     ----------
@@ -127,45 +151,90 @@ def describe(
     Raises
     ------
     PhonsmithError
-        The structure is not periodic or not finite, the neighbour cutoff is undefined, or a
-        reference crystal is unknown.
+        A reference crystal is unknown, or the structure has elements that no reference crystal has.
     """
-    cutoff = neighbour_cutoff(checked(frame), analysis)
-    bonds = bonds_within(frame, cutoff)
-    coordination = bonds.coordination
-    angles = bond_angles(bonds)
+    if references is not None:
+        references.require(frame, ground_state)
+    parts = _Parts()
+    if parts.tried(lambda: checked(frame)) is None:
+        return Description.of_nothing(frame, pressure_gpa, references, parts.reason)
+    cutoff = parts.tried(lambda: neighbour_cutoff(frame, analysis))
+    bonds = None if cutoff is None else parts.tried(lambda: _bonds(frame, cutoff))
+    coordination = None if bonds is None else bonds.coordination
+    angles = np.empty(0) if bonds is None else bond_angles(bonds)
     if curve is None:
-        curve = structure_factor(frame, analysis.scattering)
-    peak = first_peak(curve, analysis.scattering)
-    diamond = crystallites(frame)
+        curve = parts.tried(lambda: structure_factor(frame, analysis.scattering))
+    peak = None if curve is None else first_peak(curve, analysis.scattering)
+    diamond = parts.tried(lambda: crystallites(frame))
     energy, enthalpy = _above(frame, pressure_gpa, energy_ev, references, ground_state)
+    similarities = pd.DataFrame()
+    if references is not None:
+        known = parts.tried(lambda: references.similarities(frame, pressure_gpa))
+        similarities = references.no_similarities() if known is None else known
+
+    def shared(number: int) -> float | None:
+        return None if coordination is None else _percent(coordination == number)
+
     return Description(
         atoms=len(frame),
         pressure_gpa=pressure_gpa,
         volume_angstrom3_per_atom=float(frame.get_volume() / len(frame)),
         density_g_per_cm3=density(frame),
         neighbour_cutoff_angstrom=cutoff,
-        coordination_mean=float(coordination.mean()),
-        coordination_3_percent=_percent(coordination == 3),
-        coordination_4_percent=_percent(coordination == 4),
-        coordination_5_percent=_percent(coordination == 5),
+        coordination_mean=None if coordination is None else float(coordination.mean()),
+        coordination_3_percent=shared(3),
+        coordination_4_percent=shared(4),
+        coordination_5_percent=shared(5),
         angle_mean_degree=float(angles.mean()) if len(angles) else None,
         angle_std_degree=float(angles.std()) if len(angles) else None,
         first_peak_position_inverse_angstrom=peak.position_inverse_angstrom if peak else None,
         first_peak_height=peak.height if peak else None,
         first_peak_inverse_height=1 / peak.height if peak else None,
-        cubic_diamond_percent=_percent(diamond.cubic),
-        hexagonal_diamond_percent=_percent(diamond.hexagonal),
-        crystalline_percent=_percent(diamond.crystalline),
+        cubic_diamond_percent=_percent(diamond.cubic) if diamond else None,
+        hexagonal_diamond_percent=_percent(diamond.hexagonal) if diamond else None,
+        crystalline_percent=_percent(diamond.crystalline) if diamond else None,
         energy_above_crystal_ev_per_atom=energy,
         enthalpy_above_crystal_ev_per_atom=enthalpy,
-        similarities=(
-            references.similarities(frame, pressure_gpa) if references else pd.DataFrame()
-        ),
+        similarities=similarities,
+        reason=parts.reason,
     )
 
 
-def curves(frame: Atoms, analysis: Analysis) -> Curves:
+class _Parts:
+    """Parts of a description, of which some fail on broken structures."""
+
+    def __init__(self) -> None:
+        self._reasons: list[str] = []
+
+    def tried(self, part: Callable[[], Value]) -> Value | None:
+        """The value of a part; None if it fails, with the reason kept."""
+        try:
+            return part()
+        except PhonsmithError as error:
+            self._reasons.append(str(error))
+        except Exception as error:  # quippy and matscipy fail in their own ways
+            self._reasons.append(one_line(error))
+        return None
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(dict.fromkeys(self._reasons))
+
+
+def _bonds(frame: Atoms, cutoff: float) -> Bonds:
+    """Bonds of a structure that has not collapsed."""
+    expected = 4 * np.pi / 3 * cutoff**3 * len(frame) / frame.get_volume()
+    bonds = bonds_within(frame, cutoff) if expected <= MOST_NEIGHBOURS else None
+    found = expected if bonds is None else bonds.coordination.max()
+    if bonds is None or found > MOST_NEIGHBOURS:
+        raise PhonsmithError(
+            f"{frame.get_chemical_formula()}: {found:.0f} neighbours within {cutoff:.2f} Å, the "
+            "structure has collapsed"
+        )
+    return bonds
+
+
+def curves(frame: Atoms, analysis: Analysis, structure: pd.DataFrame | None = None) -> Curves:
     """Compute the pair distribution, structure factor and bond angles of a structure.
 
     Parameters
@@ -174,11 +243,22 @@ def curves(frame: Atoms, analysis: Analysis) -> Curves:
         Periodic structure.
     analysis
         Settings of the analysis.
+    structure
+        Its structure factor if it is known, see
+        :func:`phonsmith.disorder.scattering.structure_factor`; computed by default.
+
+    Raises
+    ------
+    PhonsmithError
+        The structure is not periodic or not finite, has collapsed, or the neighbour cutoff is
+        undefined.
     """
-    bonds = bonds_within(frame, neighbour_cutoff(frame, analysis))
+    bonds = _bonds(frame, neighbour_cutoff(frame, analysis))
+    if structure is None:
+        structure = structure_factor(frame, analysis.scattering)
     return Curves(
         pair_distribution=pair_distribution(frame, analysis),
-        structure_factor=structure_factor(frame, analysis.scattering),
+        structure_factor=structure,
         angles=angle_distribution(bonds, analysis),
     )
 

@@ -219,7 +219,7 @@ def _largest_indices(frame: Atoms, settings: Scattering, number: int) -> NDArray
     Q·a_i = 2π h_i, so that |h_i| is bounded by |Q| |a_i| / 2π.
     """
     largest = settings.q_step_inverse_angstrom * (number + 0.5)
-    return np.floor(largest * frame.cell.lengths() / (2 * np.pi)).astype(np.intp)
+    return np.asarray(largest * frame.cell.lengths() / (2 * np.pi), dtype=np.intp)
 
 
 def _slices(

@@ -44,14 +44,9 @@ def average_soap(frame: Atoms, elements: Sequence[int], settings: SimilaritySoap
     Raises
     ------
     PhonsmithError
-        The structure contains another element.
+        The structure contains another element, or has no SOAP vector: atoms are on one place.
     """
-    others = sorted(set(frame.numbers.tolist()) - set(elements))
-    if others:
-        raise PhonsmithError(
-            f"{frame.get_chemical_formula()}: atomic numbers {others} are missing in the "
-            f"structures that it is compared with, which have {sorted(set(elements))}"
-        )
+    _require_elements(frame, elements)
     text = soap_text(
         elements,
         cutoff=settings.cutoff_angstrom,
@@ -62,7 +57,12 @@ def average_soap(frame: Atoms, elements: Sequence[int], settings: SimilaritySoap
         average=settings.average == "density",
     )
     mean = soap_vectors(checked(frame), text).mean(axis=0)
-    return np.asarray(mean / np.linalg.norm(mean))
+    norm = np.linalg.norm(mean)
+    if not (np.isfinite(norm) and norm > 0):
+        raise PhonsmithError(
+            f"{frame.get_chemical_formula()}: no SOAP vector, atoms are on one place"
+        )
+    return np.asarray(mean / norm)
 
 
 def similarity(first: Atoms, second: Atoms, settings: SimilaritySoap) -> float:
@@ -134,6 +134,34 @@ class References:
         nearest = min(known, key=lambda one: abs(one.pressure_gpa - pressure_gpa))
         apart = abs(nearest.pressure_gpa - pressure_gpa)
         return nearest if apart <= self.settings.pressure_tolerance_gpa + 1e-9 else None
+
+    def require(self, frame: Atoms, ground_state: str | None) -> None:
+        """Refuse a structure or a ground state that can not be compared with the crystals.
+
+        Parameters
+        ----------
+        frame
+            A structure.
+        ground_state
+            Name of the crystal that energies refer to, if any.
+
+        Raises
+        ------
+        PhonsmithError
+            The structure has an element that no crystal has, or there is no such crystal.
+        """
+        if self.elements:
+            _require_elements(frame, self.elements)
+        if ground_state is not None:
+            self.at(ground_state)
+
+    def no_similarities(self) -> pd.DataFrame:
+        """Return the table of :meth:`similarities` for a structure without SOAP vector."""
+        rows = [(name, lattice) for name in self.names for lattice in ("fixed", "scaled")]
+        table = pd.DataFrame(rows, columns=list(SIMILARITY_COLUMNS[:2]))
+        return table.reindex(columns=list(SIMILARITY_COLUMNS)).astype(
+            dict.fromkeys(SIMILARITY_COLUMNS[2:], float)
+        )
 
     def similarities(self, frame: Atoms, pressure_gpa: float) -> pd.DataFrame:
         """Compare a structure with all crystals.
@@ -232,6 +260,15 @@ def _components(kernel: Array) -> tuple[Array, Array]:
 def _kernel(first: Array, second: Array, settings: SimilaritySoap) -> Array:
     """Kernel (first, second) of vectors of length one."""
     return np.asarray(np.clip(first @ second.T, 0, 1) ** settings.zeta)
+
+
+def _require_elements(frame: Atoms, elements: Sequence[int]) -> None:
+    others = sorted(set(frame.numbers.tolist()) - set(elements))
+    if others:
+        raise PhonsmithError(
+            f"{frame.get_chemical_formula()}: atomic numbers {others} are missing in the "
+            f"structures that it is compared with, which have {sorted(set(elements))}"
+        )
 
 
 def _elements(frames: Sequence[Atoms]) -> list[int]:

@@ -1,8 +1,12 @@
 """Tables of the runs of several potentials: each snapshot, and the last cell of each run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,21 +14,43 @@ from ase import Atoms
 from ase.units import GPa
 
 from phonsmith.disorder.crystals import ReferenceCrystals
-from phonsmith.disorder.description import curves, describe, over_seeds
+from phonsmith.disorder.description import Curves, Description, curves, describe, over_seeds
 from phonsmith.disorder.scattering import first_peak
 from phonsmith.disorder.settings import Disorder, Scattering
 from phonsmith.disorder.similarity import References
 from phonsmith.distillation.runs import Outcome
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, STRESS, read_frames
+from phonsmith.running.process_pool import ProcessDied, each
 
 RUN = ["model", "data", "run"]
 """Columns that identify a run."""
 
 
+class Described(NamedTuple):
+    """Tables of the runs of a potential, and sentences for the table of warnings by run.
+
+    ``snapshots`` has a row for each snapshot: ``model``, ``data``, ``run``, ``time_ps``,
+    ``origin``, ``thermostat_kelvin`` and the columns of
+    :meth:`phonsmith.disorder.description.Description.row`. ``curves`` has the curves of the last
+    cell of each run in long form: ``model``, ``data``, ``run``, ``curve``, ``x``, ``y``.
+    """
+
+    snapshots: pd.DataFrame
+    curves: pd.DataFrame
+    cautions: list[str]
+
+
 def described(
-    model: str, runs: Sequence[str | Path], crystals: str | Path, settings: Disorder
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    model: str,
+    runs: Sequence[str | Path],
+    crystals: str | Path,
+    settings: Disorder,
+    processes: int = 1,
+) -> Described:
     """Describe all snapshots of the runs of a potential.
+
+    Snapshots that can not be described have a row with the reason.
 
     Parameters
     ----------
@@ -36,45 +62,84 @@ def described(
         JSON file of the reference crystals, relaxed with the same potential.
     settings
         Settings of the analysis.
-
-    Returns
-    -------
-    A row for each snapshot: ``model``, ``data``, ``run``, ``time_ps``, ``origin``,
-    ``thermostat_kelvin`` and the columns of
-    :meth:`phonsmith.disorder.description.Description.row`. And the curves of the last cell of each
-    run in long form: ``model``, ``data``, ``run``, ``curve``, ``x``, ``y``.
+    processes
+        Number of processes that share the snapshots.
     """
-    known = ReferenceCrystals.load(crystals).crystals
-    references = References(known, settings.analysis.similarity)
-    rows: list[dict[str, Any]] = []
-    lines = []
+    places: list[dict[str, Any]] = []
+    snapshots: list[Snapshot] = []
     for path in map(Path, runs):
         frames = read_frames(path)
         place: dict[str, Any] = {"model": model, "data": path.parent.name, "run": int(path.stem)}
-        rows += [{**place, **_row(frame, settings, references)} for frame in frames]
-        if frames:
-            lines.append(_curves(frames[-1], settings).assign(**place))
+        places += [place] * len(frames)
+        snapshots += [Snapshot(one, number == len(frames)) for number, one in enumerate(frames, 1)]
+    found = dict(each(partial(_describer, crystals, settings), snapshots, processes))
+    references = _references(crystals, settings)
+    rows, lines = [], []
+    for number, (place, snapshot) in enumerate(zip(places, snapshots, strict=True)):
+        outcome = found.get(number)
+        if isinstance(outcome, ProcessDied):
+            outcome = _without_process(snapshot, references), None
+        if outcome is None or isinstance(outcome, Exception):
+            raise next(one for one in found.values() if isinstance(one, Exception))
+        row, curve = outcome
+        rows.append({**place, **_moment(snapshot.frame), **row})
+        lines += [] if curve is None else [curve.assign(**place)]
     columns = [*RUN, "curve", "x", "y"]
-    joined = pd.concat(lines)[columns] if lines else pd.DataFrame(columns=columns)
-    return pd.DataFrame(rows, columns=None if rows else RUN), joined
-
-
-def _row(frame: Atoms, settings: Disorder, references: References) -> dict[str, Any]:
-    found = describe(
-        frame,
-        settings.analysis,
-        pressure_gpa=pressure_of(frame),
-        energy_ev=frame.info[ENERGY],
-        references=references,
-        ground_state=settings.ground_state,
+    return Described(
+        pd.DataFrame(rows, columns=None if rows else RUN),
+        pd.concat(lines)[columns] if lines else pd.DataFrame(columns=columns),
+        list(_cautions(rows)),
     )
-    info = frame.info
-    when = {key: info[key] for key in ("time_ps", "origin", "thermostat_kelvin")}
-    return {**when, **found.row()}
 
 
-def _curves(frame: Atoms, settings: Disorder) -> pd.DataFrame:
-    found = curves(frame, settings.analysis)
+class Snapshot(NamedTuple):
+    """A snapshot, and whether it is the last one of its run, which has curves."""
+
+    frame: Atoms
+    last: bool
+
+
+def _references(crystals: str | Path, settings: Disorder) -> References:
+    return References(ReferenceCrystals.load(crystals).crystals, settings.analysis.similarity)
+
+
+def _describer(
+    crystals: str | Path, settings: Disorder
+) -> Callable[[Snapshot], tuple[dict[str, Any], pd.DataFrame | None]]:
+    """Function that returns the row of a snapshot, and of a last one its curves."""
+    references = _references(crystals, settings)
+
+    def row_and_curves(snapshot: Snapshot) -> tuple[dict[str, Any], pd.DataFrame | None]:
+        frame, found = snapshot.frame, None
+        if snapshot.last:
+            with suppress(PhonsmithError):  # its description has the reason
+                found = curves(frame, settings.analysis)
+        description = describe(
+            frame,
+            settings.analysis,
+            pressure_gpa=pressure_of(frame),
+            energy_ev=frame.info[ENERGY],
+            references=references,
+            ground_state=settings.ground_state,
+            curve=found.structure_factor if found else None,
+        )
+        return description.row(), _long(found) if found else None
+
+    return row_and_curves
+
+
+def _without_process(snapshot: Snapshot, references: References) -> dict[str, Any]:
+    reason = "the analysis ended its process, probably out of memory"
+    frame = snapshot.frame
+    return Description.of_nothing(frame, pressure_of(frame), references, reason).row()
+
+
+def _moment(frame: Atoms) -> dict[str, Any]:
+    return {key: frame.info[key] for key in ("time_ps", "origin", "thermostat_kelvin")}
+
+
+def _long(found: Curves) -> pd.DataFrame:
+    """Curves in long form: ``curve``, ``x``, ``y``."""
     parts = {
         "pair_distribution": found.pair_distribution,
         "structure_factor": found.structure_factor,
@@ -83,6 +148,18 @@ def _curves(frame: Atoms, settings: Disorder) -> pd.DataFrame:
     return pd.concat(
         [part.set_axis(["x", "y"], axis=1).assign(curve=name) for name, part in parts.items()]
     )
+
+
+def _cautions(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each run with snapshots that can not be described completely."""
+    for (data, run), group in groupby(rows, key=lambda row: (row["data"], row["run"])):
+        reasons = [row["reason"] for row in group]
+        if failed := [reason for reason in reasons if reason]:
+            ((reason, _),) = Counter(failed).most_common(1)
+            yield (
+                f"{data}, run {run}: {len(failed)} of {len(reasons)} snapshots can not be "
+                f"described completely. Most frequent reason: {reason}."
+            )
 
 
 def pressure_of(frame: Atoms) -> float:
@@ -115,7 +192,7 @@ def overview(snapshots: pd.DataFrame, lines: pd.DataFrame, scattering: Scatterin
     structure factor, of which the noise is smaller than of the mean of 1/H.
     """
     last = snapshots.groupby(RUN, sort=False).tail(1)
-    table = over_seeds(last, ["model", "data"], ignored=("run", "time_ps"))
+    table = over_seeds(last, ["model", "data"], ignored=("run", "time_ps", "reason"))
     factors = lines[lines["curve"] == "structure_factor"]
     heights: dict[Any, float] = {}
     for key, curve in factors.groupby(["model", "data"], sort=False):

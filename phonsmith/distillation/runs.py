@@ -138,8 +138,31 @@ def perform_from(
         return [], Outcome.of_none(run.protocol, left_out)
     start = first_cell(run.protocol.start, crystal, np.random.default_rng([run.seed, 1]))
     if run.protocol.start.structure is None:
-        start = settled(start, calculator)
+        start = _settled_once(run, start, calculator, work)
     return perform(run, start, calculator, relaxation, work)
+
+
+def _settled_once(run: Run, start: Atoms, calculator: BaseCalculator, work: Path) -> Atoms:
+    """The settled cell of a random one, kept for when the run is resumed."""
+    file, key = work / "start.npz", f"{run.key} {_digest(start)}"
+    known = _kept(file, key)
+    if known is None:
+        cell = settled(start, calculator)
+        work.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, key=key, positions=cell.positions)
+        return cell
+    cell = plain(start)
+    cell.positions = known["positions"]
+    return cell
+
+
+def _kept(file: Path, key: str) -> dict[str, Any] | None:
+    """Arrays of a file in the folder of checkpoints; None if it is damaged, or of another run."""
+    with suppress(*DAMAGED, BadZipFile, KeyError), np.load(file, allow_pickle=False) as content:
+        found = {name: content[name] for name in content.files}
+        return found if str(found.pop("key")) == key else None
+    return None
 
 
 def perform(
@@ -359,11 +382,10 @@ class _Checkpoint:
 
     def load(self) -> tuple[State, list[Atoms]] | None:
         """Return state and snapshots, or None without usable ones."""
-        with suppress(*DAMAGED, BadZipFile, KeyError, PhonsmithError):
-            with np.load(self.state_file, allow_pickle=False) as content:
-                found = {name: content[name] for name in content.files}
-            if str(found.pop("key")) != self.key:
-                return None
+        found = _kept(self.state_file, self.key)
+        if found is None:
+            return None
+        with suppress(*DAMAGED, KeyError, PhonsmithError):
             frames = read_frames(self.frames_file)[: int(found.pop("count"))]
             random = json.loads(str(found.pop("random")))
             state = State(step=int(found.pop("step")), random=random, **found)

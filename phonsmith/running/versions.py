@@ -3,7 +3,8 @@
 A rule passes the version of its stage through ``params``, and the versions of the other stages
 whose code it runs: raising one makes Snakemake redo that stage, what follows, and what shares its
 code. Raise it when a change of code changes results, and only then. ``readers`` is what recorded
-data and databases are read by: computed labels do not depend on it.
+data and databases are read by: computed labels do not depend on it. ``descriptions`` is the
+analysis of runs, apart from ``disorder``, the runs themselves.
 """
 
 VERSIONS = {
@@ -22,6 +23,7 @@ VERSIONS = {
     "transitions": 4,
     "conductivity": 3,
     "disorder": 1,
+    "descriptions": 2,
     "figures": 1,
     "plan": 3,
 }
@@ -42,6 +44,14 @@ MODULES = {
     "transitions": ("transitions",),
     "conductivity": ("conductivity",),
     "disorder": ("disorder",),
+    "descriptions": (
+        "disorder.crystallites",
+        "disorder.description",
+        "disorder.neighbours",
+        "disorder.scattering",
+        "disorder.similarity",
+        "disorder.tables",
+    ),
 }
 """The modules of each stage; code that stages share belongs to the first of them."""
 

@@ -6,6 +6,7 @@ import pytest
 from ase.build import bulk
 from ase.units import GPa
 
+from phonsmith.disorder import similarity
 from phonsmith.disorder.crystals import ReferenceCrystal
 from phonsmith.disorder.description import curves, describe, joined, over_seeds
 from phonsmith.disorder.settings import Analysis, Scattering, SimilaritySoap
@@ -61,6 +62,7 @@ def test_row_has_plain_numbers_and_similarities():
     row = describe(diamond(1), ANALYSIS, references=references).row()
     assert row["similarity_fixed_diamond"] == pytest.approx(1)
     assert row["similarity_scaled_diamond"] == pytest.approx(1)
+    assert row.pop("reason") == ""
     assert {type(value) for value in row.values()} <= {int, float, type(None)}
     assert "similarities" not in row
     assert pd.DataFrame([row])["atoms"].tolist() == [8]
@@ -77,6 +79,71 @@ def test_curves_are_those_that_the_numbers_come_from():
     assert mean == pytest.approx(known.angle_mean_degree, abs=0.1)
     first = found.pair_distribution.set_index("r_angstrom")["pair_distribution"].idxmax()
     assert first == pytest.approx(2.35, abs=0.1)
+
+
+def broken(kind):
+    """A cell of diamond that a failed run may end with."""
+    frame = diamond(1)
+    if kind == "apart":
+        frame.set_cell(frame.cell * 10, scale_atoms=True)
+    elif kind == "collapsed":
+        frame.set_cell(frame.cell / 10, scale_atoms=True)
+    elif kind == "on one place":
+        frame.positions[:] = 0
+    elif kind == "not finite":
+        frame.positions[3] = np.nan
+    elif kind == "without volume":
+        frame.set_cell(frame.cell * [1, 1, 0])
+    return frame
+
+
+FREE = ANALYSIS.model_copy(update={"neighbour_cutoff_angstrom": None})
+
+
+@pytest.mark.parametrize(
+    ("kind", "analysis", "reason", "missing"),
+    [
+        ("apart", ANALYSIS, "", ["angle_mean_degree"]),
+        ("apart", FREE, "no minimum of the pair distribution", ["coordination_mean"]),
+        ("collapsed", ANALYSIS, "4845 neighbours within 2.85 Å", ["coordination_4_percent"]),
+        ("on one place", ANALYSIS, "no SOAP vector", ["similarity_scaled_diamond"]),
+        ("not finite", ANALYSIS, "not finite", ["density_g_per_cm3", "crystalline_percent"]),
+        ("without volume", ANALYSIS, "three lattice vectors", ["volume_angstrom3_per_atom"]),
+    ],
+)
+def test_broken_structures_are_described_as_far_as_possible(kind, analysis, reason, missing):
+    references = References(CRYSTALS, ANALYSIS.similarity)
+    known = {"references": references, "ground_state": "diamond", "energy_ev": -8.0}
+    row = describe(broken(kind), analysis, pressure_gpa=3.0, **known).row()
+    whole = describe(diamond(1), analysis, **known).row()
+    assert list(row) == list(whole)
+    assert reason in row["reason"] and bool(row["reason"]) == bool(reason)
+    assert all(pd.isna(row[name]) for name in missing)
+    assert row["atoms"] == 8 and row["pressure_gpa"] == 3.0
+    if kind == "apart":
+        assert row["density_g_per_cm3"] == pytest.approx(whole["density_g_per_cm3"] / 1000)
+    if kind == "on one place":  # seven neighbours at no distance
+        assert row["coordination_mean"] == 7
+
+
+def test_a_failing_descriptor_leaves_the_other_numbers(monkeypatch):
+    def fails(*args):
+        raise RuntimeError("RuntimeError in calc\nmore lines")
+
+    references = References(CRYSTALS, ANALYSIS.similarity)
+    monkeypatch.setattr(similarity, "soap_vectors", fails)
+    found = describe(diamond(1), ANALYSIS, references=references)
+    assert found.reason == "RuntimeError: RuntimeError in calc"
+    assert found.coordination_4_percent == 100
+    assert np.isnan(found.row()["similarity_fixed_diamond"])
+
+
+def test_wrong_references_are_no_property_of_a_structure():
+    references = References(CRYSTALS, ANALYSIS.similarity)
+    with pytest.raises(PhonsmithError, match="'hcp' is unknown"):
+        describe(diamond(1), ANALYSIS, references=references, ground_state="hcp")
+    with pytest.raises(PhonsmithError, match="are missing in the structures"):
+        describe(bulk("Ge", "diamond", 5.6), ANALYSIS, references=references)
 
 
 def test_mean_and_standard_deviation_over_seeds():

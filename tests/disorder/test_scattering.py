@@ -165,7 +165,7 @@ def test_drawn_and_listed_wave_vectors_give_the_same_curve():
     # intensities have exponential distributions: 40 vectors in nine steps, 5 %
     assert np.sqrt(((few - many) ** 2).mean()) < 0.06
     assert np.sqrt(((few - exact) ** 2).mean()) < 0.06
-    assert few.mean() == pytest.approx(exact.mean(), abs=0.02)
+    assert few.mean() == pytest.approx(exact.mean(), abs=0.04)
 
 
 def test_a_cell_that_is_too_long_is_refused():

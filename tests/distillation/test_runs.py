@@ -7,7 +7,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from pydantic import TypeAdapter, ValidationError
 
-from phonsmith.distillation.runs import Run, perform, snapshot_steps
+from phonsmith.distillation.runs import Run, perform, perform_from, snapshot_steps
 from phonsmith.distillation.settings import Compression, Protocol, Start
 from phonsmith.distillation.starts import first_cell, settled
 from phonsmith.files.errors import PhonsmithError
@@ -142,6 +142,36 @@ def test_an_interrupted_run_continues_with_equal_results(tmp_path, stop) -> None
     for file, snapshots in zip(files, (frames, whole), strict=True):
         write_frames(file, snapshots)
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def from_random_cell(work, calculator, **more):
+    rules = protocol(**(COMPRESSION | {"start": {"composition": "Si", "atoms": 8}} | more))
+    run = Run("press", rules, number=0, seed=5, method="stillinger-weber")
+    return perform_from(run, None, calculator, RELAXATION, work)
+
+
+def test_a_resumed_run_does_not_settle_again(tmp_path) -> None:
+    counting = Counting()
+    whole, _ = from_random_cell(tmp_path / "whole", counting.calculator)
+    settling = counting.count - 51
+    assert settling > 5
+    with pytest.raises(KeyboardInterrupt):
+        from_random_cell(tmp_path / "cut", Counting(settling + 25).calculator)
+    counting = Counting()
+    frames, outcome = from_random_cell(tmp_path / "cut", counting.calculator)
+    assert counting.count <= 51 - 20  # from the snapshot at step 20
+    assert outcome.steps == 50
+    files = [tmp_path / name for name in ("continued.extxyz", "whole.extxyz")]
+    for file, snapshots in zip(files, (frames, whole), strict=True):
+        write_frames(file, snapshots)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    # a damaged file, and the start of another run, are made anew
+    (tmp_path / "cut/start.npz").write_bytes(b"PK\x03\x04 not an archive")
+    (tmp_path / "cut/state.npz").unlink()
+    for work, more in (("cut", {}), ("whole", {"temperature_kelvin": 600})):
+        counting = Counting()
+        from_random_cell(tmp_path / work, counting.calculator, **more)
+        assert counting.count == settling + 51
 
 
 def test_checkpoints_of_another_run_are_not_used(tmp_path) -> None:
