@@ -1,4 +1,4 @@
-"""Phonons, equation of state and elastic constants of every fit against the reference."""
+"""Phonons, equation of state, elastic constants and errors of every fit against the reference."""
 
 
 def in_sample(wildcards):
@@ -186,6 +186,64 @@ rule draw_error_against_cost:
         "{wildcards.campaign}: drawing errors against cost"
     script:
         "../scripts/draw_error_against_cost.py"
+
+
+def protocols_tested(name):
+    """Protocols of the runs whose snapshots are for tests, by data set."""
+    runs = campaign(name).distillation
+    return {data: runs[data].protocol for data in dict(campaign(name).distilled("test"))}
+
+
+rule errors_along:
+    """Errors of the fits along molecular dynamics: of each snapshot, and of a melt and quench."""
+    input:
+        predictions=every(rules.fit_errors.output.predictions, fit="tested", generation=accepted),
+        # in the order of the predictions
+        test=lambda wildcards: tested_on(wildcards, accepted(wildcards)),
+    output:
+        along="results/{campaign}/tables/errors_along.csv",
+        parts="results/{campaign}/tables/melt_quench.csv",
+    log:
+        "results/{campaign}/logs/tables/errors_along.log",
+    localrule: True
+    params:
+        # one dict, since all params count as one set for Snakemake: fits, and whether their
+        # energies are shifted
+        fits=lambda wildcards: {
+            name: campaign(wildcards.campaign).exists(name)
+            for name in campaign(wildcards.campaign).tested
+        },
+        protocols=lambda wildcards: {
+            data: protocol.model_dump(mode="json")
+            for data, protocol in protocols_tested(wildcards.campaign).items()
+        },
+        version=versions("benchmarks", "distillation"),
+    message:
+        "{wildcards.campaign}: errors along the runs"
+    script:
+        "../scripts/errors_along.py"
+
+
+rule draw_errors_along:
+    """Draw errors of the fits against time along the runs of one data set."""
+    input:
+        along=rules.errors_along.output.along,
+    output:
+        "results/{campaign}/figures/errors_along/{protocol}.{format}",
+    log:
+        "results/{campaign}/logs/figures/errors_along/{protocol}.{format}.log",
+    localrule: True
+    params:
+        protocol=setting("distillation/{protocol}/protocol"),
+        reference=setting("level_of_theory"),
+        labels=fit_labels,
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing errors along {wildcards.protocol}"
+    script:
+        "../scripts/draw_errors_along.py"
 
 
 rule rmse_table:
@@ -417,7 +475,14 @@ def compares_phonons(name):
 
 def compares_speed(name):
     """Whether errors are compared with cost: of students, beside their teacher."""
-    return bool(campaign(name).distillation and campaign(name).tested)
+    settings = campaign(name)
+    taught = settings.distillation and potential_of(settings.reference)
+    return bool(taught and settings.tested)
+
+
+def errors_along_runs(name):
+    """Whether fits are tested along molecular dynamics."""
+    return bool(campaign(name).tested and protocols_tested(name))
 
 
 def tables_of_benchmarks(name):
@@ -429,6 +494,14 @@ def tables_of_benchmarks(name):
     tables = dict.fromkeys(tables)
     if compares_speed(name):
         tables["error_against_cost.csv"] = "Errors on the test sets and time of a step"
+    if errors_along_runs(name):
+        kinds = {protocol.kind for protocol in protocols_tested(name).values()}
+        tables["errors_along.csv"] = None
+        if "melt-quench" in kinds:
+            tables["melt_quench.csv"] = (
+                "Melt and quench: errors over the last snapshots of crystal, liquid and amorphous "
+                "solid"
+            )
     return tables
 
 
@@ -442,6 +515,12 @@ def figures_of_benchmarks(name):
     figures = dict.fromkeys(figures)
     if compares_speed(name):
         figures["error_against_cost"] = "Errors on the test sets against the time of a step"
+    if errors_along_runs(name):
+        figures |= {
+            f"errors_along/{data}": f"Errors along the runs of {data}; shaded: last snapshots of a "
+            "part"
+            for data in protocols_tested(name)
+        }
     return figures
 
 

@@ -39,15 +39,11 @@ def accepted_pristine(wildcards):
 
 
 def distilled(use):
-    """A function for input: the snapshots of the teacher that fits learn from or are tested on."""
+    """A function for input: the labelled snapshots that fits learn from or are tested on."""
 
     def of(wildcards):
         runs = campaign(wildcards.campaign).distilled(use)
-        pattern = rules.distil.output.snapshots
-        return [
-            pattern.format(campaign=wildcards.campaign, protocol=name, run=number)
-            for name, number in runs
-        ]
+        return [labelled_snapshots(wildcards.campaign, name, number) for name, number in runs]
 
     return of
 

@@ -52,6 +52,7 @@ use rule distil as disorder_run with:
         ),
     params:
         reference=untracked(setting("reference")),
+        driven=untracked(lambda wildcards: False),
         physics=method_physics,
         protocol=setting("disorder/runs/{protocol}/protocol"),
         relaxation=untracked(setting("relaxation")),

@@ -1,4 +1,4 @@
-"""Data of a teacher: runs of the reference method whose snapshots are labels."""
+"""Data of molecular dynamics: snapshots of the teacher with its labels, or of a driver."""
 
 
 wildcard_constraints:
@@ -25,14 +25,47 @@ def crystal_at_start(runs):
     return of
 
 
+def driver_of(wildcards):
+    """The potential that makes the run in place of the reference method, or None."""
+    return look_up(wildcards, "distillation/{protocol}/driver")
+
+
+def model_of_run(wildcards):
+    """The files of the potential that makes the run."""
+    driver = driver_of(wildcards)
+    return model_of(driver) if driver else reference_model(wildcards)
+
+
+def run_on_gpu(wildcards):
+    """Whether the potential that makes the run uses a GPU if available."""
+    driver = driver_of(wildcards)
+    return driver.takes_gpu if driver else reference_on_gpu(wildcards)
+
+
+def potential_of_run(wildcards):
+    """The potential that makes the run, as settings of a reference method."""
+    driver = driver_of(wildcards)
+    if driver is None:
+        return setting("reference")(wildcards)
+    return {"method": "calculator", "potential": driver.model_dump(mode="json")}
+
+
+def physics_of_run(wildcards):
+    """The settings of the potential that affect the run."""
+    driver = driver_of(wildcards)
+    if driver is None:
+        return reference_physics(wildcards)
+    return {"driver": with_code(driver.physics(), driver)}
+
+
 rule distil:
-    """Make one run of the teacher.
+    """Make one run of the teacher, or of a driver: its snapshots have no labels.
 
     Its checkpoints lie in ``work``, outside the outputs, and are taken up by the next try.
     """
     input:
         unpack(crystal_at_start("distillation/{protocol}")),
-        model=reference_model,
+        model=model_of_run,
     output:
         snapshots="results/{campaign}/distillation/{protocol}/{run}.extxyz",
         outcome="results/{campaign}/distillation/{protocol}/{run}.json",
@@ -43,14 +76,16 @@ rule distil:
     retries: RETRIES
     threads: 1
     resources:
-        **runs_on(reference_on_gpu),
+        **runs_on(run_on_gpu),
         mem_mb=memory_mb(3000),
         runtime=minutes(
             lambda wildcards: look_up(wildcards, "distillation/{protocol}/runtime_minutes")
         ),
     params:
-        reference=untracked(setting("reference")),
-        physics=reference_physics,
+        reference=untracked(potential_of_run),
+        # beside the physics, which differ with a driver
+        driven=untracked(lambda wildcards: driver_of(wildcards) is not None),
+        physics=physics_of_run,
         protocol=setting("distillation/{protocol}/protocol"),
         relaxation=untracked(setting("relaxation")),
         tolerances=setting("relaxation", exclude=RELAXATION_EFFORT),
@@ -59,13 +94,99 @@ rule distil:
         work="results/{campaign}/distillation/{protocol}/work/{run}",
         version=versions("distillation", "structures", "supercells", "labels"),
     message:
-        "{wildcards.campaign}: run {wildcards.run} of {wildcards.protocol} with the teacher"
+        "{wildcards.campaign}: run {wildcards.run} of {wildcards.protocol}"
     script:
         "../scripts/distil.py"
 
 
+def snapshot_batches(wildcards):
+    """How many jobs label the snapshots of drivers."""
+    settings = campaign(wildcards.campaign)
+    return len(settings.driven) * settings.labels.batches_per_structure
+
+
+use rule label_batch as label_snapshots with:
+    # the cells of one run of a driver, batch by batch
+    input:
+        rules.distil.output.snapshots,
+        model=reference_model,
+    output:
+        labels="results/{campaign}/labels/distillation/{protocol}/{run}/batches/{batch}.extxyz",
+        failures="results/{campaign}/labels/distillation/{protocol}/{run}/batches/{batch}.json",
+    log:
+        "results/{campaign}/logs/labels/distillation/{protocol}/{run}/{batch}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/distillation/{protocol}/{run}/{batch}.tsv"
+    threads: label_threads(snapshot_batches)
+    params:
+        **OF_BATCH,
+        structure={"recorded": None, "file": None},
+        method=reference_physics,
+        version=VERSIONS["labels"],
+    message:
+        "{wildcards.campaign}: labelling run {wildcards.run} of {wildcards.protocol}, batch {wildcards.batch}"
+
+
+use rule label_snapshots as label_snapshot with:
+    # retry a single failed cell on request: `snakemake failures` prints the command
+    output:
+        labels="results/{campaign}/labels/distillation/{protocol}/{run}/cells/{index}.extxyz",
+    log:
+        "results/{campaign}/logs/labels/distillation/{protocol}/{run}/cell{index}.log",
+    benchmark:
+        "results/{campaign}/logs/labels/distillation/{protocol}/{run}/cell{index}.tsv"
+    resources:
+        **runs_on(reference_on_gpu),
+        **labelling(need_of_cell, side_by_side=True),
+    message:
+        "{wildcards.campaign}: labelling cell {wildcards.index} of {wildcards.protocol} again"
+
+
+def snapshots_tried_again(wildcards):
+    """Existing labels of failed snapshots that were retried individually."""
+    return sorted(glob(rules.label_snapshot.output.labels.format(index="*", **wildcards)))
+
+
+def command_for_one_snapshot(wildcards):
+    """Command to label a failed snapshot again, with a placeholder for its index."""
+    (cell,) = expand(rules.label_snapshot.output.labels, allow_missing=True, **wildcards)
+    return f"snakemake --profile profiles/local --force {cell}"
+
+
+use rule gather_labels as gather_snapshots with:
+    # the labels of one run of a driver
+    input:
+        labels=every(rules.label_snapshots.output.labels, batch=batch_numbers),
+        failures=every(rules.label_snapshots.output.failures, batch=batch_numbers),
+        again=snapshots_tried_again,
+    output:
+        labels="results/{campaign}/labels/distillation/{protocol}/{run}.extxyz",
+        failures="results/{campaign}/labels/distillation/{protocol}/{run}.failures.json",
+    log:
+        "results/{campaign}/logs/labels/distillation/{protocol}/{run}.log",
+    params:
+        labels=setting(
+            "labels",
+            exclude=LABEL_EFFORT | {"batches_per_structure", "max_force_sum_ev_per_angstrom"},
+        ),
+        again=untracked(command_for_one_snapshot),
+        fraction=untracked(setting("labels/min_label_fraction")),
+        what=lambda wildcards: f"run {wildcards.run} of distillation.{wildcards.protocol}",
+        version=VERSIONS["labels"],
+    message:
+        "{wildcards.campaign}: gathering the labels of run {wildcards.run} of {wildcards.protocol}"
+
+
+def labelled_snapshots(name, data, run):
+    """The labelled snapshots of a run: of the dynamics, or of the reference after a driver."""
+    driver = campaign(name).distillation[data].driver
+    made = rules.gather_snapshots if driver else rules.distil
+    files = made.output.labels if driver else made.output.snapshots
+    return files.format(campaign=name, protocol=data, run=run)
+
+
 def runs_of_teacher(pattern):
-    """A function for input: the files of ``pattern``, one for each run of the teacher."""
+    """A function for input: the files of ``pattern``, one for each run."""
     return lambda wildcards: [
         pattern.format(campaign=wildcards.campaign, protocol=name, run=number)
         for name, runs in campaign(wildcards.campaign).distillation.items()
@@ -74,7 +195,7 @@ def runs_of_teacher(pattern):
 
 
 rule distillation_table:
-    """Runs of the teacher: how far they came, their snapshots and their cost."""
+    """Runs of the teacher and of drivers: how far they came, their snapshots and their cost."""
     input:
         runs_of_teacher(rules.distil.output.outcome),
     output:
@@ -88,14 +209,14 @@ rule distillation_table:
         },
         version=VERSIONS["distillation"],
     message:
-        "{wildcards.campaign}: table of the teacher's runs"
+        "{wildcards.campaign}: table of the runs"
     script:
         "../scripts/distillation_table.py"
 
 
 STAGES["distillation"] = Part(
     tables=lambda name: (
-        {"distillation.csv": "Runs of the teacher"} if campaign(name).distillation else {}
+        {"distillation.csv": "Runs of molecular dynamics"} if campaign(name).distillation else {}
     ),
     warnings=lambda name: [
         [f"{data}, run {number}", f"results/{name}/distillation/{data}/{number}.json"]

@@ -140,25 +140,43 @@ def training_set(wildcards):
     return [path.format(**wildcards)] if trained else []
 
 
-def test_set(wildcards):
-    """Data on which no fit was trained: all labels of the campaign if no fit is trained.
-
-    For recorded forces, labels of their crystals: displaced cells do not test the other fits.
-    """
-    settings, fit = campaign(wildcards.campaign), fit_of(wildcards)
-    recorded = kind_of(fit).source(fit)
-    if settings.trained and not recorded:
-        return [rules.make_test_set.output.test.format(**wildcards)]
-    held = kind_of(fit).structures(fit) if recorded else settings.structures
-    labels = every(
+def labels_up_to(wildcards, generation, structures):
+    """The labels of crystals in all generations up to one."""
+    return every(
         rules.gather_labels.output.labels,
-        generation=up_to_this,
-        structure=lambda wildcards: held,
-    )
+        generation=lambda wildcards: range(generation + 1),
+        structure=lambda wildcards: structures,
+    )(wildcards)
+
+
+def tested_on(wildcards, generation):
+    """Data on which no fit was trained: all labels of the campaign if no fit is trained."""
+    settings = campaign(wildcards.campaign)
+    if settings.trained:
+        name = wildcards.campaign
+        return [rules.make_test_set.output.test.format(campaign=name, generation=generation)]
     databases = rules.label_database.output
-    parts = [] if recorded else [databases.train, databases.test]
-    both = [every(part, database="datasets/databases") for part in parts]
-    return [path for files in (labels, *both) for path in files(wildcards)]
+    further = [
+        *(
+            every(part, database="datasets/databases")
+            for part in (databases.train, databases.test)
+        ),
+        *map(distilled, ("train", "test")),
+    ]
+    labels = labels_up_to(wildcards, generation, list(settings.structures))
+    return labels + [path for files in further for path in files(wildcards)]
+
+
+def test_set(wildcards):
+    """Data to test a fit on; of recorded forces the labels of their crystals.
+
+    Displaced cells of these do not test the other fits.
+    """
+    kind, fit = kind_of(fit_of(wildcards)), fit_of(wildcards)
+    generation = this_generation(wildcards)
+    if kind.source(fit):
+        return labels_up_to(wildcards, generation, kind.structures(fit))
+    return tested_on(wildcards, generation)
 
 
 rule fit_errors:

@@ -321,8 +321,9 @@ def failures_so_far():
         rules.gather_labels.output.failures,
         rules.label_database.output.failures,
         rules.label_third_order.output.failures,
+        rules.gather_snapshots.output.failures,
     ]
-    names = ("generation", "structure", "database", "batch")
+    names = ("generation", "structure", "database", "batch", "protocol", "run")
     anything = {**dict.fromkeys(names, "*"), "method": "**"}
     return {
         name: [
@@ -353,6 +354,16 @@ rule failures:
 COMMANDS.append("failures")
 
 
+def labels_of_drivers(kind):
+    """A function for input: ``labels`` or ``failures`` of the snapshots of drivers."""
+    return lambda wildcards: [
+        getattr(rules.gather_snapshots.output, kind).format(
+            campaign=wildcards.campaign, protocol=name, run=number
+        )
+        for name, number in campaign(wildcards.campaign).driven
+    ]
+
+
 rule labels_table:
     """Labels and failures by structure and generation."""
     input:
@@ -366,6 +377,8 @@ rule labels_table:
             generation=up_to_accepted,
             structure="structures",
         ),
+        driven_labels=labels_of_drivers("labels"),
+        driven_failures=labels_of_drivers("failures"),
         enough=ancient(every(rules.enough_labels.output[0], generation=up_to_accepted)),
     output:
         "results/{campaign}/tables/labels.csv",

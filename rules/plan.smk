@@ -219,6 +219,7 @@ def done_already(wildcards):
         "third order/{method}/{structure}": rules.third_order_constants.output.record,
         "enthalpies/{method}/{transition}/{structure}": rules.enthalpies.output[0],
         "distillation/{protocol}/{run}": rules.distil.output.outcome,
+        "snapshot labels/{protocol}/{run}": rules.gather_snapshots.output.labels,
         "disorder/{method}/{protocol}/{run}": rules.disorder_run.output.outcome,
         "database/{database}": rules.label_database.output.train,
         "labels/{generation}/{structure}": rules.gather_labels.output.labels,

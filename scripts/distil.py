@@ -1,4 +1,7 @@
-"""One run of a protocol by the teacher, or by any potential, with its labelled snapshots."""
+"""One run of a protocol by the teacher, a driver or a fit.
+
+Snapshots of a driver have no labels: the reference method makes them.
+"""
 
 from phonsmith.running.job_context import job
 
@@ -9,6 +12,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.distillation.settings import Runs
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.files.seeds import seed_for
+    from phonsmith.labels.checks import unlabelled
     from phonsmith.labels.factory import potential_method
     from phonsmith.structures.settings import Relaxation
     from phonsmith.structures.verdicts import left_out
@@ -33,5 +37,5 @@ with job(snakemake.threads, snakemake.log[0]):
         Path(params.work),
         left_out=left_out(inputs.accepted) if crystal else "",
     )
-    write_frames(output.snapshots, frames)
+    write_frames(output.snapshots, unlabelled(frames) if params.driven else frames)
     outcome.save(output.outcome)

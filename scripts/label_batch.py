@@ -1,4 +1,4 @@
-"""A batch of supercells, or one of its cells alone, labelled by the reference method."""
+"""A batch of cells, or one of its cells alone, labelled by the reference method."""
 
 from phonsmith.running.job_context import job
 
@@ -12,7 +12,8 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
     from phonsmith.plan.job_resources import most_minutes
 
     params, wildcards = snakemake.params, snakemake.wildcards
-    structure, attempt = wildcards.structure, snakemake.resources.attempt
+    # cells of molecular dynamics belong to no crystal
+    structure, attempt = wildcards.get("structure"), snakemake.resources.attempt
     settings = Labels.model_validate(params.labels)
     cells, alone = read_frames(snakemake.input[0]), wildcards.get("index")
     if alone:
@@ -35,4 +36,5 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
     found = label_batch(batch, method, settings, store, allocation)
     write_batch(*found, *snakemake.output)
     if alone:
-        tell(outcome_of_cell(f"cell {alone} of {structure}", *found))
+        of = structure or wildcards.protocol
+        tell(outcome_of_cell(f"cell {alone} of {of}", *found))

@@ -47,8 +47,8 @@ class CampaignData(Model):
     labels: Labels = Labels()
     distillation: dict[Name, Distilled] = Field(
         default_factory=dict,
-        description="Further labelled cells, by name: snapshots of runs of the reference method, "
-        "then a `calculator` (the teacher).",
+        description="Further labelled cells, by name: snapshots of molecular dynamics by the "
+        "reference method, if it is a `calculator` (the teacher), or by a `driver`.",
     )
     datasets: Datasets = Datasets()
     recipes: dict[Name, Fit] = Field(
@@ -279,6 +279,16 @@ class CampaignData(Model):
             (name, number)
             for name, runs in self.distillation.items()
             if runs.use == use
+            for number in range(runs.runs)
+        ]
+
+    @property
+    def driven(self) -> list[tuple[str, int]]:
+        """Return (name, number) of the runs of drivers, whose snapshots the reference labels."""
+        return [
+            (name, number)
+            for name, runs in self.distillation.items()
+            if runs.driver is not None
             for number in range(runs.runs)
         ]
 

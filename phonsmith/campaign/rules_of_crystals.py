@@ -165,6 +165,7 @@ def _all_have_moments(campaign: CampaignData, reference: MagneticReference) -> I
         for name, one in campaign.datasets.databases.items()
         if one.relabel
     ]
+    without += [f"distillation.{name}" for name in dict(campaign.driven)]
     if without:
         yield (
             f"reference.magnetism: {listed(without)} would start without moments and remain "
@@ -213,12 +214,23 @@ def constraints(campaign: CampaignData) -> Iterator[str]:
 
 
 def distillation(campaign: CampaignData) -> Iterator[str]:
-    """The reference method is a potential, and the runs start from crystals of the campaign."""
-    if campaign.distillation and potential_of(campaign.reference) is None:
-        yield (
-            "distillation: the teacher is the reference method and must be a potential; set "
-            "`reference: {method: calculator, …}`"
-        )
+    """A potential makes the runs, and they start from crystals of the campaign."""
+    teacher = potential_of(campaign.reference)
+    for name, runs in campaign.distillation.items():
+        key = f"distillation.{name}.driver"
+        if campaign.recorded:
+            yield f"distillation.{name}: recorded data cannot label new cells; remove the section"
+        elif runs.driver is None and teacher is None:
+            yield (
+                f"{key}: the reference method {campaign.reference.method} makes no molecular "
+                "dynamics; give a potential that does, e.g. `{calculator: gap, model: …}`, or set "
+                "`reference: {method: calculator, …}`"
+            )
+        elif runs.driver is not None and runs.driver == teacher:
+            yield (
+                f"{key}: is the reference method itself; remove the key, so that the labels come "
+                "from the dynamics"
+            )
     taken = {**campaign.structures, **campaign.datasets.databases}
     for name in campaign.distillation:
         if name in taken:

@@ -13,6 +13,7 @@ from phonsmith.files.settings import Source
 from phonsmith.fits.kind import Made
 from phonsmith.fits.registry import kind_of, potential_named
 from phonsmith.labels.registry import method_kind, potential_of
+from phonsmith.potentials.settings import PotentialSource
 from phonsmith.structures.databases.addresses import KEY, fetched_path
 from phonsmith.structures.settings import Structure
 
@@ -209,6 +210,12 @@ def _check_circles(campaign: Campaign, name: str) -> None:
             "reference.potential.model: a fit of this campaign cannot be its own reference; use a "
             "fit of another campaign"
         )
+    for run, driver in _drivers(campaign).items():
+        if _made_by(name, [driver.model]):
+            raise PhonsmithError(
+                f"{run}.model: a fit of this campaign cannot make runs that its fits learn from or "
+                "are tested on; use a fit of another campaign"
+            )
     begins = {
         fit: _made_by(name, kind_of(one).begins_with(one)) for fit, one in campaign.fits.items()
     }
@@ -229,6 +236,15 @@ def _check_circles(campaign: Campaign, name: str) -> None:
             if one not in seen:
                 seen.add(one)
                 before += [file["fit"] for file in begins.get(one, []) if file["fit"]]
+
+
+def _drivers(campaign: Campaign) -> dict[str, PotentialSource]:
+    """The potentials that make runs in place of the reference method, by key in the file."""
+    return {
+        f"distillation.{name}.driver": runs.driver
+        for name, runs in campaign.distillation.items()
+        if runs.driver is not None
+    }
 
 
 def _made_by(name: str, files: Sequence[str | None]) -> list[re.Match[str]]:
@@ -266,6 +282,7 @@ def _check_elements(campaign: Campaign, elements: dict[str, set[str]], problems:
 
     users = {f"fits.{name}": potential_named(fit) for name, fit in campaign.fits.items()}
     users["reference"] = potential_of(campaign.reference)
+    users |= _drivers(campaign)
     for where, potential in users.items():
         if potential is None:
             continue
@@ -287,6 +304,9 @@ def _check_models(campaign: Campaign, made: Made, problems: Problems) -> None:
     if potential := potential_of(campaign.reference):
         with problems.of():
             check_named_files(potential, "reference.potential", made)
+    for where, driver in _drivers(campaign).items():
+        with problems.of():
+            check_named_files(driver, where, made)
     for name, fit in campaign.fits.items():
         with problems.of():
             kind_of(fit).check_files(fit, f"fits.{name}", made)

@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from phonsmith.files.settings import Model, Name
+from phonsmith.potentials.settings import PotentialSource
 
 
 class Start(Model):
@@ -63,16 +64,22 @@ class Start(Model):
         return self
 
 
+CRYSTAL, LIQUID, AMORPHOUS = "crystal", "liquid", "amorphous"
+"""Names of the parts of constant temperature of a melt and quench."""
+
+
 class Part(NamedTuple):
     """Part of a run: linear changes of temperature (K) and pressure (GPa) over some time (ps).
 
-    Without pressures, the cell remains fixed. Snapshots are taken of ``sampled`` parts.
+    Without pressures, the cell remains fixed. Snapshots are taken of ``sampled`` parts. ``name``
+    describes the part in tables; empty without need.
     """
 
     ps: float
     kelvin: tuple[float, float]
     gpa: tuple[float, float] | None
     sampled: bool = True
+    name: str = ""
 
 
 class ProtocolBase(Model, ABC):
@@ -126,6 +133,21 @@ class ProtocolBase(Model, ABC):
     def steps_of(self, part: Part) -> int:
         """Return the steps of a part."""
         return round(part.ps * 1000 / self.timestep_fs)
+
+    def part_at(self, time_ps: float) -> Part:
+        """Return the part of a run that a time belongs to; the end of a part belongs to it."""
+        step, end = round(time_ps * 1000 / self.timestep_fs), 0
+        parts = self.program()
+        for part in parts:
+            end += self.steps_of(part)
+            if step <= end and self.steps_of(part):
+                return part
+        return parts[-1]
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of a complete run: snapshots, and the relaxed cell."""
+        return self.snapshots + self.relaxes
 
     @model_validator(mode="after")
     def _snapshots_fit(self) -> Self:
@@ -215,11 +237,11 @@ class MeltQuench(ProtocolBase):
         heating = abs(melt - first) / self.heating_rate_kelvin_per_s * 1e12
         cooling = abs(melt - last) / self.quench_rate_kelvin_per_s * 1e12
         return [
-            Part(self.equilibration_ps, (first, first), gpa),
-            Part(heating, (first, melt), gpa),
-            Part(self.melt_ps, (melt, melt), gpa),
-            Part(cooling, (melt, last), gpa),
-            Part(self.cold_ps, (last, last), gpa),
+            Part(self.equilibration_ps, (first, first), gpa, name=CRYSTAL),
+            Part(heating, (first, melt), gpa, name="heating"),
+            Part(self.melt_ps, (melt, melt), gpa, name=LIQUID),
+            Part(cooling, (melt, last), gpa, name="quench"),
+            Part(self.cold_ps, (last, last), gpa, name=AMORPHOUS),
         ]
 
 
@@ -241,8 +263,15 @@ class Runs(Model):
 
 
 class Distilled(Runs):
-    """Runs of the teacher, the reference method of the campaign, whose snapshots are labels."""
+    """Runs whose snapshots are labelled cells: of the reference method, or of a driver."""
 
     use: Literal["train", "test"] = Field(
         "train", description="Whether fits learn from the snapshots or are tested on them."
+    )
+    driver: PotentialSource | None = Field(
+        None,
+        description="Potential that makes the runs in place of the reference method, which then "
+        "labels their snapshots in single runs: required with a DFT code. A fit of another "
+        "campaign by the path of its model, or any calculator. Default: the reference method makes "
+        "the runs, and its labels cost nothing.",
     )

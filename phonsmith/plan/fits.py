@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 from ase import Atoms
 
 from phonsmith.datasets.sets import make_dataset
-from phonsmith.distillation.settings import Distilled
-from phonsmith.distillation.starts import first_cell
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.registry import Fit, computes, kind_of, takes_gpu
 from phonsmith.fits.settings import TrainedFit
@@ -47,9 +44,8 @@ def planned_dataset(inputs: PlanInputs, generation: int) -> Dataset:
         for part, group in (database or {}).items():
             parts[part] += group.cells
     try:
-        for runs in campaign.distillation.values():
-            snapshots = runs.runs * runs.protocol.snapshots
-            parts[runs.use] += [_snapshot(inputs, runs)] * snapshots
+        for name, runs in campaign.distillation.items():
+            parts[runs.use] += inputs.snapshots(name)
         dataset = make_dataset(
             campaign.datasets,
             campaign.seed,
@@ -63,15 +59,6 @@ def planned_dataset(inputs: PlanInputs, generation: int) -> Dataset:
     except PhonsmithError as error:
         return Dataset([], [], str(error))
     return Dataset(dataset.train, dataset.test)
-
-
-def _snapshot(inputs: PlanInputs, runs: Distilled) -> Atoms:
-    """A cell of the size and density of the snapshots of a teacher's runs."""
-    start = runs.protocol.start
-    crystal = None if start.structure is None else inputs.crystals[start.structure]
-    cell = first_cell(start, crystal, np.random.default_rng(0))
-    cell.info = {"structure": "distilled", "kind": "distilled"}
-    return cell
 
 
 # --- training ------------------------------------------------------------------------------------

@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from ase import Atoms
 
 from phonsmith.campaign.model import Campaign
+from phonsmith.distillation.starts import first_cell
+from phonsmith.files.errors import PhonsmithError
 from phonsmith.supercells.choice import Option
 
 
@@ -130,6 +133,31 @@ class PlanInputs:
         """Return the cells of third-order force constants; none where they are unknown."""
         found = self.third_order.get(structure)
         return found.cells if found else []
+
+    def snapshots(self, name: str) -> list[Atoms]:
+        """Return cells of the size and density of all snapshots of runs of molecular dynamics.
+
+        Raises
+        ------
+        PhonsmithError
+            There is no such first cell.
+        """
+        runs = self.campaign.distillation[name]
+        start = runs.protocol.start
+        crystal = None if start.structure is None else self.crystals[start.structure]
+        cell = first_cell(start, crystal, np.random.default_rng(0))
+        cell.info = {"structure": "distilled", "kind": "distilled"}
+        return [cell] * (runs.runs * runs.protocol.cells)
+
+    def driven(self) -> dict[str, list[Atoms] | None]:
+        """Return the snapshots of each driver; None where there is no first cell."""
+        found: dict[str, list[Atoms] | None] = {}
+        for name in dict(self.campaign.driven):
+            try:
+                found[name] = self.snapshots(name)
+            except PhonsmithError:  # planned_dataset reports it
+                found[name] = None
+        return found
 
     def cells_by_structure(self) -> dict[str, list[Atoms]]:
         """Return the cells of all generations."""

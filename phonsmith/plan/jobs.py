@@ -84,6 +84,12 @@ def _dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[JobKind]:
     uncharged = [name for name in crystals if campaign.structures[name].born is None]
     charged = uncharged if reference.born_charges else []
     sets = [group.cells for group in inputs.relabelled().values() if group and group.cells]
+    driven = [
+        cells[: campaign.distillation[name].protocol.cells]
+        for name, cells in inputs.driven().items()
+        if cells
+        for _ in range(campaign.distillation[name].runs)
+    ]
     pressed = [one for one in campaign.transitions.values() if isinstance(one, PressureTransition)]
     needs: list[tuple[str, int, int, list[Callable[[], Need]]]] = [
         ("relaxation", 1, 1, [of_crystal(name) for name in relaxed]),
@@ -91,6 +97,7 @@ def _dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[JobKind]:
         ("Born charges", 1, 1, [of_crystal(name) for name in charged]),
         ("labels", batches, side, [of_cells(*group) for group in cells.items() if group[1]]),
         ("labels of data sets", batches, side, [of_cells(None, group) for group in sets]),
+        ("labels of snapshots", batches, side, [of_cells(None, group) for group in driven]),
         (
             "third-order labels",
             batches,

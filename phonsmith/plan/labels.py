@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from phonsmith.labels.reference import DftReference
-from phonsmith.plan.costs import BORN_RUNS, RELAXATION_STEPS
+from phonsmith.plan.costs import BORN_RUNS, RELAXATION_STEPS, seconds_per_atom
 from phonsmith.plan.inputs import Cells, PlanInputs
 from phonsmith.plan.reference import ReferenceRuns
-from phonsmith.plan.tasks import Task
+from phonsmith.plan.tasks import Task, make_task
+from phonsmith.running.costs import JOB_START_S, Cost
 
 
 def crystal_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
@@ -59,12 +60,39 @@ def database_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Tas
 
 
 def distillation_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
-    """Runs of the teacher: a label in each step."""
+    """Runs of the teacher with a label in each step, or of a driver, and labels of its snapshots."""
     for name, runs in inputs.campaign.distillation.items():
-        run = reference.of_atoms(runs.protocol.start.count).times(runs.protocol.steps)
         left = [not inputs.is_done("distillation", name, number) for number in range(runs.runs)]
         kind = f"{runs.protocol.kind}, {runs.protocol.steps} steps"
-        yield reference.task("distillation", name, kind, [run] * runs.runs, left=left)
+        atoms, steps = runs.protocol.start.count, runs.protocol.steps
+        if runs.driver is None:
+            run = reference.of_atoms(atoms).times(steps)
+            yield reference.task("distillation", name, kind, [run] * runs.runs, left=left)
+            continue
+        each = seconds_per_atom(runs.driver)
+        seconds = None if each is None else JOB_START_S + each * atoms * steps
+        yield make_task(
+            "driver",
+            inputs.site.partition(runs.driver.takes_gpu),
+            structure=name,
+            kind=kind,
+            runs=runs.runs,
+            done=runs.runs - sum(left),
+            atoms=atoms,
+            costs=[Cost(seconds)] * runs.runs,
+            left=left,
+        )
+        cells = inputs.driven()[name]
+        if cells is None:
+            yield reference.unknown("distillation", name)
+            continue
+        unlabelled = [
+            not inputs.is_done("snapshot labels", name, number)
+            for number in range(runs.runs)
+            for _ in range(runs.protocol.cells)
+        ]
+        labels = [reference.of_cell(cell) for cell in cells]
+        yield reference.task("distillation", name, "snapshots", labels, left=unlabelled)
 
 
 def _labels(

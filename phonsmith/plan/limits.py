@@ -37,11 +37,16 @@ def warnings_of_reference(inputs: PlanInputs, tasks: Iterable[Task]) -> Iterator
         together = list(group)
         if stage == "database" and together[0].runs is None:
             yield f"database {name}: not downloaded yet, its cells are not counted"
-        elif isinstance(reference, DftReference):
+        elif isinstance(reference, DftReference) and stage != "driver":
+            snapshots = stage == "distillation"
+            key = f"distillation.{name}.protocol.start.atoms"
             for task in together:
-                yield from _warnings_of_run(task, reference, size_key(inputs.campaign))
-            if stage in ("label", "database"):
-                yield from _warnings_of_batches(inputs, reference, f"{stage} {name}", together)
+                size = key if snapshots else size_key(inputs.campaign)
+                yield from _warnings_of_run(task, reference, size)
+            if snapshots or stage in ("label", "database"):
+                groups = inputs.campaign.distillation[name].runs if snapshots else 1
+                what = f"{stage} {name}"
+                yield from _warnings_of_batches(inputs, reference, what, together, groups)
 
 
 def size_key(campaign: Campaign) -> str:
@@ -72,9 +77,9 @@ def _warnings_of_run(task: Task, reference: DftReference, size: str) -> Iterator
 
 
 def _warnings_of_batches(
-    inputs: PlanInputs, reference: DftReference, what: str, tasks: Sequence[Task]
+    inputs: PlanInputs, reference: DftReference, what: str, tasks: Sequence[Task], groups: int
 ) -> Iterator[str]:
-    """A job with its batch of these cells against time and memory of a job."""
+    """A job with its batch of one of the groups of these cells against time and memory of a job."""
     labels = inputs.campaign.labels
     each = max(MEMORY_FACTOR * (task.memory_mb or 0.0) for task in tasks)
     memory = JOB_MEMORY_MB + labels.side_by_side * (reference.memory_mb or each)
@@ -84,10 +89,10 @@ def _warnings_of_batches(
             f"labels: a job requests {memory:.0f} MB (labels.side_by_side times the memory of a "
             f"run), more than the {limit:.0f} MB of this machine's profile"
         )
-    hours = sum(task.core_hours_left or 0.0 for task in tasks) / reference.cores
+    hours = sum(task.core_hours_left or 0.0 for task in tasks) / reference.cores / groups
     minutes = 60 * hours / labels.batches_per_structure / labels.side_by_side
     if labels.runtime_minutes is None:
-        cells = sum(task.runs or 0 for task in tasks)
+        cells = sum(task.runs or 0 for task in tasks) // groups
         yield from _advice_on_batches(what, minutes, labels.batches_per_structure, cells)
     elif minutes > labels.runtime_minutes:
         yield (

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Task:
     """A row of the plan: some runs of one kind.
 
-    ``stage`` is relaxation, isolated atom, Born charges, label, database, distillation, fit, fit
-    errors, phonons, mechanics, thermodynamics, enthalpies, third order or disorder; ``fit`` is
-    empty for the reference method.
+    ``stage`` is relaxation, isolated atom, Born charges, label, database, distillation, driver,
+    fit, fit errors, phonons, mechanics, thermodynamics, enthalpies, third order or disorder;
+    ``fit`` is empty for the reference method.
     ``runs`` are runs of the reference method, trainings, or evaluations of forces; None where it is
     not known yet. ``atoms``, ``electrons``, ``kpoints``, ``plane_waves``, ``hours_per_run`` (wall
     time on ``cores``) and ``memory_mb`` are those of the largest run.

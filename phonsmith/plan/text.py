@@ -11,7 +11,7 @@ WIDTH = 120
 """Characters of a terminal that every line fits into."""
 _NAMES = {"fit", "structure", "partition", "job"}
 _WORDS = _NAMES | {"kind", "what", "for", "cell", "way"}
-_LABELS = ("label", "database", "distillation")
+_LABELS = ("label", "database", "driver", "distillation")
 _CRYSTALS = ("relaxation", "isolated atom", "Born charges")
 _APPLICATIONS = ("thermodynamics", "enthalpies", "third order", "disorder")
 _GROUPS = ("relaxation, atoms, Born", "labels", "applications", "fits", "force evaluations")

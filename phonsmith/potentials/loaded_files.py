@@ -29,7 +29,10 @@ def check_model(source: PotentialSource) -> None:
         return
     path = Path(source.model_file)
     if not path.is_file():
-        raise PhonsmithError(f"{path}: no such model file (`model` of '{source.calculator}')")
+        origin = f"; obtain it from: {source.origin}" if source.origin else ""
+        raise PhonsmithError(
+            f"{path}: no such model file (`model` of '{source.calculator}'){origin}"
+        )
     if source.pickled:
         require_known(path, source.sha256, source.trust)
     elif source.sha256 is not None and (found := sha256_of(path)) != source.sha256:

@@ -78,6 +78,12 @@ class PotentialSource(Model):
         "precisions, need `files` or `trust`. Files in a folder named in an argument are "
         "not tracked: changing them reruns nothing.",
     )
+    origin: str | None = Field(
+        None,
+        min_length=1,
+        description="Where to obtain `model`, in words or as an address: printed if the file is "
+        "missing. Nothing is downloaded.",
+    )
     elements: list[str] | None = Field(
         None, description="Supported elements; needed only if the calculator does not report them."
     )
@@ -168,7 +174,7 @@ class PotentialSource(Model):
 
     def physics(self) -> dict[str, Any]:
         """Return the settings that results depend on, as plain JSON: without trust and device."""
-        content = self.model_dump(mode="json", exclude={"trust"})
+        content = self.model_dump(mode="json", exclude={"trust", "origin"})
         content["arguments"] = self.arguments_of_results
         return content
 
@@ -185,7 +191,7 @@ class PotentialSource(Model):
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit `trust`, `files` and `environment` if they are not set.
+        """Omit `trust`, `files`, `origin` and `environment` if they are not set.
 
         Results of campaigns older than these keys remain valid.
         """
@@ -194,6 +200,8 @@ class PotentialSource(Model):
             content.pop("trust", None)
         if not self.files:
             content.pop("files", None)
+        if self.origin is None:
+            content.pop("origin", None)
         if self.environment is None:
             content.pop("environment", None)
         return content

@@ -25,7 +25,7 @@ VERSIONS = {
     "disorder": 1,
     "descriptions": 2,
     "figures": 1,
-    "plan": 3,
+    "plan": 4,
 }
 
 MODULES = {

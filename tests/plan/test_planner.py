@@ -17,6 +17,7 @@ from phonsmith.plan.gathering import finished_labels
 from phonsmith.plan.inputs import Cells, ThirdOrderCells, made
 from phonsmith.plan.planner import make_plan
 from phonsmith.plan.text import to_markdown
+from phonsmith.running.costs import JOB_START_S
 from phonsmith.supercells.making import make_supercells
 from tests.plan.examples import WARMING, campaign_of, cells_of, espresso
 
@@ -254,6 +255,34 @@ def test_runs_of_a_teacher_and_of_disorder_are_counted_by_their_steps(crystals):
     (training,) = (task for task in plan.tasks if task.stage == "fit" and task.fit == fit)
     cells = [cell for group in cells_of(campaign, crystals).values() for cell in group.cells]
     assert training.atoms > 30 * 40 and training.atoms <= 30 * 40 + sum(map(len, cells))
+
+
+def test_snapshots_of_a_driver_are_labelled_by_the_reference(crystals, pseudopotentials):
+    protocol = {
+        **{"kind": "melt-quench", "start": {"structure": "mp-149", "atoms": 64, "vacancies": 2}},
+        **{"equilibration_ps": 1, "melt_ps": 1, "cold_ps": 1, "snapshots": 20},
+        **{"heating_rate_kelvin_per_s": 1e15, "quench_rate_kelvin_per_s": 1e15},
+    }
+    driver = {"calculator": "stillinger-weber"}
+    campaign = campaign_of(
+        reference=espresso(pseudopotentials).model_dump(mode="json"),
+        distillation={
+            "quench": {"use": "test", "runs": 2, "driver": driver, "protocol": protocol}
+        },
+        benchmarks={"mechanics": False},
+    )
+    done = {"distillation/quench/0", "distillation/quench/1", "snapshot labels/quench/0"}
+    plan = make_plan("tiny", campaign, crystals, cells_of(campaign, crystals), done=done)
+    (driven,) = (task for task in plan.tasks if task.stage == "driver")
+    each = campaign.distillation["quench"].driver.seconds_per_atom * 62 * 6000
+    assert (driven.runs, driven.done, driven.atoms) == (2, 2, 62)
+    assert driven.hours_per_run == pytest.approx((each + JOB_START_S) / 3600)
+    (labels,) = (task for task in plan.tasks if task.stage == "distillation")
+    assert (labels.runs, labels.done, labels.atoms) == (42, 21, 62)  # with the relaxed cells
+    assert labels.electrons == 4 * 62
+    assert labels.core_hours_left == pytest.approx(labels.core_hours / 2) and labels.core_hours > 0
+    (jobs,) = (job for job in plan.jobs if job.what == "labels of snapshots")
+    assert jobs.jobs == 2 * campaign.labels.batches_per_structure
 
 
 def test_applications_of_the_last_generation_and_of_a_loop_in_all(crystals):

@@ -1,11 +1,16 @@
 """Whole run of a campaign whose fit also learns from a teacher's molecular dynamics."""
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from phonsmith.campaign.reading import load_campaign
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames
+from phonsmith.potentials.calculators import evaluate_one, make_calculator
+from phonsmith.potentials.settings import PotentialSource
+from tests.plan.conftest import UPF
 from tests.project import Project
 
 SW = {"calculator": "stillinger-weber"}
@@ -42,8 +47,8 @@ CAMPAIGN = {
 
 def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
-    tables = [f"results/tiny/tables/{name}.csv" for name in ("distillation", "error_against_cost")]
-    run = project.run(*tables)
+    names = ("distillation", "error_against_cost", "melt_quench")
+    run = project.run(*(f"results/tiny/tables/{name}.csv" for name in names))
     assert run.returncode == 0, run.stdout + run.stderr
     results = project.results("tiny")
 
@@ -69,6 +74,15 @@ def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     assert set(costs.index) == {"quench", "all"}
     assert (costs.times_faster > 0).all() and (costs.wall_s_per_atom_step > 0).all()
 
+    along = pd.read_csv(results / "tables/errors_along.csv")
+    assert (along.data == "quench").all() and len(along) == 4  # without the relaxed cell
+    assert set(along.energy_zero) == {"label"}
+    parts = pd.read_csv(results / "tables/melt_quench.csv").set_index("part")
+    assert list(parts.index) == ["liquid"]  # the only part of constant temperature
+    of_part = along[along.part == "liquid"]
+    mae = of_part.energy_error_ev_per_atom.abs().mean()
+    assert parts.energy_mae_ev_per_atom["liquid"] == pytest.approx(mae)
+
     # what is there is kept: more runs do not repeat the first ones
     before = (results / "distillation/liquid/0.extxyz").stat().st_mtime_ns
     more = {**CAMPAIGN["distillation"]["liquid"], "runs": 3}
@@ -78,6 +92,88 @@ def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     assert (results / "distillation/liquid/0.extxyz").stat().st_mtime_ns == before
     train = read_frames(results / "datasets/gen0/train.extxyz")
     assert sum(atoms.info["kind"] == "distilled" for atoms in train) == 15
+
+
+LJ = {
+    "calculator": "ase.calculators.lj:LennardJones",
+    "arguments": {"sigma": 2.09, "epsilon": 0.3, "rc": 5.0},
+}
+"""Another potential: it keeps atoms apart, and nothing more."""
+DRIVEN = {
+    **{key: CAMPAIGN[key] for key in ("structures", "reference", "supercells", "phonons")},
+    "labels": {"batches_per_structure": 2},
+    "distillation": {
+        "quench": {
+            **{"use": "test", "runs": 1, "driver": LJ},
+            "protocol": {
+                **{"kind": "melt-quench", "snapshots": 6, "melt_kelvin": 600, "relax": False},
+                "start": {"structure": "si", "atoms": 8, "vacancies": 1},
+                **{"equilibration_ps": 0.02, "melt_ps": 0.02, "cold_ps": 0.02},
+                **{"heating_rate_kelvin_per_s": 1e16, "quench_rate_kelvin_per_s": 1e16},
+                "pressure_gpa": None,
+            },
+        }
+    },
+    "fits": {
+        "itself": {"kind": "existing", "potential": SW},
+        "driver": {"kind": "existing", "potential": LJ},
+    },
+}
+
+
+def test_the_reference_labels_the_snapshots_of_a_driver(tmp_path, repository) -> None:
+    project = Project(tmp_path, repository, tiny=DRIVEN)
+    table = "results/tiny/tables/melt_quench.csv"
+    labels = "results/tiny/tables/labels.csv"
+    assert project.planned(table)["label_snapshots"] == 2
+    run = project.run(table, labels)
+    assert run.returncode == 0, run.stdout + run.stderr
+    results = project.results("tiny")
+
+    bare = read_frames(results / "distillation/quench/0.extxyz")
+    assert len(bare) == 6
+    assert not any("REF_energy" in frame.info or "REF_forces" in frame.arrays for frame in bare)
+    labelled = read_frames(results / "labels/distillation/quench/0.extxyz")
+    fits = DRIVEN["fits"].items()
+    calculators = {
+        name: make_calculator(PotentialSource(**fit["potential"])) for name, fit in fits
+    }
+    for cell, label in zip(bare, labelled, strict=True):
+        np.testing.assert_allclose(label.positions, cell.positions, atol=1e-8)
+        assert label.info["time_ps"] == cell.info["time_ps"]
+        assert label.info["method"] == "stillinger-weber"
+        truth = evaluate_one(cell, calculators["itself"])
+        assert label.info["REF_energy"] == pytest.approx(truth.energy, abs=1e-6)
+        np.testing.assert_allclose(label.arrays["REF_forces"], truth.forces, atol=1e-6)
+
+    along = pd.read_csv(results / "tables/errors_along.csv").set_index("fit")
+    assert along.loc["itself", "energy_error_ev_per_atom"].abs().max() < 1e-6
+    assert along.loc["itself", "force_rmse_ev_per_angstrom"].max() < 1e-6
+    found = along.loc["driver", "force_rmse_ev_per_angstrom"].to_numpy()
+    for cell, rmse in zip(labelled, found, strict=True):
+        other = evaluate_one(cell, calculators["driver"]).forces - cell.arrays["REF_forces"]
+        assert rmse == pytest.approx(np.sqrt(np.mean(other**2)), rel=1e-5)
+    assert set(along.energy_zero) == {"shifted"}
+    counts = pd.read_csv(labels).set_index(["structure", "kind"])
+    assert counts.labels["quench", "distilled"] == 6
+
+    # nothing is left; another run is made and labelled alone; without a driver all is made again
+    assert project.planned(table) == {}
+    quench = DRIVEN["distillation"]["quench"]
+    more = project.planned_with({"distillation": {"quench": {**quench, "runs": 2}}}, table)
+    assert (more["distil"], more["label_snapshots"]) == (1, 2)
+    driverless = {key: value for key, value in quench.items() if key != "driver"}
+    again = project.planned_with({"distillation": {"quench": driverless}}, table)
+    assert again["distil"] == 1 and "label_snapshots" not in again
+
+    # labels that a stopped run has stored are not computed again
+    (results / "labels/distillation/quench/0.extxyz").unlink()
+    for file in (results / "labels/distillation/quench/0/batches").iterdir():
+        file.unlink()
+    run = project.run("results/tiny/labels/distillation/quench/0.extxyz")
+    assert run.returncode == 0, run.stdout + run.stderr
+    logs = (results / "logs/labels/distillation/quench/0").glob("*.log")
+    assert sorted(log.read_text().count("3 labels are in the store") for log in logs) == [1, 1]
 
 
 def wrong(**settings) -> dict:
@@ -111,14 +207,60 @@ LIQUID = CAMPAIGN["distillation"]["liquid"]
         ),
         (
             {"reference": QE},
-            "distillation: the teacher is the reference method and must be a potential",
+            "distillation.liquid.driver: the reference method espresso makes no molecular dynamics",
+        ),
+        (
+            {"distillation": {"liquid": {**LIQUID, "driver": SW}}},
+            "distillation.liquid.driver: is the reference method itself; remove the key",
         ),
     ],
 )
 def test_wrong_campaigns_are_refused(tmp_path, settings, message) -> None:
-    import yaml
-
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump(wrong(**settings)))
     with pytest.raises(PhonsmithError, match=message):
         load_campaign(file)
+
+
+def test_a_fit_of_the_same_campaign_cannot_drive(tmp_path, repository) -> None:
+    own = {"calculator": "gap", "model": "results/tiny/fits/gap/gen0/model/gap.xml"}
+    settings = wrong(distillation={"liquid": {**LIQUID, "driver": own}})
+    project = Project(tmp_path, repository, tiny=settings)
+    project.refuses(["distillation.liquid.driver.model: a fit of this campaign", "another campaign"])
+
+
+def test_a_missing_driver_is_one_line_with_its_origin(tmp_path, repository) -> None:
+    missing = {"calculator": "gap", "model": "gap-18.xml", "origin": "example.org"}
+    settings = wrong(distillation={"liquid": {**LIQUID, "driver": missing}})
+    project = Project(tmp_path, repository, tiny=settings)
+    project.refuses(
+        ["distillation.liquid.driver.model: gap-18.xml: no such model file", "example.org"]
+    )
+
+
+def test_dft_labels_the_snapshots_of_a_driver(tmp_path, repository) -> None:
+    """The counts of the plan of the full scale are those of the paper."""
+    settings = yaml.safe_load((repository / "config/campaigns/si-transferability.yaml").read_text())
+    driver = settings["distillation"]["quench"]["driver"]
+    assert driver["sha256"] and driver["origin"]
+    # without the files of GAP-18
+    settings["distillation"]["quench"]["driver"] = SW
+    settings["fits"]["gap-18"]["potential"] = SW
+    del settings["datasets"]["databases"]
+    for name in ("gap-general", "gap-f0.01", "gap-f0.001"):
+        settings["fits"][name]["learn_from"] = ["displaced"]
+    settings["structures"] = {"mp-149": settings["structures"]["mp-149"]}
+    folder = tmp_path / "pseudopotentials"
+    folder.mkdir()
+    (folder / "Si.UPF").write_text(UPF.format(element="Si", valence=4.0))
+    settings["reference"]["pseudopotentials"] = {"folder": str(folder), "files": {"Si": "Si.UPF"}}
+    project = Project(tmp_path, repository, full=settings)
+    jobs = project.planned()
+    assert jobs["label_snapshots"] == 45 and jobs["distil"] == 1
+    assert "speeds" not in jobs  # of molecular dynamics by the reference
+    run = project.run("results/full/plan.csv")
+    assert run.returncode == 0, run.stdout + run.stderr
+    plan = pd.read_csv(project.results("full") / "plan.csv").set_index("stage")
+    labels = plan.loc["distillation"]
+    assert (labels.runs, labels.atoms, labels.electrons) == (45, 500, 2000)
+    assert labels.core_hours > 0 and plan.loc["driver"].atoms == 500
