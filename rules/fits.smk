@@ -157,10 +157,7 @@ def tested_on(wildcards, generation):
         return [rules.make_test_set.output.test.format(campaign=name, generation=generation)]
     databases = rules.label_database.output
     further = [
-        *(
-            every(part, database="datasets/databases")
-            for part in (databases.train, databases.test)
-        ),
+        *(every(part, database="datasets/databases") for part in (databases.train, databases.test)),
         *map(distilled, ("train", "test")),
     ]
     labels = labels_up_to(wildcards, generation, list(settings.structures))

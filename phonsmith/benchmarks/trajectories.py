@@ -1,10 +1,12 @@
 """Errors of fits along molecular dynamics whose snapshots the reference method labelled."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
+from numpy.typing import NDArray
 
 from phonsmith.distillation.settings import AMORPHOUS, CRYSTAL, LIQUID, MeltQuench, Protocol
 from phonsmith.files.errors import PhonsmithError
@@ -59,12 +61,9 @@ def errors_along(
         The predictions are of other cells.
     """
     test = predictions[predictions["set"] == "test"]
-    errors = (test["prediction"] - test["reference"]).astype(float)
-    wide = pd.DataFrame({"cell": test["cell"], "quantity": test["quantity"], "error": errors})
-    of_cells = {
-        (int(cell), str(quantity)): part["error"].to_numpy()
-        for (cell, quantity), part in wide.groupby(["cell", "quantity"], sort=False)
-    }
+    errors = (test["prediction"] - test["reference"]).to_numpy(dtype=float)
+    groups = test.reset_index(drop=True).groupby(["cell", "quantity"]).indices
+    of_cells: dict[Any, NDArray[np.float64]] = {key: errors[rows] for key, rows in groups.items()}
     references = test[test["quantity"] == "energy"].set_index("cell")["reference"]
     rows = []
     for cell, frame in enumerate(frames):

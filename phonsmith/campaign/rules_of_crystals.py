@@ -216,17 +216,17 @@ def constraints(campaign: CampaignData) -> Iterator[str]:
 def distillation(campaign: CampaignData) -> Iterator[str]:
     """A potential makes the runs, and they start from crystals of the campaign."""
     teacher = potential_of(campaign.reference)
-    for name, runs in campaign.distillation.items():
+    for name, made in campaign.distillation.items():
         key = f"distillation.{name}.driver"
         if campaign.recorded:
             yield f"distillation.{name}: recorded data cannot label new cells; remove the section"
-        elif runs.driver is None and teacher is None:
+        elif made.driver is None and teacher is None:
             yield (
                 f"{key}: the reference method {campaign.reference.method} makes no molecular "
                 "dynamics; give a potential that does, e.g. `{calculator: gap, model: …}`, or set "
                 "`reference: {method: calculator, …}`"
             )
-        elif runs.driver is not None and runs.driver == teacher:
+        elif made.driver is not None and made.driver == teacher:
             yield (
                 f"{key}: is the reference method itself; remove the key, so that the labels come "
                 "from the dynamics"

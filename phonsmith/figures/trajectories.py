@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from phonsmith.benchmarks.trajectories import LAST_SNAPSHOTS
 from phonsmith.distillation.settings import AMORPHOUS, CRYSTAL, LIQUID, Protocol
@@ -40,7 +41,7 @@ def draw_errors_along(
     runs = table["run"].nunique()
     squares = table["force_rmse_ev_per_angstrom"] ** 2
     sized = table.assign(energy=table["energy_error_ev_per_atom"].abs(), force=squares)
-    means = sized.groupby(["fit", "time_ps"], sort=False)[["energy", "force"]].mean()
+    means = sized.groupby(["fit", "time_ps"], sort=False)[["energy", "force"]].mean().reset_index()
     means["force"] = np.sqrt(means["force"])
     with style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 4.6), layout="constrained")
@@ -52,23 +53,19 @@ def draw_errors_along(
         for axes, (quantity, (label, factor)) in zip(panels[1:], ERRORS.items(), strict=True):
             axes.set_yscale("log")
             for fit, look in fits.items():
-                if fit not in means.index.get_level_values("fit"):
-                    continue
-                values = means.loc[fit, quantity] * factor
-                axes.plot(
-                    values.index, values, marker=look.marker, ms=2.6, mew=0, color=look.colour
-                )
+                line = means[means["fit"] == fit]
+                times, values = line["time_ps"].to_numpy(), line[quantity].to_numpy() * factor
+                axes.plot(times, values, marker=look.marker, ms=2.6, mew=0, color=look.colour)
             axes.set_ylabel(label)
             plain_log(axes, "y")
             _mark_last(axes, table, protocol)
         panels[-1].set_xlabel("Time (ps)")
         panels[-1].set_xlim(0, max(protocol.steps * protocol.timestep_fs / 1000, 1e-6))
         handles = [
-            panels[1].plot([], [], marker=look.marker, ms=3, mew=0, color=look.colour)[0]
+            Line2D([], [], marker=look.marker, ms=3, mew=0, color=look.colour, label=look.label)
             for look in fits.values()
         ]
-        labels = [look.label for look in fits.values()]
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)))
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(4, len(handles)))
     return figure
 
 

@@ -60,7 +60,7 @@ def database_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Tas
 
 
 def distillation_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator[Task]:
-    """Runs of the teacher with a label in each step, or of a driver, and labels of its snapshots."""
+    """Runs of the teacher, a label in each step, or of a driver, and labels of its snapshots."""
     for name, runs in inputs.campaign.distillation.items():
         left = [not inputs.is_done("distillation", name, number) for number in range(runs.runs)]
         kind = f"{runs.protocol.kind}, {runs.protocol.steps} steps"

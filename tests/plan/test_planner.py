@@ -266,9 +266,7 @@ def test_snapshots_of_a_driver_are_labelled_by_the_reference(crystals, pseudopot
     driver = {"calculator": "stillinger-weber"}
     campaign = campaign_of(
         reference=espresso(pseudopotentials).model_dump(mode="json"),
-        distillation={
-            "quench": {"use": "test", "runs": 2, "driver": driver, "protocol": protocol}
-        },
+        distillation={"quench": {"use": "test", "runs": 2, "driver": driver, "protocol": protocol}},
         benchmarks={"mechanics": False},
     )
     done = {"distillation/quench/0", "distillation/quench/1", "snapshot labels/quench/0"}

@@ -135,9 +135,7 @@ def test_the_reference_labels_the_snapshots_of_a_driver(tmp_path, repository) ->
     assert not any("REF_energy" in frame.info or "REF_forces" in frame.arrays for frame in bare)
     labelled = read_frames(results / "labels/distillation/quench/0.extxyz")
     fits = DRIVEN["fits"].items()
-    calculators = {
-        name: make_calculator(PotentialSource(**fit["potential"])) for name, fit in fits
-    }
+    calculators = {name: make_calculator(PotentialSource(**fit["potential"])) for name, fit in fits}
     for cell, label in zip(bare, labelled, strict=True):
         np.testing.assert_allclose(label.positions, cell.positions, atol=1e-8)
         assert label.info["time_ps"] == cell.info["time_ps"]
@@ -154,7 +152,7 @@ def test_the_reference_labels_the_snapshots_of_a_driver(tmp_path, repository) ->
         other = evaluate_one(cell, calculators["driver"]).forces - cell.arrays["REF_forces"]
         assert rmse == pytest.approx(np.sqrt(np.mean(other**2)), rel=1e-5)
     assert set(along.energy_zero) == {"shifted"}
-    counts = pd.read_csv(labels).set_index(["structure", "kind"])
+    counts = pd.read_csv(tmp_path / labels).set_index(["structure", "kind"])
     assert counts.labels["quench", "distilled"] == 6
 
     # nothing is left; another run is made and labelled alone; without a driver all is made again
@@ -226,7 +224,7 @@ def test_a_fit_of_the_same_campaign_cannot_drive(tmp_path, repository) -> None:
     own = {"calculator": "gap", "model": "results/tiny/fits/gap/gen0/model/gap.xml"}
     settings = wrong(distillation={"liquid": {**LIQUID, "driver": own}})
     project = Project(tmp_path, repository, tiny=settings)
-    project.refuses(["distillation.liquid.driver.model: a fit of this campaign", "another campaign"])
+    project.refuses(["distillation.liquid.driver.model: a fit of this campaign", "of another"])
 
 
 def test_a_missing_driver_is_one_line_with_its_origin(tmp_path, repository) -> None:
