@@ -48,7 +48,7 @@ def make_calculator(source: PotentialSource) -> BaseCalculator:
     ``stillinger-weber`` is matscipy's engine with the silicon parameters of Stillinger and Weber,
     Phys. Rev. B 31, 5262 (1985); its `arguments` replace single parameters (``lambda1``, ...).
     ``gap`` and ``mace`` read the model file, MACE in float64. ``chgnet`` runs on the CPU in
-    float32, ``sevennet`` and ``polymlp`` in separate environments.
+    float32, ``sevennet``, ``polymlp`` and ``pod`` in separate environments.
 
     Raises
     ------

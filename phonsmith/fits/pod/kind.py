@@ -1,0 +1,62 @@
+"""Registry entry of potentials of proper orthogonal descriptors."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phonsmith.fits.kind import TrainedKind
+from phonsmith.fits.pod.settings import PodFit
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from phonsmith.datasets.sets import Baseline
+    from phonsmith.files.cache import Cache
+    from phonsmith.fits.record import TrainingRecord
+    from phonsmith.running.costs import Cost
+
+
+class Pod(TrainedKind[PodFit]):
+    """Proper orthogonal descriptors by LAMMPS."""
+
+    settings = PodFit
+    calculator = "pod"
+    packages = ()
+
+    def train(
+        self,
+        fit: PodFit,
+        frames: "Sequence[Atoms]",
+        baseline: "Baseline",
+        *,
+        folder: Path,
+        work: Path,
+        threads: int,
+        cache: "Cache | None" = None,
+        crystals: Mapping[str, Path] | None = None,
+    ) -> "TrainingRecord":
+        """Train with fitpod in the environment of LAMMPS."""
+        from phonsmith.fits.pod.training import train
+
+        return train(fit, frames, baseline, folder=folder, work=work)
+
+    def learns_beside(self, fit: PodFit) -> dict[str, Any]:
+        """Return the packages of the environment."""
+        from phonsmith.potentials.environments import environment
+
+        return {"environment": environment(str(self.environment(fit))).sha256}
+
+    def seconds_per_atom(self, fit: PodFit, cells: "Sequence[Atoms]") -> float:
+        """By the number of neighbours and descriptors."""
+        from phonsmith.fits.pod.cost import seconds_per_atom
+
+        return seconds_per_atom(fit, cells)
+
+    def training_cost(self, fit: PodFit, cells: "Sequence[Atoms]", stresses: bool) -> "Cost":
+        """Estimate time and memory from descriptors and force components."""
+        from phonsmith.fits.pod.cost import training_cost
+
+        return training_cost(fit, cells)
+
+
+KIND = Pod()

@@ -1,0 +1,150 @@
+"""Exported potentials in plain LAMMPS, as docs/lammps.md describes, against ASE."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.io import read, write
+from ase.md.velocitydistribution import thermalize_momenta
+
+from phonsmith.datasets.sets import Baseline
+from phonsmith.fits import training as fits
+from phonsmith.fits.pod.settings import PodFit
+from phonsmith.potentials.at_once import AtOnce
+from phonsmith.potentials.calculators import evaluate, make_calculator
+from phonsmith.potentials.dynamics import Bath, LangevinRun, Stretch
+from phonsmith.potentials.environments import environment, made
+from phonsmith.potentials.settings import PotentialSource
+from tests.fits.examples import SW, labelled
+
+DOCS = Path(__file__).parents[3] / "docs/lammps.md"
+BAR = 1.6021765e6
+"""Bar in one eV/Å³, as LAMMPS's metal units."""
+
+pytestmark = pytest.mark.slow
+
+
+def rattled(seed: int) -> Atoms:
+    random = np.random.default_rng(seed)
+    atoms = bulk("Si", cubic=True, a=5.43) * (2, 2, 1)
+    atoms.set_cell(atoms.cell.array * random.uniform(0.97, 1.03), scale_atoms=True)
+    atoms.positions += random.normal(scale=0.12, size=(len(atoms), 3))
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def lmp(repository: Path):
+    """LAMMPS's program, in a directory with the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(repository)
+        if not environment("lammps").record.is_file():
+            pytest.skip("make it with: python -m phonsmith.potentials.environments lammps")
+        yield made("lammps").folder.absolute() / "bin/lmp"
+
+
+@pytest.fixture(scope="module")
+def potential(lmp: Path, tmp_path_factory: pytest.TempPathFactory) -> PotentialSource:
+    """A POD of Stillinger–Weber silicon."""
+    folder = tmp_path_factory.mktemp("pod")
+    cells = [rattled(seed) for seed in range(20)]
+    found = evaluate(cells, SW)
+    cells = [
+        labelled(cell, one, "dia", "rattled", index)
+        for index, (cell, one) in enumerate(zip(cells, found, strict=True))
+    ]
+    fit = PodFit(
+        kind="pod", cutoff_angstrom=4.5, radial_functions=[8, 6, 4], angular_degrees=[4, 3]
+    )
+    record = fits.train(fit, cells, Baseline({"Si": 0.5}, "none"), folder, folder / "work", 1)
+    return PotentialSource(calculator="pod", model=str(folder / record.model))
+
+
+def example() -> list[str]:
+    """The input of LAMMPS in the docs."""
+    (block,) = re.findall(r"```\n(units metal\n.*?)```", DOCS.read_text(), re.DOTALL)
+    return block.splitlines()
+
+
+def run(lmp: Path, potential: PotentialSource, cell: Atoms, lines: list[str], folder: Path) -> str:
+    """Run LAMMPS in a folder with the exported files, and return its output."""
+    for name in ("pod_param.pod", "pod_coefficients.pod"):
+        shutil.copy(Path(str(potential.model)).with_name(name), folder)
+    write(
+        folder / "cell.data",
+        cell,
+        format="lammps-data",
+        specorder=["Si"],
+        masses=True,
+        atom_style="atomic",
+    )
+    (folder / "in.test").write_text("\n".join(lines) + "\n")
+    command = [lmp, "-in", "in.test", "-log", "none"]
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def table(output: str) -> np.ndarray:
+    """The last table that thermo prints."""
+    text = re.findall(r"^ *Step .*\n(?:[ \d.eE+-]+\n)+", output, re.MULTILINE)[-1]
+    return np.array([line.split() for line in text.splitlines()[1:]], dtype=float)
+
+
+def test_a_static_run_of_the_exported_files_agrees_with_the_calculator(
+    lmp: Path, potential: PotentialSource, tmp_path: Path
+) -> None:
+    cell = rattled(100)
+    # LAMMPS's form of a triclinic cell, so that forces need no rotation
+    cell.set_cell([[10.8, 0, 0], [1.3, 10.9, 0], [-0.7, 1.1, 5.5]], scale_atoms=True)
+    lines = [line for line in example() if not line.startswith(("velocity", "fix", "run"))]
+    lines = [re.sub("custom.*", "custom step pe pxx pyy pzz pyz pxz pxy", one) for one in lines]
+    lines += ["dump 1 all custom 1 forces.dump id type x y z fx fy fz"]
+    lines += ["dump_modify 1 format float %.12g sort id", "thermo_modify format float %.12g"]
+    (row,) = table(run(lmp, potential, cell, [*lines, "run 0"], tmp_path))
+    (ours,) = evaluate([cell], potential)
+    assert row[1] == pytest.approx(ours.energy, abs=1e-7)
+    voigt = ours.stress[(0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
+    assert -row[2:] / BAR == pytest.approx(voigt, abs=1e-9)
+    forces = read(tmp_path / "forces.dump", format="lammps-dump-text").get_forces()
+    assert forces == pytest.approx(ours.forces, abs=1e-7)
+
+
+def mean_and_error(values: np.ndarray, blocks: int = 8) -> tuple[float, float]:
+    """Mean and its standard error from blocks of a correlated series."""
+    means = [block.mean() for block in np.array_split(values, blocks)]
+    return float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(blocks))
+
+
+def test_densities_at_constant_pressure_agree(
+    lmp: Path, potential: PotentialSource, tmp_path: Path
+) -> None:
+    """Volume of 32 atoms at 600 K and 4 GPa by ASE (Langevin) and by LAMMPS (fix npt)."""
+    cell = bulk("Si", cubic=True, a=5.43) * (2, 2, 1)
+    lines = [
+        line.replace("temp 300 300 0.1 iso 0 0 1", "temp 600 600 0.1 iso 40000 40000 0.5")
+        .replace("create 300 1", "create 1200 1")
+        .replace("press density pe", "vol")
+        .replace("thermo 100", "thermo 5")
+        .replace("run 1000", "run 8000")
+        for line in example()
+    ]
+    theirs = table(run(lmp, potential, cell, lines, tmp_path))[400:, 2]
+    atoms = cell.copy()
+    thermalize_momenta(atoms, 1200.0, rng=np.random.default_rng(1))
+    atoms.calc = AtOnce(make_calculator(potential))
+    bath = Bath(thermostat_fs=50, barostat_fs=200)
+    dynamics = LangevinRun(
+        atoms, [Stretch(6000, (600, 600), (4, 4))], bath, np.random.default_rng(2)
+    )
+    ours = np.array([atoms.get_volume() for _ in dynamics.walk()])[1500:]
+    (first, error1), (second, error2) = mean_and_error(theirs), mean_and_error(ours)
+    print(first / len(cell), error1 / len(cell), second / len(cell), error2 / len(cell))
+    error = np.hypot(error1, error2)
+    assert error / first < 3e-3
+    assert abs(first - second) < 3 * error
+    assert 0.9 < first / cell.get_volume() < 0.98
