@@ -57,6 +57,8 @@ def draw_errors_along(
                 times, values = line["time_ps"].to_numpy(), line[quantity].to_numpy() * factor
                 axes.plot(times, values, marker=look.marker, ms=2.6, mew=0, color=look.colour)
             axes.set_ylabel(label)
+            low, high = axes.get_ylim()
+            axes.set_ylim(low / 1.4, high * 1.4)  # several labelled ticks
             plain_log(axes, "y")
             _mark_last(axes, table, protocol)
         panels[-1].set_xlabel("Time (ps)")
@@ -87,7 +89,9 @@ def _draw_program(axes: Axes, protocol: Protocol) -> None:
                 color=GREY,
             )
     axes.plot(times, temperatures, color=BLACK)
-    axes.margins(y=0.15)
+    low, high = min(temperatures), max(temperatures)
+    span = (high - low) or 0.1 * high
+    axes.set_ylim(low - 0.45 * span, high + 0.15 * span)
 
 
 def _mark_last(axes: Axes, table: pd.DataFrame, protocol: Protocol) -> None:
