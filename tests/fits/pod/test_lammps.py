@@ -10,14 +10,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
-from ase.md.velocitydistribution import thermalize_momenta
 
 from phonsmith.datasets.sets import Baseline
 from phonsmith.fits import training as fits
 from phonsmith.fits.pod.settings import PodFit
-from phonsmith.potentials.at_once import AtOnce
-from phonsmith.potentials.calculators import evaluate, make_calculator
-from phonsmith.potentials.dynamics import Bath, LangevinRun, Stretch
+from phonsmith.potentials.calculators import evaluate
 from phonsmith.potentials.environments import environment, made
 from phonsmith.potentials.settings import PotentialSource
 from tests.fits.examples import SW, labelled
@@ -112,39 +109,3 @@ def test_a_static_run_of_the_exported_files_agrees_with_the_calculator(
     assert -row[2:] / BAR == pytest.approx(voigt, abs=1e-9)
     forces = read(tmp_path / "forces.dump", format="lammps-dump-text").get_forces()
     assert forces == pytest.approx(ours.forces, abs=1e-7)
-
-
-def mean_and_error(values: np.ndarray, blocks: int = 8) -> tuple[float, float]:
-    """Mean and its standard error from blocks of a correlated series."""
-    means = [block.mean() for block in np.array_split(values, blocks)]
-    return float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(blocks))
-
-
-def test_densities_at_constant_pressure_agree(
-    lmp: Path, potential: PotentialSource, tmp_path: Path
-) -> None:
-    """Volume of 32 atoms at 600 K and 4 GPa by ASE (Langevin) and by LAMMPS (fix npt)."""
-    cell = bulk("Si", cubic=True, a=5.43) * (2, 2, 1)
-    lines = [
-        line.replace("temp 300 300 0.1 iso 0 0 1", "temp 600 600 0.1 iso 40000 40000 0.5")
-        .replace("create 300 1", "create 1200 1")
-        .replace("press density pe", "vol")
-        .replace("thermo 100", "thermo 5")
-        .replace("run 1000", "run 8000")
-        for line in example()
-    ]
-    theirs = table(run(lmp, potential, cell, lines, tmp_path))[400:, 2]
-    atoms = cell.copy()
-    thermalize_momenta(atoms, 1200.0, rng=np.random.default_rng(1))
-    atoms.calc = AtOnce(make_calculator(potential))
-    bath = Bath(thermostat_fs=50, barostat_fs=200)
-    dynamics = LangevinRun(
-        atoms, [Stretch(6000, (600, 600), (4, 4))], bath, np.random.default_rng(2)
-    )
-    ours = np.array([atoms.get_volume() for _ in dynamics.walk()])[1500:]
-    (first, error1), (second, error2) = mean_and_error(theirs), mean_and_error(ours)
-    print(first / len(cell), error1 / len(cell), second / len(cell), error2 / len(cell))
-    error = np.hypot(error1, error2)
-    assert error / first < 3e-3
-    assert abs(first - second) < 3 * error
-    assert 0.9 < first / cell.get_volume() < 0.98
