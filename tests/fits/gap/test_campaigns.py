@@ -66,7 +66,7 @@ def test_forces_are_those_of_gap_fit(campaign, name, tmp_path, request):
     tested = [atoms for atoms in learnable(frames, fit, energies) if len(atoms) > 1]
     ours, theirs = (evaluate(tested, gap_of(folder)) for folder in folders.values())
     for mine, its, atoms in zip(ours, theirs, tested, strict=True):
-        assert mine.forces == pytest.approx(its.forces, abs=2e-6), atoms.info
+        assert mine.forces == pytest.approx(its.forces, abs=1e-6, rel=1e-6), atoms.info
         if energies:
             assert mine.energy == pytest.approx(its.energy, abs=1e-6 * len(atoms))
 
