@@ -174,7 +174,7 @@ rule draw_disorder:
     log:
         "results/{campaign}/logs/figures/disorder/{protocol}/{drawn}.{format}.log",
     wildcard_constraints:
-        drawn=r"structure_factor|pair_distribution|angles|density|similarity-[a-z0-9-]+",
+        drawn=r"structure_factor|pair_distribution|angles|density|similarities|similarity-[a-z0-9-]+",
     localrule: True
     params:
         reference=setting("level_of_theory"),
@@ -198,10 +198,12 @@ def figures_of_disorder(name):
         pressures = {gpa for part in runs.protocol.program() for gpa in part.gpa or ()}
         drawn = {
             "structure_factor": "Static structure factor of the last cells",
+            "pair_distribution": "Pair distribution of the last cells",
             "angles": "Bond angles of the last cells",
         }
         if len(pressures) > 1:
             drawn["density"] = "Density against pressure"
+            drawn["similarities"] = "Similarity to crystals against pressure"
             drawn |= {
                 f"similarity-{crystal}": f"Similarity to {crystal} at equal pressure"
                 for crystal in disorder.crystals

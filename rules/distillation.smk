@@ -214,9 +214,76 @@ rule distillation_table:
         "../scripts/distillation_table.py"
 
 
+def dataset_of(wildcards, part):
+    """The training or test set of the accepted generation."""
+    name = wildcards.campaign
+    return f"results/{name}/datasets/gen{accepted(wildcards)}/{part}.extxyz"
+
+
+def similarity_of_data(wildcards):
+    """Settings of the SOAP similarity: those of `disorder`, where the campaign has it."""
+    disorder = campaign(wildcards.campaign).disorder
+    return disorder.analysis.similarity.model_dump(mode="json") if disorder else {}
+
+
+rule data_map:
+    """Map of what fits learn from and are tested on, by the SOAP kernel of the cells."""
+    input:
+        train=lambda wildcards: dataset_of(wildcards, "train"),
+        test=lambda wildcards: dataset_of(wildcards, "test"),
+    output:
+        ensure("results/{campaign}/tables/data_map.csv", non_empty=True),
+    log:
+        "results/{campaign}/logs/tables/data_map.log",
+    threads: 1
+    resources:
+        **runs_on("cpu"),
+        mem_mb=memory_mb(3000),
+        runtime=minutes(120),
+    params:
+        similarity=similarity_of_data,
+        seed=setting("seed"),
+        version=versions("descriptions", "datasets"),
+    message:
+        "{wildcards.campaign}: map of the data"
+    script:
+        "../scripts/data_map.py"
+
+
+rule draw_data_map:
+    """Draw the map of what fits learn from and are tested on."""
+    input:
+        rules.data_map.output[0],
+    output:
+        "results/{campaign}/figures/data_map.{format}",
+    log:
+        "results/{campaign}/logs/figures/data_map.{format}.log",
+    localrule: True
+    params:
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing the map of the data"
+    script:
+        "../scripts/draw_data_map.py"
+
+
+def is_taught(name):
+    """Whether fits are trained in a campaign whose teacher generates data."""
+    return bool(campaign(name).distillation and campaign(name).trained)
+
+
+def tables_of_distillation(name):
+    """Runs of molecular dynamics, and the map of the data that fits are trained on."""
+    tables = {"distillation.csv": "Runs of molecular dynamics"} if campaign(name).distillation else {}
+    return tables | ({"data_map.csv": None} if is_taught(name) else {})
+
+
 STAGES["distillation"] = Part(
-    tables=lambda name: (
-        {"distillation.csv": "Runs of molecular dynamics"} if campaign(name).distillation else {}
+    tables=tables_of_distillation,
+    figures=lambda name: (
+        {"data_map": "Map of the data: components of the SOAP kernel"} if is_taught(name) else {}
     ),
     warnings=lambda name: [
         [f"{data}, run {number}", f"results/{name}/distillation/{data}/{number}.json"]

@@ -207,12 +207,17 @@ def draw_map(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     Parameters
     ----------
     table
-        See :func:`phonsmith.disorder.similarity.kernel_map`.
+        See :func:`phonsmith.disorder.data_map.data_map`; ``cells``, the size of each set, may be
+        missing.
     labels
         Labels of the sets, in the order of the legend; larger sets are drawn below smaller ones.
     """
     sizes = table["set"].value_counts()
-    looks = {name: (COLOURS[i % len(COLOURS)], MARKERS[i]) for i, name in enumerate(labels)}
+    whole = table.groupby("set")["cells"].first() if "cells" in table else sizes
+    looks = {
+        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(labels)
+    }
     with style():
         figure = Figure(figsize=(SINGLE_COLUMN_INCH, SINGLE_COLUMN_INCH), layout="constrained")
         axes = figure.subplots()
@@ -232,7 +237,9 @@ def draw_map(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
             )
         for name, label in labels.items():
             colour, marker = looks[name]
-            text = f"{label} ({int(sizes.get(name, 0))} cells)"
+            shown, known = int(sizes.get(name, 0)), int(whole.get(name, 0))
+            number = f"{shown}" if shown == known else f"{shown} of {known}"
+            text = f"{label} ({number} cells)"
             handles.append(
                 Line2D([], [], ls="none", color=colour, marker=marker, ms=3.5, label=text)
             )

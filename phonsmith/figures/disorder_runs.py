@@ -13,6 +13,7 @@ from phonsmith.figures.disorder import (
     STRUCTURE_FACTOR,
     draw_curves,
     draw_similarity_of_models,
+    draw_similarity_to_crystals,
 )
 from phonsmith.figures.style import BLACK, Look, looks
 
@@ -22,6 +23,8 @@ CURVES = {
     "angles": ANGLES,
 }
 SIMILARITY = "similarity-"
+SIMILARITIES = "similarities"
+LATTICES = ("fixed", "scaled")
 
 
 def draw_runs(
@@ -39,7 +42,7 @@ def draw_runs(
     ----------
     drawn
         ``structure_factor``, ``pair_distribution`` or ``angles`` of the last cells; ``density`` or
-        ``similarity-CRYSTAL`` against pressure.
+        ``similarity-CRYSTAL`` against pressure; ``similarities`` to all crystals against pressure.
     snapshots, curves
         Tables of :func:`phonsmith.disorder.tables.described`, rows of one protocol.
     runs
@@ -58,6 +61,8 @@ def draw_runs(
     if drawn == "density":
         means = over_seeds(snapshots, ["model", "pressure_gpa"], ignored=("run",))
         return draw_curves(means, DENSITY, models)
+    if drawn == SIMILARITIES:
+        return draw_similarity_to_crystals(*_to_crystals(snapshots, models))
     crystal = drawn.removeprefix(SIMILARITY)
     alike = snapshots.rename(columns={f"similarity_scaled_{crystal}": "similarity"})
     means = over_seeds(
@@ -73,3 +78,24 @@ def draw_runs(
         teacher="reference",
         failures={str(key): list(rows["pressure_gpa"]) for key, rows in failed.groupby("model")},
     )
+
+
+def _to_crystals(
+    snapshots: pd.DataFrame, models: Mapping[str, Look]
+) -> tuple[pd.DataFrame, Mapping[str, Look], dict[str, str]]:
+    """Similarities in long form, means over the runs; the models; the crystals with labels."""
+    start = f"similarity_{LATTICES[0]}_"
+    crystals = [name.removeprefix(start) for name in snapshots if name.startswith(start)]
+    parts = [
+        over_seeds(
+            snapshots.rename(columns={f"similarity_{lattice}_{crystal}": "similarity"})[
+                ["model", "run", "pressure_gpa", "similarity"]
+            ],
+            ["model", "pressure_gpa"],
+            ignored=("run",),
+        ).assign(crystal=crystal, lattice=lattice)
+        for crystal in crystals
+        for lattice in LATTICES
+    ]
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=["model"])
+    return table, models, {crystal: crystal for crystal in crystals}

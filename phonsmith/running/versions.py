@@ -46,6 +46,7 @@ MODULES = {
     "disorder": ("disorder",),
     "descriptions": (
         "disorder.crystallites",
+        "disorder.data_map",
         "disorder.description",
         "disorder.neighbours",
         "disorder.scattering",

@@ -12,6 +12,7 @@ from phonsmith.figures.disorder import (
     draw_similarity_of_models,
     draw_similarity_to_crystals,
 )
+from phonsmith.figures.disorder_runs import draw_runs
 from tests.figures.examples import LOOKS, texts
 
 PRESSURES = [0.0, 5.0, 10.0, 15.0]
@@ -121,3 +122,43 @@ def test_map_has_the_sets_with_their_sizes():
     assert "Component 1 (71 % of the variance)" in words
     larger, smaller = (dots.get_offsets() for dots in figure.axes[0].collections)
     assert (len(larger), len(smaller)) == (3, 2)
+
+
+def test_a_sample_of_a_set_is_said():
+    table = pd.DataFrame(
+        {
+            "set": ["d1", "d1"],
+            "cells": 40,
+            "component_1": [0.1, 0.2],
+            "component_2": [0.0, 0.1],
+            "variance_1_percent": 70.0,
+            "variance_2_percent": 10.0,
+        }
+    )
+    assert "D1 (2 of 40 cells)" in texts(draw_map(table, {"d1": "D1"}))
+    many = {f"set {number}": f"set {number}" for number in range(12)}
+    draw_map(table.assign(set="set 11"), many)
+
+
+def test_similarities_of_runs_have_a_panel_for_each_potential():
+    pressures = [0.0, 5.0, 10.0] * 4
+    table = pd.DataFrame(
+        {
+            "model": ["reference"] * 6 + ["gap"] * 6,
+            "run": [0] * 3 + [1] * 3 + [0] * 3 + [1] * 3,
+            "pressure_gpa": pressures,
+            "similarity_fixed_diamond": np.linspace(0.9, 0.5, 12),
+            "similarity_scaled_diamond": np.linspace(0.9, 0.8, 12),
+            "similarity_fixed_bc8": 0.4,
+            "similarity_scaled_bc8": np.nan,
+        }
+    )
+    nothing = pd.DataFrame()
+    figure = draw_runs(
+        "similarities", table, nothing, nothing, reference="SW", labels={"gap": "GAP"}
+    )
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["SW", "GAP"]
+    solid = figure.axes[0].lines[0].get_xydata()
+    runs = table["similarity_scaled_diamond"][:6].to_numpy().reshape(2, 3)
+    assert solid[:, 1] == pytest.approx(runs.mean(axis=0))
+    assert "diamond" in texts(figure) and "bc8" in texts(figure)
