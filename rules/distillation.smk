@@ -276,7 +276,9 @@ def is_taught(name):
 
 def tables_of_distillation(name):
     """Runs of molecular dynamics, and the map of the data that fits are trained on."""
-    tables = {"distillation.csv": "Runs of molecular dynamics"} if campaign(name).distillation else {}
+    tables = (
+        {"distillation.csv": "Runs of molecular dynamics"} if campaign(name).distillation else {}
+    )
     return tables | ({"data_map.csv": None} if is_taught(name) else {})
 
 
