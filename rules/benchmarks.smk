@@ -125,7 +125,7 @@ rule speeds:
         cells=lambda wildcards: expand(
             rules.distil.output.snapshots,
             campaign=wildcards.campaign,
-            protocol=list(campaign(wildcards.campaign).distillation)[-1],
+            protocol=campaign(wildcards.campaign).timed,
             run=0,
         ),
     output:
@@ -189,9 +189,11 @@ rule draw_error_against_cost:
 
 
 def protocols_tested(name):
-    """Protocols of the runs whose snapshots are for tests, by data set."""
-    runs = campaign(name).distillation
-    return {data: runs[data].protocol for data in dict(campaign(name).distilled("test"))}
+    """Protocols of the molecular dynamics whose snapshots are for tests, by data set."""
+    tested = {
+        data: campaign(name).distillation[data] for data, _ in campaign(name).distilled("test")
+    }
+    return {data: runs.protocol for data, runs in tested.items() if not runs.searches}
 
 
 rule errors_along:
@@ -244,6 +246,55 @@ rule draw_errors_along:
         "{wildcards.campaign}: drawing errors along {wildcards.protocol}"
     script:
         "../scripts/draw_errors_along.py"
+
+
+def sized_recipes(wildcards):
+    """Settings of the fits of the sweeps over the number of distilled cells."""
+    settings = campaign(wildcards.campaign)
+    return {name: settings.fits[name].model_dump(mode="json") for name in settings.sizes}
+
+
+rule error_against_size:
+    """Errors on the test sets against the number of distilled cells, mean and spread over fits."""
+    input:
+        errors=rules.errors_table.output[0],
+        train=lambda wildcards: expand(
+            rules.make_dataset.output.train,
+            campaign=wildcards.campaign,
+            generation=accepted(wildcards),
+        ),
+    output:
+        "results/{campaign}/tables/error_against_size.csv",
+    log:
+        "results/{campaign}/logs/tables/error_against_size.log",
+    localrule: True
+    params:
+        fits=sized_recipes,
+        series=setting("sizes"),
+        version=versions("benchmarks", "fits"),
+    message:
+        "{wildcards.campaign}: errors against the size of the distilled data"
+    script:
+        "../scripts/error_against_size.py"
+
+
+rule draw_error_against_size:
+    """Draw the errors on the test sets against the number of distilled cells."""
+    input:
+        rules.error_against_size.output[0],
+    output:
+        "results/{campaign}/figures/error_against_size.{format}",
+    log:
+        "results/{campaign}/logs/figures/error_against_size.{format}.log",
+    localrule: True
+    params:
+        formats=formats_drawn,
+        dpi=setting("figures/dpi"),
+        version=VERSIONS["figures"],
+    message:
+        "{wildcards.campaign}: drawing errors against the size of the distilled data"
+    script:
+        "../scripts/draw_error_against_size.py"
 
 
 rule rmse_table:
@@ -502,6 +553,8 @@ def tables_of_benchmarks(name):
                 "Melt and quench: errors over the last snapshots of crystal, liquid and amorphous "
                 "solid"
             )
+    if campaign(name).sizes:
+        tables["error_against_size.csv"] = "Errors on the test sets and size of the distilled data"
     return tables
 
 
@@ -521,6 +574,11 @@ def figures_of_benchmarks(name):
             "part"
             for data in protocols_tested(name)
         }
+    if campaign(name).sizes:
+        figures["error_against_size"] = (
+            "Errors on the test sets against the number of distilled cells: mean and standard "
+            "deviation over fits"
+        )
     return figures
 
 

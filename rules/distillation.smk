@@ -13,7 +13,7 @@ def crystal_at_start(runs):
     """
 
     def of(wildcards):
-        structure = look_up(wildcards, runs).protocol.start.structure
+        structure = look_up(wildcards, runs).protocol.typical_cell.structure
         if structure is None:
             return {}
         name = wildcards.campaign
@@ -185,33 +185,59 @@ def labelled_snapshots(name, data, run):
     return files.format(campaign=name, protocol=data, run=run)
 
 
-def runs_of_teacher(pattern):
-    """A function for input: the files of ``pattern``, one for each run."""
+def runs_of_teacher(pattern, searches):
+    """A function for input: the files of ``pattern``, one for each run.
+
+    ``searches`` selects random structure searches, or else molecular dynamics.
+    """
     return lambda wildcards: [
         pattern.format(campaign=wildcards.campaign, protocol=name, run=number)
         for name, runs in campaign(wildcards.campaign).distillation.items()
+        if runs.searches == searches
         for number in range(runs.runs)
     ]
+
+
+def uses_of_runs(wildcards):
+    """Whether fits learn from the cells of a teacher or are tested on them, by name."""
+    runs = campaign(wildcards.campaign).distillation
+    return {name: one.use for name, one in runs.items()}
 
 
 rule distillation_table:
     """Runs of the teacher and of drivers: how far they came, their snapshots and their cost."""
     input:
-        runs_of_teacher(rules.distil.output.outcome),
+        runs_of_teacher(rules.distil.output.outcome, searches=False),
     output:
         "results/{campaign}/tables/distillation.csv",
     log:
         "results/{campaign}/logs/tables/distillation.log",
     localrule: True
     params:
-        uses=lambda wildcards: {
-            name: runs.use for name, runs in campaign(wildcards.campaign).distillation.items()
-        },
+        uses=uses_of_runs,
         version=VERSIONS["distillation"],
     message:
         "{wildcards.campaign}: table of the runs"
     script:
         "../scripts/distillation_table.py"
+
+
+rule searches_table:
+    """Random structure searches of the teacher: a row for each crystal."""
+    input:
+        runs_of_teacher(rules.distil.output.outcome, searches=True),
+    output:
+        "results/{campaign}/tables/random_searches.csv",
+    log:
+        "results/{campaign}/logs/tables/random_searches.log",
+    localrule: True
+    params:
+        uses=uses_of_runs,
+        version=VERSIONS["distillation"],
+    message:
+        "{wildcards.campaign}: table of the teacher's random structure searches"
+    script:
+        "../scripts/searches_table.py"
 
 
 def dataset_of(wildcards, part):
@@ -275,11 +301,13 @@ def is_taught(name):
 
 
 def tables_of_distillation(name):
-    """Runs of molecular dynamics, and the map of the data that fits are trained on."""
-    tables = (
-        {"distillation.csv": "Runs of molecular dynamics"} if campaign(name).distillation else {}
-    )
-    return tables | ({"data_map.csv": None} if is_taught(name) else {})
+    """Runs of molecular dynamics and random searches, and the map of the data of trained fits."""
+    searches = {runs.searches for runs in campaign(name).distillation.values()}
+    return {
+        **({"distillation.csv": "Runs of molecular dynamics"} if False in searches else {}),
+        **({"random_searches.csv": None} if True in searches else {}),
+        **({"data_map.csv": None} if is_taught(name) else {}),
+    }
 
 
 STAGES["distillation"] = Part(

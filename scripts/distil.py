@@ -8,8 +8,11 @@ from phonsmith.running.job_context import job
 with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
-    from phonsmith.distillation.runs import Run, perform_from
-    from phonsmith.distillation.settings import Runs
+    from pydantic import TypeAdapter
+
+    from phonsmith.distillation.making import made
+    from phonsmith.distillation.runs import Run
+    from phonsmith.distillation.settings import Protocol
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.files.seeds import seed_for
     from phonsmith.labels.checks import unlabelled
@@ -22,14 +25,14 @@ with job(snakemake.threads, snakemake.log[0]):
     method = potential_method(params.reference, inputs.get("potential"))
     run = Run(
         name=name,
-        protocol=Runs.model_validate({"protocol": params.protocol}).protocol,
+        protocol=TypeAdapter(Protocol).validate_python(params.protocol),
         number=number,
         seed=seed_for(params.seed, f"{params.stage}/{name}", 0, number),
         method=method.name,
         potential=method.fingerprint(),
     )
     crystal = inputs.get("crystal")
-    frames, outcome = perform_from(
+    frames, outcome = made(
         run,
         read_frames(crystal)[0] if crystal else None,
         method.calculator,

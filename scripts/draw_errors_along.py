@@ -4,8 +4,9 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
+    from pydantic import TypeAdapter
 
-    from phonsmith.distillation.settings import Runs
+    from phonsmith.distillation.settings import Dynamics
     from phonsmith.figures.style import looks, save_formats
     from phonsmith.figures.trajectories import draw_errors_along
 
@@ -13,7 +14,7 @@ with job(snakemake.threads, snakemake.log[0]):
     table = pd.read_csv(snakemake.input.along)
     figure = draw_errors_along(
         table[table["data"] == snakemake.wildcards.protocol],
-        Runs.model_validate({"protocol": params.protocol}).protocol,
+        TypeAdapter(Dynamics).validate_python(params.protocol),
         looks(params.labels),
         reference=params.reference,
     )

@@ -4,16 +4,17 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     import pandas as pd
+    from pydantic import TypeAdapter
 
     from phonsmith.benchmarks.trajectories import errors_along, melt_quench_table
-    from phonsmith.distillation.settings import Runs
+    from phonsmith.distillation.settings import Dynamics
     from phonsmith.files.extxyz import read_frames
     from phonsmith.fits.errors import load_predictions
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     frames = [frame for path in inputs.test for frame in read_frames(path)]
     protocols = {
-        name: Runs.model_validate({"protocol": protocol}).protocol
+        name: TypeAdapter(Dynamics).validate_python(protocol)
         for name, protocol in params.protocols.items()
     }
     tables = [

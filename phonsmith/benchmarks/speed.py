@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
+from phonsmith.benchmarks.tables import errors_on_test_sets
 from phonsmith.potentials.at_once import AtOnce
 from phonsmith.potentials.calculators import make_calculator
 from phonsmith.potentials.settings import PotentialSource
@@ -85,16 +86,10 @@ def error_against_cost(errors: pd.DataFrame, times: pd.DataFrame, reference: str
     ``force_mae_ev_per_angstrom``, ``wall_s_per_atom_step``, and ``times_faster`` than the
     reference.
     """
-    test = errors[(errors["set"] == "test") & (errors["kind"] == "all")]
-    wide = test.pivot_table(
-        index=["fit", "structure"], columns="quantity", values="mae", sort=False
-    ).reset_index()
-    table = wide.rename(
-        columns={
-            **{"fit": "model", "structure": "data", "energy": "energy_mae_ev_per_atom"},
-            "force": "force_mae_ev_per_angstrom",
-        }
-    ).drop(columns="stress", errors="ignore")
-    table = table.merge(times[["model", "wall_s_per_atom_step"]], on="model")
+    table = (
+        errors_on_test_sets(errors)
+        .rename(columns={"fit": "model"})
+        .merge(times[["model", "wall_s_per_atom_step"]], on="model")
+    )
     (slow,) = times.loc[times["model"] == reference, "wall_s_per_atom_step"]
     return table.assign(times_faster=slow / table["wall_s_per_atom_step"])

@@ -204,6 +204,28 @@ def sweeps_table(
     return merged[[*columns, "structure", "cell", "rmse_thz", "volume_error_percent"]]
 
 
+def errors_on_test_sets(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors on each group of test cells, one row per fit and group.
+
+    Columns: fit, data (the group, or ``all``), energy_mae_ev_per_atom, force_mae_ev_per_angstrom.
+
+    Parameters
+    ----------
+    errors
+        Errors of the fits on labels, see :func:`phonsmith.fits.errors.errors_of`.
+    """
+    test = errors[(errors["set"] == "test") & (errors["kind"] == "all")]
+    wide = test.pivot_table(
+        index=["fit", "structure"], columns="quantity", values="mae", sort=False
+    ).reset_index()
+    return wide.rename(
+        columns={
+            **{"structure": "data", "energy": "energy_mae_ev_per_atom"},
+            "force": "force_mae_ev_per_angstrom",
+        }
+    ).drop(columns="stress", errors="ignore")
+
+
 def to_markdown(table: pd.DataFrame) -> str:
     """Return the table of :func:`rmse_table` for people.
 

@@ -8,7 +8,7 @@ import pandas as pd
 from ase import Atoms
 from numpy.typing import NDArray
 
-from phonsmith.distillation.settings import AMORPHOUS, CRYSTAL, LIQUID, MeltQuench, Protocol
+from phonsmith.distillation.settings import AMORPHOUS, CRYSTAL, LIQUID, Dynamics, MeltQuench
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY
 
@@ -28,7 +28,7 @@ SAME_EV_PER_ATOM = 1e-5
 def errors_along(
     predictions: pd.DataFrame,
     frames: Sequence[Atoms],
-    protocols: Mapping[str, Protocol],
+    protocols: Mapping[str, Dynamics],
     fit: str,
     *,
     shifted: bool,
@@ -98,7 +98,7 @@ _OTHER_CELLS = (
 )
 
 
-def melt_quench_table(along: pd.DataFrame, protocols: Mapping[str, Protocol]) -> pd.DataFrame:
+def melt_quench_table(along: pd.DataFrame, protocols: Mapping[str, Dynamics]) -> pd.DataFrame:
     """Tabulate errors over the last snapshots of crystal, liquid and amorphous solid.
 
     The counterpart of table II of George et al., J. Chem. Phys. 153, 044104 (2020).

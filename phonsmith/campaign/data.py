@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import Field, NonNegativeInt
 
 from phonsmith.benchmarks.settings import Benchmarks
-from phonsmith.campaign.sweeps import Sweep, Value
+from phonsmith.campaign.sweeps import Sweep, Value, values_text
 from phonsmith.conductivity.settings import Conductivity
 from phonsmith.datasets.settings import Datasets
-from phonsmith.disorder.settings import Disorder
-from phonsmith.distillation.settings import Distilled, Runs
+from phonsmith.disorder.settings import Disorder, SideBySide
+from phonsmith.distillation.settings import Distilled
 from phonsmith.figures.settings import Figures
 from phonsmith.files.settings import Files, Model, Name
 from phonsmith.fits.registry import Fit, computes
@@ -47,8 +47,9 @@ class CampaignData(Model):
     labels: Labels = Labels()
     distillation: dict[Name, Distilled] = Field(
         default_factory=dict,
-        description="Further labelled cells, by name: snapshots of molecular dynamics by the "
-        "reference method, if it is a `calculator` (the teacher), or by a `driver`.",
+        description="Further labelled cells, by name: of molecular dynamics or random structure "
+        "searches by the reference method, if it is a `calculator` (the teacher), or snapshots of "
+        "molecular dynamics by a `driver`.",
     )
     datasets: Datasets = Datasets()
     recipes: dict[Name, Fit] = Field(
@@ -118,6 +119,18 @@ class CampaignData(Model):
         """Return the values of each fit of a sweep by title; repeats share values."""
         combinations = self.sweeps[sweep].combinations(sweep)
         return {fit: values for one, values in combinations.items() for fit in self.groups[one]}
+
+    @cached_property
+    def sizes(self) -> dict[str, str]:
+        """Series of each fit of the sweeps over `distilled_cells`: sweep and other settings."""
+        found = {}
+        for name, sweep in self.sweeps.items():
+            if "distilled_cells" in sweep.settings:
+                title = sweep.recipe.label or name
+                for fit, values in self.swept(name).items():
+                    others = {key: one for key, one in values.items() if key != "distilled_cells"}
+                    found[fit] = ", ".join(filter(None, [title, values_text(others)]))
+        return found
 
     @property
     def judges(self) -> list[str]:
@@ -219,9 +232,9 @@ class CampaignData(Model):
         return self.at_rest if wanted == "all" else wanted
 
     @property
-    def protocol_runs(self) -> dict[str, Runs]:
+    def protocol_runs(self) -> dict[str, Distilled | SideBySide]:
         """Runs of protocols, by the teacher or by all potentials, by their key in the file."""
-        found: dict[str, Runs] = {
+        found: dict[str, Distilled | SideBySide] = {
             f"distillation.{name}": runs for name, runs in self.distillation.items()
         }
         if self.disorder:
@@ -291,6 +304,16 @@ class CampaignData(Model):
             if runs.driver is not None
             for number in range(runs.runs)
         ]
+
+    @property
+    def timed(self) -> str:
+        """Name of the runs of the teacher with whose cells the speed of potentials is measured.
+
+        The last molecular dynamics: cells of searches are small, and of few atoms the time of a
+        step is mostly fixed work.
+        """
+        dynamics = [name for name, runs in self.distillation.items() if not runs.searches]
+        return (dynamics or list(self.distillation))[-1]
 
     @property
     def level_of_theory(self) -> str:

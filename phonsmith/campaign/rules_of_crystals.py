@@ -236,7 +236,7 @@ def distillation(campaign: CampaignData) -> Iterator[str]:
         if name in taken:
             yield f"distillation.{name}: a structure or database has this name; rename it"
     for where, runs in campaign.protocol_runs.items():
-        start = runs.protocol.start.structure
+        start = runs.protocol.typical_cell.structure
         if start is not None and start not in campaign.at_rest:
             yield (
                 f"{where}.protocol.start.structure: '{start}' is not a compared crystal at rest; "

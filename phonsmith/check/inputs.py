@@ -101,15 +101,17 @@ def _check_structures(
 
 
 def _check_compositions(campaign: Campaign, problems: Problems) -> dict[str, set[str]]:
-    """The elements of the random cells that a teacher's runs start from."""
+    """The elements of the random cells that runs start from."""
     from phonsmith.structures.elements import known_element
 
     elements = {}
     for where, runs in campaign.protocol_runs.items():
-        found = set(re.findall(r"[A-Z][a-z]?", runs.protocol.start.composition or ""))
-        with problems.of(f"{where}.protocol.start.composition"):
+        found = set(re.findall(r"[A-Z][a-z]?", runs.protocol.typical_cell.composition or ""))
+        with problems.of(f"{where}.protocol"):
             if unknown := sorted(symbol for symbol in found if known_element(symbol) is None):
-                raise PhonsmithError(f"'{unknown[0]}' is not an element; correct the formula")
+                raise PhonsmithError(
+                    f"composition: '{unknown[0]}' is not an element; correct the formula"
+                )
             elements[where] = found
     return elements
 

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from phonsmith.distillation.settings import Runs
+from phonsmith.distillation.settings import Dynamics, Runs
 from phonsmith.files.settings import Model, Name
 
 
@@ -121,6 +121,7 @@ class Analysis(Model):
 class SideBySide(Runs):
     """Runs of a protocol by the reference method and by every fit."""
 
+    protocol: Dynamics
     reference_runs: PositiveInt | None = Field(
         None,
         description="Number of runs by the reference method, if it is too slow for as many as "

@@ -8,11 +8,11 @@ snapshots: with a poor potential this is a result.
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,7 +20,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from ase.md.velocitydistribution import thermalize_momenta
 
-from phonsmith.distillation.settings import ProtocolBase
+from phonsmith.distillation.settings import DynamicsBase, ProtocolBase
 from phonsmith.distillation.starts import first_cell, settled
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames, write_frames
@@ -63,7 +63,7 @@ class Outcome(StoredRecord):
     """Sentences for the table of warnings."""
 
     @classmethod
-    def of_none(cls, protocol: ProtocolBase, reason: str) -> "Outcome":
+    def of_none(cls, protocol: DynamicsBase, reason: str) -> "Outcome":
         """Return the outcome of a run that did not start."""
         part = protocol.program()[0]
         return cls(
@@ -80,8 +80,11 @@ class Outcome(StoredRecord):
         )
 
 
+P_co = TypeVar("P_co", bound=ProtocolBase, covariant=True)
+
+
 @dataclass(frozen=True)
-class Run:
+class Run(Generic[P_co]):
     """A run to be made.
 
     Attributes
@@ -101,21 +104,27 @@ class Run:
     """
 
     name: str
-    protocol: ProtocolBase
+    protocol: P_co
     number: int
     seed: int
     method: str
     potential: str = ""
 
-    @property
-    def key(self) -> str:
-        """Digest of all that the run depends on, other than its first cell."""
-        content = {**asdict(self), "protocol": self.protocol.model_dump(mode="json")}
+    def digest(self, without: Collection[str] = ()) -> str:
+        """Digest of all that the run depends on, other than its first cell.
+
+        Parameters
+        ----------
+        without
+            Keys of the protocol to omit.
+        """
+        protocol = self.protocol.model_dump(mode="json", exclude=set(without))
+        content = {**asdict(self), "protocol": protocol}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def perform_from(
-    run: Run,
+    run: Run[DynamicsBase],
     crystal: Atoms | None,
     calculator: BaseCalculator,
     relaxation: Relaxation,
@@ -166,7 +175,11 @@ def _kept(file: Path, key: str) -> dict[str, Any] | None:
 
 
 def perform(
-    run: Run, start: Atoms, calculator: BaseCalculator, relaxation: Relaxation, work: Path
+    run: Run[DynamicsBase],
+    start: Atoms,
+    calculator: BaseCalculator,
+    relaxation: Relaxation,
+    work: Path,
 ) -> tuple[list[Atoms], Outcome]:
     """Make a run, or continue it from the checkpoint in a folder.
 
@@ -203,7 +216,9 @@ def perform(
 class _Walk:
     """A run in progress."""
 
-    def __init__(self, run: Run, start: Atoms, calculator: BaseCalculator, work: Path) -> None:
+    def __init__(
+        self, run: Run[DynamicsBase], start: Atoms, calculator: BaseCalculator, work: Path
+    ) -> None:
         protocol = run.protocol
         parts = protocol.program()
         stretches = [Stretch(protocol.steps_of(part), part.kelvin, part.gpa) for part in parts]
@@ -229,7 +244,7 @@ class _Walk:
         )
         self.moments = snapshot_steps(protocol)
         self.frames: list[Atoms] = []
-        self.checkpoint = _Checkpoint(work, f"{run.key} {_digest(start)}")
+        self.checkpoint = _Checkpoint(work, f"{run.digest()} {_digest(start)}")
         self.seconds, self.first_step = 0.0, 0
         if pressed := [part for part in parts if part.gpa is not None]:
             self._require_stress(pressed[0].gpa)
@@ -336,7 +351,7 @@ class _Walk:
             yield "The relaxation of the last cell did not converge."
 
 
-def snapshot_steps(protocol: ProtocolBase) -> set[int]:
+def snapshot_steps(protocol: DynamicsBase) -> set[int]:
     """Return the steps after which snapshots are taken: at equal intervals of the sampled parts.
 
     Parameters

@@ -1,7 +1,8 @@
 """Settings of the runs that a teacher generates and labels data with."""
 
+import re
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
     Field,
@@ -83,6 +84,28 @@ class Part(NamedTuple):
 
 
 class ProtocolBase(Model, ABC):
+    """What all ways to generate cells have; each has its own field ``kind``."""
+
+    if TYPE_CHECKING:
+        kind: str
+
+    @property
+    @abstractmethod
+    def typical_cell(self) -> Start:
+        """The first cell of a run, or one of average size."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Steps of a run; expected ones where the number depends on the potential."""
+
+    @property
+    @abstractmethod
+    def cells(self) -> int:
+        """Labelled cells of a run that ends as planned."""
+
+
+class DynamicsBase(ProtocolBase, ABC):
     """What all protocols of molecular dynamics have."""
 
     start: Start
@@ -126,6 +149,11 @@ class ProtocolBase(Model, ABC):
         return False
 
     @property
+    def typical_cell(self) -> Start:
+        """The first cell of a run."""
+        return self.start
+
+    @property
     def steps(self) -> int:
         """Steps of a run."""
         return sum(self.steps_of(part) for part in self.program())
@@ -160,7 +188,7 @@ class ProtocolBase(Model, ABC):
         return self
 
 
-class Thermal(ProtocolBase):
+class Thermal(DynamicsBase):
     """Molecular dynamics at constant temperature, in a fixed cell or at constant pressure."""
 
     kind: Literal["thermal"] = Field(description="Kind of protocol.")
@@ -181,7 +209,7 @@ class Thermal(ProtocolBase):
         ]
 
 
-class Compression(ProtocolBase):
+class Compression(DynamicsBase):
     """Molecular dynamics at constant temperature with a linear ramp of the pressure.
 
     The default is that of J. D. Morrow and V. L. Deringer, J. Chem. Phys. 157, 104105 (2022).
@@ -205,7 +233,7 @@ class Compression(ProtocolBase):
         ]
 
 
-class MeltQuench(ProtocolBase):
+class MeltQuench(DynamicsBase):
     """Heat, melt, cool at a set rate, and relax the last cell.
 
     Snapshots are taken of the whole run. The default is that of the test of transferability of
@@ -245,13 +273,120 @@ class MeltQuench(ProtocolBase):
         ]
 
 
-Protocol = Annotated[Thermal | Compression | MeltQuench, Field(discriminator="kind")]
+Dynamics = Annotated[Thermal | Compression | MeltQuench, Field(discriminator="kind")]
+"""Protocols of molecular dynamics."""
+
+POINT_GROUP_ORDERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48)
+"""Numbers of symmetry operations, without translations, that crystals can have."""
+SEARCH_STEPS = 150
+"""Expected steps of a relaxation from a random crystal."""
+
+
+class RandomSearch(ProtocolBase):
+    """Ab initio random structure search: random crystals, relaxed at random pressures.
+
+    The default is that of J. D. Morrow and V. L. Deringer, J. Chem. Phys. 157, 104105 (2022); the
+    method is that of C. J. Pickard and R. J. Needs, J. Phys. Condens. Matter 23, 053201 (2011).
+    """
+
+    kind: Literal["random-search"] = Field(description="Kind of protocol.")
+    composition: str = Field(
+        pattern=r"^([A-Z][a-z]?\d*)+$", description="Formula, such as `Si` or `Ga2O3`."
+    )
+    crystals: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        100, description="Random crystals of a run."
+    )
+    atoms: tuple[PositiveInt, PositiveInt] = Field(
+        (1, 64), description="Least and largest number of atoms in the primitive cell."
+    )
+    symmetry_operations: tuple[PositiveInt, PositiveInt] = Field(
+        (1, 4),
+        description="Least and largest number of symmetry operations, without translations. "
+        "Crystals of few atoms may have more by chance.",
+    )
+    volume_per_atom_angstrom3: PositiveFloat = Field(
+        20.0, description="Volume of the random crystals per atom."
+    )
+    min_distance_angstrom: PositiveFloat = Field(
+        2.0, description="Least distance between atoms of the random crystals."
+    )
+    pressure_width_gpa: PositiveFloat = Field(
+        5.0, description="Mean of the exponential distribution of the pressures, not truncated."
+    )
+    max_pressure_gpa: PositiveFloat = Field(
+        32.0, description="Pressure at which the distribution is truncated."
+    )
+    fmax_ev_per_angstrom: PositiveFloat = Field(
+        0.01,
+        description="Convergence criterion of the relaxations: largest remaining force, and "
+        "unbalanced stress times volume per atom.",
+    )
+    max_steps: PositiveInt = Field(500, description="Maximum number of steps of a relaxation.")
+    path_steps: list[NonNegativeInt] = Field(
+        [],
+        description="Steps of the relaxations whose cells are labels as well, such as `[0, 10, "
+        "30]`; 0 is the random crystal. The relaxed cell is always a label.",
+    )
+
+    @property
+    def numbers_of_operations(self) -> list[int]:
+        """Numbers of symmetry operations in the range that crystals can have."""
+        low, high = self.symmetry_operations
+        return [order for order in POINT_GROUP_ORDERS if low <= order <= high]
+
+    @property
+    def formula_units(self) -> list[int]:
+        """Numbers of formula units in the primitive cell."""
+        low, high = self.atoms
+        size = sum(int(number or 1) for number in re.findall(r"[A-Z][a-z]?(\d*)", self.composition))
+        return [units for units in range(1, high // size + 1) if units * size >= low]
+
+    @property
+    def typical_cell(self) -> Start:
+        """A random cell with the average number of atoms."""
+        return Start(
+            composition=self.composition,
+            atoms=round(sum(self.atoms) / 2),
+            volume_per_atom_angstrom3=self.volume_per_atom_angstrom3,
+            min_distance_angstrom=self.min_distance_angstrom,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Expected steps of all relaxations."""
+        return self.crystals * min(SEARCH_STEPS, self.max_steps)
+
+    @property
+    def cells(self) -> int:
+        """Relaxed cells and cells along the relaxations."""
+        return self.crystals * (1 + len(self.path_steps))
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not self.formula_units:
+            raise ValueError(
+                f"atoms: no multiple of {self.composition} has {self.atoms[0]} to {self.atoms[1]} "
+                "atoms; give an ascending range with at least one"
+            )
+        if not self.numbers_of_operations:
+            words = ", ".join(map(str, POINT_GROUP_ORDERS))
+            raise ValueError(
+                "symmetry_operations: give an ascending range with at least one possible number "
+                f"({words})"
+            )
+        steps = self.path_steps
+        if steps != sorted(set(steps)) or (steps and steps[-1] >= self.max_steps):
+            raise ValueError("path_steps: give ascending numbers below max_steps")
+        return self
+
+
+Protocol = Annotated[Thermal | Compression | MeltQuench | RandomSearch, Field(discriminator="kind")]
+"""All ways in which a teacher generates cells."""
 
 
 class Runs(Model):
-    """Runs of a protocol."""
+    """Independent runs."""
 
-    protocol: Protocol
     runs: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="Number of runs, each with its own seed."
     )
@@ -263,10 +398,11 @@ class Runs(Model):
 
 
 class Distilled(Runs):
-    """Runs whose snapshots are labelled cells: of the reference method, or of a driver."""
+    """Runs whose cells are labelled: of the reference method, or of a driver."""
 
+    protocol: Protocol
     use: Literal["train", "test"] = Field(
-        "train", description="Whether fits learn from the snapshots or are tested on them."
+        "train", description="Whether fits learn from the cells or are tested on them."
     )
     driver: PotentialSource | None = Field(
         None,
@@ -275,3 +411,17 @@ class Distilled(Runs):
         "campaign by the path of its model, or any calculator. Default: the reference method makes "
         "the runs, and its labels cost nothing.",
     )
+
+    @property
+    def searches(self) -> bool:
+        """Whether the runs are random structure searches, not molecular dynamics."""
+        return isinstance(self.protocol, RandomSearch)
+
+    @model_validator(mode="after")
+    def _driver_of_dynamics(self) -> Self:
+        if self.driver is not None and self.searches:
+            raise ValueError(
+                "`driver` makes molecular dynamics; random structure searches are relaxed by the "
+                "reference method: remove `driver`"
+            )
+        return self

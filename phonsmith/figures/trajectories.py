@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from phonsmith.benchmarks.trajectories import LAST_SNAPSHOTS
-from phonsmith.distillation.settings import AMORPHOUS, CRYSTAL, LIQUID, Protocol
+from phonsmith.distillation.settings import AMORPHOUS, CRYSTAL, LIQUID, Dynamics
 from phonsmith.figures.rmse import plain_log
 from phonsmith.figures.style import BLACK, DOUBLE_COLUMN_INCH, GREY, PALE, Look, style
 
@@ -20,7 +20,7 @@ ERRORS = {
 
 
 def draw_errors_along(
-    table: pd.DataFrame, protocol: Protocol, fits: Mapping[str, Look], *, reference: str
+    table: pd.DataFrame, protocol: Dynamics, fits: Mapping[str, Look], *, reference: str
 ) -> Figure:
     """Draw the temperature of the runs, and below it the errors of each fit against time.
 
@@ -71,7 +71,7 @@ def draw_errors_along(
     return figure
 
 
-def _draw_program(axes: Axes, protocol: Protocol) -> None:
+def _draw_program(axes: Axes, protocol: Dynamics) -> None:
     """The temperature of the thermostat, and the names of the parts."""
     times, temperatures = [0.0], [protocol.program()[0].kelvin[0]]
     for part in protocol.program():
@@ -94,7 +94,7 @@ def _draw_program(axes: Axes, protocol: Protocol) -> None:
     axes.set_ylim(low - 0.45 * span, high + 0.15 * span)
 
 
-def _mark_last(axes: Axes, table: pd.DataFrame, protocol: Protocol) -> None:
+def _mark_last(axes: Axes, table: pd.DataFrame, protocol: Dynamics) -> None:
     """The times over which the table of a melt and quench averages."""
     for name in (CRYSTAL, LIQUID, AMORPHOUS):
         times = np.unique(table.loc[table["part"] == name, "time_ps"])[-LAST_SNAPSHOTS:]

@@ -11,8 +11,10 @@ Keys of a frame (``atoms.info`` unless noted):
 ``index``        number of the cell within its structure and generation
 ``seed``         random seed of a rattled cell; -1 where no random number went in
 ``origin``       of a candidate that was chosen later: rattled, or dynamics for a snapshot of it;
-                 of a distilled cell: dynamics or relaxed
+                 of a distilled cell: dynamics, relaxation or relaxed
 ``time_ps``, ``thermostat_kelvin``, ``barostat_gpa``  of a distilled cell: when it was taken
+``crystal``, ``space_group``, ``step``  of a random structure search: number of the random crystal,
+                 space group that it was made with, step of its relaxation
 ``method``       the reference method that gave the label
 ``initial_magmoms``  magnetic moments in Bohr magnetons that the label started from, in
                  ``atoms.arrays``, if the crystal has its own moments

@@ -58,6 +58,12 @@ class TrainedFit(FitBase):
         description="Train on this number of cells only, chosen by the seed; a larger number adds "
         "cells to the smaller choice. Isolated atoms and constraints are not counted.",
     )
+    distilled_cells: PositiveInt | None = Field(
+        None,
+        description="Of the distilled cells, train on this number only, chosen by the seed; a "
+        "larger number adds cells to the smaller choice. Other kinds are not affected. A sweep "
+        "over this key yields the error against the size of the distilled data.",
+    )
     repeats: Annotated[int, Field(ge=1, le=100)] = Field(
         1,
         description="Number of fits of this recipe with different seeds (seed, seed + 1, …), for "
@@ -72,6 +78,13 @@ class TrainedFit(FitBase):
         "disagrees where labels are missing. Each repeat lacks one third of the cells: for use, "
         "add a fit without `resampled`. Isolated atoms and constraints are not resampled.",
     )
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that the potential depends on, as plain JSON."""
+        found = super().identity()
+        if self.distilled_cells is None:  # fits that were made before the key existed remain
+            del found["distilled_cells"]
+        return found
 
 
 def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
 from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY
+from phonsmith.files.extxyz import ENERGY, of_kinds
 from phonsmith.files.seeds import generator_for, seed_for
 from phonsmith.fits.record import DRAWN_AGAIN, TargetCounts, TrainingRecord
 from phonsmith.fits.registry import Fit, trained_kind
@@ -88,7 +88,7 @@ def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> l
     Raises
     ------
     PhonsmithError
-        No frame remains, or fewer than the fit's ``training_cells``.
+        No frame remains, or fewer than the fit's ``distilled_cells`` or ``training_cells``.
     """
     wanted = set(fit.learn_from) | ({"isolated_atom"} if has_energies else set())
     chosen = [atoms.copy() for atoms in frames if atoms.info.get("kind", "recorded") in wanted]
@@ -100,13 +100,12 @@ def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> l
         raise PhonsmithError(
             f"learn_from: the training set has no labelled cell of kind {', '.join(fit.learn_from)}"
         )
+    if fit.distilled_cells is not None:
+        distilled = of_kinds(cells, ["distilled"])
+        others = [one for one in cells if one.info.get("kind") != "distilled"]
+        cells = others + _drawn("distilled_cells", fit.distilled_cells, distilled, fit.seed)
     if fit.training_cells is not None:
-        if fit.training_cells > len(cells):
-            raise PhonsmithError(
-                f"training_cells: {fit.training_cells} requested, but the training set has "
-                f"{len(cells)}"
-            )
-        cells = sorted(cells, key=lambda one: _lot(one, fit.seed))[: fit.training_cells]
+        cells = _drawn("training_cells", fit.training_cells, cells, fit.seed)
     kept = Counter(id(one) for one in cells)
     if fit.resampled:
         kept = Counter(id(one) for one in _drawn_again(cells, fit.seed))
@@ -115,6 +114,15 @@ def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> l
         for one in chosen
         for copy in _copies(one, 1 if one.info.get("kind") in ALWAYS_TRAIN else kept[id(one)])
     ]
+
+
+def _drawn(key: str, number: int, cells: Sequence[Atoms], seed: int) -> list[Atoms]:
+    """A number of cells, drawn without replacement; fewer cells are among more."""
+    if number > len(cells):
+        raise PhonsmithError(
+            f"{key}: {number} requested, but the training set has {len(cells)}; lower it"
+        )
+    return sorted(cells, key=lambda one: _lot(one, seed))[:number]
 
 
 def _drawn_again(cells: Sequence[Atoms], seed: int) -> list[Atoms]:

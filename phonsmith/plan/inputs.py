@@ -135,7 +135,7 @@ class PlanInputs:
         return found.cells if found else []
 
     def snapshots(self, name: str) -> list[Atoms]:
-        """Return cells of the size and density of all snapshots of runs of molecular dynamics.
+        """Return cells of the size and density of all cells of runs.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class PlanInputs:
             There is no such first cell.
         """
         runs = self.campaign.distillation[name]
-        start = runs.protocol.start
+        start = runs.protocol.typical_cell
         crystal = None if start.structure is None else self.crystals[start.structure]
         cell = first_cell(start, crystal, np.random.default_rng(0))
         cell.info = {"structure": "distilled", "kind": "distilled"}

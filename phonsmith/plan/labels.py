@@ -64,7 +64,7 @@ def distillation_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator
     for name, runs in inputs.campaign.distillation.items():
         left = [not inputs.is_done("distillation", name, number) for number in range(runs.runs)]
         kind = f"{runs.protocol.kind}, {runs.protocol.steps} steps"
-        atoms, steps = runs.protocol.start.count, runs.protocol.steps
+        atoms, steps = runs.protocol.typical_cell.count, runs.protocol.steps
         if runs.driver is None:
             run = reference.of_atoms(atoms).times(steps)
             yield reference.task("distillation", name, kind, [run] * runs.runs, left=left)

@@ -108,7 +108,7 @@ class RelaxationResult:
 
     ``fmax_ev_per_angstrom`` is the largest force left, the cell's included as ASE's filter
     scales it (unbalanced stress times volume per atom); ``energy_ev`` is that of the cell, without
-    the work of a pressure.
+    the work of a pressure. ``stopped`` is why it stopped before converging or taking all steps.
     """
 
     atoms: Atoms
@@ -116,10 +116,16 @@ class RelaxationResult:
     steps: int
     fmax_ev_per_angstrom: float
     energy_ev: float | None
+    stopped: str = ""
 
 
 def relax(
-    atoms: Atoms, calculator: Any, settings: Relaxation, load: Load = FREE
+    atoms: Atoms,
+    calculator: Any,
+    settings: Relaxation,
+    load: Load = FREE,
+    *,
+    on_step: Callable[[int, Atoms], None] | None = None,
 ) -> RelaxationResult:
     """Relax cell and positions together under a load, without imposed symmetry.
 
@@ -140,6 +146,9 @@ def relax(
         Force tolerance (eV/Å) and largest number of steps.
     load
         Pressure (GPa) or fixed volume; no load by default.
+    on_step
+        Called with the number of steps so far and the present, sane cell; its calculator holds the
+        results.
 
     Raises
     ------
@@ -159,6 +168,7 @@ def relax(
         scalar_pressure=load.pressure_gpa * GPa,
     )
     sane, fmax, energy, steps, converged = plain(atoms), math.inf, None, 0, False
+    stopped = ""
     try:
         optimizer = CellAwareBFGS(
             filtered, logfile=None, maxstep=0.1, alpha=_BOND_STIFFNESS, bulk_modulus=_BULK_MODULUS
@@ -167,9 +177,15 @@ def relax(
             now = largest_force(
                 moving.get_forces(), moving.get_stress(voigt=False), moving.get_volume(), load
             )
-            if not math.isfinite(now) or _went_astray(moving, atoms):
+            if (
+                stopped := _went_astray(moving, atoms)
+                if math.isfinite(now)
+                else "forces not finite"
+            ):
                 break
             sane, fmax, energy = plain(moving), now, _energy(moving)
+            if on_step:
+                on_step(steps, moving)
             converged = fmax < settings.fmax_ev_per_angstrom
             if converged or steps == settings.max_steps:
                 break
@@ -186,15 +202,17 @@ def relax(
     except LabelFailed as failed:
         if failed.wants or not math.isfinite(fmax):
             raise
-        print(f"relaxation stopped after {steps} steps: {failed}")
+        stopped = str(failed)
+        print(f"relaxation stopped after {steps} steps: {stopped}")
     except Exception as error:  # calculators fail in their own ways on broken geometries
         if not math.isfinite(fmax):  # not even the start can be computed
             raise UnusablePotential(
                 f"{type(calculator).__name__} fails on {atoms.get_chemical_formula()}: "
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             ) from error
-        print(f"relaxation stopped after {steps} steps: {type(error).__name__}: {error}")
-    return RelaxationResult(sane, converged, steps, fmax, energy)
+        stopped = f"{type(error).__name__}: {error}"
+        print(f"relaxation stopped after {steps} steps: {stopped}")
+    return RelaxationResult(sane, converged, steps, fmax, energy, stopped)
 
 
 def largest_force(
@@ -232,12 +250,13 @@ def _energy(atoms: Atoms) -> float | None:
     return energy if math.isfinite(energy) else None
 
 
-def _went_astray(now: Atoms, start: Atoms) -> bool:
-    """Whether the volume changed by a factor of three or atoms fell onto each other."""
+def _went_astray(now: Atoms, start: Atoms) -> str:
+    """Text on a volume that changed by a factor of three or on atoms on each other, or empty."""
     ratio = float(np.linalg.det(now.cell[:]) / np.linalg.det(start.cell[:]))
     if not (1 / 3 < ratio < 3):
-        return True
-    return len(neighbor_list("d", now, SHORTEST_DISTANCE)) > 0
+        return f"volume {ratio:.2g} times the first"
+    close = neighbor_list("d", now, SHORTEST_DISTANCE)
+    return f"atoms {close.min():.2f} Å apart" if len(close) else ""
 
 
 def compare(before: Atoms, result: RelaxationResult, settings: Relaxation) -> Verdict:

@@ -414,3 +414,21 @@ def test_repeats_are_fits_with_seeds_of_their_own():
     assert once.fits["gap"] == campaign.fits["gap"]  # nothing to fit again
     with pytest.raises(ValidationError, match="fit gap-r2 already exists"):
         Campaign.model_validate({**GOOD, "fits": {"gap-r2": {"kind": "gap"}, **fits}})
+
+
+def test_sweeps_over_distilled_cells_are_series_of_sizes():
+    recipe = {"kind": "mtp", "repeats": 2, "label": "MTP"}
+    sizes = {"distilled_cells": [5, 20]}
+    sweeps = {
+        "one": {"recipe": recipe, "settings": sizes},
+        "two": {"recipe": recipe, "settings": {"level": [8, 12], **sizes}},
+        "other": {"recipe": {"kind": "mtp"}, "settings": {"level": [8, 12]}},
+    }
+    campaign = Campaign.model_validate({**GOOD, "sweeps": sweeps})
+    series = campaign.sizes
+    assert len(series) == 4 + 8
+    assert series["one-5"] == series["one-20-r2"] == "MTP"
+    assert series["two-8-5"] == "MTP, level = 8" and series["two-12-20-r2"] == "MTP, level = 12"
+    assert campaign.fits["two-12-20-r2"].distilled_cells == 20
+    seeds = [campaign.fits[name].seed for name in ("one-5", "one-5-r2")]
+    assert seeds == [0, 1]  # each repeat draws cells of its own

@@ -55,3 +55,29 @@ def test_fewer_training_cells_are_among_more(silicon):
     assert learnt(4, seed=1) != learnt(4)
     with pytest.raises(PhonsmithError, match="training_cells: 500 requested"):
         learnt(500)
+
+
+def test_fewer_distilled_cells_keep_the_other_kinds(silicon) -> None:
+    frames = [*silicon]
+    for index in range(20):
+        cell = silicon[-1].copy()
+        cell.info |= {"kind": "distilled", "structure": "press", "index": index}
+        frames.append(cell)
+
+    def chosen(number, seed):
+        fit = gap_fit(distilled_cells=number, seed=seed)
+        cells = fits.learnable(frames, fit, True)
+        distilled = [one.info["index"] for one in cells if one.info["kind"] == "distilled"]
+        assert len(cells) - len(distilled) == len(fits.learnable(silicon, gap_fit(), True))
+        return set(distilled)
+
+    assert len(chosen(4, 0)) == 4 and len(chosen(20, 0)) == 20
+    assert chosen(4, 0) < chosen(9, 0)
+    assert chosen(4, 0) != chosen(4, 1)
+    with pytest.raises(PhonsmithError, match=r"distilled_cells: 21 requested, .* has 20; lower it"):
+        chosen(21, 0)
+
+
+def test_a_fit_of_all_distilled_cells_has_its_former_identity() -> None:
+    assert "distilled_cells" not in gap_fit().identity()
+    assert gap_fit(distilled_cells=3).identity()["distilled_cells"] == 3

@@ -6,6 +6,7 @@ from ase.build import bulk
 
 from phonsmith.conductivity.settings import ThirdOrder
 from phonsmith.conductivity.third_order import cells_to_come as third_order_cells_to_come
+from phonsmith.distillation.settings import SEARCH_STEPS
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
@@ -281,6 +282,24 @@ def test_snapshots_of_a_driver_are_labelled_by_the_reference(crystals, pseudopot
     assert labels.core_hours_left == pytest.approx(labels.core_hours / 2) and labels.core_hours > 0
     (jobs,) = (job for job in plan.jobs if job.what == "labels of snapshots")
     assert jobs.jobs == 2 * campaign.labels.batches_per_structure
+
+
+def test_searches_of_a_teacher_are_counted_by_their_expected_steps(crystals):
+    protocol = {
+        **{"kind": "random-search", "composition": "Si", "atoms": [11, 29]},
+        **{"crystals": 30, "path_steps": [0, 20]},
+    }
+    campaign = campaign_of(distillation={"rss": {"runs": 2, "protocol": protocol}})
+    cells = cells_of(campaign, crystals)
+    plan = make_plan("tiny", campaign, crystals, cells, done={"distillation/rss/1"})
+    each = campaign.reference.potential.seconds_per_atom * 20 * 30 * SEARCH_STEPS / 3600
+    (teacher,) = (task for task in plan.tasks if task.stage == "distillation")
+    assert (teacher.runs, teacher.done, teacher.atoms) == (2, 1, 20)
+    assert teacher.core_hours == pytest.approx(2 * each)
+    assert teacher.core_hours_left == pytest.approx(each)
+    training = next(task for task in plan.tasks if task.stage == "fit")
+    others = sum(len(cell) for group in cells.values() for cell in group.cells)
+    assert 2 * 90 * 20 < training.atoms <= 2 * 90 * 20 + others
 
 
 def test_applications_of_the_last_generation_and_of_a_loop_in_all(crystals):

@@ -38,6 +38,13 @@ CAMPAIGN = {
                 **{"heating_rate_kelvin_per_s": 1e17, "quench_rate_kelvin_per_s": 1e17},
             },
         },
+        "random": {
+            "use": "test",
+            "protocol": {
+                **{"kind": "random-search", "composition": "Si", "atoms": [1, 6]},
+                **{"crystals": 3, "path_steps": [2], "max_steps": 60},
+            },
+        },
     },
     "fits": {"gap": {"kind": "gap", "soap": {"n_sparse": 40, "n_max": 4, "l_max": 3}}},
     "phonons": {"points_per_segment": 5, "mesh_length_angstrom": 12},
@@ -47,7 +54,7 @@ CAMPAIGN = {
 
 def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
-    names = ("distillation", "error_against_cost", "melt_quench")
+    names = ("distillation", "random_searches", "error_against_cost", "melt_quench")
     run = project.run(*(f"results/tiny/tables/{name}.csv" for name in names))
     assert run.returncode == 0, run.stdout + run.stderr
     results = project.results("tiny")
@@ -57,21 +64,25 @@ def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     assert (runs.steps == runs.planned_steps).all() and runs.reason.isna().all()
     assert list(runs.snapshots) == [5, 5, 5]  # four of the quench, and the relaxed cell
 
+    searched = pd.read_csv(results / "tables/random_searches.csv")
+    assert list(searched.crystal) == [0, 1, 2] and set(searched.use) == {"test"}
+
     train = read_frames(results / "datasets/gen0/train.extxyz")
     kinds = [atoms.info["kind"] for atoms in train]
     assert kinds.count("distilled") == 10 and kinds.count("displaced") == 1
     test = read_frames(results / "datasets/gen0/test.extxyz")
-    assert {atoms.info["structure"] for atoms in test} == {"quench"}
+    assert {atoms.info["structure"] for atoms in test} == {"quench", "random"}
 
     errors = pd.read_csv(results / "tables/errors.csv")
     assert errors[errors.structure == "quench"].mae.gt(0).all()
     errors = errors[(errors.quantity == "force") & (errors.kind == "distilled")]
     assert set(zip(errors["set"], errors.structure, strict=True)) == {
-        *{("train", "liquid"), ("train", "all"), ("test", "quench"), ("test", "all")}
+        *{("train", "liquid"), ("train", "all")},
+        *{("test", "quench"), ("test", "random"), ("test", "all")},
     }
 
     costs = pd.read_csv(results / "tables/error_against_cost.csv").set_index("data")
-    assert set(costs.index) == {"quench", "all"}
+    assert set(costs.index) == {"quench", "random", "all"}
     assert (costs.times_faster > 0).all() and (costs.wall_s_per_atom_step > 0).all()
 
     along = pd.read_csv(results / "tables/errors_along.csv")

@@ -1,0 +1,82 @@
+"""Figure of errors against the size of the distilled data."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from phonsmith.figures.rmse import plain_log
+from phonsmith.figures.speed import ROWS
+from phonsmith.figures.style import COLOURS, DOUBLE_COLUMN_INCH, MARKERS, style
+
+
+def draw_error_against_size(table: pd.DataFrame) -> Figure:
+    """Draw errors on each test set against the number of distilled cells: a line for each series.
+
+    Bars are standard deviations over the fits of equal size. The upper axis has the mean number of
+    atoms. (Counterpart of Morrow and Deringer 2022, figure S5.)
+
+    Parameters
+    ----------
+    table
+        See :func:`phonsmith.benchmarks.sizes.error_against_size`.
+    """
+    rows = {column: words for column, words in ROWS.items() if column in table}
+    sets = [name for name in dict.fromkeys(table["data"]) if name != "all"]
+    series = list(dict.fromkeys(table["series"]))
+    atoms = table.groupby("distilled_cells")["distilled_atoms"].mean()
+    with style():
+        height = 1.1 + 1.6 * len(rows)
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCH, height), layout="constrained")
+        grid = figure.subplots(len(rows), len(sets), sharex=True, sharey="row", squeeze=False)
+        for panels, (column, (label, factor)) in zip(grid, rows.items(), strict=True):
+            for axes, data in zip(panels, sets, strict=True):
+                for number, name in enumerate(series):
+                    part = table[(table["data"] == data) & (table["series"] == name)]
+                    axes.errorbar(
+                        part["distilled_cells"].to_numpy(),
+                        factor * part[column].to_numpy(),
+                        factor * part[f"{column}_std"].fillna(0.0).to_numpy(),
+                        **{"color": COLOURS[number % len(COLOURS)], "marker": _marker(number)},
+                        **{"ms": 4, "lw": 1.2, "capsize": 2.5},
+                    )
+            panels[0].set_ylabel(label)
+        # after all lines: the axes are shared
+        for axes in grid.flat:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        for axes in grid.flat:
+            plain_log(axes, "x")
+            plain_log(axes, "y")
+        for axes, data in zip(grid[0], sets, strict=True):
+            axes.set_title(data)
+            _put_atoms(axes, atoms)
+        for axes in grid[-1]:
+            axes.set_xlabel("Distilled cells")
+        handles = [
+            Line2D(
+                [],
+                [],
+                marker=_marker(number),
+                markersize=4,
+                linewidth=1.2,
+                color=COLOURS[number % len(COLOURS)],
+                label=name,
+            )
+            for number, name in enumerate(series)
+        ]
+        figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    return figure
+
+
+def _marker(number: int) -> str:
+    return MARKERS[number % len(MARKERS)]
+
+
+def _put_atoms(axes: Axes, atoms: pd.Series) -> None:
+    """Mean numbers of atoms above the numbers of cells."""
+    upper = axes.secondary_xaxis("top")
+    upper.set_xticks(atoms.index.to_numpy(), [f"{np.round(count):.0f}" for count in atoms])
+    upper.tick_params(which="minor", length=0, labeltop=False)
+    upper.set_xlabel("Distilled atoms")
