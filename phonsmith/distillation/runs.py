@@ -151,9 +151,11 @@ def perform_from(
     return perform(run, start, calculator, relaxation, work)
 
 
-def _settled_once(run: Run, start: Atoms, calculator: BaseCalculator, work: Path) -> Atoms:
+def _settled_once(
+    run: Run[DynamicsBase], start: Atoms, calculator: BaseCalculator, work: Path
+) -> Atoms:
     """The settled cell of a random one, kept for when the run is resumed."""
-    file, key = work / "start.npz", f"{run.key} {_digest(start)}"
+    file, key = work / "start.npz", f"{run.digest()} {_digest(start)}"
     known = _kept(file, key)
     if known is None:
         cell = settled(start, calculator)

@@ -85,7 +85,7 @@ def _to_crystals(
 ) -> tuple[pd.DataFrame, Mapping[str, Look], dict[str, str]]:
     """Similarities in long form, means over the runs; the models; the crystals with labels."""
     start = f"similarity_{LATTICES[0]}_"
-    crystals = [name.removeprefix(start) for name in snapshots if name.startswith(start)]
+    crystals = [name.removeprefix(start) for name in map(str, snapshots) if name.startswith(start)]
     parts = [
         over_seeds(
             snapshots.rename(columns={f"similarity_{lattice}_{crystal}": "similarity"})[
