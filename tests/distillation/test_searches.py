@@ -273,7 +273,7 @@ def test_defaults_are_those_of_the_paper() -> None:
     assert rules.atoms == (1, 64) and rules.numbers_of_operations == [1, 2, 3, 4]
     assert rules.min_distance_angstrom == 2 and rules.volume_per_atom_angstrom3 == 20
     assert rules.pressure_width_gpa == 5 and rules.max_pressure_gpa == 32
-    assert rules.crystals == rules.labels == 100
+    assert rules.crystals == rules.cells == 100
 
 
 @pytest.mark.parametrize(
