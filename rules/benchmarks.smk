@@ -219,7 +219,9 @@ rule errors_along:
             data: protocol.model_dump(mode="json")
             for data, protocol in protocols_tested(wildcards.campaign).items()
         },
-        version=versions("benchmarks", "distillation"),
+        version=versions(
+            *("benchmarks", "distillation", "datasets", "errors", "labels", "phonons", "readers")
+        ),
     message:
         "{wildcards.campaign}: errors along the runs"
     script:
@@ -271,7 +273,7 @@ rule error_against_size:
     params:
         fits=sized_recipes,
         series=setting("sizes"),
-        version=versions("benchmarks", "fits"),
+        version=versions("benchmarks", "fits", "datasets"),
     message:
         "{wildcards.campaign}: errors against the size of the distilled data"
     script:

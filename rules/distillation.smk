@@ -233,7 +233,7 @@ rule searches_table:
     localrule: True
     params:
         uses=uses_of_runs,
-        version=VERSIONS["distillation"],
+        version=versions("distillation", "labels", "structures"),
     message:
         "{wildcards.campaign}: table of the teacher's random structure searches"
     script:

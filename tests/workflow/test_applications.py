@@ -82,7 +82,8 @@ def test_all_applications_in_one_campaign(tmp_path: Path, repository: Path) -> N
     along_110 = warm[warm.component == "[110]"].set_index("method")["kappa_w_per_m_k"]
     assert along_110.to_dict() == pytest.approx(mean.to_dict(), rel=1e-6)
     errors = pd.read_csv(results / "tables/kappa_errors.csv").iloc[0]
-    assert 0 < errors.kappa_sre <= errors.kappa_srme < 0.5
+    # both are equal if all modes err in one direction, but for rounding
+    assert 0 < errors.kappa_sre <= errors.kappa_srme * (1 + 1e-9) < 0.5
     labels = pd.read_csv(results / "tables/third_order_labels.csv")
     assert (labels.labels < labels.labels_displacements).all()
     record = json.loads((results / "conductivity/reference/diamond/kappa0.json").read_text())
