@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from phonsmith.figures.rmse import plain_log
 from phonsmith.figures.speed import ROWS
@@ -47,7 +48,9 @@ def draw_error_against_size(table: pd.DataFrame) -> Figure:
             axes.set_xscale("log")
             axes.set_yscale("log")
         for axes in grid.flat:
-            plain_log(axes, "x")
+            axes.xaxis.set_major_locator(FixedLocator(atoms.index.tolist()))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda cells, _: f"{cells:g}"))
+            axes.xaxis.set_minor_locator(NullLocator())
             plain_log(axes, "y")
         for axes, data in zip(grid[0], sets, strict=True):
             axes.set_title(data)

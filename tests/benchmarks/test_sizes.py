@@ -76,5 +76,6 @@ def test_figure_has_a_line_with_bars_for_each_series() -> None:
     np.testing.assert_allclose(line.get_ydata(), [0.2, 0.05])
     np.testing.assert_allclose(energies.containers[0][0].get_ydata(), [2, 0.5])
     figure.canvas.draw()
+    assert [text.get_text() for text in forces.get_xticklabels()] == ["5", "20"]
     (upper,) = energies.child_axes
     assert [text.get_text() for text in upper.get_xticklabels()] == ["120", "480"]

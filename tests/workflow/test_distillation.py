@@ -185,6 +185,29 @@ def test_the_reference_labels_the_snapshots_of_a_driver(tmp_path, repository) ->
     assert sorted(log.read_text().count("3 labels are in the store") for log in logs) == [1, 1]
 
 
+def test_errors_against_the_size_of_the_distilled_data(tmp_path, repository) -> None:
+    recipe = {"kind": "mtp", "level": 2, "repeats": 2, "learn_from": ["distilled"], "label": "MTP"}
+    size = {"recipe": recipe, "settings": {"distilled_cells": [3, 9]}}
+    project = Project(tmp_path, repository, tiny={**CAMPAIGN, "fits": {}, "sweeps": {"size": size}})
+    results = project.results("tiny")
+    run = project.run("results/tiny/figures/error_against_size.svg")
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = pd.read_csv(results / "tables/error_against_size.csv")
+    assert set(table.data) == {"quench", "random", "all"} and set(table.series) == {"MTP"}
+    assert set(zip(table.distilled_cells, table.distilled_atoms, strict=True)) == {
+        (3, 36),
+        (9, 108),
+    }
+    assert (table.fits == 2).all() and (table.force_mae_ev_per_angstrom_std > 0).all()
+    errors = pd.read_csv(results / "tables/errors.csv")
+    forces = errors[
+        (errors.quantity == "force") & (errors.kind == "all") & (errors["set"] == "test")
+    ]
+    forces = forces[forces.structure == "quench"].set_index("fit").mae
+    few = table[(table.data == "quench") & (table.distilled_cells == 3)].iloc[0]
+    assert few.force_mae_ev_per_angstrom == pytest.approx(forces[["size-3", "size-3-r2"]].mean())
+
+
 def wrong(**settings) -> dict:
     return {**CAMPAIGN, **settings}
 
