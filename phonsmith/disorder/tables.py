@@ -72,15 +72,17 @@ def described(
         place: dict[str, Any] = {"model": model, "data": path.parent.name, "run": int(path.stem)}
         places += [place] * len(frames)
         snapshots += [Snapshot(one, number == len(frames)) for number, one in enumerate(frames, 1)]
-    found = dict(each(partial(_describer, crystals, settings), snapshots, processes))
+    found = {}
+    for number, outcome in each(partial(_describer, crystals, settings), snapshots, processes):
+        if isinstance(outcome, Exception) and not isinstance(outcome, ProcessDied):
+            raise outcome
+        found[number] = outcome
     references = _references(crystals, settings)
     rows, lines = [], []
     for number, (place, snapshot) in enumerate(zip(places, snapshots, strict=True)):
-        outcome = found.get(number)
+        outcome = found[number]
         if isinstance(outcome, ProcessDied):
             outcome = _without_process(snapshot, references), None
-        if outcome is None or isinstance(outcome, Exception):
-            raise next(one for one in found.values() if isinstance(one, Exception))
         row, curve = outcome
         rows.append({**place, **_moment(snapshot.frame), **row})
         lines += [] if curve is None else [curve.assign(**place)]

@@ -107,3 +107,14 @@ def test_a_snapshot_that_ends_its_process_has_a_row(files, monkeypatch):
     assert "ended its process" in found.snapshots.reason[1]
     assert np.isnan(found.snapshots.coordination_mean[1])
     assert found.snapshots.coordination_mean.notna().sum() == 4
+
+
+def test_an_error_is_not_hidden_behind_a_process_that_ended(files, monkeypatch):
+    def two_failures(setup, items, processes):
+        yield 0, tables.ProcessDied("a worker process died", "memory")
+        yield 1, ValueError("no such crystal")
+
+    monkeypatch.setattr(tables, "each", two_failures)
+    crystals, runs = files
+    with pytest.raises(ValueError, match="no such crystal"):
+        described("sw", runs, crystals, SETTINGS, 2)
