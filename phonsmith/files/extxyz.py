@@ -208,6 +208,11 @@ def of_kinds(frames: Sequence[Atoms], kinds: Iterable[str]) -> list[Atoms]:
     return [atoms for atoms in frames if atoms.info.get("kind") in wanted]
 
 
+def without_isolated_atoms(frames: Sequence[Atoms]) -> list[Atoms]:
+    """Return the frames that are not isolated atoms, in their order."""
+    return [atoms for atoms in frames if atoms.info.get("kind") != "isolated_atom"]
+
+
 def virial_of(atoms: Atoms) -> NDArray[np.float64]:
     """Return the virial of a labelled frame in eV, shape (3, 3): −stress · volume, symmetric."""
     virial = -np.asarray(atoms.info[STRESS], dtype=float).reshape(3, 3) * atoms.get_volume()

@@ -141,21 +141,25 @@ class TrainedKind(FitKind[F]):
     packages: ClassVar[tuple[str, ...]]
     """The packages of phonsmith's environment whose versions a trained model depends on."""
 
+    @property
+    def own_environment(self) -> str | None:
+        """Return the environment of the architecture; None for that of phonsmith."""
+        ready = READY.get(self.calculator)
+        return ready.environment if ready else None
+
     def environment(self, fit: F) -> str | None:
         """Return the environment in which it trains and computes; None for that of phonsmith."""
-        ready = READY.get(self.calculator)
-        return (ready.environment if ready else None) or super().environment(fit)
+        return self.own_environment or super().environment(fit)
 
     def check_files(self, fit: F, where: str, made: Made) -> None:
         """Check that the environment of the architecture can be made, if it has one."""
+        if self.own_environment is None:
+            return
         from phonsmith.files.errors import PhonsmithError
         from phonsmith.potentials.environments import check_makeable
 
-        ready = READY.get(self.calculator)
-        if ready is None or ready.environment is None:
-            return
         try:
-            check_makeable(ready.environment)
+            check_makeable(self.own_environment)
         except PhonsmithError as error:
             raise PhonsmithError(f"{where}: {error}") from None
 
@@ -195,5 +199,12 @@ class TrainedKind(FitKind[F]):
         """
 
     def learns_beside(self, fit: F) -> dict[str, Any]:
-        """Return what a trained potential depends on beside settings, labels and packages."""
-        return {}
+        """Return what a trained potential depends on beside settings, labels and packages.
+
+        By default the packages of the architecture's environment, if it has one.
+        """
+        if self.own_environment is None:
+            return {}
+        from phonsmith.potentials.environments import environment
+
+        return {"environment": environment(self.own_environment).sha256}

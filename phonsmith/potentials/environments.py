@@ -93,6 +93,17 @@ class Environment:
         """Its Python."""
         return (self.folder / "bin/python").absolute()
 
+    def version_of(self, name: str) -> dict[str, str]:
+        """Return the version by name of the package with this name or module, for records.
+
+        Raises
+        ------
+        PhonsmithError
+            The environment does not exist on this machine.
+        """
+        package, _, number = str(self.package_of(name)).partition(" ")
+        return {package: number}
+
     def package_of(self, name: str) -> str | None:
         """Return name and version of the package with this name or module; None if absent.
 

@@ -138,6 +138,15 @@ def neighbours(cell: Atoms, cutoff_angstrom: float) -> float:
     return float(4 / 3 * np.pi * cutoff_angstrom**3 * len(cell) / cell.get_volume())
 
 
+def mean_neighbours(cells: Sequence[Atoms], cutoff_angstrom: float) -> float:
+    """Mean over the cells of :func:`neighbours`; without cells as in silicon within 5 Å."""
+    found = [neighbours(cell, cutoff_angstrom) for cell in cells]
+    return float(np.mean(found or [_SILICON]))
+
+
+_SILICON = 28
+
+
 def count_elements(cells: Sequence[Atoms]) -> int:
     """Return the number of elements in the cells, at least one."""
     return max(1, len({symbol for cell in cells for symbol in cell.symbols}))

@@ -19,6 +19,7 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
+from phonsmith.files.extxyz import without_isolated_atoms
 from phonsmith.potentials.calculators import evaluate, make_calculator
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.potentials.soap import soap_text, soap_vectors
@@ -77,7 +78,7 @@ def select(
         lots = np.random.default_rng(seed).permutation(len(pool))
         queues = {group: [int(i) for i in lots if groups[i] == group] for group in set(groups)}
         return [queues[group].pop(0) for group in order]
-    cells = [one for one in labelled if one.info.get("kind") != "isolated_atom"]
+    cells = without_isolated_atoms(labelled)
     vectors = environments([*pool, *cells], settings, mace)
     weights = None
     if settings.method == "committee":

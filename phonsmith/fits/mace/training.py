@@ -17,7 +17,7 @@ from ase.data import atomic_numbers
 import phonsmith
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, write_frames
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, without_isolated_atoms, write_frames
 from phonsmith.fits.mace import foundation
 from phonsmith.fits.mace.settings import ARCHITECTURE, Foundation, MaceFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
@@ -91,7 +91,7 @@ def train(
         MACE fails (the message holds its reason), or reads other data than its input holds.
     """
     _check(fit)
-    cells = [atoms for atoms in frames if atoms.info.get("kind") != "isolated_atom"]
+    cells = without_isolated_atoms(frames)
     learning, validation, overlap = validation_split(cells, fit.valid_fraction, fit.seed)
     write_frames(work / TRAIN_FILE, [mace_frame(atoms) for atoms in learning])
     write_frames(work / VALID_FILE, [mace_frame(atoms) for atoms in validation])

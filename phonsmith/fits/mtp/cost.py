@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from ase import Atoms
 
 from phonsmith.fits.mtp.basis import moment_basis, radial_functions
 from phonsmith.fits.mtp.optimisation import ITERATIONS_BELOW, levels_to
 from phonsmith.fits.mtp.settings import BLOCK_ROWS, PARTS, MtpFit
-from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements, neighbours
+from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements, mean_neighbours
 
 _LIST = 1e-5  # s per atom: neighbours
 _BASIC = 6.9e-9  # s per basic moment and neighbour
@@ -19,14 +18,17 @@ _PASS_PRODUCT = 9.6e-9  # s per product of moments and neighbour, with derivativ
 _ELIMINATE = 2e-10  # s per operation of the QR decomposition by blocks
 _ITERATIONS = 20  # at the final level, if no limit ends it
 _TRIALS = 1.3  # passes for an iteration: some steps are refused
-_SILICON = 28  # neighbours within 5 Å in silicon
 _PROCESS_MB = 200
 
 
 def seconds_per_atom(fit: MtpFit, cells: Sequence[Atoms]) -> float:
     """Core seconds of energy, forces and stress of one atom."""
     basis = moment_basis(fit.level)
-    return _LIST + _BASIC * len(basis.basic) * _near(fit, cells) + _PRODUCT * len(basis.products)
+    return (
+        _LIST
+        + _BASIC * len(basis.basic) * mean_neighbours(cells, fit.cutoff_angstrom)
+        + _PRODUCT * len(basis.products)
+    )
 
 
 def training_cost(fit: MtpFit, cells: Sequence[Atoms]) -> Cost:
@@ -40,7 +42,7 @@ def training_cost(fit: MtpFit, cells: Sequence[Atoms]) -> Cost:
         Training cells.
     """
     atoms = sum(len(cell) for cell in cells)
-    near, elements = _near(fit, cells), count_elements(cells)
+    near, elements = mean_neighbours(cells, fit.cutoff_angstrom), count_elements(cells)
     final = min(_ITERATIONS, fit.max_iterations)
     seconds = 0.0
     for level in levels_to(fit.level):
@@ -65,7 +67,3 @@ def _pass(fit: MtpFit, level: int, near: float, elements: int) -> float:
 def _columns(fit: MtpFit, level: int, elements: int) -> int:
     radial = elements**2 * radial_functions(level) * fit.radial_basis_size
     return len(moment_basis(level).scalars) + radial
-
-
-def _near(fit: MtpFit, cells: Sequence[Atoms]) -> float:
-    return float(np.mean([neighbours(cell, fit.cutoff_angstrom) for cell in cells] or [_SILICON]))

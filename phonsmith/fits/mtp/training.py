@@ -16,7 +16,7 @@ from ase.data import atomic_numbers
 
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import FORCES
+from phonsmith.files.extxyz import FORCES, without_isolated_atoms
 from phonsmith.files.reading_writing import replacing
 from phonsmith.fits.digest import digest_of
 from phonsmith.fits.least_squares import Triangle
@@ -79,7 +79,7 @@ def train(
         The cells have no forces, or two atoms are too close.
     """
     begin = time.monotonic()
-    cells = [atoms for atoms in frames if atoms.info.get("kind") != "isolated_atom"]
+    cells = without_isolated_atoms(frames)
     e0s = energies_of_atoms(cells, baseline)
     if not any(FORCES in atoms.arrays for atoms in cells):
         raise PhonsmithError("a moment tensor potential needs cells with forces; found none")

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from ase import Atoms
 
 from phonsmith.fits.pod.settings import PodFit
-from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements, neighbours
+from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements, mean_neighbours
 
 _EVALUATE = 1.6e-8  # s per neighbour and descriptor
 _DESCRIPTOR = 5.0e-8  # s per neighbour and descriptor, with all derivatives
@@ -19,7 +18,11 @@ _FOUR_BODY = (0, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 
 
 def seconds_per_atom(fit: PodFit, cells: Sequence[Atoms]) -> float:
     """Core seconds of energy, forces and stress of one atom."""
-    return _EVALUATE * _near(fit, cells) * count_descriptors(fit, count_elements(cells))
+    return (
+        _EVALUATE
+        * mean_neighbours(cells, fit.cutoff_angstrom)
+        * count_descriptors(fit, count_elements(cells))
+    )
 
 
 def training_cost(fit: PodFit, cells: Sequence[Atoms]) -> Cost:
@@ -37,7 +40,7 @@ def training_cost(fit: PodFit, cells: Sequence[Atoms]) -> Cost:
     coefficients = elements * (each + 1)
     atoms = sum(map(len, cells))
     largest = max(map(len, cells), default=1)
-    seconds = _DESCRIPTOR * each * _near(fit, cells) * atoms
+    seconds = _DESCRIPTOR * each * mean_neighbours(cells, fit.cutoff_angstrom) * atoms
     seconds += _PRODUCT * coefficients**2 * 3 * atoms
     memory = 8 * coefficients * (coefficients + 4 * largest) / MB
     return Cost(2 * JOB_START_S + seconds, _BASE_MB + memory)
@@ -88,8 +91,3 @@ def _products(left: _Functions, right: _Functions, radial: int, degree: int) -> 
         if degree1 + degree2 <= degree and j1 + j2 < radial
     )
     return functions * sum(max(0, sets2 - one) for one in range(sets1))
-
-
-def _near(fit: PodFit, cells: Sequence[Atoms]) -> float:
-    found = [neighbours(cell, fit.cutoff_angstrom) for cell in cells]
-    return float(np.mean(found)) if found else 28.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from phonsmith.fits.kind import TrainedKind
 from phonsmith.fits.pod.settings import PodFit
@@ -39,12 +39,6 @@ class Pod(TrainedKind[PodFit]):
         from phonsmith.fits.pod.training import train
 
         return train(fit, frames, baseline, folder=folder, work=work)
-
-    def learns_beside(self, fit: PodFit) -> dict[str, Any]:
-        """Return the packages of the environment."""
-        from phonsmith.potentials.environments import environment
-
-        return {"environment": environment(str(self.environment(fit))).sha256}
 
     def seconds_per_atom(self, fit: PodFit, cells: "Sequence[Atoms]") -> float:
         """By the number of neighbours and descriptors."""

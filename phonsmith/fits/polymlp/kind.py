@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from phonsmith.fits.kind import TrainedKind
 from phonsmith.fits.polymlp.settings import PolymlpFit
@@ -43,12 +43,6 @@ class Polymlp(TrainedKind[PolymlpFit]):
     def busy_cores(self, fit: PolymlpFit) -> int:
         """All threads."""
         return fit.resources.threads
-
-    def learns_beside(self, fit: PolymlpFit) -> dict[str, Any]:
-        """Return the packages of the environment."""
-        from phonsmith.potentials.environments import environment
-
-        return {"environment": environment(str(self.environment(fit))).sha256}
 
     def seconds_per_atom(self, fit: PolymlpFit, cells: "Sequence[Atoms]") -> float:
         """By the number of terms."""

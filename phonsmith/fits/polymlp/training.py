@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from phonsmith.datasets.sets import FORCE_SIGMA, VIRIAL_SIGMA, Baseline
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, virial_of
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, virial_of, without_isolated_atoms
 from phonsmith.files.reading_writing import read_json, write_json
 from phonsmith.fits.polymlp import program
 from phonsmith.fits.polymlp.program import MODEL, REPORT, SETTINGS, TRAINING
@@ -59,7 +59,7 @@ def train(
         The environment does not exist, or the program fails; the message contains its reason.
     """
     environment = made(str(READY["polymlp"].environment))
-    cells = [frame for frame in frames if frame.info.get("kind") != "isolated_atom"]
+    cells = without_isolated_atoms(frames)
     elements = sorted({symbol for cell in cells for symbol in cell.symbols})
     alone = dict.fromkeys(elements, 0.0)
     if baseline.has_energies:
@@ -95,15 +95,10 @@ def train(
         command=[],
         baseline=baseline.e0s,
         baseline_origin=baseline.origin,
-        versions=_versions(environment.package_of("pypolymlp")),
+        versions=environment.version_of("pypolymlp"),
         details={"features": report["features"], "regularisation_exponent": chosen},
         cautions=_cautions(chosen, fit.regularisation_exponents),
     )
-
-
-def _versions(package: str | None) -> dict[str, str]:
-    name, _, number = str(package).partition(" ")
-    return {name: number}
 
 
 def _cautions(chosen: float, tried: Sequence[float]) -> list[str]:

@@ -30,7 +30,7 @@ from ase.neighborlist import neighbor_list
 from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, kJ, mol
 from numpy.typing import NDArray
 
-from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
+from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, without_isolated_atoms
 
 LARGEST_MOVE_ANGSTROM, LARGEST_STRAIN = 0.6, 0.08
 """At larger distances, the mean of both cells is a poor approximation."""
@@ -114,7 +114,7 @@ def consistency(frames: Sequence[Atoms]) -> Consistency:
     ``frames`` may hold an undisplaced cell with zero forces and no energy: it helps to find the
     sign of forces.
     """
-    bound = [atoms for atoms in frames if atoms.info.get("kind") != "isolated_atom"]
+    bound = without_isolated_atoms(frames)
     pairs = _Pairs.of(bound)
     rest = pairs.take(pairs.strain < UNSTRAINED)
     by_forces, by_all = _Work(rest, stress=False), _Work(pairs.with_stress(), stress=True)
