@@ -260,9 +260,7 @@ rule error_against_size:
     """Errors on the test sets against the number of distilled cells, mean and spread over fits."""
     input:
         errors=rules.errors_table.output[0],
-        train=lambda wildcards: rules.make_dataset.output.train.format(
-            campaign=wildcards.campaign, generation=accepted(wildcards)
-        ),
+        train=lambda wildcards: accepted_dataset(wildcards, "train"),
     output:
         "results/{campaign}/tables/error_against_size.csv",
     log:

@@ -142,23 +142,12 @@ use rule label_snapshots as label_snapshot with:
         "{wildcards.campaign}: labelling cell {wildcards.index} of {wildcards.protocol} again"
 
 
-def snapshots_tried_again(wildcards):
-    """Existing labels of failed snapshots that were retried individually."""
-    return sorted(glob(rules.label_snapshot.output.labels.format(index="*", **wildcards)))
-
-
-def command_for_one_snapshot(wildcards):
-    """Command to label a failed snapshot again, with a placeholder for its index."""
-    (cell,) = expand(rules.label_snapshot.output.labels, allow_missing=True, **wildcards)
-    return f"snakemake --profile profiles/local --force {cell}"
-
-
 use rule gather_labels as gather_snapshots with:
     # the labels of one run of a driver
     input:
         labels=every(rules.label_snapshots.output.labels, batch=batch_numbers),
         failures=every(rules.label_snapshots.output.failures, batch=batch_numbers),
-        again=snapshots_tried_again,
+        again=tried_again(rules.label_snapshot.output.labels),
     output:
         labels="results/{campaign}/labels/distillation/{protocol}/{run}.extxyz",
         failures="results/{campaign}/labels/distillation/{protocol}/{run}.failures.json",
@@ -169,7 +158,7 @@ use rule gather_labels as gather_snapshots with:
             "labels",
             exclude=LABEL_EFFORT | {"batches_per_structure", "max_force_sum_ev_per_angstrom"},
         ),
-        again=untracked(command_for_one_snapshot),
+        again=untracked(command_for_one(rules.label_snapshot.output.labels)),
         fraction=untracked(setting("labels/min_label_fraction")),
         what=lambda wildcards: f"run {wildcards.run} of distillation.{wildcards.protocol}",
         version=VERSIONS["labels"],
@@ -233,14 +222,14 @@ rule searches_table:
     localrule: True
     params:
         uses=uses_of_runs,
-        version=versions("distillation", "labels", "structures"),
+        version=VERSIONS["distillation"],
     message:
         "{wildcards.campaign}: table of the teacher's random structure searches"
     script:
         "../scripts/searches_table.py"
 
 
-def dataset_of(wildcards, part):
+def accepted_dataset(wildcards, part):
     """The training or test set of the accepted generation."""
     name = wildcards.campaign
     return f"results/{name}/datasets/gen{accepted(wildcards)}/{part}.extxyz"
@@ -255,8 +244,8 @@ def similarity_of_data(wildcards):
 rule data_map:
     """Map of what fits learn from and are tested on, by the SOAP kernel of the cells."""
     input:
-        train=lambda wildcards: dataset_of(wildcards, "train"),
-        test=lambda wildcards: dataset_of(wildcards, "test"),
+        train=lambda wildcards: accepted_dataset(wildcards, "train"),
+        test=lambda wildcards: accepted_dataset(wildcards, "test"),
     output:
         ensure("results/{campaign}/tables/data_map.csv", non_empty=True),
     log:

@@ -169,8 +169,8 @@ def test_set(wildcards):
 
     Displaced cells of these do not test the other fits.
     """
-    kind, fit = kind_of(fit_of(wildcards)), fit_of(wildcards)
-    generation = this_generation(wildcards)
+    fit, generation = fit_of(wildcards), this_generation(wildcards)
+    kind = kind_of(fit)
     if kind.source(fit):
         return labels_up_to(wildcards, generation, kind.structures(fit))
     return tested_on(wildcards, generation)

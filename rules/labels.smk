@@ -252,20 +252,22 @@ rule born_charges:
         "../scripts/born_charges.py"
 
 
-def cells_tried_again(wildcards):
-    """Existing labels of failed cells that were retried individually."""
-    pattern = rules.label_cell.output.labels.format(index="*", **wildcards)
-    return sorted(glob(pattern))
+def tried_again(label):
+    """A function for input: existing labels of failed cells that were retried individually.
+
+    ``label`` is the file of one cell, which has the wildcards of its batch and ``index``.
+    """
+    return lambda wildcards: sorted(glob(label.format(index="*", **wildcards)))
 
 
-def command_for_one_cell(wildcards):
-    """Command to label a failed cell again, with placeholders for structure, generation and index."""
-    (cell,) = expand(
-        rules.label_cell.output.labels,
-        campaign=wildcards.campaign,
-        allow_missing=True,
-    )
-    return f"snakemake --profile profiles/local --force {cell}"
+def command_for_one(label):
+    """A function: the command to label a failed cell again, with a placeholder for its index."""
+
+    def of(wildcards):
+        (cell,) = expand(label, allow_missing=True, **wildcards)
+        return f"snakemake --profile profiles/local --force {cell}"
+
+    return of
 
 
 rule gather_labels:
@@ -273,7 +275,7 @@ rule gather_labels:
     input:
         labels=every(rules.label_batch.output.labels, batch=batch_numbers),
         failures=every(rules.label_batch.output.failures, batch=batch_numbers),
-        again=cells_tried_again,
+        again=tried_again(rules.label_cell.output.labels),
     output:
         labels="results/{campaign}/labels/gen{generation}/{structure}.extxyz",
         failures="results/{campaign}/labels/gen{generation}/{structure}.failures.json",
@@ -285,7 +287,7 @@ rule gather_labels:
             "labels",
             exclude=LABEL_EFFORT | {"batches_per_structure", "max_force_sum_ev_per_angstrom"},
         ),
-        again=untracked(command_for_one_cell),
+        again=untracked(command_for_one(rules.label_cell.output.labels)),
         version=VERSIONS["labels"],
     message:
         "{wildcards.campaign}: gathering the labels of {wildcards.structure}"

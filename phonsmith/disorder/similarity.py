@@ -157,7 +157,7 @@ class References:
 
     def no_similarities(self) -> pd.DataFrame:
         """Return the table of :meth:`similarities` for a structure without SOAP vector."""
-        rows = [(name, lattice) for name in self.names for lattice in ("fixed", "scaled")]
+        rows = [(name, lattice) for name in self.names for lattice in LATTICES]
         table = pd.DataFrame(rows, columns=list(SIMILARITY_COLUMNS[:2]))
         return table.reindex(columns=list(SIMILARITY_COLUMNS)).astype(
             dict.fromkeys(SIMILARITY_COLUMNS[2:], float)
@@ -182,7 +182,7 @@ class References:
         vector = average_soap(frame, self.elements, self.settings)[None] if self.elements else None
         rows = []
         for name in self.names:
-            for lattice, pressure in (("fixed", None), ("scaled", pressure_gpa)):
+            for lattice, pressure in zip(LATTICES, (None, pressure_gpa), strict=True):
                 crystal = self.at(name, pressure)
                 value = np.nan
                 if crystal is not None and vector is not None:
@@ -198,6 +198,8 @@ class References:
         return self._vectors[key]
 
 
+LATTICES = ("fixed", "scaled")
+"""Whether a crystal is that of its lowest pressure, or of the pressure of the structure."""
 SIMILARITY_COLUMNS = ("crystal", "lattice", "crystal_pressure_gpa", "similarity")
 
 

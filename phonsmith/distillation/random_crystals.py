@@ -6,14 +6,12 @@ atom and begins again with an empty cell: 16 atoms without symmetry at 20 Å³ p
 take half a minute. The atoms are therefore placed here.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from phonsmith.distillation.settings import RandomSearch
@@ -168,9 +166,3 @@ class _Sites:
     def _close(self, vectors: Floats) -> bool:
         """Whether one of the vectors (…, 3) is shorter than the distance."""
         return bool((np.einsum("...i,...i", vectors, vectors) < self._distance**2).any())
-
-
-def shortest_distance(atoms: Atoms, within: float) -> float:
-    """Return the shortest distance (Å) between atoms or images, or ``within`` if all are longer."""
-    found: Sequence[float] = neighbor_list("d", atoms, within)
-    return float(min(found, default=within))

@@ -7,19 +7,18 @@ recorded; the other crystals are kept.
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from phonsmith.distillation.random_crystals import random_crystal
 from phonsmith.distillation.runs import Run
-from phonsmith.distillation.settings import RandomSearch
+from phonsmith.distillation.settings import MOST_RUNS, RandomSearch
 from phonsmith.files.errors import PhonsmithError, UnusablePotential
 from phonsmith.files.extxyz import read_frames, write_frames
 from phonsmith.files.json_records import Record, StoredRecord
@@ -28,9 +27,6 @@ from phonsmith.potentials.calculators import one_line, results_of
 from phonsmith.structures.relaxation import Load, RelaxationResult, relax
 from phonsmith.structures.settings import Relaxation
 from phonsmith.structures.sites import plain
-
-MOST_RUNS = 1000
-"""Largest number of runs in the settings."""
 
 
 class CrystalRecord(Record):
@@ -230,28 +226,3 @@ def _end_of_relaxation(
         return relax(crystal, calculator, limits, Load(pressure_gpa=gpa), on_step=path.take)
     except UnusablePotential as error:  # it fails on the random crystal
         return RelaxationResult(crystal, False, 0, math.inf, None, one_line(error))
-
-
-def searches_table(outcomes: Iterable[str | Path], uses: Mapping[str, str]) -> pd.DataFrame:
-    """Tabulate the random structure searches of a teacher.
-
-    Parameters
-    ----------
-    outcomes
-        JSON files of the outcomes, ``…/NAME/NUMBER.json``.
-    uses
-        Whether a data set is for training or tests, by its name.
-
-    Returns
-    -------
-    A row for each crystal: ``data``, ``run``, ``use``, and the fields of :class:`CrystalRecord`.
-    """
-    rows = [
-        {
-            **{"data": path.parent.name, "run": int(path.stem), "use": uses[path.parent.name]},
-            **one.model_dump(),
-        }
-        for path in map(Path, outcomes)
-        for one in SearchOutcome.load(path).crystals
-    ]
-    return pd.DataFrame(rows, columns=["data", "run", "use", *CrystalRecord.model_fields])

@@ -16,6 +16,11 @@ from pydantic import (
 from phonsmith.files.settings import Model, Name
 from phonsmith.potentials.settings import PotentialSource
 
+FORMULA = r"^([A-Z][a-z]?\d*)+$"
+"""Formula of a random cell."""
+MOST_RUNS = 1000
+"""Largest number of runs of a protocol."""
+
 
 class Start(Model):
     """First cell of a run: a supercell of a crystal, or hard spheres at random places."""
@@ -25,7 +30,7 @@ class Start(Model):
     )
     composition: str | None = Field(
         None,
-        pattern=r"^([A-Z][a-z]?\d*)+$",
+        pattern=FORMULA,
         description="Formula of random cells, such as `Si` or `Ga2O3`; replaces `structure`.",
     )
     atoms: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
@@ -290,9 +295,7 @@ class RandomSearch(ProtocolBase):
     """
 
     kind: Literal["random-search"] = Field(description="Kind of protocol.")
-    composition: str = Field(
-        pattern=r"^([A-Z][a-z]?\d*)+$", description="Formula, such as `Si` or `Ga2O3`."
-    )
+    composition: str = Field(pattern=FORMULA, description="Formula, such as `Si` or `Ga2O3`.")
     crystals: Annotated[int, Field(ge=1, le=100_000)] = Field(
         100, description="Random crystals of a run."
     )
@@ -387,7 +390,7 @@ Protocol = Annotated[Thermal | Compression | MeltQuench | RandomSearch, Field(di
 class Runs(Model):
     """Independent runs."""
 
-    runs: Annotated[int, Field(ge=1, le=1000)] = Field(
+    runs: Annotated[int, Field(ge=1, le=MOST_RUNS)] = Field(
         1, description="Number of runs, each with its own seed."
     )
     runtime_minutes: PositiveInt = Field(

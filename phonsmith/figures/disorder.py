@@ -18,9 +18,9 @@ from phonsmith.figures.style import (
     COLOURS,
     GREY,
     LINES,
-    MARKERS,
     SINGLE_COLUMN_INCH,
     Look,
+    looks,
     style,
 )
 
@@ -214,34 +214,29 @@ def draw_map(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """
     sizes = table["set"].value_counts()
     whole = table.groupby("set")["cells"].first() if "cells" in table else sizes
-    looks = {
-        name: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
-        for i, name in enumerate(labels)
-    }
+    sets = looks(labels)
     with style():
         figure = Figure(figsize=(SINGLE_COLUMN_INCH, SINGLE_COLUMN_INCH), layout="constrained")
         axes = figure.subplots()
         handles = []
         for name in sorted(labels, key=lambda label: -int(sizes.get(label, 0))):
             rows = table[table["set"] == name]
-            colour, marker = looks[name]
             axes.scatter(
                 rows["component_1"],
                 rows["component_2"],
                 s=10,
-                color=colour,
-                marker=marker,
+                color=sets[name].colour,
+                marker=sets[name].marker,
                 linewidths=0,
                 alpha=0.6,
                 rasterized=len(rows) > 2000,
             )
-        for name, label in labels.items():
-            colour, marker = looks[name]
+        for name, look in sets.items():
             shown, known = int(sizes.get(name, 0)), int(whole.get(name, 0))
             number = f"{shown}" if shown == known else f"{shown} of {known}"
-            text = f"{label} ({number} cells)"
+            text = f"{look.label} ({number} cells)"
             handles.append(
-                Line2D([], [], ls="none", color=colour, marker=marker, ms=3.5, label=text)
+                Line2D([], [], ls="none", color=look.colour, marker=look.marker, ms=3.5, label=text)
             )
         shares = [table[f"variance_{i}_percent"].iloc[0] if len(table) else 0 for i in (1, 2)]
         axes.set_xlabel(f"Component 1 ({shares[0]:.0f} % of the variance)")

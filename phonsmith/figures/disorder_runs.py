@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from phonsmith.disorder.description import over_seeds
+from phonsmith.disorder.similarity import LATTICES
 from phonsmith.figures.disorder import (
     ANGLES,
     DENSITY,
@@ -24,7 +25,6 @@ CURVES = {
 }
 SIMILARITY = "similarity-"
 SIMILARITIES = "similarities"
-LATTICES = ("fixed", "scaled")
 
 
 def draw_runs(
@@ -62,17 +62,15 @@ def draw_runs(
         means = over_seeds(snapshots, ["model", "pressure_gpa"], ignored=("run",))
         return draw_curves(means, DENSITY, models)
     if drawn == SIMILARITIES:
-        return draw_similarity_to_crystals(*_to_crystals(snapshots, models))
+        start = f"similarity_{LATTICES[0]}_"
+        names = [one.removeprefix(start) for one in map(str, snapshots) if one.startswith(start)]
+        parts = [_similarities(snapshots, name, one) for name in names for one in LATTICES]
+        table = pd.concat(parts) if parts else pd.DataFrame(columns=["model"])
+        return draw_similarity_to_crystals(table, models, {name: name for name in names})
     crystal = drawn.removeprefix(SIMILARITY)
-    alike = snapshots.rename(columns={f"similarity_scaled_{crystal}": "similarity"})
-    means = over_seeds(
-        alike[["model", "run", "pressure_gpa", "similarity"]],
-        ["model", "pressure_gpa"],
-        ignored=("run",),
-    )
     failed = runs[runs["reason"].fillna("") != ""].dropna(subset=["pressure_gpa"])
     return draw_similarity_of_models(
-        means.assign(crystal=crystal, lattice="scaled"),
+        _similarities(snapshots, crystal, "scaled"),
         models,
         crystal,
         teacher="reference",
@@ -80,22 +78,12 @@ def draw_runs(
     )
 
 
-def _to_crystals(
-    snapshots: pd.DataFrame, models: Mapping[str, Look]
-) -> tuple[pd.DataFrame, Mapping[str, Look], dict[str, str]]:
-    """Similarities in long form, means over the runs; the models; the crystals with labels."""
-    start = f"similarity_{LATTICES[0]}_"
-    crystals = [name.removeprefix(start) for name in map(str, snapshots) if name.startswith(start)]
-    parts = [
-        over_seeds(
-            snapshots.rename(columns={f"similarity_{lattice}_{crystal}": "similarity"})[
-                ["model", "run", "pressure_gpa", "similarity"]
-            ],
-            ["model", "pressure_gpa"],
-            ignored=("run",),
-        ).assign(crystal=crystal, lattice=lattice)
-        for crystal in crystals
-        for lattice in LATTICES
-    ]
-    table = pd.concat(parts) if parts else pd.DataFrame(columns=["model"])
-    return table, models, {crystal: crystal for crystal in crystals}
+def _similarities(snapshots: pd.DataFrame, crystal: str, lattice: str) -> pd.DataFrame:
+    """Similarities to a crystal against pressure, means over the runs of each potential."""
+    found = snapshots.rename(columns={f"similarity_{lattice}_{crystal}": "similarity"})
+    means = over_seeds(
+        found[["model", "run", "pressure_gpa", "similarity"]],
+        ["model", "pressure_gpa"],
+        ignored=("run",),
+    )
+    return means.assign(crystal=crystal, lattice=lattice)

@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from phonsmith.figures.rmse import plain_log
 from phonsmith.figures.speed import ROWS
-from phonsmith.figures.style import COLOURS, DOUBLE_COLUMN_INCH, MARKERS, style
+from phonsmith.figures.style import DOUBLE_COLUMN_INCH, looks, style
 
 
 def draw_error_against_size(table: pd.DataFrame) -> Figure:
@@ -25,7 +25,7 @@ def draw_error_against_size(table: pd.DataFrame) -> Figure:
     """
     rows = {column: words for column, words in ROWS.items() if column in table}
     sets = [name for name in dict.fromkeys(table["data"]) if name != "all"]
-    series = list(dict.fromkeys(table["series"]))
+    series = looks({name: name for name in table["series"]})
     atoms = table.groupby("distilled_cells")["distilled_atoms"].mean()
     with style():
         height = 1.1 + 1.6 * len(rows)
@@ -33,13 +33,13 @@ def draw_error_against_size(table: pd.DataFrame) -> Figure:
         grid = figure.subplots(len(rows), len(sets), sharex=True, sharey="row", squeeze=False)
         for panels, (column, (label, factor)) in zip(grid, rows.items(), strict=True):
             for axes, data in zip(panels, sets, strict=True):
-                for number, name in enumerate(series):
+                for name, look in series.items():
                     part = table[(table["data"] == data) & (table["series"] == name)]
                     axes.errorbar(
                         part["distilled_cells"].to_numpy(),
                         factor * part[column].to_numpy(),
                         factor * part[f"{column}_std"].fillna(0.0).to_numpy(),
-                        **{"color": COLOURS[number % len(COLOURS)], "marker": _marker(number)},
+                        **{"color": look.colour, "marker": look.marker},
                         **{"ms": 4, "lw": 1.2, "capsize": 2.5},
                     )
             panels[0].set_ylabel(label)
@@ -61,20 +61,16 @@ def draw_error_against_size(table: pd.DataFrame) -> Figure:
             Line2D(
                 [],
                 [],
-                marker=_marker(number),
+                marker=look.marker,
                 markersize=4,
                 linewidth=1.2,
-                color=COLOURS[number % len(COLOURS)],
-                label=name,
+                color=look.colour,
+                label=look.label,
             )
-            for number, name in enumerate(series)
+            for look in series.values()
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=3)
     return figure
-
-
-def _marker(number: int) -> str:
-    return MARKERS[number % len(MARKERS)]
 
 
 def _put_atoms(axes: Axes, atoms: pd.Series) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from ase import Atoms
@@ -149,8 +150,9 @@ class PlanInputs:
         cell.info = {"structure": "distilled", "kind": "distilled"}
         return [cell] * (runs.runs * runs.protocol.cells)
 
+    @cached_property
     def driven(self) -> dict[str, list[Atoms] | None]:
-        """Return the snapshots of each driver; None where there is no first cell."""
+        """The snapshots of each driver; None where there is no first cell."""
         found: dict[str, list[Atoms] | None] = {}
         for name in dict(self.campaign.driven):
             try:

@@ -86,7 +86,7 @@ def _dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[JobKind]:
     sets = [group.cells for group in inputs.relabelled().values() if group and group.cells]
     driven = [
         cells[: campaign.distillation[name].protocol.cells]
-        for name, cells in inputs.driven().items()
+        for name, cells in inputs.driven.items()
         if cells
         for _ in range(campaign.distillation[name].runs)
     ]

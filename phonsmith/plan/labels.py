@@ -82,7 +82,7 @@ def distillation_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator
             costs=[Cost(seconds)] * runs.runs,
             left=left,
         )
-        cells = inputs.driven()[name]
+        cells = inputs.driven[name]
         if cells is None:
             yield reference.unknown("distillation", name)
             continue

@@ -177,11 +177,8 @@ def relax(
             now = largest_force(
                 moving.get_forces(), moving.get_stress(voigt=False), moving.get_volume(), load
             )
-            if (
-                stopped := _went_astray(moving, atoms)
-                if math.isfinite(now)
-                else "forces not finite"
-            ):
+            stopped = _went_astray(moving, atoms) if math.isfinite(now) else "forces not finite"
+            if stopped:
                 break
             sane, fmax, energy = plain(moving), now, _energy(moving)
             if on_step:

@@ -10,8 +10,9 @@ from scipy.stats import kstest, truncexpon
 
 from phonsmith.distillation.random_crystals import random_crystal, space_groups
 from phonsmith.distillation.runs import Run
-from phonsmith.distillation.searches import SearchOutcome, pressure, search, searches_table
+from phonsmith.distillation.searches import SearchOutcome, pressure, search
 from phonsmith.distillation.settings import Distilled, RandomSearch
+from phonsmith.distillation.tables import searches_table
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, write_frames
 from phonsmith.potentials.calculators import evaluate_one, make_calculator

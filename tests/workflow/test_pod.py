@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from phonsmith.potentials.environments import environment
+from tests.environments import require_environment
 from tests.project import Project
 from tests.workflow.test_polymlp import CAMPAIGN, TABLE
 
@@ -19,8 +19,7 @@ def test_the_environment_is_made_before_the_fit(tmp_path: Path, repository: Path
 
 @pytest.mark.slow
 def test_phonons_of_silicon_by_a_pod(tmp_path: Path, repository: Path) -> None:
-    if not (repository / environment("lammps").record).is_file():
-        pytest.skip("make it with: python -m phonsmith.potentials.environments lammps")
+    require_environment("lammps", repository)
     project = Project(tmp_path, repository, tiny=POD)
     (project.folder / ".environments").symlink_to(repository / ".environments")
     run = project.run()

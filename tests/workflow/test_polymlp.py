@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from phonsmith.potentials.environments import environment
+from tests.environments import require_environment
 from tests.project import Project
 
 CAMPAIGN = {
@@ -56,8 +56,7 @@ def test_without_a_compiler_the_campaign_is_refused_in_a_line(
 
 @pytest.mark.slow
 def test_phonons_of_silicon_by_a_polynomial(tmp_path: Path, repository: Path) -> None:
-    if not (repository / environment("polymlp").record).is_file():
-        pytest.skip("make it with: python -m phonsmith.potentials.environments polymlp")
+    require_environment("polymlp", repository)
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
     (project.folder / ".environments").symlink_to(repository / ".environments")
     run = project.run()

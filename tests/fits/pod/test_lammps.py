@@ -15,8 +15,9 @@ from phonsmith.datasets.sets import Baseline
 from phonsmith.fits import training as fits
 from phonsmith.fits.pod.settings import PodFit
 from phonsmith.potentials.calculators import evaluate
-from phonsmith.potentials.environments import environment, made
+from phonsmith.potentials.environments import made
 from phonsmith.potentials.settings import PotentialSource
+from tests.environments import require_environment
 from tests.fits.examples import SW, labelled
 
 DOCS = Path(__file__).parents[3] / "docs/lammps.md"
@@ -39,8 +40,7 @@ def lmp(repository: Path):
     """LAMMPS's program, in a directory with the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repository)
-        if not environment("lammps").record.is_file():
-            pytest.skip("make it with: python -m phonsmith.potentials.environments lammps")
+        require_environment("lammps", repository)
         yield made("lammps").folder.absolute() / "bin/lmp"
 
 

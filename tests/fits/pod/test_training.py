@@ -25,6 +25,7 @@ from phonsmith.potentials.loaded_files import check_model
 from phonsmith.potentials.outside import OutsideCalculator
 from phonsmith.potentials.serving import server
 from phonsmith.potentials.settings import PotentialSource
+from tests.environments import require_environment
 from tests.fits.examples import NO_ENERGY, SW, without
 from tests.fits.polymlp.test_training import ALONE, rock_salt
 
@@ -160,8 +161,7 @@ def lammps(repository: Path):
     """A working directory with the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repository)
-        if not environment("lammps").record.is_file():
-            pytest.skip("make it with: python -m phonsmith.potentials.environments lammps")
+        require_environment("lammps", repository)
         yield
 
 

@@ -22,6 +22,7 @@ from phonsmith.potentials.calculators import evaluate, make_calculator
 from phonsmith.potentials.environments import environment
 from phonsmith.potentials.loaded_files import check_model
 from phonsmith.potentials.settings import PotentialSource
+from tests.environments import require_environment
 from tests.fits.examples import NO_ENERGY, without
 
 FIT = PolymlpFit(kind="polymlp", cutoff_angstrom=5.0)
@@ -262,8 +263,7 @@ def trained(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Poten
     """A potential of Lennard-Jones rock salt from 40 cells of eight atoms."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repository)
-        if not environment("polymlp").record.is_file():
-            pytest.skip("make it with: python -m phonsmith.potentials.environments polymlp")
+        require_environment("polymlp", repository)
         folder = tmp_path_factory.mktemp("polymlp")
         cells = [rock_salt(seed) for seed in range(40)]
         baseline = Baseline(ALONE, "isolated_atoms")
