@@ -207,8 +207,7 @@ def by_phonsmith(cells: Sequence[Atoms], fit: MtpFit) -> list[tuple[float, float
     found: list[tuple[float, float]] = []
     begin = time.process_time()
     with stage._elimination(fit, {"Si": 0.0}, cells, 1) as eliminate:
-        first = initial(stage.levels_to(fit.level)[0], 1, fit.radial_basis_size, fit.seed)
-        for state in stage._iterations(fit, eliminate, first):
+        for state in stage.iterations(fit, eliminate, 1):
             if state.trial.level == fit.level:
                 found.append((time.process_time() - begin, state.loss / len(cells) / 64))
     return found

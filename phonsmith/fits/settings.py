@@ -52,6 +52,9 @@ class FitBase(Model):
 class TrainedFit(FitBase):
     """Settings of all fits that are trained on labels."""
 
+    VERSION: ClassVar[int] = 1
+    """Raise it where a change of code changes the potentials of this architecture alone."""
+
     seed: NonNegativeInt = Field(0, description="Random seed.")
     training_cells: PositiveInt | None = Field(
         None,
@@ -84,7 +87,7 @@ class TrainedFit(FitBase):
         found = super().identity()
         if self.distilled_cells is None:  # fits that were made before the key existed remain
             del found["distilled_cells"]
-        return found
+        return found if self.VERSION == 1 else {**found, "version": self.VERSION}
 
 
 def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:

@@ -2,9 +2,10 @@
 
 A rule passes the version of its stage through ``params``, and the versions of the other stages
 whose code it runs: raising one makes Snakemake redo that stage, what follows, and what shares its
-code. Raise it when a change of code changes results, and only then. ``readers`` is what recorded
-data and databases are read by: computed labels do not depend on it. ``descriptions`` is the
-analysis of runs, apart from ``disorder``, the runs themselves.
+code. Raise it when a change of code changes results, and only then; where the potentials of one
+architecture alone change, raise ``VERSION`` of its settings. ``readers`` is what recorded data and
+databases are read by: computed labels do not depend on it. ``descriptions`` is the analysis of
+runs, apart from ``disorder``, the runs themselves.
 """
 
 VERSIONS = {

@@ -6,6 +6,7 @@ from ase import Atoms
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY
 from phonsmith.fits import training as fits
+from phonsmith.fits.gap.settings import GapFit
 from phonsmith.fits.record import DRAWN_AGAIN
 from tests.fits.examples import gap_fit, names_of
 
@@ -81,3 +82,12 @@ def test_fewer_distilled_cells_keep_the_other_kinds(silicon) -> None:
 def test_a_fit_of_all_distilled_cells_has_its_former_identity() -> None:
     assert "distilled_cells" not in gap_fit().identity()
     assert gap_fit(distilled_cells=3).identity()["distilled_cells"] == 3
+
+
+def test_a_change_of_one_architecture_leaves_the_fits_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = gap_fit().identity()
+    assert "version" not in before
+    monkeypatch.setattr(GapFit, "VERSION", 2)
+    assert gap_fit().identity() == before | {"version": 2}

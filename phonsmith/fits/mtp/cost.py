@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from ase import Atoms
 
 from phonsmith.fits.mtp.basis import moment_basis, radial_functions
-from phonsmith.fits.mtp.optimisation import ITERATIONS_BELOW, levels_to
+from phonsmith.fits.mtp.optimisation import (
+    ITERATIONS_BELOW,
+    ITERATIONS_OF_STARTS,
+    STARTS,
+    levels_to,
+)
 from phonsmith.fits.mtp.settings import BLOCK_ROWS, PARTS, MtpFit
 from phonsmith.running.costs import JOB_START_S, MB, Cost, count_elements, mean_neighbours
 
@@ -44,7 +49,9 @@ def training_cost(fit: MtpFit, cells: Sequence[Atoms]) -> Cost:
     atoms = sum(len(cell) for cell in cells)
     near, elements = mean_neighbours(cells, fit.cutoff_angstrom), count_elements(cells)
     final = min(_ITERATIONS, fit.max_iterations)
-    seconds = 0.0
+    tried = 2 + _TRIALS * min(ITERATIONS_OF_STARTS, fit.max_iterations)
+    first = levels_to(fit.level)[0]
+    seconds = (STARTS - 1) * tried * atoms * _pass(fit, first, near, elements)
     for level in levels_to(fit.level):
         passes = 2 + _TRIALS * (final if level == fit.level else min(final, ITERATIONS_BELOW))
         seconds += passes * atoms * _pass(fit, level, near, elements)

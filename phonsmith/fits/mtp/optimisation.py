@@ -6,8 +6,9 @@ squares. What remains is a small nonlinear problem, whose steps are those of L. 
 equations [A B | y] gives solution, loss and step.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ Eliminate = Callable[[Trial], Array]
 """Returns R of the QR decomposition of the equations of all cells at a trial."""
 
 FIRST_LEVEL = 8
+STARTS = 5
+"""Random radial functions to begin with: about one in six ends in a poor minimum."""
+ITERATIONS_OF_STARTS = 4
+"""Iterations after which the best start goes on."""
 ITERATIONS_BELOW = 8
 """Most iterations at a level below the final one."""
 TOLERANCE_BELOW = 3e-2
@@ -80,8 +85,8 @@ def levels_to(level: int) -> list[int]:
     return [*range(min(FIRST_LEVEL, level), level, 2), level]
 
 
-def initial(level: int, species: int, size: int, seed: int) -> State:
-    """Return the state to begin with, of Chebyshev polynomials and small random numbers.
+def initial(level: int, species: int, size: int, seed: int, start: int = 0) -> State:
+    """Return a state to begin with, of Chebyshev polynomials and small random numbers.
 
     Parameters
     ----------
@@ -89,17 +94,18 @@ def initial(level: int, species: int, size: int, seed: int) -> State:
         First level.
     species, size
         Numbers of species and of radial basis functions.
-    seed
-        Random seed.
+    seed, start
+        Random seed, and number of the start, of which each has other random numbers.
     """
-    radial = _new_functions((species, species, radial_functions(level), size), 0, seed)
-    return _begun(level, radial)
+    shape = (species, species, radial_functions(level), size)
+    return _begun(level, _new_functions(shape, 0, [seed, 0, start]))
 
 
 def raised(state: State, level: int, seed: int) -> State:
     """Return the state of a higher level with the radial functions of a lower one."""
     species, _, old, size = state.trial.radial.shape
-    radial = _new_functions((species, species, radial_functions(level), size), old, seed)
+    shape = (species, species, radial_functions(level), size)
+    radial = _new_functions(shape, old, [seed, old])
     radial[:, :, :old] = state.trial.radial
     return replace(_begun(level, radial), losses=state.losses)
 
@@ -109,11 +115,35 @@ def _begun(level: int, radial: Array) -> State:
     return State(Trial(level, radial, zero), zero)
 
 
-def _new_functions(shape: tuple[int, int, int, int], begin: int, seed: int) -> Array:
-    radial = 0.1 * np.random.default_rng([seed, begin]).standard_normal(shape)
+def _new_functions(shape: tuple[int, int, int, int], begin: int, seed: Sequence[int]) -> Array:
+    radial = 0.1 * np.random.default_rng(seed).standard_normal(shape)
     for function in range(begin, shape[2]):
         radial[:, :, function, function % shape[3]] += 1.0
     return radial
+
+
+def best_start(
+    eliminate: Eliminate, starts: Iterable[State], limits: Limits, regularisation: float
+) -> State:
+    """Return the state of lowest loss after a few iterations from each start.
+
+    Parameters
+    ----------
+    eliminate
+        Function that returns R of the equations [A B | y] at a trial.
+    starts
+        States to begin with.
+    limits
+        Limits of the level, which has more iterations.
+    regularisation
+        Weight of the squares of the linear coefficients.
+    """
+    short = Limits(limits.tolerance, min(ITERATIONS_OF_STARTS, limits.iterations))
+    ends = []
+    for start in starts:
+        *_, end = optimise(eliminate, start, short, regularisation)
+        ends.append(end)
+    return min(ends, key=attrgetter("loss"))
 
 
 def optimise(

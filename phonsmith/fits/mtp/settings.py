@@ -1,6 +1,6 @@
 """Settings of moment tensor potentials."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -43,6 +43,8 @@ class MtpFit(TrainedFit):
     Its file is that of MLIP 2, for use in LAMMPS. It is several times as fast as a GAP, and less
     accurate at a low level: a student of slower potentials.
     """
+
+    VERSION: ClassVar[int] = 2
 
     kind: Literal["mtp"] = Field(description="Kind of fit.")
     resources: FitResources = FitResources(threads=2, memory_mb=4000)

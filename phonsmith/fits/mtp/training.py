@@ -23,10 +23,12 @@ from phonsmith.fits.least_squares import Triangle
 from phonsmith.fits.mtp.equations import Trial, parts_of, potential, triangles
 from phonsmith.fits.mtp.optimisation import (
     ITERATIONS_BELOW,
+    STARTS,
     TOLERANCE_BELOW,
     Eliminate,
     Limits,
     State,
+    best_start,
     history,
     initial,
     is_converged,
@@ -86,11 +88,8 @@ def train(
     settings = {"recipe": fit.identity(), "e0s": e0s, "motep": version("motep")}
     memory = _Memory(work / STATE, digest_of(cells, settings))
     started = memory.load()
-    first = levels_to(fit.level)[0]
-    state = started or initial(first, len(e0s), fit.radial_basis_size, fit.seed)
     with _elimination(fit, e0s, cells, threads) as eliminate:
-        for after in _iterations(fit, eliminate, state):
-            state = after
+        for state in iterations(fit, eliminate, len(e0s), started):
             memory.save(state)
             level, losses = state.losses[-1]
             print(
@@ -132,8 +131,24 @@ def energies_of_atoms(cells: Sequence[Atoms], baseline: Baseline) -> dict[str, f
     }
 
 
-def _iterations(fit: MtpFit, eliminate: Eliminate, state: State) -> Iterator[State]:
-    """States after each iteration, from level to level."""
+def iterations(
+    fit: MtpFit, eliminate: Eliminate, species: int, started: State | None = None
+) -> Iterator[State]:
+    """Yield the state to begin with, the best of several, and that after each iteration.
+
+    Parameters
+    ----------
+    fit
+        Settings of the fit.
+    eliminate
+        Function that returns R of the equations [A B | y] at a trial.
+    species
+        Number of species.
+    started
+        State of an interrupted training to go on from.
+    """
+    state = started or _start(fit, eliminate, species)
+    yield state
     for level in levels_to(fit.level):
         if level < state.trial.level:
             continue
@@ -142,6 +157,15 @@ def _iterations(fit: MtpFit, eliminate: Eliminate, state: State) -> Iterator[Sta
         for after in optimise(eliminate, state, _limits(fit, level), fit.regularisation):
             state = after
             yield state
+
+
+def _start(fit: MtpFit, eliminate: Eliminate, species: int) -> State:
+    first = levels_to(fit.level)[0]
+    starts = (
+        initial(first, species, fit.radial_basis_size, fit.seed, number)
+        for number in range(STARTS)
+    )
+    return best_start(eliminate, starts, _limits(fit, first), fit.regularisation)
 
 
 def _limits(fit: MtpFit, level: int) -> Limits:

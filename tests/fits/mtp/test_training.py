@@ -65,7 +65,7 @@ def test_the_recorded_loss_is_that_of_the_potential(trained, silicon):
         errors = (found.stress - atoms.info[STRESS]) * atoms.get_volume()
         loss += 0.001 * np.sum(errors**2) / 8
     recorded = record.details["loss_by_level_and_iteration"]["12"][-1]
-    assert 0 < recorded - loss / 16 < 0.02 * recorded  # the regularisation
+    assert 0 < recorded - loss / 16 < 0.05 * recorded  # the regularisation
 
 
 def test_the_file_names_its_elements_and_is_one_of_mlip(trained):
@@ -93,7 +93,7 @@ def test_the_potential_does_not_depend_on_the_number_of_processes(silicon, tmp_p
 
 
 def test_an_interrupted_training_goes_on_to_the_same_potential(silicon, tmp_path, monkeypatch):
-    fit = LOW.model_copy(update={"level": 10, "max_iterations": 4})
+    fit = LOW.model_copy(update={"level": 10, "max_iterations": 6})
     places = {name: tmp_path / name for name in ("whole", "other", "work", "work2")}
     for place in places.values():
         place.mkdir()
@@ -139,6 +139,13 @@ def test_another_seed_begins_elsewhere(silicon, tmp_path):
         _, record = train(fit, silicon, tmp_path / str(seed))
         losses.append(record.details["loss_by_level_and_iteration"]["8"][0])
     assert losses[0] != losses[1]
+
+
+def test_a_poor_start_does_not_decide(silicon, tmp_path):
+    # without other starts, seed 15 ends at 0.007
+    fit = MtpFit(kind="mtp", level=8, seed=15, max_iterations=15)
+    _, record = train(fit, silicon, tmp_path)
+    assert record.details["loss_by_level_and_iteration"]["8"][-1] < 2e-4
 
 
 def test_too_few_iterations_are_a_caution(silicon, tmp_path):
