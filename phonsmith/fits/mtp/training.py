@@ -162,8 +162,7 @@ def iterations(
 def _start(fit: MtpFit, eliminate: Eliminate, species: int) -> State:
     first = levels_to(fit.level)[0]
     starts = (
-        initial(first, species, fit.radial_basis_size, fit.seed, number)
-        for number in range(STARTS)
+        initial(first, species, fit.radial_basis_size, fit.seed, number) for number in range(STARTS)
     )
     return best_start(eliminate, starts, _limits(fit, first), fit.regularisation)
 
