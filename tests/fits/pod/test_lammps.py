@@ -10,11 +10,14 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
+from ase.md.velocitydistribution import thermalize_momenta
+from scipy.stats import ttest_ind
 
 from phonsmith.datasets.sets import Baseline
 from phonsmith.fits import training as fits
 from phonsmith.fits.pod.settings import PodFit
-from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.calculators import evaluate, make_calculator
+from phonsmith.potentials.dynamics import Bath, LangevinRun, Stretch
 from phonsmith.potentials.environments import made
 from phonsmith.potentials.settings import PotentialSource
 from tests.environments import require_environment
@@ -109,3 +112,57 @@ def test_a_static_run_of_the_exported_files_agrees_with_the_calculator(
     assert -row[2:] / BAR == pytest.approx(voigt, abs=1e-9)
     forces = read(tmp_path / "forces.dump", format="lammps-dump-text").get_forces()
     assert forces == pytest.approx(ours.forces, abs=1e-7)
+
+
+# Langevin thermostats in both: from a random start, that of LAMMPS's fix npt leaves hot optical modes,
+# and too large a volume, for tens of picoseconds.
+CRYSTAL = bulk("Si", cubic=True, a=5.43) * (2, 2, 1)
+KELVIN, GPA = 600.0, 4.0
+FEMTOSECONDS = 2.0
+SETTLED, SAMPLED = 500, 3000
+"""Steps before, and steps with volumes."""
+
+
+def volumes_by_lammps(lmp: Path, potential: PotentialSource, seed: int, folder: Path) -> float:
+    """Mean volume (Å³ per atom) of a run of the example, at another temperature and pressure."""
+    folder.mkdir()
+    lines = [line for line in example() if not line.startswith(("velocity", "fix", "thermo", "run"))]
+    lines = [f"timestep {FEMTOSECONDS / 1000}" if "timestep" in one else one for one in lines]
+    bar = GPA * 1e4
+    lines += [
+        f"velocity all create {2 * KELVIN} {seed + 1} dist gaussian",
+        f"fix dynamics all nph iso {bar} {bar} 0.2",
+        f"fix thermostat all langevin {KELVIN} {KELVIN} 0.1 {seed + 1} zero yes",
+        "thermo_style custom step vol",
+        "thermo_modify format float %.8g",
+        "thermo 5",
+        f"run {SETTLED + SAMPLED}",
+    ]
+    found = table(run(lmp, potential, CRYSTAL, lines, folder))
+    return float(found[found[:, 0] > SETTLED, 1].mean()) / 32
+
+
+def volumes_by_phonsmith(potential: PotentialSource, seed: int) -> float:
+    """Mean volume (Å³ per atom) of a run of phonsmith's dynamics."""
+    atoms, random = CRYSTAL.copy(), np.random.default_rng(seed)
+    atoms.calc = make_calculator(potential)
+    thermalize_momenta(atoms, temperature_K=2 * KELVIN, rng=random)
+    steps = Stretch(SETTLED + SAMPLED, (KELVIN, KELVIN), (GPA, GPA))
+    dynamics = LangevinRun(
+        atoms, [steps], Bath(timestep_fs=FEMTOSECONDS, barostat_fs=200.0), random
+    )
+    found = [atoms.get_volume() for _ in dynamics.walk() if dynamics.step > SETTLED]
+    return float(np.mean(found)) / 32
+
+
+def test_runs_at_constant_pressure_have_one_density(
+    lmp: Path, potential: PotentialSource, tmp_path: Path
+) -> None:
+    # the spread over independent runs gives errors that correlations within a run cannot spoil
+    theirs = [volumes_by_lammps(lmp, potential, one, tmp_path / str(one)) for one in range(5)]
+    ours = [volumes_by_phonsmith(potential, one) for one in range(5)]
+    print("volumes per atom by LAMMPS", theirs, "by phonsmith", ours)
+    compared = ttest_ind(theirs, ours)
+    assert compared.pvalue > 1e-3
+    low, high = compared.confidence_interval()
+    assert high - low < 0.01 * np.mean(ours)  # 1 GPa changes the volume by one per cent
