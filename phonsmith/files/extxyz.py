@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io import read, write
 from ase.io.extxyz import escape, key_val_str_to_dict
 from numpy.typing import NDArray
@@ -211,6 +212,16 @@ def of_kinds(frames: Sequence[Atoms], kinds: Iterable[str]) -> list[Atoms]:
 def without_isolated_atoms(frames: Sequence[Atoms]) -> list[Atoms]:
     """Return the frames that are not isolated atoms, in their order."""
     return [atoms for atoms in frames if atoms.info.get("kind") != "isolated_atom"]
+
+
+def elements_of(frames: Sequence[Atoms]) -> list[str]:
+    """Return the elements of frames in the order of atomic numbers.
+
+    >>> elements_of([Atoms("Cl2"), Atoms("NaCl")])
+    ['Na', 'Cl']
+    """
+    numbers = sorted({int(number) for atoms in frames for number in atoms.numbers})
+    return [chemical_symbols[number] for number in numbers]
 
 
 def virial_of(atoms: Atoms) -> NDArray[np.float64]:

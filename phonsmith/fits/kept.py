@@ -10,6 +10,7 @@ from ase import Atoms
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.extxyz import elements_of
 from phonsmith.files.sources import sha256_of
 from phonsmith.fits.digest import digest_of
 from phonsmith.fits.files import FitFiles, replacing_folder
@@ -25,6 +26,9 @@ from phonsmith.potentials.calculators import (
 )
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.running.versions import VERSIONS
+
+IN_LAMMPS = "in.lammps"
+"""File beside a model with its lines of LAMMPS's input."""
 
 
 def train_or_keep(
@@ -94,6 +98,9 @@ def train_or_keep(
         return
     with replacing_folder(files.model) as folder:
         record = train(fit, frames, baseline, folder, work, threads, cache, crystals)
+        lines = kind.in_lammps(folder / record.model, elements_of(frames))
+        if lines is not None:
+            (folder / IN_LAMMPS).write_text(f"# with: units metal\n{lines}\n", encoding="utf-8")
     model = files.model / record.model
     record.model_copy(update={"digest": digest}).save(files.record)
     if not kind.computes:

@@ -198,6 +198,20 @@ class TrainedKind(FitKind[F]):
             phonopy YAML of the supercells of each structure, for kinds with :attr:`fits_crystals`.
         """
 
+    def in_lammps(self, model: Path, elements: Sequence[str]) -> str | None:
+        """Return the lines of LAMMPS for a model, after a comment on what they need.
+
+        Without a way to run it in LAMMPS, None.
+
+        Parameters
+        ----------
+        model
+            File of the model.
+        elements
+            Elements in the order of LAMMPS's types, that of atomic numbers.
+        """
+        return None
+
     def learns_beside(self, fit: F) -> dict[str, Any]:
         """Return what a trained potential depends on beside settings, labels and packages.
 

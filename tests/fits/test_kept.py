@@ -31,7 +31,7 @@ class Trainer:
 
     def __call__(self, fit: Any, frames: Any, baseline: Any, folder: Path, *_: Any) -> Any:
         self.calls += 1
-        (folder / "gap.xml").write_text(f"<GAP_params/> {self.calls}")
+        (folder / "gap.xml").write_text(f'<Potential label="GAP_1"/> {self.calls}')
         self.ends()
         return TrainingRecord(
             model="gap.xml",
@@ -85,6 +85,13 @@ def test_the_same_training_set_trains_once(tmp_path: Path, trainer: Trainer) -> 
     assert trainer.calls == 2
     assert (tmp_path / "a/potential.json").stat().st_mtime > 0  # it counts as made now
     assert read_frames(tmp_path / "train.extxyz") is not None
+
+
+def test_the_lines_of_lammps_are_beside_the_model(tmp_path: Path, trainer: Trainer) -> None:
+    fit(tmp_path / "a", cells())
+    *_, style, coefficients = (tmp_path / "a/model/in.lammps").read_text().splitlines()
+    assert style == "pair_style quip"
+    assert coefficients == 'pair_coeff * * gap.xml "Potential xml_label=GAP_1" 14'
 
 
 def moved(frames: list[Atoms]) -> list[Atoms]:

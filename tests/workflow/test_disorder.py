@@ -69,7 +69,7 @@ METHODS = ("reference", "same/gen0")
 
 def test_potentials_run_side_by_side(tmp_path, repository) -> None:
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
-    drawn = ("press/density", "crushed/similarity-diamond")
+    drawn = ("press/density", "press/similarities", "crushed/similarity-diamond")
     figures = [f"results/tiny/figures/disorder/{name}.svg" for name in drawn]
     run = project.run("results/tiny/tables/disorder.csv", *figures)
     assert run.returncode == 0, run.stdout + run.stderr

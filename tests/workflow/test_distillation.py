@@ -55,9 +55,13 @@ CAMPAIGN = {
 def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
     names = ("distillation", "random_searches", "error_against_cost", "melt_quench")
-    run = project.run(*(f"results/tiny/tables/{name}.csv" for name in names))
+    drawn = "results/tiny/figures/data_map.svg"
+    run = project.run(*(f"results/tiny/tables/{name}.csv" for name in names), drawn)
     assert run.returncode == 0, run.stdout + run.stderr
     results = project.results("tiny")
+    assert (results / "figures/data_map.svg").read_text().startswith("<?xml")
+    mapped = pd.read_csv(results / "tables/data_map.csv")
+    assert set(mapped.data) >= {"liquid", "quench", "random"}
 
     runs = pd.read_csv(results / "tables/distillation.csv").set_index(["data", "run"])
     assert list(runs.use) == ["train", "train", "test"]

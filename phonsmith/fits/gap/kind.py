@@ -72,5 +72,19 @@ class Gap(TrainedKind[GapFit]):
 
         return training_cost(fit, cells, stresses)
 
+    def in_lammps(self, model: Path, elements: Sequence[str]) -> str:
+        """Return the lines for QUIP, with the label of the potential in its file."""
+        from ase.data import atomic_numbers
+
+        from phonsmith.fits.gap.training import label_of
+
+        numbers = " ".join(str(atomic_numbers[element]) for element in elements)
+        return (
+            f"# needs package ML-QUIP with QUIP, and {model.name}.sparseX… beside this file\n"
+            f"# types of atoms: {' '.join(elements)}\n"
+            "pair_style quip\n"
+            f'pair_coeff * * {model.name} "Potential xml_label={label_of(model)}" {numbers}'
+        )
+
 
 KIND = Gap()

@@ -22,7 +22,7 @@ from phonsmith.fits.record import TargetCounts, TrainingRecord
 
 FITTERS = {"phonsmith": fit_by_blocks, "gap_fit": fit_with_gap_fit}
 
-_LABEL = re.compile(r"^\s*<(GAP_[0-9_]+)>", re.MULTILINE)
+_LABEL = re.compile(r'<Potential [^>]*\blabel="([^"]+)"')
 
 
 def train(
@@ -111,6 +111,20 @@ def _cautions(found: int, wanted: int) -> list[str]:
     ]
 
 
+def label_of(model: Path) -> str:
+    """Return the label by which QUIP finds a GAP in its file.
+
+    Raises
+    ------
+    PhonsmithError
+        The file has none.
+    """
+    found = _LABEL.search(model.read_text(encoding="utf-8", errors="replace"))
+    if found is None:
+        raise PhonsmithError(f"{model}: a GAP without its label")
+    return found[1]
+
+
 def _soap_sparse_points(model: Path) -> int:
     """Count the SOAP sparse points of a GAP; gap_fit chooses fewer if data are few.
 
@@ -124,10 +138,7 @@ def _soap_sparse_points(model: Path) -> int:
 def _collect(work: Path, folder: Path, digest: str) -> None:
     """Move the potential to ``folder``; a hash of its contents replaces gap_fit's time stamp."""
     text = (work / MODEL).read_text(encoding="utf-8")
-    found = _LABEL.search(text)
-    if found is None:
-        raise PhonsmithError(f"{work / MODEL}: gap_fit wrote a potential without its label")
-    old, new = found[1], f"GAP_{digest[:12]}_"
+    old, new = label_of(work / MODEL), f"GAP_{digest[:12]}_"
     for file in sorted(work.glob(f"{MODEL}.sparseX.{old}*")):
         (folder / file.name.replace(old, new)).write_bytes(file.read_bytes())
         file.unlink()

@@ -81,5 +81,14 @@ class Mace(TrainedKind[MaceFit]):
 
         return training_cost(fit, cells)
 
+    def in_lammps(self, model: Path, elements: Sequence[str]) -> str:
+        """Return the lines for ML-IAP, and the command that exports the model for it."""
+        return (
+            "# needs package ML-IAP with Python, and on a GPU of the kind that will run it first\n"
+            f"#   python -m mace.cli.create_lammps_model {model.name} --format=mliap\n"
+            f"pair_style mliap unified {model.name}-mliap_lammps.pt 0\n"
+            f"pair_coeff * * {' '.join(elements)}"
+        )
+
 
 KIND = Mace()

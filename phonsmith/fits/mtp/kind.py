@@ -61,5 +61,16 @@ class Mtp(TrainedKind[MtpFit]):
 
         return training_cost(fit, cells)
 
+    def in_lammps(self, model: Path, elements: Sequence[str]) -> str:
+        """Return the lines for MLIP 2, and its settings."""
+        return (
+            "# needs MLIP 2 with its interface, and a file mlip.ini with the two lines\n"
+            f"#   mtp-filename {model.name}\n"
+            "#   select FALSE\n"
+            f"# types of atoms: {' '.join(elements)}\n"
+            "pair_style mlip mlip.ini\n"
+            "pair_coeff * *"
+        )
+
 
 KIND = Mtp()

@@ -12,11 +12,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
 
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import FORCES, without_isolated_atoms
+from phonsmith.files.extxyz import FORCES, elements_of, without_isolated_atoms
 from phonsmith.files.reading_writing import replacing
 from phonsmith.fits.digest import digest_of
 from phonsmith.fits.least_squares import Triangle
@@ -124,11 +123,7 @@ def train(
 
 def energies_of_atoms(cells: Sequence[Atoms], baseline: Baseline) -> dict[str, float]:
     """Return energies of single atoms in eV by element, in the order of atomic numbers."""
-    found = {symbol for atoms in cells for symbol in atoms.symbols}
-    return {
-        element: baseline.e0s.get(element, 0.0)
-        for element in sorted(found, key=atomic_numbers.__getitem__)
-    }
+    return {element: baseline.e0s.get(element, 0.0) for element in elements_of(cells)}
 
 
 def iterations(

