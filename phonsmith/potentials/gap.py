@@ -23,10 +23,9 @@ TERMS = ("GAP", "Glue", "LJ", "Morse", "BornMayer", "ZBL", "SW", "Tersoff")
 
 def build(source: PotentialSource) -> BaseCalculator:
     """Build the calculator of a model file."""
-    from quippy.potential import Potential as QuippyPotential
+    from phonsmith.potentials.quip import Quip
 
-    arguments = {"args_str": "", "param_filename": source.model, **source.arguments}
-    return QuippyPotential(**arguments)
+    return Quip(**{"args_str": "", "param_filename": source.model, **source.arguments})
 
 
 def elements(source: PotentialSource) -> frozenset[str] | None:
