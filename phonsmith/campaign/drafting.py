@@ -32,14 +32,14 @@ relaxation:
 # Displaced cells (as many as symmetry requires) give the phonons of the reference; with the rattled
 # cells they train the fits.
 supercells:
-  min_length_angstrom: 12 # shortest distance of periodic images: converge it, the cost grows steeply
+  min_length_angstrom: 12 # shortest distance of periodic images: converge it
   min_atoms: 50
   max_atoms: 300
   displaced: {{distance_angstrom: {displacement:g}}}
   rattled:
     count: 10 # of each crystal; more for crystals of low symmetry
     std_angstrom: 0.03
-    # volumes at which a fit is to be used: 1.0 and around it, wider for thermal expansion and pressure
+    # volumes at which the fits are to be used: wider for high pressure
     volume_factors: [1.0, 0.95, 1.05, 0.90, 1.10]
 {labels}
 datasets:

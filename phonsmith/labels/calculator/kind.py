@@ -34,8 +34,8 @@ class AnyCalculator(MethodKind[CalculatorReference]):
         others = f" # or {', '.join([*ready.models][1:])}" if ready.models else ""
         lines = [
             "method: calculator",
-            "# Other calculators: {calculator: mace, model: my.model, trust: true}, or the class of any",
-            "# ASE calculator, {calculator: package.module:Class}.",
+            "# A model of your own: {calculator: mace, model: my.model, trust: true}; any ASE",
+            "# calculator: {calculator: package.module:Class}.",
             f"potential: {{calculator: {name}{model}}}{others}",
         ]
         if not ready.isolated_atoms:
