@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: help demo test test-all test-dft test-slurm quantum-espresso slurm pseudopotentials lint format schema lock clean
+.PHONY: help demo test test-all test-dft test-slurm quantum-espresso slurm pseudopotentials lint format schema lock docs clean
 
 help:
 	@echo "make demo      run the demo campaign (five to ten minutes on two cores)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-slurm  run the tests with a private SLURM (as root; seven minutes on two cores)"
 	@echo "make pseudopotentials   make the pseudopotentials of si-qe-small"
 	@echo "make lint      check style, types, workflow"
+	@echo "make docs      write the docs as a site: site/html/index.html (its tools are installed once)"
 	@echo "make clean     remove .venv and .environments; results are kept"
 	@echo "make schema    write the JSON schema, the settings page and envs/ from their sources"
 
@@ -94,6 +95,18 @@ lock: .venv/.ready
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
 	$(BIN)/python -m phonsmith.campaign.schema
 
+# the tools have an environment of their own, since nothing else needs them
+DOCS := site/tools
+$(DOCS)/.ready: docs/requirements.txt
+	@mkdir -p $(dir $(DOCS)) && $(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@touch $@
+
+docs: $(DOCS)/.ready
+	@$(DOCS)/bin/python docs/site.py site/pages
+	@$(DOCS)/bin/zensical build --clean --strict
+	@echo "open site/html/index.html"
+
 # results are kept, and so is .snakemake, which records the settings they were made with
 clean:
-	rm -rf .venv .environments
+	rm -rf .venv .environments site

@@ -32,7 +32,7 @@ include: "rules/figures.smk"
 include: "rules/plan.smk"
 
 
-for each in workflow.rules:
+for each in workflow.modifier.rules:  # those of this workflow alone, if it is a module
     each.conda_env = ENVIRONMENT  # with --software-deployment-method conda
 
 

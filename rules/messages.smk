@@ -22,7 +22,8 @@ def missing_target(target):
     return unknown_target(target, COMMANDS, targets_of)
 
 
-logger.addFilter(InOurWords(missing_target))
+if not IS_MODULE:
+    logger.addFilter(InOurWords(missing_target))
 
 
 logger.addFilter(ShowsWhatJobsAskFor(lambda: workflow.non_local_exec_or_dryrun))

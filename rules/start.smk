@@ -8,15 +8,31 @@ import uuid
 from pathlib import Path
 from snakemake.logging import logger
 
+# the folder of this workflow, also where another one imports it as a module (docs/module.md)
+HERE = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
+
+
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+
+
+if not os.path.isdir(f"{HERE}/phonsmith"):
+    print(
+        f"phonsmith: {HERE} has no library: clone the repository, and give the path of its "
+        "Snakefile (docs/module.md)",
+        file=sys.stderr,
+    )
+    sys.exit(1)
+
+
 # the library beside this workflow, for this process and for the scripts of the jobs
-sys.path.insert(0, workflow.basedir)
+sys.path.insert(0, HERE)
 
 
 os.environ.update(
     PYTHONPATH=os.pathsep.join(
         [
-            f"{workflow.basedir}/phonsmith/running/startup",
-            workflow.basedir,
+            f"{HERE}/phonsmith/running/startup",
+            HERE,
             *filter(None, [os.environ.get("PYTHONPATH")]),
         ]
     )
@@ -25,7 +41,8 @@ os.environ.update(
 
 from phonsmith.running.terminal import campaigns_here, hook, say
 
-sys.excepthook = hook
+if not IS_MODULE:
+    sys.excepthook = hook
 
 
 from phonsmith.campaign.reading import load_campaign
@@ -66,8 +83,18 @@ def stop(*problems):
     sys.exit(1)
 
 
+if str(workflow.modifier.modify_path("results")) != "results":
+    stop(
+        "a module with `prefix` or `replace_prefix` is not supported: files of this workflow name "
+        "each other by their paths in results/; remove it (docs/module.md)"
+    )
+
+
 try:
-    given = load_yaml("config/config.yaml", "settings file") | config
+    # with settings from the workflow that imports this one, config.yaml is that workflow's own
+    alone = bool(config) and IS_MODULE
+    given = {} if alone else load_yaml("config/config.yaml", "settings file")
+    given = given | config
     config.update(load_config(given).model_dump())  # checked, and with its defaults
     SITE = load_site("config/site.yaml")
 except Exception as error:

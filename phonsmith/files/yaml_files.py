@@ -5,6 +5,7 @@ here, and reach them as plain data.
 """
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -122,6 +123,14 @@ def read_yaml(path: str | Path) -> Any:
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise PhonsmithError(f"{path}: not valid YAML ({reason})") from None
+
+
+def in_a_line(content: Mapping[str, Any]) -> str:
+    """Write a mapping as YAML in a line: ``{a: 1, b: {c: x}}``."""
+    text: str = yaml.safe_dump(
+        dict(content), default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6
+    )
+    return text.strip()
 
 
 def _text(path: Path, what: str) -> str:

@@ -1,7 +1,7 @@
 """What other stages ask about a reference method: the form of an entry of the registry."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -35,6 +35,27 @@ class Occasion:
     recorded_as: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Draft:
+    """Part of a reference method in a new campaign file (:mod:`phonsmith.campaign.drafting`).
+
+    Text is YAML with comments. A line of settings that begins with ``#`` without a space is an
+    optional setting, switched off.
+    """
+
+    reference: str
+    """Keys of the section `reference`, without indentation."""
+
+    labels: str = ""
+    """Keys of the section `labels`; empty without any."""
+
+    fmax_ev_per_angstrom: float = 1e-4
+    """Convergence criterion of relaxations that the method reaches."""
+
+    displacement_angstrom: float = 0.01
+    """Length of displacements whose forces the method resolves."""
+
+
 R = TypeVar("R", bound=ReferenceBase)
 D = TypeVar("D", bound=DftReference)
 
@@ -51,6 +72,22 @@ class MethodKind(ABC, Generic[R]):
     @abstractmethod
     def make(self, reference: R, occasion: Occasion) -> "ReferenceMethod":
         """Build the method itself."""
+
+    def drafts(self) -> list[str]:
+        """Return the names by which :meth:`draft` knows its references; default: none."""
+        return []
+
+    def draft(self, name: str, elements: Sequence[str]) -> Draft:
+        """Write the settings of a new campaign.
+
+        Parameters
+        ----------
+        name
+            One of :meth:`drafts`.
+        elements
+            Elements of the crystals.
+        """
+        raise NotImplementedError(name)
 
     def potential(self, reference: R) -> PotentialSource | None:
         """Return the potential that labels, if one does."""

@@ -33,3 +33,8 @@ def method_kind(reference: Reference) -> MethodKind[Any]:
 def potential_of(reference: Reference) -> PotentialSource | None:
     """Return the potential that labels, if one does."""
     return method_kind(reference).potential(reference)
+
+
+def drafts() -> dict[str, MethodKind[Any]]:
+    """Return the references of which a new campaign file can be drafted, by name; DFT first."""
+    return {name: kind for kind in reversed(KINDS.values()) for name in kind.drafts()}

@@ -1,13 +1,13 @@
 """The registry's entry of Quantum ESPRESSO."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.checksums import checksum
 from phonsmith.labels.espresso.settings import EspressoReference
-from phonsmith.labels.kind import DftKind, Occasion
+from phonsmith.labels.kind import DftKind, Draft, Occasion
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -30,6 +30,16 @@ class QuantumEspresso(DftKind[EspressoReference]):
         from phonsmith.labels.espresso.method import EspressoMethod
 
         return EspressoMethod(reference, occasion.structure, occasion.allocation.here())
+
+    def drafts(self) -> list[str]:
+        """Return the name of the code."""
+        return ["espresso"]
+
+    def draft(self, name: str, elements: Sequence[str]) -> Draft:
+        """Write settings with the pseudopotentials found in the project."""
+        from phonsmith.labels.espresso.draft import draft
+
+        return draft(elements)
 
     def files(self, reference: EspressoReference) -> list[str]:
         """Pseudopotentials that are named by element."""

@@ -189,7 +189,7 @@ def _file_of(element: str, settings: EspressoPseudopotentials, folder: Path) -> 
             )
         return folder / settings.files[element]
     if settings.family == "SSSP":
-        return _in_sssp_table(element, folder)
+        return _insssp_table(element, folder)
     return folder / _by_name(element, folder)
 
 
@@ -202,7 +202,7 @@ def checksums(settings: EspressoPseudopotentials) -> dict[str, str]:
     if settings.files is not None:
         return {element: read_upf(folder / name).sha256 for element, name in settings.files.items()}
     if settings.family == "SSSP":
-        table = _sssp_table(folder)
+        table = sssp_table(folder)
         return {element: f"md5:{entry['md5']}" for element, entry in table.items()}
     files = [read_upf(path) for path in sorted(folder.glob("*.[uU][pP][fF]"))]
     return {one.element: one.sha256 for one in files}
@@ -217,8 +217,14 @@ def cutoffs(
     return reference.ecutwfc_ry, reference.ecutrho_ry or ratio * reference.ecutwfc_ry
 
 
-def _sssp_table(folder: Path) -> dict[str, Any]:
-    """SSSP's JSON table, element: {filename, md5, cutoff_wfc, ...}."""
+def sssp_table(folder: Path) -> dict[str, Any]:
+    """Read SSSP's table in a folder, ``{element: {filename, md5, cutoff_wfc, ...}}``.
+
+    Raises
+    ------
+    PhonsmithError
+        The folder has no table or several, or it is not a table of SSSP.
+    """
     tables = sorted(folder.glob("SSSP*.json"))
     if len(tables) != 1:
         raise PhonsmithError(
@@ -231,8 +237,8 @@ def _sssp_table(folder: Path) -> dict[str, Any]:
     return table
 
 
-def _in_sssp_table(element: str, folder: Path) -> Path:
-    entry = _sssp_table(folder).get(element)
+def _insssp_table(element: str, folder: Path) -> Path:
+    entry = sssp_table(folder).get(element)
     if entry is None:
         raise PhonsmithError(f"{folder}: the table of SSSP has no file for {element}")
     path = folder / str(entry["filename"])
@@ -241,10 +247,15 @@ def _in_sssp_table(element: str, folder: Path) -> Path:
     return path
 
 
+def files_of_element(element: str, folder: Path) -> list[str]:
+    """Return the names of the UPF files in a folder that begin with the element."""
+    pattern = re.compile(rf"{element}(?![a-z]).*\.upf", re.IGNORECASE)
+    return sorted(path.name for path in folder.glob("*") if pattern.fullmatch(path.name))
+
+
 def _by_name(element: str, folder: Path) -> str:
     """The one UPF file of the folder whose name begins with the element."""
-    pattern = re.compile(rf"{element}(?![a-z]).*\.upf", re.IGNORECASE)
-    names = sorted(path.name for path in folder.iterdir() if pattern.fullmatch(path.name))
+    names = files_of_element(element, folder)
     if len(names) == 1:
         return names[0]
     if not names:

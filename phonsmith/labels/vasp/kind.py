@@ -1,12 +1,12 @@
 """The registry's entry of VASP."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.problems import nearest
 from phonsmith.labels.checksums import checksum
-from phonsmith.labels.kind import DftKind, Occasion
+from phonsmith.labels.kind import DftKind, Draft, Occasion
 from phonsmith.labels.vasp.potcar_files import potcar_file
 from phonsmith.labels.vasp.settings import VaspReference
 
@@ -31,6 +31,16 @@ class Vasp(DftKind[VaspReference]):
         from phonsmith.labels.vasp.method import VaspMethod
 
         return VaspMethod(reference, occasion.structure, occasion.allocation.here())
+
+    def drafts(self) -> list[str]:
+        """Return the name of the code."""
+        return ["vasp"]
+
+    def draft(self, name: str, elements: Sequence[str]) -> Draft:
+        """Write settings with the POTCARs that the Materials Project uses."""
+        from phonsmith.labels.vasp.draft import draft
+
+        return draft(elements)
 
     def contents(self, reference: VaspReference) -> dict[str, str]:
         """Of the POTCAR files, by element."""

@@ -1,0 +1,24 @@
+"""``python -m phonsmith COMMAND``: ``new`` writes a campaign file, ``check`` checks campaigns."""
+
+import sys
+
+from phonsmith.check import campaigns, new
+
+COMMANDS = {"new": new.main, "check": campaigns.main}
+
+
+def main() -> None:
+    """Run the command that the first argument names."""
+    command, *arguments = sys.argv[1:] or [""]
+    if command in ("-h", "--help"):
+        print("usage: python -m phonsmith {new,check} ...; each explains itself with --help")
+    elif command in COMMANDS:
+        COMMANDS[command](arguments)
+    else:
+        sys.exit(
+            f"phonsmith: unknown command '{command}'; use python -m phonsmith "
+            f"{' or '.join(COMMANDS)}"
+        )
+
+
+main()

@@ -1,0 +1,44 @@
+"""Settings of VASP in a new campaign file."""
+
+from collections.abc import Sequence
+
+from phonsmith.files.yaml_files import in_a_line
+from phonsmith.labels.kind import Draft
+
+_REFERENCE = """\
+method: vasp
+functional: PBEsol # or PBE, LDA
+# POTCARs of the Materials Project; pymatgen finds them in the folder PMG_VASP_PSP_DIR.
+potcars: {potcars}
+encut_ev: 700
+kspacing_per_angstrom: 0.2 # KSPACING, with 2π; metals need a smaller value: converge it
+# Gaussian smearing of 0.05 eV suits insulators and most metals.
+ismear: 0
+sigma_ev: 0.05
+cores: 16 # MPI ranks of a run
+command: mpirun -np {{cores}} vasp_std
+#command_gamma: mpirun -np {{cores}} vasp_gam
+#memory_mb: 64000 # of a run; default: an estimate
+time_limit_minutes: 600 # of a run
+#incar: {{NCORE: 4}}
+# Polar insulators: Born charges, for the splitting of LO and TO modes.
+#born_charges: true
+# Magnetic crystals: starting moments in Bohr magnetons, by element.
+#magnetism: true
+#magmom: {moments}"""
+
+_LABELS = """\
+batches_per_structure: 5 # jobs that share the cells of a crystal
+#side_by_side: 4 # simultaneous runs of a job, each on its own cores"""
+
+
+def draft(elements: Sequence[str]) -> Draft:
+    """Write the settings, with the POTCARs that the Materials Project takes from PBE_54."""
+    from pymatgen.io.vasp.sets import MPScanRelaxSet
+
+    usual = MPScanRelaxSet.CONFIG["POTCAR"]
+    text = _REFERENCE.format(
+        potcars=in_a_line({element: usual.get(element, element) for element in elements}),
+        moments=in_a_line(dict.fromkeys(elements, 1)),
+    )
+    return Draft(reference=text, labels=_LABELS, fmax_ev_per_angstrom=1e-3)
