@@ -55,6 +55,21 @@ function makeSortable(table) {
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 
+// --- printing: all that unfolds is open ---------------------------------------------------------
+
+window.addEventListener("beforeprint", () => {
+  for (const one of document.querySelectorAll("details:not([open])")) {
+    one.open = true;
+    one.dataset.forPrint = "true";
+  }
+});
+window.addEventListener("afterprint", () => {
+  for (const one of document.querySelectorAll("details[data-for-print]")) {
+    one.open = false;
+    delete one.dataset.forPrint;
+  }
+});
+
 // --- band structures ---------------------------------------------------------------------------
 
 const BLACK = "#000000";

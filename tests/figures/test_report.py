@@ -174,7 +174,7 @@ def test_costs_checksums_and_tables_are_in_the_page(tmp_path, files):
         tables={path.name: path for path in paths.values()},
     )
     page = render_report("a", campaign(), tables(), files, tmp_path, further=more)
-    assert re.search(r"<td[^>]*>all</td>.*>13<.*>31<.*>8.4<.*>1.5<.*>3.0<", page)
+    assert re.search(r"<td[^>]*>all</td>.*>13<.*>31<.*>8.400<.*>1.500<.*>3.0<", page)
     assert f"{'c' * 64}" in page
     (link,) = re.findall(r'href="data:text/csv;base64,([^"]*)" download="small.csv"', page)
     assert base64.b64decode(link).decode() == paths["small"].read_text()
