@@ -63,7 +63,10 @@ rule warnings_table:
         errors=table("errors.csv"),
         verdict=last_verdict,
     output:
-        ensure("results/{campaign}/tables/warnings.csv", non_empty=True),
+        ensure(
+            reported("results/{campaign}/tables/warnings.csv", "figures", "warnings"),
+            non_empty=True,
+        ),
     log:
         "results/{campaign}/logs/tables/warnings.log",
     localrule: True
@@ -140,7 +143,7 @@ rule report:
         errors=table("errors.csv"),
         mechanics=table("mechanics.csv"),
     output:
-        ensure("results/{campaign}/report.html", non_empty=True),
+        ensure(reported("results/{campaign}/report.html", "figures", "report"), non_empty=True),
     log:
         "results/{campaign}/logs/report.log",
     localrule: True
