@@ -109,6 +109,7 @@ rule report:
     with equal results makes no page stale.
     """
     input:
+        crystals=every("results/{campaign}/relaxed/{structure}.extxyz", structure="benchmarked"),
         phonons_of_reference=every(rules.reference_phonons.output.spectrum, structure="benchmarked"),
         phonons_of_fits=every(
             rules.fit_phonons.output[0],

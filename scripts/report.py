@@ -40,9 +40,10 @@ with job(snakemake.threads, snakemake.log[0]):
                 strict=True,
             )
         ),
-        {fit: label_of(campaign, fit) for fit in campaign.fits},
-        tables.rmse,
-        campaign.phonons.cells[0],
+        labels={fit: label_of(campaign, fit) for fit in campaign.fits},
+        rmse=tables.rmse,
+        cell=campaign.phonons.cells[0],
+        crystals=dict(zip(campaign.benchmarked, map(Path, inputs.crystals), strict=True)),
     )
     further = Further(
         bands=bands.packed(),

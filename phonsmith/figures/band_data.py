@@ -11,8 +11,9 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,13 @@ from numpy.typing import NDArray
 from phonsmith.figures.bands import path_marks, places_of
 from phonsmith.figures.results_read import rows_of
 from phonsmith.figures.style import Look, looks
+from phonsmith.files.extxyz import read_frames
 from phonsmith.files.settings import CellChoice
 from phonsmith.phonons.paths import spectrum_file
 from phonsmith.phonons.spectra import DOS_PITCH_THZ, Spectrum
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 MOST_CRYSTALS = 100
 """Largest number of crystals with an interactive band structure."""
@@ -31,6 +36,8 @@ MOST_BYTES = 11_000_000
 """Largest size of all packed band structures; with the rest, a page has less than 20 MB."""
 PER_THZ = 1000
 """Steps of a frequency in a THz: the RMSE in tables has as many decimals."""
+MOST_ATOMS = 250
+"""Largest number of atoms in the 3D view, those on several faces counted several times."""
 DOS_STEPS = 10_000
 """Steps of one state per THz and atom."""
 
@@ -59,11 +66,12 @@ class BandsOfFit:
 
 @dataclass(frozen=True)
 class CrystalBands:
-    """Band structures of a crystal: reference and fits."""
+    """Band structures of a crystal: reference and fits; with its ``atoms`` it is shown in 3D."""
 
     structure: str
     reference: Spectrum
     fits: Sequence[BandsOfFit]
+    atoms: "Atoms | None" = None
 
 
 @dataclass(frozen=True)
@@ -93,17 +101,22 @@ class BandFiles:
         Table of phonon RMSE.
     cell
         Cell of the phonons of the fits.
+    crystals
+        extxyz file of each crystal.
     """
 
     def __init__(
         self,
         reference: Mapping[str, Path],
         fits: Mapping[str, Path],
+        *,
         labels: Mapping[str, str],
         rmse: pd.DataFrame,
         cell: CellChoice,
+        crystals: Mapping[str, Path],
     ) -> None:
         self._reference, self._fits, self._looks = reference, fits, looks(labels)
+        self._crystals = crystals
         self._rmse = rmse[rmse["cell"] == cell]
         self._rows = {(row["structure"], row["fit"]): row for row in rows_of(self._rmse)}
 
@@ -116,7 +129,9 @@ class BandFiles:
         reference = Spectrum.load_if_any(self._reference[structure])
         if reference is None:
             return None
-        return CrystalBands(structure, reference, [self._of(structure, fit) for fit in self._fits])
+        (atoms,) = read_frames(self._crystals[structure])
+        fits = [self._of(structure, fit) for fit in self._fits]
+        return CrystalBands(structure, reference, fits, atoms)
 
     def _of(self, structure: str, fit: str) -> BandsOfFit:
         row = self._rows[structure, fit]
@@ -210,7 +225,50 @@ def as_json(bands: CrystalBands) -> dict[str, Any]:
         ],
         "reference": _spectrum(reference),
         "fits": [_fit(fit) for fit in bands.fits],
+        "crystal": None if bands.atoms is None else crystal_as_json(bands.atoms),
     }
+
+
+def crystal_as_json(atoms: "Atoms") -> dict[str, Any] | None:
+    """Convert a crystal to the plain data of the viewer; None if it has too many atoms.
+
+    ``species``: symbol, colour and covalent radius (Å); ``atoms``: number of the species and
+    position (Å) of all atoms within the cell and on its faces, edges and corners.
+    """
+    from ase.data import atomic_numbers, covalent_radii
+    from ase.data.colors import jmol_colors
+
+    symbols = sorted(set(atoms.symbols))
+    found = [
+        [symbols.index(symbol), *_rounded(np.dot(place + shift, atoms.cell.array), 3)]
+        for symbol, place in zip(atoms.symbols, atoms.get_scaled_positions(), strict=True)
+        for shift in product(*((0, 1) if abs(x) < _ON_FACE else (0,) for x in _near_zero(place)))
+    ]
+    if len(found) > MOST_ATOMS:
+        return None
+    numbers = [atomic_numbers[symbol] for symbol in symbols]
+    return {
+        "cell": _rounded(atoms.cell.array, 3),
+        "species": [
+            [symbol, _hex(jmol_colors[number]), round(float(covalent_radii[number]), 2)]
+            for symbol, number in zip(symbols, numbers, strict=True)
+        ],
+        "atoms": found,
+    }
+
+
+_ON_FACE = 1e-3
+"""Largest fractional distance of an atom from a face of the cell on which it lies."""
+
+
+def _near_zero(place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move fractional coordinates just below 1 to just below 0, in place."""
+    place[place > 1 - _ON_FACE] -= 1
+    return place
+
+
+def _hex(colour: NDArray[np.float64]) -> str:
+    return "#" + "".join(f"{round(255 * float(part)):02x}" for part in colour)
 
 
 def _fit(fit: BandsOfFit) -> dict[str, Any]:

@@ -264,10 +264,82 @@ function numberWithUnit(value) {
   return `${value.toFixed(3)} THz`;
 }
 
+// --- the crystal in 3D ---------------------------------------------------------------------------
+
+const BOND = 1.15; // longest bond, in sums of covalent radii
+const CORNERS = [0, 1, 3, 2, 0, 4, 5, 7, 6, 4, null, 1, 5, null, 3, 7, null, 2, 6]; // bits: a, b, c
+
+function line3d(points, color, width) {
+  const [x, y, z] = [0, 1, 2].map((axis) => points.map((point) => (point ? point[axis] : null)));
+  return { type: "scatter3d", mode: "lines", x, y, z, line: { color, width }, hoverinfo: "skip", showlegend: false };
+}
+
+function bondsOf({ atoms, species }) {
+  const points = [];
+  atoms.forEach(([one, ...a], i) => {
+    for (const [other, ...b] of atoms.slice(i + 1))
+      if (Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) < BOND * (species[one][2] + species[other][2]))
+        points.push(a, b, null);
+  });
+  return points;
+}
+
+function cornerOf({ cell }, bits) {
+  return [0, 1, 2].map((axis) => cell.reduce((sum, vector, i) => sum + ((bits >> i) & 1) * vector[axis], 0));
+}
+
+function crystalTraces(crystal) {
+  const size = 26 / Math.max(...crystal.species.map(([, , radius]) => radius));
+  const atoms = crystal.species.map(([name, color, radius], number) => {
+    const mine = crystal.atoms.filter(([one]) => one === number);
+    const [x, y, z] = [1, 2, 3].map((axis) => mine.map((atom) => atom[axis]));
+    const marker = { color, size: Math.max(size * radius * 0.6, 6), opacity: 1, line: { color: "#444", width: 1 } };
+    return {
+      type: "scatter3d", mode: "markers", x, y, z, marker, name,
+      hovertemplate: `${name} (%{x:.3f}, %{y:.3f}, %{z:.3f}) Å<extra></extra>`,
+    };
+  });
+  const edges = CORNERS.map((bits) => (bits === null ? null : cornerOf(crystal, bits)));
+  return [line3d(edges, "#777", 2), line3d(bondsOf(crystal), "#9a9aa2", 6), ...atoms];
+}
+
+function hasWebGl() {
+  return Boolean(document.createElement("canvas").getContext("webgl"));
+}
+
+// equal scales on all axes, and as large as the view
+function proportions(crystal) {
+  const corners = CORNERS.filter((bits) => bits !== null).map((bits) => cornerOf(crystal, bits));
+  const lengths = [0, 1, 2].map((axis) => {
+    const values = corners.map((one) => one[axis]);
+    return Math.max(...values) - Math.min(...values);
+  });
+  const [x, y, z] = lengths.map((length) => (1.7 * length) / Math.hypot(...lengths));
+  return { x, y, z };
+}
+
+function drawCrystal(place, structure, crystal) {
+  place.hidden = !crystal || !hasWebGl();
+  if (place.hidden) return;
+  const plot = place.querySelector("div");
+  plot.setAttribute("aria-label", `Cell of ${structure} with its atoms in three dimensions`);
+  const axis = { visible: false, showspikes: false };
+  const layout = {
+    width: plot.clientWidth, height: 300, margin: { l: 0, r: 0, t: 0, b: 0 },
+    legend: { orientation: "h", x: 0, y: 0 }, showlegend: true,
+    scene: {
+      xaxis: axis, yaxis: axis, zaxis: axis, aspectmode: "manual", aspectratio: proportions(crystal),
+      camera: { projection: { type: "orthographic" }, eye: { x: 1.5, y: 0.9, z: 0.6 } },
+    },
+  };
+  Plotly.react(plot, crystalTraces(crystal), layout, { displayModeBar: false });
+}
+
 class BandPlot {
   constructor(section) {
     this.place = section.querySelector(".plot");
     this.words = section.querySelector(".plot-words");
+    this.crystal = section.querySelector(".crystal");
     this.select = section.querySelector("select");
     this.select.addEventListener("change", () => this.show(this.select.value));
   }
@@ -289,6 +361,7 @@ class BandPlot {
     this.spectra = spectraOf(this.data);
     this.draw();
     this.describe();
+    drawCrystal(this.crystal, structure, this.data.crystal);
   }
 
   draw(wanted) {
@@ -299,6 +372,7 @@ class BandPlot {
     const layout = layoutOf(this.data, this.spectra, width, withDensity);
     const config = {
       displaylogo: false,
+      displayModeBar: width < 600 ? false : "hover", // it would cover the legend of a small plot
       showSendToCloud: false, // the page sends nothing anywhere
       plotlyServerURL: "",
       modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],

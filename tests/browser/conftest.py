@@ -30,9 +30,13 @@ def browser(request: pytest.FixtureRequest) -> Iterator:
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     # root in a container has no sandbox; a page of the tests loads nothing from elsewhere
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+    for argument in (
+        *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"),
+        "--enable-unsafe-swiftshader",  # WebGL without a graphics card
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_script_timeout(120)
     yield driver
     driver.quit()

