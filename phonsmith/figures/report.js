@@ -304,7 +304,7 @@ function crystalTraces(crystal) {
 }
 
 function hasWebGl() {
-  return Boolean(document.createElement("canvas").getContext("webgl"));
+  return "WebGLRenderingContext" in window;
 }
 
 // equal scales on all axes, and as large as the view
@@ -318,10 +318,7 @@ function proportions(crystal) {
   return { x, y, z };
 }
 
-function drawCrystal(place, structure, crystal) {
-  place.hidden = !crystal || !hasWebGl();
-  if (place.hidden) return;
-  const plot = place.querySelector("div");
+function drawCrystal(plot, structure, crystal) {
   plot.setAttribute("aria-label", `Cell of ${structure} with its atoms in three dimensions`);
   const axis = { visible: false, showspikes: false };
   const layout = {
@@ -361,7 +358,22 @@ class BandPlot {
     this.spectra = spectraOf(this.data);
     this.draw();
     this.describe();
-    drawCrystal(this.crystal, structure, this.data.crystal);
+    this.showCrystal();
+  }
+
+  // drawn once in view: its three dimensions cost more than the rest of the page
+  showCrystal() {
+    const known = Boolean(this.data.crystal) && hasWebGl();
+    this.crystal.hidden = !known;
+    this.waiting?.disconnect();
+    if (!known) return;
+    const { structure, crystal } = this.data;
+    this.waiting = new IntersectionObserver(([entry]) => {
+      if (!entry.isIntersecting) return;
+      this.waiting.disconnect();
+      drawCrystal(this.crystal.querySelector("div"), structure, crystal);
+    });
+    this.waiting.observe(this.crystal);
   }
 
   draw(wanted) {

@@ -29,15 +29,29 @@ def address(tmp_path_factory) -> str:
     return path.as_uri()
 
 
-def opened(browser, address, width=1280, scripts=True):
-    """Open the page and wait for its plot."""
+def opened(browser, address, width=1280, scripts=True, again=False):
+    """Open the page and wait for its plot; a page that is open at this width stays."""
+    state = (address, width, scripts)
+    if not again and getattr(browser, "state", None) == state:
+        return browser
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
     browser.get(address)
     if scripts:
         wait(browser, "return document.querySelector('.plot').dataset.ready")
+    browser.state = state
     return browser
+
+
+def choose(browser, structure):
+    """Choose a crystal from the list and wait for its bands."""
+    from selenium.webdriver.support.ui import Select
+
+    chosen = Select(browser.find_element("id", "crystal"))
+    chosen.select_by_value(structure)
+    wait(browser, f"return document.querySelector('.plot').dataset.structure === '{structure}'")
+    return [one.text for one in chosen.options]
 
 
 def wait(browser, script):
@@ -81,7 +95,7 @@ def requests(browser):
 def test_the_page_has_no_errors_and_asks_for_nothing(browser, address):
     browser.execute_cdp_cmd("Network.enable", {})
     requests(browser)
-    opened(browser, address)
+    opened(browser, address, again=True)
     messages = browser.get_log("browser")  # warnings: of the emulated graphics card
     assert [one["message"] for one in messages if one["level"] == "SEVERE"] == []
     assert {url.partition(":")[0] for url in requests(browser)} <= {"file", "data", "blob"}
@@ -126,20 +140,14 @@ def test_the_mean_stays_below_the_crystals(browser, address):
 
 
 def test_a_crystal_chosen_from_the_list_is_drawn(browser, address):
-    from selenium.webdriver.support.ui import Select
-
     opened(browser, address)
+    choose(browser, "mp-149")
     line = "return document.querySelector('.plot').data[1].y.filter((one) => one !== null)"
     lengths = "return document.querySelector('.plot').data[0].x.length"
     before = browser.execute_script(line)
     assert browser.execute_script(lengths) == 3 * 24  # branches × (q points and two holes)
-    chosen = Select(browser.find_element("id", "crystal"))
-    assert [one.text for one in chosen.options] == [
-        "mp-149 – RMSE 0.90 THz",
-        "mp-165 – RMSE 0.70 THz",
-    ]
-    chosen.select_by_value("mp-165")
-    wait(browser, "return document.querySelector('.plot').dataset.structure === 'mp-165'")
+    texts = choose(browser, "mp-165")
+    assert texts == ["mp-149 – RMSE 0.90 THz", "mp-165 – RMSE 0.70 THz"]
     after = browser.execute_script(line)
     differences = [two - one for one, two in zip(before, after, strict=True)]
     assert differences == pytest.approx([0.2] * len(before), abs=1.1e-3)
@@ -153,6 +161,7 @@ def test_a_crystal_chosen_from_the_list_is_drawn(browser, address):
 
 def test_hovering_names_the_mode_and_its_error(browser, address):
     opened(browser, address)
+    choose(browser, "mp-149")
     browser.execute_script(
         "const plot = document.querySelector('.plot'); plot.scrollIntoView();"
         "Plotly.Fx.hover(plot, [{ curveNumber: 1, pointNumber: 24 + 5 }]);"
@@ -169,18 +178,18 @@ def test_hovering_names_the_mode_and_its_error(browser, address):
 
 
 def test_the_crystal_is_shown_in_three_dimensions(browser, address):
-    from selenium.webdriver.support.ui import Select
-
     opened(browser, address)
+    choose(browser, "mp-149")
     figure = browser.find_element("class name", "crystal")
-    assert figure.is_displayed()
+    browser.execute_script("arguments[0].scrollIntoView()", figure)
+    wait(browser, "return document.querySelector('.crystal div').data")
     edges, bonds, atoms = browser.execute_script(
         "return document.querySelector('.crystal div').data.map((one) => one.x)"
     )
     assert sum(value is not None for value in edges) == 16  # twelve edges in four lines
     assert sum(value is None for value in bonds) == 4  # of the atom in the cell
     assert len(atoms) == 8 + 1
-    Select(browser.find_element("id", "crystal")).select_by_value("mp-165")
+    choose(browser, "mp-165")
     wait(browser, "return document.querySelector('.crystal').hidden")
 
 
@@ -257,4 +266,5 @@ def test_the_page_is_readable_without_javascript(browser, address):
         assert "The plot needs JavaScript." in words
         assert not browser.find_element("id", "crystal").is_displayed()
     finally:
+        browser.state = None
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

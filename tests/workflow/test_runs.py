@@ -85,9 +85,8 @@ def test_snakemakes_own_report_has_a_caption_and_a_category_for_each_result(fini
     assert run.returncode == 0, run.stderr
     page = (finished.folder / "snakemake.html").read_text()
     read = json.JSONDecoder().raw_decode
-    found = {
-        name: read(page.partition(f"var {name} = ")[2])[0] for name in ("categories", "results")
-    }
+    starts = {name: page.index(f'var {name} = {{"') for name in ("categories", "results")}
+    found = {name: read(page, page.index("{", at))[0] for name, at in starts.items()}
     assert list(found["categories"]) == ["tiny"]
     stages = found["categories"]["tiny"]
     assert {"structures", "labels", "fits", "phonons", "benchmarks", "figures"} <= stages.keys()
