@@ -314,7 +314,7 @@ function proportions(crystal) {
     const values = corners.map((one) => one[axis]);
     return Math.max(...values) - Math.min(...values);
   });
-  const [x, y, z] = lengths.map((length) => (1.7 * length) / Math.hypot(...lengths));
+  const [x, y, z] = lengths.map((length) => (2.4 * length) / Math.hypot(...lengths));
   return { x, y, z };
 }
 
