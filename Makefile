@@ -3,14 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: help demo test test-all test-dft test-slurm quantum-espresso slurm pseudopotentials lint format schema lock docs clean
+.PHONY: help demo test test-all test-dft test-slurm test-browser quantum-espresso slurm chromium pseudopotentials lint format schema lock docs clean
 
 help:
 	@echo "make demo      run the demo campaign (five to ten minutes on two cores)"
 	@echo "make test      run the tests"
-	@echo "make test-all  run the tests with the slow ones, without those of DFT codes and clusters"
+	@echo "make test-all  run the tests with the slow ones, without those of DFT codes, clusters and browsers"
 	@echo "make test-dft  run the tests with Quantum ESPRESSO (fifteen minutes on two cores)"
 	@echo "make test-slurm  run the tests with a private SLURM (as root; seven minutes on two cores)"
+	@echo "make test-browser  run the tests of the report in Chromium (a minute)"
 	@echo "make pseudopotentials   make the pseudopotentials of si-qe-small"
 	@echo "make lint      check style, types, workflow"
 	@echo "make docs      write the docs as a site: site/html/index.html (its tools are installed once)"
@@ -31,16 +32,26 @@ demo: .venv/.ready
 	@$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config 'campaigns=["si-demo"]'
 
 test: .venv/.ready
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not dft and not slurm"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not dft and not slurm and not browser"
 
 test-all: .venv/.ready
-	@$(BIN)/python -m pytest -m "not dft and not slurm"
+	@$(BIN)/python -m pytest -m "not dft and not slurm and not browser"
 
 test-dft: .venv/.ready quantum-espresso
 	@$(BIN)/python -m pytest -m dft tests/dft
 
 test-slurm: .venv/.ready slurm
 	@$(BIN)/python -m pytest -m slurm tests/slurm
+
+test-browser: .venv/.ready chromium
+	@$(BIN)/python -m pytest -m browser tests/browser
+
+chromium:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
+	else echo "Chromium and its driver are required (Debian: chromium chromium-driver)" >&2; exit 1; fi
 
 # the packages would start their services; the tests start their own daemons, and stop them
 slurm:

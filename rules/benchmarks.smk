@@ -154,7 +154,9 @@ rule error_against_cost:
         errors=rules.errors_table.output[0],
         speeds=rules.speeds.output[0],
     output:
-        "results/{campaign}/tables/error_against_cost.csv",
+        reported(
+            "results/{campaign}/tables/error_against_cost.csv", "benchmarks", "error_against_cost"
+        ),
     log:
         "results/{campaign}/logs/tables/error_against_cost.log",
     localrule: True
@@ -172,7 +174,11 @@ rule draw_error_against_cost:
         table=rules.error_against_cost.output[0],
         speeds=rules.speeds.output[0],
     output:
-        "results/{campaign}/figures/error_against_cost.{format}",
+        reported(
+            "results/{campaign}/figures/error_against_cost.{format}",
+            "benchmarks",
+            "error_against_cost",
+        ),
     log:
         "results/{campaign}/logs/figures/error_against_cost.{format}.log",
     localrule: True
@@ -203,8 +209,10 @@ rule errors_along:
         # in the order of the predictions
         test=lambda wildcards: tested_on(wildcards, accepted(wildcards)),
     output:
-        along="results/{campaign}/tables/errors_along.csv",
-        parts="results/{campaign}/tables/melt_quench.csv",
+        along=reported(
+            "results/{campaign}/tables/errors_along.csv", "benchmarks", "errors_along_table"
+        ),
+        parts=reported("results/{campaign}/tables/melt_quench.csv", "benchmarks", "melt_quench"),
     log:
         "results/{campaign}/logs/tables/errors_along.log",
     localrule: True
@@ -233,7 +241,11 @@ rule draw_errors_along:
     input:
         along=rules.errors_along.output.along,
     output:
-        "results/{campaign}/figures/errors_along/{protocol}.{format}",
+        reported(
+            "results/{campaign}/figures/errors_along/{protocol}.{format}",
+            "benchmarks",
+            "errors_along",
+        ),
     log:
         "results/{campaign}/logs/figures/errors_along/{protocol}.{format}.log",
     localrule: True
@@ -262,7 +274,9 @@ rule error_against_size:
         errors=rules.errors_table.output[0],
         train=lambda wildcards: accepted_dataset(wildcards, "train"),
     output:
-        "results/{campaign}/tables/error_against_size.csv",
+        reported(
+            "results/{campaign}/tables/error_against_size.csv", "benchmarks", "error_against_size"
+        ),
     log:
         "results/{campaign}/logs/tables/error_against_size.log",
     localrule: True
@@ -281,7 +295,11 @@ rule draw_error_against_size:
     input:
         rules.error_against_size.output[0],
     output:
-        "results/{campaign}/figures/error_against_size.{format}",
+        reported(
+            "results/{campaign}/figures/error_against_size.{format}",
+            "benchmarks",
+            "error_against_size",
+        ),
     log:
         "results/{campaign}/logs/figures/error_against_size.{format}.log",
     localrule: True
@@ -300,9 +318,11 @@ rule rmse_table:
     input:
         every(rules.benchmark.output[0], fit="fits", generation=accepted),
     output:
-        csv=ensure("results/{campaign}/tables/rmse.csv", non_empty=True),
+        csv=ensure(
+            reported("results/{campaign}/tables/rmse.csv", "benchmarks", "rmse"), non_empty=True
+        ),
         markdown="results/{campaign}/tables/rmse.md",
-        modes="results/{campaign}/tables/modes.csv",
+        modes=reported("results/{campaign}/tables/modes.csv", "benchmarks", "modes"),
     log:
         "results/{campaign}/logs/tables/rmse.log",
     localrule: True
@@ -330,7 +350,7 @@ rule sweeps_table:
     input:
         "results/{campaign}/tables/rmse.csv",
     output:
-        "results/{campaign}/tables/sweeps.csv",
+        reported("results/{campaign}/tables/sweeps.csv", "benchmarks", "sweeps"),
     log:
         "results/{campaign}/logs/tables/sweeps.log",
     localrule: True
@@ -346,7 +366,7 @@ rule mechanics_table:
     input:
         every(rules.benchmark.output[0], fit="fits", generation=accepted),
     output:
-        "results/{campaign}/tables/mechanics.csv",
+        reported("results/{campaign}/tables/mechanics.csv", "benchmarks", "mechanics"),
     log:
         "results/{campaign}/logs/tables/mechanics.log",
     localrule: True
@@ -396,7 +416,9 @@ rule draw_bands:
 
 use rule draw_bands as draw_bands_of_one with:
     output:
-        figure="results/{campaign}/figures/bands/{fit}/{structure}.{format}",
+        figure=reported(
+            "results/{campaign}/figures/bands/{fit}/{structure}.{format}", "benchmarks", "bands"
+        ),
     log:
         "results/{campaign}/logs/figures/bands/{fit}/{structure}.{format}.log",
     message:
@@ -427,7 +449,11 @@ rule draw_reference_bands:
 
 use rule draw_reference_bands as draw_reference_bands_of_one with:
     output:
-        figure="results/{campaign}/figures/bands/reference/{structure}.{format}",
+        figure=reported(
+            "results/{campaign}/figures/bands/reference/{structure}.{format}",
+            "benchmarks",
+            "bands",
+        ),
     log:
         "results/{campaign}/logs/figures/bands/reference/{structure}.{format}.log",
     message:
@@ -443,7 +469,11 @@ rule draw_rmse:
     input:
         "results/{campaign}/tables/rmse.csv",
     output:
-        "results/{campaign}/figures/rmse_by_structure.{format}",
+        reported(
+            "results/{campaign}/figures/rmse_by_structure.{format}",
+            "benchmarks",
+            "rmse_by_structure",
+        ),
     log:
         "results/{campaign}/logs/figures/rmse_by_structure.{format}.log",
     localrule: True
@@ -473,7 +503,7 @@ rule draw_sweep:
     input:
         "results/{campaign}/tables/rmse.csv",
     output:
-        "results/{campaign}/figures/sweep_{sweep}.{format}",
+        reported("results/{campaign}/figures/sweep_{sweep}.{format}", "benchmarks", "sweep"),
     log:
         "results/{campaign}/logs/figures/sweep_{sweep}.{format}.log",
     localrule: True
@@ -500,7 +530,9 @@ rule draw_phonon_vs_force:
         rmse="results/{campaign}/tables/rmse.csv",
         errors="results/{campaign}/tables/errors.csv",
     output:
-        "results/{campaign}/figures/phonon_vs_force.{format}",
+        reported(
+            "results/{campaign}/figures/phonon_vs_force.{format}", "benchmarks", "phonon_vs_force"
+        ),
     log:
         "results/{campaign}/logs/figures/phonon_vs_force.{format}.log",
     localrule: True

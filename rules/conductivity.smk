@@ -285,11 +285,23 @@ rule conductivity_tables:
         ),
         records=with_generations(rules.third_order_constants.output.record),
     output:
-        conductivity="results/{campaign}/tables/conductivity.csv",
-        overview="results/{campaign}/tables/conductivity_overview.csv",
-        errors="results/{campaign}/tables/kappa_errors.csv",
-        convergence="results/{campaign}/tables/kappa_convergence.csv",
-        labels="results/{campaign}/tables/third_order_labels.csv",
+        conductivity=reported(
+            "results/{campaign}/tables/conductivity.csv", "conductivity", "conductivity"
+        ),
+        overview=reported(
+            "results/{campaign}/tables/conductivity_overview.csv", "conductivity", "conductivity"
+        ),
+        errors=reported(
+            "results/{campaign}/tables/kappa_errors.csv", "conductivity", "kappa_errors"
+        ),
+        convergence=reported(
+            "results/{campaign}/tables/kappa_convergence.csv", "conductivity", "kappa_convergence"
+        ),
+        labels=reported(
+            "results/{campaign}/tables/third_order_labels.csv",
+            "conductivity",
+            "third_order_labels",
+        ),
     log:
         "results/{campaign}/logs/tables/conductivity.log",
     localrule: True
@@ -317,8 +329,16 @@ rule draw_conductivity:
             mesh=of_results,
         ),
     output:
-        temperature="results/{campaign}/figures/conductivity/{structure}.{format}",
-        cumulative="results/{campaign}/figures/conductivity/cumulative/{structure}.{format}",
+        temperature=reported(
+            "results/{campaign}/figures/conductivity/{structure}.{format}",
+            "conductivity",
+            "conductivity_figure",
+        ),
+        cumulative=reported(
+            "results/{campaign}/figures/conductivity/cumulative/{structure}.{format}",
+            "conductivity",
+            "conductivity_figure",
+        ),
     log:
         "results/{campaign}/logs/figures/conductivity/{structure}.{format}.log",
     localrule: True
@@ -341,7 +361,11 @@ rule draw_conductivity_generations:
     input:
         "results/{campaign}/tables/conductivity.csv",
     output:
-        "results/{campaign}/figures/conductivity/generations/{structure}.{format}",
+        reported(
+            "results/{campaign}/figures/conductivity/generations/{structure}.{format}",
+            "conductivity",
+            "conductivity_generations",
+        ),
     log:
         "results/{campaign}/logs/figures/conductivity/generations/{structure}.{format}.log",
     localrule: True

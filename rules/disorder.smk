@@ -146,10 +146,12 @@ rule disorder_tables:
         curves=of_every_method(rules.describe_disorder.output.curves),
         outcomes=lambda wildcards: sum(outcomes_of_disorder(wildcards).values(), []),
     output:
-        snapshots="results/{campaign}/tables/disorder_snapshots.csv",
-        curves="results/{campaign}/tables/disorder_curves.csv",
-        runs="results/{campaign}/tables/disorder_runs.csv",
-        overview="results/{campaign}/tables/disorder.csv",
+        snapshots=reported(
+            "results/{campaign}/tables/disorder_snapshots.csv", "disorder", "disorder"
+        ),
+        curves=reported("results/{campaign}/tables/disorder_curves.csv", "disorder", "disorder"),
+        runs=reported("results/{campaign}/tables/disorder_runs.csv", "disorder", "disorder"),
+        overview=reported("results/{campaign}/tables/disorder.csv", "disorder", "disorder"),
     log:
         "results/{campaign}/logs/tables/disorder.log",
     localrule: True
@@ -170,7 +172,11 @@ rule draw_disorder:
         curves=rules.disorder_tables.output.curves,
         runs=rules.disorder_tables.output.runs,
     output:
-        "results/{campaign}/figures/disorder/{protocol}/{drawn}.{format}",
+        reported(
+            "results/{campaign}/figures/disorder/{protocol}/{drawn}.{format}",
+            "disorder",
+            "disorder_figure",
+        ),
     log:
         "results/{campaign}/logs/figures/disorder/{protocol}/{drawn}.{format}.log",
     wildcard_constraints:

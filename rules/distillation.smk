@@ -198,7 +198,7 @@ rule distillation_table:
     input:
         runs_of_teacher(rules.distil.output.outcome, searches=False),
     output:
-        "results/{campaign}/tables/distillation.csv",
+        reported("results/{campaign}/tables/distillation.csv", "distillation", "distillation"),
     log:
         "results/{campaign}/logs/tables/distillation.log",
     localrule: True
@@ -216,7 +216,7 @@ rule searches_table:
     input:
         runs_of_teacher(rules.distil.output.outcome, searches=True),
     output:
-        "results/{campaign}/tables/random_searches.csv",
+        reported("results/{campaign}/tables/random_searches.csv", "distillation", "random_searches"),
     log:
         "results/{campaign}/logs/tables/random_searches.log",
     localrule: True
@@ -247,7 +247,10 @@ rule data_map:
         train=lambda wildcards: accepted_dataset(wildcards, "train"),
         test=lambda wildcards: accepted_dataset(wildcards, "test"),
     output:
-        ensure("results/{campaign}/tables/data_map.csv", non_empty=True),
+        ensure(
+            reported("results/{campaign}/tables/data_map.csv", "distillation", "data_map_table"),
+            non_empty=True,
+        ),
     log:
         "results/{campaign}/logs/tables/data_map.log",
     threads: 1
@@ -270,7 +273,7 @@ rule draw_data_map:
     input:
         rules.data_map.output[0],
     output:
-        "results/{campaign}/figures/data_map.{format}",
+        reported("results/{campaign}/figures/data_map.{format}", "distillation", "data_map"),
     log:
         "results/{campaign}/logs/figures/data_map.{format}.log",
     localrule: True

@@ -63,7 +63,10 @@ rule warnings_table:
         errors=table("errors.csv"),
         verdict=last_verdict,
     output:
-        ensure("results/{campaign}/tables/warnings.csv", non_empty=True),
+        ensure(
+            reported("results/{campaign}/tables/warnings.csv", "figures", "warnings"),
+            non_empty=True,
+        ),
     log:
         "results/{campaign}/logs/tables/warnings.log",
     localrule: True
@@ -93,9 +96,28 @@ def bands_of_report(wildcards):
     return (settings.fits or ["reference"]) if settings.benchmarked else []
 
 
+def fits_with_phonons(wildcards):
+    """The fits whose phonons are compared."""
+    settings = campaign(wildcards.campaign)
+    return settings.fits if settings.benchmarked else []
+
+
 rule report:
-    """Write the report: a campaign on one page."""
+    """Write the report: a campaign on one page.
+
+    The costs are those that the jobs left among the logs. They are no inputs: a job that ran again
+    with equal results makes no page stale.
+    """
     input:
+        crystals=every("results/{campaign}/relaxed/{structure}.extxyz", structure="benchmarked"),
+        phonons_of_reference=every(rules.reference_phonons.output.spectrum, structure="benchmarked"),
+        phonons_of_fits=every(
+            rules.fit_phonons.output[0],
+            fit=fits_with_phonons,
+            generation=accepted,
+            cell=first_cell,
+        ),
+        potentials=every(rules.fit.output.potential, fit="fits", generation=accepted),
         by_structure=figure("rmse_by_structure"),
         sweeps=every("results/{campaign}/figures/sweep_{sweep}.svg", sweep="sweeps"),
         phonon_vs_force=figure("phonon_vs_force"),
@@ -122,7 +144,7 @@ rule report:
         errors=table("errors.csv"),
         mechanics=table("mechanics.csv"),
     output:
-        ensure("results/{campaign}/report.html", non_empty=True),
+        ensure(reported("results/{campaign}/report.html", "figures", "report"), non_empty=True),
     log:
         "results/{campaign}/logs/report.log",
     localrule: True
@@ -130,6 +152,7 @@ rule report:
         campaign=lambda wildcards: campaign(wildcards.campaign).as_written(),
         application_tables=captioned_tables,
         application_figures=captioned_figures,
+        logs=untracked(lambda wildcards: f"results/{wildcards.campaign}/logs"),
         version=VERSIONS["figures"],
     message:
         "{wildcards.campaign}: writing the report"

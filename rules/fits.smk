@@ -209,7 +209,7 @@ rule errors_table:
     input:
         every(rules.fit_errors.output.errors, fit="with_errors", generation=accepted),
     output:
-        "results/{campaign}/tables/errors.csv",
+        reported("results/{campaign}/tables/errors.csv", "fits", "errors"),
     log:
         "results/{campaign}/logs/tables/errors.log",
     localrule: True
@@ -225,7 +225,7 @@ rule fits_table:
     input:
         every(rules.fit.output.record, fit="fits", generation=accepted),
     output:
-        "results/{campaign}/tables/fits.csv",
+        reported("results/{campaign}/tables/fits.csv", "fits", "fits"),
     log:
         "results/{campaign}/logs/tables/fits.log",
     localrule: True
@@ -243,7 +243,7 @@ rule draw_parity:
     input:
         every(rules.fit_errors.output.predictions, generation=accepted),
     output:
-        "results/{campaign}/figures/parity/{fit}.{format}",
+        reported("results/{campaign}/figures/parity/{fit}.{format}", "fits", "parity"),
     log:
         "results/{campaign}/logs/figures/parity/{fit}.{format}.log",
     localrule: True
@@ -269,7 +269,7 @@ rule draw_database_errors:
     input:
         every(rules.fit_errors.output.predictions, fit="tested", generation=accepted),
     output:
-        "results/{campaign}/figures/database_errors.{format}",
+        reported("results/{campaign}/figures/database_errors.{format}", "fits", "database_errors"),
     log:
         "results/{campaign}/logs/figures/database_errors.{format}.log",
     localrule: True

@@ -137,9 +137,15 @@ rule generations_table:
         train=every(rules.make_dataset.output.train, generation=accepted),
         test=every(rules.make_test_set.output.test, generation=accepted),
     output:
-        generations="results/{campaign}/tables/generations.csv",
-        data="results/{campaign}/tables/data_per_generation.csv",
-        properties="results/{campaign}/tables/properties.csv",
+        generations=reported(
+            "results/{campaign}/tables/generations.csv", "generations", "generations"
+        ),
+        data=reported(
+            "results/{campaign}/tables/data_per_generation.csv", "generations", "generations"
+        ),
+        properties=reported(
+            "results/{campaign}/tables/properties.csv", "generations", "generations"
+        ),
     log:
         "results/{campaign}/logs/tables/generations.log",
     localrule: True
@@ -154,7 +160,9 @@ rule draw_generations:
     input:
         "results/{campaign}/tables/generations.csv",
     output:
-        "results/{campaign}/figures/generations.{format}",
+        reported(
+            "results/{campaign}/figures/generations.{format}", "generations", "generations_figure"
+        ),
     log:
         "results/{campaign}/logs/figures/generations.{format}.log",
     localrule: True

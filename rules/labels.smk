@@ -383,7 +383,7 @@ rule labels_table:
         driven_failures=labels_of_drivers("failures"),
         enough=ancient(every(rules.enough_labels.output[0], generation=up_to_accepted)),
     output:
-        "results/{campaign}/tables/labels.csv",
+        reported("results/{campaign}/tables/labels.csv", "labels", "labels"),
     log:
         "results/{campaign}/logs/tables/labels.log",
     localrule: True

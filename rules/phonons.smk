@@ -109,8 +109,8 @@ rule phonons_tables:
             cell="phonons/cells",
         ),
     output:
-        phonons="results/{campaign}/tables/phonons.csv",
-        gamma="results/{campaign}/tables/gamma.csv",
+        phonons=reported("results/{campaign}/tables/phonons.csv", "phonons", "phonons"),
+        gamma=reported("results/{campaign}/tables/gamma.csv", "phonons", "gamma"),
     log:
         "results/{campaign}/logs/tables/phonons.log",
     localrule: True

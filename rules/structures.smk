@@ -216,7 +216,7 @@ rule structures_table:
         accepted=every(ACCEPTED, structure="structures"),
         checked="results/{campaign}/accepted.json",
     output:
-        "results/{campaign}/tables/structures.csv",
+        reported("results/{campaign}/tables/structures.csv", "structures", "structures"),
     log:
         "results/{campaign}/logs/tables/structures.log",
     localrule: True

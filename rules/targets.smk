@@ -18,6 +18,20 @@ class Part(NamedTuple):
     warnings: Callable | None = None
 
 
+def reported(path, stage, caption):
+    """Flag an output for ``snakemake --report``, under its campaign and stage.
+
+    ``caption`` is the name of a text in ``rules/captions/``.
+    """
+    return report(
+        path,
+        caption=f"captions/{caption}.rst",
+        category="{campaign}",
+        subcategory=stage,
+        labels={"result": path.removeprefix("results/{campaign}/")},
+    )
+
+
 COMMANDS = ["all"]
 """Targets by name: the rules without wildcards of all stages."""
 

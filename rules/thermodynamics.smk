@@ -138,9 +138,19 @@ rule thermodynamics_tables:
             structure="warmed",
         ),
     output:
-        thermodynamics="results/{campaign}/tables/thermodynamics.csv",
-        overview="results/{campaign}/tables/thermodynamics_overview.csv",
-        states="results/{campaign}/tables/equations_of_state.csv",
+        thermodynamics=reported(
+            "results/{campaign}/tables/thermodynamics.csv", "thermodynamics", "thermodynamics"
+        ),
+        overview=reported(
+            "results/{campaign}/tables/thermodynamics_overview.csv",
+            "thermodynamics",
+            "thermodynamics",
+        ),
+        states=reported(
+            "results/{campaign}/tables/equations_of_state.csv",
+            "thermodynamics",
+            "equations_of_state",
+        ),
     log:
         "results/{campaign}/logs/tables/thermodynamics.log",
     localrule: True
@@ -169,7 +179,11 @@ rule draw_thermodynamics:
             structure="warmed",
         ),
     output:
-        "results/{campaign}/figures/{figure}.{format}",
+        reported(
+            "results/{campaign}/figures/{figure}.{format}",
+            "thermodynamics",
+            "thermodynamics_figure",
+        ),
     log:
         "results/{campaign}/logs/figures/{figure}.{format}.log",
     wildcard_constraints:

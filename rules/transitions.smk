@@ -171,8 +171,12 @@ rule transitions_tables:
     input:
         transition_results,
     output:
-        transitions="results/{campaign}/tables/transitions.csv",
-        overview="results/{campaign}/tables/transitions_overview.csv",
+        transitions=reported(
+            "results/{campaign}/tables/transitions.csv", "transitions", "transitions"
+        ),
+        overview=reported(
+            "results/{campaign}/tables/transitions_overview.csv", "transitions", "transitions"
+        ),
     log:
         "results/{campaign}/logs/tables/transitions.log",
     localrule: True
@@ -204,7 +208,11 @@ rule draw_transition:
     input:
         every(rules.transition.output[0], method=without_repeats),
     output:
-        "results/{campaign}/figures/transitions/{transition}.{format}",
+        reported(
+            "results/{campaign}/figures/transitions/{transition}.{format}",
+            "transitions",
+            "transition",
+        ),
     log:
         "results/{campaign}/logs/figures/transitions/{transition}.{format}.log",
     localrule: True
@@ -227,7 +235,11 @@ rule draw_transition_generations:
     input:
         "results/{campaign}/tables/transitions.csv",
     output:
-        "results/{campaign}/figures/transitions/generations/{transition}.{format}",
+        reported(
+            "results/{campaign}/figures/transitions/generations/{transition}.{format}",
+            "transitions",
+            "transition_generations",
+        ),
     log:
         "results/{campaign}/logs/figures/transitions/generations/{transition}.{format}.log",
     localrule: True

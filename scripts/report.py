@@ -7,8 +7,10 @@ with job(snakemake.threads, snakemake.log[0]):
     from pathlib import Path
 
     from phonsmith.campaign.model import Campaign
-    from phonsmith.figures.report import FigureFiles, render_report
-    from phonsmith.figures.results_read import Tables
+    from phonsmith.figures.band_data import BandFiles
+    from phonsmith.figures.costs import read_costs
+    from phonsmith.figures.report import FigureFiles, Further, checksums_of, render_report
+    from phonsmith.figures.results_read import Tables, label_of
     from phonsmith.files.reading_writing import replacing
 
     inputs, target = snakemake.input, Path(snakemake.output[0])
@@ -29,6 +31,30 @@ with job(snakemake.threads, snakemake.log[0]):
         generations=inputs.generations_table,
         applications=list(zip(inputs.application_tables, captions[1], strict=True)),
     )
+    bands = BandFiles(
+        dict(zip(campaign.benchmarked, map(Path, inputs.phonons_of_reference), strict=True)),
+        dict(
+            zip(
+                campaign.fits if inputs.phonons_of_fits else (),
+                map(Path, inputs.phonons_of_fits),
+                strict=True,
+            )
+        ),
+        labels={fit: label_of(campaign, fit) for fit in campaign.fits},
+        rmse=tables.rmse,
+        cell=campaign.phonons.cells[0],
+        crystals=dict(zip(campaign.benchmarked, map(Path, inputs.crystals), strict=True)),
+    )
+    further = Further(
+        bands=bands.packed(),
+        costs=read_costs(params.logs),
+        models=checksums_of(
+            campaign,
+            dict(zip(campaign.fits, map(Path, inputs.potentials), strict=True)),
+            target.parent,
+        ),
+        tables={Path(path).name: Path(path) for path in inputs if path.endswith(".csv")},
+    )
     newest = max(Path(path).stat().st_mtime for path in inputs)
     page = render_report(
         snakemake.wildcards.campaign,
@@ -36,6 +62,7 @@ with job(snakemake.threads, snakemake.log[0]):
         tables,
         figures,
         folder=target.parent,
+        further=further,
         date=datetime.fromtimestamp(newest, UTC).date().isoformat(),
     )
     with replacing(target) as temporary:

@@ -158,7 +158,7 @@ def draw_bands(
         errors = figure.add_subplot(grid[1, 0], sharex=bands)
         words = figure.add_subplot(grid[1, 1])
 
-        places = _places(reference)
+        places = places_of(reference)
         _draw_frequencies(bands, reference, fit, places, look)
         _draw_dos(dos, reference, fit, look)
         if q_resolved_rmse_thz is None:
@@ -189,7 +189,7 @@ def draw_reference_bands(reference: Spectrum, caption: BandsCaption) -> Figure:
         )
         bands = figure.add_subplot(grid[0, 0])
         dos = figure.add_subplot(grid[0, 1], sharey=bands)
-        places = _places(reference)
+        places = places_of(reference)
         _draw_frequencies(bands, reference, None, places, None)
         _draw_dos(dos, reference, None, None)
         _mark_path(reference, places, bands)
@@ -244,8 +244,8 @@ def bands_of_benchmark(
     return draw_bands(wanted, found, errors.q_resolved_rmse_thz, look, caption)
 
 
-def _places(spectrum: Spectrum) -> Floats:
-    """(n_q,) abscissae: distances, with a gap wherever the path jumps."""
+def places_of(spectrum: Spectrum) -> Floats:
+    """Return the (n_q,) abscissae: distances, with a gap wherever the path jumps."""
     places = np.array(spectrum.distances, dtype=float)
     gap = _JUMP * float(places[-1] - places[0])
     end = None
@@ -346,12 +346,9 @@ def _draw_reason(axes: Axes, reason: str) -> None:
     )
 
 
-def _mark_path(reference: Spectrum, places: Floats, *panels: Axes) -> None:
-    """Draw special points as ticks and lines, and jumps of the path as grey gaps.
-
-    ``panels`` are stacked; the last has the names.
-    """
-    marks: list[tuple[float, float, str]] = []  # from, to, name
+def path_marks(reference: Spectrum, places: Floats) -> list[tuple[float, float, str]]:
+    """Return start, end and name of the special points; start and end differ at a jump."""
+    marks: list[tuple[float, float, str]] = []
     for segment in reference.segments():
         first, last = places[segment.indices.start], places[segment.indices.stop - 1]
         if not marks:
@@ -359,6 +356,15 @@ def _mark_path(reference: Spectrum, places: Floats, *panels: Axes) -> None:
         elif marks[-1][2] != segment.start:
             marks[-1] = (marks[-1][0], first, f"{marks[-1][2]}|{segment.start}")
         marks.append((last, last, segment.end))
+    return marks
+
+
+def _mark_path(reference: Spectrum, places: Floats, *panels: Axes) -> None:
+    """Draw special points as ticks and lines, and jumps of the path as grey gaps.
+
+    ``panels`` are stacked; the last has the names.
+    """
+    marks = path_marks(reference, places)
     for axes in panels:
         for start, end, _ in marks:
             if end > start:

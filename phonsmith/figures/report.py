@@ -1,17 +1,16 @@
 """The report: an HTML page with results, warnings, figures and settings of a campaign.
 
-The page is self-contained, except for links to full-size figures of single structures and fits.
+The page is self-contained, except for links to full-size figures of single structures and fits,
+and to large tables. Its JavaScript is optional: it sorts tables and draws band structures.
 Equal results give equal pages, byte for byte.
 """
 
-import base64
-import io
-import os
-import re
+import functools
+import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
@@ -19,10 +18,16 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from markupsafe import Markup
 
 import phonsmith
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures import citations
+from phonsmith.figures.answer import answer
+from phonsmith.figures.band_data import PackedBands, packed_text
+from phonsmith.figures.costs import COLUMNS, costs_table
+from phonsmith.figures.downloads import downloads, text_download
+from phonsmith.figures.pictures import embedded, link_to_figure, relative_link, thumbnail
 from phonsmith.figures.report_tables import (
     errors_table,
     fits_table,
@@ -32,13 +37,14 @@ from phonsmith.figures.report_tables import (
     means_table,
     mechanics_table,
     structures_table,
+    worst_table,
 )
-from phonsmith.figures.results_read import Tables, counted, label_of, rows_of
-from phonsmith.figures.style import CELLS, DOUBLE_COLUMN_INCH, thz
-from phonsmith.figures.table_cells import pivot_table, plain_table
+from phonsmith.figures.results_read import Tables, counted, label_of
+from phonsmith.figures.style import CELLS, thz
+from phonsmith.figures.table_cells import Table, pivot_table, plain_table, shortened
 
-THUMBNAIL_PIXELS = 620
-"""Width of the small pictures in the page."""
+WARNINGS_SHOWN = 30
+"""Number of warnings in the page; the others unfold."""
 
 RMSE_IN_WORDS = (
     "Phonon RMSE: root of the mean of the squared frequency difference over all q points of the "
@@ -81,6 +87,28 @@ class FigureFiles:
     applications: Sequence[tuple[Path, str]] = ()
 
 
+@dataclass(frozen=True)
+class Further:
+    """Content of the page beside tables and figures.
+
+    Attributes
+    ----------
+    bands
+        Band structures of the interactive plot.
+    costs
+        Cost by stage, see :func:`phonsmith.figures.costs.read_costs`.
+    models
+        Fit, model file and SHA-256 of the potentials.
+    tables
+        Paths of the CSV files by name.
+    """
+
+    bands: Sequence[PackedBands] = ()
+    costs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))
+    models: Sequence[tuple[str, str, str]] = ()
+    tables: Mapping[str, Path] = field(default_factory=dict)
+
+
 def render_report(
     name: str,
     campaign: Campaign,
@@ -88,12 +116,13 @@ def render_report(
     figures: FigureFiles,
     folder: Path,
     *,
+    further: Further | None = None,
     date: str = "",
 ) -> str:
     """Render the page as HTML.
 
-    Figures of the whole campaign are embedded in full; those of single fits and structures are
-    embedded small, with links to the files.
+    Figures of the whole campaign are embedded in full; those of single fits are embedded small,
+    with links to the files. Band structures are data of an interactive plot, and links.
 
     Parameters
     ----------
@@ -107,57 +136,164 @@ def render_report(
         Its figures.
     folder
         Folder of the page; links are relative to it.
+    further
+        Band structures, costs, checksums and files to download.
     date
         Date of the newest result, not of the page: equal results give equal pages.
     """
     from jinja2 import Environment, StrictUndefined
 
+    further = further or Further()
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = files("phonsmith.figures").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    template = _asset("report.html.jinja")
+    settings = written_settings(campaign)
+    shown = [bands.structure for bands in further.bands]
+    links = _figure_links(campaign, figures.bands, folder)
+    cells = campaign.phonons.cells
     return environment.from_string(template).render(
         name=name,
+        style=Markup(_asset("report.css")),
+        script=Markup(_asset("report.js")),
+        plotly=_plotly() if further.bands else "",
         version=_version("phonsmith"),
         date=date,
         codes=_codes(campaign, tables),
         description=campaign.description,
         summary=_summary(campaign),
+        answer=answer(campaign, tables.rmse),
         level_of_theory=campaign.level_of_theory,
         means=means_table(campaign, tables.rmse),
         rmse_in_words=RMSE_IN_WORDS,
         warnings=[caution.in_words() for caution in tables.warnings],
+        warnings_shown=WARNINGS_SHOWN,
         pivots=[
-            pivot_table(campaign, tables.rmse, cell)
-            for cell in campaign.phonons.cells
+            pivot_table(campaign, tables.rmse, cell, links if cell == cells[0] else None, shown)
+            for cell in cells
             if campaign.fits and campaign.benchmarked
         ],
         marks=marks_in_words(tables.rmse),
+        worst=shortened(worst_table(campaign, tables.rmse), "tables/rmse.csv"),
         structures=(
             structures_table(campaign, tables.structures, tables.phonons)
             if campaign.structures
             else None
         ),
-        gamma=gamma_table(campaign, tables.gamma),
-        labels=plain_table(tables.labels, "Labels and failures") if len(tables.labels) else None,
+        gamma=shortened(gamma_table(campaign, tables.gamma), "tables/gamma.csv"),
+        labels=_labels_table(tables.labels),
         generations=generations_table(campaign, tables.generations),
         fits=fits_table(campaign, tables.fits),
         errors=errors_table(campaign, tables.errors),
-        mechanics=mechanics_table(campaign, tables.mechanics),
+        mechanics=shortened(mechanics_table(campaign, tables.mechanics), "tables/mechanics.csv"),
         figures=_whole_figures(campaign, figures),
-        applications=[_embedded(path, caption) for path, caption in figures.applications],
+        applications=[embedded(path, caption) for path, caption in figures.applications],
         application_tables=[
-            plain_table(table, caption) for table, caption in tables.applications if len(table)
+            shortened(plain_table(table, caption), "tables")
+            for table, caption in tables.applications
+            if len(table)
         ],
         parity=[
-            _thumbnail(path, label_of(campaign, fit), folder)
-            for fit, path in figures.parity.items()
+            thumbnail(path, label_of(campaign, fit), folder) for fit, path in figures.parity.items()
         ],
-        gallery=_gallery(campaign, tables.rmse, figures.bands, folder),
-        gallery_in_words=_gallery_in_words(campaign),
+        bands=[(one, _option(one)) for one in further.bands],
+        bands_in_words=_bands_in_words(campaign, len(shown)),
+        band_links=[]
+        if campaign.fits
+        else [(crystal, link) for (crystal, _), link in links.items()],
+        costs=costs_table(further.costs),
+        checksums=_checksums(further.models, name, settings),
         settings=settings_in_words(campaign),
+        downloads=[
+            text_download(f"{name}.yaml", settings, "application/yaml"),
+            *downloads(further.tables, folder),
+        ],
         method=citations.METHOD,
         software=citations.software(campaign),
         data=citations.data(campaign),
     )
+
+
+def _asset(name: str) -> str:
+    return files("phonsmith.figures").joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _plotly() -> str:
+    """Return plotly's JavaScript, packed: the wheel has the bundle of all kinds of plots alone."""
+    return packed_text(files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8"))
+
+
+def _labels_table(labels: pd.DataFrame) -> Table | None:
+    found = plain_table(labels, "") if len(labels) else None
+    return shortened(found, "tables/labels.csv")
+
+
+def _option(bands: PackedBands) -> str:
+    """Return the text of a crystal in the list of band structures."""
+    error = "" if bands.largest_thz is None else f" – RMSE {thz(bands.largest_thz)}"
+    return f"{bands.structure}{error}"
+
+
+def _figure_links(
+    campaign: Campaign, bands: Mapping[str, Path], folder: Path
+) -> dict[tuple[str, str], str]:
+    """Return the links to the figures of band structures by crystal and fit."""
+    links = {
+        (structure, fit): link_to_figure(place / structure, folder)
+        for structure in campaign.benchmarked
+        for fit, place in bands.items()
+    }
+    return {key: link for key, link in links.items() if link}
+
+
+def _bands_in_words(campaign: Campaign, shown: int) -> str:
+    total = len(campaign.benchmarked)
+    if not campaign.fits:
+        return f"{shown} of {counted(total, 'crystal')}." if shown < total else ""
+    words = (
+        f"Reference: solid black; fits: {CELLS[campaign.phonons.cells[0]]}. Branches are sorted by "
+        "frequency, and the error is the difference of branches with equal numbers. "
+    )
+    if shown < total:
+        words += (
+            f"The {shown} crystals with the largest errors of {total}; figures of the others are "
+            "linked in the table of the phonon RMSE. "
+        )
+    return words + "In the list: the largest RMSE of all fits."
+
+
+def checksums_of(
+    campaign: Campaign, potentials: Mapping[str, Path], folder: Path
+) -> list[tuple[str, str, str]]:
+    """Return label, model file and SHA-256 of each fit with a model file and a checksum.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    potentials
+        ``potential.json`` of each fit.
+    folder
+        Folder of the page; names of files are relative to it.
+    """
+    from phonsmith.potentials.calculators import has_calculator, load_potential
+
+    found = []
+    for fit, path in potentials.items():
+        if not has_calculator(path):
+            continue
+        source = load_potential(path).source
+        if source.model_file is not None and source.sha256:
+            file = relative_link(Path(source.model_file), folder.resolve())
+            found.append((label_of(campaign, fit), file, source.sha256))
+    return found
+
+
+def _checksums(
+    models: Sequence[tuple[str, str, str]], name: str, settings: str
+) -> list[tuple[str, str, str]]:
+    """Return what, file and SHA-256 of the campaign file and of all models."""
+    digest = hashlib.sha256(settings.encode()).hexdigest()
+    return [("Settings, as downloaded from this page", f"{name}.yaml", digest), *models]
 
 
 def _version(package: str) -> str:
@@ -196,16 +332,6 @@ def _distinct(table: pd.DataFrame) -> str:
     )
 
 
-def _gallery_in_words(campaign: Campaign) -> str:
-    words = (
-        "The reference is black, the fit dashed and in colour; "
-        f"{CELLS[campaign.phonons.cells[0]]}. "
-        if campaign.fits
-        else ""
-    )
-    return f"{words}Each picture links to the full-size figure."
-
-
 def _summary(campaign: Campaign) -> str:
     """Summarise the campaign in two sentences."""
     made = "recorded" if campaign.recorded else "computed"
@@ -236,6 +362,12 @@ def _summary(campaign: Campaign) -> str:
 
 
 # --- settings ----------------------------------------------------------------------------------
+
+
+def written_settings(campaign: Campaign) -> str:
+    """Return the settings as a campaign file, complete but for defaults."""
+    text = yaml.safe_dump(campaign.as_written(), sort_keys=False, allow_unicode=True, width=100)
+    return str(text)
 
 
 def settings_in_words(campaign: Campaign) -> str:
@@ -285,71 +417,4 @@ def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, s
             "the axis, for each fit.",
         ),
     ]
-    return [_embedded(path, caption) for path, caption in captions if path is not None]
-
-
-def _gallery(
-    campaign: Campaign, rmse: pd.DataFrame, bands: Mapping[str, Path], folder: Path
-) -> list[tuple[str, list[dict[str, str]]]]:
-    """Return the band structures by crystal, each with its RMSE or the reason for its absence."""
-    first = rmse[rmse["cell"] == campaign.phonons.cells[0]]
-    found = {(row["structure"], row["fit"]): row for row in rows_of(first)}
-    gallery = []
-    for structure in campaign.benchmarked:
-        pictures = []
-        for fit, place in bands.items():
-            caption = "reference"
-            if fit in campaign.fits:
-                row = found[structure, fit]
-                value = row["rmse_thz"]
-                result = f"no RMSE: {row['reason']}" if pd.isna(value) else f"RMSE {thz(value)}"
-                caption = f"{label_of(campaign, fit)}: {result}"
-            pictures.append(_thumbnail(place / structure, caption, folder))
-        if pictures:
-            gallery.append((structure, pictures))
-    return gallery
-
-
-_WIDTH = re.compile(rb'<svg[^>]*\swidth="([\d.]+)pt"')
-PAGE_REM = 54
-"""Width of a figure of two columns in the page."""
-
-
-def _embedded(path: Path, caption: str) -> dict[str, str]:
-    """Embed an SVG figure, with a width relative to a two-column figure."""
-    content = path.read_bytes()
-    found = _WIDTH.search(content)
-    points = float(found[1]) if found else 72 * DOUBLE_COLUMN_INCH
-    width = f"{PAGE_REM * min(1.0, points / (72 * DOUBLE_COLUMN_INCH)):.1f}rem"
-    source = _as_data(content, "svg+xml")
-    return {"caption": caption, "source": source, "link": "", "width": width}
-
-
-def _thumbnail(stem: Path, caption: str, folder: Path) -> dict[str, str]:
-    """Return a thumbnail with a link to the file.
-
-    ``stem`` is the path without suffix; the best available format is used.
-    """
-    paths = {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "pdf", "png")}
-    there = [path for path in paths.values() if path.exists()]
-    link = Path(os.path.relpath(there[0], folder)).as_posix() if there else ""
-    if paths["png"].exists():
-        source = _as_data(_small_png(paths["png"]), "png")
-    else:
-        source = link if link.endswith(".svg") else ""
-    return {"caption": caption, "source": source, "link": link}
-
-
-def _as_data(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _small_png(path: Path) -> bytes:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        height = round(image.height * THUMBNAIL_PIXELS / image.width)
-        small = image.convert("RGB").resize((THUMBNAIL_PIXELS, height), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.quantize(64, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return [embedded(path, caption) for path, caption in captions if path is not None]

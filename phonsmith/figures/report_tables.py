@@ -53,6 +53,52 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
     return table_of(titles, rows, "Phonons against the reference", text_columns=2)
 
 
+_DETAILS: dict[str, tuple[str, int, str]] = {
+    "rmse_thz": ("RMSE (THz)", 3, ""),
+    "max_deviation_thz": ("Largest deviation (THz)", 3, ""),
+    "rmse_gamma_thz": ("RMSE at Γ (THz)", 3, ""),
+    "dos_distance": ("DOS distance", 3, ""),
+    "volume_error_percent": ("Volume error (%)", 2, ""),
+    "minimum_frequency_fit_thz": (
+        "Lowest frequency (THz), fit / reference",
+        2,
+        "minimum_frequency_reference_thz",
+    ),
+    "imaginary_fit": ("Imaginary modes, fit / reference", 0, "imaginary_reference"),
+}
+"""Column, title, digits, and the column of the reference shown in the same cell."""
+
+
+def worst_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
+    """Every crystal with every fit and cell, the largest errors first; None without any."""
+    if not campaign.fits or rmse.empty:
+        return None
+    table = rmse.sort_values("rmse_thz", ascending=False, na_position="first", kind="stable")
+    rows = [
+        [
+            str(row["structure"]),
+            label_of(campaign, str(row["fit"])),
+            str(row["cell"]),
+            *(
+                " / ".join(_signed(row[key], digits) for key in (name, other) if key)
+                for name, (_, digits, other) in _DETAILS.items()
+            ),
+            str(row["reason"]),
+        ]
+        for row in rows_of(table)
+    ]
+    titles = ["Crystal", "Fit", "Cell", *(title for title, *_ in _DETAILS.values()), "Note"]
+    if not any(row[-1] for row in rows):
+        titles, rows = titles[:-1], [row[:-1] for row in rows]
+    caption = "Errors of each fit and crystal, the largest first"
+    return table_of(titles, rows, caption, text_columns=3, last_text="Note")
+
+
+def _signed(value: Any, digits: int) -> str:
+    """Format a number with a minus sign, zero without any."""
+    return number(value if pd.isna(value) else round(value, digits) + 0.0, digits).replace("-", "−")
+
+
 def marks_in_words(rmse: pd.DataFrame) -> str:
     """Explain the marks that occur in the tables of RMSE."""
     words = []

@@ -5,15 +5,18 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from ase.build import bulk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from phonsmith.benchmarks.comparison import Benchmark, CellResult
 from phonsmith.benchmarks.tables import rmse_table
 from phonsmith.campaign.model import Campaign
+from phonsmith.figures.band_data import BandsOfFit, CrystalBands, pack_bands, worst_first
 from phonsmith.figures.bands import BandsCaption
 from phonsmith.figures.cautions import cautions
 from phonsmith.figures.generations import draw_against_generation
+from phonsmith.figures.report import Further
 from phonsmith.figures.results_read import Tables
 from phonsmith.figures.style import looks, method_looks, style
 from phonsmith.fits.errors import errors_of
@@ -45,6 +48,47 @@ def chain(scale: float = 1.0, shift: float = 0.0) -> Spectrum:
         volume_angstrom3=20.0,
         natom=1,
     )
+
+
+def large_spectrum(shift: float) -> Spectrum:
+    """36 branches at 300 q points, smooth but for noise below the steps of the packed data."""
+    segments, n = 6, 50
+    places = np.linspace(0, 1, segments * n)
+    branches = np.arange(36)[:, None]
+    frequencies = 5 + 0.3 * branches + (1 + 0.1 * branches) * np.sin(7 * places + branches) + shift
+    noise = np.random.default_rng(3).normal(0, 2e-4, frequencies.shape)
+    q = np.concatenate([np.linspace(0, 1, n)] * segments)
+    grid = np.arange(0, 500) * 0.05
+    return replace(
+        chain(),
+        labels=np.array([("Γ", "X")] * segments),
+        segment_lengths=np.array([n] * segments),
+        distances=places,
+        qpoints=np.stack([q, q, 0 * q], axis=1),
+        frequencies_thz=np.sort((frequencies + noise).T, axis=1),
+        dos_frequencies_thz=grid,
+        dos=36 * np.exp(-((grid - 9) ** 2)),
+        natom=12,
+    )
+
+
+def further() -> Further:
+    """Band structures of two crystals, none of MACE; the second crystal has no atoms to show."""
+    crystals = {
+        name: CrystalBands(
+            name,
+            chain(),
+            [
+                BandsOfFit(LOOKS["gap"], chain(1.02, shift), 0.1 + shift),
+                BandsOfFit(LOOKS["mace"], None, None, "space group changed"),
+                BandsOfFit(LOOKS["sw"], chain(0.9, -1.5), 0.9),
+            ],
+            atoms,
+        )
+        for name, shift, atoms in (("mp-149", 0.0, bulk("Si")), ("mp-165", 0.2, None))
+    }
+    largest = worst_first(list(crystals), table(RMSE)[lambda rows: rows["cell"] == "relaxed"])
+    return Further(bands=pack_bands(largest, crystals.get))
 
 
 def caption(rmse: float | None, reason: str = "") -> BandsCaption:

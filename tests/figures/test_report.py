@@ -1,20 +1,27 @@
 """The report."""
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from phonsmith.benchmarks.tables import rmse_table
 from phonsmith.campaign.model import Campaign
 from phonsmith.campaign.reading import load_campaign
+from phonsmith.figures.band_data import BandsOfFit, CrystalBands, pack_bands, worst_first
 from phonsmith.figures.bands import draw_bands
 from phonsmith.figures.cautions import cautions
+from phonsmith.figures.costs import COLUMNS
 from phonsmith.figures.parity import draw_parity
-from phonsmith.figures.report import FigureFiles, _embedded, render_report, settings_in_words
+from phonsmith.figures.pictures import embedded
+from phonsmith.figures.report import FigureFiles, Further, render_report, settings_in_words
 from phonsmith.figures.report_tables import generations_table as reported_generations
 from phonsmith.figures.results_read import Tables
 from phonsmith.figures.rmse import draw_rmse_by_structure
@@ -27,7 +34,9 @@ from tests.figures.examples import (
     campaign,
     caption,
     chain,
+    further,
     generations,
+    large_spectrum,
     predictions,
     table,
     tables,
@@ -98,14 +107,16 @@ def test_the_report_says_what_a_reader_needs(tmp_path, files):
 
 
 def test_the_report_needs_nothing_from_elsewhere(tmp_path, files):
-    page = render_report("si-demo", campaign(), tables(), files, tmp_path)
-    assert not re.search(r"<(script|link|iframe)|@import|url\(", page)
+    page = render_report("si-demo", campaign(), tables(), files, tmp_path, further=further())
+    without_plotly = re.sub(r'<script type="text/plain"[^>]*>[^<]*</script>', "", page)
+    assert not re.search(r"<script [^>]*src|<(link|iframe)|@import|url\(", without_plotly)
     sources = re.findall(r'<img[^>]* src="([^"]*)"', page)
-    assert len(sources) == 4
+    assert len(sources) == 2
     assert all(source.startswith("data:image/") for source in sources)
     links = re.findall(r'href="([^"#]+)"', page)
-    assert links
-    assert all((tmp_path / link).is_file() for link in links)
+    files_linked = [link for link in links if not link.startswith("data:")]
+    assert {link.rpartition("/")[2] for link in files_linked} >= {"mp-149.svg", "mp-165.svg"}
+    assert all((tmp_path / link).is_file() for link in files_linked)
 
 
 def test_figures_stand_in_the_report_as_wide_as_in_print(tmp_path) -> None:
@@ -117,7 +128,7 @@ def test_figures_stand_in_the_report_as_wide_as_in_print(tmp_path) -> None:
             path.write_text("<svg/>")
         else:
             Figure(figsize=(inches, 2)).savefig(path)
-        widths.append(float(_embedded(path, "x")["width"].removesuffix("rem")))
+        widths.append(float(embedded(path, "x")["width"].removesuffix("rem")))
     assert widths == pytest.approx([54 * 3.4 / 7.0, 54, 54], abs=0.1)
 
 
@@ -126,11 +137,87 @@ def test_the_report_is_the_same_each_time(tmp_path, files):
     assert len(pages) == 1
 
 
-def test_without_png_the_report_links_to_svg(tmp_path, files):
+def test_without_png_small_svg_figures_are_embedded(tmp_path, files):
     for path in tmp_path.rglob("*.png"):
         path.unlink()
     page = render_report("a", campaign(), tables(), files, tmp_path)
-    assert 'src="figures/bands/gap/mp-149.svg"' in page
+    sources = re.findall(r'<img[^>]* src="([^"]*)"', page)
+    assert len(sources) == 2
+    assert all(source.startswith("data:image/svg+xml") for source in sources)
+
+
+SECTIONS = (
+    *("answer", "warnings", "question", "structures", "labels", "errors", "bands", "cost"),
+    *("versions", "reproduce", "downloads", "cite"),
+)
+
+
+def test_the_answer_comes_first_and_all_sections_follow_in_order(tmp_path, files):
+    page = render_report("a", campaign(), tables(), files, tmp_path, further=further())
+    assert tuple(re.findall(r'<section id="(\w+)"', page)) == SECTIONS
+    for anchor in re.findall(r'href="#(\w+)"', page):
+        assert f'id="{anchor}"' in page
+
+
+def test_costs_checksums_and_tables_are_in_the_page(tmp_path, files):
+    (tmp_path / "tables").mkdir()
+    paths = {name: tmp_path / "tables" / f"{name}.csv" for name in ("small", "large")}
+    paths["small"].write_text("fit,rmse_thz\ngap,0.1\n")
+    paths["large"].write_text("0" * 4_000_000)
+    costs = pd.DataFrame(
+        [["labels", 12, 30.5, 8.0, 1.5, 2.25], ["fits", 1, 0.5, 0.4, 0.4, 3.0]],
+        columns=list(COLUMNS),
+    )
+    more = Further(
+        costs=costs,
+        models=[("GAP", "fits/gap/gen0/model/gap.xml", "c" * 64)],
+        tables={path.name: path for path in paths.values()},
+    )
+    page = render_report("a", campaign(), tables(), files, tmp_path, further=more)
+    assert re.search(r"<td[^>]*>all</td>.*>13<.*>31<.*>8.400<.*>1.500<.*>3.0<", page)
+    assert f"{'c' * 64}" in page
+    (link,) = re.findall(r'href="data:text/csv;base64,([^"]*)" download="small.csv"', page)
+    assert base64.b64decode(link).decode() == paths["small"].read_text()
+    assert 'href="tables/large.csv"' in page
+    (link,) = set(re.findall(r'href="data:application/yaml;base64,([^"]*)"', page))
+    settings = base64.b64decode(link)
+    assert Campaign.model_validate(yaml.safe_load(settings)) == campaign()
+    assert hashlib.sha256(settings).hexdigest() in page
+
+
+def test_a_campaign_of_a_thousand_crystals_has_a_page_of_less_than_20_mb(tmp_path):
+    """Three fits, 36 branches, 300 q points: worse than most, and random in the last digits."""
+    names = [f"mp-{number}" for number in range(1000)]
+    labels = {"gap": "GAP", "mace": "MACE", "sw": "Stillinger–Weber"}
+    errors = np.random.default_rng(1).uniform(0.01, 1, (3, 1000))
+    values = {
+        (fit, name, "relaxed"): float(error)
+        for fit, row in zip(labels, errors, strict=True)
+        for name, error in zip(names, row, strict=True)
+    }
+    rmse = table(values)
+    spectrum, shifted = large_spectrum(0.0), large_spectrum(0.2)
+    fits = [BandsOfFit(LOOKS[fit], shifted, 0.2) for fit in labels]
+    largest = worst_first(names, rmse)
+    packed = pack_bands(largest, lambda name: CrystalBands(name, spectrum, fits))
+    assert 40 <= len(packed) <= 100
+    assert [one.structure for one in packed] == list(largest)[: len(packed)]
+
+    structures = {name: {"file": "a.vasp"} for name in names}
+    bare = bare_tables(rmse)
+    given = replace(
+        bare,
+        structures=pd.concat([bare.structures[:1]] * 1000).assign(structure=names),
+        labels=pd.concat([bare.labels] * 1000).assign(structure=names),
+    )
+    none = FigureFiles(None, {}, None, None, None, {}, {})
+    path = tmp_path / "rmse.csv"
+    rmse.to_csv(path)
+    more = Further(bands=packed, tables={path.name: path})
+    page = render_report("a", campaign(structures=structures), given, none, tmp_path, further=more)
+    assert len(page.encode()) < 20e6
+    assert page.count('class="bands"') == len(packed)
+    assert all(f">{name}<" in page for name in names)
 
 
 def test_a_campaign_of_existing_potentials_has_a_report(tmp_path, files):
@@ -142,6 +229,7 @@ def test_a_campaign_of_existing_potentials_has_a_report(tmp_path, files):
     page = render_report("a", only, given, bare, tmp_path)
     assert "1 existing potential." in page
     assert "In-sample" not in page
+    assert "No potential" not in page
     assert "failed" not in page
     assert 'id="bands"' not in page
 
@@ -154,7 +242,8 @@ def test_a_campaign_without_fits_has_a_report(tmp_path):
     page = render_report("a", alone, given, none, tmp_path)
     assert "mp-165" in page
     assert 'id="warnings"' not in page
-    assert 'id="fits"' not in page
+    assert 'id="bands"' not in page
+    assert 'id="cost"' not in page
     assert "Phonon RMSE" not in page
     assert "; ." not in page
 

@@ -1,7 +1,9 @@
 """A tiny campaign that has run: its files, and what changes of its settings make anew."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,6 +65,37 @@ def test_every_promised_file_is_there(finished):
         "report.html",
     ):
         assert (folder / name).stat().st_size > 0, name
+
+
+def test_the_report_holds_bands_costs_and_checksums_of_the_run(finished):
+    folder = finished.results("tiny")
+    page = (folder / "report.html").read_text()
+    shown = re.findall(r'class="bands" data-structure="([^"]*)"', page)
+    assert sorted(shown) == ["mp-149", "mp-165"]
+    model = folder / "fits/gap/gen0/model/gap.xml"
+    assert hashlib.sha256(model.read_bytes()).hexdigest() in page
+    costs = page.partition('id="cost"')[2]
+    for stage in ("fits", "labels", "phonons", "structures"):
+        assert f">{stage}</td>" in costs
+    assert 'download="rmse.csv"' in page
+
+
+def test_snakemakes_own_report_has_a_caption_and_a_category_for_each_result(finished):
+    run = finished.run("--report", "snakemake.html")
+    assert run.returncode == 0, run.stderr
+    page = (finished.folder / "snakemake.html").read_text()
+    read = json.JSONDecoder().raw_decode
+    starts = {name: page.index(f'var {name} = {{"') for name in ("categories", "results")}
+    found = {name: read(page, page.index("{", at))[0] for name, at in starts.items()}
+    assert list(found["categories"]) == ["tiny"]
+    stages = found["categories"]["tiny"]
+    assert {"structures", "labels", "fits", "phonons", "benchmarks", "figures"} <= stages.keys()
+    shown = {path for paths in stages.values() for path in paths}
+    folder = finished.folder
+    made = {str(path.relative_to(folder)) for path in finished.results("tiny").glob("tables/*.csv")}
+    assert made <= shown
+    assert {"results/tiny/report.html", "results/tiny/figures/parity/gap.svg"} <= shown
+    assert all(found["results"][path]["caption"] for path in shown)
 
 
 def test_reference_phonons_are_those_of_stillinger_weber(finished):

@@ -1,0 +1,200 @@
+"""The answer at the top of the report: which fits are good enough, and for what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from phonsmith.benchmarks.tables import mean_rmse
+from phonsmith.campaign.model import Campaign
+from phonsmith.figures.results_read import counted, label_of
+from phonsmith.figures.style import CELLS, short
+from phonsmith.files.settings import CellChoice
+
+USUAL_GOAL_THZ = 0.1
+"""Goal for the phonon RMSE of a crystal where a campaign has none: that of the campaigns that
+determine phase transitions and thermal conductivities."""
+
+MOST_NAMES = 5
+"""Largest number of crystals that are named; more are counted."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A fit against the goal.
+
+    Attributes
+    ----------
+    label
+        Label of the fit.
+    good
+        Crystals that meet the goal.
+    bad
+        Other crystals, the worst first.
+    mean_thz
+        Mean RMSE; NaN without any.
+    largest_thz
+        Largest RMSE; NaN without any.
+    in_sample
+        Whether the fit was trained on the displaced cells of the crystals.
+    """
+
+    label: str
+    good: Sequence[str]
+    bad: Sequence[str]
+    mean_thz: float
+    largest_thz: float
+    in_sample: bool
+
+    @property
+    def mark(self) -> str:
+        """Verdict in one word, and its class in the page."""
+        return "yes" if not self.bad else "in part" if self.good else "no"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Content of the first section of the report.
+
+    Attributes
+    ----------
+    mark
+        ``yes``, ``in part``, ``no``, or empty where nothing is judged.
+    headline
+        The answer in one sentence.
+    lines
+        A verdict on each fit, the best first.
+    goal
+        Explanation of the goal.
+    used
+        What the potentials were used for in this campaign; empty without applications.
+    untested
+        What this campaign did not test.
+    """
+
+    mark: str
+    headline: str
+    lines: Sequence[tuple[str, str, str]]
+    goal: str
+    used: str
+    untested: str
+
+
+def answer(campaign: Campaign, rmse: pd.DataFrame) -> Answer:
+    """Judge the fits by their phonons.
+
+    Parameters
+    ----------
+    campaign
+        The campaign; without a loop, the goal is :data:`USUAL_GOAL_THZ`.
+    rmse
+        Table of phonon RMSE.
+    """
+    used, untested = _applications(campaign)
+    if not campaign.fits:
+        headline = "This campaign has no potentials: it computes phonons of the reference method."
+        return Answer("", headline, [], "", used, "")
+    if not campaign.benchmarked:
+        headline = (
+            "Phonons are not compared in this campaign: the errors of energies and forces below "
+            "are the only measure of the potentials."
+        )
+        return Answer("", headline, [], "", used, untested)
+    limit, cell = _goal(campaign)
+    judged = sorted(
+        (_judge(campaign, rmse, fit, cell, limit) for fit in campaign.fits),
+        key=lambda one: (-len(one.good), one.mean_thz if one.mean_thz >= 0 else float("inf")),
+    )
+    return Answer(
+        mark=judged[0].mark,
+        headline=_headline(judged[0], len(campaign.benchmarked), limit),
+        lines=[(one.mark, one.label, _line(one)) for one in judged],
+        goal=_goal_in_words(campaign, limit, cell),
+        used=used,
+        untested=untested,
+    )
+
+
+def _goal(campaign: Campaign) -> tuple[float, CellChoice]:
+    """Return the largest RMSE allowed, in THz, and the cell for which it holds."""
+    if campaign.loop is None:
+        return USUAL_GOAL_THZ, campaign.phonons.cells[0]
+    return campaign.loop.goal.rmse_thz, campaign.loop.goal.cell
+
+
+def _judge(
+    campaign: Campaign, rmse: pd.DataFrame, fit: str, cell: CellChoice, limit: float
+) -> Judged:
+    part = rmse[(rmse["fit"] == fit) & (rmse["cell"] == cell)]
+    part = part.sort_values("rmse_thz", ascending=False, na_position="first")
+    false = part["false_imaginary"].fillna(False).astype(bool)
+    meets = (part["rmse_thz"] <= limit) & ~false
+    return Judged(
+        label=label_of(campaign, fit),
+        good=part.loc[meets, "structure"].tolist(),
+        bad=part.loc[~meets, "structure"].tolist(),
+        mean_thz=mean_rmse(rmse, fit, cell).rmse_thz,
+        largest_thz=float(part["rmse_thz"].max()),
+        in_sample=bool(part["in_sample"].astype(bool).any()),
+    )
+
+
+def _headline(best: Judged, total: int, limit: float) -> str:
+    name = short(best.label, 40)
+    if not best.bad:
+        crystals = f"all {total} crystals" if total > 1 else "the crystal"
+        learnt = ", which it was trained on" if best.in_sample else ""
+        return (
+            f"Yes, for harmonic phonons of {crystals} of this campaign{learnt}: with {name}, the "
+            f"largest phonon RMSE is {best.largest_thz:.3f} THz (goal: {limit:g} THz)."
+        )
+    if best.good:
+        return (
+            f"In part: with {name}, {len(best.good)} of {total} crystals meet the goal for "
+            f"harmonic phonons (RMSE of at most {limit:g} THz)."
+        )
+    return (
+        f"Not yet: no potential meets the goal for harmonic phonons (RMSE of at most {limit:g} "
+        "THz) for any crystal."
+    )
+
+
+def _line(one: Judged) -> str:
+    total = len(one.good) + len(one.bad)
+    words = [f"{len(one.good)} of {counted(total, 'crystal')}"]
+    if one.mean_thz >= 0:
+        words.append(f"mean RMSE {one.mean_thz:.3f} THz, largest {one.largest_thz:.3f} THz")
+    if one.bad:
+        more = len(one.bad) - MOST_NAMES
+        names = ", ".join(one.bad[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        words.append(f"not for {names}")
+    if one.in_sample:
+        words.append("in-sample: these phonons were part of the training data")
+    return "; ".join(words)
+
+
+def _goal_in_words(campaign: Campaign, limit: float, cell: CellChoice) -> str:
+    origin = (
+        "the goal of this campaign"
+        if campaign.loop
+        else "a usual limit; the campaign states no goal"
+    )
+    return (
+        f"A crystal meets the goal if its phonon RMSE ({CELLS[cell]}) is at most {limit:g} THz "
+        f"({origin}) and the fit has no imaginary modes where the reference has none."
+    )
+
+
+def _applications(campaign: Campaign) -> tuple[str, str]:
+    """Return what the campaign computed with its potentials, and what it did not test."""
+    known = {
+        "thermal expansion and free energies": campaign.thermodynamics is not None,
+        "phase transitions": bool(campaign.transitions),
+        "thermal conductivity": campaign.conductivity is not None,
+        "liquid and amorphous phases": campaign.disorder is not None,
+    }
+    done = [name for name, there in known.items() if there]
+    missing = [name for name, there in known.items() if not there]
+    used = f"Applied to {', '.join(done)}: see “Applications”." if done else ""
+    others = ["other crystals and compositions", "defects and surfaces"]
+    return used, f"Not tested by this campaign: {', '.join([*missing, *others])}."

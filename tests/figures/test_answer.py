@@ -1,0 +1,69 @@
+"""The answer at the top of the report."""
+
+import pytest
+
+from phonsmith.figures.answer import answer
+from tests.figures.examples import RMSE, campaign, table
+
+GOOD = {
+    ("gap", "mp-149", "relaxed"): 0.02,
+    ("gap", "mp-165", "relaxed"): 0.09,
+    ("mace", "mp-149", "relaxed"): 0.01,
+    ("mace", "mp-165", "relaxed"): 0.11,
+    ("sw", "mp-149", "relaxed"): 0.5,
+    ("sw", "mp-165", "relaxed"): None,
+}
+
+
+def test_the_fit_with_most_good_crystals_answers():
+    found = answer(campaign(), table(GOOD))
+    assert found.mark == "yes"
+    for words in ("Yes", "all 2 crystals", "which it was trained on", "GAP", "0.090", "0.1 THz"):
+        assert words in found.headline
+    marks = [(mark, label) for mark, label, _ in found.lines]
+    assert marks == [("yes", "GAP"), ("in part", "MACE"), ("no", "sw")]
+    assert "not for mp-165" in found.lines[1][2]
+    assert "not for mp-165, mp-149" in found.lines[2][2]
+    assert "in-sample" not in found.lines[2][2]
+    assert "the campaign states no goal" in found.goal
+
+
+@pytest.mark.parametrize(
+    ("worst", "mark", "words"),
+    [(0.3, "in part", "In part: with GAP, 1 of 2 crystals"), (None, "in part", "In part")],
+)
+def test_a_crystal_above_the_goal_or_without_rmse_limits_the_answer(worst, mark, words):
+    rmse = {**GOOD, ("gap", "mp-165", "relaxed"): worst}
+    only = campaign(fits={"gap": campaign().fits["gap"].model_dump()})
+    found = answer(only, table({key: value for key, value in rmse.items() if key[0] == "gap"}))
+    assert found.mark == mark
+    assert words in found.headline
+
+
+def test_false_imaginary_modes_are_not_good():
+    rmse = table(GOOD)
+    rmse["false_imaginary"] = True
+    assert answer(campaign(), rmse).mark == "no"
+    assert answer(campaign(), rmse).headline.startswith("Not yet")
+
+
+def test_the_goal_of_a_loop_decides():
+    loop = {"goal": {"rmse_thz": 0.3, "cell": "reference", "harmonic_only": True}}
+    found = answer(campaign(loop=loop), table(RMSE))
+    assert "goal: 0.3 THz" in found.headline
+    assert "reference cell" in found.goal
+    assert "the goal of this campaign" in found.goal
+    assert [mark for mark, *_ in found.lines] == ["yes", "yes", "no"]
+
+
+def test_what_was_applied_is_not_listed_as_untested():
+    found = answer(campaign(thermodynamics={}), table(GOOD))
+    assert "thermal expansion and free energies" in found.used
+    assert "thermal expansion" not in found.untested
+    assert "thermal conductivity" in found.untested
+
+
+def test_a_campaign_without_fits_judges_nothing():
+    found = answer(campaign(fits={}, thermodynamics={}), table({}))
+    assert (found.mark, found.lines, found.untested) == ("", [], "")
+    assert "no potentials" in found.headline
