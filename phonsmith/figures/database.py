@@ -10,7 +10,13 @@ from matplotlib.lines import Line2D
 
 from phonsmith.figures.parity import QUANTITIES
 from phonsmith.figures.rmse import plain_log
-from phonsmith.figures.style import DOUBLE_COLUMN_INCH, SINGLE_COLUMN_INCH, Look, style
+from phonsmith.figures.style import (
+    DOUBLE_COLUMN_INCH,
+    SINGLE_COLUMN_INCH,
+    Look,
+    legend_above,
+    style,
+)
 
 LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 """Line styles in order, to distinguish lines without colour."""
@@ -52,7 +58,7 @@ def draw_database_errors(
             Line2D([], [], color=fits[fit].colour, ls=_line(i), label=fits[fit].label)
             for i, fit in enumerate(errors)
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=min(3, len(handles)))
+        legend_above(figure, handles, most=3)
     return figure
 
 

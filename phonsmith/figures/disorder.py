@@ -20,6 +20,7 @@ from phonsmith.figures.style import (
     LINES,
     SINGLE_COLUMN_INCH,
     Look,
+    legend_above,
     looks,
     style,
 )
@@ -89,7 +90,7 @@ def draw_curves(table: pd.DataFrame, curve: Curve, models: Mapping[str, Look]) -
         if curve is ANGLES:
             label = f"tetrahedral, {TETRAHEDRAL_DEGREE:.2f}°"
             handles.append(Line2D([], [], color=GREY, lw=0.5, ls=LINES[2], label=label))
-        _legend(figure, handles)
+        legend_above(figure, handles, most=2)
     return figure
 
 
@@ -144,7 +145,7 @@ def draw_similarity_of_models(
         handles = [_handle(models[name], _line(number)) for number, name in enumerate(shown)]
         if any(lost.get(name) for name in shown):
             handles.append(_asterisk("run failed"))
-        _legend(figure, handles)
+        legend_above(figure, handles, most=2)
     return figure
 
 
@@ -191,7 +192,7 @@ def draw_similarity_to_crystals(
             Line2D([], [], color=BLACK, ls=line, label=words[lattice])
             for lattice, line in _LATTICES.items()
         ]
-        _legend(figure, handles)
+        legend_above(figure, handles, most=2)
     return figure
 
 
@@ -243,7 +244,7 @@ def draw_map(table: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
         axes.set_ylabel(f"Component 2 ({shares[1]:.0f} %)")
         # distances in the map are SOAP distances
         axes.set_aspect("equal", adjustable="datalim")
-        _legend(figure, handles)
+        legend_above(figure, handles, most=2)
     return figure
 
 
@@ -258,10 +259,6 @@ def _line(number: int) -> Any:
 
 def _handle(look: Look, line: Any) -> Line2D:
     return Line2D([], [], color=look.colour, ls=line, label=look.label)
-
-
-def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
-    figure.legend(handles=handles, loc="outside upper left", ncols=2)
 
 
 def _draw_line(

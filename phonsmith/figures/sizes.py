@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from phonsmith.figures.rmse import plain_log
 from phonsmith.figures.speed import ROWS
-from phonsmith.figures.style import DOUBLE_COLUMN_INCH, looks, style
+from phonsmith.figures.style import DOUBLE_COLUMN_INCH, legend_above, looks, style
 
 
 def draw_error_against_size(table: pd.DataFrame) -> Figure:
@@ -69,7 +69,7 @@ def draw_error_against_size(table: pd.DataFrame) -> Figure:
             )
             for look in series.values()
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=3)
+        legend_above(figure, handles, most=3)
     return figure
 
 

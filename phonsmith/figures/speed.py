@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from phonsmith.figures.rmse import plain_log
-from phonsmith.figures.style import BLACK, DOUBLE_COLUMN_INCH, Look, style
+from phonsmith.figures.style import BLACK, DOUBLE_COLUMN_INCH, Look, legend_above, style
 
 ROWS = {
     "energy_mae_ev_per_atom": ("Energy MAE (meV/atom)", 1000.0),
@@ -72,5 +72,5 @@ def draw_error_against_cost(
             for fit in shown
         ]
         handles.append(Line2D([], [], color=BLACK, lw=0.6, ls=":", label=f"{name} (reference)"))
-        figure.legend(handles=handles, loc="outside upper left", ncols=3)
+        legend_above(figure, handles, most=3)
     return figure

@@ -8,14 +8,16 @@ identical on all machines.
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from phonsmith.files.reading_writing import replacing
@@ -195,6 +197,27 @@ def save_figure(figure: Figure, path: str | Path, dpi: int) -> None:
     suffix = Path(path).suffix
     with replacing(path) as temporary, style():
         figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], most: int = 4) -> None:
+    """Draw a legend above the panels in as many columns as fit the width of a figure.
+
+    Parameters
+    ----------
+    figure
+        Figure with constrained layout.
+    handles
+        Lines and patches with labels.
+    most
+        Largest number of columns.
+    """
+    canvas = FigureCanvasAgg(figure)
+    for columns in range(min(most, max(1, len(handles))), 0, -1):
+        legend = figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+        width = legend.get_window_extent(canvas.get_renderer()).width
+        if columns == 1 or width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def special_point(name: str) -> str:

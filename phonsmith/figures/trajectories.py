@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from phonsmith.benchmarks.trajectories import LAST_SNAPSHOTS
 from phonsmith.distillation.settings import AMORPHOUS, CRYSTAL, LIQUID, Dynamics
 from phonsmith.figures.rmse import plain_log
-from phonsmith.figures.style import BLACK, DOUBLE_COLUMN_INCH, GREY, PALE, Look, style
+from phonsmith.figures.style import BLACK, DOUBLE_COLUMN_INCH, GREY, PALE, Look, legend_above, style
 
 ERRORS = {
     "energy": ("|Energy error| (meV/atom)", 1000.0),
@@ -67,7 +67,7 @@ def draw_errors_along(
             Line2D([], [], marker=look.marker, ms=3, mew=0, color=look.colour, label=look.label)
             for look in fits.values()
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=min(4, len(handles)))
+        legend_above(figure, handles)
     return figure
 
 

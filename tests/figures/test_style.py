@@ -5,10 +5,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from phonsmith.figures.bands import draw_bands
 from phonsmith.figures.style import (
     COLOURS,
+    legend_above,
     looks,
     save_figure,
     space_group_symbol,
@@ -22,6 +24,19 @@ def test_fits_differ_by_colour_and_marker():
     many = looks({f"fit-{i}": f"fit {i}" for i in range(40)})
     assert len({(look.colour, look.marker) for look in many.values()}) == 40
     assert many["fit-0"].colour == COLOURS[0]
+
+
+@pytest.mark.parametrize(("length", "rows"), [(3, 1), (25, 2), (400, 4)])
+def test_a_legend_is_no_wider_than_its_figure(length, rows):
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    figure.subplots()
+    legend_above(figure, [Line2D([], [], label=str(number) * length) for number in range(4)])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    heights = {round(text.get_window_extent().y0) for text in legend.get_texts()}
+    assert len(heights) == rows
+    if rows < 4:
+        assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_a_new_fit_leaves_the_colours_of_the_others():
