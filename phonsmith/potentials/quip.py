@@ -15,8 +15,8 @@ class Quip(Potential):  # type: ignore[misc]
     """quippy's calculator, which keeps the atoms that it hands to QUIP.
 
     quippy makes new ones for each geometry and never frees their lists of neighbours, 0.2 MB for 64
-    atoms and a cutoff of 5 Å: long molecular dynamics fill the memory. Here, they are made anew only
-    for another number of atoms, or if anything but energy, forces and stress is requested.
+    atoms and a cutoff of 5 Å: long dynamics fill the memory. Here, they are made anew only for
+    another number of atoms, or if anything but energy, forces and stress is requested.
     """
 
     _kept: Any = None
