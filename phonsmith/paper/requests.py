@@ -87,7 +87,7 @@ def requests_in_words(folders: Mapping[str, Path], gpu: str) -> str:
         Name of the GPU partition.
     """
     found = {
-        name: request_of(*map(pd.read_csv, _plan(folder)), gpu)
+        name: request_of(pd.read_csv(_plan(folder)[0]), pd.read_csv(_plan(folder)[1]), gpu)
         for name, folder in folders.items()
         if all(path.exists() for path in _plan(folder))
     }
