@@ -16,7 +16,7 @@ help:
 	@echo "make lint      check style, types, workflow"
 	@echo "make docs      write the docs as a site: site/html/index.html (its tools are installed once)"
 	@echo "make clean     remove .venv and .environments; results are kept"
-	@echo "make schema    write the JSON schema, the settings page and envs/ from their sources"
+	@echo "make schema    write the JSON schema, the settings page, envs/ and the table of docs/paper.md"
 
 # the stamp makes the set-up run again when the pins change, and only then
 .venv/.ready: requirements.lock pyproject.toml
@@ -100,6 +100,7 @@ format: .venv/.ready
 
 schema: .venv/.ready
 	$(BIN)/python -m phonsmith.campaign.schema
+	$(BIN)/python -m phonsmith.paper.listing
 
 # pins of the packages that are installed now, here and in envs/; local build tags such as +cpu are left out
 lock: .venv/.ready

@@ -30,6 +30,7 @@ include: "rules/disorder.smk"
 include: "rules/generations.smk"
 include: "rules/figures.smk"
 include: "rules/plan.smk"
+include: "rules/paper.smk"
 
 
 for each in workflow.modifier.rules:  # those of this workflow alone, if it is a module

@@ -267,6 +267,7 @@ rule plan_campaign:
     output:
         markdown="results/{campaign}/plan.md",
         csv="results/{campaign}/plan.csv",
+        jobs="results/{campaign}/plan_jobs.csv",
     log:
         "results/{campaign}/logs/plan/plan.log",
     localrule: True

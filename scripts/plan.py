@@ -32,3 +32,5 @@ with job(snakemake.threads, snakemake.log[0]):
         path.write_text(to_markdown(plan), encoding="utf-8")
     with replacing(snakemake.output.csv) as path:
         plan.table().to_csv(path, index=False)
+    with replacing(snakemake.output.jobs) as path:
+        plan.jobs_table().to_csv(path, index=False)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from phonsmith.plan.jobs import JobKind
@@ -179,3 +179,12 @@ class Plan:
         table.insert(0, "campaign", self.campaign)
         counts = ("runs", "electrons", "kpoints", "plane_waves")
         return table.astype(dict.fromkeys(counts, "Int64"))
+
+    def jobs_table(self) -> "pd.DataFrame":
+        """Return one row for each kind of jobs, with the campaign in front."""
+        import pandas as pd
+
+        names = [one.name for one in fields(JobKind)]
+        table = pd.DataFrame([asdict(job) for job in self.jobs], columns=names)
+        table.insert(0, "campaign", self.campaign)
+        return table

@@ -46,6 +46,8 @@ def test_snakemake_plan_prints_and_runs_nothing_expensive(project):
     table = pd.read_csv(results / "plan.csv")
     assert table[table.stage == "label"].runs.sum() == 13
     assert set(table.partition) == {"cpu"}
+    jobs = pd.read_csv(results / "plan_jobs.csv").set_index("what")
+    assert jobs.loc["fit gap", ["jobs", "partition", "minutes"]].tolist() == [1, "cpu", 240]
     # again: nothing to do but print
     assert set(project.planned("plan")) == {"plan"}
 
