@@ -61,7 +61,7 @@ def test_a_fit_learns_from_a_teachers_runs(tmp_path, repository) -> None:
     results = project.results("tiny")
     assert (results / "figures/data_map.svg").read_text().startswith("<?xml")
     mapped = pd.read_csv(results / "tables/data_map.csv")
-    assert set(mapped.data) >= {"liquid", "quench", "random"}
+    assert set(mapped["set"]) >= {"liquid", "test: quench", "test: random"}
 
     runs = pd.read_csv(results / "tables/distillation.csv").set_index(["data", "run"])
     assert list(runs.use) == ["train", "train", "test"]
