@@ -178,6 +178,7 @@ def campaign_of(structures: dict, **changes: object) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_two_campaigns_compute_a_label_once(tmp_path: Path, repository: Path) -> None:
     crystal = {"mp-149": {"file": "config/structures/silicon/mp-149.vasp"}}
     project = Project(

@@ -78,7 +78,8 @@ def rules(repository: Path) -> dict[str, tuple[Path, list[str]]]:
     """Script and versions of each rule that has both."""
     found = {}
     for file in sorted((repository / "rules").glob("*.smk")):
-        for text in re.split(r"^(?=(?:use )?rule[ :]|checkpoint )", file.read_text(), flags=re.M)[1:]:
+        _, *texts = re.split(r"^(?=(?:use )?rule[ :]|checkpoint )", file.read_text(), flags=re.M)
+        for text in texts:
             script = re.search(r'"\.\./scripts/(\w+\.py)"', text)
             version = re.search(r"version=(?:VERSIONS\[([^]]*)\]|versions\(([^)]*)\))", text)
             if script and version:

@@ -69,6 +69,7 @@ def test_the_plan_has_both_ways(project):
     assert [row[1].strip() for row in rows if row[-1].strip() == "yes"] == ["non-diagonal"]
 
 
+@pytest.mark.slow
 def test_cells_of_several_sizes_are_labelled_and_learnt_from(project, results):
     labels = read_frames(results / f"labels/gen0/{SILICON}.extxyz")
     for kind, sizes in (("displaced", [16, 32, 32]), ("rattled", [16, 16, 16, 32, 32, 32])):
@@ -80,6 +81,7 @@ def test_cells_of_several_sizes_are_labelled_and_learnt_from(project, results):
     assert project.planned() == {}
 
 
+@pytest.mark.slow
 def test_phonons_are_those_of_one_supercell(results):
     phonon = load_phonons(results / f"phonons/reference/reference/{SILICON}.yaml")
     one = potential_phonons(
@@ -95,6 +97,7 @@ def test_phonons_are_those_of_one_supercell(results):
     assert table["gap"] < 1
 
 
+@pytest.mark.slow
 def test_volumes_reuse_the_supercells(results):
     path = results / f"phonons/reference/reference/{SILICON}.yaml"
     assert [len(part.supercell) for part in load_parts(path, load_phonons(path))] == [32, 16]

@@ -129,6 +129,7 @@ def test_messages_on_targets_of_the_host_are_those_of_snakemake(host: Project) -
     assert "phonsmith: unknown target" not in said
 
 
+@pytest.mark.slow
 def test_a_campaign_runs_in_a_module(host: Project) -> None:
     """From the crystal to the errors of a potential that needs no training."""
     fits = {"itself": TINY["fits"]["itself"]}

@@ -48,6 +48,7 @@ def optical_mode_of_diamond(a: float) -> float:
     return float(np.sqrt(stiffness / reduced_mass) / (2 * np.pi) / 1e12)
 
 
+@pytest.mark.slow
 def test_volumes_are_held_by_reference_and_fits(tmp_path: Path, repository: Path) -> None:
     project = Project(tmp_path, repository, scaled=SCALED)
     assert project.run("plan").returncode == 0  # before the crystal to scale from is relaxed

@@ -353,6 +353,7 @@ def without_pressure(stresses: np.ndarray) -> np.ndarray:
     return stresses - np.trace(stresses, axis1=1, axis2=2)[:, None, None] / 3 * np.eye(3)
 
 
+@pytest.mark.slow
 def test_mlearn_stress_of_hot_cells_agrees_with_chgnet_by_component(shared_data: Path) -> None:
     path = shared_data / "si-mlearn-vasp" / "training.json"
     frames = read_recorded(path, "mlearn", "mlearn").frames
