@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from phonsmith.figures.answer import answer
 from phonsmith.figures.band_data import PackedBands, packed_text
 from phonsmith.figures.costs import COLUMNS, costs_table
 from phonsmith.figures.downloads import downloads, text_download
+from phonsmith.figures.pages import asset, rendered
 from phonsmith.figures.pictures import embedded, link_to_figure, relative_link, thumbnail
 from phonsmith.figures.report_tables import (
     errors_table,
@@ -141,19 +141,17 @@ def render_report(
     date
         Date of the newest result, not of the page: equal results give equal pages.
     """
-    from jinja2 import Environment, StrictUndefined
-
     further = further or Further()
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = _asset("report.html.jinja")
     settings = written_settings(campaign)
     shown = [bands.structure for bands in further.bands]
     links = _figure_links(campaign, figures.bands, folder)
     cells = campaign.phonons.cells
-    return environment.from_string(template).render(
+    return rendered(
+        "phonsmith.figures",
+        "report.html.jinja",
         name=name,
-        style=Markup(_asset("report.css")),
-        script=Markup(_asset("report.js")),
+        style=Markup(asset("phonsmith.figures", "report.css")),
+        script=Markup(asset("phonsmith.figures", "report.js")),
         plotly=_plotly() if further.bands else "",
         version=_version("phonsmith"),
         date=date,
@@ -212,14 +210,10 @@ def render_report(
     )
 
 
-def _asset(name: str) -> str:
-    return files("phonsmith.figures").joinpath(name).read_text(encoding="utf-8")
-
-
 @functools.cache
 def _plotly() -> str:
     """Return plotly's JavaScript, packed: the wheel has the bundle of all kinds of plots alone."""
-    return packed_text(files("plotly").joinpath("package_data/plotly.min.js").read_text("utf-8"))
+    return packed_text(asset("plotly", "package_data/plotly.min.js"))
 
 
 def _labels_table(labels: pd.DataFrame) -> Table | None:

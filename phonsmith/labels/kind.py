@@ -56,6 +56,11 @@ class Draft:
     """Length of displacements whose forces the method resolves."""
 
 
+DFT_LABELS = """\
+batches_per_structure: 5 # jobs that share the cells of a crystal
+#side_by_side: 4 # simultaneous runs of a job, each on its own cores"""
+"""Section `labels` of the :class:`Draft` of a DFT code."""
+
 R = TypeVar("R", bound=ReferenceBase)
 D = TypeVar("D", bound=DftReference)
 

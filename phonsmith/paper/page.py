@@ -3,14 +3,14 @@
 Figures come from files of campaigns; typed numbers are the published values alone, marked as such.
 """
 
-import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 import pandas as pd
 
+from phonsmith.figures.pages import rendered
+from phonsmith.figures.pictures import as_data
 from phonsmith.figures.table_cells import DASH, Table, plain_table, table_of
 from phonsmith.paper.settings import Figure, PaperTable, PublishedTable, Scale
 
@@ -71,14 +71,12 @@ def render_page(
     read
         Returns the content of a file, by its path; None if the file does not exist.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    template = files("phonsmith.paper").joinpath("page.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
     entries = [_entry(name, table, scale, sources, read) for name in names]
     used = dict.fromkeys(table.figures[name].paper for name in names)
     states = [str(entry["state"]) for entry in entries]
-    return environment.from_string(template).render(
+    return rendered(
+        "phonsmith.paper",
+        "page.html.jinja",
         scale=SCALES[scale],
         entries=entries,
         papers=[table.papers[key] for key in used],
@@ -146,8 +144,7 @@ def _shown(path: str, read: Callable[[str], bytes | None]) -> Shown:
     if content is None:
         return Shown(path, missing="not made yet")
     if path.endswith(".svg"):
-        data = base64.b64encode(content).decode()
-        return Shown(path, picture=f"data:image/svg+xml;base64,{data}")
+        return Shown(path, picture=as_data(content, "image/svg+xml"))
     return _table(path, content)
 
 

@@ -1,7 +1,9 @@
 """What campaigns ask of a cluster together: labels, core hours and GPU hours, from their plans."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,9 @@ class Amount:
 
     value: float
     at_least: bool
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.value + other.value, self.at_least or other.at_least)
 
     def __str__(self) -> str:
         number = (
@@ -46,6 +51,15 @@ class Request:
     core_hours_left: Amount
     gpu_jobs: int
     gpu_hours: float
+
+    def __add__(self, other: "Request") -> "Request":
+        return Request(
+            self.labels + other.labels,
+            self.core_hours + other.core_hours,
+            self.core_hours_left + other.core_hours_left,
+            self.gpu_jobs + other.gpu_jobs,
+            self.gpu_hours + other.gpu_hours,
+        )
 
 
 def request_of(tasks: pd.DataFrame, jobs: pd.DataFrame, gpu: str) -> Request:
@@ -86,17 +100,17 @@ def requests_in_words(folders: Mapping[str, Path], gpu: str) -> str:
     gpu
         Name of the GPU partition.
     """
-    found = {
-        name: request_of(pd.read_csv(_plan(folder)[0]), pd.read_csv(_plan(folder)[1]), gpu)
-        for name, folder in folders.items()
-        if all(path.exists() for path in _plan(folder))
-    }
+    found = {}
+    for name, folder in folders.items():
+        tasks, jobs = folder / "plan.csv", folder / "plan_jobs.csv"
+        if tasks.exists() and jobs.exists():
+            found[name] = request_of(pd.read_csv(tasks), pd.read_csv(jobs), gpu)
     lines = []
     if found:
         heads = ["campaign", "labels", "core hours", "left", "GPU jobs", "GPU hours, at most"]
         rows = [[name, *_cells(one)] for name, one in found.items()]
         if len(found) > 1:
-            rows.append(["all", *_cells(_total(found.values()))])
+            rows.append(["all", *_cells(reduce(add, found.values()))])
         right = ["left", *["right"] * 5]
         lines.append(
             tabulate(rows, heads, tablefmt="github", colalign=right, disable_numparse=True)
@@ -109,10 +123,6 @@ def requests_in_words(folders: Mapping[str, Path], gpu: str) -> str:
     return "\n".join(lines)
 
 
-def _plan(folder: Path) -> tuple[Path, Path]:
-    return folder / "plan.csv", folder / "plan_jobs.csv"
-
-
 def _cells(one: Request) -> list[str]:
     hours = f"{one.gpu_hours:,.0f}" if one.gpu_jobs else "0"
     return [
@@ -120,19 +130,3 @@ def _cells(one: Request) -> list[str]:
         f"{one.gpu_jobs:,}",
         hours,
     ]
-
-
-def _total(requests: Iterable[Request]) -> Request:
-    every = list(requests)
-
-    def total(amounts: Iterable[Amount]) -> Amount:
-        found = list(amounts)
-        return Amount(sum(one.value for one in found), any(one.at_least for one in found))
-
-    return Request(
-        total(one.labels for one in every),
-        total(one.core_hours for one in every),
-        total(one.core_hours_left for one in every),
-        sum(one.gpu_jobs for one in every),
-        sum(one.gpu_hours for one in every),
-    )

@@ -119,7 +119,8 @@ def label_of(model: Path) -> str:
     PhonsmithError
         The file has none.
     """
-    found = _LABEL.search(model.read_text(encoding="utf-8", errors="replace"))
+    with model.open(encoding="utf-8", errors="replace") as stream:
+        found = next(filter(None, map(_LABEL.search, stream)), None)
     if found is None:
         raise PhonsmithError(f"{model}: a GAP without its label")
     return found[1]

@@ -9,7 +9,7 @@ from typing import Any
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.yaml_files import in_a_line
 from phonsmith.labels.espresso.pseudopotentials import files_of_element, read_upf, sssp_table
-from phonsmith.labels.kind import Draft
+from phonsmith.labels.kind import DFT_LABELS, Draft
 
 FOLDER = Path("config/pseudopotentials")
 """Folder in which, and in whose folders, UPF files are looked for."""
@@ -37,10 +37,6 @@ time_limit_minutes: 240 # of a run
 # Magnetic crystals: starting spin polarisation of the valence electrons, -1 to 1, by element.
 #magnetism: true
 #starting_magnetization: {moments}"""
-
-_LABELS = """\
-batches_per_structure: 5 # jobs that share the cells of a crystal
-#side_by_side: 4 # simultaneous runs of a job, each on its own cores"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ def draft(elements: Sequence[str], folder: Path = FOLDER) -> Draft:
         suggested=f"{suggested}: converge it",
         moments=in_a_line(dict.fromkeys(elements, 0.5)),
     )
-    return Draft(reference=text, labels=_LABELS, fmax_ev_per_angstrom=1e-3)
+    return Draft(reference=text, labels=DFT_LABELS, fmax_ev_per_angstrom=1e-3)
 
 
 def _choices(elements: Sequence[str], folder: Path) -> Iterator[_Choice]:

@@ -189,7 +189,7 @@ def _file_of(element: str, settings: EspressoPseudopotentials, folder: Path) -> 
             )
         return folder / settings.files[element]
     if settings.family == "SSSP":
-        return _insssp_table(element, folder)
+        return _in_sssp_table(element, folder)
     return folder / _by_name(element, folder)
 
 
@@ -237,7 +237,7 @@ def sssp_table(folder: Path) -> dict[str, Any]:
     return table
 
 
-def _insssp_table(element: str, folder: Path) -> Path:
+def _in_sssp_table(element: str, folder: Path) -> Path:
     entry = sssp_table(folder).get(element)
     if entry is None:
         raise PhonsmithError(f"{folder}: the table of SSSP has no file for {element}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from phonsmith.files.yaml_files import in_a_line
-from phonsmith.labels.kind import Draft
+from phonsmith.labels.kind import DFT_LABELS, Draft
 
 _REFERENCE = """\
 method: vasp
@@ -27,10 +27,6 @@ time_limit_minutes: 600 # of a run
 #magnetism: true
 #magmom: {moments}"""
 
-_LABELS = """\
-batches_per_structure: 5 # jobs that share the cells of a crystal
-#side_by_side: 4 # simultaneous runs of a job, each on its own cores"""
-
 
 def draft(elements: Sequence[str]) -> Draft:
     """Write the settings, with the POTCARs that the Materials Project takes from PBE_54."""
@@ -41,4 +37,4 @@ def draft(elements: Sequence[str]) -> Draft:
         potcars=in_a_line({element: usual.get(element, element) for element in elements}),
         moments=in_a_line(dict.fromkeys(elements, 1)),
     )
-    return Draft(reference=text, labels=_LABELS, fmax_ev_per_angstrom=1e-3)
+    return Draft(reference=text, labels=DFT_LABELS, fmax_ev_per_angstrom=1e-3)

@@ -8,8 +8,7 @@ from ase.build import bulk
 from quippy.potential import Potential
 
 from phonsmith.potentials.calculators import make_calculator
-from phonsmith.potentials.settings import PotentialSource
-from tests.fits.examples import SMALL_SOAP, gap_fit, gap_of, train
+from tests.fits.examples import gap_of
 
 PAGE_MB = 4096 / 1e6
 
@@ -26,8 +25,8 @@ def memory_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_MB
 
 
-def test_a_gap_computes_what_quippy_computes_in_constant_memory(silicon, tmp_path) -> None:
-    folder, _ = train(gap_fit(soap=SMALL_SOAP), silicon, tmp_path)
+def test_a_gap_computes_what_quippy_computes_in_constant_memory(silicon_gap) -> None:
+    folder, _ = silicon_gap
     source = gap_of(folder)
     ours, theirs = make_calculator(source), Potential("", param_filename=source.model)
     for number, cells in enumerate((1, 1, 2, 2, 1)):
@@ -51,9 +50,9 @@ def test_a_gap_computes_what_quippy_computes_in_constant_memory(silicon, tmp_pat
     assert memory_mb() - before < 0.5  # quippy's calculator: 3 to 6 MB
 
 
-def test_a_cluster_has_no_stress(silicon, tmp_path) -> None:
-    folder, _ = train(gap_fit(soap=SMALL_SOAP), silicon, tmp_path)
-    calculator = make_calculator(PotentialSource(calculator="gap", model=str(folder / "gap.xml")))
+def test_a_cluster_has_no_stress(silicon_gap) -> None:
+    folder, _ = silicon_gap
+    calculator = make_calculator(gap_of(folder))
     cluster = Atoms("Si2", [(0, 0, 0), (0, 0, 2.4)], calculator=calculator)
     assert cluster.get_forces()[0, 2] == -cluster.get_forces()[1, 2]
     assert "stress" not in calculator.results

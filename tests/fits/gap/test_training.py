@@ -34,11 +34,6 @@ from tests.fits.examples import (
 )
 
 
-@pytest.fixture(scope="session")
-def silicon_gap(silicon, tmp_path_factory):
-    return train(gap_fit(), silicon, tmp_path_factory.mktemp("gap"))
-
-
 def test_gap_reproduces_the_potential_that_made_its_labels(silicon_gap, held_out):
     folder, _ = silicon_gap
     for atoms, result in zip(held_out, evaluate(held_out, gap_of(folder)), strict=True):
