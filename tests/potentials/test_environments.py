@@ -70,7 +70,7 @@ def test_chgnet_gives_identical_numbers_outside(here: Path) -> None:
         environment="here",
         trust=True,
     )
-    # MKL sums in an order that may differ from process to process (MKL_CBWR): single precision, not bits
+    # MKL may add in another order in another process (MKL_CBWR): equal in single precision
     inside = evaluate(cells(2), PotentialSource(calculator="chgnet"))
     for there, here_ in zip(evaluate(cells(2), source), inside, strict=True):
         assert there.energy == pytest.approx(here_.energy, rel=5e-7)
