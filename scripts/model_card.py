@@ -15,9 +15,11 @@ with job(snakemake.threads, snakemake.log[0]):
     card = model_card(
         wildcards.campaign,
         Campaign.model_validate(snakemake.params.campaign),
-        wildcards.fit,
-        int(wildcards.generation),
-        FitResults(*(Path(inputs[name]) for name in ("potential", "model", "record", "train"))),
+        FitResults(
+            wildcards.fit,
+            int(wildcards.generation),
+            *(Path(inputs[name]) for name in ("potential", "model", "record", "train")),
+        ),
         Tables.read(**{name: inputs[name] for name in names}),
         accepted=snakemake.params.accepted,
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
-from ase import Atoms
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures.answer import applications, goal_in_words, judge
@@ -50,6 +49,10 @@ class FitResults:
 
     Attributes
     ----------
+    fit
+        Id of the fit.
+    generation
+        Its generation.
     potential
         ``potential.json``.
     model
@@ -60,6 +63,8 @@ class FitResults:
         Training set of its generation.
     """
 
+    fit: str
+    generation: int
     potential: Path
     model: Path
     record: Path
@@ -69,8 +74,6 @@ class FitResults:
 def model_card(
     name: str,
     campaign: Campaign,
-    fit: str,
-    generation: int,
     files: FitResults,
     tables: Tables,
     *,
@@ -84,12 +87,8 @@ def model_card(
         Name of the campaign.
     campaign
         Its settings.
-    fit
-        Id of the fit.
-    generation
-        Generation of the fit.
     files
-        Files of the fit.
+        The fit and its files.
     tables
         Tables of the campaign.
     accepted
@@ -101,7 +100,8 @@ def model_card(
         The fit was not trained, its generation is not that of the tables, or a file is missing or
         damaged.
     """
-    if generation != accepted:
+    fit = files.fit
+    if files.generation != accepted:
         raise PhonsmithError(
             f"a model card describes the last generation; use results/{name}/fits/{fit}/"
             f"gen{accepted}/model_card.md"
@@ -127,7 +127,7 @@ def model_card(
         fit=fit,
         label=label,
         kind=settings.kind,
-        generation=generation,
+        generation=files.generation,
         description=campaign.description,
         elements=elements,
         judged=judge(campaign, tables.rmse, fit) if campaign.benchmarked else None,
@@ -157,7 +157,7 @@ def model_card(
         has_energies=potential.has_energies,
         in_ase=trained_kind(settings).in_ase(f"{files.model.name}/{record.model}"),
         lammps=lammps.read_text(encoding="utf-8").rstrip() if lammps.exists() else "",
-        **_example(campaign, fit, generation, tables),
+        **_example(campaign, files, tables),
     )
 
 
@@ -185,8 +185,8 @@ def _covered_table(cells: Sequence[Covered]) -> Table:
         ]
         for one in cells
     ]
-    titles = ("Crystal or data", "Kind", "Cells", "Atoms", "Volume (Å³/atom)", "Pressure (GPa)")
-    titles += ("Thermostat (K)", "Largest force (eV/Å)")
+    titles = ["Crystal or data", "Kind", "Cells", "Atoms", "Volume (Å³/atom)", "Pressure (GPa)"]
+    titles += ["Thermostat (K)", "Largest force (eV/Å)"]
     known = [column for column in range(len(titles)) if any(row[column] != DASH for row in rows)]
     rows = [[row[column] for column in known] for row in rows]
     table = table_of([titles[column] for column in known], rows, "", text_columns=2)
@@ -201,9 +201,7 @@ def _of_fit(table: Table | None, label: str) -> Table | None:
     if table is None:
         return None
     column = [one.title for one in table.columns].index("Fit")
-    rows = [
-        [*row[:column], *row[column + 1 :]] for row in table.rows if row[column].text == label
-    ]
+    rows = [[*row[:column], *row[column + 1 :]] for row in table.rows if row[column].text == label]
     columns = [*table.columns[:column], *table.columns[column + 1 :]]
     return replace(table, rows=rows, columns=columns) if rows else None
 
@@ -222,14 +220,12 @@ def _checksums(model: Path) -> list[tuple[str, str]]:
     return [(str(path.relative_to(model.parent)), sha256_of(path)) for path in files]
 
 
-def _example(
-    campaign: Campaign, fit: str, generation: int, tables: Tables
-) -> Mapping[str, object]:
+def _example(campaign: Campaign, files: FitResults, tables: Tables) -> Mapping[str, object]:
     """Return the crystal of the snippets, its supercell, and its phonons by this fit.
 
     Paths are relative to the folder of the card.
     """
-    here, cell = "../../..", campaign.phonons.cells[0]
+    here, fit, cell = "../../..", files.fit, campaign.phonons.cells[0]
     known = tables.rmse.query("fit == @fit and cell == @cell").dropna(subset="rmse_thz")
     computed = known["structure"].tolist()
     crystal = next(iter([*computed, *campaign.structures]), None)
@@ -243,7 +239,7 @@ def _example(
         "crystal": f"{here}/relaxed/{crystal}.extxyz" if crystal else "crystal.extxyz",
         "supercell_matrix": matrix,
         "distance": campaign.supercells.displaced.distance_angstrom,
-        "phonons_file": f"{here}/phonons/{fit}/gen{generation}/{cell}/{crystal}.yaml"
+        "phonons_file": f"{here}/phonons/{fit}/gen{files.generation}/{cell}/{crystal}.yaml"
         if computed
         else "",
     }

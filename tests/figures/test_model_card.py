@@ -43,9 +43,8 @@ def files(tmp_path) -> FitResults:
 
 
 def fit_results(folder: Path, frames, baseline: Baseline) -> FitResults:
-    found = FitResults(
-        folder / "potential.json", folder / "model", folder / "fit.json", folder / "train.extxyz"
-    )
+    names = ("potential.json", "model", "fit.json", "train.extxyz")
+    found = FitResults("gap", 0, *(folder / name for name in names))
     found.model.mkdir()
     (found.model / "gap.xml").write_text(MODEL)
     (found.model / "in.lammps").write_text("# with: units metal\npair_style quip\n")
@@ -75,8 +74,7 @@ def fit_results(folder: Path, frames, baseline: Baseline) -> FitResults:
 
 
 def card(files: FitResults, **changes) -> str:
-    settings = campaign()
-    return model_card("c", settings, "gap", 0, files, replace(tables(), **changes), accepted=0)
+    return model_card("c", campaign(), files, replace(tables(), **changes), accepted=0)
 
 
 def test_covered_ranges_are_those_of_the_cells():
@@ -128,14 +126,14 @@ def test_repeats_of_a_fit_do_not_share_warnings(files):
     settings = campaign(fits={"gap": {"kind": "gap", "label": "GAP", "repeats": 2}})
     warnings = [Caution("fits", "GAP, repeat 2", "Of two."), Caution("fits", "GAP", "Of one.")]
     own = replace(tables(), warnings=warnings)
-    text = model_card("c", settings, "gap", 0, files, own, accepted=0)
+    text = model_card("c", settings, files, own, accepted=0)
     assert "Of one." in text
     assert "Of two." not in text
 
 
 def test_the_card_of_another_generation_is_refused(files):
-    with pytest.raises(PhonsmithError, match="gen2/model_card.md"):
-        model_card("c", campaign(), "gap", 0, files, tables(), accepted=2)
+    with pytest.raises(PhonsmithError, match=r"gen2/model_card\.md"):
+        model_card("c", campaign(), files, tables(), accepted=2)
 
 
 def test_every_table_of_a_card_becomes_one_of_html(files):
