@@ -62,7 +62,8 @@ def _outside(everything: Covered) -> Iterator[str]:
     else:
         yield (
             f"Volumes outside {volume} Å³ per atom and pressures outside "
-            f"{range_in_words(pressures, 1)} GPa, the ranges of the training cells."
+            f"{range_in_words(pressures, 1)} GPa, the ranges of the training cells. The table above "
+            "has the narrower ranges of each crystal."
         )
 
 
@@ -159,8 +160,12 @@ def range_in_words(values: Range, digits: int) -> str:
 
     >>> range_in_words((-0.52, 1.0), 1)
     '−0.5 to 1.0'
+    >>> range_in_words((-0.01, 0.04), 1)
+    '0.0'
     >>> range_in_words((64, 64), 0)
     '64'
     """
-    lowest, highest = (f"{value + 0.0:.{digits}f}".replace("-", "−") for value in values)
+    lowest, highest = (
+        f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") for value in values
+    )
     return lowest if lowest == highest else f"{lowest} to {highest}"

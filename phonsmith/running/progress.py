@@ -27,6 +27,9 @@ EVERY_S = 10.0
 REDRAWN_S = 2.0
 """Time after which the line in a terminal is drawn again."""
 
+LEAST_TOLD_S = 60.0
+"""A shorter time left says nothing while the times of some jobs are unknown."""
+
 TAIL_BYTES = 4096
 """Bytes at the end of a log that are read."""
 
@@ -143,7 +146,7 @@ class Progress:
                 totals.append(running[step.number][1])
             else:
                 totals.append(step.cells())
-        if totals:
+        if any(totals):
             more = " or more" if None in totals else ""
             failures = f", {failed} of them failed" if failed else ""
             yield f"{done} of {sum(filter(None, totals))}{more} labels done{failures}"
@@ -183,10 +186,10 @@ class Progress:
                 left += max(0.0, sum(times) / len(times) - passed)
             else:
                 unknown |= step.rule != "all"
-        if not left:
+        left /= max(1, len(self._since))
+        if not left or (unknown and left < LEAST_TOLD_S):
             return ""
-        words = "at least" if unknown else "about"
-        return f", {words} {duration(left / max(1, len(self._since)))} left"
+        return f", {'at least' if unknown else 'about'} {duration(left)} left"
 
 
 Cells = Mapping[int, tuple[int, int | None]]

@@ -3,74 +3,20 @@
 import hashlib
 import re
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
-from ase.units import GPa
 
-from phonsmith.datasets.sets import Baseline
 from phonsmith.figures.model_card import FitResults, model_card
 from phonsmith.figures.pages import html_of
 from phonsmith.files.cautions import Caution
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, write_frames
 from phonsmith.fits.covered import covered
-from phonsmith.fits.record import TargetCounts, TrainingRecord
-from phonsmith.potentials.calculators import Potential, save_potential
-from phonsmith.potentials.settings import PotentialSource
-from tests.cells import rattled_cells
-from tests.figures.examples import campaign, tables
-
-MODEL = '<Potential label="GAP_1"/>'
-
-
-def cells(*, forces_only: bool = False):
-    """Two silicon cells at 1 and −2 GPa."""
-    frames = rattled_cells(2)
-    for atoms, gpa in zip(frames, (1.0, -2.0), strict=True):
-        atoms.info |= {"kind": "rattled", "structure": "mp-149"}
-        atoms.arrays[FORCES] = np.full((len(atoms), 3), -0.25)
-        if not forces_only:
-            atoms.info |= {ENERGY: -4.0 * len(atoms), STRESS: -gpa * GPa * np.eye(3)}
-    frames[1].set_cell(frames[1].cell * 1.01, scale_atoms=True)
-    return frames
+from tests.figures.examples import MODEL, campaign, fit_results, silicon_cells, tables
 
 
 @pytest.fixture
 def files(tmp_path) -> FitResults:
-    return fit_results(tmp_path, cells(), Baseline({"Si": -0.5}, "isolated_atoms"))
-
-
-def fit_results(folder: Path, frames, baseline: Baseline) -> FitResults:
-    names = ("potential.json", "model", "fit.json", "train.extxyz")
-    found = FitResults("gap", 0, *(folder / name for name in names))
-    found.model.mkdir()
-    (found.model / "gap.xml").write_text(MODEL)
-    (found.model / "in.lammps").write_text("# with: units metal\npair_style quip\n")
-    write_frames(found.train, frames)
-    TrainingRecord(
-        model="gap.xml",
-        wall_time_s=1.0,
-        peak_memory_mb=1.0,
-        counts=TargetCounts.of(frames),
-        settings={"kind": "gap"},
-        command=[],
-        baseline=baseline.e0s,
-        baseline_origin=baseline.origin,
-        versions={"quippy-ase": "0.10.3"},
-    ).save(found.record)
-    source = PotentialSource(calculator="gap", model=str(found.model / "gap.xml"))
-    save_potential(
-        found.potential,
-        Potential(
-            source=source,
-            has_energies=baseline.has_energies,
-            level_of_theory="PBEsol",
-            fit="gap",
-        ),
-    )
-    return found
+    return fit_results(tmp_path)
 
 
 def card(files: FitResults, **changes) -> str:
@@ -78,22 +24,23 @@ def card(files: FitResults, **changes) -> str:
 
 
 def test_covered_ranges_are_those_of_the_cells():
-    *_, everything = covered(cells())
-    volumes = [atoms.get_volume() / len(atoms) for atoms in cells()]
+    *_, everything = covered(silicon_cells())
+    volumes = [atoms.get_volume() / len(atoms) for atoms in silicon_cells()]
     assert everything.volume_angstrom3 == pytest.approx((min(volumes), max(volumes)))
     assert everything.pressure_gpa == pytest.approx((-2.0, 1.0))
     assert everything.largest_force == 0.25
     assert everything.cells == 2
-    assert covered(cells(forces_only=True))[-1].pressure_gpa is None
+    assert covered(silicon_cells(forces_only=True))[-1].pressure_gpa is None
 
 
 def test_a_card_has_data_errors_limits_checksums_and_code(files):
     text = card(files)
-    volumes = sorted(atoms.get_volume() / len(atoms) for atoms in cells())
+    volumes = sorted(atoms.get_volume() / len(atoms) for atoms in silicon_cells())
     for wanted in (
         "# GAP\n",
         "Level of theory: PBEsol",
-        "Trained on 2 cells: 2 energies, 48 force components, 12 virial components",
+        "Training set: 2 cells; learnt from it: 2 energies, 48 force components, 12 virial "
+        "components",
         f"Volumes outside {volumes[0]:.2f} to {volumes[1]:.2f} Å³ per atom and pressures outside "
         "−2.0 to 1.0 GPa",
         "Elements other than Si",
@@ -114,8 +61,7 @@ def test_a_card_has_data_errors_limits_checksums_and_code(files):
 
 
 def test_forces_alone_exclude_energies_and_pressures(tmp_path):
-    frames = cells(forces_only=True)
-    text = card(fit_results(tmp_path, frames, Baseline({"Si": 0.0}, "forces_only")))
+    text = card(fit_results(tmp_path, forces_only=True))
     assert "Energies of any kind" in text
     assert "the labels contain no stresses" in text
     assert "GPa, the ranges" not in text
