@@ -66,6 +66,13 @@ def show_progress():
             return
 
 
+def end_progress():
+    """Leave the last state as a line above what follows."""
+    for handler in logger.handlers:
+        if isinstance(handler, ShowsProgress):
+            handler.close()
+
+
 def say_whether_the_disk_is_full():
     """Report a full disk, since Snakemake itself may have failed on it first."""
     if shutil.disk_usage(".").free < FULL_BYTES:
@@ -92,12 +99,14 @@ def say_warnings():
 
 def say_what_is_wrong():
     """Print warnings and causes after a failed run."""
+    end_progress()
     say_warnings()
     say_whether_the_disk_is_full()
 
 
 def say_where_to_look():
     """Name the reports and tables of the campaigns that this run finished."""
+    end_progress()
     say_warnings()
     for report in sorted(Path("results").glob("*/report.html")):
         if report.stat().st_mtime < STARTED:

@@ -62,8 +62,8 @@ def _outside(everything: Covered) -> Iterator[str]:
     else:
         yield (
             f"Volumes outside {volume} Å³ per atom and pressures outside "
-            f"{range_in_words(pressures, 1)} GPa, the ranges of the training cells. The table above "
-            "has the narrower ranges of each crystal."
+            f"{range_in_words(pressures, 1)} GPa, the ranges of the training cells; those "
+            "of each crystal are in the table above."
         )
 
 

@@ -215,8 +215,8 @@ def _about(cautions: Sequence[Caution], campaign: Campaign, label: str) -> list[
 
 
 def _checksums(model: Path) -> list[tuple[str, str]]:
-    """Return file and SHA-256 of all files of a model."""
-    files = sorted(path for path in model.rglob("*") if path.is_file())
+    """Return file and SHA-256 of all files of a model; Snakemake's hidden ones are none."""
+    files = sorted(path for path in model.rglob("[!.]*") if path.is_file())
     return [(str(path.relative_to(model.parent)), sha256_of(path)) for path in files]
 
 

@@ -7,19 +7,21 @@ terminal, the line is printed when a job has finished or a label is done, at mos
 
 import functools
 import logging
+import math
 import os
 import re
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.reading_writing import read_json
+from phonsmith.running.terminal import say
 
 EVERY_S = 10.0
 """Shortest time between two lines without a terminal."""
@@ -29,6 +31,12 @@ REDRAWN_S = 2.0
 
 LEAST_TOLD_S = 60.0
 """A shorter time left says nothing while the times of some jobs are unknown."""
+
+CLEARED = "\r\033[J"
+"""Clears a terminal from the row of the cursor on."""
+
+ROWS_FREE = 3
+"""Rows of a terminal between messages and the line: jobs print errors there by themselves."""
 
 TAIL_BYTES = 4096
 """Bytes at the end of a log that are read."""
@@ -104,11 +112,6 @@ class Progress:
         """Record that a job has failed; another attempt may start it again."""
         self._since.pop(number, None)
         self._failed.add(number)
-
-    @property
-    def is_complete(self) -> bool:
-        """Return whether all jobs have finished."""
-        return all(step.number in self._took for step in self.steps)
 
     def in_words(self, now: float) -> tuple[str, str]:
         """Return steps, labels, fits and failures in one line, and times to put behind them."""
@@ -278,60 +281,90 @@ class ShowsProgress(logging.Handler):
         self._drawn = stream.isatty()
         self._every = every_s or (REDRAWN_S if self._drawn else EVERY_S)
         self._progress = Progress(steps())
-        self._told, self._told_at = "", 0.0
-        self._closed = threading.Event()
+        self._counts, self._line, self._looked_at = "", "", -math.inf
+        self._ended = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take account of an event, and show the progress if it has changed."""
-        event, now = str(getattr(record, "event", "")), time.monotonic()
-        content = vars(record)
+        if self._ended.is_set():
+            return
+        try:
+            self._take(str(getattr(record, "event", "")), vars(record), time.monotonic())
+        except Exception as error:  # a faulty line must not end the run
+            self._ended.set()
+            say(f"progress is no longer shown ({type(error).__name__}: {error})")
+
+    def clear(self, record: logging.LogRecord) -> bool:
+        """Remove the line in a terminal before a message; a filter for Snakemake's own handler.
+
+        Returns
+        -------
+        Whether Snakemake shows the message: all but its count of steps.
+        """
+        if self._ended.is_set():
+            return True
+        is_count = str(getattr(record, "event", "")) == "progress"
+        if self._drawn and not is_count:
+            self._write(CLEARED)
+        return not is_count
+
+    def close(self) -> None:
+        """Show the state at the end, and stop."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._print(time.monotonic())
+        super().close()
+
+    def _take(self, event: str, content: Mapping[str, Any], now: float) -> None:
+        ends = event == "progress" and content["done"] == content["total"]
         if event == "job_info":
             self._progress.start(content["jobid"], now)
         elif event == "job_finished":
             self._progress.finish(content["job_id"], now)
         elif event == "job_error":
             self._progress.fail(content["jobid"])
-        elif event == "progress":
+        elif ends or (event == "progress" and self._is_due(now)):
             self._progress.plan(self._steps())
-        if self._drawn or event == "progress":
-            self._show(now)
-
-    def clear(self, record: logging.LogRecord) -> bool:
-        """Remove the line in a terminal before a message; a filter that accepts each message."""
-        if self._drawn and str(getattr(record, "event", "")) != "progress":
-            self._write("\r\033[J")
-        return str(getattr(record, "event", "")) != "progress"
-
-    def close(self) -> None:
-        """Stop drawing."""
-        self._closed.set()
-        if self._drawn:
-            self._write("\r\033[J")
-        super().close()
+        if ends or (event == "progress" and not self._drawn and self._is_due(now)):
+            self._print(now)
+        elif self._drawn:
+            self._draw(now)
 
     def _watch(self) -> None:
         """Show labels that become done while no job ends."""
-        while not self._closed.wait(self._every):
-            self.acquire()
-            try:
-                if not self._closed.is_set():
-                    self._show(time.monotonic())
-            finally:
-                self.release()
+        while not self._ended.wait(self._every):
+            with suppress(Exception), self._locked():
+                if self._ended.is_set():
+                    return
+                (self._draw if self._drawn else self._print)(time.monotonic())
 
-    def _show(self, now: float) -> None:
-        complete = self._progress.is_complete
-        if not (self._drawn or complete or now - self._told_at >= self._every):
-            return
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _is_due(self, now: float) -> bool:
+        return now - self._looked_at >= self._every
+
+    def _draw(self, now: float) -> None:
+        """Draw the line below the cursor, which stays where the next message begins."""
+        if self._is_due(now):
+            self._looked_at = now
+            self._line = "; ".join(self._progress.in_words(now))
+        line = self._line[: _columns(self._stream) - 1]
+        self._write("".join([CLEARED, "\n" * ROWS_FREE, line, f"\r\033[{ROWS_FREE}A"]))
+
+    def _print(self, now: float) -> None:
+        """Print the line if the counts have changed."""
+        self._looked_at = now
         counts, times = self._progress.in_words(now)
-        if self._drawn and not complete:
-            # below the place of the cursor, which stays where messages of jobs may begin
-            line = f"{counts}; {times}"[: _columns(self._stream) - 1]
-            self._write(f"\r\033[J\n{line}\r\033[A")
-        elif counts != self._told:
-            self._told, self._told_at = counts, now
-            self._write(f"{counts}; {times}\n")
+        if counts != self._counts:
+            self._counts = counts
+            self._write(f"{CLEARED if self._drawn else ''}{counts}; {times}\n")
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # a closed stream ends no run

@@ -2,13 +2,21 @@
 
 import io
 import logging
+import re
 import time
 from pathlib import Path
 
 import pytest
 
 from phonsmith.files.reading_writing import write_json
-from phonsmith.running.progress import Progress, ShowsProgress, Step, cells_in, cells_of_batch
+from phonsmith.running.progress import (
+    CLEARED,
+    Progress,
+    ShowsProgress,
+    Step,
+    cells_in,
+    cells_of_batch,
+)
 
 
 def label_step(folder: Path, number: int, cells: int | None) -> Step:
@@ -169,13 +177,62 @@ def test_in_a_terminal_the_line_stays_below_the_messages():
     handler.close()
     screen = stream.getvalue()
     before, after = screen.split("Error in rule\n")
-    assert before.endswith("\r\033[J")  # nothing of the line is left where the message is printed
-    assert "1 job failed" in after
-    assert screen.endswith("\r\033[J")
-    drawn = [part for part in screen.split("\r\033[J\n") if "steps" in part]
-    assert all(
-        part.partition("\r\033[A")[0] == part.splitlines()[0].partition("\r")[0] for part in drawn
-    )
+    assert before.endswith(CLEARED)  # nothing of the line is left where the message is printed
+    assert screen.endswith(f"{CLEARED}0 of 2 steps (0%) done; 1 job failed; 0 s so far\n")
+    for text in (before, after):  # the cursor comes back to the row of the message
+        rows, up = re.fullmatch(r".*?(\n+)[^\n]* steps .*\r\033\[(\d)A.*", text, re.S).groups()
+        assert len(rows) == int(up)
+
+
+LABELLED = [
+    ("workflow_started", {}),
+    ("run_info", {}),
+    ("job_started", {"jobs": [0, 5]}),
+    ("job_info", {"jobid": 0}),
+    ("shellcmd", {}),
+    ("job_info", {"jobid": 5}),
+    ("shellcmd", {}),
+    ("job_finished", {"job_id": 0}),
+    ("progress", {"done": 1, "total": 2}),
+    ("job_finished", {"job_id": 5}),
+    ("progress", {"done": 2, "total": 2}),
+]
+"""Events of two batches of labels, as Snakemake 9.27 logged them."""
+
+FAILED = [
+    ("job_started", {"jobs": [0]}),
+    ("job_info", {"jobid": 0}),
+    ("error", {}),
+    ("job_error", {"jobid": 0}),
+    ("error", {}),
+]
+"""Events of a run with one job, which failed."""
+
+
+@pytest.mark.parametrize(
+    ("events", "numbers", "last"),
+    [
+        (LABELLED, (0, 5), "2 of 2 steps (100%) done; 6 of 6 labels done; "),
+        (FAILED, (0,), "0 of 1 steps (0%) done; 0 of 3 labels done; 1 job failed; "),
+    ],
+    ids=["labelled", "failed"],
+)
+def test_events_of_a_run_end_with_its_counts(tmp_path, events, numbers, last):
+    stream = io.StringIO()
+    steps = [label_step(tmp_path, number, 3) for number in numbers]
+    handler = ShowsProgress(stream, lambda: steps, every_s=1000)
+    for event, content in events:
+        handler.handle(record(event, **content))
+    handler.close()
+    handler.handle(record("progress", done=0, total=1))  # nothing more is shown
+    assert stream.getvalue().splitlines()[-1].startswith(last)
+
+
+def test_a_fault_of_the_line_ends_no_run(capsys):
+    handler = shown(io.StringIO(), every_s=1000)
+    handler.handle(record("progress", done=1))
+    assert "progress is no longer shown (KeyError: 'total')" in capsys.readouterr().err
+    assert handler.clear(record("progress"))  # Snakemake counts again
 
 
 def test_a_closed_terminal_ends_nothing():
