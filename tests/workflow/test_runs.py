@@ -161,7 +161,7 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert finished.planned() == {}
 
 
-SHOWN = ("draw_", "report", "warnings_table", "structures_table", "all")
+SHOWN = ("draw_", "report", "model_card", "warnings_table", "structures_table", "all")
 NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batch"}
 
 
