@@ -112,6 +112,7 @@ rule model_card:
         model=rules.fit.output.model,
         record=rules.fit.output.record,
         train="results/{campaign}/datasets/gen{generation}/train.extxyz",
+        verdict=last_verdict,
         warnings="results/{campaign}/tables/warnings.csv",
         structures="results/{campaign}/tables/structures.csv",
         phonons="results/{campaign}/tables/phonons.csv",

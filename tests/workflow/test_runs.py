@@ -43,7 +43,7 @@ def test_a_run_reports_steps_labels_and_fits_in_lines(finished):
         "2 of 2 fits done; "
     )
     assert 1 < len(lines) < steps / 2
-    assert any("now: labels" in line for line in lines[:-1])
+    assert all("; now: " in line for line in lines[:-1])
     assert "\033" not in finished.said
 
 
