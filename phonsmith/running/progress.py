@@ -278,7 +278,7 @@ class ShowsProgress(logging.Handler):
     ) -> None:
         super().__init__()
         self._stream, self._steps = stream, steps
-        self._drawn = stream.isatty()
+        self._drawn = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._every = every_s or (REDRAWN_S if self._drawn else EVERY_S)
         self._progress = Progress(steps())
         self._counts, self._line, self._looked_at = "", "", -math.inf

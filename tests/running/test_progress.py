@@ -167,8 +167,9 @@ def test_without_a_terminal_labels_count_while_no_job_ends(tmp_path):
     assert len(set(lines)) == len(lines)
 
 
-def test_in_a_terminal_the_line_stays_below_the_messages():
+def test_in_a_terminal_the_line_stays_below_the_messages(monkeypatch):
     stream = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
     handler = shown(stream, every_s=1000)
     handler.handle(record("job_info", jobid=1))
     assert handler.clear(record("job_error"))
