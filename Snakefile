@@ -46,6 +46,7 @@ rule all:
 onstart:
     tell_host(log)
     forget_copies_of_killed_runs()
+    show_progress()
 
 
 onsuccess:

@@ -102,6 +102,46 @@ def fits_with_phonons(wildcards):
     return settings.fits if settings.benchmarked else []
 
 
+rule model_card:
+    """Describe a trained potential beside its model: data, errors, limits, how to load it.
+
+    The tables are those of the last generation, and so are the fits that have a card.
+    """
+    input:
+        potential=rules.fit.output.potential,
+        model=rules.fit.output.model,
+        record=rules.fit.output.record,
+        train="results/{campaign}/datasets/gen{generation}/train.extxyz",
+        verdict=last_verdict,
+        warnings="results/{campaign}/tables/warnings.csv",
+        structures="results/{campaign}/tables/structures.csv",
+        phonons="results/{campaign}/tables/phonons.csv",
+        labels="results/{campaign}/tables/labels.csv",
+        rmse=table("rmse.csv"),
+        fits=table("fits.csv"),
+        errors=table("errors.csv"),
+    output:
+        ensure(
+            reported(
+                "results/{campaign}/fits/{fit}/gen{generation}/model_card.md",
+                "fits",
+                "model_card",
+            ),
+            non_empty=True,
+        ),
+    log:
+        "results/{campaign}/logs/fits/{fit}/gen{generation}.model_card.log",
+    localrule: True
+    params:
+        campaign=settings_of_warnings,
+        accepted=accepted,
+        version=versions("figures", "fits"),
+    message:
+        "{wildcards.campaign}: writing the model card of {wildcards.fit}"
+    script:
+        "../scripts/model_card.py"
+
+
 rule report:
     """Write the report: a campaign on one page.
 
@@ -118,6 +158,7 @@ rule report:
             cell=first_cell,
         ),
         potentials=every(rules.fit.output.potential, fit="fits", generation=accepted),
+        cards=every(rules.model_card.output[0], fit="trained_potentials", generation=accepted),
         by_structure=figure("rmse_by_structure"),
         sweeps=every("results/{campaign}/figures/sweep_{sweep}.svg", sweep="sweeps"),
         phonon_vs_force=figure("phonon_vs_force"),

@@ -53,6 +53,10 @@ with job(snakemake.threads, snakemake.log[0]):
             dict(zip(campaign.fits, map(Path, inputs.potentials), strict=True)),
             target.parent,
         ),
+        cards={
+            fit: Path(path).read_text(encoding="utf-8")
+            for fit, path in zip(campaign.trained_potentials, inputs.cards, strict=True)
+        },
         tables={Path(path).name: Path(path) for path in inputs if path.endswith(".csv")},
     )
     newest = max(Path(path).stat().st_mtime for path in inputs)

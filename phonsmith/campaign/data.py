@@ -154,6 +154,11 @@ class CampaignData(Model):
         return [name for name in self.trained if not computes(self.fits[name])]
 
     @cached_property
+    def trained_potentials(self) -> list[str]:
+        """Names of the trained fits that give energies and forces of any cell."""
+        return [name for name in self.trained if name not in self.without_potential]
+
+    @cached_property
     def deciding(self) -> list[str]:
         """Names of the recipes that end the loop when they meet the goal.
 
@@ -163,16 +168,12 @@ class CampaignData(Model):
         if self.loop and self.loop.decided_by is not None:
             return self.loop.decided_by
         trained = [name for name in self.groups if name in self.trained]
-        return [name for name in trained if name not in self.without_potential] or trained
+        return [name for name in trained if name in self.trained_potentials] or trained
 
     @property
     def selecting(self) -> list[str]:
         """Names of the recipes that can select cells: the trained potentials."""
-        return [
-            name
-            for name in self.groups
-            if name in self.trained and name not in self.without_potential
-        ]
+        return [name for name in self.groups if name in self.trained_potentials]
 
     @property
     def has_third_order(self) -> bool:

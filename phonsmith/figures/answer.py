@@ -7,16 +7,13 @@ import pandas as pd
 
 from phonsmith.benchmarks.tables import mean_rmse
 from phonsmith.campaign.model import Campaign
-from phonsmith.figures.results_read import counted, label_of
+from phonsmith.figures.results_read import counted, few, label_of
 from phonsmith.figures.style import CELLS, short
 from phonsmith.files.settings import CellChoice
 
 USUAL_GOAL_THZ = 0.1
 """Goal for the phonon RMSE of a crystal where a campaign has none: that of the campaigns that
 determine phase transitions and thermal conductivities."""
-
-MOST_NAMES = 5
-"""Largest number of crystals that are named; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,19 @@ class Judged:
     def mark(self) -> str:
         """Verdict in one word, and its class in the page."""
         return "yes" if not self.bad else "in part" if self.good else "no"
+
+    @property
+    def in_words(self) -> str:
+        """Numbers behind the verdict, without a full stop."""
+        total = len(self.good) + len(self.bad)
+        words = [f"{len(self.good)} of {counted(total, 'crystal')}"]
+        if self.mean_thz >= 0:
+            words.append(f"mean RMSE {self.mean_thz:.3f} THz, largest {self.largest_thz:.3f} THz")
+        if self.bad:
+            words.append(f"not for {few(self.bad)}")
+        if self.in_sample:
+            words.append("in-sample: these phonons were part of the training data")
+        return "; ".join(words)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def answer(campaign: Campaign, rmse: pd.DataFrame) -> Answer:
     rmse
         Table of phonon RMSE.
     """
-    used, untested = _applications(campaign)
+    used, untested = applications(campaign)
     if not campaign.fits:
         headline = "This campaign has no potentials: it computes phonons of the reference method."
         return Answer("", headline, [], "", used, "")
@@ -100,16 +110,15 @@ def answer(campaign: Campaign, rmse: pd.DataFrame) -> Answer:
             "are the only measure of the potentials."
         )
         return Answer("", headline, [], "", used, untested)
-    limit, cell = _goal(campaign)
     judged = sorted(
-        (_judge(campaign, rmse, fit, cell, limit) for fit in campaign.fits),
+        (judge(campaign, rmse, fit) for fit in campaign.fits),
         key=lambda one: (-len(one.good), one.mean_thz if one.mean_thz >= 0 else float("inf")),
     )
     return Answer(
         mark=judged[0].mark,
-        headline=_headline(judged[0], len(campaign.benchmarked), limit),
-        lines=[(one.mark, one.label, _line(one)) for one in judged],
-        goal=_goal_in_words(campaign, limit, cell),
+        headline=_headline(judged[0], len(campaign.benchmarked), _goal(campaign)[0]),
+        lines=[(one.mark, one.label, one.in_words) for one in judged],
+        goal=goal_in_words(campaign),
         used=used,
         untested=untested,
     )
@@ -122,9 +131,19 @@ def _goal(campaign: Campaign) -> tuple[float, CellChoice]:
     return campaign.loop.goal.rmse_thz, campaign.loop.goal.cell
 
 
-def _judge(
-    campaign: Campaign, rmse: pd.DataFrame, fit: str, cell: CellChoice, limit: float
-) -> Judged:
+def judge(campaign: Campaign, rmse: pd.DataFrame, fit: str) -> Judged:
+    """Judge one fit by its phonons.
+
+    Parameters
+    ----------
+    campaign
+        The campaign, which compares phonons.
+    rmse
+        Table of phonon RMSE.
+    fit
+        Id of the fit.
+    """
+    limit, cell = _goal(campaign)
     part = rmse[(rmse["fit"] == fit) & (rmse["cell"] == cell)]
     part = part.sort_values("rmse_thz", ascending=False, na_position="first")
     false = part["false_imaginary"].fillna(False).astype(bool)
@@ -159,21 +178,9 @@ def _headline(best: Judged, total: int, limit: float) -> str:
     )
 
 
-def _line(one: Judged) -> str:
-    total = len(one.good) + len(one.bad)
-    words = [f"{len(one.good)} of {counted(total, 'crystal')}"]
-    if one.mean_thz >= 0:
-        words.append(f"mean RMSE {one.mean_thz:.3f} THz, largest {one.largest_thz:.3f} THz")
-    if one.bad:
-        more = len(one.bad) - MOST_NAMES
-        names = ", ".join(one.bad[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-        words.append(f"not for {names}")
-    if one.in_sample:
-        words.append("in-sample: these phonons were part of the training data")
-    return "; ".join(words)
-
-
-def _goal_in_words(campaign: Campaign, limit: float, cell: CellChoice) -> str:
+def goal_in_words(campaign: Campaign) -> str:
+    """Explain when a crystal meets the goal."""
+    limit, cell = _goal(campaign)
     origin = (
         "the goal of this campaign"
         if campaign.loop
@@ -185,7 +192,7 @@ def _goal_in_words(campaign: Campaign, limit: float, cell: CellChoice) -> str:
     )
 
 
-def _applications(campaign: Campaign) -> tuple[str, str]:
+def applications(campaign: Campaign) -> tuple[str, str]:
     """Return what the campaign computed with its potentials, and what it did not test."""
     known = {
         "thermal expansion and free energies": campaign.thermodynamics is not None,

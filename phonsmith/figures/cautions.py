@@ -6,7 +6,14 @@ from itertools import product
 import pandas as pd
 
 from phonsmith.campaign.model import Campaign
-from phonsmith.figures.results_read import Tables, counted, false_imaginary, label_of, rows_of
+from phonsmith.figures.results_read import (
+    Tables,
+    counted,
+    false_imaginary,
+    label_of,
+    listed,
+    rows_of,
+)
 from phonsmith.figures.style import CELLS
 from phonsmith.files.cautions import Caution
 from phonsmith.fits.errors import SHIFT_COLUMN
@@ -62,7 +69,7 @@ def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
     if learnt:
         yield Caution(
             "benchmarks",
-            _listed(label_of(campaign, fit) for fit in learnt),
+            listed(label_of(campaign, fit) for fit in learnt),
             "In-sample: trained on the displaced cells that give the reference phonons. The RMSE "
             "measures how well these cells are reproduced, not how well phonons of other crystals "
             "are predicted.",
@@ -83,7 +90,7 @@ def _about_data(campaign: Campaign, fits: pd.DataFrame) -> Iterator[Caution]:
             "datasets",
             "",
             "Pseudo-observations: for the undisplaced cells of "
-            f"{'all crystals' if named == 'all' else _listed(named)}, forces (σ "
+            f"{'all crystals' if named == 'all' else listed(named)}, forces (σ "
             f"{constraints.force_sigma_ev_per_angstrom:g} eV/Å) and stress (virial σ "
             f"{constraints.virial_sigma_ev_per_atom:g} eV/atom) were set to zero, because "
             "the reference method had relaxed them.",
@@ -122,7 +129,7 @@ def _about_failures(labels: pd.DataFrame) -> Iterator[Caution]:
         return
     codes = _distinct(labels["code"].dropna() if "code" in labels else [])
     if len(codes) > 1:
-        words = f"Labels of {len(codes)} codes or versions are used together: {_listed(codes)}."
+        words = f"Labels of {len(codes)} codes or versions are used together: {listed(codes)}."
         yield Caution("labels", "", words)
     for structure, part in labels[labels["failures"] > 0].groupby("structure", sort=False):
         number = int(part["failures"].sum())
@@ -189,7 +196,7 @@ def _of_benchmarks(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
             words = f"No RMSE, {CELLS[cell]} – {each}. The mean is over the other structures."
             missing.append(Caution("benchmarks", name, words))
         if imaginary := rows_of(rmse[own & false_imaginary(rmse)]):
-            each = _listed(
+            each = listed(
                 f"{row['structure']} (−{-row['minimum_frequency_fit_thz']:.2f} THz)"
                 for row in imaginary
             )
@@ -201,9 +208,3 @@ def _of_benchmarks(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
 def _distinct(texts: Iterable[str]) -> list[str]:
     """Return the distinct parts of comma-separated lists."""
     return list(dict.fromkeys(part for text in texts for part in str(text).split(", ") if part))
-
-
-def _listed(words: Iterable[str]) -> str:
-    """``a, b and c``."""
-    *most, last = list(words)
-    return f"{', '.join(most)} and {last}" if most else last

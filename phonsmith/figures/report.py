@@ -25,8 +25,8 @@ from phonsmith.figures import citations
 from phonsmith.figures.answer import answer
 from phonsmith.figures.band_data import PackedBands, packed_text
 from phonsmith.figures.costs import COLUMNS, costs_table
-from phonsmith.figures.downloads import downloads, text_download
-from phonsmith.figures.pages import asset, rendered
+from phonsmith.figures.downloads import Download, downloads, text_download
+from phonsmith.figures.pages import asset, html_of, rendered
 from phonsmith.figures.pictures import embedded, link_to_figure, relative_link, thumbnail
 from phonsmith.figures.report_tables import (
     errors_table,
@@ -39,7 +39,7 @@ from phonsmith.figures.report_tables import (
     structures_table,
     worst_table,
 )
-from phonsmith.figures.results_read import Tables, counted, label_of
+from phonsmith.figures.results_read import Tables, codes_in, counted, label_of
 from phonsmith.figures.style import CELLS, thz
 from phonsmith.figures.table_cells import Table, pivot_table, plain_table, shortened
 
@@ -99,6 +99,8 @@ class Further:
         Cost by stage, see :func:`phonsmith.figures.costs.read_costs`.
     models
         Fit, model file and SHA-256 of the potentials.
+    cards
+        Model cards by fit, Markdown.
     tables
         Paths of the CSV files by name.
     """
@@ -106,6 +108,7 @@ class Further:
     bands: Sequence[PackedBands] = ()
     costs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))
     models: Sequence[tuple[str, str, str]] = ()
+    cards: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -197,6 +200,7 @@ def render_report(
         band_links=[]
         if campaign.fits
         else [(crystal, link) for (crystal, _), link in links.items()],
+        cards=[_card(campaign, fit, text) for fit, text in further.cards.items()],
         costs=costs_table(further.costs),
         checksums=_checksums(further.models, name, settings),
         settings=settings_in_words(campaign),
@@ -219,6 +223,12 @@ def _plotly() -> str:
 def _labels_table(labels: pd.DataFrame) -> Table | None:
     found = plain_table(labels, "") if len(labels) else None
     return shortened(found, "tables/labels.csv")
+
+
+def _card(campaign: Campaign, fit: str, text: str) -> tuple[str, Markup, Download]:
+    """Return label, content and file of a model card."""
+    file = text_download(f"{fit}.model_card.md", text, "text/markdown")
+    return label_of(campaign, fit), Markup(html_of(text, top=3)), file
 
 
 def _option(bands: PackedBands) -> str:
@@ -311,19 +321,11 @@ def _codes(campaign: Campaign, tables: Tables) -> list[tuple[str, str]]:
     installed = [f"{package} {_version(package)}" for package in packages if _version(package)]
     codes = [("Pipeline, as installed when this page was written", ", ".join(installed))]
     unknown = f"{campaign.level_of_theory}, version not recorded"
-    codes.append(("Reference labels", _distinct(tables.labels) or unknown))
+    codes.append(("Reference labels", codes_in(tables.labels) or unknown))
     for fit, part in tables.fits.groupby("fit", sort=False) if "code" in tables.fits else []:
-        if code := _distinct(part):
+        if code := codes_in(part):
             codes.append((label_of(campaign, str(fit)), code))
     return codes
-
-
-def _distinct(table: pd.DataFrame) -> str:
-    """Return the distinct codes in the column ``code``."""
-    values: list[str] = table["code"].dropna().tolist() if "code" in table else []
-    return ", ".join(
-        dict.fromkeys(code for text in values for code in str(text).split(", ") if code)
-    )
 
 
 def _summary(campaign: Campaign) -> str:

@@ -1,6 +1,6 @@
 """Read the tables of a campaign from files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -101,6 +101,26 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+MOST_NAMES = 5
+"""Largest number of crystals that are named; more are counted."""
+
+
+def few(names: Sequence[str]) -> str:
+    """Name a few of several crystals, and count the others.
+
+    >>> few(["a", "b", "c", "d", "e", "f", "g"])
+    'a, b, c, d, e and 2 more'
+    """
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def listed(words: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *most, last = list(words)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table by the names of its columns."""
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
@@ -109,3 +129,11 @@ def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
 def false_imaginary(rmse: pd.DataFrame) -> "pd.Series[bool]":
     """Return where the fit has imaginary modes and the reference has none."""
     return rmse["false_imaginary"].fillna(False).astype(bool)
+
+
+def codes_in(table: pd.DataFrame) -> str:
+    """Return the distinct codes with versions in the column ``code``; empty without it."""
+    values: list[str] = table["code"].dropna().tolist() if "code" in table else []
+    return ", ".join(
+        dict.fromkeys(code for text in values for code in str(text).split(", ") if code)
+    )

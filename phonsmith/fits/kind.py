@@ -212,6 +212,21 @@ class TrainedKind(FitKind[F]):
         """
         return None
 
+    def in_ase(self, model: str) -> str:
+        """Return the lines of Python that make ``calculator`` from a model.
+
+        By default phonsmith makes it. Kinds whose models load without phonsmith override this.
+
+        Parameters
+        ----------
+        model
+            Path of the model, beside ``potential.json`` or below.
+        """
+        return (
+            "from phonsmith.potentials.calculators import load_potential, make_calculator\n\n"
+            'calculator = make_calculator(load_potential("potential.json").source)'
+        )
+
     def learns_beside(self, fit: F) -> dict[str, Any]:
         """Return what a trained potential depends on beside settings, labels and packages.
 

@@ -3,13 +3,15 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from phonsmith.figures.model_card import model_card
 from phonsmith.figures.report import FigureFiles, render_report
 from phonsmith.figures.rmse import draw_rmse_by_structure
 from phonsmith.figures.style import save_figure
-from tests.figures.examples import LOOKS, RMSE, campaign, further, table, tables
+from tests.figures.examples import LOOKS, RMSE, campaign, fit_results, further, table, tables
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +25,9 @@ def address(tmp_path_factory) -> str:
     drawn = draw_rmse_by_structure(table(RMSE), LOOKS)
     save_figure(drawn, folder / "rmse_by_structure.svg", dpi=60)
     figures = FigureFiles(folder / "rmse_by_structure.svg", {}, None, None, None, {}, {})
-    page = render_report("si-demo", campaign(), tables(), figures, folder, further=further())
+    card = model_card("si-demo", campaign(), fit_results(folder), tables(), accepted=0)
+    more = replace(further(), cards={"gap": card})
+    page = render_report("si-demo", campaign(), tables(), figures, folder, further=more)
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path.as_uri()
@@ -207,6 +211,20 @@ def test_the_page_does_not_scroll_sideways(browser, address, width):
         assert browser.execute_script(f"return {axis}.scrollWidth") <= width
     plot = browser.execute_script("return document.querySelector('.plot svg').clientWidth")
     assert plot > 0.8 * min(width, 990)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_model_card_unfolds_and_its_wide_tables_scroll(browser, address, width):
+    opened(browser, address, width)
+    card = browser.find_element("css selector", "details.card")
+    assert not card.find_element("tag name", "table").is_displayed()
+    card.find_element("tag name", "summary").click()
+    try:
+        assert card.find_element("tag name", "table").is_displayed()
+        assert "Must not be used for" in card.text
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        card.find_element("tag name", "summary").click()
 
 
 def test_text_has_contrast(browser, address):

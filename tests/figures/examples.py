@@ -1,11 +1,14 @@
 """Data to draw, and what can be seen in a figure."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from ase import Atoms
 from ase.build import bulk
+from ase.units import GPa
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -16,11 +19,18 @@ from phonsmith.figures.band_data import BandsOfFit, CrystalBands, pack_bands, wo
 from phonsmith.figures.bands import BandsCaption
 from phonsmith.figures.cautions import cautions
 from phonsmith.figures.generations import draw_against_generation
+from phonsmith.figures.model_card import FitResults
 from phonsmith.figures.report import Further
 from phonsmith.figures.results_read import Tables
 from phonsmith.figures.style import looks, method_looks, style
+from phonsmith.files.extxyz import ENERGY, STRESS, write_frames
+from phonsmith.files.extxyz import FORCES as FORCES_KEY
 from phonsmith.fits.errors import errors_of
+from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.phonons.spectra import Spectrum
+from phonsmith.potentials.calculators import Potential, save_potential
+from phonsmith.potentials.settings import PotentialSource
+from tests.cells import rattled_cells
 
 LOOKS = looks({"gap": "GAP", "mace": "MACE", "sw": "Stillinger–Weber"})
 
@@ -293,3 +303,45 @@ def bare_tables(rmse=None, failures=2) -> Tables:
         ),
         errors=pd.concat([errors_of(predictions(*WITH_ENERGIES)).assign(fit="gap")]),
     )
+
+
+MODEL = '<Potential label="GAP_1"/>'
+"""Content of a model file."""
+
+
+def silicon_cells(*, forces_only: bool = False) -> list[Atoms]:
+    """Two rattled cells of 8 atoms at 1 and −2 GPa, the second 3 % larger."""
+    frames = rattled_cells(2)
+    for atoms, gpa in zip(frames, (1.0, -2.0), strict=True):
+        atoms.info |= {"kind": "rattled", "structure": "mp-149"}
+        atoms.arrays[FORCES_KEY] = np.full((len(atoms), 3), -0.25)
+        if not forces_only:
+            atoms.info |= {ENERGY: -4.0 * len(atoms), STRESS: -gpa * GPa * np.eye(3)}
+    frames[1].set_cell(frames[1].cell * 1.01, scale_atoms=True)
+    return frames
+
+
+def fit_results(folder: Path, *, forces_only: bool = False) -> FitResults:
+    """Files of a GAP that was trained on these cells, as the pipeline leaves them."""
+    names = ("potential.json", "model", "fit.json", "train.extxyz")
+    found = FitResults("gap", 0, *(folder / name for name in names))
+    found.model.mkdir()
+    (found.model / "gap.xml").write_text(MODEL)
+    (found.model / "in.lammps").write_text("# with: units metal\npair_style quip\n")
+    frames = silicon_cells(forces_only=forces_only)
+    write_frames(found.train, frames)
+    TrainingRecord(
+        model="gap.xml",
+        wall_time_s=1.0,
+        peak_memory_mb=1.0,
+        counts=TargetCounts.of(frames),
+        settings={"kind": "gap"},
+        command=[],
+        baseline={"Si": -0.5},
+        baseline_origin="forces_only" if forces_only else "isolated_atoms",
+        versions={"quippy-ase": "0.10.3"},
+    ).save(found.record)
+    source = PotentialSource(calculator="gap", model=str(found.model / "gap.xml"))
+    made = {"source": source, "level_of_theory": "PBEsol", "fit": "gap"}
+    save_potential(found.potential, Potential(**made, has_energies=not forces_only))
+    return found

@@ -23,11 +23,46 @@ from tests.project import Project
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, repository):
     project = Project(tmp_path_factory.mktemp("tiny"), repository, tiny=TINY)
-    run = project.run()
+    run = project.run("--quiet", "host", "reason")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "tiny: done. Results:" in run.stdout
     assert "tiny: warning: gap: In-sample: trained on the displaced cells" in run.stderr
+    project.said = run.stderr
     return project
+
+
+def test_a_run_reports_steps_labels_and_fits_in_lines(finished):
+    """In place of Snakemake's own count of steps."""
+    lines = re.findall(r"^\d+ of \d+ steps .*$", finished.said, re.M)
+    steps = len(re.findall(r"^Finished jobid", finished.said, re.M))
+    labels = sum(
+        len(read_frames(path)) for path in finished.results("tiny").glob("labels/gen0/*.extxyz")
+    )
+    assert lines[-1].startswith(
+        f"{steps} of {steps} steps (100%) done; {labels} of {labels} labels done; "
+        "2 of 2 fits done; "
+    )
+    assert len(lines) > 1
+    assert all(" so far" in line for line in lines)
+    assert "\033" not in finished.said
+
+
+def test_the_snippets_of_a_model_card_run(finished, monkeypatch, capsys):
+    """Γ optical mode of diamond by the snippets: that of the campaign's own phonons."""
+    folder = finished.results("tiny") / "fits/gap/gen0"
+    card = (folder / "model_card.md").read_text()
+    monkeypatch.chdir(folder)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", card, re.S))
+    variables = {}
+    exec(compile(code, "model_card.md", "exec"), variables)
+    assert "THz at Γ" in capsys.readouterr().out
+    gamma = pd.read_csv(finished.results("tiny") / "tables/gamma.csv")
+    (crystal,) = set(re.findall(r"relaxed/(mp-\d+)\.extxyz", card))
+    own = gamma[(gamma.structure == crystal) & (gamma.method == "gap") & (gamma.cell == "relaxed")]
+    found = variables["phonon"].run_qpoints([[0, 0, 0]]).frequencies
+    assert found.max() == pytest.approx(own.frequency_thz.max(), abs=0.1)  # another volume
+    lammps = (folder / "model/in.lammps").read_text()
+    assert lammps in card
 
 
 def test_a_campaign_runs_from_crystals_to_tables(finished):
@@ -126,7 +161,7 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert finished.planned() == {}
 
 
-SHOWN = ("draw_", "report", "warnings_table", "structures_table", "all")
+SHOWN = ("draw_", "report", "model_card", "warnings_table", "structures_table", "all")
 NEVER_NEW = {"read_structure", "relax_structure", "make_supercells", "label_batch"}
 
 

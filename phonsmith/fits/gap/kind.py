@@ -86,5 +86,12 @@ class Gap(TrainedKind[GapFit]):
             f'pair_coeff * * {model.name} "Potential xml_label={label_of(model)}" {numbers}'
         )
 
+    def in_ase(self, model: str) -> str:
+        """Return the lines for quippy."""
+        return (
+            "from quippy.potential import Potential\n\n"
+            f'calculator = Potential(param_filename="{model}")'
+        )
+
 
 KIND = Gap()

@@ -90,5 +90,13 @@ class Mace(TrainedKind[MaceFit]):
             f"pair_coeff * * {' '.join(elements)}"
         )
 
+    def in_ase(self, model: str) -> str:
+        """Return the lines for MACE, in double precision as phonons need it."""
+        return (
+            "from mace.calculators import MACECalculator\n\n"
+            f'calculator = MACECalculator(model_paths="{model}", device="cpu", '
+            'default_dtype="float64")'
+        )
+
 
 KIND = Mace()
