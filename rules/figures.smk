@@ -158,7 +158,7 @@ rule report:
             cell=first_cell,
         ),
         potentials=every(rules.fit.output.potential, fit="fits", generation=accepted),
-        cards=every(rules.model_card.output[0], fit="trained_potentials", generation=accepted),
+        cards=every(rules.model_card.output[0], fit="described", generation=accepted),
         by_structure=figure("rmse_by_structure"),
         sweeps=every("results/{campaign}/figures/sweep_{sweep}.svg", sweep="sweeps"),
         phonon_vs_force=figure("phonon_vs_force"),

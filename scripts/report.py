@@ -55,7 +55,7 @@ with job(snakemake.threads, snakemake.log[0]):
         ),
         cards={
             fit: Path(path).read_text(encoding="utf-8")
-            for fit, path in zip(campaign.trained_potentials, inputs.cards, strict=True)
+            for fit, path in zip(campaign.described, inputs.cards, strict=True)
         },
         tables={Path(path).name: Path(path) for path in inputs if path.endswith(".csv")},
     )

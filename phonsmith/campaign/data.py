@@ -159,6 +159,14 @@ class CampaignData(Model):
         return [name for name in self.trained if name not in self.without_potential]
 
     @cached_property
+    def described(self) -> list[str]:
+        """Names of the trained potentials that the report describes by a card.
+
+        Repeats and the many fits of a sweep have cards on request.
+        """
+        return [name for name in self.recipes if name in self.trained_potentials]
+
+    @cached_property
     def deciding(self) -> list[str]:
         """Names of the recipes that end the loop when they meet the goal.
 
