@@ -432,3 +432,10 @@ def test_sweeps_over_distilled_cells_are_series_of_sizes():
     assert campaign.fits["two-12-20-r2"].distilled_cells == 20
     seeds = [campaign.fits[name].seed for name in ("one-5", "one-5-r2")]
     assert seeds == [0, 1]  # each repeat draws cells of its own
+
+
+def test_the_report_describes_recipes_and_not_their_repeats_and_sweeps(repository: Path) -> None:
+    campaign = load_campaign(repository / "config/campaigns/si-indirect-medium.yaml")
+    recipes = ["mtp-12", "mtp-16", "mtp-20", "gap-small", "mace-small"]
+    assert campaign.described == recipes
+    assert set(campaign.trained_potentials) > {*recipes, "size-10-r2"}
