@@ -1,7 +1,8 @@
 """Collect the pages of the docs site: ``python docs/site.py FOLDER`` (see ``make docs``).
 
-The pages are plain Markdown and executed notebooks, in docs/ and elsewhere, whose links work on the
-code host. On the site README.md is the first page, and links to files that are no pages become text.
+The pages are plain Markdown and executed notebooks, in docs/ and elsewhere, whose links work on
+the code host. On the site README.md is the first page, and links to files that are no pages become
+text.
 """
 
 import base64

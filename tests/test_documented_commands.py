@@ -42,6 +42,8 @@ NOT_OURS = {
 
 PLANNED_ELSEWHERE = {"paper", "paper-small", "paper-plan"}
 """Targets that tests/workflow/test_paper.py plans: they need campaigns of clusters."""
+AT_FULL_SCALE = re.compile(r"results/paper/full/(\S+)\.html")
+"""Pages of one figure, which ``paper`` plans, too."""
 
 STANDS_FOR = {"CAMPAIGN": "NAME", "FIT": "gap", "STRUCTURE": "mp-149", "LEVEL": "8"}
 """Words of the docs; a campaign NAME exists in the tests."""
@@ -58,7 +60,7 @@ class Command(NamedTuple):
 
 def fences(text: str) -> list[tuple[str, str]]:
     """Language and content of each fenced block."""
-    return re.findall(r"^ *```(\S*)\n(.*?)^ *```$", text, re.M | re.S)
+    return re.findall(r"^ *```(\w*)[^`\n]*\n(.*?)^ *```$", text, re.M | re.S)
 
 
 def shown(page: str, text: str) -> list[Command]:
@@ -202,7 +204,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Pro
     for path in sorted((repository / "config/campaigns").glob("*.yaml")):
         shutil.copy(path, folder / "config/campaigns")
     shutil.copy(repository / "config/paper.yaml", folder / "config")
-    project.write("NAME", yaml.safe_load((repository / "config/campaigns/si-demo.yaml").read_text()))
+    demo = (repository / "config/campaigns/si-demo.yaml").read_text()
+    project.write("NAME", yaml.safe_load(demo))
     project.configure(campaigns=["NAME"], mirrors=[str(repository.parent / "shared/data")])
     silicon = repository / "config/structures/silicon/mp-149.vasp"
     for name in ("POSCAR", "POSCAR.alpha"):
@@ -285,7 +288,10 @@ def test_commands_of_snakemake_are_planned(
             targets.add(text)
     for target in targets & PLANNED_ELSEWHERE:
         assert f'"{target}"' in elsewhere, target
-    planned = sorted(targets - PLANNED_ELSEWHERE)
+    figures = yaml.safe_load((repository / "config/paper.yaml").read_text())["figures"]
+    full = {target for target in targets if AT_FULL_SCALE.fullmatch(target)}
+    assert {AT_FULL_SCALE.sub(r"\1", target) for target in full} <= {*figures}
+    planned = sorted(targets - PLANNED_ELSEWHERE - full)
     run = at_work.plan("--quiet", "host", "--dry-run", *planned)
     assert run.returncode == 0, run.stderr
     assert len(planned) > 20
