@@ -112,6 +112,13 @@ def test_links_are_turned(site: ModuleType, text: str, path: str, expected: str)
     assert site.on_site(text, path) == expected
 
 
+def test_every_campaign_is_in_the_list_of_campaigns(repository: Path) -> None:
+    page = (repository / "docs/examples.md").read_text()
+    table = page[: page.index("\n## ")]
+    named = set(re.findall(r"`([\w-]+)`", table))
+    assert {path.stem for path in repository.glob("config/campaigns/*.yaml")} <= named
+
+
 def test_commands_of_new_campaigns_name_known_references(repository: Path) -> None:
     """In the pages: ``python -m phonsmith new … --reference NAME``."""
     from phonsmith.campaign.drafting import known_references

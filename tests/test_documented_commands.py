@@ -229,6 +229,14 @@ def at_work(workplace: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return workplace
 
 
+def test_the_campaign_of_the_readme_is_sound(at_work: Project, repository: Path) -> None:
+    ((_, text),) = [
+        block for block in fences((repository / "README.md").read_text()) if block[0] == "yaml"
+    ]
+    (at_work.folder / "config/campaigns/readme.yaml").write_text(text)
+    run_python(("python", "-m", "phonsmith.check", "readme"))
+
+
 def renamed(page: str, campaign: str) -> str:
     """The campaign of this name on a page, in the one folder of all pages."""
     return f"{campaign}-{Path(page).stem}"

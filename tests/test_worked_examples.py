@@ -45,9 +45,7 @@ def example(text: str, folder: Path) -> None:
 
 
 @pytest.fixture
-def examples(
-    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def examples(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The packages of the page, as if they were in phonsmith."""
     example((repository / "docs/extending.md").read_text(), tmp_path)
     for package in (fits, labels):
