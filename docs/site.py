@@ -1,9 +1,12 @@
 """Collect the pages of the docs site: ``python docs/site.py FOLDER`` (see ``make docs``).
 
-The pages are plain Markdown, in docs/ and elsewhere, whose links work on the code host. On the site
-README.md is the first page, and links to files that are no pages become text.
+The pages are plain Markdown and executed notebooks, in docs/ and elsewhere, whose links work on
+the code host. On the site README.md is the first page, and links to files that are no pages become
+text.
 """
 
+import base64
+import json
 import posixpath
 import re
 import shutil
@@ -27,7 +30,36 @@ LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 def pages() -> dict[str, str]:
     """Return the name of every page on the site by its path in the project."""
     inside = {f"docs/{path.name}": path.name for path in sorted((ROOT / "docs").glob("*.md"))}
-    return inside | ELSEWHERE
+    notebooks = (ROOT / "docs").glob("*.ipynb")
+    return inside | {f"docs/{path.name}": f"{path.stem}.md" for path in notebooks} | ELSEWHERE
+
+
+def text_of(path: str) -> str:
+    """Return a page as Markdown; the figures of a notebook are images/NAME-NUMBER.png."""
+    text = (ROOT / path).read_text("utf-8")
+    if not path.endswith(".ipynb"):
+        return text
+    parts, name = [], Path(path).stem
+    for number, cell in enumerate(json.loads(text)["cells"]):
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        for output in cell.get("outputs", []):
+            if printed := "".join(output.get("text", "")):
+                parts.append(f"```text\n{printed}```")
+            if "image/png" in output.get("data", {}):
+                parts.append(f"![Output of the cell above](images/{name}-{number}.png)")
+    return "\n\n".join(parts) + "\n"
+
+
+def figures_of(path: str) -> dict[str, bytes]:
+    """Return the figures of a notebook by the names in :func:`text_of`."""
+    cells = json.loads((ROOT / path).read_text("utf-8"))["cells"]
+    return {
+        f"{Path(path).stem}-{number}.png": base64.b64decode(output["data"]["image/png"])
+        for number, cell in enumerate(cells)
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    }
 
 
 def on_site(text: str, path: str) -> str:
@@ -52,7 +84,10 @@ def collect(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "docs/images", folder / "images")
     for path, name in pages().items():
-        (folder / name).write_text(on_site((ROOT / path).read_text("utf-8"), path), "utf-8")
+        (folder / name).write_text(on_site(text_of(path), path), "utf-8")
+        if path.endswith(".ipynb"):
+            for figure, content in figures_of(path).items():
+                (folder / "images" / figure).write_bytes(content)
 
 
 if __name__ == "__main__":

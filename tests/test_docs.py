@@ -45,10 +45,12 @@ def test_every_link_leads_to_a_file_and_a_heading(repository: Path, site: Module
     broken, count = [], 0
     for path in site.pages():
         page = repository / path
-        for link in links(page.read_text()):
+        for link in links(site.text_of(path)):
             if ELSEWHERE.match(link):
                 continue
             count += 1
+            if link.startswith("images/") and path.endswith(".ipynb"):
+                continue  # inside the notebook
             name, _, anchor = link.partition("#")
             file = (page.parent / name).resolve() if name else page
             if not file.exists():
@@ -108,6 +110,13 @@ def test_a_new_user_comes_first(repository: Path) -> None:
 )
 def test_links_are_turned(site: ModuleType, text: str, path: str, expected: str) -> None:
     assert site.on_site(text, path) == expected
+
+
+def test_every_campaign_is_in_the_list_of_campaigns(repository: Path) -> None:
+    page = (repository / "docs/examples.md").read_text()
+    table = page[: page.index("\n## ")]
+    named = set(re.findall(r"`([\w-]+)`", table))
+    assert {path.stem for path in repository.glob("config/campaigns/*.yaml")} <= named
 
 
 def test_commands_of_new_campaigns_name_known_references(repository: Path) -> None:
