@@ -121,7 +121,9 @@ class Source(Model):
     url: str | None = Field(
         None,
         pattern=r"^https?://[^@/\s]+(/\S*)?$",
-        description="Address of the folder with the files; without it, only mirrors are tried.",
+        description="Address of the folder with the files, or of a file with `{stem}` in place of "
+        "its name without suffix (`https://…/{stem}/phonopy.yaml` of `mp-1564.yaml`); without it, "
+        "only mirrors are tried.",
     )
     files: SourceFiles = Field(
         default_factory=dict,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -18,6 +18,8 @@ from phonsmith.files.settings import Source
 TIMEOUT_S = 60.0
 CHUNK = 1 << 20
 MOST_FILES = 100_000
+STEM = "{stem}"
+"""In the address of a data set: the name of a file without its suffix."""
 
 
 def sha256_of(path: str | Path) -> str:
@@ -31,7 +33,7 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
 
     A source with a ``folder`` has its files there. Otherwise these places are searched in turn:
     ``{mirror}/{source.name}/{file}`` of each mirror, ``{cache}/{source.name}/{file}``, and
-    ``{source.url}/{file}`` on the web, which is kept in the cache. A damaged file in the cache is
+    its :func:`address` on the web, which is kept in the cache. A damaged file in the cache is
     fetched again.
 
     Parameters
@@ -71,8 +73,15 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
         )
     with alone(cached):
         if not _is(cached, expected):  # another process may have been faster
-            download(f"{source.url.rstrip('/')}/{quote(file)}", cached, expected)
+            download(address(source.url, file), cached, expected)
     return cached
+
+
+def address(url: str, file: str) -> str:
+    """Return the address of a file of a data set from the ``url`` of its source."""
+    if STEM in url:
+        return url.replace(STEM, quote(PurePosixPath(file).stem))
+    return f"{url.rstrip('/')}/{quote(file)}"
 
 
 def _is(path: Path, sha256: str | None) -> bool:

@@ -57,13 +57,14 @@ def project(
     monkeypatch.setenv("PMG_VASP_PSP_DIR", str(tmp_path / "potcars"))
     monkeypatch.setenv("MP_API_KEY", "a" * 32)  # a dry run asks no server
     folder = repository / "config/campaigns"
-    # Sn, NaTl and Ga2O3 have no Stillinger-Weber potential, and lack nothing but POTCARs
     kept = {path.stem: yaml.safe_load(path.read_text()) for path in folder.glob("*.yaml")}
-    lacking = table.campaigns("full") - {"sn", "natl", "ga2o3"} | {"si-teacher"}
-    for name in lacking - {"sb2se3"}:
-        kept[name] = without_missing_files(kept[name])
-    for name in ("mp0-3b", "mpa"):
-        kept["sb2se3"]["fits"][name] = {"kind": "gap"}
+    for name in table.campaigns("full") | {"si-teacher"}:
+        if kept[name]["reference"].get("potcars", {}).keys() - {"Si"}:
+            # no Stillinger-Weber potential, and nothing is missing but POTCARs and weights
+            for fit in {"mp0-3b", "mpa"} & kept[name].get("fits", {}).keys():
+                kept[name]["fits"][fit] = {"kind": "gap"}
+        else:
+            kept[name] = without_missing_files(kept[name])
     project = Project(tmp_path, repository, **kept)
     shutil.copy(repository / "config/paper.yaml", tmp_path / "config/paper.yaml")
     return project
