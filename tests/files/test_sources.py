@@ -114,9 +114,7 @@ def test_a_download_is_kept_and_not_repeated(tmp_path: Path, web: str) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["a.yaml"]
 
 
-def test_a_file_may_be_named_after_its_folder_on_the_web(
-    tmp_path: Path, web: str
-) -> None:
+def test_a_file_may_be_named_after_its_folder_on_the_web(tmp_path: Path, web: str) -> None:
     """An address with {stem}: the file sub.yaml of the set is …/sub folder/a.yaml on the web."""
     known = Source(name="set", url=f"{web}{{stem}}%20folder/a.yaml", files={"sub.yaml": SHA})
     path = locate(known, "sub.yaml", [], tmp_path / "cache")

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ase import Atoms
 from pymatgen.core import Lattice
 from pymatgen.core import Structure as PymatgenStructure
 from pymatgen.io.ase import AseAtomsAdaptor
