@@ -75,7 +75,7 @@ def training_data(wildcards):
         files["crystals"] = every(
             "results/{campaign}/supercells/gen0/{structure}.yaml", structure="learnt"
         )(wildcards)
-    if getattr(fit, "foundation", None):
+    if kind_of(fit).finds_foundation(fit):
         files["foundation"] = "results/{campaign}/fits/{fit}/foundation.json".format(**wildcards)
     return files
 

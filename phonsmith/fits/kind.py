@@ -66,6 +66,10 @@ class FitKind(ABC, Generic[F]):
         """Model and data files that must exist before it, beside the training set."""
         return []
 
+    def finds_foundation(self, fit: F) -> bool:
+        """Return whether a foundation model must be found or downloaded before the fit."""
+        return False
+
     def check_files(self, fit: F, where: str, made: Made) -> None:
         """Check the files that the settings name, without loading them.
 

@@ -29,7 +29,7 @@ class Ready:
     """Models in its package, with seconds per atom; `model` selects a model."""
 
     has_model: bool = False
-    """Whether `model` is a file."""
+    """Whether `model` can be a file."""
 
     isolated_atoms: bool = True
     """Whether its energies of isolated atoms are meaningful."""
@@ -98,7 +98,9 @@ READY = {
         arguments=frozenset({"device", "modal"}),
         environment="sevennet",
         models={"7net-l3i5": 2.5e-2, "7net-0": 7e-3, "7net-mf-0": 7e-3},
+        has_model=True,
         isolated_atoms=False,  # it has seen none, as its training set MPtrj has none
+        pickled=True,
         gpu=True,
     ),
     "mtp": Ready(

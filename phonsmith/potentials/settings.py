@@ -57,8 +57,9 @@ class PotentialSource(Model):
     model: File | None = Field(
         None,
         description="Model file of `gap` (xml), `mace` (model), `mtp` (mtp), `polymlp` "
-        "(yaml) or `pod` (NAME_coefficients.pod, with NAME_param.pod beside it), relative to the "
-        "project; for `sevennet` the name of a model: `7net-l3i5`, `7net-0` or `7net-mf-0`.",
+        "(yaml), `pod` (NAME_coefficients.pod, with NAME_param.pod beside it) or `sevennet` (pth), "
+        "relative to the project; for `sevennet` also the name of a model in its package: "
+        "`7net-l3i5`, `7net-0` or `7net-mf-0`.",
     )
     sha256: Sha256 | None = Field(
         None,
@@ -104,7 +105,7 @@ class PotentialSource(Model):
     def model_file(self) -> str | None:
         """Return the model if it is a file."""
         ready = READY.get(self.calculator)
-        return None if ready and ready.models else self.model
+        return None if ready and self.model in ready.models else self.model
 
     @property
     def level_of_theory(self) -> str:
@@ -132,16 +133,18 @@ class PotentialSource(Model):
                 f"calculator '{self.calculator}' is unknown; allowed are {', '.join(NAMES)} "
                 "or an import path package.module:Class"
             )
-        if ready and ready.has_model and self.model is None:
+        if ready and ready.has_model and not ready.models and self.model is None:
             raise ValueError(
                 f"calculator '{self.calculator}' requires `model`, the path of its file"
             )
-        if ready and ready.models and self.model not in ready.models:
+        is_path = re.search(r"/|\.pth$", self.model or "")
+        if ready and ready.models and self.model not in ready.models and not is_path:
             raise ValueError(
                 f"calculator '{self.calculator}': `model` must be one of "
-                f"{', '.join(ready.models)}; found {self.model or 'none'}"
+                f"{', '.join(ready.models)} or the path of a checkpoint (with / or .pth); found "
+                f"{self.model or 'none'}"
             )
-        if ready and not (ready.has_model or ready.models) and self.model is not None:
+        if ready and not ready.has_model and self.model is not None:
             raise ValueError(f"calculator '{self.calculator}' contains its model; remove `model`")
         if ready and self.environment and not ready.environment:
             raise ValueError(

@@ -21,8 +21,9 @@ from phonsmith.files.pickles import require_known
 from phonsmith.files.reading_writing import alone
 from phonsmith.files.settings import Source
 from phonsmith.files.sources import download, locate, sha256_of
+from phonsmith.fits.energy_shifts import energy_shifts
 from phonsmith.fits.mace.settings import Foundation, Replay
-from phonsmith.potentials.calculators import evaluate, one_line
+from phonsmith.potentials.calculators import one_line
 from phonsmith.potentials.settings import PotentialSource
 
 # --- the file ---------------------------------------------------------------------------------
@@ -233,10 +234,7 @@ def energy_zero(  # noqa: PLR0917
     source = PotentialSource(  # the copy that was compared when it was made
         calculator="mace", model=str(path), arguments=arguments, trust=True
     )
-    missing = [atoms.copy() for atoms in with_energy]
-    for atoms, one in zip(missing, evaluate(with_energy, source, threads), strict=True):
-        atoms.info[ENERGY] = float(atoms.info[ENERGY]) - one.energy
-    shifts = isolated_energies(missing).e0s
+    shifts = energy_shifts(with_energy, source, threads)
     return Baseline({e: e0 + shifts.get(e, 0.0) for e, e0 in known.e0s.items()}, "estimated")
 
 

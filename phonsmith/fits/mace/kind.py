@@ -38,6 +38,10 @@ class Mace(TrainedKind[MaceFit]):
         replay = fit.foundation.replay.file if fit.foundation.replay else None
         return [file for file in (fit.foundation.file, replay) if file]
 
+    def finds_foundation(self, fit: MaceFit) -> bool:
+        """Return whether the settings name a foundation model."""
+        return fit.foundation is not None
+
     def check_files(self, fit: MaceFit, where: str, made: Made) -> None:
         """Check the foundation model and its replay data."""
         from phonsmith.fits.mace.foundation_files import check_foundation

@@ -25,7 +25,7 @@ class AnyCalculator(MethodKind[CalculatorReference]):
 
     def drafts(self) -> list[str]:
         """Return the ready calculators that need no model file."""
-        return [name for name, ready in READY.items() if not ready.has_model]
+        return [name for name, ready in READY.items() if ready.models or not ready.has_model]
 
     def draft(self, name: str, elements: Sequence[str]) -> Draft:
         """Write settings of a ready calculator."""

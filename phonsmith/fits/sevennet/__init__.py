@@ -1,0 +1,1 @@
+"""SevenNet potentials, fine-tuned from a model of its package."""
