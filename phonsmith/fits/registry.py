@@ -11,7 +11,17 @@ from phonsmith.fits.kind import FitKind, TrainedKind
 from phonsmith.fits.settings import FitBase, TrainedFit
 from phonsmith.potentials.settings import PotentialSource
 
-FOLDERS = ("gap", "mace", "mtp", "polymlp", "pod", "sevennet", "force_constants", "existing", "recorded")
+FOLDERS = (
+    "gap",
+    "mace",
+    "mtp",
+    "polymlp",
+    "pod",
+    "sevennet",
+    "force_constants",
+    "existing",
+    "recorded",
+)
 
 KINDS: dict[str, FitKind[Any]] = {
     name.replace("_", "-"): import_module(f"phonsmith.fits.{name}.kind").KIND for name in FOLDERS

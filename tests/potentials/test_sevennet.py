@@ -1,5 +1,6 @@
 """SevenNet by name: settings, files and silicon."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,15 @@ from ase.build import bulk
 from pydantic import ValidationError
 
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import sha256_of
 from phonsmith.potentials.calculators import (
     evaluate,
+    known_elements,
     load_potential,
     save_potential,
 )
 from phonsmith.potentials.environments import environment
-from phonsmith.potentials.loaded_files import check_arguments
+from phonsmith.potentials.loaded_files import check_arguments, check_model
 from phonsmith.potentials.settings import PotentialSource
 
 
@@ -23,9 +26,9 @@ from phonsmith.potentials.settings import PotentialSource
     [
         (
             {"model": "7net-l3"},
-            "`model` must be one of 7net-l3i5, 7net-0, 7net-mf-0; found 7net-l3",
+            r"one of 7net-l3i5, 7net-0, 7net-mf-0 or the path of a checkpoint .*; found 7net-l3",
         ),
-        ({}, "`model` must be one of 7net-l3i5, 7net-0, 7net-mf-0; found none"),
+        ({}, "`model` must be one of 7net-l3i5, 7net-0, 7net-mf-0 .*; found none"),
         ({"calculator": "chgnet", "environment": "x"}, "computes in phonsmith's environment"),
     ],
 )
@@ -60,6 +63,26 @@ def test_a_named_model_is_no_file(tmp_path: Path) -> None:
     path = tmp_path / "potential.json"
     save_potential(path, Potential(source=source, has_energies=True, level_of_theory="x", fit="x"))
     assert load_potential(path).source == source
+
+
+def test_a_checkpoint_is_a_file_that_needs_a_checksum(tmp_path: Path) -> None:
+    """Its elements and levels of theory are unknown before it is loaded."""
+    path = tmp_path / "my.pth"
+    source = PotentialSource(calculator="sevennet", model=str(path), arguments={"modal": "mpa"})
+    assert source.model_file == str(path) and source.pickled and source.takes_gpu
+    assert source.level_of_theory == "sevennet" and known_elements(source) is None
+    check_arguments(source)
+    with pytest.raises(PhonsmithError, match=r"my\.pth: no such model file"):
+        check_model(source)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("state", "x")
+    with pytest.raises(PhonsmithError, match="not loaded, since loading a model file can run code"):
+        check_model(source)
+    known = source.model_copy(update={"sha256": sha256_of(path)})
+    check_model(known)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(PhonsmithError, match="cut off, or not a torch model file"):
+        check_model(known.model_copy(update={"sha256": sha256_of(path)}))
 
 
 def test_the_file_of_sevennet_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

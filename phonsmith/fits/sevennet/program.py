@@ -3,9 +3,9 @@
     python program.py
 
 reads ``settings.json`` and ``input.yaml`` (the keys of sevenn, without those of the foundation
-model) and writes ``sevennet.pth`` and ``report.json``. Training is sevenn's own. Each start trains
-in a folder of its own, ``run0``, ``run1``, …: from the foundation model, or from the last
-checkpoint of the starts before.
+model) and writes ``sevennet.pth``, ``training.csv`` (errors by epoch) and ``report.json``. Training
+is sevenn's own. Each start trains in a folder of its own, ``run0``, ``run1``, …: from the
+foundation model, or from the last checkpoint of the starts before.
 
 sevenn 0.13.0 forgets the least validation loss when it continues, so that its best state may be
 worse than the one before. Here the best state of all starts is taken.
@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-INPUT, SETTINGS, MODEL, REPORT = "input.yaml", "settings.json", "sevennet.pth", "report.json"
+INPUT, SETTINGS = "input.yaml", "settings.json"
+MODEL, CURVE, REPORT = "sevennet.pth", "training.csv", "report.json"
 RUN = "run"
 """Beginning of the names of the folders of starts."""
 LOSS = "validset_TotalLoss"
@@ -143,20 +144,31 @@ def write_best(shifts: Mapping[str, float]) -> None:
     for element, shift in shifts.items():
         numbers[SHIFT][config["_type_map"][atomic_numbers[element]]] += shift
     torch.save({"config": config, "model_state_dict": numbers, "epoch": epoch}, MODEL)
+    report = {
+        "epochs": write_curve(starts),
+        "best_epoch": epoch,
+        "validation_loss": loss,
+        "restarted": len(starts) > 1,
+        "read": counts(starts[-1]),
+    }
+    Path(REPORT).write_text(json.dumps(report), encoding="utf-8")
+
+
+def write_curve(starts: Sequence[Path]) -> int:
+    """Write the errors of all epochs as a table, and return the number of the last epoch.
+
+    Epochs that were trained again after an interruption count once.
+    """
     curve: dict[int, dict[str, str]] = {}
     for folder in starts:
         if (folder / "lc.csv").is_file():
             curve |= learning_curve(folder)
-    report = {
-        "epochs": max(curve),
-        "best_epoch": epoch,
-        "validation_loss": loss,
-        "restarted": len(starts) > 1,
-        "elements": sorted(config["_type_map"]),
-        "read": counts(starts[-1]),
-        "curve": [curve[number] for number in sorted(curve)],
-    }
-    Path(REPORT).write_text(json.dumps(report), encoding="utf-8")
+    rows = [curve[epoch] for epoch in sorted(curve)]
+    with Path(CURVE).open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    return max(curve)
 
 
 def counts(folder: Path) -> dict[str, list[int]]:

@@ -18,7 +18,7 @@ from phonsmith.files.reading_writing import read_json, write_json
 from phonsmith.fits.energy_shifts import energy_shifts
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.fits.sevennet import program
-from phonsmith.fits.sevennet.program import INPUT, MODEL, REPORT, RUN, SETTINGS
+from phonsmith.fits.sevennet.program import CURVE, INPUT, MODEL, REPORT, RUN, SETTINGS
 from phonsmith.fits.sevennet.settings import SevennetFit
 from phonsmith.fits.validation import validation_split
 from phonsmith.potentials.calculators import check_elements
@@ -42,7 +42,7 @@ def train(
     work: Path,
     threads: int,
 ) -> TrainingRecord:
-    """Fine-tune a SevenNet and write ``sevennet.pth``.
+    """Fine-tune a SevenNet; write ``sevennet.pth``, and the errors by epoch as ``training.csv``.
 
     Interrupted trainings resume from the last checkpoint in ``work`` if data and settings are
     unchanged. The model is the state of least validation loss.
@@ -94,7 +94,8 @@ def train(
         raise failure("the training of sevenn", finished, failure_reason(finished))
     report = read_json(work / REPORT)
     _compare_counts(report["read"], {"trainset": learning, "validset": validation})
-    shutil.move(work / MODEL, folder / MODEL)
+    for name in (MODEL, CURVE):
+        shutil.move(work / name, folder / name)
     _clean(work)
     stressed = fit.weights.stress > 0
     counts = TargetCounts.of(learning)
@@ -112,13 +113,9 @@ def train(
             "energy_shifts_ev": shifts,
             "validation_cells": len(validation),
             "validation_cells_also_train": overlap,
-            **{key: report[key] for key in REPORTED},
+            **{key: value for key, value in report.items() if key != "read"},
         },
     )
-
-
-REPORTED = ("epochs", "best_epoch", "validation_loss", "restarted", "curve")
-"""Keys of the program's report that the record keeps."""
 
 
 def _origin(baseline: Baseline, shifts: Mapping[str, float]) -> str:
