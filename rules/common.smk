@@ -166,11 +166,15 @@ def accepted_generation(name):
     """The generation whose fits are used downstream: the last generation of the loop.
 
     The only place that asks the checkpoint: where a verdict is missing, Snakemake makes it first
-    and asks again.
+    and asks again. If all results after it exist, as those of a campaign that had no loop before,
+    Snakemake would not make it unless it is forced to.
     """
     if campaign(name).loop is None:
         return 0
     for generation in range(campaign(name).loop.max_generations):
+        path = f"results/{name}/generations/gen{generation}.json"
+        if not Path(path).is_file():
+            workflow.dag.forcefiles.add(path)
         verdict = checkpoints.judge_generation.get(campaign=name, generation=generation)
         if verdict_in(verdict.output[0])["stop"]:
             return generation

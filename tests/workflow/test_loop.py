@@ -163,6 +163,14 @@ def test_another_committee_keeps_the_cells_that_are_labelled(finished):
     assert not {"label_batch", "add_supercells", "make_supercells"} & jobs.keys()
 
 
+def test_a_loop_is_run_where_all_results_exist_as_when_it_is_added_to_a_finished_campaign(finished):
+    verdicts = finished.results("reachable") / "generations"
+    away = verdicts.rename(verdicts.with_name("away"))
+    jobs = finished.planned("results/reachable/report.html")
+    away.rename(verdicts)
+    assert jobs["judge_generation"] == 1
+
+
 def test_a_damaged_verdict_is_told_in_one_line(finished):
     path = finished.results("reachable") / "generations/gen1.json"
     whole = path.read_text()
