@@ -14,6 +14,7 @@ from phonsmith.fits.training import learnable
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.recorded.reading import read_recorded
 from phonsmith.potentials.calculators import evaluate
+from phonsmith.potentials.settings import PotentialSource
 from phonsmith.supercells.cells import to_ase
 from phonsmith.supercells.making import make_supercells
 from tests.conftest import REPOSITORY
@@ -22,7 +23,7 @@ from tests.fits.examples import SW, gap_of, labelled, train
 SLOW = {
     *("ga2o3-small", "si-extend", "si-george2020", "si-kappa", "si-kappa-pbesol"),
     *("si-transferability", "si-transferability-small", "si", "sb2se3"),
-    *("ga2o3-recorded", "natl-recorded", "sb2se3-small", "si-sparse-small"),
+    *("ga2o3-recorded", "natl-recorded", "sb2se3-small", "si-advanced-small", "si-sparse-small"),
 }
 """Campaigns with more sparse points, longer descriptors or larger cells."""
 SMALL = {
@@ -36,6 +37,7 @@ COMPOUNDS = {"ga2o3-recorded", "ga2o3-small", "natl-small", "sb2se3-small"}
 """Campaigns with two elements in the cells that are learnt from here."""
 DIAMOND = "config/structures/silicon/mp-149.vasp"
 """Takes the place of crystals that a campaign downloads."""
+CHGNET = PotentialSource(calculator="chgnet")
 CELLS = 2
 """Recorded cells of a crystal or of a group of a database."""
 
@@ -109,10 +111,12 @@ def recorded_cells(campaign, data):
 def potential_of(campaign):
     """The campaign's calculator.
 
-    Stillinger–Weber takes the place of DFT, of calculators in other environments, and of fits of
-    other campaigns.
+    CHGNet takes the place of SevenNet, Stillinger–Weber that of DFT, of other calculators in
+    environments of their own, and of fits of other campaigns.
     """
     potential = getattr(campaign.reference, "potential", SW)
+    if potential.calculator == "sevennet":
+        return CHGNET
     return SW if potential.computes_in or potential.model else potential
 
 
