@@ -140,6 +140,7 @@ def test_recorded_volumes_give_what_phonopy_gives(published: Path, format: str) 
     )
 
 
+@pytest.mark.slow
 def test_a_campaign_of_recorded_volumes_has_thermodynamics_of_the_reference(
     published: Path, repository: Path, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_slow_potentials_can_be_left_out(tmp_path, repository) -> None:
 METHODS = ("reference", "same/gen0")
 
 
+@pytest.mark.slow
 def test_potentials_run_side_by_side(tmp_path, repository) -> None:
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
     drawn = ("press/density", "press/similarities", "crushed/similarity-diamond")

@@ -136,6 +136,7 @@ DRIVEN = {
 }
 
 
+@pytest.mark.slow
 def test_the_reference_labels_the_snapshots_of_a_driver(tmp_path, repository) -> None:
     project = Project(tmp_path, repository, tiny=DRIVEN)
     table = "results/tiny/tables/melt_quench.csv"
@@ -189,6 +190,7 @@ def test_the_reference_labels_the_snapshots_of_a_driver(tmp_path, repository) ->
     assert sorted(log.read_text().count("3 labels are in the store") for log in logs) == [1, 1]
 
 
+@pytest.mark.slow
 def test_errors_against_the_size_of_the_distilled_data(tmp_path, repository) -> None:
     recipe = {"kind": "mtp", "level": 2, "repeats": 2, "learn_from": ["distilled"], "label": "MTP"}
     size = {"recipe": recipe, "settings": {"distilled_cells": [3, 9]}}

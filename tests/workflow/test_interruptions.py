@@ -155,6 +155,7 @@ def resize(disk: Path, kilobytes: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_campaign_goes_on_where_it_was(small_disk, quiet, repository):
     undisturbed = quiet(SHORT)
     project = Project(small_disk, repository, c=SHORT)

@@ -18,6 +18,7 @@ from tests.campaigns import TINY
 from tests.project import Project
 
 
+@pytest.mark.slow
 def test_a_set_of_disordered_cells_needs_no_crystal(tmp_path, repository):
     """Errors of a potential on cells of others: no crystal, no phonons, and still a report."""
     random = np.random.default_rng(1)

@@ -21,6 +21,7 @@ GIVEN = {
 }
 
 
+@pytest.mark.slow
 def test_campaigns_that_train_nothing_have_tables_and_reports(tmp_path, repository):
     """The reference alone, and an existing potential alone."""
     given = {key: value for key, value in GIVEN.items() if value is not None}

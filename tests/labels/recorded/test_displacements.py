@@ -343,6 +343,7 @@ def test_recorded_forces_on_the_same_cells_have_errors(tmp_path: Path) -> None:
     assert recorded_predictions(frames, wider, "test").empty
 
 
+@pytest.mark.slow
 def test_a_campaign_of_two_recorded_sets_has_errors_where_cells_agree(
     tmp_path: Path, repository: Path
 ) -> None:
