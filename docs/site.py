@@ -36,30 +36,25 @@ def pages() -> dict[str, str]:
 
 def text_of(path: str) -> str:
     """Return a page as Markdown; the figures of a notebook are images/NAME-NUMBER.png."""
-    text = (ROOT / path).read_text("utf-8")
     if not path.endswith(".ipynb"):
-        return text
-    parts, name = [], Path(path).stem
-    for number, cell in enumerate(json.loads(text)["cells"]):
+        return (ROOT / path).read_text("utf-8")
+    return read_notebook(path)[0]
+
+
+def read_notebook(path: str) -> tuple[str, dict[str, bytes]]:
+    """Return a notebook as Markdown, and its figures by the names in the text."""
+    parts, figures, name = [], {}, Path(path).stem
+    for number, cell in enumerate(json.loads((ROOT / path).read_text("utf-8"))["cells"]):
         source = "".join(cell["source"])
         parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
         for output in cell.get("outputs", []):
             if printed := "".join(output.get("text", "")):
                 parts.append(f"```text\n{printed}```")
-            if "image/png" in output.get("data", {}):
-                parts.append(f"![Output of the cell above](images/{name}-{number}.png)")
-    return "\n\n".join(parts) + "\n"
-
-
-def figures_of(path: str) -> dict[str, bytes]:
-    """Return the figures of a notebook by the names in :func:`text_of`."""
-    cells = json.loads((ROOT / path).read_text("utf-8"))["cells"]
-    return {
-        f"{Path(path).stem}-{number}.png": base64.b64decode(output["data"]["image/png"])
-        for number, cell in enumerate(cells)
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    }
+            if picture := output.get("data", {}).get("image/png"):
+                figure = f"{name}-{number}.png"
+                figures[figure] = base64.b64decode(picture)
+                parts.append(f"![Output of the cell above](images/{figure})")
+    return "\n\n".join(parts) + "\n", figures
 
 
 def on_site(text: str, path: str) -> str:
@@ -86,7 +81,7 @@ def collect(folder: Path) -> None:
     for path, name in pages().items():
         (folder / name).write_text(on_site(text_of(path), path), "utf-8")
         if path.endswith(".ipynb"):
-            for figure, content in figures_of(path).items():
+            for figure, content in read_notebook(path)[1].items():
                 (folder / "images" / figure).write_bytes(content)
 
 

@@ -162,6 +162,11 @@ def verdict_in(path):
         stop(error)
 
 
+def path_of_verdict(name, generation):
+    """The file of the verdict on a generation."""
+    return rules.judge_generation.output[0].format(campaign=name, generation=generation)
+
+
 def accepted_generation(name):
     """The generation whose fits are used downstream: the last generation of the loop.
 
@@ -172,7 +177,7 @@ def accepted_generation(name):
     if campaign(name).loop is None:
         return 0
     for generation in range(campaign(name).loop.max_generations):
-        path = f"results/{name}/generations/gen{generation}.json"
+        path = path_of_verdict(name, generation)
         if not Path(path).is_file():
             workflow.dag.forcefiles.add(path)
         verdict = checkpoints.judge_generation.get(campaign=name, generation=generation)

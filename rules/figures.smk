@@ -35,9 +35,7 @@ def last_verdict(wildcards):
     """The last verdict of the loop, if any."""
     if campaign(wildcards.campaign).loop is None:
         return []
-    return rules.judge_generation.output[0].format(
-        campaign=wildcards.campaign, generation=accepted(wildcards)
-    )
+    return path_of_verdict(wildcards.campaign, accepted(wildcards))
 
 
 def settings_of_warnings(wildcards):

@@ -50,7 +50,7 @@ def crystals_left_out(wildcards):
 
 def verdict_on(name, generation):
     """The verdict on a generation as plain data, if it exists; the loop is not triggered."""
-    path = rules.judge_generation.output[0].format(campaign=name, generation=generation)
+    path = path_of_verdict(name, generation)
     return verdict_in(path) if os.path.exists(path) else None
 
 

@@ -1,6 +1,6 @@
 """Warnings for readers of a campaign, from its tables and settings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
 
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures.results_read import (
     Tables,
+    codes_in,
     counted,
     false_imaginary,
     label_of,
@@ -127,7 +128,7 @@ def _is_significant(shift: str) -> bool:
 def _about_failures(labels: pd.DataFrame) -> Iterator[Caution]:
     if "failures" not in labels:
         return
-    codes = _distinct(labels["code"].dropna() if "code" in labels else [])
+    codes = codes_in(labels)
     if len(codes) > 1:
         words = f"Labels of {len(codes)} codes or versions are used together: {listed(codes)}."
         yield Caution("labels", "", words)
@@ -203,8 +204,3 @@ def _of_benchmarks(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
             words = f"below −{tolerance}, where the reference has none), {CELLS[cell]}: {each}."
             false.append(Caution("benchmarks", name, f"False imaginary modes ({words}"))
     yield from (*missing, *false)
-
-
-def _distinct(texts: Iterable[str]) -> list[str]:
-    """Return the distinct parts of comma-separated lists."""
-    return list(dict.fromkeys(part for text in texts for part in str(text).split(", ") if part))

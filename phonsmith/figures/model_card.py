@@ -135,7 +135,7 @@ def model_card(
         untested=applications(campaign)[1],
         level_of_theory=potential.level_of_theory,
         computed="recorded" if campaign.recorded else "computed",
-        codes=codes_in(tables.labels),
+        codes=", ".join(codes_in(tables.labels)),
         cells=counted(cells[-1].cells, "cell"),
         counts=record.counts,
         energy_zero=ENERGY_ZEROS[record.baseline_origin],

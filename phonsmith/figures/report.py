@@ -321,10 +321,10 @@ def _codes(campaign: Campaign, tables: Tables) -> list[tuple[str, str]]:
     installed = [f"{package} {_version(package)}" for package in packages if _version(package)]
     codes = [("Pipeline, as installed when this page was written", ", ".join(installed))]
     unknown = f"{campaign.level_of_theory}, version not recorded"
-    codes.append(("Reference labels", codes_in(tables.labels) or unknown))
+    codes.append(("Reference labels", ", ".join(codes_in(tables.labels)) or unknown))
     for fit, part in tables.fits.groupby("fit", sort=False) if "code" in tables.fits else []:
-        if code := codes_in(part):
-            codes.append((label_of(campaign, str(fit)), code))
+        if found := codes_in(part):
+            codes.append((label_of(campaign, str(fit)), ", ".join(found)))
     return codes
 
 

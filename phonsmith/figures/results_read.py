@@ -131,9 +131,11 @@ def false_imaginary(rmse: pd.DataFrame) -> "pd.Series[bool]":
     return rmse["false_imaginary"].fillna(False).astype(bool)
 
 
-def codes_in(table: pd.DataFrame) -> str:
-    """Return the distinct codes with versions in the column ``code``; empty without it."""
-    values: list[str] = table["code"].dropna().tolist() if "code" in table else []
-    return ", ".join(
-        dict.fromkeys(code for text in values for code in str(text).split(", ") if code)
-    )
+def codes_in(table: pd.DataFrame) -> list[str]:
+    """Return the distinct codes with versions in the column ``code``; none without it."""
+    return _distinct(table["code"].dropna() if "code" in table else [])
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    """Return the distinct parts of comma-separated lists."""
+    return list(dict.fromkeys(part for text in texts for part in str(text).split(", ") if part))

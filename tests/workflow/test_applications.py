@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.environments import require_environment
+from tests.environments import share_environment
 from tests.project import Project
 
 SW = {"calculator": "stillinger-weber"}
@@ -176,8 +176,7 @@ def run_small(tmp_path: Path, repository: Path, name: str, needs: str | None = N
     """The folder of results of a committed campaign that has run to its report."""
     project = Project(tmp_path, repository, **{name: committed(repository, name)})
     if needs is not None:
-        require_environment(needs, repository)
-        (project.folder / ".environments").symlink_to(repository / ".environments")
+        share_environment(needs, repository, project.folder)
     run = project.run(f"results/{name}/report.html", timeout=3000)
     assert run.returncode == 0, run.stdout + run.stderr
     return project.results(name)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.environments import require_environment
+from tests.environments import share_environment
 from tests.project import Project
 from tests.workflow.test_polymlp import CAMPAIGN, TABLE
 
@@ -19,9 +19,8 @@ def test_the_environment_is_made_before_the_fit(tmp_path: Path, repository: Path
 
 @pytest.mark.slow
 def test_phonons_of_silicon_by_a_pod(tmp_path: Path, repository: Path) -> None:
-    require_environment("lammps", repository)
     project = Project(tmp_path, repository, tiny=POD)
-    (project.folder / ".environments").symlink_to(repository / ".environments")
+    share_environment("lammps", repository, project.folder)
     run = project.run()
     assert run.returncode == 0, run.stdout + run.stderr
     tables = project.results("tiny") / "tables"

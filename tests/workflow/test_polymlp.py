@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.environments import require_environment
+from tests.environments import share_environment
 from tests.project import Project
 
 CAMPAIGN = {
@@ -56,9 +56,8 @@ def test_without_a_compiler_the_campaign_is_refused_in_a_line(
 
 @pytest.mark.slow
 def test_phonons_of_silicon_by_a_polynomial(tmp_path: Path, repository: Path) -> None:
-    require_environment("polymlp", repository)
     project = Project(tmp_path, repository, tiny=CAMPAIGN)
-    (project.folder / ".environments").symlink_to(repository / ".environments")
+    share_environment("polymlp", repository, project.folder)
     run = project.run()
     assert run.returncode == 0, run.stdout + run.stderr
     tables = project.results("tiny") / "tables"

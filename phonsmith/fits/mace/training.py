@@ -1,6 +1,5 @@
 """MACE potentials from scratch and from foundation models, trained with MACE's own program."""
 
-import hashlib
 import re
 import shlex
 import shutil
@@ -21,6 +20,7 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, without_isolated_atom
 from phonsmith.fits.mace import foundation
 from phonsmith.fits.mace.settings import ARCHITECTURE, Foundation, MaceFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.restart import STATE_FILE, keep_own_checkpoints
 from phonsmith.fits.validation import validation_split
 from phonsmith.running.subprocesses import Finished, failure, run_child
 
@@ -30,7 +30,6 @@ REPLAY_FILES = ("replay-train.xyz", "replay-valid.xyz")
 FOUNDATION_FILE = "foundation.pt"
 HEAD, REPLAY_HEAD = "Default", "pt_head"
 """MACE's names of the readout of the new labels and of the one of the replay data."""
-STATE_FILE = "training.sha256"
 NAME = "fit"
 
 _CONTENTS = re.compile(r"Total (Training|Validation) set \[(.*)\]")
@@ -356,15 +355,13 @@ def _ready_to_restart(work: Path, arguments: Sequence[str]) -> bool:
     Returns whether a checkpoint to resume from exists.
     """
     what = [one for one in arguments if not one.startswith("--device=")]  # any can go on
-    digest = hashlib.sha256(shlex.join(what).encode())
-    for file in (TRAIN_FILE, VALID_FILE, FOUNDATION_FILE, *REPLAY_FILES):
-        if (work / file).exists():
-            digest.update((work / file).read_bytes())
-    digest.update(version("mace-torch").encode())
-    state = work / STATE_FILE
-    if not state.exists() or state.read_text(encoding="utf-8") != digest.hexdigest():
-        _clean(work)
-        state.write_text(digest.hexdigest(), encoding="utf-8")
+    files = [work / file for file in (TRAIN_FILE, VALID_FILE, FOUNDATION_FILE, *REPLAY_FILES)]
+    content = [
+        shlex.join(what).encode(),
+        *(file.read_bytes() for file in files if file.exists()),
+        version("mace-torch").encode(),
+    ]
+    keep_own_checkpoints(work, content, _clean)
     for model in work.glob("*.model"):
         model.unlink()
     return any(work.glob(f"checkpoints/{NAME}_*.pt"))

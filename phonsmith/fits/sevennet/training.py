@@ -1,6 +1,5 @@
 """Fine-tune a SevenNet with sevenn, in the environment of SevenNet."""
 
-import hashlib
 import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, without_isolated_atom
 from phonsmith.files.reading_writing import read_json, write_json
 from phonsmith.fits.energy_shifts import energy_shifts
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.restart import STATE_FILE, keep_own_checkpoints
 from phonsmith.fits.sevennet import program
 from phonsmith.fits.sevennet.program import CURVE, INPUT, MODEL, REPORT, RUN, SETTINGS
 from phonsmith.fits.sevennet.settings import SevennetFit
@@ -26,8 +26,6 @@ from phonsmith.potentials.environments import Environment, made
 from phonsmith.potentials.ready import READY
 from phonsmith.potentials.settings import PotentialSource
 from phonsmith.running.subprocesses import Finished, failure, run_child
-
-STATE_FILE = "training.sha256"
 
 Known = tuple[bool, bool]
 """Whether a cell has an energy, and whether it has forces."""
@@ -233,13 +231,9 @@ def _written(
 
 def _keep_checkpoints_of_this_training(work: Path, environment: Environment) -> None:
     """Remove checkpoints of other data, settings or packages, and old output."""
-    digest = hashlib.sha256(environment.sha256.encode())
-    for path in (work / INPUT, work / SETTINGS, *sorted(work.glob("*.extxyz"))):
-        digest.update(path.read_bytes())
-    state = work / STATE_FILE
-    if not state.is_file() or state.read_text(encoding="utf-8") != digest.hexdigest():
-        _clean(work)
-        state.write_text(digest.hexdigest(), encoding="utf-8")
+    files = (work / INPUT, work / SETTINGS, *sorted(work.glob("*.extxyz")))
+    content = [environment.sha256.encode(), *(path.read_bytes() for path in files)]
+    keep_own_checkpoints(work, content, _clean)
     for name in (MODEL, REPORT):
         (work / name).unlink(missing_ok=True)
 
