@@ -7,6 +7,8 @@ from typing import Any
 def rendered(package: str, template: str, **content: Any) -> str:
     """Render a template with its content; nothing may be undefined, and HTML escapes text.
 
+    A template imports another one as ``package/name``.
+
     Parameters
     ----------
     package
@@ -16,14 +18,15 @@ def rendered(package: str, template: str, **content: Any) -> str:
     content
         Variables of the template.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
+        loader=FunctionLoader(lambda path: asset(*path.split("/"))),
         autoescape=template.endswith(".html.jinja"),
         undefined=StrictUndefined,
         trim_blocks=template.endswith(".md.jinja"),
     )
-    return environment.from_string(asset(package, template)).render(**content)
+    return environment.get_template(f"{package}/{template}").render(**content)
 
 
 def html_of(markdown: str, top: int) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from markupsafe import Markup
 
-from phonsmith.figures.pages import rendered
+from phonsmith.figures.pages import asset, rendered
 from phonsmith.figures.pictures import as_data
 from phonsmith.figures.table_cells import DASH, Table, plain_table, table_of
 from phonsmith.paper.settings import Figure, PaperTable, PublishedTable, Scale
@@ -77,6 +78,7 @@ def render_page(
     return rendered(
         "phonsmith.paper",
         "page.html.jinja",
+        style=Markup(asset("phonsmith.figures", "report.css")),
         scale=SCALES[scale],
         entries=entries,
         papers=[table.papers[key] for key in used],
