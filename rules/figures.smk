@@ -59,6 +59,7 @@ rule warnings_table:
         rmse=table("rmse.csv"),
         fits=table("fits.csv"),
         errors=table("errors.csv"),
+        generations=table("generations.csv"),
         verdict=last_verdict,
     output:
         ensure(

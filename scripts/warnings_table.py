@@ -17,6 +17,7 @@ with job(snakemake.threads, snakemake.log[0]):
         labels=inputs.labels,
         fits=inputs.fits or None,
         errors=inputs.errors or None,
+        generations=inputs.generations or None,
     )
     verdict = GenerationVerdict.load(inputs.verdict) if inputs.verdict else None
     paths = iter(inputs.records)

@@ -39,7 +39,7 @@ def cautions(
         Verdict of the last generation of the loop.
     """
     return [
-        *_about_loop(campaign, verdict),
+        *_about_loop(campaign, verdict, tables.generations),
         *_about_crystals(tables.structures),
         *_about_failures(tables.labels),
         *_about_data(campaign, tables.fits),
@@ -51,7 +51,9 @@ def cautions(
     ]
 
 
-def _about_loop(campaign: Campaign, verdict: GenerationVerdict | None) -> Iterator[Caution]:
+def _about_loop(
+    campaign: Campaign, verdict: GenerationVerdict | None, generations: pd.DataFrame | None
+) -> Iterator[Caution]:
     if verdict is None or verdict.stop in (None, "goal"):
         return
     best = next(fit for fit in verdict.fits if fit.fit == verdict.best)
@@ -61,7 +63,24 @@ def _about_loop(campaign: Campaign, verdict: GenerationVerdict | None) -> Iterat
         "generations",
         label_of(campaign, verdict.best),
         f"The loop {missed} (generation {verdict.generation}, "
-        f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}.",
+        f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}."
+        + _better_before(generations, verdict),
+    )
+
+
+def _better_before(generations: pd.DataFrame | None, verdict: GenerationVerdict) -> str:
+    """Return a sentence on an earlier generation whose mean RMSE was smaller; empty if none."""
+    if generations is None:
+        return ""
+    of_fit = generations[generations["fit"] == verdict.best]
+    means = of_fit.groupby("generation")["mean_rmse_thz"].first().round(3).dropna()
+    if verdict.generation not in means or means.min() == means[verdict.generation]:
+        return ""
+    earlier = means.idxmin()
+    return (
+        f" Generation {earlier} had a smaller mean RMSE, {means[earlier]:.3f} instead of "
+        f"{means[verdict.generation]:.3f} THz; its potential is in "
+        f"results/{verdict.campaign}/fits/{verdict.best}/gen{earlier}/."
     )
 
 

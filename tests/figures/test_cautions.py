@@ -1,5 +1,7 @@
 """Warnings in the report."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -15,7 +17,9 @@ def verdict(stop: str, reasons: list[str], unjudged: str = "") -> GenerationVerd
     """What warnings read of a verdict."""
     unknown = [PropertyVerdict.model_construct(reason=unjudged, judged=False)] if unjudged else []
     fit = FitVerdict.model_construct(fit="gap", reasons=reasons, properties=unknown)
-    return GenerationVerdict.model_construct(generation=3, stop=stop, best="gap", fits=[fit])
+    return GenerationVerdict.model_construct(
+        campaign="demo", generation=3, stop=stop, best="gap", fits=[fit]
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,30 @@ def test_a_loop_that_misses_its_goal_is_the_first_thing_said(stop, reasons, unju
     else:
         assert (first.stage, first.subject) == ("generations", "GAP")
         assert said in first.message
+
+
+@pytest.mark.parametrize(
+    ("means", "said"),
+    [
+        (
+            [0.4, 0.009, 0.02, 0.018],
+            "Generation 1 had a smaller mean RMSE, 0.009 instead of 0.018 THz; its potential is in "
+            "results/demo/fits/gap/gen1/.",
+        ),
+        ([0.4, 0.3, 0.2, 0.1], ""),
+        ([0.4, 0.1001, 0.2, 0.1004], ""),
+        ([0.4, None, 0.2, None], ""),
+    ],
+)
+def test_an_earlier_generation_with_a_smaller_error_is_named(means, said):
+    rows = [
+        {"generation": i, "fit": fit, "mean_rmse_thz": mean}
+        for i, mean in enumerate(means)
+        for fit, mean in (("gap", mean), ("mace", 0.001))
+    ]
+    given = replace(bare_tables(), generations=pd.DataFrame(rows).astype({"mean_rmse_thz": float}))
+    found = cautions(campaign(), given, verdict("max_generations", ["too large"]))
+    assert found[0].message.endswith(f"too large. {said}".rstrip())
 
 
 def test_all_well_gives_no_cautions():
