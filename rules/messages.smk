@@ -50,7 +50,7 @@ def step_of(job, number):
 def show_progress():
     """Show steps, labels, fits, failures and time left, in place of Snakemake's count of steps."""
     settings = workflow.output_settings
-    if is_quiet_about(settings.quiet, "progress"):
+    if is_quiet_about(settings.quiet or (), "progress"):
         return
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":

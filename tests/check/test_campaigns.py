@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from phonsmith.check.campaigns import main
-from tests.project import Project
+from tests.project import SNAKEMAKE, Project, prepared
 
 SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 GOOD = {
@@ -84,6 +84,14 @@ def test_snakemake_checks_too(project: Project) -> None:
     assert "Traceback" not in run.stderr
     made = [path for path in (project.folder / "results").rglob("*") if path.is_file()]
     assert [path.suffix for path in made] in ([], [".log"])
+
+
+def test_snakemake_starts_whatever_the_profile_is_quiet_about(project: Project) -> None:
+    """A profile without `quiet`, as profiles/slurm, once ended every run at its start."""
+    command = [str(SNAKEMAKE), "--snakefile", str(project.repository / "Snakefile")]
+    run = prepared([*command, "--directory", str(project.folder), "--cores", "1", "check"])
+    assert run.returncode == 0, run.stderr
+    assert "unexpected error" not in run.stderr
 
 
 def test_of_many_problems_a_hundred_are_printed(
