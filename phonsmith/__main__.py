@@ -9,7 +9,7 @@ COMMANDS = {"new": new.main, "check": campaigns.main}
 
 def main() -> None:
     """Run the command that the first argument names."""
-    command, *arguments = sys.argv[1:] or [""]
+    command, *arguments = sys.argv[1:] or ["--help"]
     if command in ("-h", "--help"):
         print("usage: python -m phonsmith {new,check} ...; each explains itself with --help")
     elif command in COMMANDS:

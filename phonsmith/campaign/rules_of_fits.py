@@ -223,7 +223,8 @@ def _property(campaign: CampaignData, where: str, goal: AnyPropertyGoal) -> Iter
                     f"{where}: {goal.temperature_kelvin:g} is not in "
                     "conductivity.temperatures_kelvin"
                 )
-            repeated = all(len(campaign.groups[name]) > 1 for name in campaign.deciding)
+            known_recipes = campaign.groups.keys() & campaign.deciding  # others are refused above
+            repeated = all(len(campaign.groups[name]) > 1 for name in known_recipes)
             error_bars = campaign.conductivity.jackknife_groups is not None or repeated
             if goal.uncertainty_percent is not None and not error_bars:
                 yield (

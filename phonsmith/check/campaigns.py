@@ -36,7 +36,9 @@ def campaign_file(name: str) -> Path:
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else CAMPAIGNS / f"{name}.yaml"
     if not path.exists():
-        known = campaigns_here(path.parent)
+        if (other := path.with_suffix(".yml")).exists():
+            raise PhonsmithError(f"{path}: no such campaign file; rename {other} to {path.name}")
+        known = campaigns_here(path.parent) or campaigns_here()
         raise PhonsmithError(
             f"{path}: no such campaign file{nearest(path.stem, known) or ';'} available campaigns: "
             f"{listed(known) or 'none'}"

@@ -18,6 +18,7 @@ from phonsmith.structures.databases.addresses import KEY, fetched_path
 from phonsmith.structures.settings import Structure
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from phonopy import Phonopy
 
 MADE = re.compile(
@@ -81,7 +82,12 @@ def _check_structures(
     elements = {}
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
-            elements[name] = _elements_of(structure)
+            crystal = _crystal_of(structure)
+            elements[name] = set()
+            if crystal is not None:
+                elements[name] = set(crystal.symbols)
+                with problems.of(f"structures.{name}"):
+                    _check_size(campaign, name, crystal)
             path = structure.file or fetched_path(structure)
             if path is not None and Path(path).exists():
                 with problems.of(f"structures.{name}.magnetic_moments_bohr"):
@@ -98,6 +104,16 @@ def _check_structures(
             with problems.of(f"structures.{name}.born"):
                 _check_born(campaign, name, mirrors)
     return elements
+
+
+def _check_size(campaign: Campaign, name: str, crystal: "Atoms") -> None:
+    """Whether whole unit cells can have a number of atoms within the limits of supercells."""
+    settings = campaign.supercells
+    free = settings.grid is None and name not in settings.multiples and not campaign.recorded
+    if free and not settings.numbers_of_cells(len(crystal)):
+        from phonsmith.supercells.cells import supercell_matrix
+
+        supercell_matrix(crystal, settings)  # reports what to change
 
 
 def _check_compositions(campaign: Campaign, problems: Problems) -> dict[str, set[str]]:
@@ -261,8 +277,8 @@ def _origin(structure: Structure) -> str:
     return next((key for key in keys if getattr(structure, key)), "scaled")
 
 
-def _elements_of(structure: Structure) -> set[str]:
-    """The elements of a crystal that is here, given as a file or fetched before."""
+def _crystal_of(structure: Structure) -> "Atoms | None":
+    """A crystal that is here, given as a file or fetched before; None where it is not here."""
     fetched = fetched_path(structure)
     if fetched and not fetched.exists():
         if structure.materials_project and not os.environ.get(KEY):
@@ -270,13 +286,13 @@ def _elements_of(structure: Structure) -> set[str]:
                 f"to download it, set the environment variable {KEY} to your Materials Project API "
                 f"key (see next-gen.materialsproject.org/api); or save the crystal as {fetched}"
             )
-        return set()
+        return None
     path = structure.file or fetched
     if path is None:
-        return set()
+        return None
     from phonsmith.structures.reading import read_structure
 
-    return set(read_structure(path).symbols)
+    return read_structure(path)
 
 
 def _check_elements(campaign: Campaign, elements: dict[str, set[str]], problems: Problems) -> None:

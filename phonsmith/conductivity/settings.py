@@ -22,7 +22,7 @@ class ThirdOrder(Model):
         "requires. `fit`: few cells with all atoms displaced, and a fit by symfc.",
     )
     distance_angstrom: PositiveFloat = Field(
-        0.03, description="Length of every displacement, for both values of `way`."
+        0.03, le=0.5, description="Length of every displacement, for both values of `way`."
     )
     pair_cutoff_angstrom: PositiveFloat | None = Field(
         None,

@@ -100,6 +100,7 @@ class DftReference(ReferenceBase):
     )
     kspacing_per_angstrom: PositiveFloat = Field(
         0.2,
+        le=5,
         description="Largest distance between neighbouring k-points in 1/Å, including the factor "
         "2π (VASP's KSPACING): max(1, ceil(|b| / spacing)) points along reciprocal vector b, with "
         "|b| = 2π/a in a cubic cell. The meshes contain Γ.",

@@ -87,7 +87,9 @@ def _warnings_of_batches(
     if limit is not None and memory > limit:
         yield (
             f"labels: a job requests {memory:.0f} MB (labels.side_by_side times the memory of a "
-            f"run), more than the {limit:.0f} MB of this machine's profile"
+            f"run), more than the {limit:.0f} MB of this machine's profile; lower "
+            "labels.side_by_side, raise mem_mb in profiles/local if the machine has more, or use "
+            "profiles/slurm"
         )
     hours = sum(task.core_hours_left or 0.0 for task in tasks) / reference.cores / groups
     minutes = 60 * hours / labels.batches_per_structure / labels.side_by_side

@@ -63,7 +63,7 @@ class Run(Model):
 class Partition(Model):
     """SLURM partition for one kind of job."""
 
-    partition: Word = Field(description="Name of the partition (sbatch --partition).")
+    partition: Word = Field("cpu", description="Name of the partition (sbatch --partition).")
     account: Word | None = Field(None, description="Account to charge (--account).")
     qos: Word | None = Field(None, description="Quality of service (--qos).")
     constraint: Constraint | None = Field(None, description="Kind of nodes (--constraint).")
@@ -72,16 +72,22 @@ class Partition(Model):
 class GpuPartition(Partition):
     """SLURM partition for jobs with a GPU."""
 
+    partition: Word = Field("gpu", description="Name of the partition (sbatch --partition).")
     gres: Annotated[str, Field(pattern=r"^gpu(:[A-Za-z0-9_.]+)?(:\d+)?$")] | None = Field(
         None, description="Resource to request instead of --gpus=1, e.g. gpu:a100:1 (--gres)."
     )
 
 
+def _or_empty(section: Any) -> Any:
+    """Return the defaults of a section whose lines are all deleted."""
+    return {} if section is None else section
+
+
 class Site(Model):
     """The file ``config/site.yaml``."""
 
-    cpu: Partition = Partition(partition="cpu")
-    gpu: GpuPartition = GpuPartition(partition="gpu")
+    cpu: Annotated[Partition, BeforeValidator(_or_empty)] = Partition()
+    gpu: Annotated[GpuPartition, BeforeValidator(_or_empty)] = GpuPartition()
     max_cores: PositiveInt = Field(
         16,
         description="Largest number of cores of a job that shares cores with other jobs of its "
@@ -92,6 +98,7 @@ class Site(Model):
     )
     max_memory_mb: PositiveInt | None = Field(
         None,
+        ge=1000,
         description="Largest memory request of a job, also after running out of memory: the memory "
         "of the smallest node available to jobs.",
     )

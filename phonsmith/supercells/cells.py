@@ -175,18 +175,22 @@ def supercell_matrix(atoms: Atoms, settings: Supercells) -> Integers:
     PhonsmithError
         There is none.
     """
-    rotations = np.unique(symmetry_dataset(atoms, SYMPREC).rotations, axis=0)
+    symmetry = symmetry_dataset(atoms, SYMPREC)
+    rotations = np.unique(symmetry.rotations, axis=0)
     n = len(atoms)
-    least, most = math.ceil(settings.min_atoms / n), settings.max_atoms // n
+    allowed = settings.numbers_of_cells(n)
+    least, most = allowed.start, allowed.stop - 1
     lattice = np.array(atoms.cell[:])
     matrix = choose_supercell(lattice, rotations, settings.min_length_angstrom, least, most)
     if matrix is not None:
         return matrix
     name = atoms.get_chemical_formula()
-    if most < least:
+    if not allowed:
         raise PhonsmithError(
             f"{name}: no multiple of {n} atoms lies between min_atoms {settings.min_atoms} and "
-            f"max_atoms {settings.max_atoms}; set supercells.max_atoms to {least * n} or more"
+            f"max_atoms {settings.max_atoms}; "
+            f"{_smaller_cell(n, len(set(symmetry.mapping_to_primitive)))}"
+            f"set supercells.max_atoms to {least * n} or more"
         )
     length = settings.min_length_angstrom
     smallest = _smallest_supercell(lattice, rotations, length, most + 1) * n
@@ -194,6 +198,16 @@ def supercell_matrix(atoms: Atoms, settings: Supercells) -> Integers:
         f"{name}: no supercell of at most {settings.max_atoms} atoms has its periodic images "
         f"{length:g} Å apart; set supercells.max_atoms to {smallest} or more, or lower "
         "supercells.min_length_angstrom"
+    )
+
+
+def _smaller_cell(atoms: int, primitive: int) -> str:
+    """Advise a smaller cell of a crystal that is given as several primitive cells."""
+    if atoms == primitive:
+        return ""
+    return (
+        f"the crystal is given as {atoms // primitive} primitive cells of {primitive} atoms; give "
+        "a smaller cell, or "
     )
 
 

@@ -64,6 +64,13 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((("phonons/mesh_length_angstrom", "long"),), ["phonons.mesh_length_angstrom", "number"]),
     ((("benchmarks/mechanics", "perhaps"),), ["benchmarks.mechanics", "boolean"]),
     ((("figures/dpi", 0),), ["figures.dpi", "greater than 0"]),
+    ((("fits/gap/sigma", 0.1),), ["fits.gap.sigma", "dictionary"]),
+    ((("fits/gap/sigma_by_group", {"si": 0.1}),), ["fits.gap.sigma_by_group.si", "dictionary"]),
+    # numbers in other units
+    ((("supercells/displaced", {"distance_angstrom": 1}),), ["displaced.distance_angstrom", "0.5"]),
+    ((("supercells/rattled/std_angstrom", 3),), ["supercells.rattled.std_angstrom", "0.5"]),
+    ((("supercells/rattled/volume_factors", [95]),), ["rattled.volume_factors.0", "95"]),
+    ((("reference", {**QE, "kspacing_per_angstrom": 20}),), ["kspacing_per_angstrom", "20"]),
     # unknown keys and words
     ((("sed", 1),), ["sed", "unknown key"]),
     ((("relaxation/fmax", 1),), ["relaxation.fmax", "unknown key"]),
@@ -111,6 +118,15 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ),
     (
         (
+            ("loop/decided_by", ["gpa"]),
+            ("loop/goal/rmse_thz", 0.1),
+            ("loop/goal/properties", {"kappa": {**KAPPA_OF_SI, "uncertainty_percent": 5}}),
+            ("conductivity", {}),
+        ),
+        ["loop.decided_by", "'gpa'", "did you mean 'gap'"],
+    ),
+    (
+        (
             ("loop/goal", {**LOOP["goal"], "cell": "reference", "max_volume_error_percent": 2}),
             ("phonons/cells", ["reference"]),
         ),
@@ -150,6 +166,10 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((crystal("vacuum.xyz"),), ["vacuum.xyz", "no Lattice"]),
     ((crystal("broken.cif"),), ["broken.cif"]),
     ((crystal("partly.cif"),), ["partly.cif", "partially occupied", "ordered"]),
+    (
+        (("supercells", {"min_atoms": 1, "max_atoms": 1}),),
+        ["structures.si", "no multiple of 2 atoms", "supercells.max_atoms to 2"],
+    ),
     ((crystal("nacl.vasp"),), ["stillinger-weber", "Cl, Na", "choose another"]),
     ((("structures/si/born", "BORN"),), ["structures.si.born", "no file BORN"]),
     (

@@ -73,6 +73,23 @@ def test_every_problem_is_listed(project: Project, capsys: pytest.CaptureFixture
             assert word in line
 
 
+@pytest.mark.parametrize("name", ["good.yaml", "results/good", "config/campaigns/good"])
+def test_a_path_that_is_none_names_the_campaign(
+    project: Project, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    status, _, bad = said_by(capsys, name)
+    assert status == 1
+    assert "did you mean 'good'? available campaigns: good" in bad[0]
+
+
+def test_the_other_spelling_of_yaml_is_named(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.folder / "config/campaigns/mine.yml").write_text("")
+    _, _, bad = said_by(capsys, "mine")
+    assert "mine.yaml: no such campaign file; rename config/campaigns/mine.yml" in bad[0]
+
+
 def test_snakemake_checks_too(project: Project) -> None:
     project.write("bad", BAD)
     project.configure(campaigns=["good", "bad"])

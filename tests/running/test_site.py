@@ -104,7 +104,8 @@ def test_a_fault_is_named_with_file_and_key(config, words):
         ("max_minutes: 24:00:00", "line 1: YAML reads 24:00:00 as a base-60 number; .*minutes"),
         ("max_minutes: 1:30.5", "line 1: YAML reads 1:30.5 as a base-60"),
         ("max_minutes: 1-00:00:00", "max_minutes: .*valid integer"),
-        ("setup: module load qe", "setup: .*list"),
+        ("setup: module load qe", r"setup: .*list.*'module load qe'"),
+        ("max_memory_mb: 240", "max_memory_mb: .*1000.*240"),
         ("- cpu", "must be a mapping"),
     ],
 )
@@ -129,6 +130,14 @@ def test_the_example_is_a_site_with_all_lines_taken_in(repository, tmp_path):
     assert set(yaml.safe_load(path.read_text())) == set(Site.model_fields)
     assert all(site.wishes("gpu").values())
     assert site.setup and site.scratch and site.max_minutes and site.max_memory_mb
+
+
+def test_lines_of_the_example_can_be_deleted(tmp_path):
+    path = tmp_path / "site.yaml"
+    path.write_text("cpu:\ngpu: {account: mine}\nsetup:\n")
+    site = load_site(path)
+    assert site.cpu == Site().cpu
+    assert site.wishes("gpu") == {**Site().wishes("gpu"), "slurm_account": "mine"}
 
 
 def test_the_setup_runs_once_in_a_job_and_leaves_an_environment(monkeypatch, tmp_path):

@@ -175,6 +175,12 @@ def test_absurd_lengths_are_refused_at_once(silicon: Path) -> None:
         supercell_matrix(big, Supercells(min_atoms=100, max_atoms=120))
 
 
+def test_a_crystal_file_of_many_primitive_cells_is_named() -> None:
+    words = r"no multiple of 54 atoms.*27 primitive cells of 2 atoms; give a smaller cell"
+    with pytest.raises(PhonsmithError, match=words):
+        supercell_matrix(DIAMOND.repeat(3), Supercells(max_atoms=50))
+
+
 # --- phonopy and displaced cells ---------------------------------------------------------------
 
 
@@ -297,7 +303,7 @@ def test_without_the_limit_atoms_would_come_closer() -> None:
 
 
 def test_impossible_minimum_distance_names_the_settings() -> None:
-    settings = Rattled(std_angstrom=1.0, min_distance_fraction=0.95)
+    settings = Rattled(std_angstrom=0.5, min_distance_fraction=0.95)
     with pytest.raises(PhonsmithError, match=r"rattled\.std_angstrom.*monte-carlo"):
         rattled_cells(DIAMOND, 2 * ONE, settings, seeds=[0])
 

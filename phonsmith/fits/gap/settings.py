@@ -198,7 +198,8 @@ class GapFit(TrainedFit):
         keys = {
             key
             for sigma in stated
-            for key in (sigma.model_fields_set if isinstance(sigma, Sigma) else sigma or ())
+            if isinstance(sigma, Sigma | dict)  # anything else is refused as a field
+            for key in (sigma.model_fields_set if isinstance(sigma, Sigma) else sigma)
         }
         if "force_ev_per_angstrom" in keys:
             return {**given, "force_proportional": None}

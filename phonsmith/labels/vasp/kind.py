@@ -54,7 +54,7 @@ class Vasp(DftKind[VaspReference]):
     ) -> None:
         """Check the POTCAR files of all elements, the spelling of tags, and ids of structures."""
         from phonsmith.labels.vasp.inputs import check_spelling
-        from phonsmith.labels.vasp.potcars import potcars_of
+        from phonsmith.labels.vasp.potcars import check_cutoff, potcars_of
 
         for name in reference.incar_by_structure:
             if name not in structures:
@@ -66,6 +66,7 @@ class Vasp(DftKind[VaspReference]):
             check_spelling(reference)
             potcars_of(reference, elements)
             potcars_of(reference, reference.potcars)
+            check_cutoff(reference, reference.potcars)
         except PhonsmithError as error:
             raise PhonsmithError(f"reference.{error}") from None
 

@@ -56,7 +56,8 @@ def potcars_of(reference: VaspReference, elements: Iterable[str]) -> dict[str, P
             raise PhonsmithError(
                 f"potcars: no entry for {element}; add one, e.g. `{element}: {element}`"
             )
-        found[element] = _read(element, reference.potcars[element], reference.family, _folder())
+        folder = _folder(reference.family)
+        found[element] = _read(element, reference.potcars[element], reference.family, folder)
         _check_functional(found[element], reference)
     return found
 
@@ -66,14 +67,33 @@ def valence_electrons(reference: VaspReference, elements: Iterable[str]) -> dict
     return {element: file.valence for element, file in potcars_of(reference, elements).items()}
 
 
-def _folder() -> str:
+def check_cutoff(reference: VaspReference, elements: Iterable[str]) -> None:
+    """Check that the cutoff is one for these POTCARs, and not in another unit.
+
+    Raises
+    ------
+    PhonsmithError
+        The cutoff is below three quarters of ENMAX, the ENMIN of VASP's POTCARs.
+    """
+    hardest = max(potcars_of(reference, elements).values(), key=lambda file: file.enmax_ev)
+    if reference.encut_ev < 0.75 * hardest.enmax_ev:
+        raise PhonsmithError(
+            f"encut_ev: {reference.encut_ev:g} eV is too low for ENMAX of the POTCAR "
+            f"{hardest.symbol} ({hardest.enmax_ev:.0f} eV); set at least ENMAX, and 1.3 times "
+            "ENMAX for relaxations"
+        )
+
+
+def _folder(family: str) -> str:
     from pymatgen.core import SETTINGS
+    from pymatgen.io.vasp import PotcarSingle
 
     folder = SETTINGS.get("PMG_VASP_PSP_DIR")
     if not folder:
         raise PhonsmithError(
-            "potcars: PMG_VASP_PSP_DIR is not set; set it to the folder of your POTCARs, in the "
-            "environment or in ~/.config/.pmgrc.yaml (see pymatgen's documentation)"
+            "potcars: PMG_VASP_PSP_DIR is not set; set it, in the environment or in "
+            "~/.config/.pmgrc.yaml, to the folder that contains "
+            f"{PotcarSingle.functional_dir[family]}/ (docs/dft-vasp.md)"
         )
     if not os.path.isdir(folder):  # noqa: PTH112 - as pymatgen takes it
         raise PhonsmithError(f"potcars: no folder {folder}; correct PMG_VASP_PSP_DIR")

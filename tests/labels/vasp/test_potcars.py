@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from pymatgen.core import SETTINGS
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.sources import sha256_of
 from phonsmith.labels.protocol import Allocation
 from phonsmith.labels.registry import method_kind
 from phonsmith.labels.vasp.method import VaspMethod
-from phonsmith.labels.vasp.potcars import potcars_of, valence_electrons
+from phonsmith.labels.vasp.potcars import check_cutoff, potcars_of, valence_electrons
 from tests.labels.vasp.examples import vasp
 from tests.labels.vasp.vasp_std import TITEL
 from tests.potcars import SECRET, write_potcar
@@ -64,3 +65,16 @@ def test_contents_of_potcars_are_told_without_pymatgen(
     packed = write_potcar(potcar_folder / "other", "Sn_d", enmax=300.0)
     packed = packed.rename(packed.with_name("POTCAR.Sn_d.gz"))
     assert contents(vasp()) == {"Sn": sha256_of(packed)} != first
+
+
+def test_a_cutoff_in_other_units_is_refused(potcar_folder: Path) -> None:
+    write_potcar(potcar_folder, "Sn_d", enmax=241.083)
+    check_cutoff(vasp(encut_ev=200), ["Sn"])
+    with pytest.raises(PhonsmithError, match=r"encut_ev: 25.7 eV .*ENMAX .*Sn_d \(241 eV\)"):
+        check_cutoff(vasp(encut_ev=25.7), ["Sn"])
+
+
+def test_the_folder_of_potcars_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
+    with pytest.raises(PhonsmithError, match="folder that contains POT_GGA_PAW_PBE_54/"):
+        potcars_of(vasp(), ["Sn"])
