@@ -26,6 +26,18 @@ def applications_have_a_method(campaign: CampaignData) -> Iterator[str]:
         yield (f"{asked[0]}: cannot be computed from recorded data; add fits{more}")
 
 
+_NOT_AT_REST = "is scaled, or its phonons are not compared (role: test)"
+
+
+def _unsuited(campaign: CampaignData, structure: str, reason: str) -> str:
+    """Return why an application cannot have a structure: there is none, or the reason given."""
+    known = [*campaign.structures]
+    if structure in known:
+        return f"'{structure}' {reason}"
+    guess = nearest(structure, known) or ";"
+    return f"no structure '{structure}'{guess} structures are {listed(known)}"
+
+
 def thermodynamics(campaign: CampaignData) -> Iterator[str]:
     """Thermodynamics is of crystals at rest whose phonons are compared."""
     for name, structure in campaign.structures.items():
@@ -36,10 +48,7 @@ def thermodynamics(campaign: CampaignData) -> Iterator[str]:
             )
     for name in campaign.warmed:
         if name not in campaign.at_rest:
-            yield (
-                f"thermodynamics.structures: '{name}' is scaled, or its phonons are not "
-                f"compared{nearest(name, campaign.at_rest)}"
-            )
+            yield f"thermodynamics.structures: {_unsuited(campaign, name, _NOT_AT_REST)}"
 
 
 def transitions(campaign: CampaignData) -> Iterator[str]:
@@ -47,10 +56,8 @@ def transitions(campaign: CampaignData) -> Iterator[str]:
     for name, transition in campaign.transitions.items():
         for structure in transition.structures:
             if structure not in campaign.at_rest:
-                yield (
-                    f"transitions.{name}.structures: '{structure}' is scaled, or its phonons are "
-                    f"not compared{nearest(structure, campaign.at_rest)}"
-                )
+                reason = _unsuited(campaign, structure, _NOT_AT_REST)
+                yield f"transitions.{name}.structures: {reason}"
         if transition.driven_by == "temperature" or transition.temperatures_kelvin:
             yield from _thermodynamics_of(campaign, name, transition)
         if transition.driven_by == "pressure" and not campaign.reference.relaxes_volume():
@@ -63,7 +70,7 @@ def _thermodynamics_of(campaign: CampaignData, name: str, transition: Transition
     """Whether the free energies that a transition compares are computed."""
     where = f"transitions.{name}"
     if campaign.thermodynamics is None:
-        yield f"{where}: requires `thermodynamics`, but the campaign has no such section"
+        yield f"{where}: requires `thermodynamics`; add this section"
         return
     for structure in transition.structures:
         if structure not in campaign.warmed:
@@ -110,10 +117,8 @@ def conductivity(campaign: CampaignData) -> Iterator[str]:
         return
     for name in campaign.conducting:
         if name not in campaign.benchmarked:
-            yield (
-                f"conductivity.structures: '{name}' is not a crystal whose phonons are "
-                f"compared{nearest(name, campaign.benchmarked)}"
-            )
+            reason = _unsuited(campaign, name, "is not a crystal whose phonons are compared")
+            yield f"conductivity.structures: {reason}"
     for name in campaign.conducting:
         own = name in campaign.structures and campaign.structures[name].masses
         if own and True in campaign.conductivity.isotopes:

@@ -203,6 +203,7 @@ def _unknown_kind(context: Mapping[str, str], places: Sequence[Schema]) -> str:
 def _plain(message: str) -> str:
     """Reword a message of pydantic."""
     message = re.sub(r"^Input should (have|be|contain|match)", r"must \1", message)
+    message = re.sub(r"^\w+ should have (at \w+ \d+ items?) after.*", r"must have \1", message)
     message = message.replace("must match pattern", "must match the pattern").replace(
         "String should", "must"
     )

@@ -58,6 +58,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "structures": {"si": {"file": 7}, "ge": 3},
             "phonons": {"cells": ["relaxd", "squeezed"]},
             "labels": {"min_label_fraction": 95},
+            "transitions": {"t": {"driven_by": "temperature", "structures": ["si"]}},
         },
         {
             "seed": ["must be a valid integer (found 'one')"],
@@ -67,6 +68,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "labels.min_label_fraction": ["less than or equal to 1 (found 95)"],
             "phonons.cells.0": ["'relaxed' or 'reference'", "did you mean 'relaxed'"],
             "phonons.cells.1": ["'relaxed' or 'reference' (found 'squeezed')"],
+            "transitions.t.structures": ["must have at least 2 items (found ['si'])"],
         },
     ),
     "sweeps": (
@@ -83,6 +85,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "sweeps.s.settings: nmax = 1, seed = x: seed": ["valid integer (found 'x')"],
         },
     ),
+    "structures": (
+        {"thermodynamics": {"structures": ["tin"]}},
+        {"thermodynamics.structures": ["no structure 'tin'; structures are si, ge"]},
+    ),
     "contradictions": (
         {
             "loop": {"goal": {"rmse_thz": 1, "properties": {"k": KAPPA}}, "judges": "gapp"},
@@ -94,8 +100,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "loop.judges": ["'gapp' is not a trained potential", "allowed are gap", "mean 'gap'"],
             "loop.goal.properties.k": ["'sii'", "not in conductivity.structures"],
             "supercells.multiples": ["'sii'", "did you mean 'si'"],
-            "transitions.t.structures": ["'gee'", "did you mean 'ge'"],
-            "transitions.t": ["requires `thermodynamics`", "no such section"],
+            "transitions.t.structures": ["no structure 'gee'; did you mean 'ge'? structures are"],
+            "transitions.t": ["requires `thermodynamics`; add this section"],
             "conductivity.structures": ["'gee'", "did you mean 'ge'"],
         },
     ),
