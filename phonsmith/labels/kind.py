@@ -61,6 +61,16 @@ batches_per_structure: 5 # jobs that share the cells of a crystal
 #side_by_side: 4 # simultaneous runs of a job, each on its own cores"""
 """Section `labels` of the :class:`Draft` of a DFT code."""
 
+_OFTEN_MAGNETIC = ("Cr", "Mn", "Fe", "Co", "Ni", "Eu", "Gd")
+
+
+def magnetic_comment(elements: Sequence[str]) -> str:
+    """Return a line of a draft on elements that are magnetic in many crystals; empty without."""
+    found = [element for element in elements if element in _OFTEN_MAGNETIC]
+    verb = "is" if len(found) == 1 else "are"
+    return f"# {', '.join(found)} {verb} often magnetic: decide.\n" if found else ""
+
+
 R = TypeVar("R", bound=ReferenceBase)
 D = TypeVar("D", bound=DftReference)
 

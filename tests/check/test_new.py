@@ -12,6 +12,7 @@ from phonsmith.campaign.drafting import known_references
 from phonsmith.campaign.reading import load_campaign
 from phonsmith.check.new import main, new_campaign
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.registry import KINDS
 from tests.labels.espresso.examples import upf
 from tests.potcars import write_potcar
@@ -79,6 +80,24 @@ def test_what_it_writes_is_the_default_or_deliberate(project: Project, reference
     assert "supercells" not in written or written["supercells"] == {
         "displaced": {"distance_angstrom": 0.03}
     }
+
+
+IRON = "x\n1.0\n2.8 0 0\n0 2.8 0\n0 0 2.8\nFe\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+
+
+@pytest.mark.parametrize("reference", ["vasp", "espresso"])
+def test_elements_that_are_often_magnetic_are_named(project: Project, reference: str) -> None:
+    Path("fe.vasp").write_text(IRON)
+    text = new_campaign("iron", ["fe.vasp"], reference).read_text()
+    assert "# Fe is often magnetic: decide." in text
+    assert "magmom: {Fe: 5}" in text or reference == "espresso"
+    assert "often magnetic" not in new_campaign("silicon", [SILICON], reference).read_text()
+
+
+def test_the_scf_of_a_new_campaign_is_as_tight_as_the_default(project: Project) -> None:
+    """Force errors have to be small beside the default GAP's σ of displaced cells, 1e-5 eV/Å."""
+    reference = load_campaign(new_campaign("mine", [SILICON], "espresso")).reference
+    assert reference.conv_thr_ry == EspressoReference.model_fields["conv_thr_ry"].default
 
 
 def test_every_method_that_computes_can_be_drafted() -> None:

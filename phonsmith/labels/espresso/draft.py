@@ -9,7 +9,7 @@ from typing import Any
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.yaml_files import in_a_line
 from phonsmith.labels.espresso.pseudopotentials import files_of_element, read_upf, sssp_table
-from phonsmith.labels.kind import DFT_LABELS, Draft
+from phonsmith.labels.kind import DFT_LABELS, Draft, magnetic_comment
 
 FOLDER = Path("config/pseudopotentials")
 """Folder in which, and in whose folders, UPF files are looked for."""
@@ -27,7 +27,7 @@ kspacing_per_angstrom: 0.2 # with 2π, as KSPACING of VASP; metals need a smalle
 occupations: smearing
 smearing: gaussian
 degauss_ry: 0.0037 # 0.05 eV
-conv_thr_ry: 1.0e-10
+conv_thr_ry: 1.0e-11 # of the whole cell: forces within 1e-5 eV/Å
 cores: 4 # MPI ranks of a run; cells of few atoms: 1, and labels.side_by_side
 #pools: 2 # groups of cores that share the k-points
 #memory_mb: 8000 # of a run; default: an estimate
@@ -35,7 +35,7 @@ time_limit_minutes: 240 # of a run
 # Polar insulators: Born charges, for the splitting of LO and TO modes.
 #born_charges: true
 # Magnetic crystals: starting spin polarisation of the valence electrons, -1 to 1, by element.
-#magnetism: true
+{magnetic}#magnetism: true
 #starting_magnetization: {moments}"""
 
 
@@ -72,6 +72,7 @@ def draft(elements: Sequence[str], folder: Path = FOLDER) -> Draft:
         ecutwfc=ecutwfc,
         ecutrho=max(choice.ecutrho_ry or 8 * ecutwfc, 4 * ecutwfc),
         suggested=f"{suggested}: converge it",
+        magnetic=magnetic_comment(elements),
         moments=in_a_line(dict.fromkeys(elements, 0.5)),
     )
     return Draft(reference=text, labels=DFT_LABELS, fmax_ev_per_angstrom=1e-3)
