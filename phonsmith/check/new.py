@@ -142,7 +142,9 @@ def next_steps(path: Path, lacks: Sequence[str]) -> str:
         f"python -m phonsmith.check {name}": "all errors in the file and in the files it names",
         f"snakemake --profile profiles/local -n results/{name}/report.html": "dry run: the steps",
         f"snakemake --profile profiles/local results/{name}/plan.md": "cells, core hours, memory",
-        f"snakemake --profile profiles/local results/{name}/report.html": "run everything; on a cluster: docs/cluster.md",
+        f"snakemake --profile profiles/local results/{name}/report.html": (
+            "run everything; on a cluster: docs/cluster.md"
+        ),
     }
     width = max(map(len, commands))
     return "\n".join(

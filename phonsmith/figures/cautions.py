@@ -63,8 +63,7 @@ def _about_loop(
         "generations",
         label_of(campaign, verdict.best),
         f"The loop {missed} (generation {verdict.generation}, "
-        f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}."
-        + _better_before(generations, verdict),
+        f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}." + _better_before(generations, verdict),
     )
 
 

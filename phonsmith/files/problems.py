@@ -9,6 +9,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 Schema = Mapping[str, Any]
 
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+
+_SHA256_IN_WORDS = "a SHA-256 of 64 digits and letters a to f, as `sha256sum FILE` prints it"
+
 SHOWN = 40
 """Names listed at most where a word is not among the allowed ones."""
 
@@ -202,6 +206,7 @@ def _unknown_kind(context: Mapping[str, str], places: Sequence[Schema]) -> str:
 
 def _plain(message: str) -> str:
     """Reword a message of pydantic."""
+    message = message.replace(f"match pattern '{SHA256_PATTERN}'", f"be {_SHA256_IN_WORDS}")
     message = re.sub(r"^Input should (have|be|contain|match)", r"must \1", message)
     message = re.sub(r"^\w+ should have (at \w+ \d+ items?) after.*", r"must have \1", message)
     message = message.replace("must match pattern", "must match the pattern").replace(

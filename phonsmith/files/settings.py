@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from phonsmith.files.problems import SHA256_PATTERN
+
 
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", text):
@@ -30,7 +32,7 @@ def _name(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256_PATTERN)]
 
 Kind = Literal["displaced", "rattled", "recorded", "distilled", "constraint"]
 

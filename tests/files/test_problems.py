@@ -85,6 +85,25 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "sweeps.s.settings: nmax = 1, seed = x: seed": ["valid integer (found 'x')"],
         },
     ),
+    "checksums": (
+        {
+            "datasets": {
+                "databases": {
+                    "old": {
+                        "source": {"name": "old", "files": {"a.xyz": "5F0C"}},
+                        "level_of_theory": "VASP PBE",
+                        "train_files": ["a.xyz"],
+                    }
+                }
+            }
+        },
+        {
+            "datasets.databases.old.source.files.a.xyz": [
+                "must be a SHA-256 of 64 digits and letters a to f, as `sha256sum FILE` prints it "
+                "(found '5F0C')"
+            ]
+        },
+    ),
     "structures": (
         {"thermodynamics": {"structures": ["tin"]}},
         {"thermodynamics.structures": ["no structure 'tin'; structures are si, ge"]},
