@@ -6,12 +6,17 @@ from phonsmith.check import campaigns, new
 
 COMMANDS = {"new": new.main, "check": campaigns.main}
 
+USAGE = """\
+usage: python -m phonsmith new NAME STRUCTURE... --reference vasp   write a campaign file
+       python -m phonsmith check NAME...                            check campaign files
+       python -m phonsmith {new,check} --help                       all options"""
+
 
 def main() -> None:
     """Run the command that the first argument names."""
     command, *arguments = sys.argv[1:] or ["--help"]
     if command in ("-h", "--help"):
-        print("usage: python -m phonsmith {new,check} ...; each explains itself with --help")
+        print(USAGE)
     elif command in COMMANDS:
         COMMANDS[command](arguments)
     else:

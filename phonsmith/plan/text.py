@@ -259,8 +259,8 @@ def _notes(plan: Plan) -> list[str]:
     notes = []
     if plan.as_read:
         notes.append(
-            f"{len(plan.as_read)} of the crystals are not relaxed yet: cells, k-points and sizes "
-            "are estimated from the crystals as read and may change slightly."
+            f"Crystals that are not relaxed yet: {len(plan.as_read)}. Their cells, k-points and "
+            "sizes are estimated from the crystals as read and may change slightly."
         )
     if plan.further:
         notes.append(plan.further)
