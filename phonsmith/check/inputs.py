@@ -79,7 +79,7 @@ def _check_structures(
     campaign: Campaign, mirrors: Sequence[Path], problems: Problems
 ) -> dict[str, set[str]]:
     """Read every crystal file; the elements of each structure that has one."""
-    elements = {}
+    elements: dict[str, set[str]] = {}
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
             crystal = _crystal_of(structure)

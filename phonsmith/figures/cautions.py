@@ -75,9 +75,9 @@ def _better_before(generations: pd.DataFrame | None, verdict: GenerationVerdict)
     means = of_fit.groupby("generation")["mean_rmse_thz"].first().round(3).dropna()
     if verdict.generation not in means or means.min() == means[verdict.generation]:
         return ""
-    earlier = means.idxmin()
+    earlier = means.index[int(means.argmin())]
     return (
-        f" Generation {earlier} had a smaller mean RMSE, {means[earlier]:.3f} instead of "
+        f" Generation {earlier} had a smaller mean RMSE, {means.min():.3f} instead of "
         f"{means[verdict.generation]:.3f} THz; its potential is in "
         f"results/{verdict.campaign}/fits/{verdict.best}/gen{earlier}/."
     )
