@@ -14,9 +14,11 @@ usage: python -m phonsmith new NAME STRUCTURE... --reference vasp   write a camp
 
 def main() -> None:
     """Run the command that the first argument names."""
-    command, *arguments = sys.argv[1:] or ["--help"]
+    command, *arguments = sys.argv[1:] or [""]
     if command in ("-h", "--help"):
         print(USAGE)
+    elif not command:
+        sys.exit(USAGE)
     elif command in COMMANDS:
         COMMANDS[command](arguments)
     else:
