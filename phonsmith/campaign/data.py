@@ -6,7 +6,7 @@ in ``config/`` and the settings page of the docs are generated from them."""
 from functools import cached_property
 from typing import Any
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator
 
 from phonsmith.benchmarks.settings import Benchmarks
 from phonsmith.campaign.sweeps import Sweep, Value, values_text
@@ -42,7 +42,7 @@ class CampaignData(Model):
     )
     structures: dict[Name, Structure] = Field(default_factory=dict, description="Crystals, by id.")
     reference: Reference
-    relaxation: Relaxation = Relaxation()
+    relaxation: Relaxation = Field(Relaxation(), validate_default=True)
     supercells: Supercells = Supercells()
     labels: Labels = Labels()
     distillation: dict[Name, Distilled] = Field(
@@ -77,6 +77,16 @@ class CampaignData(Model):
         None, description="Generations until a goal is met; default: a single generation."
     )
     figures: Figures = Figures()
+
+    @field_validator("relaxation")
+    @classmethod
+    def _as_the_method_relaxes(cls, relaxation: Relaxation, info: ValidationInfo) -> Relaxation:
+        """Set the convergence criterion that the reference method reaches, if none is given."""
+        key = "fmax_ev_per_angstrom"
+        if key in relaxation.model_fields_set or "reference" not in info.data:
+            return relaxation
+        reached = info.data["reference"].RELAXES_TO_EV_PER_ANGSTROM
+        return relaxation.model_copy(update={key: reached})
 
     @property
     def recorded(self) -> RecordedReference | None:

@@ -26,7 +26,6 @@ reference:
 
 # The reference method relaxes each crystal first.
 relaxation:
-  fmax_ev_per_angstrom: {fmax:g}
   on_change: report # if a crystal turns into another one; or leave_out, stop
 
 # Displaced cells (as many as symmetry requires) give the phonons of the reference; with the rattled
@@ -110,7 +109,6 @@ def drafted(name: str, files: Mapping[str, str], elements: Sequence[str], refere
         description=f"{name}, labelled by {reference}",
         structures=_indented("\n".join(crystals)),
         reference=_indented(part.reference),
-        fmax=part.fmax_ev_per_angstrom,
         displacement=part.displacement_angstrom,
         labels=f"\nlabels:\n{_indented(part.labels)}\n" if part.labels else "",
     )

@@ -49,9 +49,6 @@ class Draft:
     labels: str = ""
     """Keys of the section `labels`; empty without any."""
 
-    fmax_ev_per_angstrom: float = 1e-4
-    """Convergence criterion of relaxations that the method reaches."""
-
     displacement_angstrom: float = 0.01
     """Length of displacements whose forces the method resolves."""
 

@@ -31,6 +31,9 @@ class ReferenceBase(Model):
     NOT_PHYSICS: ClassVar[dict[str, Any]] = {"isolated_atoms": True}
     """Keys without influence on labels, as pydantic's ``exclude``."""
 
+    RELAXES_TO_EV_PER_ANGSTROM: ClassVar[float] = 1e-4
+    """Convergence criterion of relaxations that the method reaches with its default settings."""
+
     if TYPE_CHECKING:
         method: str
 
@@ -79,6 +82,7 @@ class DftReference(ReferenceBase):
         ("isolated_atoms", "born_charges", "cores", "memory_mb", "time_limit_minutes", "command"),
         True,
     )
+    RELAXES_TO_EV_PER_ANGSTROM: ClassVar[float] = 1e-3
 
     if TYPE_CHECKING:
         isolated_atom_edges_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)

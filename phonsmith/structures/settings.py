@@ -231,7 +231,8 @@ class Relaxation(Model):
     fmax_ev_per_angstrom: PositiveFloat = Field(
         1e-4,
         description="Convergence criterion: largest remaining force (and stress times volume, as "
-        "in ASE's cell filter).",
+        "in ASE's cell filter). Default with `vasp` and `espresso`: 1e-3, to which their default "
+        "settings converge.",
     )
     max_steps: PositiveInt = Field(
         500, description="Maximum number of steps; a relaxation that needs more fails."

@@ -439,3 +439,31 @@ def test_the_report_describes_recipes_and_not_their_repeats_and_sweeps(repositor
     recipes = ["mtp-12", "mtp-16", "mtp-20", "gap-small", "mace-small"]
     assert campaign.described == recipes
     assert set(campaign.trained_potentials) > {*recipes, "size-10-r2"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "fmax"),
+    [
+        (GOOD["reference"], 1e-4),
+        ({"method": "vasp", "potcars": {"Si": "Si"}}, 1e-3),
+        (
+            {
+                "method": "espresso",
+                "pseudopotentials": {"folder": "p", "files": {"Si": "Si.UPF"}},
+                "ecutwfc_ry": 40,
+            },
+            1e-3,
+        ),
+    ],
+)
+def test_crystals_relax_to_forces_that_the_method_resolves(reference, fmax: float) -> None:
+    settings = {**GOOD, "reference": reference}
+    campaign = Campaign.model_validate(settings)
+    assert campaign.relaxation.fmax_ev_per_angstrom == fmax
+    assert Campaign.model_validate(campaign.model_dump(by_alias=True)).relaxation == (
+        campaign.relaxation
+    )
+    other = Campaign.model_validate({**settings, "relaxation": {"on_change": "stop"}})
+    assert other.relaxation.fmax_ev_per_angstrom == fmax
+    given = Campaign.model_validate({**settings, "relaxation": {"fmax_ev_per_angstrom": 2e-4}})
+    assert given.relaxation.fmax_ev_per_angstrom == 2e-4

@@ -75,7 +75,7 @@ def draft(elements: Sequence[str], folder: Path = FOLDER) -> Draft:
         magnetic=magnetic_comment(elements),
         moments=in_a_line(dict.fromkeys(elements, 0.5)),
     )
-    return Draft(reference=text, labels=DFT_LABELS, fmax_ev_per_angstrom=1e-3)
+    return Draft(reference=text, labels=DFT_LABELS)
 
 
 def _choices(elements: Sequence[str], folder: Path) -> Iterator[_Choice]:

@@ -39,4 +39,4 @@ def draft(elements: Sequence[str]) -> Draft:
         magnetic=magnetic_comment(elements),
         moments=in_a_line({element: moments.get(element, 0.6) for element in elements}),
     )
-    return Draft(reference=text, labels=DFT_LABELS, fmax_ev_per_angstrom=1e-3)
+    return Draft(reference=text, labels=DFT_LABELS)
