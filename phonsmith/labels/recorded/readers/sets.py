@@ -17,6 +17,7 @@ from phonsmith.labels.recorded.readers.extxyz_frames import Frame, frames_of
 from phonsmith.labels.recorded.readers.extxyz_keys import (
     NONE,
     Found,
+    check_neutral,
     is_label,
     labels_of,
     marks_isolated,
@@ -69,6 +70,7 @@ def _check_named(path: Path, keys: ExtxyzKeys, seen: set[str]) -> None:
 
 def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
     """One labelled cell; raises LabelFailed where it is none."""
+    check_neutral(content.values)
     frame = content.atoms
     periodic = bool(frame.pbc.all()) and frame.cell.rank == 3
     labels = labels_of(
