@@ -61,6 +61,8 @@ BOHR_RATIO, DENSE = (1.6, 2.3), 3.0
 """Bonds over sums of covalent radii, and volume per atom over bond length cubed, where positions
 are in bohr."""
 
+_NOBLE = frozenset((2, 10, 18, 36, 54, 86))
+
 LARGEST_GROUP, LARGEST_NUMBER_OF_GROUPS, NEIGHBOURS = 400, 60, 12
 
 # factors of ΔE over the work as written, in words
@@ -436,6 +438,8 @@ def _in_bohr(frames: Sequence[Atoms]) -> str:
     ratios = []
     for atoms in frames[:: max(len(frames) // 20, 1)]:
         if len(atoms) < 2 or not atoms.pbc.all() or atoms.cell.rank < 3:
+            continue
+        if not _NOBLE.isdisjoint(atoms.numbers.tolist()):  # have no covalent bonds
             continue
         ratio, dense = _bonds(atoms)
         ratios.append(ratio if dense else 1.0)

@@ -181,3 +181,10 @@ def test_stress_in_gpa_without_a_stated_unit_is_refused(shared_data: Path, tmp_p
     path.write_text(text.replace("stress-unit=GPa ", ""))
     with pytest.raises(PhonsmithError, match=r"set\.xyz: .*stress is in GPa; convert"):
         read_recorded(path, "extxyz", "x")
+
+
+@pytest.mark.parametrize(("element", "edge"), [("Ar", 5.3), ("Kr", 5.7)])
+def test_crystals_of_noble_gases_are_not_in_bohr(element: str, edge: float) -> None:
+    crystal = bulk(element, "fcc", a=edge, cubic=True)
+    crystal.arrays[FORCES] = np.zeros((4, 3))
+    assert consistency([crystal]).fault == ""

@@ -128,8 +128,13 @@ def element_of(symbol: str, title: str) -> str:
     Raises
     ------
     LabelFailed
-        Neither names one.
+        Neither names one, or it is hydrogen with a fraction of a charge (``H1.25``).
     """
+    if fraction := re.match(r"\s*(?:PAW\w*|US\w*|NC\w*)?\s*(H\d*\.\d+)", title):
+        raise LabelFailed(
+            f"its POTCAR '{title.strip()}' is a pseudo-hydrogen ({fraction[1]}), which saturates "
+            "surfaces and is no element; remove the run"
+        )
     in_title = re.match(r"\s*(?:PAW\w*|US\w*|NC\w*)?\s*([A-Za-z]{1,2})(?![a-z])", title)
     for name in (in_title[1] if in_title else "", symbol.strip()):
         known = NAMES.get(name, name)
