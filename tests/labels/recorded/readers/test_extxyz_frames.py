@@ -295,3 +295,18 @@ def test_a_lattice_of_another_name_is_not_dropped(tmp_path: Path, lattice: str) 
 def test_what_is_said_twice_alike_or_is_no_label_is_read(tmp_path: Path) -> None:
     header = 'energy=-9 Energy=-9 charge=0 note="energy=1 energy=2" step=1 step=1 charge_max=3'
     assert len(read_extxyz(written(tmp_path, frame(header, "forces"))).frames) == 1
+
+
+def test_energy_and_stress_of_zero_were_not_computed(tmp_path: Path) -> None:
+    zeros = " ".join(6 * ["0.0"])
+    path = written(
+        tmp_path,
+        frame(f'energy=0 stress="{zeros}"', "forces"),
+        frame(f'energy=-9 stress="{zeros}"', "forces"),
+        frame(f'energy=0.0 virial="{" ".join(9 * ["0"])}"', "forces"),
+        alone("config_type=IsolatedAtom energy=0", column=""),
+    )
+    read = read_extxyz(path)
+    assert [ENERGY in one.info for one in read.frames] == [False, True, False, True]
+    assert not any(STRESS in one.info for one in read.frames)
+    assert "omitted: energy of zero (2), stress of zero (2), virial of zero (1)" in read.found[0]
