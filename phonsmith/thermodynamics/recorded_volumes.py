@@ -32,7 +32,7 @@ NOISE_EV_PER_ATOM = 1e-4
 SOUND_PER_ANGSTROM = 0.02
 """1/Å, with 2π. At longer waves than this, frequencies are proportional to wave vectors."""
 BULK_OF_LONGITUDINAL = (0.12, 3.0)
-"""Bulk modulus over longitudinal moduli: 0.4 to 0.9 in most crystals, 0.38 in alpha-cristobalite."""
+"""Bulk modulus over longitudinal moduli: 0.38 (alpha-cristobalite) to 0.9 if isotropic."""
 LABELS_OFF = 0.1
 """Of the range of the energies: so far may labels of displaced cells be off, but for a constant."""
 

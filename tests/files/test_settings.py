@@ -41,7 +41,7 @@ class Settings(Model):
     ],
 )
 def test_yes_and_no_are_no_numbers(given: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="is yes or no .* give a number"):
+    with pytest.raises(ValidationError, match=r"is yes or no .* give a number"):
         Settings.model_validate(given)
 
 

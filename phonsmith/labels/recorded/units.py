@@ -174,8 +174,8 @@ def weak_springs(phonon: Phonopy) -> str:
         return ""
     return (
         f"the largest force constant of an atom with itself is {max(springs):.2g} eV/Å², less than "
-        f"in nearly all crystals ({WEAKEST_SPRING:g}), as if displacements and forces are in atomic "
-        "units. Check the units: files without phonopy YAML must be in Å and eV"
+        f"in nearly all crystals ({WEAKEST_SPRING:g}), as if displacements and forces are in "
+        "atomic units. Check the units: files without phonopy YAML must be in Å and eV"
     )
 
 

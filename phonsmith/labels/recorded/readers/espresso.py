@@ -397,7 +397,8 @@ def _level_of_text(text: str, result: PwResult) -> Level:
             "spin": spin,
         },
         by_element={
-            element_of_label(name): {PSEUDOPOTENTIAL: file.rpartition("/")[2]} for name, file in names
+            element_of_label(name): {PSEUDOPOTENTIAL: file.rpartition("/")[2]}
+            for name, file in names
         },
         isolated=_is_isolated(result.atoms),
         contents=_stated_contents(text),

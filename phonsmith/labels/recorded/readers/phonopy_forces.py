@@ -208,7 +208,10 @@ def require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None
 
 
 def labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
-    """Forces and energies in the order of the displaced cells; None where there are none."""
+    """Forces and energies in the order of the displaced cells; None where there are none.
+
+    An energy of exactly zero was not computed.
+    """
     if "first_atoms" in dataset:
         first = dataset["first_atoms"]
         single: list[Any] = [
@@ -217,11 +220,13 @@ def labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
         ]
         return (
             [one.get("forces") for one in single],
-            [one.get("supercell_energy") for one in single],
+            [one.get("supercell_energy") or None for one in single],
         )
     forces = list(dataset["forces"])
     energies = dataset.get("supercell_energies")
-    return forces, [None] * len(forces) if energies is None else [float(e) for e in energies]
+    if energies is None:
+        return forces, [None] * len(forces)
+    return forces, [float(energy) or None for energy in energies]
 
 
 def frames_of(

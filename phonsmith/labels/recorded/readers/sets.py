@@ -124,8 +124,12 @@ def _without_placeholders(labels: Labelling, found: Found, *, isolated: bool) ->
     dropped = [what for what, is_zero in zero.items() if is_zero]
     for what in dropped:
         found.left[f"{labels.used[what]} of zero"] += 1
-    used = {what: key for what, key in labels.used.items() if what not in dropped}
-    return replace(labels, **dict.fromkeys(dropped), used=used)
+    return replace(
+        labels,
+        energy=None if zero["energy"] else labels.energy,
+        stress=None if zero["stress"] else labels.stress,
+        used={what: key for what, key in labels.used.items() if what not in dropped},
+    )
 
 
 def _isolated(frame: Atoms, content: Frame, keys: ExtxyzKeys) -> bool:

@@ -141,6 +141,12 @@ def test_the_unit_of_force_constants_is_enough_in_older_files(
     assert np.allclose(recorded.frames[0].arrays[FORCES], ours.frames[0].arrays[FORCES])
 
 
+def test_an_energy_of_zero_was_not_computed(tmp_path: Path, nacl: dict[str, Any]) -> None:
+    displacements = [{**one, "supercell_energy": 0.0} for one in nacl["displacements"]]
+    path = write(tmp_path / "a.yaml", {**nacl, "displacements": displacements})
+    assert not any(ENERGY in one.info for one in read_recorded(path, "phonopy", "a").frames)
+
+
 @pytest.mark.parametrize("unit", [1.0, 33.35641, 4.1356675, 6.2831853])
 def test_frequencies_in_other_units_are_no_other_units_of_forces(
     tmp_path: Path, nacl: dict[str, Any], unit: float
