@@ -63,8 +63,7 @@ def _about_loop(
         "generations",
         label_of(campaign, verdict.best),
         f"The loop {missed} (generation {verdict.generation}, "
-        f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}."
-        + _better_before(generations, verdict),
+        f"{STOP_IN_WORDS[str(verdict.stop)]}): {short}." + _better_before(generations, verdict),
     )
 
 
@@ -76,7 +75,7 @@ def _better_before(generations: pd.DataFrame | None, verdict: GenerationVerdict)
     means = of_fit.groupby("generation")["mean_rmse_thz"].first().round(3).dropna()
     if verdict.generation not in means or means.min() == means[verdict.generation]:
         return ""
-    earlier = means.idxmin()
+    earlier = means.index[int(means.argmin())]
     return (
         f" Generation {earlier} had a smaller mean RMSE, {means[earlier]:.3f} instead of "
         f"{means[verdict.generation]:.3f} THz; its potential is in "

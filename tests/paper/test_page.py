@@ -26,7 +26,7 @@ def test_a_page_shows_files_scale_reference_and_published_values() -> None:
     assert f"data:image/svg+xml;base64,{base64.b64encode(PICTURE).decode()}" in text
     assert "demo (small scale), reference: Stillinger-Weber" in text
     assert "A demo &amp; more" in text
-    for cell in ('>mace</td>', '<td class="n">0.1234</td>', '<td class="n">–</td>'):
+    for cell in (">mace</td>", '<td class="n">0.1234</td>', '<td class="n">–</td>'):
         assert cell in text
     before, published = text.split('<div class="published">')
     assert "Published: RMSE, THz. Source: Paper 2025, figure 1." in published
