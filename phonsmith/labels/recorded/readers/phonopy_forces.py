@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from phonopy import Phonopy
 from phonopy.file_IO import get_dataset_type2, parse_FORCE_SETS_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 
@@ -24,6 +25,16 @@ def companion(path: Path, name: str) -> Path | None:
     """Find a file of this name in the folder of ``path``, compressed or not; None if absent."""
     names = (path.with_name(name + suffix) for suffix in ("", *COMPRESSED))
     return next((one for one in names if one.exists()), None)
+
+
+def tell_of_born(path: Path, phonon: Phonopy) -> None:
+    """Report a BORN file in the folder of ``path``, which phonopy would use by itself."""
+    if phonon.nac_params is None and (born := companion(path, "BORN")):
+        print(
+            f"{born}: is used for the non-analytical correction only if `born` of the structure "
+            "names it",
+            flush=True,
+        )
 
 
 def crystal_of_cell(cell: PhonopyAtoms) -> Atoms:

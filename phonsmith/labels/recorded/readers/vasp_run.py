@@ -242,6 +242,10 @@ def _refuse_other_hamiltonians(run: Run) -> None:
                 f"was run in an electric field ({key} = {run.settings[key].strip()}), which is in "
                 f"its energy and forces; {_STATIC_RUN} without"
             )
+    if run.is_true("LSOL"):
+        raise LabelFailed(
+            f"was run in an implicit solvent (LSOL), which is in its energy; {_STATIC_RUN} without"
+        )
     if run.settings.get("METAGGA", "").strip().upper() in ("MBJ", "LMBJ"):
         raise LabelFailed(
             "METAGGA = MBJ is a potential without an energy, so that forces are no derivatives; "

@@ -141,6 +141,17 @@ def test_the_unit_of_force_constants_is_enough_in_older_files(
     assert np.allclose(recorded.frames[0].arrays[FORCES], ours.frames[0].arrays[FORCES])
 
 
+def test_a_born_file_that_is_not_named_is_reported(
+    tmp_path: Path, nacl: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "BORN").touch()
+    read_recorded(write(tmp_path / "with.yaml", nacl), "phonopy", "a")
+    assert "BORN" not in capsys.readouterr().out
+    del nacl["nac"]
+    read_recorded(write(tmp_path / "without.yaml", nacl), "phonopy", "a")
+    assert "only if `born` of the structure names it" in capsys.readouterr().out
+
+
 def test_an_energy_of_zero_was_not_computed(tmp_path: Path, nacl: dict[str, Any]) -> None:
     displacements = [{**one, "supercell_energy": 0.0} for one in nacl["displacements"]]
     path = write(tmp_path / "a.yaml", {**nacl, "displacements": displacements})

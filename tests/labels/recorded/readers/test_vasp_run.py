@@ -117,6 +117,7 @@ def with_incar(name: str, value: str) -> Edit:
         (with_parameter("PSTRESS", "50.0"), "PSTRESS = 50 kbar"),
         (with_parameter("IMAGES", "4"), "IMAGES = 4"),
         (with_incar("VCA", "0.5 0.5"), "virtual crystal"),
+        (with_incar("LSOL", "T"), "implicit solvent"),
         (with_parameter("EFIELD", "0.1"), "electric field"),
         (with_incar("EFIELD_PEAD", "0.01 0 0"), "electric field"),
         (with_parameter("I_CONSTRAINED_M", "1"), "constrained moments"),
