@@ -185,8 +185,9 @@ def _judge_beside(texts: dict[Path, str], energy_ry: float) -> None:
 
 
 def _energies(text: str) -> list[float]:
+    """Total energies in Ry; with exact exchange the last one is marked by ``!!``."""
     return [
-        float(word) for word in re.findall(r"^!\s+total energy\s+=\s+(-?[\d.]+) Ry", text, re.M)
+        float(word) for word in re.findall(r"^!!?\s+total energy\s+=\s+(-?[\d.]+) Ry", text, re.M)
     ]
 
 

@@ -257,3 +257,17 @@ def test_a_label_that_looks_like_another_element_is_refused(run: Path) -> None:
     change(run / TEXT, r"\n( +\d*) +Si  ", r"\n\1 Cs  ")
     change(run / TEXT, r"Si\( 1\.00\)", "C ( 1.00)")
     assert "is read as Cs" in refusal(run)
+
+
+def test_the_energy_of_a_hybrid_functional_is_that_with_its_exchange(run: Path) -> None:
+    (truth,) = read_espresso(run).frames
+    change(
+        run / TEXT,
+        r"!    total energy( +=) +(\S+) Ry",
+        r"!    total energy\1 -15.0 Ry\n\n!!   total energy\1 \2 Ry",
+    )
+    (frame,) = read_espresso(run).frames
+    assert frame.info[ENERGY] == truth.info[ENERGY]
+    with_atoms(run)
+    (frame,) = read_espresso(run).frames
+    assert frame.info[ENERGY] == pytest.approx(truth.info[ENERGY], abs=1e-5)
