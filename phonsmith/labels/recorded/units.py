@@ -418,7 +418,8 @@ class _Work:
             yield errors, simplicity, forces, factor, (of_forces, of_stress)
 
     def _in_words(self, of_forces: str, of_stress: str, forces: float) -> str:
-        guess = " and ".join(filter(None, (of_forces, of_stress)))
+        per_atom = ", or per atom" if of_forces.startswith("energies are in") else ""
+        guess = " and ".join(filter(None, (of_forces + per_atom, of_stress)))
         if of_stress and not of_forces:
             rest, work, what = self.energy - forces * self.force, self.stress, "stress"
         else:

@@ -125,6 +125,11 @@ def test_wrong_units_and_signs_are_found(
         assert "convert" in text
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_energies_per_atom_are_found(sets: dict[str, list[Atoms]], name: str) -> None:
+    assert "or per atom" in consistency(scaled(1 / 8)(sets[name])).fault
+
+
 @pytest.mark.parametrize(
     "file",
     ["training.json", "test.json"],
