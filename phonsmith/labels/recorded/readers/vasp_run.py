@@ -203,6 +203,10 @@ def refuse_by_settings(run: Run) -> None:
     """
     if any(run.is_true(key) for key in ("ML_LMLFF", "ML_FF_LMLFF")):
         raise LabelFailed("comes from VASP's machine-learned force field (ML_LMLFF)")
+    if run.is_true("LSOL"):
+        raise LabelFailed(
+            f"was run in an implicit solvent (LSOL), which is in its energy; {_STATIC_RUN} without"
+        )
     charge = run.number("ICHARG")
     if charge >= 10:
         raise LabelFailed(
@@ -242,10 +246,6 @@ def _refuse_other_hamiltonians(run: Run) -> None:
                 f"was run in an electric field ({key} = {run.settings[key].strip()}), which is in "
                 f"its energy and forces; {_STATIC_RUN} without"
             )
-    if run.is_true("LSOL"):
-        raise LabelFailed(
-            f"was run in an implicit solvent (LSOL), which is in its energy; {_STATIC_RUN} without"
-        )
     if run.settings.get("METAGGA", "").strip().upper() in ("MBJ", "LMBJ"):
         raise LabelFailed(
             "METAGGA = MBJ is a potential without an energy, so that forces are no derivatives; "
