@@ -69,15 +69,18 @@ def make_dataset(
     database_train, database_test
         Training and test part of existing data sets.
     isolated_atoms
-        Labelled isolated atoms. Isolated atoms among ``labels`` and ``test_labels`` are added: fits
-        learn one per element, whatever the role of its structure.
+        Labelled isolated atoms. Isolated atoms among ``labels``, ``test_labels`` and
+        ``database_train`` are added: fits learn one per element, whatever the role of its
+        structure. With mixed levels of theory, the first one counts.
 
     Raises
     ------
     PhonsmithError
         Isolated atoms of one element have different energies.
     """
-    isolated = [*isolated_atoms, *of_kinds([*labels, *test_labels], ["isolated_atom"])]
+    others = [*labels, *test_labels, *database_train]
+    isolated = [*isolated_atoms, *of_kinds(others, ["isolated_atom"])]
+    database_train = [atoms for atoms in database_train if _kind(atoms) != "isolated_atom"]
     labels = [atoms for atoms in labels if _kind(atoms) != "isolated_atom"]
     kept, left_out = outliers(labels, settings)
     wanted = [kinds is None or _kind(atoms) in (*kinds, *ALWAYS_TRAIN) for atoms in kept]
@@ -85,11 +88,11 @@ def make_dataset(
     test += [a for a, yes in zip(kept, wanted, strict=True) if not yes]
     kept, more = outliers(database_train, settings)
     train += kept
-    tests, others = test_cells(settings, test_labels, database_test)
-    left_out += more + others
+    tests, of_tests = test_cells(settings, test_labels, database_test)
+    left_out += more + of_tests
     if settings.constraints:
         train += constraint_frames(crystals or {}, settings.constraints)
-    train += _one_for_each_element(isolated)
+    train += _one_for_each_element(isolated, mixed=settings.allow_mixed_levels_of_theory)
     # effort differs from run to run, data sets must not
     train, test = without_provenance(train), without_provenance(test) + tests
     return Dataset(train, test, isolated_energies(train), left_out)
@@ -119,17 +122,18 @@ def test_cells(
     return without_provenance([*kept, *more]), left_out + others
 
 
-def _one_for_each_element(isolated: Sequence[Atoms]) -> list[Atoms]:
-    """First isolated atom of each element; all others must agree within 1 meV."""
+def _one_for_each_element(isolated: Sequence[Atoms], *, mixed: bool) -> list[Atoms]:
+    """First isolated atom of each element; all others must agree within 1 meV, unless ``mixed``."""
     found: dict[str, Atoms] = {}
     for atoms in isolated:
         first = found.setdefault(atoms.get_chemical_symbols()[0], atoms)
         energies = [float(one.info.get(ENERGY, 0.0)) for one in (first, atoms)]
-        if abs(energies[1] - energies[0]) > 1e-3:
+        if abs(energies[1] - energies[0]) > 1e-3 and not mixed:
             raise PhonsmithError(
                 f"datasets: isolated atoms of {atoms.symbols[0]} have different energies, "
                 f"{energies[0]:g} eV ({_structure(first)}) and {energies[1]:g} eV "
-                f"({_structure(atoms)}); keep one"
+                f"({_structure(atoms)}); keep one, in a copy of the files, or set "
+                "`reference.isolated_atoms: false`"
             )
     return list(found.values())
 

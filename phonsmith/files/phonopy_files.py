@@ -45,6 +45,12 @@ _CALCULATORS = {
     ("angstrom", "ev/angstrom"): None,
 }
 """Which of phonopy's calculators has these units of length and force."""
+_MIXED = {"ev/angstrom.au": "ev/angstrom", "hartree/angstrom.au": "hartree/au"}
+"""Unit of forces for units of force constants with two lengths."""
+_FREQUENCIES = {"THz": 1.0, "1/cm": 33.3564095, "meV": 4.13566770, "rad/ps": 2 * np.pi}
+"""Units in which frequencies may have been requested, per THz."""
+SAME_FACTOR = 1e-3
+"""Relative. Factors of different codes differ by more, those of versions of phonopy by less."""
 
 
 @dataclasses.dataclass
@@ -157,6 +163,7 @@ def read_phonopy_file(path: str | Path, *, third_order: bool = False) -> Phonopy
     header = content.get(mine)
     header = header if isinstance(header, dict) else {}
     units = _units(path, header.get("calculator"), content.pop("physical_unit", None))
+    _check_factor(path, header.get("frequency_unit_conversion_factor"), units)
     data = _load(path, content, third_order)
     if data.unitcell is None or data.supercell_matrix is None:
         raise PhonsmithError(
@@ -243,6 +250,38 @@ def _units(path: Path, calculator: Any, stated: Any) -> "CalculatorPhysicalUnits
     return units
 
 
+def _check_factor(path: Path, stated: Any, units: "CalculatorPhysicalUnits") -> None:
+    """Check that the factor of frequencies in the file belongs to its units.
+
+    Scripts may give phonopy the factor of a code, but not its name: phonopy then writes eV and Å
+    as the units of forces in hartree/bohr.
+    """
+    if stated is None:
+        return
+    factor = _number(path, "frequency_unit_conversion_factor", stated)
+    if _is_factor_of(factor, units):
+        return
+    from phonopy.physical_units import get_calculator_physical_units
+
+    codes = [
+        name or "none"
+        for name in _CALCULATORS.values()
+        if _is_factor_of(factor, get_calculator_physical_units(name))
+    ]
+    whose = f", the factor of {' or '.join(codes)}," if codes else ""
+    raise PhonsmithError(
+        f"{path}: frequency_unit_conversion_factor {factor:g}{whose} contradicts the units of the "
+        f"file ({units.length_unit}, {units.force_unit}: {units.factor:.6g}); give the code that "
+        "computed the forces as `calculator` under `phonopy`, or correct the factor"
+    )
+
+
+def _is_factor_of(factor: float, units: "CalculatorPhysicalUnits") -> bool:
+    return any(
+        abs(factor / (units.factor * unit) - 1) < SAME_FACTOR for unit in _FREQUENCIES.values()
+    )
+
+
 def _calculator_with(length: str | None, force: str | None) -> str | None:
     """One of phonopy's calculators that has these units, or an empty text."""
     return _CALCULATORS.get((length or "", force or ""), "")
@@ -255,15 +294,20 @@ def _stated_units(path: Path, stated: Any) -> tuple[str | None, str | None]:
     if str(mass).strip().lower() not in ("amu", "u", "dalton"):
         raise PhonsmithError(f"{path}: physical_unit.atomic_mass is {mass}; only AMU is supported")
     length, force = stated.get("length"), stated.get("force")
+    if force is None and (constants := stated.get("force_constants")) is not None:
+        # in older files the only unit with an energy
+        text = str(constants).strip().lower()
+        force = _MIXED.get(text, text.removesuffix("^2"))
     if length is not None:
         length = _length(path, str(length))
     if force is not None:
+        found = force
         energy, _, per = str(force).strip().lower().partition("/")
         energy = {"ha": "hartree", "eh": "hartree", "rydberg": "ry"}.get(energy, energy)
         force = f"{energy}/{_length(path, per)}"
         if force not in {unit for _, unit in _CALCULATORS}:
             raise PhonsmithError(
-                f"{path}: physical_unit.force is {stated['force']}; allowed are "
+                f"{path}: unit of forces in physical_unit is {found}; allowed are "
                 + ", ".join(sorted({unit for _, unit in _CALCULATORS}))
             )
     return length, force

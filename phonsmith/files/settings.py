@@ -3,8 +3,10 @@
 These models are light (no numerical libraries), since Snakemake imports them to plan."""
 
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -91,6 +93,44 @@ class Model(BaseModel):
     """Base of all settings: unknown keys are refused, numbers are finite, instances are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, given: Any) -> Any:
+        """Refuse yes and no where numbers are expected, which pydantic takes for 1 and 0."""
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if name in cls.model_fields and _has_truth(value) and _is_of_numbers(cls, name):
+                raise ValueError(
+                    f"{name}: is yes or no (in YAML also true, false, on, off); give a number"
+                )
+        return given
+
+
+def _has_truth(given: Any) -> bool:
+    if isinstance(given, dict):
+        return any(map(_has_truth, given.values()))
+    if isinstance(given, list | tuple):
+        return any(map(_has_truth, given))
+    return isinstance(given, bool)
+
+
+@cache
+def _is_of_numbers(settings: type[Model], field: str) -> bool:
+    """Return whether a field has numbers, but neither truth values nor settings of their own."""
+    types = set(_types_in(settings.model_fields[field].annotation))
+    return bool(types & {int, float}) and not types & {bool, Any, Model}
+
+
+def _types_in(annotation: Any) -> Iterator[Any]:
+    inner = get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield Model
+    elif get_origin(annotation) is Literal:
+        yield from map(type, inner)
+    elif not inner:
+        yield annotation
+    for one in inner if get_origin(annotation) is not Literal else ():
+        yield from _types_in(one)
 
 
 def _as_mapping(given: Any) -> Any:

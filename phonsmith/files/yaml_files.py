@@ -4,6 +4,7 @@ phonopy and phono3py load YAML with a loader that runs code named by a tag. Thei
 here, and reach them as plain data.
 """
 
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _StrictLoader(_Loader):  # type: ignore[misc]
-    """YAML without repeated keys and without numbers to the base 60."""
+    """YAML without repeated keys and without numbers to the bases 60 and 8."""
 
 
 def _mapping_without_repetition(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -57,6 +58,14 @@ def _decimal(loader: Any, node: yaml.ScalarNode) -> Any:
             node.start_mark,
         )
     kind = node.tag.rpartition(":")[2]
+    if kind == "int" and re.fullmatch(r"[-+]?0[0-9_]+", node.value):
+        raise yaml.constructor.ConstructorError(
+            None,
+            None,
+            f"YAML reads {node.value[:40]} as a base-8 number; omit the leading zeros, or quote a "
+            "text",
+            node.start_mark,
+        )
     make = loader.construct_yaml_int if kind == "int" else loader.construct_yaml_float
     return make(node)
 

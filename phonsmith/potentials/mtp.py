@@ -154,7 +154,10 @@ def _fault_of_indices(data: MTPData) -> str:
 
 def _species(source: PotentialSource, data: MTPData) -> list[str]:
     """Elements in the order of the species."""
-    named = source.elements or re.findall(r"\S+", data.potential_tag)
+    in_file = re.findall(r"\S+", data.potential_tag)
+    named = source.elements or in_file
+    if len(in_file) == data.species_count and set(in_file) <= atomic_numbers.keys() - {"X"}:
+        _check_named(source, in_file)
     if not named or not set(named) <= atomic_numbers.keys() - {"X"}:
         raise PhonsmithError(
             f"{source.model}: the file does not name its elements; set `elements` of the potential "
@@ -166,6 +169,15 @@ def _species(source: PotentialSource, data: MTPData) -> list[str]:
             f"{', '.join(named)}"
         )
     return list(named)
+
+
+def _check_named(source: PotentialSource, in_file: list[str]) -> None:
+    """Refuse elements of the settings that are not those of the file, or in another order."""
+    if source.elements is not None and source.elements != in_file:
+        raise PhonsmithError(
+            f"{source.model}: the file names its species {', '.join(in_file)}, but `elements` of "
+            f"the potential is {', '.join(source.elements)}; remove `elements`"
+        )
 
 
 # --- computing ------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Energies and phonons of a recorded crystal at several volumes: quasi-harmonic data of others."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.units import GPa, _amu
 from numpy.typing import NDArray
 
 from phonsmith.files.errors import PhonsmithError
@@ -27,6 +29,10 @@ SAME_VOLUME = 1e-3
 """Relative. Tables of energies round their volumes to this at least."""
 NOISE_EV_PER_ATOM = 1e-4
 """Energies that rise and fall by less are as smooth as they come."""
+SOUND_PER_ANGSTROM = 0.02
+"""1/Å, with 2π. At longer waves than this, frequencies are proportional to wave vectors."""
+BULK_OF_LONGITUDINAL = (0.12, 3.0)
+"""Bulk modulus over longitudinal moduli: 0.38 (alpha-cristobalite) to 0.9 if isotropic."""
 LABELS_OFF = 0.1
 """Of the range of the energies: so far may labels of displaced cells be off, but for a constant."""
 
@@ -120,6 +126,7 @@ def read_volumes(
     per_atom = energies / len(phonons[0].unitcell)
     _check_smooth(name, per_atom)
     _check_labels(name, per_atom, [label for _, label in found])
+    _check_stiffness(name, phonons[int(per_atom.argmin())], volumes, energies)
     return crystal
 
 
@@ -240,3 +247,56 @@ def _check_labels(name: str, per_atom: Floats, labels: Sequence[float | None]) -
             f"{off.min():.6g} to {off.max():.6g} eV/atom, depending on the volume: they come from "
             "different calculations; give energies and displaced cells of one calculation"
         )
+
+
+def _check_stiffness(name: str, phonon: "Phonopy", volumes: Floats, energies: Floats) -> None:
+    """Check that energies in eV of this cell give a bulk modulus that suits its sound velocities.
+
+    Parameters
+    ----------
+    name
+        Id of the crystal.
+    phonon
+        Phonons at the volume of the lowest energy.
+    volumes
+        Volumes in Å³, shape (volumes,).
+    energies
+        Energies in eV, shape (volumes,).
+
+    Raises
+    ------
+    PhonsmithError
+        The bulk modulus is far below or above all longitudinal moduli.
+    """
+    moduli = _longitudinal_moduli(phonon)
+    if not len(moduli):
+        return
+    centre = volumes.mean()
+    curve = np.polynomial.Polynomial.fit(volumes - centre, energies, 3).deriv(2)
+    at = float(phonon.unitcell.volume)
+    bulk = at * float(curve(at - centre)) / GPa
+    least, most = BULK_OF_LONGITUDINAL
+    if least * moduli.min() <= bulk <= most * moduli.max():
+        return
+    raise PhonsmithError(
+        f"{name}: the energies of recorded_volumes give a bulk modulus of {bulk:.3g} GPa, but the "
+        f"sound velocities of the phonons give longitudinal moduli of {moduli.min():.3g} to "
+        f"{moduli.max():.3g} GPa: the energies are in another unit, per atom, or of another cell; "
+        f"give them in eV of the unit cell of the phonons ({len(phonon.unitcell)} atoms)"
+    )
+
+
+def _longitudinal_moduli(phonon: "Phonopy") -> Floats:
+    """Density times squared velocity of the fastest sound in several directions, in GPa.
+
+    Without any where a sound is unstable.
+    """
+    axes = np.array([n for n in product((-1, 0, 1), repeat=3) if any(n)], dtype=float)
+    waves = SOUND_PER_ANGSTROM * axes / np.linalg.norm(axes, axis=1)[:, None]
+    primitive = phonon.primitive
+    found = phonon.run_qpoints(waves @ primitive.cell.T / (2 * np.pi)).frequencies[:, 2]
+    if found.min() <= 0:
+        return np.array([])
+    density = primitive.masses.sum() / primitive.volume  # u/Å³
+    speed = 2 * np.pi * found / SOUND_PER_ANGSTROM  # Å THz
+    return np.asarray(density * speed**2 * _amu * 1e25)

@@ -185,6 +185,28 @@ def test_recorded_isolated_atoms_train_once_whatever_the_role_of_their_structure
         make_dataset(Datasets(), 0, labels=[*frames, isolated(-0.3), isolated(0.0, "b")])
 
 
+def test_isolated_atoms_of_databases_agree_with_all_others():
+    frames = [frame(index=i, energy=8 * -5.0) for i in range(4)]
+    made = make_dataset(
+        Datasets(),
+        0,
+        labels=frames,
+        database_train=[isolated(-0.3, "db"), isolated(-0.3, "other")],
+        isolated_atoms=[isolated(-0.3, "Si")],
+    )
+    kinds = [atoms.info["kind"] for atoms in made.train]
+    assert kinds.count("isolated_atom") == 1
+    for database, computed in (
+        ([isolated(-0.3, "db"), isolated(-0.9, "db")], []),
+        ([isolated(-0.9, "db")], [isolated(-0.3, "Si")]),
+    ):
+        given = {"labels": frames, "database_train": database, "isolated_atoms": computed}
+        with pytest.raises(PhonsmithError, match="isolated atoms of Si have different energies"):
+            make_dataset(Datasets(), 0, **given)
+        made = make_dataset(Datasets(allow_mixed_levels_of_theory=True), 0, **given)
+        assert made.baseline.e0s == {"Si": -0.3}
+
+
 def test_compounds_of_one_database_have_medians_of_their_own():
     frames = []
     for symbols, energy in (("Na4", -1.0), ("Cl4", -20.0)):

@@ -43,6 +43,7 @@ FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda path: path.write_text("{[a, b]: 1}"),
         ["line 1", "keys must be text"],
     ),
+    "base 8": (lambda path: path.write_text("a: 1\nseed: 010"), ["line 2", "010 as a base-8"]),
     "digits": (lambda path: path.write_text("seed: 1" + 5000 * "0"), ["not valid YAML", "digits"]),
     "binary": (lambda path: path.write_bytes(bytes(range(256))), ["UTF-8"]),
 }

@@ -74,6 +74,9 @@ def test_a_file_names_its_elements_or_the_settings_do(folder, tmp_path, silicon)
     other = Atoms("Si16", silicon.positions[:16], cell=silicon.cell, pbc=True)
     found = evaluate([germanium], named)[0].energy
     assert found == evaluate([other], potential(folder))[0].energy
+    contrary = named.model_copy(update={"elements": ["Si"]})
+    with pytest.raises(PhonsmithError, match=r"names its species Ge, but `elements` .* is Si"):
+        make_calculator(contrary)
     with pytest.raises(PhonsmithError, match="has 1 species, but elements are Si, Ge"):
         make_calculator(potential(folder, elements=("Si", "Ge")))
 

@@ -25,7 +25,7 @@ from phonsmith.structures.settings import Structure
 from phonsmith.supercells.cells import to_ase
 from phonsmith.supercells.settings import Displaced
 from phonsmith.thermodynamics.free_energies import odd_mesh, thermodynamics
-from phonsmith.thermodynamics.recorded_volumes import read_volumes
+from phonsmith.thermodynamics.recorded_volumes import _longitudinal_moduli, read_volumes
 from phonsmith.thermodynamics.results import Result
 from phonsmith.thermodynamics.settings import Thermodynamics
 from tests.project import Project
@@ -234,6 +234,23 @@ def test_tables_of_energies_that_do_not_fit_are_refused(
     with pytest.raises(PhonsmithError, match=words):
         settings = RecordedReference.model_validate(reference(folder, "force_sets"))
         read_volumes("si", Structure.model_validate(structure), settings, [], "cache")
+
+
+def test_sound_gives_longitudinal_moduli() -> None:
+    """Elastic constants of Stillinger–Weber silicon: 151.4, 76.4 and 56.4 GPa."""
+    cell = bulk("Si", cubic=True, a=5.431)
+    phonon = potential_phonons(cell, 2 * np.eye(3, dtype=int), Displaced(), SW)
+    c11, c12, c44 = 151.4, 76.4, 56.4
+    known = [c11, (c11 + c12) / 2 + c44, (c11 + 2 * c12 + 4 * c44) / 3]
+    moduli = sorted(set(_longitudinal_moduli(phonon).round(1)))
+    assert moduli == pytest.approx(known, rel=0.01)
+
+
+@pytest.mark.parametrize("factor", [1 / 13.6057, 1 / 27.2114, 1 / 8, 96.485, 23.06])
+def test_energies_in_other_units_or_per_atom_are_refused(published: Path, factor: float) -> None:
+    volumes = changed(published, lambda _, one: {"energy_ev": one["energy_ev"] * factor})
+    with pytest.raises(PhonsmithError, match=r"bulk modulus of .* longitudinal moduli of 1\d\d to"):
+        read(published, "phonopy", recorded_volumes=volumes)
 
 
 def test_a_volume_is_given_once(published: Path) -> None:

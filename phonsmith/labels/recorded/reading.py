@@ -24,7 +24,7 @@ from phonsmith.labels.recorded.readers.phonopy_yaml import read_phono3py, read_p
 from phonsmith.labels.recorded.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.recorded.settings import RecordedReference
-from phonsmith.labels.recorded.units import consistency
+from phonsmith.labels.recorded.units import consistency, weak_springs
 from phonsmith.labels.settings import ExtxyzKeys, Labels
 
 _READERS: dict[str, Callable[[Path], Recorded]] = {
@@ -117,6 +117,8 @@ def named_frames(recorded: Recorded, path: Path, structure: str, method: str) ->
         _leave_out_unfit(recorded, path)
     else:  # the order of the frames means something: none may go
         _check_all(recorded.frames, path)
+    if recorded.phonon is not None and (weak := weak_springs(recorded.phonon)):
+        warnings.warn(f"{path}: {weak}.", DataWarning, stacklevel=2)
     of_constants = recorded.phonon is not None and recorded.phonon.force_constants is not None
     if not recorded.frames and of_constants:
         return recorded

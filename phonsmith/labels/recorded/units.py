@@ -29,6 +29,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, kJ, mol
 from numpy.typing import NDArray
+from phonopy import Phonopy
 
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, without_isolated_atoms
 
@@ -60,6 +61,13 @@ LARGEST_LEVER = 6.0
 BOHR_RATIO, DENSE = (1.6, 2.3), 3.0
 """Bonds over sums of covalent radii, and volume per atom over bond length cubed, where positions
 are in bohr."""
+
+WEAKEST_SPRING = 0.5
+"""eV/Å². Of the stiffest atom: 1.7 in NaTl, 13.5 in silicon, 0.28 Ry/bohr² in silicon."""
+
+_NOBLE = frozenset((2, 10, 18, 36, 54, 86))
+_SOFT = _NOBLE | {3, 11, 19, 37, 55, 80, 87}
+"""Elements of crystals that may be as soft: noble gases, alkali metals, mercury."""
 
 LARGEST_GROUP, LARGEST_NUMBER_OF_GROUPS, NEIGHBOURS = 400, 60, 12
 
@@ -149,6 +157,41 @@ def _checked(
             "cells with both)"
         )
     return f"{'; '.join(parts)}; {len(pairs)} pairs of cells" if parts else ""
+
+
+# --- phonons without energies ---------------------------------------------------------------------
+
+
+def weak_springs(phonon: Phonopy) -> str:
+    """Describe force constants too small for eV/Å², as those in Ry/bohr²; "" if they are not.
+
+    Files of phonopy without YAML state no units, and forces alone do not reveal them.
+    """
+    if set(phonon.unitcell.numbers.tolist()) <= _SOFT:
+        return ""
+    springs = list(_springs(phonon))
+    if not springs or max(springs) >= WEAKEST_SPRING:
+        return ""
+    return (
+        f"the largest force constant of an atom with itself is {max(springs):.2g} eV/Å², less than "
+        f"in nearly all crystals ({WEAKEST_SPRING:g}), as if displacements and forces are in "
+        "atomic units. Check the units: files without phonopy YAML must be in Å and eV"
+    )
+
+
+def _springs(phonon: Phonopy) -> Iterator[float]:
+    """Force constants of atoms with themselves, mean of three directions or along a move."""
+    constants = phonon.force_constants
+    if constants is not None:
+        home = phonon.primitive.p2s_map
+        for row, atom in enumerate(home):
+            block = constants[row if len(constants) == len(home) else atom][atom]
+            yield float(np.trace(block)) / 3
+        return
+    for moved in (phonon.dataset or {}).get("first_atoms", ()):
+        move = np.asarray(moved["displacement"], dtype=float)
+        force = np.asarray(moved["forces"], dtype=float)[moved["number"]]
+        yield -float(force @ move / (move @ move))
 
 
 # --- pairs of cells -------------------------------------------------------------------------------
@@ -375,7 +418,8 @@ class _Work:
             yield errors, simplicity, forces, factor, (of_forces, of_stress)
 
     def _in_words(self, of_forces: str, of_stress: str, forces: float) -> str:
-        guess = " and ".join(filter(None, (of_forces, of_stress)))
+        per_atom = ", or per atom" if of_forces.startswith("energies are in") else ""
+        guess = " and ".join(filter(None, (of_forces + per_atom, of_stress)))
         if of_stress and not of_forces:
             rest, work, what = self.energy - forces * self.force, self.stress, "stress"
         else:
@@ -436,6 +480,8 @@ def _in_bohr(frames: Sequence[Atoms]) -> str:
     ratios = []
     for atoms in frames[:: max(len(frames) // 20, 1)]:
         if len(atoms) < 2 or not atoms.pbc.all() or atoms.cell.rank < 3:
+            continue
+        if not _NOBLE.isdisjoint(atoms.numbers.tolist()):  # have no covalent bonds
             continue
         ratio, dense = _bonds(atoms)
         ratios.append(ratio if dense else 1.0)

@@ -125,6 +125,11 @@ def test_wrong_units_and_signs_are_found(
         assert "convert" in text
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_energies_per_atom_are_found(sets: dict[str, list[Atoms]], name: str) -> None:
+    assert "or per atom" in consistency(scaled(1 / 8)(sets[name])).fault
+
+
 @pytest.mark.parametrize(
     "file",
     ["training.json", "test.json"],
@@ -181,3 +186,10 @@ def test_stress_in_gpa_without_a_stated_unit_is_refused(shared_data: Path, tmp_p
     path.write_text(text.replace("stress-unit=GPa ", ""))
     with pytest.raises(PhonsmithError, match=r"set\.xyz: .*stress is in GPa; convert"):
         read_recorded(path, "extxyz", "x")
+
+
+@pytest.mark.parametrize(("element", "edge"), [("Ar", 5.3), ("Kr", 5.7)])
+def test_crystals_of_noble_gases_are_not_in_bohr(element: str, edge: float) -> None:
+    crystal = bulk(element, "fcc", a=edge, cubic=True)
+    crystal.arrays[FORCES] = np.zeros((4, 3))
+    assert consistency([crystal]).fault == ""

@@ -22,7 +22,14 @@ from phonsmith.labels.espresso.pseudopotentials import functional_name
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.recorded.readers.each import Recorded, each_file
 from phonsmith.labels.recorded.readers.levels import PSEUDOPOTENTIAL, Level
-from phonsmith.labels.recorded.readers.pw import PwResult, RunFailed, reason_in, result_of_xml
+from phonsmith.labels.recorded.readers.pw import (
+    PwResult,
+    RunFailed,
+    ambiguous_species,
+    element_of_label,
+    reason_in,
+    result_of_xml,
+)
 
 LARGEST_BYTES = 1 << 29
 LARGEST_PSEUDOPOTENTIAL = 1 << 26
@@ -178,8 +185,9 @@ def _judge_beside(texts: dict[Path, str], energy_ry: float) -> None:
 
 
 def _energies(text: str) -> list[float]:
+    """Total energies in Ry; with exact exchange the last one is marked by ``!!``."""
     return [
-        float(word) for word in re.findall(r"^!\s+total energy\s+=\s+(-?[\d.]+) Ry", text, re.M)
+        float(word) for word in re.findall(r"^!!?\s+total energy\s+=\s+(-?[\d.]+) Ry", text, re.M)
     ]
 
 
@@ -208,7 +216,7 @@ def _level_of_xml(
         2 * float(_words(root, f"input/basis/{name}") or 0) for name in ("ecutwfc", "ecutrho")
     ]
     files = {
-        _element(str(one.get("name"))): {
+        element_of_label(str(one.get("name"))): {
             PSEUDOPOTENTIAL: (one.findtext("pseudo_file") or "").strip()
         }
         for one in root.iterfind("input/atomic_species/species")
@@ -216,7 +224,7 @@ def _level_of_xml(
     names = {element: values[PSEUDOPOTENTIAL] for element, values in files.items()}
     hubbard = root.findall("input/dft/dftU/Hubbard_U")
     for one in hubbard:
-        element = _element(str(one.get("specie")))
+        element = element_of_label(str(one.get("specie")))
         value = f"{float(one.text or 0) * 27.211386:.3g} eV"
         files.setdefault(element, {})["the Hubbard U"] = value
     for values in files.values() if any(float(one.text or 0) for one in hubbard) else ():
@@ -251,11 +259,6 @@ def _level_of_xml(
     )
 
 
-def _element(species: str) -> str:
-    """The element of a species: Ni of Ni1 and Ni_up."""
-    return re.split(r"[^A-Za-z]", species)[0]
-
-
 def _stated_contents(text: str) -> dict[str, dict[str, str]]:
     """The MD5 sum of each pseudopotential as the output of pw.x has it."""
     found = re.findall(
@@ -263,7 +266,7 @@ def _stated_contents(text: str) -> dict[str, dict[str, str]]:
         r"\s*MD5 check sum:\s*([0-9a-f]{32})",
         text,
     )
-    return {_element(species): {"stated": md5} for species, md5 in found}
+    return {element_of_label(species): {"stated": md5} for species, md5 in found}
 
 
 def _contents(names: dict[str, str], folder: Path, pseudo_dir: str) -> dict[str, dict[str, str]]:
@@ -320,6 +323,7 @@ def _of_text(file: Path) -> tuple[PwResult, Level]:
     if not re.search(r"tau\(", text):
         raise RunFailed("incomplete", "does not list its atoms; give its data-file-schema.xml")
     _refuse_charge(text)
+    _refuse_other_elements(text)
     # bands and k-points, which no label needs, come in layouts that ASE does not know
     bare = re.sub(
         r"End of (band structure|self-consistent) calculation|number of k points", "", text
@@ -340,13 +344,26 @@ def _of_text(file: Path) -> tuple[PwResult, Level]:
     return result, _level_of_text(text, result)
 
 
+def _species(text: str) -> list[tuple[str, str, str]]:
+    """Label, number of valence electrons, and element of the pseudopotential of each species."""
+    return re.findall(
+        r"^\s{3,}([A-Za-z]\S*)\s+([\d.]+)\s+[\d.]+\s+([A-Za-z]{1,2})\s*\(", text, re.M
+    )
+
+
+def _refuse_other_elements(text: str) -> None:
+    """Refuse labels of species that look like elements other than those of pseudopotentials."""
+    for label, _, symbol in _species(text):
+        element = element_of_label(label)
+        if element != symbol.capitalize():
+            raise ambiguous_species(label, f"of {symbol}", element)
+
+
 def _refuse_charge(text: str) -> None:
     electrons = re.search(r"number of electrons\s+=\s+([\d.]+)", text)
-    species = dict(
-        re.findall(r"^\s{3,}([A-Z][A-Za-z]?\w*)\s+([\d.]+)\s+[\d.]+\s+[A-Z][a-z]?\s*\(", text, re.M)
-    )
+    species = {label: valence for label, valence, _ in _species(text)}
     count = re.search(r"number of atoms/cell\s+=\s+(\d+)", text)
-    atoms = re.findall(r"^\s+\d+\s+([A-Z]\w*)\s+tau\(", text, re.M)
+    atoms = re.findall(r"^\s+\d+\s+(\S+)\s+tau\(", text, re.M)
     atoms = atoms[: int(count[1])] if count else []  # they are listed in two kinds of axes
     if electrons and atoms and all(name in species for name in atoms):
         neutral = sum(float(species[name]) for name in atoms)
@@ -381,7 +398,8 @@ def _level_of_text(text: str, result: PwResult) -> Level:
             "spin": spin,
         },
         by_element={
-            _element(name): {PSEUDOPOTENTIAL: file.rpartition("/")[2]} for name, file in names
+            element_of_label(name): {PSEUDOPOTENTIAL: file.rpartition("/")[2]}
+            for name, file in names
         },
         isolated=_is_isolated(result.atoms),
         contents=_stated_contents(text),

@@ -7,12 +7,13 @@ import lzma
 import re
 import warnings
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from ase import Atoms
 from ase.io.extxyz import read_xyz
 
@@ -28,7 +29,9 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
 _BROKEN_PACKING = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _STRUCTURAL = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
 _COLUMN = "label "
+_QUOTED = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|\{[^{}]*\}|\[[^][]*\]""")
 _CELL = {"numbers", "positions"}
+_OTHER_LATTICES = ("cell", "unit_cell", "unitcell", "box", "lattice_vectors", "cell_vectors")
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ def _parsed(lines: list[bytes]) -> Frame | str:
     kept: dict[str, Any] = {}
 
     def header(line: str) -> dict[str, Any]:
+        _refuse_repeated(line)
         # ASE wants nine numbers for these two, under these very names
         line = re.sub(r"(?<!\S)(stress|virial)(?=\s*=)", r"\1!", line)
         structural = {}
@@ -175,6 +179,8 @@ def _parsed(lines: list[bytes]) -> Frame | str:
         return "holds no atoms"
     except Exception as error:  # ASE and numpy raise many kinds for broken frames
         return f"is not readable extxyz ({_short(error)}); rewrite or remove it"
+    if not atoms.cell.any() and (others := [key for key in kept if _is_lattice(key, kept[key])]):
+        return f"has its lattice as {others[0]}, which is not read; rename it to Lattice"
     columns = {
         key.removeprefix(_COLUMN): atoms.arrays.pop(key)
         for key in list(atoms.arrays)
@@ -189,6 +195,18 @@ def _parsed(lines: list[bytes]) -> Frame | str:
         if isinstance(value, str | bool | int | float) and not is_label(key)
     }
     return Frame(atoms, kept, columns)
+
+
+def _is_lattice(key: str, value: Any) -> bool:
+    return key.lower() in _OTHER_LATTICES and np.size(value) in (3, 6, 9)
+
+
+def _refuse_repeated(line: str) -> None:
+    """Refuse labels that a header gives twice, of which ASE takes the last."""
+    keys = re.findall(r"(?<!\S)([^\s=]+)\s*=", _QUOTED.sub("", line))
+    for key, number in Counter(keys).items():
+        if number > 1 and (is_label(key) or key.lower() in _STRUCTURAL):
+            raise ValueError(f"{key} is given {number} times")
 
 
 def _plain(value: Any) -> Any:

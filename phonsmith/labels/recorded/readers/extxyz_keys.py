@@ -130,6 +130,26 @@ def labels_of(
     return Labelling(energy, forces, stress, used, left)
 
 
+_CHARGE = re.compile(r"(total|tot|net|system|cell)?_?charge")
+
+
+def check_neutral(values: Mapping[str, Any]) -> None:
+    """Refuse a frame whose header states a charge of the cell.
+
+    Raises
+    ------
+    LabelFailed
+        The charge is not zero.
+    """
+    for key, value in values.items():
+        charge = isinstance(value, int | float) and _CHARGE.fullmatch(key.lower())
+        if charge and value != 0:
+            raise LabelFailed(
+                f"states {key} = {value:g}; labels are of neutral cells, since potentials know no "
+                "charge: remove the frame"
+            )
+
+
 def is_label(key: str) -> bool:
     """Return whether a key names energy, forces, stress or virial, which must all be removed."""
     return bool(_LIKE_A_LABEL.search(key.lower()))
@@ -164,10 +184,14 @@ def _one(values: Mapping[str, Any], what: str, key: str | None, read: Any, used:
     if not spellings:
         return None
     best = min(rank for rank, _ in spellings)
-    rivals = [name for rank, name in spellings if rank[0] == best[0]]
     chosen = next(name for rank, name in spellings if rank == best)
     # a free energy and the energy without the electronic entropy are no contradiction
-    rivals = [name for name in rivals if _family(name) != _family(chosen)] if best[0] else []
+    rivals = [
+        name
+        for rank, name in spellings
+        if name != chosen
+        and (rank == best or (rank[0] == best[0] and _family(name) != _family(chosen)))
+    ]
     value = read(values[chosen])
     for rival in rivals:
         if not _same(value, read(values[rival])):

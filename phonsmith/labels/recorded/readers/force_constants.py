@@ -28,6 +28,7 @@ from phonsmith.labels.recorded.readers.phonopy_forces import (
     frames_of,
     labels_of,
     require_forces,
+    tell_of_born,
 )
 from phonsmith.structures.reading import read_structure
 from phonsmith.supercells.cells import make_phonopy, to_phonopy
@@ -302,6 +303,7 @@ def _phonopy(path: Path, crystal: str | Path, supercell: Any, run: Atoms | None)
     phonon: Phonopy = parsed(
         path, lambda: Phonopy(unitcell, matrix, primitive_matrix=primitive, symprec=SYMPREC)
     )
+    tell_of_born(path, phonon)
     if stated is not None:
         check_order(to_phonopy(stated), phonon.supercell, path)
     return phonon

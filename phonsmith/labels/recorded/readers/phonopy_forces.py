@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from phonopy import Phonopy
 from phonopy.file_IO import get_dataset_type2, parse_FORCE_SETS_from_strings
 from phonopy.structure.atoms import PhonopyAtoms
 
@@ -24,6 +25,16 @@ def companion(path: Path, name: str) -> Path | None:
     """Find a file of this name in the folder of ``path``, compressed or not; None if absent."""
     names = (path.with_name(name + suffix) for suffix in ("", *COMPRESSED))
     return next((one for one in names if one.exists()), None)
+
+
+def tell_of_born(path: Path, phonon: Phonopy) -> None:
+    """Report a BORN file in the folder of ``path``, which phonopy would use by itself."""
+    if phonon.nac_params is None and (born := companion(path, "BORN")):
+        print(
+            f"{born}: is used for the non-analytical correction only if `born` of the structure "
+            "names it",
+            flush=True,
+        )
 
 
 def crystal_of_cell(cell: PhonopyAtoms) -> Atoms:
@@ -208,7 +219,10 @@ def require_forces(dataset: Any, path: Path, companion: str, natom: int) -> None
 
 
 def labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
-    """Forces and energies in the order of the displaced cells; None where there are none."""
+    """Forces and energies in the order of the displaced cells; None where there are none.
+
+    An energy of exactly zero was not computed.
+    """
     if "first_atoms" in dataset:
         first = dataset["first_atoms"]
         single: list[Any] = [
@@ -217,11 +231,13 @@ def labels_of(dataset: Any) -> tuple[list[Any], list[float | None]]:
         ]
         return (
             [one.get("forces") for one in single],
-            [one.get("supercell_energy") for one in single],
+            [one.get("supercell_energy") or None for one in single],
         )
     forces = list(dataset["forces"])
     energies = dataset.get("supercell_energies")
-    return forces, [None] * len(forces) if energies is None else [float(e) for e in energies]
+    if energies is None:
+        return forces, [None] * len(forces)
+    return forces, [float(energy) or None for energy in energies]
 
 
 def frames_of(

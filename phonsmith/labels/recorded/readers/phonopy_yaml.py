@@ -23,6 +23,7 @@ from phonsmith.labels.recorded.readers.phonopy_forces import (
     has_forces,
     labels_of,
     require_forces,
+    tell_of_born,
 )
 
 
@@ -40,6 +41,7 @@ def read_phonopy(path: Path) -> Recorded:
     file = read_phonopy_file(path)
     phonon = file.phonopy()
     check_order(file.data.supercell, phonon.supercell, path)
+    tell_of_born(path, phonon)
     dataset, natom = file.data.dataset, len(phonon.supercell)
     if not has_forces(dataset) and (sets := companion(path, "FORCE_SETS")):
         dataset = force_sets(sets, natom, dataset)
@@ -110,6 +112,7 @@ def read_phono3py(path: Path) -> Recorded:
         phonon.dataset = second
         frames = frames_of(phonon.supercells_with_displacements, *labels_of(second)) + frames
     _tell_of_moments(file)
+    tell_of_born(path, phonon)
     return Recorded(
         frames=frames, crystal=crystal_of_cell(phonon.unitcell), phonon=phonon, third=third
     )

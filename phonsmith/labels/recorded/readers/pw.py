@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
@@ -153,15 +154,56 @@ def _atoms(root: ET.Element) -> Atoms:
     structure = root.find("output/atomic_structure")
     if structure is None:
         raise RunFailed("incomplete", "the XML file contains no atoms")
+    files = {
+        str(species.get("name")): (species.findtext("pseudo_file") or "").strip()
+        for species in root.iterfind("output/atomic_species/species")
+    }
     names = [str(atom.get("name")) for atom in structure.iter("atom")]
     positions = [_floats(atom) for atom in structure.iter("atom")]
     cell = [_floats(structure.find(f"cell/a{i}")) for i in (1, 2, 3)]
-    symbols = [re.match(r"[A-Z][a-z]?", name) for name in names]
+    elements = {name: _element_of(name, files.get(name, "")) for name in set(names)}
     return Atoms(
-        [found[0] if found else "X" for found in symbols],
+        [elements[name] for name in names],
         positions=np.array(positions) * Bohr,
         cell=np.array(cell) * Bohr,
         pbc=True,
+    )
+
+
+def element_of_label(label: str) -> str:
+    """Return the element of a species of pw.x, whose label may be in capitals or have an ending.
+
+    >>> [element_of_label(label) for label in ("Si", "SI", "ni1", "C_h", "Fe-up")]
+    ['Si', 'Si', 'Ni', 'C', 'Fe']
+
+    Raises
+    ------
+    RunFailed
+        The label begins with no element.
+    """
+    for symbol in (label[:2].capitalize(), label[:1].upper()):
+        if atomic_numbers.get(symbol):
+            return symbol
+    raise RunFailed("input", f"its species '{label}' is not an element")
+
+
+def _element_of(label: str, file: str) -> str:
+    """The element of a species, refused where the file of its pseudopotential has another one.
+
+    ``Cs`` is caesium, or carbon with an ``s`` behind it.
+    """
+    element = element_of_label(label)
+    if element != label[:1].upper() and re.match(rf"{label[0]}[._-]", file, re.IGNORECASE):
+        raise ambiguous_species(label, file, element)
+    return element
+
+
+def ambiguous_species(label: str, pseudopotential: str, element: str) -> RunFailed:
+    """Return the error of a label that looks like an element other than its pseudopotential's."""
+    return RunFailed(
+        "input",
+        f"its species {label} has the pseudopotential {pseudopotential}, but the label is read as "
+        f"{element}; rename the species in the files of the run, e.g. to {label[0]}1",
     )
 
 

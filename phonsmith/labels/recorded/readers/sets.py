@@ -1,6 +1,7 @@
 """Data sets of labelled cells: extxyz and mlearn's JSON."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from phonsmith.labels.recorded.readers.extxyz_frames import Frame, frames_of
 from phonsmith.labels.recorded.readers.extxyz_keys import (
     NONE,
     Found,
+    Labelling,
+    check_neutral,
     is_label,
     labels_of,
     marks_isolated,
@@ -69,6 +72,7 @@ def _check_named(path: Path, keys: ExtxyzKeys, seen: set[str]) -> None:
 
 def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
     """One labelled cell; raises LabelFailed where it is none."""
+    check_neutral(content.values)
     frame = content.atoms
     periodic = bool(frame.pbc.all()) and frame.cell.rank == 3
     labels = labels_of(
@@ -79,6 +83,7 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
         keys,
     )
     isolated = _isolated(frame, content, keys)
+    labels = _without_placeholders(labels, found, isolated=isolated)
     forces = labels.forces
     if isolated and forces is None and labels.energy is not None:
         forces = np.zeros((1, 3))  # by symmetry
@@ -108,6 +113,23 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
             found.used[what][key] += 1
     found.left.update(labels.left)
     return frame
+
+
+def _without_placeholders(labels: Labelling, found: Found, *, isolated: bool) -> Labelling:
+    """Omit an energy or stress of exactly zero, which sets give where it was not computed."""
+    zero = {
+        "energy": labels.energy == 0 and not isolated,
+        "stress": labels.stress is not None and not labels.stress.any(),
+    }
+    dropped = [what for what, is_zero in zero.items() if is_zero]
+    for what in dropped:
+        found.left[f"{labels.used[what]} of zero"] += 1
+    return replace(
+        labels,
+        energy=None if zero["energy"] else labels.energy,
+        stress=None if zero["stress"] else labels.stress,
+        used={what: key for what, key in labels.used.items() if what not in dropped},
+    )
 
 
 def _isolated(frame: Atoms, content: Frame, keys: ExtxyzKeys) -> bool:

@@ -128,8 +128,13 @@ def element_of(symbol: str, title: str) -> str:
     Raises
     ------
     LabelFailed
-        Neither names one.
+        Neither names one, or it is hydrogen with a fraction of a charge (``H1.25``).
     """
+    if fraction := re.match(r"\s*(?:PAW\w*|US\w*|NC\w*)?\s*(H\d*\.\d+)", title):
+        raise LabelFailed(
+            f"its POTCAR '{title.strip()}' is a pseudo-hydrogen ({fraction[1]}), which saturates "
+            "surfaces and is no element; remove the run"
+        )
     in_title = re.match(r"\s*(?:PAW\w*|US\w*|NC\w*)?\s*([A-Za-z]{1,2})(?![a-z])", title)
     for name in (in_title[1] if in_title else "", symbol.strip()):
         known = NAMES.get(name, name)
@@ -198,6 +203,10 @@ def refuse_by_settings(run: Run) -> None:
     """
     if any(run.is_true(key) for key in ("ML_LMLFF", "ML_FF_LMLFF")):
         raise LabelFailed("comes from VASP's machine-learned force field (ML_LMLFF)")
+    if run.is_true("LSOL"):
+        raise LabelFailed(
+            f"was run in an implicit solvent (LSOL), which is in its energy; {_STATIC_RUN} without"
+        )
     charge = run.number("ICHARG")
     if charge >= 10:
         raise LabelFailed(

@@ -130,6 +130,13 @@ def test_keys_name_the_labels(
         (f'energy=-9 stress-unit=GPa stress="{NINE}"', "forces", "convert its stress to eV/Å³"),
         ("energy=-9 energy_unit=hartree", "forces", "convert its energy to eV"),
         ("energy=-9 force-units=Ha/Bohr", "forces", "convert its forces to eV/Å"),
+        ("energy=-9 energy=-8", "forces", "energy is given 2 times"),
+        (f'stress="{NINE}" energy=-9 stress="{VOIGT}"', "forces", "stress is given 2 times"),
+        ("Energy=-9 energy=-8", "forces", "Energy and energy with different values"),
+        (f'virial="{VIRIAL}" virials="{NINE}"', "forces", "virial and virials with different"),
+        ("REF_energy=-9 ref_energy=-8", "forces", "with different values"),
+        ("energy=-9 charge=1", "forces", "states charge = 1; labels are of neutral cells"),
+        ("energy=-9 total_charge=-2.0", "forces", "states total_charge = -2; labels are of"),
         ("energy=-9", "speed", "or give their names in `keys`"),
         ("config_type=IsolatedAtom REF_energy=1", "REF_forces", "isolated atom but has 2 atoms"),
         ("energy=-9", "Z:I:1:forces", "lists 8 columns, the lines have 7"),
@@ -277,3 +284,29 @@ def test_the_isolated_atom_of_a_set_is_the_zero_of_energy(shared_data: Path) -> 
     baseline = isolated_energies(frames)
     assert baseline.e0s == {"Si": -0.5}
     assert baseline.origin == "isolated_atoms"
+
+
+@pytest.mark.parametrize("lattice", ["cell", "unit_cell", "Cell"])
+def test_a_lattice_of_another_name_is_not_dropped(tmp_path: Path, lattice: str) -> None:
+    (line,) = read_extxyz(written(tmp_path, frame("energy=-9", "forces", lattice))).refused
+    assert f"has its lattice as {lattice}, which is not read; rename it to Lattice" in line
+
+
+def test_what_is_said_twice_alike_or_is_no_label_is_read(tmp_path: Path) -> None:
+    header = 'energy=-9 Energy=-9 charge=0 note="energy=1 energy=2" step=1 step=1 charge_max=3'
+    assert len(read_extxyz(written(tmp_path, frame(header, "forces"))).frames) == 1
+
+
+def test_energy_and_stress_of_zero_were_not_computed(tmp_path: Path) -> None:
+    zeros = " ".join(6 * ["0.0"])
+    path = written(
+        tmp_path,
+        frame(f'energy=0 stress="{zeros}"', "forces"),
+        frame(f'energy=-9 stress="{zeros}"', "forces"),
+        frame(f'energy=0.0 virial="{" ".join(9 * ["0"])}"', "forces"),
+        alone("config_type=IsolatedAtom energy=0", column=""),
+    )
+    read = read_extxyz(path)
+    assert [ENERGY in one.info for one in read.frames] == [False, True, False, True]
+    assert not any(STRESS in one.info for one in read.frames)
+    assert "omitted: energy of zero (2), stress of zero (2), virial of zero (1)" in read.found[0]

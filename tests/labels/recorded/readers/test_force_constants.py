@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.units import Bohr, Rydberg
 from phonopy import Phonopy
 
-from phonsmith.files.errors import PhonsmithError
-from phonsmith.labels.recorded.reading import read_recorded
+from phonsmith.files.errors import DataWarning, PhonsmithError
+from phonsmith.labels.recorded.reading import named_frames, read_recorded
 from phonsmith.phonons.files import load_phonons, save_phonons
 from phonsmith.phonons.force_constants import reference_phonons
 from tests.phonopy_files import frequencies, write
@@ -193,3 +194,29 @@ def test_atoms_on_the_other_side_of_the_cell_keep_their_force_constants(
     (tmp_path / "POSCAR").write_text("\n".join(text))
     with pytest.raises(PhonsmithError, match="does not interact most strongly with near atoms"):
         read_force_constants(path, tmp_path / "POSCAR", dim)
+
+
+@pytest.mark.parametrize("name", ["FORCE_SETS", "FORCE_CONSTANTS", "whole/FORCE_CONSTANTS"])
+def test_files_in_rydberg_and_bohr_are_reported(
+    with_constants: tuple[Path, Phonopy], name: str
+) -> None:
+    from phonsmith.labels.recorded.readers.force_constants import (
+        read_force_constants,
+        read_force_sets,
+    )
+    from phonsmith.labels.recorded.units import weak_springs
+
+    folder, _ = with_constants
+    read = read_force_sets if name == "FORCE_SETS" else read_force_constants
+    recorded = read(folder / name, folder / "POSCAR", [2, 2, 2])
+    phonon = recorded.phonon
+    assert phonon is not None
+    assert weak_springs(phonon) == ""
+    if name == "FORCE_SETS":
+        for one in phonon.dataset["first_atoms"]:
+            one["displacement"] = np.asarray(one["displacement"]) / Bohr
+            one["forces"] = np.asarray(one["forces"]) * Bohr / Rydberg
+    else:
+        phonon.force_constants = phonon.force_constants * Bohr**2 / Rydberg
+    with pytest.warns(DataWarning, match=r"as if displacements and forces are in atomic units"):
+        named_frames(recorded, folder / name, "nacl", "PBE")

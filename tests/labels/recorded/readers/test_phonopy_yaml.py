@@ -26,6 +26,7 @@ def in_units_of(calculator: str, content: dict[str, Any]) -> dict[str, Any]:
     units = get_calculator_physical_units(calculator)
     content = {**content, "phonopy": {**content["phonopy"], "calculator": calculator}}
     content["phonopy"]["symmetry_tolerance"] = 1e-5 / units.distance_to_A
+    content["phonopy"]["frequency_unit_conversion_factor"] = units.factor
     content["physical_unit"] = {
         "atomic_mass": "AMU",
         "length": units.length_unit,
@@ -83,6 +84,12 @@ def test_other_units_give_the_same_phonons(
         ({}, {"length": "angstrom", "force": "N"}, "physical_unit.length is ''"),
         ({}, {"length": "angstrom", "atomic_mass": "kg"}, "only AMU is supported"),
         ({"calculator": "qe"}, {"length": "au"}, "if they are in Å, remove `calculator`"),
+        ({"frequency_unit_conversion_factor": 112.105157}, {}, "112.105, the factor of cp2k,"),
+        ({"frequency_unit_conversion_factor": 108.97077}, {}, "the factor of qe,"),
+        ({"frequency_unit_conversion_factor": 3.0}, {}, "3 contradicts the units of the file"),
+        ({}, {"length": "angstrom", "force_constants": "eV/N"}, "physical_unit.length is 'n'"),
+        ({}, {"length": "angstrom", "force_constants": "J/angstrom^2"}, "forces .* is j/angstrom"),
+        ({}, {"length": "angstrom", "force_constants": "Ry/au^2"}, "force unit ry/au"),
         ({"symmetry_tolerance": 2.0}, {}, "symmetry_tolerance 2 Å"),
         ({"symmetry_tolerance": "wide"}, {}, "symmetry_tolerance is wide, not a number"),
     ],
@@ -119,6 +126,45 @@ def test_units_are_enough_without_a_calculator(tmp_path: Path, nacl: dict[str, A
     assert recorded.crystal is not None
     assert recorded.crystal.cell.lengths()[0] == pytest.approx(5.690301476)
     assert recorded.frames[0].info[ENERGY] == pytest.approx(-100)
+
+
+@pytest.mark.parametrize("calculator", ["qe", "cp2k"])
+def test_the_unit_of_force_constants_is_enough_in_older_files(
+    tmp_path: Path, nacl: dict[str, Any], calculator: str
+) -> None:
+    content = in_units_of(calculator, nacl)
+    units = get_calculator_physical_units(calculator)
+    del content["phonopy"]["calculator"], content["physical_unit"]["force"]
+    content["physical_unit"]["force_constants"] = units.force_constants_unit
+    recorded = read_recorded(write(tmp_path / "a.yaml", content), "phonopy", "a")
+    ours = read_recorded(write(tmp_path / "ours.yaml", nacl), "phonopy", "a")
+    assert np.allclose(recorded.frames[0].arrays[FORCES], ours.frames[0].arrays[FORCES])
+
+
+def test_a_born_file_that_is_not_named_is_reported(
+    tmp_path: Path, nacl: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "BORN").touch()
+    read_recorded(write(tmp_path / "with.yaml", nacl), "phonopy", "a")
+    assert "BORN" not in capsys.readouterr().out
+    del nacl["nac"]
+    read_recorded(write(tmp_path / "without.yaml", nacl), "phonopy", "a")
+    assert "only if `born` of the structure names it" in capsys.readouterr().out
+
+
+def test_an_energy_of_zero_was_not_computed(tmp_path: Path, nacl: dict[str, Any]) -> None:
+    displacements = [{**one, "supercell_energy": 0.0} for one in nacl["displacements"]]
+    path = write(tmp_path / "a.yaml", {**nacl, "displacements": displacements})
+    assert not any(ENERGY in one.info for one in read_recorded(path, "phonopy", "a").frames)
+
+
+@pytest.mark.parametrize("unit", [1.0, 33.35641, 4.1356675, 6.2831853])
+def test_frequencies_in_other_units_are_no_other_units_of_forces(
+    tmp_path: Path, nacl: dict[str, Any], unit: float
+) -> None:
+    header = {"frequency_unit_conversion_factor": 15.633302 * unit}
+    path = write(tmp_path / "a.yaml", {**nacl, "phonopy": header})
+    assert read_recorded(path, "phonopy", "a").frames
 
 
 def test_the_tolerance_of_the_file_is_used_and_kept(tmp_path: Path, nacl: dict[str, Any]) -> None:

@@ -229,3 +229,45 @@ def test_reasons_can_be_pickled_and_shown(run: Path) -> None:
     with pytest.raises(PhonsmithError, match="did not finish"):
         read_recorded(run, "espresso", "si")
     assert issubclass(LabelFailed, Exception)
+
+
+@pytest.mark.parametrize("label", ["SI", "si", "SI1", "Si_a", "sI-2"])
+def test_labels_of_species_are_elements_in_any_capitals(run: Path, label: str) -> None:
+    change(run / XML, 'name="Si"', f'name="{label}"')
+    (frame,) = read_espresso(run).frames
+    assert frame.symbols.get_chemical_formula() == "Si2"
+    with_atoms(run)
+    change(run / TEXT, r"\n( +\d*) +Si  ", rf"\n\1 {label}  ")
+    (frame,) = read_espresso(run).frames
+    assert frame.symbols.get_chemical_formula() == "Si2"
+
+
+def test_charged_cells_are_found_whatever_the_capitals_of_labels(run: Path) -> None:
+    with_atoms(run)
+    change(run / TEXT, r"\n( +\d*) +Si  ", r"\n\1 si  ")
+    change(run / TEXT, r"(number of electrons +=) +8.00", r"\1 7.00")
+    assert "charged" in refusal(run)
+
+
+def test_a_label_that_looks_like_another_element_is_refused(run: Path) -> None:
+    change(run / XML, 'name="Si"', 'name="Cs"')
+    change(run / XML, r"Si\.pbesol", "C.pbesol")
+    assert "is read as Cs" in refusal(run)
+    with_atoms(run)
+    change(run / TEXT, r"\n( +\d*) +Si  ", r"\n\1 Cs  ")
+    change(run / TEXT, r"Si\( 1\.00\)", "C ( 1.00)")
+    assert "is read as Cs" in refusal(run)
+
+
+def test_the_energy_of_a_hybrid_functional_is_that_with_its_exchange(run: Path) -> None:
+    (truth,) = read_espresso(run).frames
+    change(
+        run / TEXT,
+        r"!    total energy( +=) +(\S+) Ry",
+        r"!    total energy\1 -15.0 Ry\n\n!!   total energy\1 \2 Ry",
+    )
+    (frame,) = read_espresso(run).frames
+    assert frame.info[ENERGY] == truth.info[ENERGY]
+    with_atoms(run)
+    (frame,) = read_espresso(run).frames
+    assert frame.info[ENERGY] == pytest.approx(truth.info[ENERGY], abs=1e-5)

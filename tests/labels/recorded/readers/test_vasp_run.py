@@ -117,6 +117,7 @@ def with_incar(name: str, value: str) -> Edit:
         (with_parameter("PSTRESS", "50.0"), "PSTRESS = 50 kbar"),
         (with_parameter("IMAGES", "4"), "IMAGES = 4"),
         (with_incar("VCA", "0.5 0.5"), "virtual crystal"),
+        (with_incar("LSOL", "T"), "implicit solvent"),
         (with_parameter("EFIELD", "0.1"), "electric field"),
         (with_incar("EFIELD_PEAD", "0.01 0 0"), "electric field"),
         (with_parameter("I_CONSTRAINED_M", "1"), "constrained moments"),
@@ -195,7 +196,7 @@ def test_one_missing_thing_is_one_refusal_in_words(
         ("Zr", "PAW_PBE Zr_sv 04Jan2005", "Zr"),
         ("r ", "PAW_PBE Zr_sv 04Jan2005", "Zr"),
         ("X ", "PAW_PBE Xe 07Sep2000", "Xe"),
-        ("H ", "PAW_PBE H1.25 07Sep2000", "H"),
+        ("H ", "PAW_PBE H_h 06Feb2004", "H"),
         ("Ti", "", "Ti"),
         ("", "PAW Si 02Apr1999", "Si"),
     ],
@@ -207,6 +208,12 @@ def test_elements_of_species(symbol: str, title: str, element: str) -> None:
 def test_an_unknown_species_is_refused() -> None:
     with pytest.raises(LabelFailed, match="'Qq'"):
         element_of("Qq", "PAW_PBE Qq 2000")
+
+
+@pytest.mark.parametrize("name", ["H1.25", "H.5", "H.75"])
+def test_pseudo_hydrogen_is_no_hydrogen(name: str) -> None:
+    with pytest.raises(LabelFailed, match=f"pseudo-hydrogen \\({name}\\)"):
+        element_of("H ", f"PAW_PBE {name} 07Sep2000")
 
 
 def test_one_bad_file_never_ends_the_set(
