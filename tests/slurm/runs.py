@@ -69,7 +69,7 @@ def snakemake(project: Project, *arguments: str) -> list[str]:
     return [
         *(str(SNAKEMAKE), *project.place("slurm")),
         *("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"),
-        *("--quiet", "host", "--", *arguments),
+        *("--", *arguments),
     ]
 
 
