@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from phonsmith.files.quantities import EnergyError, ForceError
 from phonsmith.files.settings import Fraction, Model, Name, RelativePath, Source
 from phonsmith.labels.settings import AllowMixed, ExtxyzKeys, check_keys
 
@@ -14,10 +15,10 @@ class ConstraintCells(Model):
     structures: list[Name] | Literal["all"] = Field(
         "all", description="Crystals that the reference method relaxed to zero stress."
     )
-    force_sigma_ev_per_angstrom: PositiveFloat = Field(
+    force_sigma_ev_per_angstrom: ForceError = Field(
         1e-4, description="Regularisation of the zero forces (GAP)."
     )
-    virial_sigma_ev_per_atom: PositiveFloat = Field(
+    virial_sigma_ev_per_atom: EnergyError = Field(
         1e-3, description="Regularisation of the zero virial (GAP)."
     )
 

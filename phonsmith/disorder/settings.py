@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from phonsmith.distillation.settings import Dynamics, Runs
+from phonsmith.files.quantities import Gigapascal
 from phonsmith.files.settings import Model, Name
 
 
@@ -160,7 +161,7 @@ class Disorder(Model):
         description="Crystals that the structures are compared with, relaxed with each potential "
         "at each pressure of `crystal_pressures_gpa`.",
     )
-    crystal_pressures_gpa: list[float] | None = Field(
+    crystal_pressures_gpa: list[Gigapascal] | None = Field(
         None,
         description="Default: every GPa between the lowest and the highest pressure of the runs.",
     )

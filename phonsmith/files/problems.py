@@ -13,6 +13,24 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 _SHA256_IN_WORDS = "a SHA-256 of 64 digits and letters a to f, as `sha256sum FILE` prints it"
 
+UNITS = {
+    "thz": "1 THz is 33.4 cm⁻¹ or 4.14 meV",
+    "kelvin": "0 °C is 273.15 K",
+    "gpa": "1 GPa is 10 kbar",
+    "fs": "1 fs is 0.001 ps",
+    "kelvin_per_s": "1 K/ps is 1e12 K/s",
+    "percent": "1 % is a fraction of 0.01",
+    "angstrom": "1 Å is 0.1 nm or 1.89 bohr",
+    "angstrom3": "1 Å³ is 6.75 bohr³",
+    "per_angstrom": "2π/Å included; 1/bohr is 1.89/Å",
+    "ev_per_angstrom": "1 eV/Å is 1000 meV/Å",
+    "ev_per_atom": "1 eV is 1000 meV",
+    "ry": "1 Ry is 13.6 eV",
+    "degree": "1 rad is 57.3 degrees",
+    "micrometre": "1 µm is 1000 nm",
+}
+"""Conversions by the unit at the end of a key, for numbers beyond the limits of the key."""
+
 SHOWN = 40
 """Names listed at most where a word is not among the allowed ones."""
 
@@ -189,6 +207,8 @@ def _texts(error: Any, root: Schema, places: Sequence[Schema]) -> list[str]:
             expected = error["ctx"]["expected"]
             allowed = [one.strip("' ") for one in re.split(r", | or ", expected)]
             return [f"must be {expected}{_found(error)}{nearest(error['input'], allowed)}"]
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            return [_plain(error["msg"]) + _found(error) + _of_unit(error["loc"])]
         case _:
             return [_plain(error["msg"]) + _found(error)]
 
@@ -214,6 +234,13 @@ def _plain(message: str) -> str:
     )
     message = re.sub(r"valid dictionary.*", "mapping of keys to values (a dictionary)", message)
     return re.sub(r"a valid (\w+), .*", r"a valid \1", message)
+
+
+def _of_unit(place: Sequence[int | str]) -> str:
+    """The conversion of the unit in the last key of a path; empty without a unit."""
+    words = [part for part in place if isinstance(part, str) and not _is_kind(part)]
+    ends = [unit for unit in UNITS if words and words[-1].endswith(f"_{unit}")]
+    return f"; {UNITS[max(ends, key=len)]}" if ends else ""
 
 
 def _found(error: Any) -> str:

@@ -72,7 +72,7 @@ class HubbardU(Model):
     """Hubbard correction of one orbital of an element (Dudarev: U denotes U - J)."""
 
     orbital: Literal["s", "p", "d", "f"] = Field(description="Valence orbital.")
-    u_ev: PositiveFloat = Field(description="U in eV.")
+    u_ev: Annotated[float, Field(gt=0, le=30)] = Field(description="U in eV.")
 
 
 class DftReference(ReferenceBase):
@@ -102,8 +102,9 @@ class DftReference(ReferenceBase):
         "changing this key makes new labels. pw.x reports its version before a run; VASP does "
         "not, and without this key the label store returns labels of an earlier VASP.",
     )
-    kspacing_per_angstrom: PositiveFloat = Field(
+    kspacing_per_angstrom: float = Field(
         0.2,
+        ge=0.04,
         le=5,
         description="Largest distance between neighbouring k-points in 1/Å, including the factor "
         "2π (VASP's KSPACING): max(1, ceil(|b| / spacing)) points along reciprocal vector b, with "

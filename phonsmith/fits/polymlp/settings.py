@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from phonsmith.files.quantities import EnergyError, ForceError
 from phonsmith.files.settings import Model
 from phonsmith.fits.settings import FitResources, TrainedFit
 
@@ -11,12 +12,12 @@ from phonsmith.fits.settings import FitResources, TrainedFit
 class PolymlpSigma(Model):
     """Expected errors of the data, whose inverses are the weights of the regression."""
 
-    energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
-    force_ev_per_angstrom: PositiveFloat = Field(3e-3, description="Force components.")
-    displaced_force_ev_per_angstrom: PositiveFloat = Field(
+    energy_ev_per_atom: EnergyError = Field(1e-3, description="Energies.")
+    force_ev_per_angstrom: ForceError = Field(3e-3, description="Force components.")
+    displaced_force_ev_per_angstrom: ForceError = Field(
         1e-5, description="Force components of displaced cells, which determine the phonons."
     )
-    virial_ev_per_atom: PositiveFloat = Field(1e-3, description="Virials.")
+    virial_ev_per_atom: EnergyError = Field(1e-3, description="Virials.")
 
 
 class PolymlpFit(TrainedFit):

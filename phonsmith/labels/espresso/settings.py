@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from phonsmith.files.quantities import BoxEdge
 from phonsmith.files.settings import File, Model
 from phonsmith.labels.reference import MAGNETISM, Command, DftReference, MagneticReference
 
@@ -65,7 +66,7 @@ class EspressoReference(MagneticReference):
     smearing: Literal["gaussian", "methfessel-paxton", "marzari-vanderbilt", "fermi-dirac"] = Field(
         "gaussian", description="Kind of smearing."
     )
-    degauss_ry: PositiveFloat = Field(
+    degauss_ry: Annotated[float, Field(gt=0, le=0.3)] = Field(
         0.0037,
         description="Smearing width in Ry; 0.0037 is 0.05 eV, the default SIGMA of VASP here.",
     )
@@ -99,7 +100,7 @@ class EspressoReference(MagneticReference):
         description="Start the SCF from the density of the previous cell with the same atoms, "
         "instead of superposed atomic densities.",
     )
-    isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+    isolated_atom_edges_angstrom: tuple[BoxEdge, BoxEdge, BoxEdge] = Field(
         (10.0, 10.5, 11.0),
         description="Box edges of an isolated atom; unequal edges let partly filled shells find "
         "their ground state.",
