@@ -4,7 +4,8 @@
     python -m phonsmith.check config/campaigns/mine.yaml   # or by name: mine
 
 Reads settings, crystals, pseudopotentials, model files, data sets in mirror folders and
-``config/site.yaml``, and prints every problem. The exit status is 1 if there are problems.
+``config/site.yaml``, and prints every problem, and warnings about unusual crystals. The exit status
+is 1 if there are problems.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.inputs import MADE, check_inputs
+from phonsmith.check.inputs import MADE, check_inputs, doubts
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed, nearest
 from phonsmith.files.yaml_files import load_yaml
@@ -46,8 +47,8 @@ def campaign_file(name: str) -> Path:
     return path
 
 
-def checked(path: Path, mirrors: Sequence[Path]) -> str:
-    """Check one campaign and the files it names; return a one-line summary.
+def checked(path: Path, mirrors: Sequence[Path]) -> list[str]:
+    """Check one campaign and the files it names; return warnings and a summary, a line each.
 
     Raises
     ------
@@ -56,7 +57,8 @@ def checked(path: Path, mirrors: Sequence[Path]) -> str:
     """
     campaign = load_campaign(path)
     check_inputs(campaign, path, mirrors, made=lambda file: MADE.fullmatch(file) is not None)
-    return f"{path}: no problems. {summary(campaign)}"
+    warnings = [f"{path}: warning: {doubt}" for doubt in doubts(campaign)]
+    return [*warnings, f"{path}: no problems. {summary(campaign)}"]
 
 
 def summary(campaign: Campaign) -> str:
@@ -88,7 +90,7 @@ def check(names: Sequence[str] = ()) -> tuple[list[str], list[PhonsmithError]]:
     mirrors = [Path(folder) for folder in run.mirrors] if run else []
     for name in names or (run.campaigns if run else []):
         with problems.of():
-            good.append(checked(campaign_file(name), mirrors))
+            good.extend(checked(campaign_file(name), mirrors))
     return good, problems.found
 
 

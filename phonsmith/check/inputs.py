@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,10 +76,25 @@ def check_inputs(
     problems.raise_all(str(path))
 
 
+def doubts(campaign: Campaign) -> list[str]:
+    """Return what is unusual, but possible, in the files that a checked campaign names."""
+    from phonsmith.structures.bonds import doubts_about_bonds
+
+    found = []
+    for name, structure in campaign.structures.items():
+        with suppress(PhonsmithError):  # a key to download the crystal is missing
+            crystal = _crystal_of(structure)
+            if crystal is not None and (doubt := doubts_about_bonds(crystal)):
+                found.append(f"structures.{name}.{_origin(structure)}: {doubt}")
+    return found
+
+
 def _check_structures(
     campaign: Campaign, mirrors: Sequence[Path], problems: Problems
 ) -> dict[str, set[str]]:
     """Read every crystal file; the elements of each structure that has one."""
+    from phonsmith.structures.bonds import check_bonds
+
     elements: dict[str, set[str]] = {}
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
@@ -86,6 +102,7 @@ def _check_structures(
             elements[name] = set()
             if crystal is not None:
                 elements[name] = set(crystal.symbols)
+                check_bonds(crystal, str(structure.file or fetched_path(structure)))
                 with problems.of(f"structures.{name}"):
                     _check_size(campaign, name, crystal)
             path = structure.file or fetched_path(structure)

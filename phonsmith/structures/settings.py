@@ -14,7 +14,9 @@ def _are_masses(given: Any) -> Any:
     values = list(given.values()) if isinstance(given, dict) else given
     numbers = isinstance(values, list | tuple) and all(type(one) in (int, float) for one in values)
     if not (numbers and values and all(0.1 <= one < 500 for one in values)):
-        raise ValueError("give masses in u of at least 0.1 and below 500, as {H: 2.014} or as a list")
+        raise ValueError(
+            "give masses in u of at least 0.1 and below 500, as {H: 2.014} or as a list"
+        )
     return given
 
 

@@ -152,6 +152,8 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((crystal("image.vasp"),), ["image.vasp", "Å apart"]),
     ((crystal("flat.vasp"),), ["flat.vasp", "zero volume", "give three lattice vectors"]),
     ((crystal("left.vasp"),), ["left.vasp", "left-handed", "exchange"]),
+    ((crystal("bohr.vasp"),), ["si.file: bohr.vasp", "2.1 times", "bohr; convert", "0.529"]),
+    ((crystal("marked.vasp"),), ["si.file: marked.vasp", "0.87 Å apart", "marked as Cartesian"]),
     ((crystal("unknown.vasp"),), ["unknown.vasp"]),
     ((crystal("none.vasp"),), ["none.vasp"]),
     ((crystal("nan.vasp"),), ["nan.vasp", "line 10", "'nan 0 0'"]),

@@ -9,7 +9,7 @@ import yaml
 from phonsmith.check.campaigns import main
 from tests.project import SNAKEMAKE, Project, prepared
 
-SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+SILICON = "x\n0.6\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 GOOD = {
     "structures": {"si": {"file": "si.vasp"}},
     "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
@@ -45,6 +45,17 @@ def test_what_is_good_has_a_summary(project: Project, capsys: pytest.CaptureFixt
         for word in ("good.yaml: no problems", "1 crystal", "stillinger-weber", "fits gap"):
             assert word in good[1]
     assert sorted(path.name for path in project.folder.iterdir()) == ["config", "si.vasp"]
+
+
+def test_an_unusual_crystal_is_a_warning(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.folder / "si.vasp").write_text(SILICON.replace("0.6", "0.74"))
+    status, good, bad = said_by(capsys, "good")
+    assert (status, bad) == (0, [])
+    assert len(good) == 2 and "no problems" in good[1]
+    for word in ("good.yaml: warning: structures.si.file:", "1.4 times", "25 Å³ per atom", "in Å"):
+        assert word in good[0]
 
 
 def test_every_problem_is_listed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
