@@ -32,7 +32,7 @@ SOUND = {
     "caesium iodide": bulk("CsI", "cesiumchloride", a=4.57),
     "compressed caesium": bulk("Cs", "fcc", a=4.6),
     "quartz": QUARTZ,
-    "benzene": in_a_box("C6H6", 8.0)
+    "benzene": in_a_box("C6H6", 8.0),
     "hydrogen": in_a_box("H2", 3.5),
     "graphene in vacuum": Atoms(graphene(vacuum=10.0), pbc=True),
 }
