@@ -15,14 +15,14 @@ from pathlib import Path
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.inputs import MADE, check_inputs, doubts
+from phonsmith.check.inputs import check_inputs, doubts
+from phonsmith.check.made import CAMPAIGNS, made_by_a_campaign
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed, nearest
 from phonsmith.files.yaml_files import load_yaml
 from phonsmith.running.site import Run, load_config, load_site
 from phonsmith.running.terminal import campaigns_here, errors_in_words, say
 
-CAMPAIGNS = Path("config/campaigns")
 CONFIG = Path("config/config.yaml")
 SITE = Path("config/site.yaml")
 
@@ -56,7 +56,7 @@ def checked(path: Path, mirrors: Sequence[Path]) -> list[str]:
         All problems, a line each.
     """
     campaign = load_campaign(path)
-    check_inputs(campaign, path, mirrors, made=lambda file: MADE.fullmatch(file) is not None)
+    check_inputs(campaign, path, mirrors, made=made_by_a_campaign)
     warnings = [f"{path}: warning: {doubt}" for doubt in doubts(campaign)]
     return [*warnings, f"{path}: no problems. {summary(campaign)}"]
 

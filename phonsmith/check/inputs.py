@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonsmith.campaign.model import Campaign
+from phonsmith.check.made import MADE
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed
 from phonsmith.files.settings import Source
@@ -21,13 +22,6 @@ from phonsmith.structures.settings import Structure
 if TYPE_CHECKING:
     from ase import Atoms
     from phonopy import Phonopy
-
-MADE = re.compile(
-    r"(?P<folder>results/(?P<campaign>[^/]+)/(?:fits/(?P<fit>[^/]+)|datasets)"
-    r"/gen(?P<generation>\d+))/(?(fit)model/[^/]+|train\.extxyz)"
-)
-"""A file that the pipeline makes and a campaign may name: model of a fit, or training set."""
-
 
 def _never(file: str) -> bool:
     return False

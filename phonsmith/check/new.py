@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from phonsmith.campaign.drafting import drafted, known_references
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.campaigns import CAMPAIGNS
+from phonsmith.check.made import CAMPAIGNS
 from phonsmith.check.inputs import check_inputs
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Name

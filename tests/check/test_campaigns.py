@@ -58,6 +58,41 @@ def test_an_unusual_crystal_is_a_warning(
         assert word in good[0]
 
 
+OTHER = "results/other/fits/mace/gen0/model/mace.model"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (OTHER, []),
+        (OTHER.replace("fits/mace", "fits/mcae"), ["trains no fit 'mcae'; did you mean 'mace'?"]),
+        (OTHER.replace("other", "othr"), ["no campaign 'othr'; did you mean 'other'?"]),
+        (OTHER.replace("gen0", "gen1"), ["the last generation of the campaign other is gen0"]),
+    ],
+)
+def test_models_of_other_campaigns_have_to_be_made_there(
+    project: Project, capsys: pytest.CaptureFixture[str], model: str, words: list[str]
+) -> None:
+    project.write("other", {**GOOD, "fits": {"mace": {"kind": "mace"}}})
+    potential = {"calculator": "mace", "model": model}
+    tuned = {"kind": "mace", "foundation": {"model": model}}
+    md = {"protocol": {"kind": "thermal", "start": {"structure": "si"}}, "driver": potential}
+    own = {"kind": "existing", "potential": potential}
+    project.write("one", {**GOOD, "fits": {"a": tuned, "b": own}, "distillation": {"md": md}})
+    project.write("two", {**GOOD, "reference": {"method": "calculator", "potential": potential}})
+    status, _, bad = said_by(capsys, "one", "two")
+    places = [
+        "one.yaml: distillation.md.driver.model",
+        "one.yaml: fits.a.foundation.model",
+        "one.yaml: fits.b.potential.model",
+        "two.yaml: reference.potential.model",
+    ]
+    for place, line in zip(places if words else [], bad[:-1], strict=True):
+        assert f"{place}: {model}: " in line
+        assert all(word in line for word in words)
+    assert status == bool(words)
+
+
 def test_every_problem_is_listed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.write("bad", BAD)
     project.write("odd", {**GOOD, "sed": 1, "fits": {"gap": {"kind": "nep"}}})
