@@ -4,8 +4,9 @@
     python -m phonsmith.check config/campaigns/mine.yaml   # or by name: mine
 
 Reads settings, crystals, pseudopotentials, model files, data sets in mirror folders and
-``config/site.yaml``, and prints every problem, and warnings about unusual crystals. The exit status
-is 1 if there are problems.
+``config/site.yaml``, and prints a line for each problem and each unusual crystal. Of one campaign,
+all invalid keys and values are reported at once, then all contradictions between settings, and then
+all problems of files: check again after corrections. The exit status is 1 if there are problems.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def checked(path: Path, mirrors: Sequence[Path]) -> list[str]:
     Raises
     ------
     PhonsmithError
-        All problems, a line each.
+        All problems that can be found at once, a line each.
     """
     campaign = load_campaign(path)
     check_inputs(campaign, path, mirrors, made=made_by_a_campaign)

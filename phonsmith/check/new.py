@@ -139,7 +139,7 @@ def next_steps(path: Path, lacks: Sequence[str]) -> str:
     """Return what to do with a new campaign file, as text for the terminal."""
     name = path.stem
     commands: Mapping[str, str] = {
-        f"python -m phonsmith.check {name}": "all errors in the file and in the files it names",
+        f"python -m phonsmith.check {name}": "errors in the file, then in the files it names",
         f"snakemake --profile profiles/local -n results/{name}/report.html": "dry run: the steps",
         f"snakemake --profile profiles/local results/{name}/plan.md": "cells, core hours, memory",
         f"snakemake --profile profiles/local results/{name}/report.html": (

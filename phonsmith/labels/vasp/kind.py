@@ -65,7 +65,7 @@ class Vasp(DftKind[VaspReference]):
                     )
         with problems.below("reference"):
             check_spelling(reference)
-        for element in sorted({*elements, *reference.potcars}):
+        for element in [*sorted(elements), *sorted(reference.potcars.keys() - set(elements))]:
             with problems.below("reference"):
                 potcars_of(reference, [element])
                 sound.append(element)
