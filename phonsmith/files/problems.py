@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from phonsmith.files.forms import example
+
 Schema = Mapping[str, Any]
 
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
@@ -146,8 +148,9 @@ def _is_kind(part: int | str) -> bool:
     """Whether a part of a path names what pydantic tried: a type or a validator."""
     if isinstance(part, int):
         return False
-    types = ("str", "int", "float", "bool", "list", "dict", "names", "constrained-str", "url")
-    return part in types or re.match(r"[a-z-]+\[.*\]$|[A-Z]\w+$|function-", part) is not None
+    types = ("str", "int", "float", "bool", "list", "dict", "names", "url")
+    kind = r"[a-z-]+\[.*\]$|[A-Z]\w+$|function-|constrained-"
+    return part in types or re.match(kind, part) is not None
 
 
 def _printable(part: int | str) -> str:
@@ -209,6 +212,9 @@ def _texts(error: Any, root: Schema, places: Sequence[Schema]) -> list[str]:
             return [f"must be {expected}{_found(error)}{nearest(error['input'], allowed)}"]
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             return [_plain(error["msg"]) + _found(error) + _of_unit(error["loc"])]
+        case "dict_type" | "model_type" | "model_attributes_type" | "list_type":
+            form = example(error["input"], places, root)
+            return [_plain(error["msg"]) + (f", such as {form}" if form else "") + _found(error)]
         case _:
             return [_plain(error["msg"]) + _found(error)]
 

@@ -77,7 +77,7 @@ def test_a_campaign_is_checked_before_anything_runs(
     for line, start in zip(str(several.value).splitlines(), starts, strict=True):
         assert line.startswith(f"c.yaml: reference.{start}: ")
     monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR")
-    with pytest.raises(PhonsmithError, match="PMG_VASP_PSP_DIR is not set; set it to") as caught:
+    with pytest.raises(PhonsmithError, match="PMG_VASP_PSP_DIR is not set; set it, ") as caught:
         check()
     assert "\n" not in str(caught.value)
 
