@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from phonopy import Phonopy
 
+
 def _never(file: str) -> bool:
     return False
 

@@ -17,8 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from phonsmith.campaign.drafting import drafted, known_references
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.made import CAMPAIGNS
 from phonsmith.check.inputs import check_inputs
+from phonsmith.check.made import CAMPAIGNS
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Name
 from phonsmith.running.terminal import errors_in_words

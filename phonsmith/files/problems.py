@@ -197,10 +197,10 @@ def _tagged(root: Schema, schema: Schema, part: int | str) -> list[Schema]:
 
 def _texts(error: Any, root: Schema, places: Sequence[Schema]) -> list[str]:
     match error["type"]:
-        case "extra_forbidden":
-            return [_unknown_key(str(error["loc"][-1]), root, places)]
         case "missing":
             return ["is missing"]
+        case "extra_forbidden":
+            return [_unknown_key(str(error["loc"][-1]), root, places)]
         case "value_error":
             lines = error["msg"].removeprefix("Value error, ").splitlines()
             return [f"{line}{_found(error)}" for line in lines]
@@ -210,13 +210,14 @@ def _texts(error: Any, root: Schema, places: Sequence[Schema]) -> list[str]:
             expected = error["ctx"]["expected"]
             allowed = [one.strip("' ") for one in re.split(r", | or ", expected)]
             return [f"must be {expected}{_found(error)}{nearest(error['input'], allowed)}"]
-        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
-            return [_plain(error["msg"]) + _found(error) + _of_unit(error["loc"])]
-        case "dict_type" | "model_type" | "model_attributes_type" | "list_type":
-            form = example(error["input"], places, root)
-            return [_plain(error["msg"]) + (f", such as {form}" if form else "") + _found(error)]
-        case _:
-            return [_plain(error["msg"]) + _found(error)]
+        case kind:
+            words, found = _plain(error["msg"]), _found(error)
+            if kind in ("dict_type", "model_type", "model_attributes_type", "list_type"):
+                form = example(error["input"], places, root)
+                words += f", such as {form}" if form else ""
+            elif re.match("(greater|less)_than", kind):
+                found += _of_unit(error["loc"])
+            return [words + found]
 
 
 def _unknown_kind(context: Mapping[str, str], places: Sequence[Schema]) -> str:

@@ -72,15 +72,13 @@ WRONG: list[tuple[tuple[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("change", "words"), WRONG, ids=[one[1][0] for one in WRONG])
-def test_another_unit_is_refused(
-    tmp_path: Path, change: tuple[str, Any], words: list[str]
-) -> None:
+def test_another_unit_is_refused(tmp_path: Path, change: tuple[str, Any], words: list[str]) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(changed(change)))
     with pytest.raises(PhonsmithError) as caught:
         load_campaign(path)
-    assert any(all(word in line for word in words) for line in str(caught.value).splitlines()), (
-        str(caught.value)
+    assert any(all(word in line for word in words) for line in str(caught.value).splitlines()), str(
+        caught.value
     )
 
 

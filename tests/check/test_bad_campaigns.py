@@ -180,7 +180,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ),
     ((("structures/si/masses", [28.0]),), ["structures.si.masses", "1 masses for 2 atoms"]),
     ((("structures/si/masses", [28.0, 29.0]),), ["si.masses", "equivalent by symmetry"]),
-    ((("structures/si/masses", {"Si": 0}),), ["structures.si.masses", "at least 0.1 and below 500"]),
+    ((("structures/si/masses", {"Si": 0}),), ["si.masses", "at least 0.1 and below 500"]),
     # models
     ((existing(calculator="gap", model="no.xml"),), ["fits.own.potential.model", "no such"]),
     ((existing(calculator="gap"),), ["fits.own.potential", "requires `model`"]),
