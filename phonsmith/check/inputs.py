@@ -76,12 +76,28 @@ def doubts(campaign: Campaign) -> list[str]:
     from phonsmith.structures.bonds import doubts_about_bonds
 
     found = []
+    elements: set[str] = set()
+    all_here = True
     for name, structure in campaign.structures.items():
         with suppress(PhonsmithError):  # a key to download the crystal is missing
             crystal = _crystal_of(structure)
             if crystal is not None and (doubt := doubts_about_bonds(crystal)):
                 found.append(f"structures.{name}.{_origin(structure)}: {doubt}")
-    return found
+            elements |= set(crystal.symbols) if crystal else set()
+            all_here &= crystal is not None or structure.scaled is not None
+    return [*found, *(_unused_elements(campaign, elements) if all_here else [])]
+
+
+def _unused_elements(campaign: Campaign, elements: set[str]) -> list[str]:
+    """Settings of elements that no crystal contains; none where data sets may contain them."""
+    compositions = _check_compositions(campaign, Problems())
+    elements = elements.union(*compositions.values())
+    return [
+        f"reference.{key}.{element}: no crystal contains {element}"
+        for key in ("hubbard", "magmom", "starting_magnetization")
+        for element in getattr(campaign.reference, key, {})
+        if element not in elements and not campaign.datasets.databases
+    ]
 
 
 def _check_structures(

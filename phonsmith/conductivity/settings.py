@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from phonsmith.files.quantities import MESH_OR_LENGTH, CellLength, Cutoff, Kelvin
-from phonsmith.files.settings import Model, Name
+from phonsmith.files.settings import Model, Name, Once
 
 Mesh = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt] | PositiveFloat, MESH_OR_LENGTH]
 """Numbers of q points along the reciprocal vectors, or a length in Å that sets the density."""
@@ -58,7 +58,7 @@ class PublishedConductivity(Model):
 class Conductivity(Model):
     """Lattice thermal conductivity by phono3py."""
 
-    structures: list[Name] | Literal["all"] = Field(
+    structures: Annotated[list[Name] | Literal["all"], Once] = Field(
         "all", description="Crystals, by id; `all`: the crystals whose phonons are compared."
     )
     third_order: ThirdOrder = ThirdOrder()
@@ -154,6 +154,8 @@ class Conductivity(Model):
             )
         if (0, 0, 0) in self.directions:
             raise ValueError("directions: [0, 0, 0] is not a direction")
+        if self.third_order.random_cells is not None and self.third_order.way != "fit":
+            raise ValueError("third_order.random_cells: used only with `third_order.way: fit`")
         wanted = self.cumulative_kelvin
         if wanted is not None and wanted not in self.temperatures_kelvin:
             raise ValueError(f"cumulative_kelvin: {wanted:g} is not in temperatures_kelvin")

@@ -1,18 +1,18 @@
 """Settings of training and test sets, and of existing data sets added to them."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from phonsmith.files.quantities import EnergyError, ForceError
-from phonsmith.files.settings import Fraction, Model, Name, RelativePath, Source
+from phonsmith.files.settings import Fraction, Model, Name, Once, RelativePath, Source
 from phonsmith.labels.settings import AllowMixed, ExtxyzKeys, check_keys
 
 
 class ConstraintCells(Model):
     """Pseudo-observations: pristine cells with forces and stress set to zero."""
 
-    structures: list[Name] | Literal["all"] = Field(
+    structures: Annotated[list[Name] | Literal["all"], Once] = Field(
         "all", description="Crystals that the reference method relaxed to zero stress."
     )
     force_sigma_ev_per_angstrom: ForceError = Field(
@@ -68,10 +68,10 @@ class Datasets(Model):
         description="Also hold out displaced cells. Each displaced cell contributes unique force "
         "constants of the crystal: do not call a fit without them trained on that crystal.",
     )
-    max_force_ev_per_angstrom: PositiveFloat = Field(
+    max_force_ev_per_angstrom: Annotated[float, Field(ge=0.5, le=10_000)] = Field(
         40.0, description="Cells with a larger force component are omitted as outliers."
     )
-    max_energy_above_median_ev_per_atom: PositiveFloat = Field(
+    max_energy_above_median_ev_per_atom: Annotated[float, Field(ge=0.01, le=1000)] = Field(
         5.0,
         description="Cells with an energy further above the median of their structure are omitted.",
     )

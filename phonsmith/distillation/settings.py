@@ -277,6 +277,15 @@ class MeltQuench(DynamicsBase):
         """Whether the last cell of a run is relaxed."""
         return self.relax
 
+    @model_validator(mode="after")
+    def _melts(self) -> Self:
+        if self.melt_kelvin < max(self.first_kelvin, self.last_kelvin):
+            raise ValueError(
+                f"melt_kelvin: {self.melt_kelvin:g} K is below first_kelvin or last_kelvin; raise "
+                "it, so that the crystal melts"
+            )
+        return self
+
     def program(self) -> list[Part]:
         """Return equilibration, heating, melt, quench and the time after it."""
         gpa = None if self.pressure_gpa is None else (self.pressure_gpa, self.pressure_gpa)

@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field
 Terahertz = Annotated[float, Field(gt=0, le=1)]
 """Largest error of frequencies: 4 is meant in cm⁻¹, of which 33 are 1 THz."""
 
-Kelvin = Annotated[float, Field(gt=0, le=100_000)]
+Kelvin = Annotated[float, Field(ge=0.1, le=100_000)]
+"""Of phonons: kT in eV is below 0.1 for common temperatures."""
 
 DynamicsKelvin = Annotated[float, Field(ge=1, le=100_000)]
 """Temperature of classical molecular dynamics: kT in eV is below 1."""

@@ -4,8 +4,9 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
+from phonsmith.files.elements import Element
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Model
 
@@ -110,7 +111,7 @@ class DftReference(ReferenceBase):
         "2π (VASP's KSPACING): max(1, ceil(|b| / spacing)) points along reciprocal vector b, with "
         "|b| = 2π/a in a cubic cell. The meshes contain Γ.",
     )
-    hubbard: dict[str, HubbardU] = Field(
+    hubbard: dict[Element, HubbardU] = Field(
         default_factory=dict,
         description="DFT+U by element, e.g. `{Fe: {orbital: d, u_ev: 4}}`; the order of species in "
         "a cell does not matter.",
@@ -125,7 +126,7 @@ class DftReference(ReferenceBase):
         description="Compute Born charges and dielectric tensors of all crystals without a `born` "
         "file, for the non-analytical correction. Insulators only.",
     )
-    cores: PositiveInt = Field(
+    cores: Annotated[int, Field(ge=1, le=100_000)] = Field(
         1,
         description="Cores (MPI ranks) per run. For small cells, one core per run is fastest, with "
         "as many concurrent runs as memory allows (labels.side_by_side).",
@@ -135,7 +136,7 @@ class DftReference(ReferenceBase):
         description="Memory of a run in MB, increased after running out of memory. Default: the "
         "estimate of the cost model, as in the plan, or 2000 without an estimate.",
     )
-    time_limit_minutes: PositiveFloat = Field(
+    time_limit_minutes: Annotated[float, Field(gt=0, le=30_000)] = Field(
         240.0,
         description="Time limit of a run; a longer run is ended and reported as a timeout. On a "
         "cluster, a job with a limit from the cost model ends the run earlier, before its own "

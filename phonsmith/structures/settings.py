@@ -240,7 +240,7 @@ class Relaxation(Model):
     max_steps: PositiveInt = Field(
         500, description="Maximum number of steps; a relaxation that needs more fails."
     )
-    symprec_angstrom: Annotated[float, Field(gt=0, le=1)] = Field(
+    symprec_angstrom: Annotated[float, Field(ge=1e-8, le=1)] = Field(
         1e-2, description="Tolerance for the space group before and after relaxation."
     )
     ltol: Annotated[float, Field(gt=0, le=1)] = Field(

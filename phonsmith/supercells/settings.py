@@ -243,7 +243,7 @@ class Selection(Model):
         description="Rattled candidates per structure and generation, over all volumes in "
         "supercells.rattled.volume_factors and all amplitudes.",
     )
-    amplitude_factors: list[PositiveFloat] = Field(
+    amplitude_factors: list[Annotated[float, Field(gt=0, le=10)]] = Field(
         [0.5, 1.0, 2.0],
         min_length=1,
         description="Amplitudes of the rattled candidates, as multiples of "

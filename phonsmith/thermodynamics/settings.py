@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, model_validator
 
 from phonsmith.files.quantities import Gigapascal, Kelvin
-from phonsmith.files.settings import Model, Name
+from phonsmith.files.settings import Model, Name, Once
 
 LEAST_PERCENT = 0.2
 """Least change of the volume that an equation of state shows clearly."""
@@ -14,7 +14,7 @@ LEAST_PERCENT = 0.2
 class Thermodynamics(Model):
     """Equations of state, harmonic and quasi-harmonic free energies, for reference and fits."""
 
-    structures: list[Name] | Literal["all"] = Field(
+    structures: Annotated[list[Name] | Literal["all"], Once] = Field(
         "all", description="Crystals, by id; `all`: the crystals whose phonons are compared."
     )
     max_temperature_kelvin: Kelvin = Field(1000.0, description="Highest temperature.")

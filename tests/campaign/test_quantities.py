@@ -99,3 +99,39 @@ SOUND: list[tuple[str, Any]] = [
 @pytest.mark.parametrize("change", SOUND)
 def test_extreme_numbers_are_accepted(change: tuple[str, Any]) -> None:
     Campaign.model_validate(changed(change))
+
+
+# words and lists that would be passed over, or change nothing
+PASSED_OVER: list[tuple[tuple[str, Any], list[str]]] = [
+    (
+        ("reference", {**VASP, "hubbard": {"fe": {"orbital": "d", "u_ev": 4}}}),
+        ["reference.hubbard.fe", "not the symbol of an element; did you mean 'Fe'?"],
+    ),
+    (
+        ("reference", {**VASP, "magnetism": True, "magmom": {"Fe3+": 5}}),
+        ["reference.magmom.Fe3+", "did you mean 'Fe'?"],
+    ),
+    (
+        ("reference", {**QE, "magnetism": True, "starting_magnetization": {"NI": 0.5}}),
+        ["starting_magnetization.NI", "did you mean 'Ni'?"],
+    ),
+    (("conductivity", {"third_order": {"random_cells": 5}}), ["random_cells", "way: fit"]),
+    (("conductivity", {"jackknife_groups": 5}), ["jackknife_groups", "way: fit"]),
+    (("conductivity", {"structures": ["si", "si"]}), ["conductivity.structures", "twice"]),
+    (("thermodynamics", {"structures": ["si", "si"]}), ["thermodynamics.structures", "twice"]),
+    (("figures", {"formats": ["png", "png"]}), ["figures.formats", "twice"]),
+    (run("melt-quench", melt_kelvin=200), ["melt_kelvin", "below first_kelvin"]),
+    (("loop", {"goal": GOAL, "selection": {"amplitude_factors": [50]}}), ["factors.0", "10"]),
+    (("datasets", {"max_force_ev_per_angstrom": 0.01}), ["max_force_ev_per_angstrom", "meV/Å"]),
+    (
+        ("fits/p", {"kind": "polymlp", "regularisation_exponents": [8]}),
+        ["regularisation_exponents.0", "equal to 3"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), PASSED_OVER, ids=[one[1][0] for one in PASSED_OVER])
+def test_what_would_be_passed_over_is_refused(
+    tmp_path: Path, change: tuple[str, Any], words: list[str]
+) -> None:
+    test_another_unit_is_refused(tmp_path, change, words)

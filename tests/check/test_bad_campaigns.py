@@ -63,7 +63,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((("datasets/test_fraction", 1),), ["datasets.test_fraction", "less than 1"]),
     ((("phonons/mesh_length_angstrom", "long"),), ["phonons.mesh_length_angstrom", "number"]),
     ((("benchmarks/mechanics", "perhaps"),), ["benchmarks.mechanics", "boolean"]),
-    ((("figures/dpi", 0),), ["figures.dpi", "greater than 0"]),
+    ((("figures/dpi", 0),), ["figures.dpi", "or equal to 30"]),
     ((("fits/gap/sigma", 0.1),), ["fits.gap.sigma", "dictionary"]),
     ((("fits/gap/sigma_by_group", {"si": 0.1}),), ["fits.gap.sigma_by_group.si", "dictionary"]),
     # numbers in other units

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from phonsmith.files.elements import Element
 from phonsmith.files.quantities import BoxEdge
 from phonsmith.files.settings import File, Model
 from phonsmith.labels.reference import MAGNETISM, Command, DftReference, MagneticReference
@@ -14,7 +15,9 @@ class EspressoPseudopotentials(Model):
     """Pseudopotential file of each element."""
 
     folder: File = Field(min_length=1, description="Folder of the UPF files, as seen by the jobs.")
-    files: dict[str, File] | None = Field(None, min_length=1, description="File of each element.")
+    files: dict[Element, File] | None = Field(
+        None, min_length=1, description="File of each element."
+    )
     family: Literal["SSSP", "PseudoDojo"] | None = Field(
         None,
         description="Replaces `files` if the folder contains one complete release of a family and "
@@ -49,7 +52,7 @@ class EspressoReference(MagneticReference):
 
     method: Literal["espresso"] = Field(description="Reference method.")
     pseudopotentials: EspressoPseudopotentials
-    ecutwfc_ry: PositiveFloat = Field(description="Wavefunction cutoff in Ry.")
+    ecutwfc_ry: Annotated[float, Field(ge=10)] = Field(description="Wavefunction cutoff in Ry.")
     ecutrho_ry: PositiveFloat | None = Field(
         None,
         description="Density cutoff in Ry; default: 4 times the wavefunction cutoff for "
@@ -82,7 +85,7 @@ class EspressoReference(MagneticReference):
     )
     electron_maxstep: PositiveInt = Field(100, description="Maximum number of SCF steps.")
     magnetism: bool = Field(False, description=MAGNETISM)
-    starting_magnetization: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
+    starting_magnetization: dict[Element, Annotated[float, Field(ge=-1, le=1)]] = Field(
         default_factory=dict,
         description="With magnetism: starting spin polarisation of the valence electrons, -1 to 1, "
         "by element; omitted elements start without.",

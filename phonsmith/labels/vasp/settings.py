@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from phonsmith.files.elements import Element
 from phonsmith.files.quantities import BoxEdge
 from phonsmith.files.settings import Name
 from phonsmith.labels.reference import (
@@ -27,7 +28,7 @@ class VaspReference(MagneticReference):
     }
 
     method: Literal["vasp"] = Field(description="Reference method.")
-    potcars: dict[str, str] = Field(
+    potcars: dict[Element, str] = Field(
         min_length=1,
         description="POTCAR of each element, e.g. `{Sn: Sn_d}`, in the folder set by pymatgen's "
         "PMG_VASP_PSP_DIR.",
@@ -54,7 +55,7 @@ class VaspReference(MagneticReference):
         0.05, description="Smearing width in eV (SIGMA)."
     )
     magnetism: bool = Field(False, description=MAGNETISM)
-    magmom: dict[str, float] = Field(
+    magmom: dict[Element, Annotated[float, Field(ge=-20, le=20)]] = Field(
         default_factory=dict,
         description="With magnetism: starting magnetic moment per atom in Bohr magnetons (MAGMOM), "
         "by element; omitted elements start without moment.",
