@@ -79,12 +79,15 @@ def doubts(campaign: Campaign) -> list[str]:
     elements: set[str] = set()
     all_here = True
     for name, structure in campaign.structures.items():
+        crystal = None
         with suppress(PhonsmithError):  # a key to download the crystal is missing
             crystal = _crystal_of(structure)
-            if crystal is not None and (doubt := doubts_about_bonds(crystal)):
-                found.append(f"structures.{name}.{_origin(structure)}: {doubt}")
-            elements |= set(crystal.symbols) if crystal else set()
-            all_here &= crystal is not None or structure.scaled is not None
+        if crystal is None:
+            all_here = all_here and structure.scaled is not None
+            continue
+        elements |= set(crystal.symbols)
+        if doubt := doubts_about_bonds(crystal):
+            found.append(f"structures.{name}.{_origin(structure)}: {doubt}")
     return [*found, *(_unused_elements(campaign, elements) if all_here else [])]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from phonsmith.files.quantities import MESH_OR_LENGTH, CellLength, Cutoff, Kelvin
+from phonsmith.files.quantities import MESH_OR_LENGTH, CellLength, Cutoff, Kelvin, Megabytes
 from phonsmith.files.settings import Model, Name, Once
 
 Mesh = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt] | PositiveFloat, MESH_OR_LENGTH]
@@ -133,7 +133,7 @@ class Conductivity(Model):
         "`tables/conductivity.csv`, e.g. 5. κ is computed once more without each group, with the "
         "first entries of `solvers`, `isotopes` and `non_analytical`. Default: no uncertainty.",
     )
-    memory_mb: PositiveInt = Field(
+    memory_mb: Megabytes = Field(
         4000,
         description="Memory of a job in MB. For each temperature, the direct solution needs two "
         "square matrices of dimension 3 × irreducible q points × bands; a demand known to be too "

@@ -57,6 +57,10 @@ EnergyError = Annotated[float, Field(gt=0, le=2)]
 """Expected error of energies or virials in eV per atom."""
 
 
+Megabytes = Annotated[int, Field(ge=200, le=100_000_000)]
+"""Memory of a job: Python with its libraries needs more than 200 MB."""
+
+
 def _no_count(least: int, example: str) -> BeforeValidator:
     """Refuse a small whole number for a length in Å: a grid of so many points is meant."""
 

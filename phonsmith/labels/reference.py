@@ -4,10 +4,11 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from phonsmith.files.elements import Element
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.quantities import Megabytes
 from phonsmith.files.settings import Model
 
 IncarValue = bool | int | float | str | list[int | float | str]
@@ -131,7 +132,7 @@ class DftReference(ReferenceBase):
         description="Cores (MPI ranks) per run. For small cells, one core per run is fastest, with "
         "as many concurrent runs as memory allows (labels.side_by_side).",
     )
-    memory_mb: PositiveInt | None = Field(
+    memory_mb: Megabytes | None = Field(
         None,
         description="Memory of a run in MB, increased after running out of memory. Default: the "
         "estimate of the cost model, as in the plan, or 2000 without an estimate.",

@@ -67,6 +67,9 @@ WRONG: list[tuple[tuple[str, Any], list[str]]] = [
     (("reference", {**VASP, "kspacing_per_angstrom": 0.03}), ["kspacing", "2π"]),
     (("reference", {**VASP, "isolated_atom_edges_angstrom": [1.4, 1.5, 1.6]}), ["edges", "nm"]),
     (("reference", {**QE, "degauss_ry": 0.5}), ["degauss_ry", "13.6 eV"]),
+    (("fits/gap/resources", {"memory_mb": 64}), ["resources.memory_mb", "1 GB is 1000 MB"]),
+    (("reference", {**VASP, "memory_mb": 128}), ["reference.memory_mb", "1 GB is 1000 MB"]),
+    (("reference", {**VASP, "time_limit_minutes": 86400}), ["1 hour is 60 minutes"]),
     (("structures/si/masses", {"Si": 4.7e-26}), ["structures.si.masses", "in u"]),
 ]
 
