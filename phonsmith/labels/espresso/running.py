@@ -225,5 +225,5 @@ def judged(finished: Finished, output: Path, time_limit_s: float) -> str:
         raise RunFailed("disk", "a file became larger than the system allows")
     if finished.signal == "SIGKILL" or "signal 9" in text:
         raise RunFailed("killed", f"killed: {finished.ending}")
-    reason = reason_of(text)
-    raise RunFailed("crashed", f"pw.x crashed: {finished.ending}{', ' if reason else ''}{reason}")
+    line = reason_of(text)
+    raise RunFailed("crashed", f"pw.x crashed: {finished.ending}{', ' if line else ''}{line}")
