@@ -16,7 +16,8 @@ from pathlib import Path
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.inputs import check_inputs, doubts
+from phonsmith.check.crystals import doubts
+from phonsmith.check.inputs import check_inputs, crystals_here
 from phonsmith.check.made import CAMPAIGNS, made_by_a_campaign
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed, nearest
@@ -58,7 +59,7 @@ def checked(path: Path, mirrors: Sequence[Path]) -> list[str]:
     """
     campaign = load_campaign(path)
     check_inputs(campaign, path, mirrors, made=made_by_a_campaign)
-    warnings = [f"{path}: warning: {doubt}" for doubt in doubts(campaign)]
+    warnings = [f"{path}: warning: {doubt}" for doubt in doubts(campaign, crystals_here(campaign))]
     return [*warnings, f"{path}: no problems. {summary(campaign)}"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonsmith.campaign.model import Campaign
+from phonsmith.check.crystals import contradictions
 from phonsmith.check.made import MADE
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed
@@ -66,41 +67,22 @@ def check_inputs(
         method_kind(reference).check_files(reference, found, campaign.structures)
     if not in_circles:  # what a campaign makes of itself is not there
         _check_models(campaign, made, problems)
+    for line in contradictions(campaign, crystals_here(campaign)):
+        problems.found.append(PhonsmithError(line))
     if not problems.found:  # the elements of a damaged model are unknown
         _check_elements(campaign, elements, problems)
     problems.raise_all(str(path))
 
 
-def doubts(campaign: Campaign) -> list[str]:
-    """Return what is unusual, but possible, in the files that a checked campaign names."""
-    from phonsmith.structures.bonds import doubts_about_bonds
-
-    found = []
-    elements: set[str] = set()
-    all_here = True
+def crystals_here(campaign: Campaign) -> dict[str, "Atoms"]:
+    """Return the crystals whose files are here and readable, by id."""
+    found = {}
     for name, structure in campaign.structures.items():
-        crystal = None
-        with suppress(PhonsmithError):  # a key to download the crystal is missing
+        with suppress(PhonsmithError):  # reported for the crystal itself
             crystal = _crystal_of(structure)
-        if crystal is None:
-            all_here = all_here and structure.scaled is not None
-            continue
-        elements |= set(crystal.symbols)
-        if doubt := doubts_about_bonds(crystal):
-            found.append(f"structures.{name}.{_origin(structure)}: {doubt}")
-    return [*found, *(_unused_elements(campaign, elements) if all_here else [])]
-
-
-def _unused_elements(campaign: Campaign, elements: set[str]) -> list[str]:
-    """Settings of elements that no crystal contains; none where data sets may contain them."""
-    compositions = _check_compositions(campaign, Problems())
-    elements = elements.union(*compositions.values())
-    return [
-        f"reference.{key}.{element}: no crystal contains {element}"
-        for key in ("hubbard", "magmom", "starting_magnetization")
-        for element in getattr(campaign.reference, key, {})
-        if element not in elements and not campaign.datasets.databases
-    ]
+            if crystal is not None:
+                found[name] = crystal
+    return found
 
 
 def _check_structures(

@@ -90,6 +90,11 @@ class TrainedFit(FitBase):
             del found["distilled_cells"]
         return found if self.VERSION == 1 else {**found, "version": self.VERSION}
 
+    @property
+    def reach_angstrom(self) -> tuple[float, float] | None:
+        """Shortest and longest distance of atoms that it describes; None where it has no cutoff."""
+        return None
+
 
 def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:
     """Refuse arguments that set where a training program writes or what it loads."""

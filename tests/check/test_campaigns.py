@@ -8,7 +8,8 @@ import yaml
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.check.campaigns import main
-from phonsmith.check.inputs import doubts
+from phonsmith.check.crystals import doubts
+from phonsmith.check.inputs import crystals_here
 from tests.project import SNAKEMAKE, Project, prepared
 
 SILICON = "x\n0.6\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
@@ -56,7 +57,7 @@ def test_an_unusual_crystal_is_a_warning(
     status, good, bad = said_by(capsys, "good")
     assert (status, bad) == (0, [])
     assert len(good) == 2 and "no problems" in good[1]
-    for word in ("good.yaml: warning: structures.si.file:", "1.4 times", "25 Å³ per atom", "in Å"):
+    for word in ("good.yaml: warning: structures.si:", "1.4 times", "25 Å³ per atom", "in Å"):
         assert word in good[0]
 
 
@@ -64,7 +65,9 @@ def test_settings_of_an_element_that_no_crystal_contains_are_a_warning(project: 
     iron = {"hubbard": {"Fe": {"orbital": "d", "u_ev": 4.0}}}
     reference = {"method": "vasp", "potcars": {"Si": "Si"}, **iron}
     campaign = Campaign.model_validate({**GOOD, "reference": reference})
-    assert doubts(campaign) == ["reference.hubbard.Fe: no crystal contains Fe"]
+    assert list(doubts(campaign, crystals_here(campaign))) == [
+        "reference.hubbard.Fe: no crystal contains Fe"
+    ]
 
 
 OTHER = "results/other/fits/mace/gen0/model/mace.model"

@@ -165,6 +165,12 @@ class GapFit(TrainedFit):
         description="Further `keyword=value` arguments of gap_fit; needs `fitter: gap_fit`.",
     )
 
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        descriptors = (self.two_body, self.three_body, self.soap)
+        return 0.0, max(one.cutoff_angstrom for one in descriptors if one is not None)
+
     def sparse_points(self) -> int | None:
         """Sparse points of SOAP; None without it."""
         return self.soap.sparse_points if self.soap else None

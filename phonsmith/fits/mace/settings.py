@@ -260,6 +260,11 @@ class MaceFit(TrainedFit):
         default_factory=dict, description="Further options of mace_run_train, without dashes."
     )
 
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        return 0.0, self.cutoff_angstrom
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_fine_tuning(cls, settings: Any) -> Any:

@@ -76,6 +76,11 @@ class MtpFit(TrainedFit):
         "than this fraction.",
     )
 
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        return self.min_distance_angstrom, self.cutoff_angstrom
+
     @model_validator(mode="after")
     def _cutoff_beyond_min_distance(self) -> Self:
         if self.cutoff_angstrom <= self.min_distance_angstrom:

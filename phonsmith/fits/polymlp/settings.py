@@ -59,6 +59,11 @@ class PolymlpFit(TrainedFit):
         "data choose among them by their evidence.",
     )
 
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        return 0.0, self.cutoff_angstrom
+
     @model_validator(mode="after")
     def _cutoff_beyond_gaussians(self) -> Self:
         if self.cutoff_angstrom <= 1.0:
