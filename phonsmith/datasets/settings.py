@@ -35,11 +35,13 @@ class Database(Model):
     )
     level_of_theory: str = Field(min_length=1, description="Code and functional.")
     allow_mixed_levels_of_theory: AllowMixed = False
-    train_files: list[RelativePath] = Field(
+    train_files: Annotated[list[RelativePath], Once] = Field(
         default_factory=list,
         description="Training files; if empty, the data set is used for testing only.",
     )
-    test_files: list[RelativePath] = Field(default_factory=list, description="Test files.")
+    test_files: Annotated[list[RelativePath], Once] = Field(
+        default_factory=list, description="Test files."
+    )
     relabel: bool = Field(
         False,
         description="Relabel the cells with the reference method (a teacher); false keeps the "

@@ -15,7 +15,7 @@ from pydantic import (
 from phonsmith.distillation.settings import Dynamics, Runs
 from phonsmith.files.elements import Element
 from phonsmith.files.quantities import Gigapascal
-from phonsmith.files.settings import Model, Name
+from phonsmith.files.settings import Model, Name, Once
 
 
 class Scattering(Model):
@@ -152,14 +152,14 @@ class Disorder(Model):
         min_length=1,
         description="Protocols, by name; all potentials start from equal cells with equal seeds.",
     )
-    fits: list[Name] | None = Field(
+    fits: Annotated[list[Name], Once] | None = Field(
         None,
         min_length=1,
         description="Recipes that make the runs besides the reference method; default: all "
         "potentials. Leave out slow ones.",
     )
     element: Element = Field("Si", description="Element of the reference crystals.")
-    crystals: list[Prototype] = Field(
+    crystals: Annotated[list[Prototype], Once] = Field(
         ["diamond", "beta-tin", "simple-hexagonal"],
         description="Crystals that the structures are compared with, relaxed with each potential "
         "at each pressure of `crystal_pressures_gpa`.",

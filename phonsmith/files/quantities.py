@@ -65,6 +65,8 @@ def _no_count(least: int, example: str) -> BeforeValidator:
     """Refuse a small whole number for a length in Å: a grid of so many points is meant."""
 
     def check(given: Any) -> Any:
+        if isinstance(given, str):
+            raise ValueError(f"is a text; give numbers of points as {example}, or a length in Å")
         if type(given) is int and 0 < given < least:
             raise ValueError(
                 f"a single number is a length in Å; give the numbers of points as {example}, or "

@@ -80,6 +80,8 @@ def _inside(name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError("must be a path inside its folder, without a leading / or ..")
+    if name and str(path) != name.rstrip("/"):  # one file would have two names
+        raise ValueError(f"write the path as '{path}'")
     return name
 
 
@@ -92,6 +94,7 @@ def _all_inside(names: str | list[str]) -> str | list[str]:
         raise ValueError("give a path or a non-empty list of paths")
     for path in paths:
         _inside(path)
+    _once(paths)
     return names
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from phonsmith.files.quantities import ForceError, Kelvin, Terahertz, Tolerance
-from phonsmith.files.settings import CellChoice, Model, Name
+from phonsmith.files.settings import CellChoice, Model, Name, Once
 from phonsmith.supercells.settings import Selection
 
 
@@ -136,7 +136,7 @@ class Loop(Model):
         "molecular dynamics and provide the features of the selection; default: the first trained "
         "recipe.",
     )
-    decided_by: list[Name] | None = Field(
+    decided_by: Annotated[list[Name], Once] | None = Field(
         None,
         min_length=1,
         description="Recipes that end the loop when they meet the goal; all trained recipes are "

@@ -17,11 +17,17 @@ QE = {
     "ecutwfc_ry": 30,
     "pseudopotentials": {"folder": "UPF", "files": {"Si": "Si.upf"}},
 }
+SW = "stillinger-weber"
 GOAL = {"rmse_thz": 0.1, "max_force_rmse_ev_per_angstrom": 0.1}
 
 
 def goal(**criteria: Any) -> tuple[str, Any]:
     return "loop", {"goal": {**GOAL, **criteria}}
+
+
+def data(**files: Any) -> tuple[str, Any]:
+    source = {"name": "x", "folder": "d"}
+    return "datasets/databases/d", {"source": source, "level_of_theory": SW, **files}
 
 
 def kappa(**criterion: Any) -> tuple[str, Any]:
@@ -118,6 +124,11 @@ PASSED_OVER: list[tuple[tuple[str, Any], list[str]]] = [
         ("reference", {**QE, "magnetism": True, "starting_magnetization": {"NI": 0.5}}),
         ["starting_magnetization.NI", "did you mean 'Ni'?"],
     ),
+    (("conductivity", {"mesh": "11"}), ["conductivity.mesh", "a text", "[11, 11, 11]"]),
+    (data(train_files=["a", "a"]), ["databases.d.train_files", "twice"]),
+    (data(train_files=["a"], test_files=["./a"]), ["test_files.0", "write the path as 'a'"]),
+    (data(train_files=["a/b"], test_files=["a"]), ["databases.d: 'a/b' is in both"]),
+    (("disorder/runs/r/protocol", {"kind": "thermal", "start": {"structure": "ge"}}), ["'ge'"]),
     (("conductivity", {"third_order": {"random_cells": 5}}), ["random_cells", "way: fit"]),
     (("conductivity", {"jackknife_groups": 5}), ["jackknife_groups", "way: fit"]),
     (("conductivity", {"structures": ["si", "si"]}), ["conductivity.structures", "twice"]),
