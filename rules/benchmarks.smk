@@ -357,6 +357,8 @@ rule sweeps_table:
     params:
         sweeps=swept_settings,
         version=VERSIONS["benchmarks"],
+    message:
+        "{wildcards.campaign}: table of sweeps"
     script:
         "../scripts/sweeps_table.py"
 
@@ -372,6 +374,8 @@ rule mechanics_table:
     localrule: True
     params:
         version=versions("benchmarks", "phonons"),
+    message:
+        "{wildcards.campaign}: table of equations of state and elastic constants"
     script:
         "../scripts/mechanics_table.py"
 

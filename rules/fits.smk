@@ -216,6 +216,8 @@ rule errors_table:
     params:
         fits=setting("with_errors"),
         version=VERSIONS["errors"],
+    message:
+        "{wildcards.campaign}: table of errors on labels"
     script:
         "../scripts/errors_table.py"
 
@@ -234,6 +236,8 @@ rule fits_table:
             name: fit.kind for name, fit in campaign(wildcards.campaign).fits.items()
         },
         version=versions("fits", "datasets"),
+    message:
+        "{wildcards.campaign}: table of fits"
     script:
         "../scripts/fits_table.py"
 

@@ -151,6 +151,8 @@ rule generations_table:
     localrule: True
     params:
         version=versions("generations", "structures", "datasets"),
+    message:
+        "{wildcards.campaign}: tables of generations"
     script:
         "../scripts/generations_table.py"
 

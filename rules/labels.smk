@@ -389,6 +389,8 @@ rule labels_table:
     localrule: True
     params:
         version=VERSIONS["labels"],
+    message:
+        "{wildcards.campaign}: table of labels"
     script:
         "../scripts/labels_table.py"
 

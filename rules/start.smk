@@ -46,7 +46,8 @@ if not IS_MODULE:
 
 
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.inputs import MADE, check_inputs
+from phonsmith.check.inputs import check_inputs
+from phonsmith.check.made import MADE, made_by_a_campaign
 from phonsmith.files.errors import PhonsmithError, in_our_words
 from phonsmith.files.problems import listed, nearest
 from phonsmith.running.site import load_config, load_site
@@ -111,11 +112,6 @@ elif workflow.remote_exec:
         stop(error)
 
 
-def is_made(file):
-    """Whether a file named in a campaign is made by this pipeline."""
-    return MADE.fullmatch(file) is not None
-
-
 @functools.cache
 def checked_campaign(name):
     """The campaign of this name, read once and checked with the files it names, or the error."""
@@ -130,7 +126,7 @@ def checked_campaign(name):
         settings = load_campaign(path)
         if workflow.is_main_process:
             mirrors = [Path(folder) for folder in config["mirrors"]]
-            check_inputs(settings, path, mirrors, made=is_made)
+            check_inputs(settings, path, mirrors, made=made_by_a_campaign)
     except PhonsmithError as error:
         return error
     except Exception as error:

@@ -223,6 +223,8 @@ rule structures_table:
     params:
         structures=lambda wildcards: list(campaign(wildcards.campaign).structures),
         version=VERSIONS["structures"],
+    message:
+        "{wildcards.campaign}: table of crystals"
     script:
         "../scripts/structures_table.py"
 

@@ -1,14 +1,15 @@
 """Settings of the comparison of fits with the reference method."""
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
+from phonsmith.files.quantities import Terahertz
 from phonsmith.files.settings import Model
 
 
 class Benchmarks(Model):
     """Comparison of phonons."""
 
-    imaginary_tolerance_thz: PositiveFloat = Field(
+    imaginary_tolerance_thz: Terahertz = Field(
         0.1, description="Modes below minus this frequency are imaginary."
     )
     mechanics: bool = Field(

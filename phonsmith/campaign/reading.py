@@ -18,7 +18,8 @@ def load_campaign(path: str | Path) -> Campaign:
     Raises
     ------
     PhonsmithError
-        All problems, a line each: the file, the key's path, what was found, what is allowed.
+        All invalid keys and values, a line each: the file, the key's path, what was found, what is
+        allowed. Contradictions between valid settings where there are none.
     """
     path = Path(path)
     settings = load_yaml(path, "campaign file")

@@ -126,6 +126,12 @@ def conductivity(campaign: CampaignData) -> Iterator[str]:
                 f"conductivity.isotopes: '{name}' has its own `masses`, for which scattering by "
                 "natural isotopes is undefined; set [false]"
             )
+    random = campaign.conductivity.third_order.way == "fit" or campaign.recorded
+    if campaign.conductivity.jackknife_groups and not random and not campaign.without_potential:
+        yield (
+            "conductivity.jackknife_groups: there are no random third-order cells to leave "
+            "out; set `third_order.way: fit`, or remove the key"
+        )
     for published in campaign.conductivity.published:
         if published.structure not in campaign.conducting:
             yield (

@@ -1,6 +1,6 @@
 """Consistency of crystals, their labels and data sets. Each rule yields a line for each problem."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from phonsmith.campaign.data import CampaignData
 from phonsmith.files.problems import listed, nearest
@@ -244,6 +244,16 @@ def distillation(campaign: CampaignData) -> Iterator[str]:
             )
 
 
+def _shared(train: Sequence[str], test: Sequence[str]) -> str:
+    """The first file or folder that is, or lies in, a file or folder of the other list."""
+    for one in train:
+        for other in test:
+            inner, outer = sorted((f"{one.rstrip('/')}/", f"{other.rstrip('/')}/"), key=len)[::-1]
+            if inner.startswith(outer):
+                return inner.rstrip("/")
+    return ""
+
+
 def databases(campaign: CampaignData) -> Iterator[str]:
     """Data sets have files, and the level of theory of the reference."""
     for name, database in campaign.datasets.databases.items():
@@ -252,8 +262,11 @@ def databases(campaign: CampaignData) -> Iterator[str]:
         for file in (*database.train_files, *database.test_files):
             if not database.source.may_hold(file):
                 yield (f"datasets.databases.{name}: '{file}' is not in source.files")
-        if set(database.train_files) & set(database.test_files):
-            yield (f"datasets.databases.{name}: a file is in both train_files and test_files")
+        if shared := _shared(database.train_files, database.test_files):
+            yield (
+                f"datasets.databases.{name}: '{shared}' is in both train_files and test_files; "
+                "remove it from one of them"
+            )
         if database.relabel and campaign.recorded:
             yield (f"datasets.databases.{name}.relabel: recorded data cannot label new cells")
         if (

@@ -4,7 +4,9 @@
     python -m phonsmith.check config/campaigns/mine.yaml   # or by name: mine
 
 Reads settings, crystals, pseudopotentials, model files, data sets in mirror folders and
-``config/site.yaml``, and prints every problem. The exit status is 1 if there are problems.
+``config/site.yaml``, and prints a line for each problem and each unusual crystal. Of one campaign,
+all invalid keys and values are reported at once, then all contradictions between settings, and then
+all problems of files: check again after corrections. The exit status is 1 if there are problems.
 """
 
 import argparse
@@ -14,14 +16,15 @@ from pathlib import Path
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.inputs import MADE, check_inputs
+from phonsmith.check.crystals import doubts
+from phonsmith.check.inputs import check_inputs, crystals_here
+from phonsmith.check.made import CAMPAIGNS, made_by_a_campaign
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed, nearest
 from phonsmith.files.yaml_files import load_yaml
 from phonsmith.running.site import Run, load_config, load_site
 from phonsmith.running.terminal import campaigns_here, errors_in_words, say
 
-CAMPAIGNS = Path("config/campaigns")
 CONFIG = Path("config/config.yaml")
 SITE = Path("config/site.yaml")
 
@@ -46,17 +49,18 @@ def campaign_file(name: str) -> Path:
     return path
 
 
-def checked(path: Path, mirrors: Sequence[Path]) -> str:
-    """Check one campaign and the files it names; return a one-line summary.
+def checked(path: Path, mirrors: Sequence[Path]) -> list[str]:
+    """Check one campaign and the files it names; return warnings and a summary, a line each.
 
     Raises
     ------
     PhonsmithError
-        All problems, a line each.
+        All problems that can be found at once, a line each.
     """
     campaign = load_campaign(path)
-    check_inputs(campaign, path, mirrors, made=lambda file: MADE.fullmatch(file) is not None)
-    return f"{path}: no problems. {summary(campaign)}"
+    check_inputs(campaign, path, mirrors, made=made_by_a_campaign)
+    warnings = [f"{path}: warning: {doubt}" for doubt in doubts(campaign, crystals_here(campaign))]
+    return [*warnings, f"{path}: no problems. {summary(campaign)}"]
 
 
 def summary(campaign: Campaign) -> str:
@@ -88,7 +92,7 @@ def check(names: Sequence[str] = ()) -> tuple[list[str], list[PhonsmithError]]:
     mirrors = [Path(folder) for folder in run.mirrors] if run else []
     for name in names or (run.campaigns if run else []):
         with problems.of():
-            good.append(checked(campaign_file(name), mirrors))
+            good.extend(checked(campaign_file(name), mirrors))
     return good, problems.found
 
 

@@ -3,10 +3,13 @@
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonsmith.campaign.model import Campaign
+from phonsmith.check.crystals import contradictions
+from phonsmith.check.made import MADE
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed
 from phonsmith.files.settings import Source
@@ -20,12 +23,6 @@ from phonsmith.structures.settings import Structure
 if TYPE_CHECKING:
     from ase import Atoms
     from phonopy import Phonopy
-
-MADE = re.compile(
-    r"(?P<folder>results/(?P<campaign>[^/]+)/(?:fits/(?P<fit>[^/]+)|datasets)"
-    r"/gen(?P<generation>\d+))/(?(fit)model/[^/]+|train\.extxyz)"
-)
-"""A file that the pipeline makes and a campaign may name: model of a fit, or training set."""
 
 
 def _never(file: str) -> bool:
@@ -70,15 +67,30 @@ def check_inputs(
         method_kind(reference).check_files(reference, found, campaign.structures)
     if not in_circles:  # what a campaign makes of itself is not there
         _check_models(campaign, made, problems)
+    for line in contradictions(campaign, crystals_here(campaign)):
+        problems.found.append(PhonsmithError(line))
     if not problems.found:  # the elements of a damaged model are unknown
         _check_elements(campaign, elements, problems)
     problems.raise_all(str(path))
+
+
+def crystals_here(campaign: Campaign) -> dict[str, "Atoms"]:
+    """Return the crystals whose files are here and readable, by id."""
+    found = {}
+    for name, structure in campaign.structures.items():
+        with suppress(PhonsmithError):  # reported for the crystal itself
+            crystal = _crystal_of(structure)
+            if crystal is not None:
+                found[name] = crystal
+    return found
 
 
 def _check_structures(
     campaign: Campaign, mirrors: Sequence[Path], problems: Problems
 ) -> dict[str, set[str]]:
     """Read every crystal file; the elements of each structure that has one."""
+    from phonsmith.structures.bonds import check_bonds
+
     elements: dict[str, set[str]] = {}
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
@@ -86,6 +98,7 @@ def _check_structures(
             elements[name] = set()
             if crystal is not None:
                 elements[name] = set(crystal.symbols)
+                check_bonds(crystal, str(structure.file or fetched_path(structure)))
                 with problems.of(f"structures.{name}"):
                     _check_size(campaign, name, crystal)
             path = structure.file or fetched_path(structure)

@@ -17,8 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from phonsmith.campaign.drafting import drafted, known_references
 from phonsmith.campaign.reading import load_campaign
-from phonsmith.check.campaigns import CAMPAIGNS
 from phonsmith.check.inputs import check_inputs
+from phonsmith.check.made import CAMPAIGNS
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Name
 from phonsmith.running.terminal import errors_in_words
@@ -139,7 +139,7 @@ def next_steps(path: Path, lacks: Sequence[str]) -> str:
     """Return what to do with a new campaign file, as text for the terminal."""
     name = path.stem
     commands: Mapping[str, str] = {
-        f"python -m phonsmith.check {name}": "all errors in the file and in the files it names",
+        f"python -m phonsmith.check {name}": "errors in the file, then in the files it names",
         f"snakemake --profile profiles/local -n results/{name}/report.html": "dry run: the steps",
         f"snakemake --profile profiles/local results/{name}/plan.md": "cells, core hours, memory",
         f"snakemake --profile profiles/local results/{name}/report.html": (

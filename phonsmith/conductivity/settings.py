@@ -4,9 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from phonsmith.files.settings import Model, Name
+from phonsmith.files.quantities import MESH_OR_LENGTH, CellLength, Cutoff, Kelvin, Megabytes
+from phonsmith.files.settings import Model, Name, Once
 
-Mesh = tuple[PositiveInt, PositiveInt, PositiveInt] | PositiveFloat
+Mesh = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt] | PositiveFloat, MESH_OR_LENGTH]
 """Numbers of q points along the reciprocal vectors, or a length in Å that sets the density."""
 
 MeshOf = Literal["primitive", "unit", "unit_folded"]
@@ -24,7 +25,7 @@ class ThirdOrder(Model):
     distance_angstrom: PositiveFloat = Field(
         0.03, le=0.5, description="Length of every displacement, for both values of `way`."
     )
-    pair_cutoff_angstrom: PositiveFloat | None = Field(
+    pair_cutoff_angstrom: Cutoff | None = Field(
         None,
         description="Force constants of more distant atoms are set to zero, and no cells are made "
         "for them.",
@@ -34,7 +35,7 @@ class ThirdOrder(Model):
         description="Cells for `way: fit`; default: the number that gives four equations per "
         "unknown of second and third order.",
     )
-    min_length_angstrom: PositiveFloat = Field(
+    min_length_angstrom: CellLength = Field(
         10.0, description="Shortest distance between periodic images of the supercell."
     )
     min_atoms: PositiveInt = Field(8, description="Smallest number of atoms.")
@@ -47,7 +48,7 @@ class PublishedConductivity(Model):
     label: str = Field(min_length=1, description="Label in legends.")
     source: str = Field(min_length=1, description="Publication that reports the value.")
     structure: Name = Field(description="Id of the crystal.")
-    temperature_kelvin: PositiveFloat = Field(description="Temperature.")
+    temperature_kelvin: Kelvin = Field(description="Temperature.")
     kappa_w_per_m_k: PositiveFloat = Field(description="Thermal conductivity in W/mK.")
     direction: tuple[int, int, int] | None = Field(
         None, description="Direction [uvw]; default: mean over the three axes."
@@ -57,11 +58,11 @@ class PublishedConductivity(Model):
 class Conductivity(Model):
     """Lattice thermal conductivity by phono3py."""
 
-    structures: list[Name] | Literal["all"] = Field(
+    structures: Annotated[list[Name] | Literal["all"], Once] = Field(
         "all", description="Crystals, by id; `all`: the crystals whose phonons are compared."
     )
     third_order: ThirdOrder = ThirdOrder()
-    temperatures_kelvin: list[PositiveFloat] = Field(
+    temperatures_kelvin: list[Kelvin] = Field(
         [300.0, 600.0, 900.0], min_length=1, description="Temperatures."
     )
     mesh: Mesh = Field(
@@ -99,7 +100,7 @@ class Conductivity(Model):
         min_length=1,
         description="With and without the non-analytical correction, where Born charges are known.",
     )
-    boundary_micrometre: PositiveFloat | None = Field(
+    boundary_micrometre: Annotated[float, Field(ge=1e-5)] | None = Field(
         None, description="Mean free path of boundary scattering; null: no boundary scattering."
     )
     transport: Literal["boltzmann", "wigner", "green-kubo"] = Field(
@@ -112,7 +113,7 @@ class Conductivity(Model):
         description="Directions [uvw] of the cell in the crystal file for which the conductivity "
         "is reported in addition.",
     )
-    cumulative_kelvin: PositiveFloat | None = Field(
+    cumulative_kelvin: Kelvin | None = Field(
         None,
         description="Temperature of the cumulative conductivity and of the mode-by-mode "
         "comparison; default: the first of `temperatures_kelvin`.",
@@ -132,7 +133,7 @@ class Conductivity(Model):
         "`tables/conductivity.csv`, e.g. 5. κ is computed once more without each group, with the "
         "first entries of `solvers`, `isotopes` and `non_analytical`. Default: no uncertainty.",
     )
-    memory_mb: PositiveInt = Field(
+    memory_mb: Megabytes = Field(
         4000,
         description="Memory of a job in MB. For each temperature, the direct solution needs two "
         "square matrices of dimension 3 × irreducible q points × bands; a demand known to be too "
@@ -153,6 +154,8 @@ class Conductivity(Model):
             )
         if (0, 0, 0) in self.directions:
             raise ValueError("directions: [0, 0, 0] is not a direction")
+        if self.third_order.random_cells is not None and self.third_order.way != "fit":
+            raise ValueError("third_order.random_cells: used only with `third_order.way: fit`")
         wanted = self.cumulative_kelvin
         if wanted is not None and wanted not in self.temperatures_kelvin:
             raise ValueError(f"cumulative_kelvin: {wanted:g} is not in temperatures_kelvin")

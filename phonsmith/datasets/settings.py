@@ -1,23 +1,24 @@
 """Settings of training and test sets, and of existing data sets added to them."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from phonsmith.files.settings import Fraction, Model, Name, RelativePath, Source
+from phonsmith.files.quantities import EnergyError, ForceError
+from phonsmith.files.settings import Fraction, Model, Name, Once, RelativePath, Source
 from phonsmith.labels.settings import AllowMixed, ExtxyzKeys, check_keys
 
 
 class ConstraintCells(Model):
     """Pseudo-observations: pristine cells with forces and stress set to zero."""
 
-    structures: list[Name] | Literal["all"] = Field(
+    structures: Annotated[list[Name] | Literal["all"], Once] = Field(
         "all", description="Crystals that the reference method relaxed to zero stress."
     )
-    force_sigma_ev_per_angstrom: PositiveFloat = Field(
+    force_sigma_ev_per_angstrom: ForceError = Field(
         1e-4, description="Regularisation of the zero forces (GAP)."
     )
-    virial_sigma_ev_per_atom: PositiveFloat = Field(
+    virial_sigma_ev_per_atom: EnergyError = Field(
         1e-3, description="Regularisation of the zero virial (GAP)."
     )
 
@@ -34,11 +35,13 @@ class Database(Model):
     )
     level_of_theory: str = Field(min_length=1, description="Code and functional.")
     allow_mixed_levels_of_theory: AllowMixed = False
-    train_files: list[RelativePath] = Field(
+    train_files: Annotated[list[RelativePath], Once] = Field(
         default_factory=list,
         description="Training files; if empty, the data set is used for testing only.",
     )
-    test_files: list[RelativePath] = Field(default_factory=list, description="Test files.")
+    test_files: Annotated[list[RelativePath], Once] = Field(
+        default_factory=list, description="Test files."
+    )
     relabel: bool = Field(
         False,
         description="Relabel the cells with the reference method (a teacher); false keeps the "
@@ -67,10 +70,10 @@ class Datasets(Model):
         description="Also hold out displaced cells. Each displaced cell contributes unique force "
         "constants of the crystal: do not call a fit without them trained on that crystal.",
     )
-    max_force_ev_per_angstrom: PositiveFloat = Field(
+    max_force_ev_per_angstrom: Annotated[float, Field(ge=0.5, le=10_000)] = Field(
         40.0, description="Cells with a larger force component are omitted as outliers."
     )
-    max_energy_above_median_ev_per_atom: PositiveFloat = Field(
+    max_energy_above_median_ev_per_atom: Annotated[float, Field(ge=0.01, le=1000)] = Field(
         5.0,
         description="Cells with an energy further above the median of their structure are omitted.",
     )

@@ -13,14 +13,18 @@ from pydantic import (
 )
 
 from phonsmith.distillation.settings import Dynamics, Runs
-from phonsmith.files.settings import Model, Name
+from phonsmith.files.elements import Element
+from phonsmith.files.quantities import Gigapascal
+from phonsmith.files.settings import Model, Name, Once
 
 
 class Scattering(Model):
     """Static structure factor S(Q)."""
 
     q_max_inverse_angstrom: PositiveFloat = Field(10.0, description="Largest wave vector.")
-    q_step_inverse_angstrom: PositiveFloat = Field(0.02, description="Distance of points of S(Q).")
+    q_step_inverse_angstrom: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.02, description="Distance of points of S(Q)."
+    )
     q_resolution_inverse_angstrom: PositiveFloat = Field(
         0.05,
         description="Standard deviation of the Gaussian that smooths S(Q). The height of the first "
@@ -94,7 +98,7 @@ Prototype = Literal[
 class Analysis(Model):
     """Analysis of disordered structures."""
 
-    neighbour_cutoff_angstrom: PositiveFloat | None = Field(
+    neighbour_cutoff_angstrom: Annotated[float, Field(ge=0.8)] | None = Field(
         None,
         description="Largest distance of bonded neighbours, for coordination and bond angles. "
         "Default: the minimum of the pair distribution after its first peak, of each structure. "
@@ -103,8 +107,10 @@ class Analysis(Model):
     r_max_angstrom: Annotated[float, Field(ge=4)] = Field(
         8.0, description="Largest distance of the pair distribution."
     )
-    r_step_angstrom: PositiveFloat = Field(0.02, description="Bin width of the pair distribution.")
-    angle_step_degree: PositiveFloat = Field(
+    r_step_angstrom: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.02, description="Bin width of the pair distribution."
+    )
+    angle_step_degree: Annotated[float, Field(gt=0, le=30)] = Field(
         1.0, description="Bin width of the distribution of bond angles."
     )
     scattering: Scattering = Scattering()
@@ -146,21 +152,19 @@ class Disorder(Model):
         min_length=1,
         description="Protocols, by name; all potentials start from equal cells with equal seeds.",
     )
-    fits: list[Name] | None = Field(
+    fits: Annotated[list[Name], Once] | None = Field(
         None,
         min_length=1,
         description="Recipes that make the runs besides the reference method; default: all "
         "potentials. Leave out slow ones.",
     )
-    element: str = Field(
-        "Si", pattern=r"^[A-Z][a-z]?$", description="Element of the reference crystals."
-    )
-    crystals: list[Prototype] = Field(
+    element: Element = Field("Si", description="Element of the reference crystals.")
+    crystals: Annotated[list[Prototype], Once] = Field(
         ["diamond", "beta-tin", "simple-hexagonal"],
         description="Crystals that the structures are compared with, relaxed with each potential "
         "at each pressure of `crystal_pressures_gpa`.",
     )
-    crystal_pressures_gpa: list[float] | None = Field(
+    crystal_pressures_gpa: list[Gigapascal] | None = Field(
         None,
         description="Default: every GPa between the lowest and the highest pressure of the runs.",
     )

@@ -13,6 +13,17 @@ from pydantic import (
     model_validator,
 )
 
+from phonsmith.files.quantities import (
+    AngstromBetweenAtoms,
+    DynamicsKelvin,
+    ForceError,
+    Gigapascal,
+    KelvinPerSecond,
+    PositiveGigapascal,
+    RelaxationTime,
+    Timestep,
+    VolumePerAtom,
+)
 from phonsmith.files.settings import Model, Name
 from phonsmith.potentials.settings import PotentialSource
 
@@ -41,12 +52,12 @@ class Start(Model):
     vacancies: NonNegativeInt = Field(
         0, description="Atoms removed at random from the supercell of a crystal."
     )
-    volume_per_atom_angstrom3: PositiveFloat | None = Field(
+    volume_per_atom_angstrom3: VolumePerAtom | None = Field(
         None,
         description="Volume of a random cell, a cube, per atom; default: 20 (the density of "
         "silicon).",
     )
-    min_distance_angstrom: PositiveFloat | None = Field(
+    min_distance_angstrom: AngstromBetweenAtoms | None = Field(
         None, description="Diameter of the hard spheres of a random cell; default: 2."
     )
 
@@ -117,11 +128,11 @@ class DynamicsBase(ProtocolBase, ABC):
     snapshots: PositiveInt = Field(
         25, description="Snapshots of a run, at equal time intervals of the sampled part."
     )
-    timestep_fs: PositiveFloat = Field(1.0, description="Time step.")
-    thermostat_fs: PositiveFloat = Field(
+    timestep_fs: Timestep = Field(1.0, description="Time step.")
+    thermostat_fs: RelaxationTime = Field(
         100.0, description="Time constant of the (Langevin) thermostat."
     )
-    barostat_fs: PositiveFloat = Field(1000.0, description="Time constant of the barostat.")
+    barostat_fs: RelaxationTime = Field(1000.0, description="Time constant of the barostat.")
     shape: Literal["isotropic", "free"] = Field(
         "isotropic",
         description="Whether the barostat changes only the volume, or also the shape of the cell. "
@@ -140,7 +151,7 @@ class DynamicsBase(ProtocolBase, ABC):
         description="A run ends as failed if its volume exceeds this multiple of the first one: "
         "with a poor potential, liquids evaporate.",
     )
-    min_distance_angstrom: PositiveFloat = Field(
+    min_distance_angstrom: AngstromBetweenAtoms = Field(
         1.0, description="A run ends as failed if two atoms come closer than this."
     )
 
@@ -197,8 +208,8 @@ class Thermal(DynamicsBase):
     """Molecular dynamics at constant temperature, in a fixed cell or at constant pressure."""
 
     kind: Literal["thermal"] = Field(description="Kind of protocol.")
-    temperature_kelvin: PositiveFloat = Field(300.0, description="Temperature.")
-    pressure_gpa: float | None = Field(
+    temperature_kelvin: DynamicsKelvin = Field(300.0, description="Temperature.")
+    pressure_gpa: Gigapascal | None = Field(
         None, description="Pressure; without it, the cell remains fixed."
     )
     equilibration_ps: NonNegativeFloat = Field(1.0, description="Time before the snapshots.")
@@ -221,11 +232,13 @@ class Compression(DynamicsBase):
     """
 
     kind: Literal["compression"] = Field(description="Kind of protocol.")
-    temperature_kelvin: PositiveFloat = Field(500.0, description="Temperature.")
+    temperature_kelvin: DynamicsKelvin = Field(500.0, description="Temperature.")
     equilibration_ps: NonNegativeFloat = Field(
         50.0, description="Time at the first pressure, before the snapshots."
     )
-    pressure_gpa: tuple[float, float] = Field((0.0, 20.0), description="First and last pressure.")
+    pressure_gpa: tuple[Gigapascal, Gigapascal] = Field(
+        (0.0, 20.0), description="First and last pressure."
+    )
     ramp_ps: PositiveFloat = Field(200.0, description="Time of the ramp.")
 
     def program(self) -> list[Part]:
@@ -246,21 +259,32 @@ class MeltQuench(DynamicsBase):
     """
 
     kind: Literal["melt-quench"] = Field(description="Kind of protocol.")
-    first_kelvin: PositiveFloat = Field(300.0, description="Temperature at the start.")
-    melt_kelvin: PositiveFloat = Field(1800.0, description="Temperature of the melt.")
-    last_kelvin: PositiveFloat = Field(300.0, description="Temperature at the end.")
+    first_kelvin: DynamicsKelvin = Field(300.0, description="Temperature at the start.")
+    melt_kelvin: DynamicsKelvin = Field(1800.0, description="Temperature of the melt.")
+    last_kelvin: DynamicsKelvin = Field(300.0, description="Temperature at the end.")
     equilibration_ps: NonNegativeFloat = Field(10.0, description="Time at the first temperature.")
-    heating_rate_kelvin_per_s: PositiveFloat = Field(1e13, description="Rate of heating.")
+    heating_rate_kelvin_per_s: KelvinPerSecond = Field(1e13, description="Rate of heating.")
     melt_ps: NonNegativeFloat = Field(50.0, description="Time at the temperature of the melt.")
-    quench_rate_kelvin_per_s: PositiveFloat = Field(1e13, description="Rate of cooling.")
+    quench_rate_kelvin_per_s: KelvinPerSecond = Field(1e13, description="Rate of cooling.")
     cold_ps: NonNegativeFloat = Field(10.0, description="Time at the last temperature.")
-    pressure_gpa: float | None = Field(0.0, description="Pressure; null: the cell remains fixed.")
+    pressure_gpa: Gigapascal | None = Field(
+        0.0, description="Pressure; null: the cell remains fixed."
+    )
     relax: bool = Field(True, description="Relax the last cell, at the pressure.")
 
     @property
     def relaxes(self) -> bool:
         """Whether the last cell of a run is relaxed."""
         return self.relax
+
+    @model_validator(mode="after")
+    def _melts(self) -> Self:
+        if self.melt_kelvin < max(self.first_kelvin, self.last_kelvin):
+            raise ValueError(
+                f"melt_kelvin: {self.melt_kelvin:g} K is below first_kelvin or last_kelvin; raise "
+                "it, so that the crystal melts"
+            )
+        return self
 
     def program(self) -> list[Part]:
         """Return equilibration, heating, melt, quench and the time after it."""
@@ -307,19 +331,19 @@ class RandomSearch(ProtocolBase):
         description="Least and largest number of symmetry operations, without translations. "
         "Crystals of few atoms may have more by chance.",
     )
-    volume_per_atom_angstrom3: PositiveFloat = Field(
+    volume_per_atom_angstrom3: VolumePerAtom = Field(
         20.0, description="Volume of the random crystals per atom."
     )
-    min_distance_angstrom: PositiveFloat = Field(
+    min_distance_angstrom: AngstromBetweenAtoms = Field(
         2.0, description="Least distance between atoms of the random crystals."
     )
-    pressure_width_gpa: PositiveFloat = Field(
+    pressure_width_gpa: PositiveGigapascal = Field(
         5.0, description="Mean of the exponential distribution of the pressures, not truncated."
     )
-    max_pressure_gpa: PositiveFloat = Field(
+    max_pressure_gpa: PositiveGigapascal = Field(
         32.0, description="Pressure at which the distribution is truncated."
     )
-    fmax_ev_per_angstrom: PositiveFloat = Field(
+    fmax_ev_per_angstrom: ForceError = Field(
         0.01,
         description="Convergence criterion of the relaxations: largest remaining force, and "
         "unbalanced stress times volume per atom.",

@@ -48,13 +48,13 @@ class Unforeseen(PhonsmithError):  # noqa: N818 - named after its meaning
 def in_our_words(error: BaseException, where: str = "") -> PhonsmithError:
     """Convert any exception to a one-line error; ``where`` names the file, the key or the step.
 
-    A :class:`PhonsmithError` keeps its text, with ``where`` in front.
+    A :class:`PhonsmithError` keeps its text, with ``where`` in front of each line.
     """
     prefix = f"{where}: " if where else ""
     if isinstance(error, PhonsmithError):
         if not where:
             return error
-        found = PhonsmithError(f"{prefix}{error}")
+        found = PhonsmithError(_before_lines(prefix, str(error)))
         found.details = error.details
         return found
     if type(error).__module__.startswith("pydantic"):
@@ -73,6 +73,11 @@ def in_our_words(error: BaseException, where: str = "") -> PhonsmithError:
     found = Unforeseen(f"{prefix}{type(error).__name__}: {reason or 'no reason given'}")
     found.details = without_secrets("".join(traceback.format_exception(error)))
     return found
+
+
+def _before_lines(prefix: str, text: str) -> str:
+    """Put a prefix in front of each line, which is a problem of its own."""
+    return "\n".join(prefix + line for line in text.splitlines() or [""])
 
 
 def _of_the_disk(error: BaseException) -> str:
@@ -113,13 +118,23 @@ class Problems:
         except Exception as error:
             self.found.append(in_our_words(error, where))
 
-    def raise_all(self, where: str) -> None:
+    @contextmanager
+    def below(self, key: str) -> Iterator[None]:
+        """Record an exception whose text begins with a key below ``key``, and continue."""
+        try:
+            yield
+        except PhonsmithError as error:
+            self.found.append(PhonsmithError(_before_lines(f"{key}.", str(error))))
+
+    def raise_all(self, where: str = "") -> None:
         """Raise one PhonsmithError with a line for each problem, ``where`` in front of each."""
-        texts = list(dict.fromkeys(f"{where}: {error}" for error in self.found))
+        prefix = f"{where}: " if where else ""
+        lines = [line for error in self.found for line in str(error).splitlines() or [""]]
+        texts = [prefix + line for line in dict.fromkeys(lines)]
         if not texts:
             return
         if len(texts) > SHOWN:
-            texts[SHOWN:] = [f"{where}: {len(texts) - SHOWN} more problems"]
+            texts[SHOWN:] = [f"{prefix}{len(texts) - SHOWN} more problems"]
         together = PhonsmithError("\n".join(texts))
         together.details = "\n".join(filter(None, (error.details for error in self.found)))
         raise together

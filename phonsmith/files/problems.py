@@ -7,11 +7,34 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from phonsmith.files.forms import example
+
 Schema = Mapping[str, Any]
 
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 _SHA256_IN_WORDS = "a SHA-256 of 64 digits and letters a to f, as `sha256sum FILE` prints it"
+
+UNITS = {
+    "thz": "1 THz is 33.4 cm⁻¹ or 4.14 meV",
+    "kelvin": "0 °C is 273.15 K",
+    "gpa": "1 GPa is 10 kbar",
+    "fs": "1 fs is 0.001 ps",
+    "kelvin_per_s": "1 K/ps is 1e12 K/s",
+    "percent": "1 % is a fraction of 0.01",
+    "angstrom": "1 Å is 0.1 nm or 1.89 bohr",
+    "inverse_angstrom": "1/Å is 10/nm",
+    "angstrom3": "1 Å³ is 6.75 bohr³",
+    "per_angstrom": "2π/Å included; 1/bohr is 1.89/Å",
+    "ev_per_angstrom": "1 eV/Å is 1000 meV/Å",
+    "ev_per_atom": "1 eV is 1000 meV",
+    "mb": "1 GB is 1000 MB",
+    "minutes": "1 hour is 60 minutes",
+    "ry": "1 Ry is 13.6 eV",
+    "degree": "1 rad is 57.3 degrees",
+    "micrometre": "1 µm is 1000 nm",
+}
+"""Conversions by the unit at the end of a key, for numbers beyond the limits of the key."""
 
 SHOWN = 40
 """Names listed at most where a word is not among the allowed ones."""
@@ -128,8 +151,9 @@ def _is_kind(part: int | str) -> bool:
     """Whether a part of a path names what pydantic tried: a type or a validator."""
     if isinstance(part, int):
         return False
-    types = ("str", "int", "float", "bool", "list", "dict", "names", "constrained-str", "url")
-    return part in types or re.match(r"[a-z-]+\[.*\]$|[A-Z]\w+$|function-", part) is not None
+    types = ("str", "int", "float", "bool", "list", "dict", "names", "url")
+    kind = r"[a-z-]+\[.*\]$|[A-Z]\w+$|function-|constrained-"
+    return part in types or re.match(kind, part) is not None
 
 
 def _printable(part: int | str) -> str:
@@ -176,10 +200,10 @@ def _tagged(root: Schema, schema: Schema, part: int | str) -> list[Schema]:
 
 def _texts(error: Any, root: Schema, places: Sequence[Schema]) -> list[str]:
     match error["type"]:
-        case "extra_forbidden":
-            return [_unknown_key(str(error["loc"][-1]), root, places)]
         case "missing":
             return ["is missing"]
+        case "extra_forbidden":
+            return [_unknown_key(str(error["loc"][-1]), root, places)]
         case "value_error":
             lines = error["msg"].removeprefix("Value error, ").splitlines()
             return [f"{line}{_found(error)}" for line in lines]
@@ -189,8 +213,14 @@ def _texts(error: Any, root: Schema, places: Sequence[Schema]) -> list[str]:
             expected = error["ctx"]["expected"]
             allowed = [one.strip("' ") for one in re.split(r", | or ", expected)]
             return [f"must be {expected}{_found(error)}{nearest(error['input'], allowed)}"]
-        case _:
-            return [_plain(error["msg"]) + _found(error)]
+        case kind:
+            words, found = _plain(error["msg"]), _found(error)
+            if kind in ("dict_type", "model_type", "model_attributes_type", "list_type"):
+                form = example(error["input"], places, root)
+                words += f", such as {form}" if form else ""
+            elif re.match("(greater|less)_than", kind):
+                found += _of_unit(error["loc"])
+            return [words + found]
 
 
 def _unknown_kind(context: Mapping[str, str], places: Sequence[Schema]) -> str:
@@ -214,6 +244,13 @@ def _plain(message: str) -> str:
     )
     message = re.sub(r"valid dictionary.*", "mapping of keys to values (a dictionary)", message)
     return re.sub(r"a valid (\w+), .*", r"a valid \1", message)
+
+
+def _of_unit(place: Sequence[int | str]) -> str:
+    """The conversion of the unit in the last key of a path; empty without a unit."""
+    words = [part for part in place if isinstance(part, str) and not _is_kind(part)]
+    ends = [unit for unit in UNITS if words and words[-1].endswith(f"_{unit}")]
+    return f"; {UNITS[max(ends, key=len)]}" if ends else ""
 
 
 def _found(error: Any) -> str:

@@ -43,6 +43,16 @@ CellChoice = Literal["relaxed", "reference"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
+def _once(given: Any) -> Any:
+    if isinstance(given, list) and len(set(given)) < len(given):
+        raise ValueError("contains an entry twice")
+    return given
+
+
+Once = AfterValidator(_once)
+"""Of a list whose entries differ, or of a word in place of a list."""
+
+
 def why_no_path(text: str) -> str:
     """Return why a text cannot be the path of a file or folder; empty where it can."""
     if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text):
@@ -70,6 +80,8 @@ def _inside(name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError("must be a path inside its folder, without a leading / or ..")
+    if name and str(path) != name.rstrip("/"):  # one file would have two names
+        raise ValueError(f"write the path as '{path}'")
     return name
 
 
@@ -82,6 +94,7 @@ def _all_inside(names: str | list[str]) -> str | list[str]:
         raise ValueError("give a path or a non-empty list of paths")
     for path in paths:
         _inside(path)
+    _once(paths)
     return names
 
 

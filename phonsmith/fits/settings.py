@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from phonsmith.files.quantities import Megabytes
 from phonsmith.files.settings import Kind, Model
 
 
@@ -12,7 +13,7 @@ class FitResources(Model):
     """Resources of a fit; changing them never makes a fit stale."""
 
     threads: PositiveInt = Field(1, description="Cores.")
-    memory_mb: PositiveInt = Field(
+    memory_mb: Megabytes = Field(
         12_000,
         description="Memory in MB. The default of a GAP is 4000; with `fitter: gap_fit`, a GAP of "
         "two elements with default cell sizes and numbers of cells needs up to 12000.",
@@ -88,6 +89,11 @@ class TrainedFit(FitBase):
         if self.distilled_cells is None:  # fits that were made before the key existed remain
             del found["distilled_cells"]
         return found if self.VERSION == 1 else {**found, "version": self.VERSION}
+
+    @property
+    def reach_angstrom(self) -> tuple[float, float] | None:
+        """Shortest and longest distance of atoms that it describes; None where it has no cutoff."""
+        return None
 
 
 def refuse_places(arguments: dict[str, Any], ours: frozenset[str]) -> None:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from phonsmith.files.settings import CellChoice, Model, Name
+from phonsmith.files.quantities import ForceError, Kelvin, Terahertz, Tolerance
+from phonsmith.files.settings import CellChoice, Model, Name, Once
 from phonsmith.supercells.settings import Selection
 
 
@@ -13,13 +14,11 @@ class ConductivityGoal(Model):
 
     of: Literal["conductivity"] = Field(description="Property.")
     structure: Name = Field(description="Id of the crystal.")
-    temperature_kelvin: PositiveFloat = Field(
-        description="One of `conductivity.temperatures_kelvin`."
-    )
-    within_percent: PositiveFloat = Field(
+    temperature_kelvin: Kelvin = Field(description="One of `conductivity.temperatures_kelvin`.")
+    within_percent: Tolerance = Field(
         description="Largest change of the mean over repeats since the last generation."
     )
-    uncertainty_percent: PositiveFloat | None = Field(
+    uncertainty_percent: Tolerance | None = Field(
         None,
         description="Largest uncertainty: by the jackknife (`conductivity.jackknife_groups`), "
         "together with the standard deviation over repeats. Default: `within_percent` where there "
@@ -45,10 +44,10 @@ class TransitionGoal(Model):
 
     of: Literal["transition"] = Field(description="Property.")
     transition: Name = Field(description="Key in `transitions`.")
-    within_kelvin: PositiveFloat | None = Field(
+    within_kelvin: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         None, description="Largest change of the mean over repeats since the last generation."
     )
-    within_gpa: PositiveFloat | None = Field(
+    within_gpa: Annotated[float, Field(gt=0, le=100)] | None = Field(
         None,
         description="Largest change of the mean over repeats since the last generation, for a "
         "transition driven by pressure.",
@@ -80,21 +79,21 @@ AnyPropertyGoal = Annotated[ConductivityGoal | TransitionGoal, Field(discriminat
 class Goal(Model):
     """Criteria that end the loop."""
 
-    rmse_thz: PositiveFloat = Field(description="Largest phonon RMSE of a structure.")
-    structures_percent: Annotated[float, Field(gt=0, le=100)] = Field(
+    rmse_thz: Terahertz = Field(description="Largest phonon RMSE of a structure.")
+    structures_percent: Annotated[float, Field(gt=1, le=100)] = Field(
         100.0, description="Percentage of the structures that must meet the criteria."
     )
     cell: CellChoice = Field("relaxed", description="Cell of the phonons that are judged.")
     no_false_imaginary: bool = Field(
         True, description="Refuse imaginary modes where the reference has none."
     )
-    max_volume_error_percent: PositiveFloat | None = Field(
+    max_volume_error_percent: Tolerance | None = Field(
         1.0,
         description="Largest error of the volume relaxed with the fit, whichever `cell` is judged; "
         "null: no limit. The limit needs `relaxed` in `phonons.cells`; without it, the default is "
         "ignored.",
     )
-    max_force_rmse_ev_per_angstrom: PositiveFloat | None = Field(
+    max_force_rmse_ev_per_angstrom: ForceError | None = Field(
         None,
         description="Largest RMSE of the force components on the test set, including anharmonic "
         "cells.",
@@ -137,7 +136,7 @@ class Loop(Model):
         "molecular dynamics and provide the features of the selection; default: the first trained "
         "recipe.",
     )
-    decided_by: list[Name] | None = Field(
+    decided_by: Annotated[list[Name], Once] | None = Field(
         None,
         min_length=1,
         description="Recipes that end the loop when they meet the goal; all trained recipes are "

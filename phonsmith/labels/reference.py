@@ -4,9 +4,11 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from phonsmith.files.elements import Element
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.quantities import Megabytes
 from phonsmith.files.settings import Model
 
 IncarValue = bool | int | float | str | list[int | float | str]
@@ -72,7 +74,7 @@ class HubbardU(Model):
     """Hubbard correction of one orbital of an element (Dudarev: U denotes U - J)."""
 
     orbital: Literal["s", "p", "d", "f"] = Field(description="Valence orbital.")
-    u_ev: PositiveFloat = Field(description="U in eV.")
+    u_ev: Annotated[float, Field(gt=0, le=30)] = Field(description="U in eV.")
 
 
 class DftReference(ReferenceBase):
@@ -102,14 +104,15 @@ class DftReference(ReferenceBase):
         "changing this key makes new labels. pw.x reports its version before a run; VASP does "
         "not, and without this key the label store returns labels of an earlier VASP.",
     )
-    kspacing_per_angstrom: PositiveFloat = Field(
+    kspacing_per_angstrom: float = Field(
         0.2,
+        ge=0.04,
         le=5,
         description="Largest distance between neighbouring k-points in 1/Å, including the factor "
         "2π (VASP's KSPACING): max(1, ceil(|b| / spacing)) points along reciprocal vector b, with "
         "|b| = 2π/a in a cubic cell. The meshes contain Γ.",
     )
-    hubbard: dict[str, HubbardU] = Field(
+    hubbard: dict[Element, HubbardU] = Field(
         default_factory=dict,
         description="DFT+U by element, e.g. `{Fe: {orbital: d, u_ev: 4}}`; the order of species in "
         "a cell does not matter.",
@@ -124,17 +127,17 @@ class DftReference(ReferenceBase):
         description="Compute Born charges and dielectric tensors of all crystals without a `born` "
         "file, for the non-analytical correction. Insulators only.",
     )
-    cores: PositiveInt = Field(
+    cores: Annotated[int, Field(ge=1, le=100_000)] = Field(
         1,
         description="Cores (MPI ranks) per run. For small cells, one core per run is fastest, with "
         "as many concurrent runs as memory allows (labels.side_by_side).",
     )
-    memory_mb: PositiveInt | None = Field(
+    memory_mb: Megabytes | None = Field(
         None,
         description="Memory of a run in MB, increased after running out of memory. Default: the "
         "estimate of the cost model, as in the plan, or 2000 without an estimate.",
     )
-    time_limit_minutes: PositiveFloat = Field(
+    time_limit_minutes: Annotated[float, Field(gt=0, le=30_000)] = Field(
         240.0,
         description="Time limit of a run; a longer run is ended and reported as a timeout. On a "
         "cluster, a job with a limit from the cost model ends the run earlier, before its own "

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from phonsmith.files.settings import Model
 
@@ -29,10 +29,10 @@ class Labels(Model):
         "cells of a generation, or all cells but one, are labelled; otherwise it stops with a "
         "summary. 1: all cells need a label.",
     )
-    max_force_sum_ev_per_angstrom: PositiveFloat = Field(
+    max_force_sum_ev_per_angstrom: Annotated[float, Field(gt=0, le=5)] = Field(
         0.05, description="Largest sum of the forces of a cell, per component."
     )
-    max_energy_spread_ev_per_atom: PositiveFloat = Field(
+    max_energy_spread_ev_per_atom: Annotated[float, Field(gt=0, le=1000)] = Field(
         10.0, description="Largest difference between energies per atom of a structure."
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from phonsmith.files.settings import CellChoice, Model
 
@@ -18,7 +18,7 @@ class Phonons(Model):
     points_per_segment: Annotated[int, Field(ge=2)] = Field(
         51, description="Points between two special points, including both."
     )
-    mesh_length_angstrom: PositiveFloat = Field(
+    mesh_length_angstrom: Annotated[float, Field(ge=10)] = Field(
         60.0, description="Density of the mesh for the density of states, as phonopy's mesh length."
     )
     cells: list[CellChoice] = Field(

@@ -130,7 +130,8 @@ def check_named_files(potential: PotentialSource, where: str, made: Callable[[st
     where
         Key of the potential in the campaign, named in error messages.
     made
-        Function that returns whether a campaign makes the file; such models are not checked.
+        Function that returns whether a campaign makes the file; such models are not checked. It
+        raises PhonsmithError for a result that no campaign makes.
 
     Raises
     ------
@@ -146,9 +147,8 @@ def check_named_files(potential: PotentialSource, where: str, made: Callable[[st
         check_arguments(potential)
     except PhonsmithError as error:
         raise PhonsmithError(f"{where}.arguments: {error}") from None
-    if potential.model and made(potential.model):
-        return
     try:
-        check_model(potential)
+        if not (potential.model and made(potential.model)):
+            check_model(potential)
     except PhonsmithError as error:
         raise PhonsmithError(f"{where}.model: {error}") from None

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from phonsmith.files.elements import Element
 from phonsmith.files.settings import File, Model, Name, Sha256
 from phonsmith.potentials.ready import NAMES, READY
 
@@ -85,7 +86,7 @@ class PotentialSource(Model):
         description="Where to obtain `model`, in words or as an address: printed if the file is "
         "missing. Nothing is downloaded.",
     )
-    elements: list[str] | None = Field(
+    elements: list[Element] | None = Field(
         None, description="Supported elements; needed only if the calculator does not report them."
     )
     environment: Name | None = Field(

@@ -6,14 +6,17 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_v
 
 from phonsmith.files.settings import File, Model, Name, RelativePath, RelativePaths
 
-Mass = Annotated[float, Field(gt=0, lt=500)]
+Mass = Annotated[float, Field(ge=0.1, lt=500)]
+"""u; muonium has 0.11."""
 
 
 def _are_masses(given: Any) -> Any:
     values = list(given.values()) if isinstance(given, dict) else given
     numbers = isinstance(values, list | tuple) and all(type(one) in (int, float) for one in values)
-    if not (numbers and values and all(0 < one < 500 for one in values)):
-        raise ValueError("give masses in u above 0 and below 500, as {H: 2.014} or as a list")
+    if not (numbers and values and all(0.1 <= one < 500 for one in values)):
+        raise ValueError(
+            "give masses in u of at least 0.1 and below 500, as {H: 2.014} or as a list"
+        )
     return given
 
 
@@ -228,7 +231,7 @@ class Relaxation(Model):
         description="Relax the crystals with the reference method first; false uses them "
         "unrelaxed. Recorded crystals are never relaxed.",
     )
-    fmax_ev_per_angstrom: PositiveFloat = Field(
+    fmax_ev_per_angstrom: Annotated[float, Field(gt=0, le=0.5)] = Field(
         1e-4,
         description="Convergence criterion: largest remaining force (and stress times volume, as "
         "in ASE's cell filter). Default with `vasp` and `espresso`: 1e-3, to which their default "
@@ -237,12 +240,18 @@ class Relaxation(Model):
     max_steps: PositiveInt = Field(
         500, description="Maximum number of steps; a relaxation that needs more fails."
     )
-    symprec_angstrom: PositiveFloat = Field(
+    symprec_angstrom: Annotated[float, Field(ge=1e-8, le=1)] = Field(
         1e-2, description="Tolerance for the space group before and after relaxation."
     )
-    ltol: PositiveFloat = Field(0.1, description="StructureMatcher: fractional length tolerance.")
-    stol: PositiveFloat = Field(0.1, description="StructureMatcher: site tolerance.")
-    angle_tol_degree: PositiveFloat = Field(3.0, description="StructureMatcher: angle tolerance.")
+    ltol: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="StructureMatcher: fractional length tolerance."
+    )
+    stol: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="StructureMatcher: site tolerance."
+    )
+    angle_tol_degree: Annotated[float, Field(gt=0, le=45)] = Field(
+        3.0, description="StructureMatcher: angle tolerance."
+    )
     on_change: Literal["stop", "report", "leave_out"] = Field(
         "report",
         description="Action if the reference method relaxes a crystal to another crystal or "

@@ -13,6 +13,14 @@ from pydantic import (
     model_validator,
 )
 
+from phonsmith.files.quantities import (
+    GRID_OR_LENGTH,
+    CellLength,
+    Cutoff,
+    DynamicsKelvin,
+    RelaxationTime,
+    Timestep,
+)
 from phonsmith.files.settings import Model, Name
 
 
@@ -98,7 +106,7 @@ def _is_grid(given: Any) -> Any:
     return _is_supercell(given)
 
 
-Grid = Annotated[float | _Row | tuple[_Row, _Row, _Row], BeforeValidator(_is_grid)]
+Grid = Annotated[float | _Row | tuple[_Row, _Row, _Row], BeforeValidator(_is_grid), GRID_OR_LENGTH]
 
 Way = Literal["diagonal", "non-diagonal"]
 """Ways to the phonons of a grid: one supercell for all wave vectors, or several small ones."""
@@ -113,7 +121,7 @@ class Supercells(Model):
         description="Kinds of cells for training. Displaced cells are always labelled, for the "
         "reference phonons; if omitted here, they are used only for errors.",
     )
-    min_length_angstrom: PositiveFloat = Field(
+    min_length_angstrom: CellLength = Field(
         12.0, description="Shortest distance between periodic images."
     )
     min_atoms: PositiveInt = Field(50, description="Smallest number of atoms.")
@@ -183,9 +191,9 @@ class Dynamics(Model):
         description="Runs per structure and generation, each from a different rattled cell; run i "
         "uses volume factor i modulo the number of factors.",
     )
-    temperature_kelvin: PositiveFloat = Field(300.0, description="Temperature of the thermostat.")
-    timestep_fs: PositiveFloat = Field(1.0, description="Time step.")
-    relaxation_time_fs: PositiveFloat = Field(
+    temperature_kelvin: DynamicsKelvin = Field(300.0, description="Temperature of the thermostat.")
+    timestep_fs: Timestep = Field(1.0, description="Time step.")
+    relaxation_time_fs: RelaxationTime = Field(
         100.0, description="Time constant of the (Langevin) thermostat."
     )
     equilibration_steps: NonNegativeInt = Field(
@@ -215,7 +223,7 @@ class Dynamics(Model):
 class SoapDescriptor(Model):
     """SOAP vectors that distinguish atomic environments."""
 
-    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    cutoff_angstrom: Cutoff = Field(5.0, description="Cutoff radius.")
     atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
     n_max: PositiveInt = Field(8, description="Number of radial functions.")
     l_max: NonNegativeInt = Field(6, description="Largest angular momentum.")
@@ -235,7 +243,7 @@ class Selection(Model):
         description="Rattled candidates per structure and generation, over all volumes in "
         "supercells.rattled.volume_factors and all amplitudes.",
     )
-    amplitude_factors: list[PositiveFloat] = Field(
+    amplitude_factors: list[Annotated[float, Field(gt=0, le=10)]] = Field(
         [0.5, 1.0, 2.0],
         min_length=1,
         description="Amplitudes of the rattled candidates, as multiples of "

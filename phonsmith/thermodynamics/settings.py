@@ -4,18 +4,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from phonsmith.files.settings import Model, Name
+from phonsmith.files.quantities import Gigapascal, Kelvin
+from phonsmith.files.settings import Model, Name, Once
+
+LEAST_PERCENT = 0.2
+"""Least change of the volume that an equation of state shows clearly."""
 
 
 class Thermodynamics(Model):
     """Equations of state, harmonic and quasi-harmonic free energies, for reference and fits."""
 
-    structures: list[Name] | Literal["all"] = Field(
+    structures: Annotated[list[Name] | Literal["all"], Once] = Field(
         "all", description="Crystals, by id; `all`: the crystals whose phonons are compared."
     )
-    max_temperature_kelvin: PositiveFloat = Field(1000.0, description="Highest temperature.")
+    max_temperature_kelvin: Kelvin = Field(1000.0, description="Highest temperature.")
     temperature_step_kelvin: PositiveFloat = Field(10.0, description="Temperature step.")
-    pressures_gpa: list[float] = Field([0.0], min_length=1, description="Pressures.")
+    pressures_gpa: list[Gigapascal] = Field([0.0], min_length=1, description="Pressures.")
     quasi_harmonic: bool = Field(
         True,
         description="Compute phonons at every volume and the Gibbs energy; false: phonons at the "
@@ -30,7 +34,7 @@ class Thermodynamics(Model):
         description="Smallest and largest initial volume, relative to the volume at rest. If they "
         "do not bracket the equilibrium volume, volumes are added with equal spacing.",
     )
-    largest_volume_change_percent: Annotated[float, Field(gt=0, lt=50)] = Field(
+    largest_volume_change_percent: Annotated[float, Field(ge=0.5, lt=50)] = Field(
         20.0, description="Largest deviation of a volume from the volume at rest."
     )
     imaginary: Literal["exclude", "report", "stop"] = Field(
@@ -40,7 +44,7 @@ class Thermodynamics(Model):
         "modes, `stop` gives no result for the crystal. The fraction of imaginary modes is "
         "reported.",
     )
-    mesh_length_angstrom: PositiveFloat = Field(
+    mesh_length_angstrom: Annotated[float, Field(ge=10)] = Field(
         60.0, description="Density of the q-point mesh, as phonopy's mesh length."
     )
 
@@ -52,6 +56,11 @@ class Thermodynamics(Model):
             raise ValueError(
                 "first_volumes_percent: give one value below and one above zero, within "
                 f"largest_volume_change_percent ({largest:g})"
+            )
+        if low > -LEAST_PERCENT or high < LEAST_PERCENT:
+            raise ValueError(
+                f"first_volumes_percent: {low:g} to {high:g} % is too narrow for an equation of "
+                "state; give percentages, [-4, 6] for volumes of 0.96 to 1.06"
             )
         if self.temperature_step_kelvin * 4 > self.max_temperature_kelvin:
             raise ValueError("temperature_step_kelvin: at least five temperatures are required")

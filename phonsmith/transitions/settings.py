@@ -3,8 +3,9 @@
 import itertools
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
+from phonsmith.files.quantities import Gigapascal, Kelvin, NonNegativeGigapascal
 from phonsmith.files.settings import Model, Name
 
 
@@ -56,7 +57,7 @@ class TemperatureTransition(TransitionBase):
     """Crystal of lowest free energy as a function of temperature; needs `thermodynamics`."""
 
     driven_by: Literal["temperature"] = Field(description="Variable that drives the transition.")
-    pressure_gpa: float = Field(
+    pressure_gpa: Gigapascal = Field(
         0.0,
         description="Pressure of the quasi-harmonic Gibbs energies, one of "
         "thermodynamics.pressures_gpa. At zero pressure, harmonic free energies are also compared.",
@@ -66,7 +67,7 @@ class TemperatureTransition(TransitionBase):
 class Pressing(Model):
     """Pressures and volumes at which a crystal is relaxed."""
 
-    pressures_gpa: Annotated[list[NonNegativeFloat], Field(min_length=3)] = Field(
+    pressures_gpa: Annotated[list[NonNegativeGigapascal], Field(min_length=3)] = Field(
         description="Pressures of the relaxations, in ascending order."
     )
     volumes: Annotated[int, Field(ge=6)] = Field(
@@ -74,7 +75,7 @@ class Pressing(Model):
         description="Relaxations at fixed volumes for the equation of state, which gives a second "
         "value of the enthalpy.",
     )
-    tolerance_mev_per_atom: PositiveFloat = Field(
+    tolerance_mev_per_atom: Annotated[float, Field(ge=0.02, le=1000)] = Field(
         5.0,
         description="Largest difference between the two enthalpies at a pressure; larger ones are "
         "reported.",
@@ -97,7 +98,7 @@ class PressureTransition(TransitionBase, Pressing):
     """Crystal of lowest enthalpy as a function of pressure."""
 
     driven_by: Literal["pressure"] = Field(description="Variable that drives the transition.")
-    temperatures_kelvin: list[PositiveFloat] = Field(
+    temperatures_kelvin: list[Kelvin] = Field(
         default_factory=list,
         description="Temperatures for an additional comparison of (quasi-harmonic) Gibbs energies "
         "at thermodynamics.pressures_gpa.",

@@ -21,7 +21,7 @@ DATABASE = {
     "train_files": ["t.json"],
 }
 FILE_OF_SET = {"files": {"t.json": SHA}}
-CELL = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\n{}\nDirect\n{}\n"
+CELL = "x\n0.6\n5 0 0\n0 5 0\n0 0 5\n{}\nDirect\n{}\n"
 SILICON = CELL.format("Si\n2", "0 0 0\n0.5 0.5 0.5")
 XYZ = '2\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3\n'
 
@@ -47,6 +47,8 @@ FILES: dict[str, str | bytes] = {
     "image.vasp": CELL.format("Si\n2", "0 0 0\n0 0 0.99"),
     "flat.vasp": SILICON.replace("0 0 5", "5 5 0"),
     "left.vasp": SILICON.replace("5 0 0\n0 5 0", "0 5 0\n5 0 0"),
+    "bohr.vasp": SILICON.replace("0.6", "1.1"),
+    "marked.vasp": SILICON.replace("Direct", "Cartesian").replace("0.6", "1.0"),
     "unknown.vasp": SILICON.replace("Si", "Zq"),
     "none.vasp": CELL.format("Si\n0", ""),
     "nan.vasp": CELL.format("Si\n2", "0 0 0\nnan 0 0"),

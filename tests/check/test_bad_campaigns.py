@@ -63,7 +63,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((("datasets/test_fraction", 1),), ["datasets.test_fraction", "less than 1"]),
     ((("phonons/mesh_length_angstrom", "long"),), ["phonons.mesh_length_angstrom", "number"]),
     ((("benchmarks/mechanics", "perhaps"),), ["benchmarks.mechanics", "boolean"]),
-    ((("figures/dpi", 0),), ["figures.dpi", "greater than 0"]),
+    ((("figures/dpi", 0),), ["figures.dpi", "or equal to 30"]),
     ((("fits/gap/sigma", 0.1),), ["fits.gap.sigma", "dictionary"]),
     ((("fits/gap/sigma_by_group", {"si": 0.1}),), ["fits.gap.sigma_by_group.si", "dictionary"]),
     # numbers in other units
@@ -152,6 +152,8 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ((crystal("image.vasp"),), ["image.vasp", "Å apart"]),
     ((crystal("flat.vasp"),), ["flat.vasp", "zero volume", "give three lattice vectors"]),
     ((crystal("left.vasp"),), ["left.vasp", "left-handed", "exchange"]),
+    ((crystal("bohr.vasp"),), ["si.file: bohr.vasp", "2.1 times", "bohr; convert", "0.529"]),
+    ((crystal("marked.vasp"),), ["si.file: marked.vasp", "0.87 Å apart", "marked as Cartesian"]),
     ((crystal("unknown.vasp"),), ["unknown.vasp"]),
     ((crystal("none.vasp"),), ["none.vasp"]),
     ((crystal("nan.vasp"),), ["nan.vasp", "line 10", "'nan 0 0'"]),
@@ -178,7 +180,7 @@ CAMPAIGNS: list[tuple[tuple[tuple[str, Any], ...], list[str]]] = [
     ),
     ((("structures/si/masses", [28.0]),), ["structures.si.masses", "1 masses for 2 atoms"]),
     ((("structures/si/masses", [28.0, 29.0]),), ["si.masses", "equivalent by symmetry"]),
-    ((("structures/si/masses", {"Si": 0}),), ["structures.si.masses", "above 0 and below 500"]),
+    ((("structures/si/masses", {"Si": 0}),), ["si.masses", "at least 0.1 and below 500"]),
     # models
     ((existing(calculator="gap", model="no.xml"),), ["fits.own.potential.model", "no such"]),
     ((existing(calculator="gap"),), ["fits.own.potential", "requires `model`"]),

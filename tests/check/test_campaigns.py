@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from phonsmith.campaign.model import Campaign
 from phonsmith.check.campaigns import main
+from phonsmith.check.crystals import doubts
+from phonsmith.check.inputs import crystals_here
 from tests.project import SNAKEMAKE, Project, prepared
 
-SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+SILICON = "x\n0.6\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 GOOD = {
     "structures": {"si": {"file": "si.vasp"}},
     "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},
@@ -45,6 +48,61 @@ def test_what_is_good_has_a_summary(project: Project, capsys: pytest.CaptureFixt
         for word in ("good.yaml: no problems", "1 crystal", "stillinger-weber", "fits gap"):
             assert word in good[1]
     assert sorted(path.name for path in project.folder.iterdir()) == ["config", "si.vasp"]
+
+
+def test_an_unusual_crystal_is_a_warning(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.folder / "si.vasp").write_text(SILICON.replace("0.6", "0.74"))
+    status, good, bad = said_by(capsys, "good")
+    assert (status, bad) == (0, [])
+    assert len(good) == 2 and "no problems" in good[1]
+    for word in ("good.yaml: warning: structures.si:", "1.4 times", "25 Å³ per atom", "in Å"):
+        assert word in good[0]
+
+
+def test_settings_of_an_element_that_no_crystal_contains_are_a_warning(project: Project) -> None:
+    iron = {"hubbard": {"Fe": {"orbital": "d", "u_ev": 4.0}}}
+    reference = {"method": "vasp", "potcars": {"Si": "Si"}, **iron}
+    campaign = Campaign.model_validate({**GOOD, "reference": reference})
+    assert list(doubts(campaign, crystals_here(campaign))) == [
+        "reference.hubbard.Fe: no crystal contains Fe"
+    ]
+
+
+OTHER = "results/other/fits/mace/gen0/model/mace.model"
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (OTHER, []),
+        (OTHER.replace("fits/mace", "fits/mcae"), ["trains no fit 'mcae'; did you mean 'mace'?"]),
+        (OTHER.replace("other", "othr"), ["no campaign 'othr'; did you mean 'other'?"]),
+        (OTHER.replace("gen0", "gen1"), ["the last generation of the campaign other is gen0"]),
+    ],
+)
+def test_models_of_other_campaigns_have_to_be_made_there(
+    project: Project, capsys: pytest.CaptureFixture[str], model: str, words: list[str]
+) -> None:
+    project.write("other", {**GOOD, "fits": {"mace": {"kind": "mace"}}})
+    potential = {"calculator": "mace", "model": model}
+    tuned = {"kind": "mace", "foundation": {"model": model}}
+    md = {"protocol": {"kind": "thermal", "start": {"structure": "si"}}, "driver": potential}
+    own = {"kind": "existing", "potential": potential}
+    project.write("one", {**GOOD, "fits": {"a": tuned, "b": own}, "distillation": {"md": md}})
+    project.write("two", {**GOOD, "reference": {"method": "calculator", "potential": potential}})
+    status, _, bad = said_by(capsys, "one", "two")
+    places = [
+        "one.yaml: distillation.md.driver.model",
+        "one.yaml: fits.a.foundation.model",
+        "one.yaml: fits.b.potential.model",
+        "two.yaml: reference.potential.model",
+    ]
+    for place, line in zip(places if words else [], bad[:-1], strict=True):
+        assert f"{place}: {model}: " in line
+        assert all(word in line for word in words)
+    assert status == bool(words)
 
 
 def test_every_problem_is_listed(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

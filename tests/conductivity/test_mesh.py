@@ -90,12 +90,12 @@ def test_a_mesh_that_breaks_the_symmetry_is_refused(silicon) -> None:
     phonon = silicon[0]
     for mesh_of, settings in (
         ("primitive", {"mesh": (3, 3, 4)}),
-        ("unit", {"mesh": 9, "lbte_mesh": (3, 3, 4)}),
-        ("unit_folded", {"mesh": 9, "convergence": [(3, 3, 4)]}),
+        ("unit", {"mesh": 9.0, "lbte_mesh": (3, 3, 4)}),
+        ("unit_folded", {"mesh": 9.0, "convergence": [(3, 3, 4)]}),
     ):
         with pytest.raises(PhonsmithError, match=r"x: .*3×3×4 q points breaks the symmetry"):
             check_before_labels("x", phonon, Conductivity(**settings, mesh_of=mesh_of))
-    check_before_labels("x", phonon, Conductivity(mesh=30, lbte_mesh=20, mesh_of="unit"))
+    check_before_labels("x", phonon, Conductivity(mesh=30.0, lbte_mesh=20.0, mesh_of="unit"))
 
 
 def test_a_density_is_that_of_the_reference(silicon) -> None:

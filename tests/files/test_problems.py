@@ -36,6 +36,30 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[str]]]] = {
             "transitions.t": ["driven_by is missing", "pressure, temperature"],
         },
     ),
+    "forms": (
+        {
+            "structures": {"si": "si.vasp", "ge": {"scaled": "si"}},
+            "reference": "vasp",
+            "supercells": {"rattled": 10, "kinds": "rattled"},
+            "fits": {"gap": "gap", "own": {"kind": "existing", "potential": "chgnet"}, "m": "mac"},
+            "thermodynamics": {"pressures_gpa": 5},
+            "conductivity": {"structures": "si"},
+            "loop": {"goal": 0.1},
+        },
+        {
+            "structures.si": ["a mapping of keys", "such as {file: si.vasp} (found 'si.vasp')"],
+            "structures.ge.scaled": ["such as {of: si, …} (found 'si')"],
+            "reference": ["such as {method: vasp, …} (found 'vasp')"],
+            "supercells.kinds": ["must be a valid list, such as [rattled] (found 'rattled')"],
+            "supercells.rattled": ["such as {count: 10} (found 10)"],
+            "fits.gap": ["such as {kind: gap} (found 'gap')"],
+            "fits.own.potential": ["such as {calculator: chgnet} (found 'chgnet')"],
+            "fits.m": ["such as {kind: mace} (found 'mac')"],
+            "thermodynamics.pressures_gpa": ["such as [5] (found 5)"],
+            "conductivity.structures": ["a valid list, such as [si] or 'all' (found 'si')"],
+            "loop.goal": ["such as {rmse_thz: 0.1} (found 0.1)"],
+        },
+    ),
     "keys": (
         {
             "sed": 1,

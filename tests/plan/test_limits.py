@@ -60,7 +60,7 @@ def test_jobs_of_many_hours_are_better_parted(crystals, pseudopotentials):
 
 def test_runs_beyond_memory_and_time_are_warnings(crystals, pseudopotentials):
     settings = espresso(pseudopotentials).model_dump(mode="json") | {
-        "memory_mb": 10,
+        "memory_mb": 200,
         "time_limit_minutes": 0.01,
     }
     campaign = campaign_of(reference=settings, labels={"side_by_side": 4, "runtime_minutes": 1})
@@ -69,7 +69,7 @@ def test_runs_beyond_memory_and_time_are_warnings(crystals, pseudopotentials):
     text = "\n".join(plan.warnings)
     for words in (
         "label mp-149 rattled: a run may need",
-        "more than reference.memory_mb = 10",
+        "more than reference.memory_mb = 200",
         "reference.time_limit_minutes = 0.01",
         "labels.runtime_minutes = 1",
         "more than the 500 MB",
@@ -140,10 +140,10 @@ def test_the_plan_says_what_to_lower(crystals, site, words):
 
 
 def test_a_fit_beyond_its_memory_is_a_warning(crystals):
-    fits = {"gap": {**TINY["fits"]["gap"], "resources": {"memory_mb": 20}}}
+    fits = {"gap": {**TINY["fits"]["gap"], "resources": {"memory_mb": 200}}}
     campaign = campaign_of(fits=fits)
     (said,) = make_plan("tiny", campaign, crystals, cells_of(campaign, crystals)).warnings
-    assert said.startswith("fit gap: may need") and "resources.memory_mb = 20" in said
+    assert said.startswith("fit gap: may need") and "resources.memory_mb = 200" in said
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from phonsmith.running.job_context import job
 from phonsmith.running.terminal import InOurWords, asked_for, errors_in_words, unknown_target
 from tests.project import SNAKEMAKE, Project
 
-SILICON = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+SILICON = "x\n0.6\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
 TINY = {
     "structures": {"si": {"file": "si.vasp"}},
     "reference": {"method": "calculator", "potential": {"calculator": "stillinger-weber"}},

@@ -80,7 +80,7 @@ def test_candidates_take_non_diagonal_supercells_in_turn() -> None:
 
 
 def test_candidates_whose_atoms_come_too_close_are_left_out() -> None:
-    selection = Selection(pool_size=4, amplitude_factors=[1, 300])
+    selection = Selection(pool_size=4).model_copy(update={"amplitude_factors": [1, 300]})
     supercells = SMALL.model_copy(
         update={"rattled": Rattled(volume_factors=[1.0], min_distance_fraction=0.98)}
     )

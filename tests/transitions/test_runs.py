@@ -83,7 +83,7 @@ def test_a_loop_goes_on_until_the_transition_has_settled(tmp_path: Path) -> None
         "loop": {
             **{"max_generations": 5, "cells_per_structure": 4},
             "goal": {
-                **{"rmse_thz": 9.0, "no_false_imaginary": False, "max_volume_error_percent": None},
+                **{"rmse_thz": 1.0, "no_false_imaginary": False, "max_volume_error_percent": None},
                 "properties": {
                     "press": {"of": "transition", "transition": "press", "within_gpa": 1.0}
                 },

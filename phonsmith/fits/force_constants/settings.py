@@ -2,8 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
+from phonsmith.files.quantities import Cutoff
 from phonsmith.fits.settings import FitResources, TrainedFit
 from phonsmith.potentials.settings import PotentialSource
 
@@ -23,7 +24,7 @@ class ForceConstantsFit(TrainedFit):
         description="Fit second and third order together, as the thermal conductivity requires. "
         "Needs more cells; default: second order alone.",
     )
-    pair_cutoff_angstrom: PositiveFloat | None = Field(
+    pair_cutoff_angstrom: Cutoff | None = Field(
         None,
         description="With `third_order`: third-order force constants of more distant pairs of "
         "atoms are zero. Set it to `conductivity.third_order.pair_cutoff_angstrom`, too.",

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from phonsmith.files.quantities import Cutoff, EnergyError, ForceError
 from phonsmith.files.settings import Kind, Model
 from phonsmith.fits.settings import FitBase, FitResources, TrainedFit, refuse_places
 
@@ -22,7 +23,7 @@ from phonsmith.fits.settings import FitBase, FitResources, TrainedFit, refuse_pl
 class TwoBody(Model):
     """Pair descriptor of GAP (distance_2b)."""
 
-    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    cutoff_angstrom: Cutoff = Field(5.0, description="Cutoff radius.")
     n_sparse: PositiveInt = Field(15, description="Sparse points, uniform in distance.")
     delta_ev: PositiveFloat = Field(2.0, description="Prior standard deviation of the energy.")
     theta_uniform_angstrom: PositiveFloat = Field(1.0, description="Length scale.")
@@ -31,7 +32,7 @@ class TwoBody(Model):
 class ThreeBody(Model):
     """Triplet descriptor of GAP (angle_3b)."""
 
-    cutoff_angstrom: PositiveFloat = Field(3.5, description="Cutoff radius.")
+    cutoff_angstrom: Cutoff = Field(3.5, description="Cutoff radius.")
     n_sparse: PositiveInt = Field(200, description="Sparse points, uniform.")
     delta_ev: PositiveFloat = Field(1.0, description="Prior standard deviation of the energy.")
     theta_uniform_angstrom: PositiveFloat = Field(1.0, description="Length scale.")
@@ -40,9 +41,11 @@ class ThreeBody(Model):
 class Soap(Model):
     """Many-body descriptor of GAP."""
 
-    cutoff_angstrom: PositiveFloat = Field(6.0, description="Cutoff radius.")
+    cutoff_angstrom: Cutoff = Field(6.0, description="Cutoff radius.")
     cutoff_transition_angstrom: PositiveFloat = Field(1.0, description="Width of the cutoff.")
-    atom_sigma_angstrom: PositiveFloat = Field(0.5, description="Width of the atomic densities.")
+    atom_sigma_angstrom: Annotated[float, Field(ge=0.05, le=3)] = Field(
+        0.5, description="Width of the atomic densities."
+    )
     n_max: PositiveInt = Field(
         10,
         description="Number of radial functions. Memory grows with the square of n_max times the "
@@ -64,7 +67,7 @@ class Soap(Model):
         "nearly identical. The copies have no labels. Without displaced and constraint cells, "
         "both choices are equivalent.",
     )
-    sparse_rattle_std_angstrom: PositiveFloat = Field(
+    sparse_rattle_std_angstrom: Annotated[float, Field(gt=0, le=1)] = Field(
         0.1, description="Standard deviation of the displacements in these copies."
     )
     share_sparse: Literal["all", "kind", "structure"] = Field(
@@ -86,9 +89,9 @@ class Soap(Model):
 class Sigma(Model):
     """Regularisation of GAP: expected errors of the data."""
 
-    energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
-    force_ev_per_angstrom: PositiveFloat = Field(3e-3, description="Force components.")
-    virial_ev_per_atom: PositiveFloat = Field(1e-3, description="Virials.")
+    energy_ev_per_atom: EnergyError = Field(1e-3, description="Energies.")
+    force_ev_per_angstrom: ForceError = Field(3e-3, description="Force components.")
+    virial_ev_per_atom: EnergyError = Field(1e-3, description="Virials.")
 
 
 class ForceProportional(Model):
@@ -161,6 +164,12 @@ class GapFit(TrainedFit):
         default_factory=dict,
         description="Further `keyword=value` arguments of gap_fit; needs `fitter: gap_fit`.",
     )
+
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        descriptors = (self.two_body, self.three_body, self.soap)
+        return 0.0, max(one.cutoff_angstrom for one in descriptors if one is not None)
 
     def sparse_points(self) -> int | None:
         """Sparse points of SOAP; None without it."""

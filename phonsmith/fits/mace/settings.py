@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from phonsmith.files.quantities import Cutoff
 from phonsmith.files.settings import File, Model, Sha256
 from phonsmith.fits.settings import FitBase, TrainedFit, refuse_places
 
@@ -227,10 +228,12 @@ class MaceFit(TrainedFit):
     )
     num_interactions: PositiveInt = Field(2, description="Message-passing layers.")
     correlation: Annotated[int, Field(ge=1, le=4)] = Field(3, description="Correlation order.")
-    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius per layer.")
+    cutoff_angstrom: Cutoff = Field(5.0, description="Cutoff radius per layer.")
     max_epochs: PositiveInt = Field(100, description="Passes over the training set.")
     batch_size: PositiveInt = Field(2, description="Cells per optimisation step.")
-    learning_rate: PositiveFloat = Field(0.01, description="Learning rate of AMSGrad Adam.")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.01, description="Learning rate of AMSGrad Adam."
+    )
     weights: MaceWeights = MaceWeights()
     stage_two_start_epoch: PositiveInt | None = Field(
         None,
@@ -256,6 +259,11 @@ class MaceFit(TrainedFit):
     extra_arguments: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Further options of mace_run_train, without dashes."
     )
+
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        return 0.0, self.cutoff_angstrom
 
     @model_validator(mode="before")
     @classmethod

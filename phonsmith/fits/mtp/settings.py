@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from phonsmith.files.quantities import Cutoff
 from phonsmith.files.settings import Model
 from phonsmith.fits.settings import FitResources, TrainedFit
 
@@ -53,7 +54,7 @@ class MtpFit(TrainedFit):
         description="Level of the moments. The number of basis functions is 29 at 12, 92 at 16, "
         "288 at 20 and 864 at 24.",
     )
-    cutoff_angstrom: PositiveFloat = Field(5.0, description="Cutoff radius.")
+    cutoff_angstrom: Cutoff = Field(5.0, description="Cutoff radius.")
     min_distance_angstrom: NonNegativeFloat = Field(
         1.5, description="Lower end of the radial basis; below any distance in the cells."
     )
@@ -74,6 +75,11 @@ class MtpFit(TrainedFit):
         description="The training ends when two iterations in succession lower the loss by less "
         "than this fraction.",
     )
+
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        return self.min_distance_angstrom, self.cutoff_angstrom
 
     @model_validator(mode="after")
     def _cutoff_beyond_min_distance(self) -> Self:

@@ -72,6 +72,11 @@ class PodFit(TrainedFit):
     )
 
     @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        return self.inner_cutoff_angstrom, self.cutoff_angstrom
+
+    @property
     def radial(self) -> list[int]:
         """Numbers of radial functions for two to seven atoms."""
         return [*self.radial_functions, *[0] * 6][:6]

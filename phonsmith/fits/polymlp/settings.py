@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from phonsmith.files.quantities import EnergyError, ForceError
 from phonsmith.files.settings import Model
 from phonsmith.fits.settings import FitResources, TrainedFit
 
@@ -11,12 +12,12 @@ from phonsmith.fits.settings import FitResources, TrainedFit
 class PolymlpSigma(Model):
     """Expected errors of the data, whose inverses are the weights of the regression."""
 
-    energy_ev_per_atom: PositiveFloat = Field(1e-3, description="Energies.")
-    force_ev_per_angstrom: PositiveFloat = Field(3e-3, description="Force components.")
-    displaced_force_ev_per_angstrom: PositiveFloat = Field(
+    energy_ev_per_atom: EnergyError = Field(1e-3, description="Energies.")
+    force_ev_per_angstrom: ForceError = Field(3e-3, description="Force components.")
+    displaced_force_ev_per_angstrom: ForceError = Field(
         1e-5, description="Force components of displaced cells, which determine the phonons."
     )
-    virial_ev_per_atom: PositiveFloat = Field(1e-3, description="Virials.")
+    virial_ev_per_atom: EnergyError = Field(1e-3, description="Virials.")
 
 
 class PolymlpFit(TrainedFit):
@@ -51,12 +52,17 @@ class PolymlpFit(TrainedFit):
         2, description="Order of the polynomial (`max_p` of pypolymlp)."
     )
     sigma: PolymlpSigma = PolymlpSigma()
-    regularisation_exponents: list[float] = Field(
+    regularisation_exponents: list[Annotated[float, Field(ge=-30, le=3)]] = Field(
         [-12.0, -11.0, -10.0, -9.0, -8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0],
         min_length=1,
         description="Decimal logarithms of the strengths of regularisation that are tried. The "
         "data choose among them by their evidence.",
     )
+
+    @property
+    def reach_angstrom(self) -> tuple[float, float]:
+        """Shortest and longest distance of atoms that it describes."""
+        return 0.0, self.cutoff_angstrom
 
     @model_validator(mode="after")
     def _cutoff_beyond_gaussians(self) -> Self:

@@ -39,7 +39,9 @@ class SevennetFit(TrainedFit):
     )
     max_epochs: PositiveInt = Field(100, description="Passes over the training set.")
     batch_size: PositiveInt = Field(1, description="Cells per optimisation step.")
-    learning_rate: PositiveFloat = Field(4e-4, description="Initial learning rate of Adam.")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        4e-4, description="Initial learning rate of Adam."
+    )
     learning_rate_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         0.97, description="Factor of the learning rate from epoch to epoch."
     )

@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.problems import nearest
 from phonsmith.labels.espresso.pseudopotentials import INPUT_DFT, Pseudopotential, cutoffs
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.kpoints import mesh
@@ -146,17 +147,21 @@ def check_spelling(reference: EspressoReference) -> None:
     Raises
     ------
     PhonsmithError
-        The first that is not, or not in its namelist.
+        Each that is not, or not in its namelist, and the one that may be meant.
     """
     from ase.io.espresso_namelist.keys import ALL_KEYS
 
+    slips = []
     for section, keys in reference.input_data.items():
         known = {name.lower() for name in ALL_KEYS["pw"][section]} | _OLDER_KEYS
         for key in keys:
             if key.lower().partition("(")[0] not in known:
-                raise PhonsmithError(
-                    f"input_data.{section}.{key}: not a key of pw.x in this namelist"
+                slips.append(
+                    f"input_data.{section}.{key}: not a key of pw.x in this "
+                    f"namelist{nearest(key, known)}"
                 )
+    if slips:
+        raise PhonsmithError("\n".join(slips))
 
 
 def merged(first: Namelists, *others: Mapping[str, Mapping[str, Any]]) -> Namelists:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.errors import Problems
 from phonsmith.labels.checksums import checksum
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.kind import DftKind, Draft, Occasion
@@ -66,12 +66,13 @@ class QuantumEspresso(DftKind[EspressoReference]):
         from phonsmith.labels.espresso.pseudopotentials import pseudopotentials_of
 
         settings = reference.pseudopotentials
-        try:
+        problems = Problems()
+        with problems.of("reference"):
             check_spelling(reference)
-            wanted = {*(settings.files or ()), *elements}
-            pseudopotentials_of(settings, reference.functional, wanted)
-        except PhonsmithError as error:
-            raise PhonsmithError(f"reference: {error}") from None
+        for element in sorted({*(settings.files or ()), *elements}):
+            with problems.of("reference"):
+                pseudopotentials_of(settings, reference.functional, [element])
+        problems.raise_all()
 
     def electronic_size(
         self, cell: "Atoms", reference: EspressoReference, structure: str | None

@@ -24,6 +24,7 @@ from phonsmith.labels.espresso.remedies import Remedy, Start, next_remedy
 from phonsmith.labels.espresso.settings import EspressoReference
 from phonsmith.labels.recorded.readers.pw import PwResult, RunFailed, read_pw, reason_in
 from phonsmith.labels.runs import MPI_ENVIRONMENT
+from phonsmith.running.reasons import reason_of
 from phonsmith.running.subprocesses import Finished, run_child
 
 PH_OUTPUT = "espresso.pho"
@@ -224,5 +225,5 @@ def judged(finished: Finished, output: Path, time_limit_s: float) -> str:
         raise RunFailed("disk", "a file became larger than the system allows")
     if finished.signal == "SIGKILL" or "signal 9" in text:
         raise RunFailed("killed", f"killed: {finished.ending}")
-    last = " ".join(text.split())[-160:]
-    raise RunFailed("crashed", f"pw.x crashed: {finished.ending}{', ' if last else ''}{last}")
+    line = reason_of(text)
+    raise RunFailed("crashed", f"pw.x crashed: {finished.ending}{', ' if line else ''}{line}")

@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from phonsmith.files.elements import Element
+from phonsmith.files.quantities import BoxEdge
 from phonsmith.files.settings import File, Model
 from phonsmith.labels.reference import MAGNETISM, Command, DftReference, MagneticReference
 
@@ -13,7 +15,9 @@ class EspressoPseudopotentials(Model):
     """Pseudopotential file of each element."""
 
     folder: File = Field(min_length=1, description="Folder of the UPF files, as seen by the jobs.")
-    files: dict[str, File] | None = Field(None, min_length=1, description="File of each element.")
+    files: dict[Element, File] | None = Field(
+        None, min_length=1, description="File of each element."
+    )
     family: Literal["SSSP", "PseudoDojo"] | None = Field(
         None,
         description="Replaces `files` if the folder contains one complete release of a family and "
@@ -48,7 +52,7 @@ class EspressoReference(MagneticReference):
 
     method: Literal["espresso"] = Field(description="Reference method.")
     pseudopotentials: EspressoPseudopotentials
-    ecutwfc_ry: PositiveFloat = Field(description="Wavefunction cutoff in Ry.")
+    ecutwfc_ry: Annotated[float, Field(ge=10)] = Field(description="Wavefunction cutoff in Ry.")
     ecutrho_ry: PositiveFloat | None = Field(
         None,
         description="Density cutoff in Ry; default: 4 times the wavefunction cutoff for "
@@ -65,7 +69,7 @@ class EspressoReference(MagneticReference):
     smearing: Literal["gaussian", "methfessel-paxton", "marzari-vanderbilt", "fermi-dirac"] = Field(
         "gaussian", description="Kind of smearing."
     )
-    degauss_ry: PositiveFloat = Field(
+    degauss_ry: Annotated[float, Field(gt=0, le=0.3)] = Field(
         0.0037,
         description="Smearing width in Ry; 0.0037 is 0.05 eV, the default SIGMA of VASP here.",
     )
@@ -81,7 +85,7 @@ class EspressoReference(MagneticReference):
     )
     electron_maxstep: PositiveInt = Field(100, description="Maximum number of SCF steps.")
     magnetism: bool = Field(False, description=MAGNETISM)
-    starting_magnetization: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
+    starting_magnetization: dict[Element, Annotated[float, Field(ge=-1, le=1)]] = Field(
         default_factory=dict,
         description="With magnetism: starting spin polarisation of the valence electrons, -1 to 1, "
         "by element; omitted elements start without.",
@@ -99,7 +103,7 @@ class EspressoReference(MagneticReference):
         description="Start the SCF from the density of the previous cell with the same atoms, "
         "instead of superposed atomic densities.",
     )
-    isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+    isolated_atom_edges_angstrom: tuple[BoxEdge, BoxEdge, BoxEdge] = Field(
         (10.0, 10.5, 11.0),
         description="Box edges of an isolated atom; unequal edges let partly filled shells find "
         "their ground state.",

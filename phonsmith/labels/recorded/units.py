@@ -25,13 +25,12 @@ from itertools import product
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
 from ase.units import Bohr, GPa, Hartree, Rydberg, kcal, kJ, mol
 from numpy.typing import NDArray
 from phonopy import Phonopy
 
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, without_isolated_atoms
+from phonsmith.structures.bonds import NOBLE, in_bohr
 
 LARGEST_MOVE_ANGSTROM, LARGEST_STRAIN = 0.6, 0.08
 """At larger distances, the mean of both cells is a poor approximation."""
@@ -58,15 +57,10 @@ STIFFEST_GPA = 1500.0
 LARGEST_LEVER = 6.0
 """Change of stress times volume over change of forces times distance of atoms: 0.3 to 0.9."""
 
-BOHR_RATIO, DENSE = (1.6, 2.3), 3.0
-"""Bonds over sums of covalent radii, and volume per atom over bond length cubed, where positions
-are in bohr."""
-
 WEAKEST_SPRING = 0.5
 """eV/Å². Of the stiffest atom: 1.7 in NaTl, 13.5 in silicon, 0.28 Ry/bohr² in silicon."""
 
-_NOBLE = frozenset((2, 10, 18, 36, 54, 86))
-_SOFT = _NOBLE | {3, 11, 19, 37, 55, 80, 87}
+_SOFT = NOBLE | {3, 11, 19, 37, 55, 80, 87}
 """Elements of crystals that may be as soft: noble gases, alkali metals, mercury."""
 
 LARGEST_GROUP, LARGEST_NUMBER_OF_GROUPS, NEIGHBOURS = 400, 60, 12
@@ -476,37 +470,16 @@ def _stress_alone(pairs: _Pairs) -> str:
 
 
 def _in_bohr(frames: Sequence[Atoms]) -> str:
-    """Describe dense crystals whose bonds are all 1.9 times too long; "" for others."""
-    ratios = []
-    for atoms in frames[:: max(len(frames) // 20, 1)]:
-        if len(atoms) < 2 or not atoms.pbc.all() or atoms.cell.rank < 3:
-            continue
-        if not _NOBLE.isdisjoint(atoms.numbers.tolist()):  # have no covalent bonds
-            continue
-        ratio, dense = _bonds(atoms)
-        ratios.append(ratio if dense else 1.0)
-    if not ratios or not BOHR_RATIO[0] < float(np.median(ratios)) < BOHR_RATIO[1]:
+    """Describe crystals whose bonds are all 1.9 times too long; "" for others."""
+    ratios = [
+        in_bohr(atoms)
+        for atoms in frames[:: max(len(frames) // 20, 1)]
+        if len(atoms) > 1 and atoms.pbc.all() and atoms.cell.rank == 3
+    ]
+    if not ratios or not (ratio := float(np.median(ratios))):
         return ""
     return (
-        f"bonds are {np.median(ratios):.2f} times as long as sums of covalent radii, as if "
-        "positions and lattice are in bohr; convert them to Å (1 bohr is 0.529 Å), and energies "
-        "and forces with them"
+        f"bonds are {ratio:.2f} times as long as sums of covalent radii, as if positions and "
+        "lattice are in bohr; convert them to Å (1 bohr is 0.529 Å), and energies and forces with "
+        "them"
     )
-
-
-def _bonds(atoms: Atoms) -> tuple[float, bool]:
-    """Shortest distance over sum of covalent radii, and whether the atoms fill the cell."""
-    spacing = (atoms.get_volume() / len(atoms)) ** (1 / 3)
-    if not 1.0 < spacing < 12.0:
-        return 1.0, False
-    first, second, distances = neighbor_list("ijd", atoms, 1.6 * spacing)
-    if len(set(first)) < len(atoms):
-        return 1.0, False
-    radii = covalent_radii[atoms.numbers]
-    ratios = distances / (radii[first] + radii[second])
-    nearest = np.full(len(atoms), np.inf)
-    np.minimum.at(nearest, first, ratios)
-    bond = np.full(len(atoms), np.inf)
-    np.minimum.at(bond, first, distances)
-    even = nearest.max() < BOHR_RATIO[1] and nearest.min() > BOHR_RATIO[0]
-    return float(np.median(nearest)), bool(even and spacing**3 < DENSE * np.median(bond) ** 3)

@@ -125,18 +125,21 @@ def check_spelling(reference: VaspReference) -> None:
     Raises
     ------
     PhonsmithError
-        The key, and the one that may be meant.
+        Each such key, and the one that may be meant.
     """
     from pymatgen.io.vasp import Incar
 
     by_structure = reference.incar_by_structure.items()
     places = {"incar": reference.incar} | {f"incar_by_structure.{k}": v for k, v in by_structure}
+    slips = []
     for where, tags in places.items():
         for tag in tags:
             name = tag.strip().upper()
             close = get_close_matches(name, Incar.INCAR_PARAMS, n=1, cutoff=0.75)
             if name not in Incar.INCAR_PARAMS and close:
-                raise PhonsmithError(f"{where}.{tag}: not a key of VASP; did you mean {close[0]}?")
+                slips.append(f"{where}.{tag}: not a key of VASP; did you mean {close[0]}?")
+    if slips:
+        raise PhonsmithError("\n".join(slips))
 
 
 def in_vasp_order(cell: Atoms) -> NDArray[np.intp]:

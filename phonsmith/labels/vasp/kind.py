@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import nearest
 from phonsmith.labels.checksums import checksum
 from phonsmith.labels.kind import DftKind, Draft, Occasion
@@ -56,19 +56,22 @@ class Vasp(DftKind[VaspReference]):
         from phonsmith.labels.vasp.inputs import check_spelling
         from phonsmith.labels.vasp.potcars import check_cutoff, potcars_of
 
+        problems, sound = Problems(), []
         for name in reference.incar_by_structure:
-            if name not in structures:
-                raise PhonsmithError(
-                    f"reference.incar_by_structure.{name}: no such structure"
-                    f"{nearest(name, structures)}"
-                )
-        try:
+            with problems.below("reference"):
+                if name not in structures:
+                    raise PhonsmithError(
+                        f"incar_by_structure.{name}: no such structure{nearest(name, structures)}"
+                    )
+        with problems.below("reference"):
             check_spelling(reference)
-            potcars_of(reference, elements)
-            potcars_of(reference, reference.potcars)
-            check_cutoff(reference, reference.potcars)
-        except PhonsmithError as error:
-            raise PhonsmithError(f"reference.{error}") from None
+        for element in [*sorted(elements), *sorted(reference.potcars.keys() - set(elements))]:
+            with problems.below("reference"):
+                potcars_of(reference, [element])
+                sound.append(element)
+        with problems.below("reference"):
+            check_cutoff(reference, sound)
+        problems.raise_all()
 
     def electronic_size(
         self, cell: "Atoms", reference: VaspReference, structure: str | None

@@ -75,7 +75,9 @@ def check_cutoff(reference: VaspReference, elements: Iterable[str]) -> None:
     PhonsmithError
         The cutoff is below three quarters of ENMAX, the ENMIN of VASP's POTCARs.
     """
-    hardest = max(potcars_of(reference, elements).values(), key=lambda file: file.enmax_ev)
+    if not (files := potcars_of(reference, elements).values()):
+        return
+    hardest = max(files, key=lambda file: file.enmax_ev)
     if reference.encut_ev < 0.75 * hardest.enmax_ev:
         raise PhonsmithError(
             f"encut_ev: {reference.encut_ev:g} eV is too low for ENMAX of the POTCAR "

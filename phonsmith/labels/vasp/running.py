@@ -15,6 +15,7 @@ from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.recorded.readers.vasp import LARGEST_STRAIN, VaspRun, checked_outcar, read_run
 from phonsmith.labels.runs import MPI_ENVIRONMENT
 from phonsmith.labels.vasp.custodian_child import OUTCOME
+from phonsmith.running.reasons import reason_of
 from phonsmith.running.subprocesses import Finished, run_child, signal_name
 
 CUSTODIAN_LOG = "custodian.log"
@@ -141,7 +142,8 @@ _SIGNS: tuple[tuple[str, str, str], ...] = (
 
 _NOT_STARTED = (
     r"(could not find|unable to (find|access|launch)|cannot find|not found|No such file)"
-    r"[^\n]*executable|executable[^\n]*(not found|could not be found)|command not found"
+    r"[^\n]*executable|executable[^\n]*(not found|could not be found)|command not found|"
+    r"attempt to run as root|not enough slots available|error while loading shared libraries"
 )
 
 
@@ -171,7 +173,7 @@ def _judge(folder: Path, attempt: Attempt, words: list[str]) -> None:
         attempt.returncode != 0 and re.search(_NOT_STARTED, text, re.IGNORECASE)
     ):
         raise PhonsmithError(
-            f"'{command}' cannot be started ({_last_line(output) or attempt.failure}); load or "
+            f"'{command}' cannot be started ({reason_of(output) or attempt.failure}); load or "
             "install VASP, or set reference.command"
         )
     after = f", also with {attempt.remedies}" if attempt.remedies else ""
@@ -187,7 +189,7 @@ def _judge(folder: Path, attempt: Attempt, words: list[str]) -> None:
         raise LabelFailed(f"VASP did not converge{after}")
     if errors:
         raise LabelFailed(f"VASP failed with {errors}{after}")
-    raise LabelFailed(f"VASP ended with exit status {attempt.returncode}: {_last_line(output)}")
+    raise LabelFailed(f"VASP ended with exit status {attempt.returncode}: {reason_of(output)}")
 
 
 def _tail(folder: Path, name: str) -> str:
@@ -195,11 +197,6 @@ def _tail(folder: Path, name: str) -> str:
         return (folder / name).read_text(encoding="utf-8", errors="replace")[-20000:]
     except OSError:
         return ""
-
-
-def _last_line(text: str) -> str:
-    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip(" -|*=\n")]
-    return lines[-1][:200] if lines else ""
 
 
 # --- remedies ----------------------------------------------------------------------------------

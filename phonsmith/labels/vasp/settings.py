@@ -4,6 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from phonsmith.files.elements import Element
+from phonsmith.files.quantities import BoxEdge
 from phonsmith.files.settings import Name
 from phonsmith.labels.reference import (
     MAGNETISM,
@@ -26,7 +28,7 @@ class VaspReference(MagneticReference):
     }
 
     method: Literal["vasp"] = Field(description="Reference method.")
-    potcars: dict[str, str] = Field(
+    potcars: dict[Element, str] = Field(
         min_length=1,
         description="POTCAR of each element, e.g. `{Sn: Sn_d}`, in the folder set by pymatgen's "
         "PMG_VASP_PSP_DIR.",
@@ -49,9 +51,11 @@ class VaspReference(MagneticReference):
         description="Smearing (ISMEAR): 0 Gaussian, -1 Fermi-Dirac, 1 and 2 Methfessel-Paxton "
         "(metals only).",
     )
-    sigma_ev: PositiveFloat = Field(0.05, description="Smearing width in eV (SIGMA).")
+    sigma_ev: Annotated[float, Field(gt=0, le=5)] = Field(
+        0.05, description="Smearing width in eV (SIGMA)."
+    )
     magnetism: bool = Field(False, description=MAGNETISM)
-    magmom: dict[str, float] = Field(
+    magmom: dict[Element, Annotated[float, Field(ge=-20, le=20)]] = Field(
         default_factory=dict,
         description="With magnetism: starting magnetic moment per atom in Bohr magnetons (MAGMOM), "
         "by element; omitted elements start without moment.",
@@ -71,7 +75,7 @@ class VaspReference(MagneticReference):
         description="Command for cells with the Γ point only, e.g. `mpirun -np {cores} vasp_gam`: "
         "identical results in half the time. Default: `command`.",
     )
-    isolated_atom_edges_angstrom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+    isolated_atom_edges_angstrom: tuple[BoxEdge, BoxEdge, BoxEdge] = Field(
         (14.0, 15.0, 16.0),
         description="Box edges of an isolated atom; unequal edges let partly filled shells find "
         "their ground state.",

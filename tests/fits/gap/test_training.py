@@ -209,7 +209,7 @@ def test_the_most_special_sigma_wins(silicon):
     )
     assert frame_sigma(atoms, gap_fit(sigma_by_group=sigmas)) == sigmas["dia"]
     atoms.info["config_type"] = "special"
-    sigmas["special"] = Sigma(force_ev_per_angstrom=7)
+    sigmas["special"] = Sigma(force_ev_per_angstrom=1.5)
     assert frame_sigma(atoms, gap_fit(sigma_by_group=sigmas)) == sigmas["special"]
 
 

@@ -53,6 +53,8 @@ def test_misspelt_keys_are_refused(pseudo):
         check_spelling(reference(pseudo, input_data={"system": {"vdwcorr": "d3"}}))
     with pytest.raises(PhonsmithError, match=r"input_data\.control\.vdw_corr"):
         check_spelling(reference(pseudo, input_data={"control": {"vdw_corr": "d3"}}))
+    with pytest.raises(PhonsmithError, match=r"vdwcor: .*'vdw_corr'\?\ninput_data.control.b: "):
+        check_spelling(reference(pseudo, input_data={"system": {"vdwcor": 1}, "control": {"b": 1}}))
 
 
 def test_what_labels_depend_on(pseudo, tmp_path):

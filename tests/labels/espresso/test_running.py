@@ -8,7 +8,9 @@ import pytest
 from phonsmith.labels.espresso.inputs import namelists
 from phonsmith.labels.espresso.pseudopotentials import read_upf
 from phonsmith.labels.espresso.remedies import LADDER, Start, next_remedy
+from phonsmith.labels.espresso.running import judged
 from phonsmith.labels.recorded.readers.pw import RunFailed, read_pw, reason_in
+from phonsmith.running.subprocesses import Finished
 from tests.labels.espresso.examples import reference
 
 GOOD, BAD = "default_xml_241015", ("computing_cholesky", "interrupted", "out_of_walltime")
@@ -152,3 +154,10 @@ def test_remedies_add_up_and_never_loosen(pseudo):
         assert electrons["electron_maxstep"] == 500
         assert electrons["conv_thr"] == careful.conv_thr_ry
     assert electrons["diagonalization"] == "cg"
+
+
+def test_the_reason_of_a_launcher_is_recorded(tmp_path: Path) -> None:
+    box = ["-" * 74, "There are not enough slots", "available.", "", "Advice.", "-" * 74, ""]
+    (tmp_path / "pw.out").write_text("\n".join(box))
+    with pytest.raises(RunFailed, match=r"exit status 1, There are not enough slots available\.$"):
+        judged(Finished(1, [], 1.0, 1.0), tmp_path / "pw.out", 60)

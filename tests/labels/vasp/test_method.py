@@ -67,8 +67,17 @@ def test_a_campaign_is_checked_before_anything_runs(
     ):
         with pytest.raises(PhonsmithError, match=words):
             check(**settings)
+    with pytest.raises(PhonsmithError) as several:
+        check(
+            incar={"ENAUGG": 900, "ISMER": 1},
+            potcars={"Sb": "Sb_x", "Sn": "Sn_x"},
+            incar_by_structure={"tn": {}},
+        )
+    starts = ("incar_by_structure.tn", "incar.ENAUGG", "incar.ISMER", "potcars.Sn", "potcars.Sb")
+    for line, start in zip(str(several.value).splitlines(), starts, strict=True):
+        assert line.startswith(f"c.yaml: reference.{start}: ")
     monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR")
-    with pytest.raises(PhonsmithError, match="PMG_VASP_PSP_DIR is not set; set it to") as caught:
+    with pytest.raises(PhonsmithError, match="PMG_VASP_PSP_DIR is not set; set it, ") as caught:
         check()
     assert "\n" not in str(caught.value)
 

@@ -9,6 +9,7 @@ import pytest
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.protocol import Allocation
+from phonsmith.labels.vasp import running
 from phonsmith.labels.vasp.method import VaspMethod
 from phonsmith.labels.vasp.running import Attempt, accepted, changed_physics
 from tests.labels.vasp.examples import RECORDED, STAND_IN, kept_files, poscar, recorded_method, vasp
@@ -132,6 +133,15 @@ def test_a_missing_program_is_an_error_of_the_campaign(tin: Path, tmp_path: Path
     cell = poscar(sorted(tin.glob("dft_*"))[0])
     with pytest.raises(PhonsmithError, match=r"'no_such_vasp' cannot be started .*reference.comm"):
         recorded_method(tin, tmp_path, command="no_such_vasp").label(cell)
+
+
+def test_a_launcher_that_starts_nothing_is_an_error_of_the_campaign(tmp_path: Path) -> None:
+    box = "\n".join(
+        ["-" * 74, "mpirun has detected an attempt to run as root.", "", "Advice.", "-" * 74]
+    )
+    (tmp_path / "std_err.txt").write_text(f"{box}\n")
+    with pytest.raises(PhonsmithError, match=r"'mpirun vasp' cannot be started .*run as root\.\)"):
+        running._judge(tmp_path, running.Attempt(1, "", []), ["mpirun", "vasp"])
 
 
 def test_remedies_are_told_and_may_not_change_the_physics(tin: Path, tmp_path: Path) -> None:
