@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-Terahertz = Annotated[float, Field(gt=0, le=1)]
-"""Largest error of frequencies: 4 is meant in cm⁻¹, of which 33 are 1 THz."""
+Terahertz = Annotated[float, Field(gt=0, le=3)]
+"""Largest error of frequencies: 4 is meant in cm⁻¹ or meV, of which 33 or 4.1 are 1 THz."""
 
 Kelvin = Annotated[float, Field(ge=0.1, le=100_000)]
 """Of phonons: kT in eV is below 0.1 for common temperatures."""
