@@ -78,7 +78,7 @@ def crystals_here(campaign: Campaign) -> dict[str, "Atoms"]:
     """Return the crystals whose files are here and readable, by id."""
     found = {}
     for name, structure in campaign.structures.items():
-        with suppress(PhonsmithError):  # reported for the crystal itself
+        with suppress(Exception):  # reported for the crystal itself
             crystal = _crystal_of(structure)
             if crystal is not None:
                 found[name] = crystal
