@@ -152,15 +152,26 @@ def triangles(
 
     def work(item: tuple[int, Trial]) -> Array:
         index, trial = item
+        recipe = fit if trial.level == fit.level else _below(fit)
         engine = Engine(potential(fit, e0s, trial), mode="train")
         size = len(trial.linear) + trial.radial.size + 1
         triangle = Triangle(np.zeros((size, size)))
-        cells = (rows_of(fit, e0s, engine, atoms) for atoms in parts[index])
+        cells = (rows_of(recipe, e0s, engine, atoms) for atoms in parts[index])
         for block in _blocks(cells, max(BLOCK_ROWS, size)):
             triangle.add(block)
         return triangle.r
 
     return work
+
+
+def _below(fit: MtpFit) -> MtpFit:
+    """Return the settings of the levels below the final one: forces of all cells weigh alike.
+
+    Few basis functions cannot represent the forces of displaced cells. With a large weight on them,
+    radial functions of a vanishing potential have the least loss, and higher levels begin there.
+    """
+    weights = fit.weights.model_copy(update={"displaced_forces": fit.weights.forces})
+    return fit.model_copy(update={"weights": weights})
 
 
 def _blocks(cells: Iterator[Array], rows: int) -> Iterator[list[Array]]:

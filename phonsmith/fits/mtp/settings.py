@@ -30,8 +30,9 @@ class MtpWeights(Model):
     displaced_forces: PositiveFloat = Field(
         1e4,
         description="Forces of displaced cells, which determine the phonons and are smaller than "
-        "those of rattled cells by a factor of hundred. MLIP has no such weight: that of `forces` "
-        "gives its loss.",
+        "those of rattled cells by a factor of hundred. The weight counts at the final level; "
+        "below it, forces of all cells have the weight `forces`. MLIP has no such weight: that of "
+        "`forces` gives its loss.",
     )
     stress: NonNegativeFloat = Field(
         0.001, description="Stresses: sum of (error times volume in eV)² over nine components / N."
@@ -45,7 +46,7 @@ class MtpFit(TrainedFit):
     accurate at a low level: a student of slower potentials.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     kind: Literal["mtp"] = Field(description="Kind of fit.")
     resources: FitResources = FitResources(threads=2, memory_mb=4000)

@@ -5,7 +5,7 @@ import pytest
 from ase.build import bulk
 
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.fits.mtp.equations import Trial, parts_of, potential, rows_of
+from phonsmith.fits.mtp.equations import Trial, parts_of, potential, rows_of, triangles
 from phonsmith.fits.mtp.optimisation import initial
 from phonsmith.fits.mtp.settings import MtpFit, MtpWeights
 from phonsmith.potentials.mtp import Engine, calculator_of
@@ -61,6 +61,18 @@ def test_forces_of_displaced_cells_have_their_own_weight(cell, trial):
     ratio = np.sqrt(FIT.weights.displaced_forces / FIT.weights.forces)
     assert other[1:25] == pytest.approx(ratio * usual[1:25])
     assert (other[[0, *range(25, 31)]] == usual[[0, *range(25, 31)]]).all()
+
+
+def test_below_the_final_level_forces_of_displaced_cells_weigh_as_others(cell, trial):
+    displaced = cell.copy()
+    displaced.info["kind"] = "displaced"
+
+    def squares(fit, atoms):
+        return np.sum(triangles(fit, E0S, [[atoms]])((0, trial)) ** 2)
+
+    higher = FIT.model_copy(update={"level": 12})
+    assert squares(higher, displaced) == pytest.approx(squares(FIT, cell))
+    assert squares(FIT, displaced) > 100 * squares(FIT, cell)
 
 
 def test_derivatives_by_radial_coefficients_are_those_of_the_rows(cell, trial):
