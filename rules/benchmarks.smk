@@ -168,6 +168,12 @@ rule error_against_cost:
         "../scripts/error_against_cost.py"
 
 
+def labels_beside_sizes(wildcards):
+    """Names of the fits in legends, without those of sweeps over the number of distilled cells."""
+    sizes = campaign(wildcards.campaign).sizes
+    return {fit: label for fit, label in fit_labels(wildcards).items() if fit not in sizes}
+
+
 rule draw_error_against_cost:
     """Draw the errors of the fits on the test sets against the time of a step."""
     input:
@@ -184,7 +190,7 @@ rule draw_error_against_cost:
     localrule: True
     params:
         reference=setting("level_of_theory"),
-        labels=fit_labels,
+        labels=labels_beside_sizes,
         formats=formats_drawn,
         dpi=setting("figures/dpi"),
         version=VERSIONS["figures"],

@@ -12,11 +12,13 @@ with job(snakemake.threads, snakemake.log[0]):
     snapshots, lines = (
         pd.concat(map(pd.read_csv, files)) for files in (inputs.snapshots, inputs.curves)
     )
+    runs = outcomes(params.outcomes)
+    scattering = Scattering.model_validate(params.scattering)
     tables = {
         output.snapshots: snapshots,
         output.curves: lines,
-        output.runs: outcomes(params.outcomes),
-        output.overview: overview(snapshots, lines, Scattering.model_validate(params.scattering)),
+        output.runs: runs,
+        output.overview: overview(snapshots, lines, runs, scattering),
     }
     for path, table in tables.items():
         table.to_csv(path, index=False)

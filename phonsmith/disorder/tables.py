@@ -178,26 +178,54 @@ def pressure_of(frame: Atoms) -> float:
     return 0.0 if stress is None else float(-np.trace(stress) / 3 / GPa)
 
 
-def overview(snapshots: pd.DataFrame, lines: pd.DataFrame, scattering: Scattering) -> pd.DataFrame:
+def failed(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which runs of :func:`outcomes` did not reach their end."""
+    return runs["reason"].notna() & (runs["reason"] != "")
+
+
+def ended(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the runs that reached their end.
+
+    Parameters
+    ----------
+    table
+        Rows with the columns of ``RUN``.
+    runs
+        Table of :func:`outcomes`.
+    """
+    return table.merge(runs.loc[~failed(runs), RUN], on=RUN)
+
+
+def overview(
+    snapshots: pd.DataFrame, lines: pd.DataFrame, runs: pd.DataFrame, scattering: Scattering
+) -> pd.DataFrame:
     """Tabulate the last cells of the runs: means and standard deviations over the runs.
 
     Parameters
     ----------
     snapshots, lines
         Tables of :func:`described`, of several potentials.
+    runs
+        Table of :func:`outcomes` of the same runs.
     scattering
         Range of the first sharp diffraction peak.
 
     Returns
     -------
-    A row for each potential and protocol. ``first_peak_of_mean_inverse_height`` is 1/H of the mean
-    structure factor, of which the noise is smaller than of the mean of 1/H.
+    A row for each potential and protocol. ``runs`` is the number of runs that reached their end,
+    over which means are taken, ``runs_failed`` that of all others.
+    ``first_peak_of_mean_inverse_height`` is 1/H of the mean structure factor, of which the noise is
+    smaller than of the mean of 1/H.
     """
-    last = snapshots.groupby(RUN, sort=False).tail(1)
-    table = over_seeds(last, ["model", "data"], ignored=("run", "time_ps", "reason"))
-    factors = lines[lines["curve"] == "structure_factor"]
+    last = ended(snapshots.groupby(RUN, sort=False).tail(1), runs)
+    groups = ["model", "data"]
+    means = over_seeds(last, groups, ignored=("run", "time_ps", "reason"))
+    counts = runs.assign(runs_failed=failed(runs)).groupby(groups, sort=False)["runs_failed"].sum()
+    table = counts.reset_index().merge(means, on=groups, how="left").fillna({"runs": 0})
+    table.insert(2, "runs", table.pop("runs").astype(int))
+    factors = ended(lines[lines["curve"] == "structure_factor"], runs)
     heights: dict[Any, float] = {}
-    for key, curve in factors.groupby(["model", "data"], sort=False):
+    for key, curve in factors.groupby(groups, sort=False):
         mean = curve.groupby("x")["y"].mean().rename_axis("q_inverse_angstrom")
         peak = first_peak(mean.rename("structure_factor").reset_index(), scattering)
         heights[key] = 1 / peak.height if peak else np.nan

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from phonsmith.disorder.description import over_seeds
 from phonsmith.disorder.similarity import LATTICES
+from phonsmith.disorder.tables import ended, failed
 from phonsmith.figures.disorder import (
     ANGLES,
     DENSITY,
@@ -41,8 +42,9 @@ def draw_runs(
     Parameters
     ----------
     drawn
-        ``structure_factor``, ``pair_distribution`` or ``angles`` of the last cells; ``density`` or
-        ``similarity-CRYSTAL`` against pressure; ``similarities`` to all crystals against pressure.
+        ``structure_factor``, ``pair_distribution`` or ``angles`` of the last cells of runs that
+        reached their end; ``density`` or ``similarity-CRYSTAL`` against pressure;
+        ``similarities`` to all crystals against pressure.
     snapshots, curves
         Tables of :func:`phonsmith.disorder.tables.described`, rows of one protocol.
     runs
@@ -55,7 +57,8 @@ def draw_runs(
     models = {"reference": Look(reference, BLACK, "o"), **looks(labels)}
     if drawn in CURVES:
         curve = CURVES[drawn]
-        lines = curves[curves["curve"] == drawn].rename(columns={"x": curve.x, "y": curve.y})
+        lines = ended(curves[curves["curve"] == drawn], runs)
+        lines = lines.rename(columns={"x": curve.x, "y": curve.y})
         means = over_seeds(lines, ["model", curve.x], ignored=("run",))
         return draw_curves(means, curve, models)
     if drawn == "density":
@@ -68,13 +71,13 @@ def draw_runs(
         table = pd.concat(parts) if parts else pd.DataFrame(columns=["model"])
         return draw_similarity_to_crystals(table, models, {name: name for name in names})
     crystal = drawn.removeprefix(SIMILARITY)
-    failed = runs[runs["reason"].fillna("") != ""].dropna(subset=["pressure_gpa"])
+    broken = runs[failed(runs)].dropna(subset=["pressure_gpa"])
     return draw_similarity_of_models(
         _similarities(snapshots, crystal, "scaled"),
         models,
         crystal,
         teacher="reference",
-        failures={str(key): list(rows["pressure_gpa"]) for key, rows in failed.groupby("model")},
+        failures={str(key): list(rows["pressure_gpa"]) for key, rows in broken.groupby("model")},
     )
 
 

@@ -76,8 +76,26 @@ def test_snapshots_that_can_not_be_described_leave_the_others(files, processes):
     assert set(found.curves["run"]) == {0, 1}
     # what was written and read has an empty column of reasons, which is no number
     rows = pd.concat([found.snapshots.assign(reason=np.nan)])
-    means = overview(rows, found.curves, SETTINGS.analysis.scattering)
+    ends = pd.DataFrame({"model": "gap", "data": "press", "run": [0, 1], "reason": np.nan})
+    means = overview(rows, found.curves, ends, SETTINGS.analysis.scattering)
     assert "reason_mean" not in means and means.runs.tolist() == [2]
+
+
+def test_means_are_over_the_runs_that_reached_their_end(files):
+    crystals, runs = files
+    found = described("gap", runs, crystals, SETTINGS)
+    last = found.snapshots.set_index("run").volume_angstrom3_per_atom.groupby("run").last()
+
+    def table(*reasons: str) -> pd.DataFrame:
+        ends = pd.DataFrame({"model": "gap", "data": "press", "run": [0, 1], "reason": reasons})
+        return overview(found.snapshots, found.curves, ends, SETTINGS.analysis.scattering)
+
+    (row,) = table("", "hot").to_dict("records")
+    assert (row["runs"], row["runs_failed"]) == (1, 1)
+    assert row["volume_angstrom3_per_atom_mean"] == pytest.approx(last[0])
+    (row,) = table("hot", "thin").to_dict("records")
+    assert (row["runs"], row["runs_failed"]) == (0, 2)
+    assert np.isnan(row["volume_angstrom3_per_atom_mean"])
 
 
 def test_structure_factor_of_a_last_cell_is_computed_once(files, monkeypatch):
