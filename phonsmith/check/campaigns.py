@@ -17,7 +17,7 @@ from pathlib import Path
 from phonsmith.campaign.model import Campaign
 from phonsmith.campaign.reading import load_campaign
 from phonsmith.check.crystals import doubts
-from phonsmith.check.inputs import check_inputs, crystals_here
+from phonsmith.check.inputs import check_inputs
 from phonsmith.check.made import CAMPAIGNS, made_by_a_campaign
 from phonsmith.files.errors import PhonsmithError, Problems
 from phonsmith.files.problems import listed, nearest
@@ -58,8 +58,8 @@ def checked(path: Path, mirrors: Sequence[Path]) -> list[str]:
         All problems that can be found at once, a line each.
     """
     campaign = load_campaign(path)
-    check_inputs(campaign, path, mirrors, made=made_by_a_campaign)
-    warnings = [f"{path}: warning: {doubt}" for doubt in doubts(campaign, crystals_here(campaign))]
+    crystals = check_inputs(campaign, path, mirrors, made=made_by_a_campaign)
+    warnings = [f"{path}: warning: {doubt}" for doubt in doubts(campaign, crystals)]
     return [*warnings, f"{path}: no problems. {summary(campaign)}"]
 
 

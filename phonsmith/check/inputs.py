@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ def _never(file: str) -> bool:
 
 def check_inputs(
     campaign: Campaign, path: str | Path, mirrors: Sequence[Path], made: Made = _never
-) -> None:
+) -> dict[str, "Atoms"]:
     """Check that the files which a campaign names exist, are readable, and are sound.
 
     Crystal files, elements and reference method, model files, BORN files and mirrored files of data
@@ -49,6 +48,10 @@ def check_inputs(
         Function that returns whether a file will be made by the campaign; such files are not
         checked.
 
+    Returns
+    -------
+    The crystals whose files are here, by id.
+
     Raises
     ------
     PhonsmithError
@@ -59,7 +62,8 @@ def check_inputs(
     with problems.of():
         _check_circles(campaign, Path(path).stem)
     in_circles = bool(problems.found)
-    elements = _check_structures(campaign, mirrors, problems)
+    crystals = _check_structures(campaign, mirrors, problems)
+    elements = {name: set(crystal.symbols) for name, crystal in crystals.items()}
     elements |= _check_compositions(campaign, problems)
     _check_sources(campaign, mirrors, problems)
     with problems.of():
@@ -67,37 +71,26 @@ def check_inputs(
         method_kind(reference).check_files(reference, found, campaign.structures)
     if not in_circles:  # what a campaign makes of itself is not there
         _check_models(campaign, made, problems)
-    for line in contradictions(campaign, crystals_here(campaign)):
+    for line in contradictions(campaign, crystals):
         problems.found.append(PhonsmithError(line))
     if not problems.found:  # the elements of a damaged model are unknown
         _check_elements(campaign, elements, problems)
     problems.raise_all(str(path))
-
-
-def crystals_here(campaign: Campaign) -> dict[str, "Atoms"]:
-    """Return the crystals whose files are here and readable, by id."""
-    found = {}
-    for name, structure in campaign.structures.items():
-        with suppress(Exception):  # reported for the crystal itself
-            crystal = _crystal_of(structure)
-            if crystal is not None:
-                found[name] = crystal
-    return found
+    return crystals
 
 
 def _check_structures(
     campaign: Campaign, mirrors: Sequence[Path], problems: Problems
-) -> dict[str, set[str]]:
-    """Read every crystal file; the elements of each structure that has one."""
+) -> dict[str, "Atoms"]:
+    """Read every crystal file; the crystals whose files are here and readable, by id."""
     from phonsmith.structures.bonds import check_bonds
 
-    elements: dict[str, set[str]] = {}
+    crystals: dict[str, Atoms] = {}
     for name, structure in campaign.structures.items():
         with problems.of(f"structures.{name}.{_origin(structure)}"):
             crystal = _crystal_of(structure)
-            elements[name] = set()
             if crystal is not None:
-                elements[name] = set(crystal.symbols)
+                crystals[name] = crystal
                 check_bonds(crystal, str(structure.file or fetched_path(structure)))
                 with problems.of(f"structures.{name}"):
                     _check_size(campaign, name, crystal)
@@ -116,7 +109,7 @@ def _check_structures(
         if structure.born:
             with problems.of(f"structures.{name}.born"):
                 _check_born(campaign, name, mirrors)
-    return elements
+    return crystals
 
 
 def _check_size(campaign: Campaign, name: str, crystal: "Atoms") -> None:

@@ -53,9 +53,10 @@ def check_bonds(atoms: Atoms, where: str) -> None:
             f"{where}: bonds are {ratio:.1f} times as long as sums of covalent radii, as if "
             "the file is in bohr; convert cell and positions to Å (1 bohr is 0.529 Å)"
         )
-    if (ratio := _shortest(atoms)[0]) < IMPOSSIBLE:
+    ratio, pair = _shortest(atoms)
+    if ratio < IMPOSSIBLE:
         raise PhonsmithError(
-            f"{where}: {_shortest(atoms)[1]}, {ratio:.2f} times the sum of the covalent radii; "
+            f"{where}: {pair}, {ratio:.2f} times the sum of the covalent radii; "
             "check the unit (Å), and whether scaled coordinates are marked as Cartesian ones"
         )
 

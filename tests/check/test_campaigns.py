@@ -9,7 +9,7 @@ import yaml
 from phonsmith.campaign.model import Campaign
 from phonsmith.check.campaigns import main
 from phonsmith.check.crystals import doubts
-from phonsmith.check.inputs import crystals_here
+from phonsmith.structures.reading import read_structure
 from tests.project import SNAKEMAKE, Project, prepared
 
 SILICON = "x\n0.6\n5 0 0\n0 5 0\n0 0 5\nSi\n2\nDirect\n0 0 0\n0.5 0.5 0.5\n"
@@ -65,7 +65,7 @@ def test_settings_of_an_element_that_no_crystal_contains_are_a_warning(project: 
     iron = {"hubbard": {"Fe": {"orbital": "d", "u_ev": 4.0}}}
     reference = {"method": "vasp", "potcars": {"Si": "Si"}, **iron}
     campaign = Campaign.model_validate({**GOOD, "reference": reference})
-    assert list(doubts(campaign, crystals_here(campaign))) == [
+    assert list(doubts(campaign, {"si": read_structure("si.vasp")})) == [
         "reference.hubbard.Fe: no crystal contains Fe"
     ]
 

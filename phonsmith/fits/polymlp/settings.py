@@ -53,23 +53,7 @@ class PolymlpFit(TrainedFit):
     )
     sigma: PolymlpSigma = PolymlpSigma()
     regularisation_exponents: list[Annotated[float, Field(ge=-30, le=3)]] = Field(
-        [
-            -15.0,
-            -14.0,
-            -13.0,
-            -12.0,
-            -11.0,
-            -10.0,
-            -9.0,
-            -8.0,
-            -7.0,
-            -6.0,
-            -5.0,
-            -4.0,
-            -3.0,
-            -2.0,
-            -1.0,
-        ],
+        [float(exponent) for exponent in range(-15, 0)],
         min_length=1,
         description="Decimal logarithms of the strengths of regularisation that are tried. The "
         "data choose among them by their evidence.",
