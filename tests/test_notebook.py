@@ -37,5 +37,5 @@ def test_every_cell_prints_what_is_stored(
         assert [float(number) for number in NUMBER.findall(found)] == pytest.approx(
             expected, rel=0.001, abs=margin
         )
-    assert names["comparison"].rmse_thz == pytest.approx(0.009, abs=0.003)
+    assert names["comparison"].rmse_thz == pytest.approx(0.008, abs=0.003)
     assert names["of_reference"].frequencies_thz.max() == pytest.approx(17.83, abs=0.01)
