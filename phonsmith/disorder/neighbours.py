@@ -173,19 +173,6 @@ def neighbour_cutoff(frame: Atoms, settings: Analysis) -> float:
     return found
 
 
-def coordination_percent(bonds: Bonds) -> pd.DataFrame:
-    """Return the share of atoms with each number of neighbours.
-
-    Returns
-    -------
-    Columns ``coordination`` (ascending from 0) and ``atoms_percent``.
-    """
-    counts = np.bincount(bonds.coordination)
-    return pd.DataFrame(
-        {"coordination": np.arange(len(counts)), "atoms_percent": 100 * counts / bonds.atoms}
-    )
-
-
 def bond_angles(bonds: Bonds) -> Array:
     """Return all angles between two bonds of an atom in degrees, shape (angles,).
 

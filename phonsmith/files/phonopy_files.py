@@ -75,7 +75,7 @@ class PhonopyFile:
             matrix = self.data.supercell_matrix
         phonon = self._made(Phonopy, matrix)
         if self.data.nac_params is not None:
-            phonon.nac_params = self._nac(phonon)
+            phonon.nac_params = self._nac()
         return phonon
 
     def phono3py(self) -> "Phono3py":
@@ -88,7 +88,7 @@ class PhonopyFile:
             phonon_supercell_matrix=self.data.phonon_supercell_matrix,
         )
         if self.data.nac_params is not None:
-            third.nac_params = self._nac(third)
+            third.nac_params = self._nac()
         return third
 
     def converted(self, dataset: Any) -> Any:
@@ -121,7 +121,7 @@ class PhonopyFile:
             f"{len(made.primitive)}; write the file again with phonopy, or remove `nac`"
         )
 
-    def _nac(self, phonon: Any) -> dict[str, Any]:
+    def _nac(self) -> dict[str, Any]:
         """The correction's parameters; the factor is e²/4πε₀ in the units of length and force."""
         from phonopy.physical_units import get_calculator_physical_units
 

@@ -211,7 +211,7 @@ def _check_atoms(atoms: Atoms) -> None:
             raise LabelFailed(
                 f"its cell is only {height:.2g} Å thick: the lattice is missing or not in Å"
             )
-    distance = shortest_distance(atoms)
+    distance = _shortest_distance(atoms)
     if distance < CLOSEST_ANGSTROM:
         raise LabelFailed(
             f"two of its atoms are {distance:.2g} Å apart, less than {CLOSEST_ANGSTROM:g} Å: they "
@@ -219,8 +219,8 @@ def _check_atoms(atoms: Atoms) -> None:
         )
 
 
-def shortest_distance(atoms: Atoms, below: float = CLOSEST_ANGSTROM) -> float:
-    """Return the shortest distance of two atoms in Å, images included; infinity above ``below``."""
+def _shortest_distance(atoms: Atoms) -> float:
+    """Return the distance of the closest atoms in Å; infinity above ``CLOSEST_ANGSTROM``."""
     from matscipy.neighbours import neighbour_list
 
     cell = bare(atoms)
@@ -228,7 +228,7 @@ def shortest_distance(atoms: Atoms, below: float = CLOSEST_ANGSTROM) -> float:
         cell.center(vacuum=1.0)
         cell.pbc = False
     cell.wrap()
-    distances = neighbour_list("d", cell, below)
+    distances = neighbour_list("d", cell, CLOSEST_ANGSTROM)
     return float(distances.min()) if len(distances) else float("inf")
 
 
@@ -317,9 +317,7 @@ def gather(
     return kept, lost
 
 
-def energy_outliers(
-    frames: Sequence[Atoms], limit_ev_per_atom: float = OUTLIER_EV_PER_ATOM
-) -> dict[int, float]:
+def energy_outliers(frames: Sequence[Atoms]) -> dict[int, float]:
     """Find labels whose energy is far from all others: indices, and excess in eV per atom.
 
     Energies are compared with a sum of energies of the elements, fitted to the smallest sum of
@@ -342,7 +340,7 @@ def energy_outliers(
     return {
         index: float(deviation)
         for index, deviation in zip(judged, deviations, strict=True)
-        if abs(deviation) > limit_ev_per_atom
+        if abs(deviation) > OUTLIER_EV_PER_ATOM
     }
 
 

@@ -165,8 +165,8 @@ def _correspondence(ours: Any, standard: Any) -> Floats:
     raise PhonsmithError("the crystal cannot be mapped onto pymatgen's standard cell")
 
 
-def _same_sites(ours: Any, standard: Any, matrix: Floats, tolerance: float = 0.1) -> bool:
-    """Whether the atoms coincide within ``tolerance`` Å after one common shift."""
+def _same_sites(ours: Any, standard: Any, matrix: Floats) -> bool:
+    """Whether the atoms coincide within 0.1 Å after one common shift."""
     mine = ours.frac_coords @ np.linalg.inv(matrix)
     theirs = standard.frac_coords
     alike = np.array(ours.atomic_numbers)[:, None] == np.array(standard.atomic_numbers)
@@ -175,7 +175,7 @@ def _same_sites(ours: Any, standard: Any, matrix: Floats, tolerance: float = 0.1
     for shift in theirs[alike[0]] - mine[0]:
         difference = (mine + shift)[:, None] - theirs[None]
         difference -= np.rint(difference)
-        near = np.linalg.norm(difference @ standard.lattice.matrix, axis=-1) < tolerance
+        near = np.linalg.norm(difference @ standard.lattice.matrix, axis=-1) < 0.1
         near &= alike
         if near.any(axis=0).all() and near.any(axis=1).all():
             return True

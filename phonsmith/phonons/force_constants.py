@@ -139,15 +139,15 @@ def with_masses(
     return phonon
 
 
-def _same_cell(cell: Any, frame: "Atoms", tolerance: float = 1e-5) -> bool:
-    """Return whether atoms agree within ``tolerance`` Å, apart from lattice vectors."""
+def _same_cell(cell: Any, frame: "Atoms") -> bool:
+    """Return whether atoms agree within 1e-5 Å, apart from lattice vectors."""
     if len(cell) != len(frame) or not np.array_equal(cell.numbers, frame.numbers):
         return False
-    if not np.allclose(cell.cell, frame.cell.array, rtol=0, atol=tolerance):
+    if not np.allclose(cell.cell, frame.cell.array, rtol=0, atol=1e-5):
         return False
     difference = cell.scaled_positions - frame.get_scaled_positions(wrap=False)
     difference -= np.rint(difference)
-    return bool(np.abs(difference @ cell.cell).max() < tolerance)
+    return bool(np.abs(difference @ cell.cell).max() < 1e-5)
 
 
 def potential_phonons(

@@ -114,17 +114,6 @@ class Spectrum:
             )
             first += int(length)
 
-    def ticks(self) -> list[tuple[float, str]]:
-        """Distance and name of each special point; ``"U|K"`` where the path jumps."""
-        ticks: list[tuple[float, str]] = []
-        for one in self.segments():
-            if not ticks:
-                ticks.append((float(one.distances[0]), one.start))
-            elif ticks[-1][1] != one.start:
-                ticks[-1] = (ticks[-1][0], f"{ticks[-1][1]}|{one.start}")
-            ticks.append((float(one.distances[-1]), one.end))
-        return ticks
-
     def special_points(self) -> dict[str, int]:
         """Index of the first q point of each name."""
         points: dict[str, int] = {}

@@ -96,7 +96,7 @@ class SymfcFit:
         """Independent force constants of all orders."""
         return sum(basis.blocked_basis_set.shape[1] for basis in self._basis)
 
-    def cells_missing(self, equations: Equations, seed: int = 0) -> int:
+    def cells_missing(self, equations: Equations) -> int:
         """Number of further cells with random displacements that determine the force constants.
 
         More cells than equations per unknown suggest are needed where symmetry is low: a cell with
@@ -106,10 +106,8 @@ class SymfcFit:
         ----------
         equations
             Those of the cells so far.
-        seed
-            Seed of the displacements, of equal standard deviation in all cells.
         """
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(0)
         added = 0
         while missing := equations.undetermined:
             more = -(-missing // (3 * self.atoms))

@@ -1,5 +1,7 @@
 """Lengths of bonds beside covalent radii: crystals in other units than Å, or damaged ones."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
@@ -29,10 +31,12 @@ def in_bohr(atoms: Atoms) -> float:
     Zero for a crystal with a bond of usual length, with noble gases, which have no covalent bonds,
     or with much empty space, as in boxes of isolated atoms and of molecules.
     """
-    if not NOBLE.isdisjoint(atoms.numbers.tolist()):
-        return 0.0
-    ratios = _nearest(atoms)
-    if not len(ratios):
+    return _in_bohr(_pairs(atoms))
+
+
+def _in_bohr(pairs: "_Pairs") -> float:
+    atoms, ratios = pairs.atoms, pairs.nearest()
+    if _has_noble_gas(atoms) or not len(ratios):
         return 0.0
     typical = float(np.median(ratios))
     spheres = float((4 / 3 * np.pi * covalent_radii[atoms.numbers] ** 3).sum())
@@ -48,12 +52,13 @@ def check_bonds(atoms: Atoms, where: str) -> None:
     PhonsmithError
         Bonds are as long as if in bohr, or a bond is impossibly short.
     """
-    if ratio := in_bohr(atoms):
+    pairs = _pairs(atoms)
+    if ratio := _in_bohr(pairs):
         raise PhonsmithError(
             f"{where}: bonds are {ratio:.1f} times as long as sums of covalent radii, as if "
             "the file is in bohr; convert cell and positions to Å (1 bohr is 0.529 Å)"
         )
-    ratio, pair = _shortest(atoms)
+    ratio, pair = pairs.shortest()
     if ratio < IMPOSSIBLE:
         raise PhonsmithError(
             f"{where}: {pair}, {ratio:.2f} times the sum of the covalent radii; "
@@ -63,11 +68,12 @@ def check_bonds(atoms: Atoms, where: str) -> None:
 
 def doubts_about_bonds(atoms: Atoms) -> str:
     """Return what is unusual about the bonds of a crystal that :func:`check_bonds` accepts."""
-    ratio, pair = _shortest(atoms)
+    pairs = _pairs(atoms)
+    ratio, pair = pairs.shortest()
     if ratio < SHORT:
         return f"{pair}, {ratio:.2f} times the sum of the covalent radii; check the positions"
-    ratios = _nearest(atoms)
-    if len(ratios) and ratios.min() > LONG and NOBLE.isdisjoint(atoms.numbers.tolist()):
+    ratios = pairs.nearest()
+    if len(ratios) and ratios.min() > LONG and not _has_noble_gas(atoms):
         return (
             f"the shortest bond is {ratios.min():.1f} times the sum of the covalent radii "
             f"({atoms.get_volume() / len(atoms):.0f} Å³ per atom); check that lengths are in Å"
@@ -75,34 +81,59 @@ def doubts_about_bonds(atoms: Atoms) -> str:
     return ""
 
 
-def _pairs(atoms: Atoms) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
-    """Close pairs: both atoms, distances in Å, and distances over sums of covalent radii."""
+def _has_noble_gas(atoms: Atoms) -> bool:
+    return not NOBLE.isdisjoint(atoms.numbers.tolist())
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Close pairs of atoms of a crystal, each in both directions.
+
+    Attributes
+    ----------
+    atoms
+        The crystal.
+    first, second
+        (pairs,) indices of the atoms.
+    distances
+        (pairs,) in Å.
+    ratios
+        (pairs,) distances over sums of covalent radii.
+    """
+
+    atoms: Atoms
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    distances: Floats
+    ratios: Floats
+
+    def nearest(self) -> Floats:
+        """Smallest ratio of each atom, shape (atoms,); empty where an atom has no close pair."""
+        if len(set(self.first)) < len(self.atoms):
+            return np.empty(0)
+        nearest = np.full(len(self.atoms), np.inf)
+        np.minimum.at(nearest, self.first, self.ratios)
+        return nearest
+
+    def shortest(self) -> tuple[float, str]:
+        """Smallest ratio of all, and its atoms and length in words."""
+        if not len(self.ratios):
+            return 1.0, ""
+        pair = int(np.argmin(self.ratios))
+        one, other = (
+            f"{chemical_symbols[self.atoms.numbers[i]]}{i}"
+            for i in (self.first[pair], self.second[pair])
+        )
+        return float(self.ratios[pair]), (
+            f"atoms {one} and {other} (counted from 0) are {self.distances[pair]:.2f} Å apart"
+        )
+
+
+def _pairs(atoms: Atoms) -> _Pairs:
     spacing = (atoms.get_volume() / len(atoms)) ** (1 / 3)
     if not 0.5 < spacing < 12.0:
-        empty = np.empty(0, dtype=np.int64)
-        return empty, empty, np.empty(0), np.empty(0)
+        none = np.empty(0, dtype=np.int64)
+        return _Pairs(atoms, none, none, np.empty(0), np.empty(0))
     first, second, distances = neighbor_list("ijd", atoms, 1.6 * spacing)
     radii = covalent_radii[atoms.numbers]
-    return first, second, distances, distances / (radii[first] + radii[second])
-
-
-def _nearest(atoms: Atoms) -> Floats:
-    """The shortest bond of each atom over the sum of covalent radii; empty where one has none."""
-    first, _, _, ratios = _pairs(atoms)
-    if len(set(first)) < len(atoms):
-        return np.empty(0)
-    nearest = np.full(len(atoms), np.inf)
-    np.minimum.at(nearest, first, ratios)
-    return nearest
-
-
-def _shortest(atoms: Atoms) -> tuple[float, str]:
-    """The shortest bond over the sum of covalent radii, and its atoms and length in words."""
-    first, second, distances, ratios = _pairs(atoms)
-    if not len(ratios):
-        return 1.0, ""
-    pair = int(np.argmin(ratios))
-    one, other = (f"{chemical_symbols[atoms.numbers[i]]}{i}" for i in (first[pair], second[pair]))
-    return float(ratios[pair]), (
-        f"atoms {one} and {other} (counted from 0) are {distances[pair]:.2f} Å apart"
-    )
+    return _Pairs(atoms, first, second, distances, distances / (radii[first] + radii[second]))

@@ -134,12 +134,6 @@ class WaveVectors:
         return frozenset(images[0].tolist())
 
     @cached_property
-    def cyclic(self) -> list[frozenset[int]]:
-        """The groups that each wave vector generates: its smallest supercell; one of each kind."""
-        groups = {self._like(self._generated_by(place)) for place in range(self.order)}
-        return sorted(groups, key=_by_size)
-
-    @cached_property
     def subgroups(self) -> list[frozenset[int]]:
         """All subgroups, one of those that are equivalent by symmetry, the smallest first.
 

@@ -11,7 +11,6 @@ from phonsmith.disorder.neighbours import (
     angle_distribution,
     bond_angles,
     bonds_within,
-    coordination_percent,
     first_minimum,
     neighbour_cutoff,
     pair_distribution,
@@ -22,8 +21,8 @@ from tests.disorder.examples import diamond, half_crystalline, ideal_gas, strain
 
 
 def percent(frame: Atoms, cutoff: float) -> dict[int, float]:
-    table = coordination_percent(bonds_within(frame, cutoff))
-    return {row.coordination: row.atoms_percent for row in table.itertuples() if row.atoms_percent}
+    neighbours, atoms = np.unique(bonds_within(frame, cutoff).coordination, return_counts=True)
+    return dict(zip(neighbours.tolist(), (100 * atoms / len(frame)).tolist(), strict=True))
 
 
 @pytest.mark.parametrize("frame", [diamond(2), bulk("Si", "diamond", 5.43)], ids=["cubic", "two"])

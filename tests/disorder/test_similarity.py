@@ -15,7 +15,6 @@ from tests.disorder.examples import diamond, rotated
 SOAP = SimilaritySoap()
 SMALL = SimilaritySoap(n_max=4, l_max=3)
 FCC = bulk("Si", "fcc", 3.9)
-BCT = bulk("Si", "bct", a=4.8, c=2.6)
 
 
 def rattled(seed: int, std: float) -> Atoms:

@@ -54,7 +54,6 @@ def hm(name: str, number: int | None = None) -> list[str]:
 
 NACL = ["Na1 Na 0 0 0", "Cl1 Cl .5 .5 .5"]
 FM3M = hm("F m -3 m", 225)
-PNMA = "10.43 4.79 17.76 90 90 90"
 INVERSION = ["x,y,z", "-x,-y,-z"]
 BOX = "4 0 0\n0 4 0\n0 0 4"
 PAIR = "0 0 0\n.5 .5 .5"

@@ -77,8 +77,8 @@ def keeping_e0s(load: Callable[..., Any]) -> Callable[..., Any]:
     return loaded
 
 
-def one_head(path: Path, head: str = "Default") -> None:
-    """Keep one head of a model file that has several."""
+def one_head(path: Path) -> None:
+    """Keep the default head of a model file that has several."""
     import torch
     from mace.tools.scripts_utils import remove_pt_head
 
@@ -87,7 +87,7 @@ def one_head(path: Path, head: str = "Default") -> None:
         dtype = torch.get_default_dtype()
         torch.set_default_dtype(next(model.parameters()).dtype)
         try:
-            model = remove_pt_head(model, head)
+            model = remove_pt_head(model, "Default")
         finally:
             torch.set_default_dtype(dtype)
         with replacing(path) as half:

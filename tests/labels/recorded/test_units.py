@@ -59,7 +59,6 @@ WRONG = {
     "atomic units, Å": (scaled(1 / Hartree, Bohr / Hartree, Bohr**3 / Hartree), "convert"),
     "atomic units": (scaled(1 / Hartree, Bohr / Hartree, Bohr**3 / Hartree, 1 / Bohr), "bohr"),
 }
-FOR_STRESS = {name for name in WRONG if name.startswith("stress")}
 
 
 def of_silicon(count: int, std: float, strain: float, seed: int = 0) -> list[Atoms]:

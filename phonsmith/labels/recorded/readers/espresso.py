@@ -338,7 +338,6 @@ def _of_text(file: Path) -> tuple[PwResult, Level]:
         stress=atoms.get_stress(voigt=False) if stressed else None,
         scf_steps=0,
         scf_accuracy_ry=0.0,
-        total_magnetization=0.0,
         version=version[1] if version else "",
     )
     return result, _level_of_text(text, result)

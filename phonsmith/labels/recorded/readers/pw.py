@@ -63,7 +63,6 @@ class PwResult:
     stress: NDArray[np.float64] | None
     scf_steps: int
     scf_accuracy_ry: float
-    total_magnetization: float
     version: str
 
 
@@ -137,7 +136,6 @@ def result_of_xml(root: ET.Element, *, with_stress: bool = True) -> PwResult:
     if with_stress or root.find("output/stress") is not None:
         # positive under compression, so minus ASE's
         stress = -_matrix(root, "output/stress", "stress", (3, 3)) * Hartree / Bohr**3
-    magnetization = root.find("output/magnetization/total")
     return PwResult(
         atoms=atoms,
         energy=_number(root, "output/total_energy/etot") * Hartree,
@@ -145,7 +143,6 @@ def result_of_xml(root: ET.Element, *, with_stress: bool = True) -> PwResult:
         stress=None if stress is None else (stress + stress.T) / 2,
         scf_steps=int(_number(root, "output/convergence_info/scf_conv/n_scf_steps")),
         scf_accuracy_ry=2 * _number(root, "output/convergence_info/scf_conv/scf_error"),
-        total_magnetization=float(magnetization.text or 0) if magnetization is not None else 0.0,
         version=version.strip(),
     )
 
