@@ -1,4 +1,4 @@
-"""Content of a finished campaign: each stage adds its part at the end of its rules file."""
+"""Content of a finished campaign: each rules file adds its part at its end."""
 
 from typing import Callable, NamedTuple
 
@@ -37,7 +37,7 @@ COMMANDS = ["all"]
 
 
 STAGES = {}
-"""What each stage adds, by its name; ``STAGES[stage] = Part(...)`` ends its rules file."""
+"""What each stage, or part of one, adds: ``STAGES[name] = Part(...)`` ends its rules file."""
 
 
 def tables_of(name):
