@@ -15,6 +15,7 @@ from ase.calculators.lj import LennardJones
 from phonsmith import fits, labels
 from phonsmith.datasets.sets import Baseline
 from phonsmith.files.extxyz import FORCES
+from phonsmith.fits.task import TrainingTask
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.kind import Occasion
 from phonsmith.labels.labelling import label_cells
@@ -63,7 +64,8 @@ def test_the_architecture_finds_the_depth_of_its_labels(examples: None, tmp_path
     cell.rattle(0.1, seed=1)
     truth = LennardJones(sigma=2.3, epsilon=0.25, rc=8.0, smooth=True)
     frames = [labelled(cell, "lj", truth.get_potential_energy(cell), truth.get_forces(cell))]
-    record = kind.train(fit, frames, Baseline({"Ar": 0.0}, "least_squares"), folder=tmp_path)
+    baseline = Baseline({"Ar": 0.0}, "least_squares")
+    record = kind.train(fit, TrainingTask(frames, baseline, folder=tmp_path, work=tmp_path))
     assert record.details["epsilon_ev"] == pytest.approx(0.25, rel=1e-10)
     source = PotentialSource(
         calculator=kind.calculator, arguments={"model": str(tmp_path / record.model)}, trust=True

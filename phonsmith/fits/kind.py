@@ -1,7 +1,7 @@
 """What other stages ask about a kind of fit: the form of an entry of the registry."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -13,10 +13,9 @@ from phonsmith.potentials.settings import PotentialSource
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.files import FitFiles
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
     from phonsmith.running.costs import Cost
 
 Made = Callable[[str], bool]
@@ -168,39 +167,8 @@ class TrainedKind(FitKind[F]):
             raise PhonsmithError(f"{where}: {error}") from None
 
     @abstractmethod
-    def train(
-        self,
-        fit: F,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
-        """Train a potential.
-
-        Parameters
-        ----------
-        fit
-            Settings of the fit.
-        frames
-            Training frames, isolated atoms included.
-        baseline
-            Energies of single atoms in eV.
-        folder
-            Existing folder for the model files.
-        work
-            Folder that outlives failures: input of the training program, checkpoints.
-        threads
-            Threads of the training program.
-        cache
-            Intermediate results of earlier trainings, for kinds that can use them.
-        crystals
-            phonopy YAML of the supercells of each structure, for kinds with :attr:`fits_crystals`.
-        """
+    def train(self, fit: F, task: "TrainingTask") -> "TrainingRecord":
+        """Train a potential and write its model into ``task.folder``."""
 
     def in_lammps(self, model: Path, elements: Sequence[str]) -> str | None:
         """Return the lines of LAMMPS for a model, after a comment on what they need.

@@ -17,6 +17,7 @@ from phonsmith.files.seeds import generator_for, seed_for
 from phonsmith.fits.record import DRAWN_AGAIN, TargetCounts, TrainingRecord
 from phonsmith.fits.registry import Fit, trained_kind
 from phonsmith.fits.settings import TrainedFit
+from phonsmith.fits.task import TrainingTask
 
 
 def train(  # noqa: PLR0917 (the order is that of the stages)
@@ -61,16 +62,8 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         raise PhonsmithError(f"a fit of kind `{fit.kind}` is ready to use and cannot be trained")
     chosen = learnable(frames, fit, baseline.has_energies)
     work.mkdir(parents=True, exist_ok=True)
-    return trained_kind(fit).train(
-        fit,
-        chosen,
-        baseline,
-        folder=folder,
-        work=work,
-        threads=threads,
-        cache=cache,
-        crystals=crystals,
-    )
+    task = TrainingTask(chosen, baseline, folder, work, threads, cache, crystals or {})
+    return trained_kind(fit).train(fit, task)
 
 
 def learnable(frames: Sequence[Atoms], fit: TrainedFit, has_energies: bool) -> list[Atoms]:

@@ -1,7 +1,6 @@
 """Registry entry of force constants without a potential."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from phonsmith.fits.force_constants.settings import ForceConstantsFit
@@ -11,9 +10,8 @@ from phonsmith.potentials.settings import PotentialSource
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
 
 
 class ForceConstants(TrainedKind[ForceConstantsFit]):
@@ -55,24 +53,11 @@ class ForceConstants(TrainedKind[ForceConstantsFit]):
         if fit.prior is not None:
             check_named_files(fit.prior, f"{where}.prior", made)
 
-    def train(
-        self,
-        fit: ForceConstantsFit,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
+    def train(self, fit: ForceConstantsFit, task: "TrainingTask") -> "TrainingRecord":
         """Write a phonopy YAML of each crystal."""
         from phonsmith.fits.force_constants.training import train
 
-        return train(
-            fit, frames, baseline, folder=folder, crystals=crystals or {}, processes=threads
-        )
+        return train(fit, task)
 
     def seconds_per_atom(self, fit: ForceConstantsFit, cells: "Sequence[Atoms]") -> float:
         """Nothing is computed."""

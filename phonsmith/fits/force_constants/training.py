@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from ase import Atoms
 
-from phonsmith.datasets.sets import ALWAYS_TRAIN, Baseline
+from phonsmith.datasets.sets import ALWAYS_TRAIN
 from phonsmith.fits.force_constants.prior import corrected
 from phonsmith.fits.force_constants.settings import ForceConstantsFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.task import TrainingTask
 from phonsmith.phonons.commensurate import with_constants_of_parts, with_forces_of_parts
 from phonsmith.phonons.distorted import Distortion, distortion_of
 from phonsmith.phonons.files import load_displacements, load_parts, save_phonons, with_forces
@@ -55,53 +56,31 @@ class _Found:
     caution: str = ""
 
 
-def train(
-    fit: ForceConstantsFit,
-    frames: Sequence[Atoms],
-    baseline: Baseline,
-    *,
-    folder: Path,
-    crystals: Mapping[str, Path],
-    processes: int = 1,
-) -> TrainingRecord:
+def train(fit: ForceConstantsFit, task: TrainingTask) -> TrainingRecord:
     """Write phonons of each crystal as ``{structure}.yaml``, and why others have none.
 
     ``third_order/{structure}.yaml`` holds the displacements and forces from which third-order force
     constants follow.
 
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    baseline
-        Energies of single atoms; recorded only.
-    folder
-        Folder for the phonons.
-    crystals
-        phonopy YAML of the supercells of each structure.
-    processes
-        Number of processes that compute the forces of the prior.
     """
     started = time.monotonic()
     found = {}
-    for structure, path in crystals.items():
+    for structure, path in task.crystals.items():
         own = [
             frame
-            for frame in frames
+            for frame in task.frames
             if frame.info.get("structure") == structure
             and frame.info.get("kind", "recorded") not in ALWAYS_TRAIN
         ]
-        found[structure] = _of_crystal(fit, structure, own, path, folder, processes)
+        found[structure] = _of_crystal(fit, structure, own, path, task.folder, task.threads)
     why = WhyNone(
         {
-            "relaxed": dict.fromkeys(crystals, NO_RELAXATION),
+            "relaxed": dict.fromkeys(task.crystals, NO_RELAXATION),
             "reference": {name: one.reason for name, one in found.items()},
             THIRD_ORDER: {name: one.reason_of_third_order for name, one in found.items()},
         }
     )
-    why.save(folder)
+    why.save(task.folder)
     cautions = [f"{name}: {one.caution}" for name, one in found.items() if one.caution]
     print("\n".join(cautions))
     used = ("symfc", "phonopy")
@@ -114,8 +93,8 @@ def train(
         ),
         settings=fit.model_dump(mode="json"),
         command=[],
-        baseline=baseline.e0s,
-        baseline_origin=baseline.origin,
+        baseline=task.baseline.e0s,
+        baseline_origin=task.baseline.origin,
         versions={package: version(package) for package in used},
         cautions=cautions,
     )

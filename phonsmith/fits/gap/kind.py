@@ -1,6 +1,6 @@
 """Registry entry of GAP."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,8 @@ from phonsmith.fits.kind import TrainedKind
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
     from phonsmith.running.costs import Cost
 
 
@@ -23,22 +22,11 @@ class Gap(TrainedKind[GapFit]):
     calculator = "gap"
     packages = ("quippy-ase",)
 
-    def train(
-        self,
-        fit: GapFit,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
+    def train(self, fit: GapFit, task: "TrainingTask") -> "TrainingRecord":
         """Fit with the chosen fitter."""
         from phonsmith.fits.gap.training import train
 
-        return train(fit, frames, baseline, folder=folder, work=work, threads=threads, cache=cache)
+        return train(fit, task)
 
     def busy_cores(self, fit: GapFit) -> int:
         """All threads; gap_fit keeps one core busy."""

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from ase import Atoms
 
-from phonsmith.datasets.sets import Baseline
-from phonsmith.files.cache import Cache
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.fits.digest import digest_of
 from phonsmith.fits.gap.fitter import fit_by_blocks
@@ -19,57 +17,33 @@ from phonsmith.fits.gap.sparse import SparsePlan, plan_sparse_points
 from phonsmith.fits.gap.targets import check_groups
 from phonsmith.fits.gap.task import GapTask
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.task import TrainingTask
 
 FITTERS = {"phonsmith": fit_by_blocks, "gap_fit": fit_with_gap_fit}
 
 _LABEL = re.compile(r'<Potential [^>]*\blabel="([^"]+)"')
 
 
-def train(
-    fit: GapFit,
-    frames: Sequence[Atoms],
-    baseline: Baseline,
-    *,
-    folder: Path,
-    work: Path,
-    threads: int,
-    cache: Cache | None = None,
-) -> TrainingRecord:
+def train(fit: GapFit, task: TrainingTask) -> TrainingRecord:
     """Fit a GAP and write ``gap.xml`` with its companion files.
 
     Equal data and settings give equal potentials and file names.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    baseline
-        Energies of single atoms in eV.
-    folder
-        Folder for the potential.
-    work
-        Folder for the input and output of the fitter.
-    threads
-        Number of processes, or of OpenMP threads of gap_fit.
-    cache
-        Sparse points, descriptors and rows of the linear system of earlier fits.
 
     Raises
     ------
     PhonsmithError
         The fitter fails; the message contains its reason.
     """
+    frames, e0s = task.frames, task.baseline.e0s
     check_groups(fit, frames)
     plan = plan_sparse_points(fit, frames)
     print("sparse points: " + (_in_words(plan) or "two- and three-body only"), flush=True)
-    task = GapTask(fit, frames, baseline.e0s, plan, work, threads, cache)
-    fitted = FITTERS[fit.fitter](task)
+    gap = GapTask(fit, frames, e0s, plan, task.work, task.threads, task.cache)
+    fitted = FITTERS[fit.fitter](gap)
     versions = {"quippy-ase": version("quippy-ase")}
-    settings = {"recipe": fit.identity(), "baseline": baseline.e0s, "packages": versions}
-    _collect(work, folder, digest_of(frames, settings))
-    sparse_points = _soap_sparse_points(folder / MODEL)
+    settings = {"recipe": fit.identity(), "baseline": e0s, "packages": versions}
+    _collect(task.work, task.folder, digest_of(frames, settings))
+    sparse_points = _soap_sparse_points(task.folder / MODEL)
     return TrainingRecord(
         model=MODEL,
         wall_time_s=fitted.wall_time_s,
@@ -77,8 +51,8 @@ def train(
         counts=TargetCounts.of(frames),
         settings=fit.model_dump(mode="json"),
         command=fitted.command,
-        baseline=baseline.e0s,
-        baseline_origin=baseline.origin,
+        baseline=e0s,
+        baseline_origin=task.baseline.origin,
         versions=versions,
         details={
             "sparse_points_by_group": plan.points,

@@ -1,6 +1,6 @@
 """The registry's entry of MACE."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,8 @@ from phonsmith.fits.mace.settings import MaceFit
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
     from phonsmith.running.costs import Cost
 
 
@@ -49,22 +48,11 @@ class Mace(TrainedKind[MaceFit]):
         if fit.foundation:
             check_foundation(fit.foundation, f"{where}.foundation", made)
 
-    def train(
-        self,
-        fit: MaceFit,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
+    def train(self, fit: MaceFit, task: "TrainingTask") -> "TrainingRecord":
         """Train with mace_run_train."""
         from phonsmith.fits.mace.training import train
 
-        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+        return train(fit, task)
 
     def learns_beside(self, fit: MaceFit) -> dict[str, Any]:
         """Return the replay data of a fine-tuning."""

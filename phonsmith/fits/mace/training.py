@@ -21,6 +21,7 @@ from phonsmith.fits.mace import foundation
 from phonsmith.fits.mace.settings import ARCHITECTURE, Foundation, MaceFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
 from phonsmith.fits.restart import STATE_FILE, keep_own_checkpoints
+from phonsmith.fits.task import TrainingTask
 from phonsmith.fits.validation import validation_split
 from phonsmith.running.subprocesses import Finished, failure, run_child
 
@@ -54,35 +55,12 @@ class _FineTuning:
     replay: _Cells = field(default_factory=lambda: _Cells([], []))
 
 
-def train(
-    fit: MaceFit,
-    frames: Sequence[Atoms],
-    baseline: Baseline,
-    *,
-    folder: Path,
-    work: Path,
-    threads: int,
-) -> TrainingRecord:
+def train(fit: MaceFit, task: TrainingTask) -> TrainingRecord:
     """Train a MACE and write ``mace.model``.
 
     Interrupted trainings resume from the last checkpoint in ``work`` if data and settings are
     unchanged. The model is the state of least validation loss, of stage two if there is one,
     otherwise of stage one.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    baseline
-        Energies of single atoms in eV.
-    folder
-        Folder for the potential.
-    work
-        Folder for input, checkpoints and output of MACE.
-    threads
-        Number of threads.
 
     Raises
     ------
@@ -90,20 +68,20 @@ def train(
         MACE fails (the message holds its reason), or reads other data than its input holds.
     """
     _check(fit)
-    cells = without_isolated_atoms(frames)
+    cells = without_isolated_atoms(task.frames)
     learning, validation, overlap = validation_split(cells, fit.valid_fraction, fit.seed)
-    write_frames(work / TRAIN_FILE, [mace_frame(atoms) for atoms in learning])
-    write_frames(work / VALID_FILE, [mace_frame(atoms) for atoms in validation])
+    write_frames(task.work / TRAIN_FILE, [mace_frame(atoms) for atoms in learning])
+    write_frames(task.work / VALID_FILE, [mace_frame(atoms) for atoms in validation])
     device = _device(fit)
-    tuning = None
+    tuning, baseline = None, task.baseline
     if fit.foundation is not None:
-        tuning, baseline = _begin(fit, fit.foundation, cells, baseline, work, device, threads)
+        tuning, baseline = _begin(fit, fit.foundation, cells, task, device)
     arguments = train_arguments(fit, learning, validation, baseline, device, tuning)
-    restarted = _ready_to_restart(work, arguments)
+    restarted = _ready_to_restart(task.work, arguments)
     command = [sys.executable, "-m", "phonsmith.fits.mace.child", *arguments]
     library = str(Path(phonsmith.__file__).resolve().parents[1])
-    finished = run_child(command, work, threads, {"PYTHONPATH": library})
-    trained = work / ("fit_stagetwo.model" if fit.stage_two_start_epoch else "fit.model")
+    finished = run_child(command, task.work, task.threads, {"PYTHONPATH": library})
+    trained = task.work / ("fit_stagetwo.model" if fit.stage_two_start_epoch else "fit.model")
     if finished.returncode != 0 or not trained.exists():
         raise failure("mace_run_train", finished, failure_reason(finished))
     sets = {(HEAD, "Training"): learning, (HEAD, "Validation"): validation}
@@ -111,9 +89,9 @@ def train(
         sets[REPLAY_HEAD, "Training"] = tuning.replay.learning
         sets[REPLAY_HEAD, "Validation"] = tuning.replay.validation
     _compare_contents(finished.lines, sets)
-    shutil.copyfile(trained, folder / MODEL)
-    _clean(work)
-    (work / FOUNDATION_FILE).unlink(missing_ok=True)
+    shutil.copyfile(trained, task.folder / MODEL)
+    _clean(task.work)
+    (task.work / FOUNDATION_FILE).unlink(missing_ok=True)
     return TrainingRecord(
         model=MODEL,
         wall_time_s=finished.wall_time_s,
@@ -135,29 +113,25 @@ def train(
     )
 
 
-def _begin(  # noqa: PLR0917
-    fit: MaceFit,
-    settings: Foundation,
-    cells: Sequence[Atoms],
-    baseline: Baseline,
-    work: Path,
-    device: str,
-    threads: int,
+def _begin(
+    fit: MaceFit, settings: Foundation, cells: Sequence[Atoms], task: TrainingTask, device: str
 ) -> tuple[_FineTuning, Baseline]:
     """Put foundation and replay data into ``work``; the energy zero that belongs to them."""
-    path = work / FOUNDATION_FILE
+    path = task.work / FOUNDATION_FILE
     sha256 = foundation.copy_to(path, settings)
     known = foundation.knowledge(path, settings)
     foundation.check_elements(known, cells, settings)
-    baseline = foundation.energy_zero(settings, known, path, cells, baseline, device, threads)
+    baseline = foundation.energy_zero(
+        settings, known, path, cells, task.baseline, device, task.threads
+    )
     for name in REPLAY_FILES:
-        (work / name).unlink(missing_ok=True)
+        (task.work / name).unlink(missing_ok=True)
     replay = _Cells([], [])
     if settings.replay:
         chosen = foundation.replay_cells(settings.replay, known, fit.seed)
         replay = _Cells(*validation_split(chosen, fit.valid_fraction, fit.seed)[:2])
         for name, part in zip(REPLAY_FILES, (replay.learning, replay.validation), strict=True):
-            write_frames(work / name, [mace_frame(atoms) for atoms in part])
+            write_frames(task.work / name, [mace_frame(atoms) for atoms in part])
     if not settings.keep_elements:  # MACE takes no energies of atoms that are in no cell
         everyone = (*cells, *replay.learning, *replay.validation)
         there = {symbol for atoms in everyone for symbol in atoms.symbols}

@@ -1,6 +1,6 @@
 """Registry entry of moment tensor potentials."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -10,9 +10,8 @@ from phonsmith.fits.mtp.settings import PARTS, Level, MtpFit
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
     from phonsmith.running.costs import Cost
 
 
@@ -23,22 +22,11 @@ class Mtp(TrainedKind[MtpFit]):
     calculator = "mtp"
     packages = ("motep",)
 
-    def train(
-        self,
-        fit: MtpFit,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
+    def train(self, fit: MtpFit, task: "TrainingTask") -> "TrainingRecord":
         """Train by variable projection."""
         from phonsmith.fits.mtp.training import train
 
-        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+        return train(fit, task)
 
     def busy_cores(self, fit: MtpFit) -> int:
         """All threads, up to the number of parts of the cells."""

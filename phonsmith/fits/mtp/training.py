@@ -37,6 +37,7 @@ from phonsmith.fits.mtp.optimisation import (
 )
 from phonsmith.fits.mtp.settings import MtpFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.task import TrainingTask
 from phonsmith.potentials.mtp import write
 from phonsmith.running.process_pool import staying
 
@@ -45,34 +46,11 @@ STATE = "state.npz"
 """File in the work folder with the coefficients of an unfinished training."""
 
 
-def train(
-    fit: MtpFit,
-    frames: Sequence[Atoms],
-    baseline: Baseline,
-    *,
-    folder: Path,
-    work: Path,
-    threads: int,
-) -> TrainingRecord:
+def train(fit: MtpFit, task: TrainingTask) -> TrainingRecord:
     """Train a moment tensor potential and write ``potential.mtp``.
 
     Equal data and settings give equal potentials, whatever the number of processes. Energies of
     single atoms are those of the baseline. An interrupted training goes on from its last iteration.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames. Isolated atoms need no equations: they have the energies of the baseline.
-    baseline
-        Energies of single atoms in eV.
-    folder
-        Folder for the potential.
-    work
-        Folder for the state of an unfinished training.
-    threads
-        Number of processes.
 
     Raises
     ------
@@ -80,14 +58,14 @@ def train(
         The cells have no forces, or two atoms are too close.
     """
     begin = time.monotonic()
-    cells = without_isolated_atoms(frames)
-    e0s = energies_of_atoms(cells, baseline)
+    cells = without_isolated_atoms(task.frames)
+    e0s = energies_of_atoms(cells, task.baseline)
     if not any(FORCES in atoms.arrays for atoms in cells):
         raise PhonsmithError("a moment tensor potential needs cells with forces; found none")
     settings = {"recipe": fit.identity(), "e0s": e0s, "motep": version("motep")}
-    memory = _Memory(work / STATE, digest_of(cells, settings))
+    memory = _Memory(task.work / STATE, digest_of(cells, settings))
     started = memory.load()
-    with _elimination(fit, e0s, cells, threads) as eliminate:
+    with _elimination(fit, e0s, cells, task.threads) as eliminate:
         for state in iterations(fit, eliminate, len(e0s), started):
             memory.save(state)
             level, losses = state.losses[-1]
@@ -96,18 +74,18 @@ def train(
                 flush=True,
             )
     found = replace(state.trial, linear=state.linear)
-    write(folder / MODEL, potential(fit, e0s, found), list(e0s))
+    write(task.folder / MODEL, potential(fit, e0s, found), list(e0s))
     memory.forget()
     converged = is_converged(state, _limits(fit, fit.level))
     return TrainingRecord(
         model=MODEL,
         wall_time_s=time.monotonic() - begin,
-        peak_memory_mb=_peak_memory_mb(threads),
-        counts=_counts(fit, frames),
+        peak_memory_mb=_peak_memory_mb(task.threads),
+        counts=_counts(fit, task.frames),
         settings=fit.model_dump(mode="json"),
         command=[],
-        baseline=baseline.e0s,
-        baseline_origin=baseline.origin,
+        baseline=task.baseline.e0s,
+        baseline_origin=task.baseline.origin,
         versions={"motep": version("motep")},
         details={
             "basis_functions": len(state.linear),

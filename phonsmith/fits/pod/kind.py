@@ -1,6 +1,6 @@
 """Registry entry of potentials of proper orthogonal descriptors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,8 @@ from phonsmith.fits.pod.settings import PodFit
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
     from phonsmith.running.costs import Cost
 
 
@@ -23,22 +22,11 @@ class Pod(TrainedKind[PodFit]):
     calculator = "pod"
     packages = ()
 
-    def train(
-        self,
-        fit: PodFit,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
+    def train(self, fit: PodFit, task: "TrainingTask") -> "TrainingRecord":
         """Train with fitpod in the environment of LAMMPS."""
         from phonsmith.fits.pod.training import train
 
-        return train(fit, frames, baseline, folder=folder, work=work)
+        return train(fit, task)
 
     def seconds_per_atom(self, fit: PodFit, cells: "Sequence[Atoms]") -> float:
         """By the number of neighbours and descriptors."""

@@ -11,12 +11,12 @@ from ase import Atoms
 from ase.geometry.minkowski_reduction import minkowski_reduce
 from ase.neighborlist import neighbor_list
 
-from phonsmith.datasets.sets import Baseline
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, elements_of, without_isolated_atoms
 from phonsmith.fits.pod.cost import count_descriptors
 from phonsmith.fits.pod.settings import BODIES, PodFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.task import TrainingTask
 from phonsmith.potentials.environments import Environment, made
 from phonsmith.potentials.pod import COEFFICIENTS, PARAMETERS, coefficients_file
 from phonsmith.potentials.ready import READY
@@ -32,26 +32,11 @@ Weights = tuple[float, float]
 """Of energy and forces of a cell, as in fitpod's loss."""
 
 
-def train(
-    fit: PodFit, frames: Sequence[Atoms], baseline: Baseline, *, folder: Path, work: Path
-) -> TrainingRecord:
+def train(fit: PodFit, task: TrainingTask) -> TrainingRecord:
     """Fit a POD and write ``pod_coefficients.pod`` and ``pod_param.pod``.
 
     fitpod fits energies without those of single atoms, which are added to the coefficients
     afterwards: a single atom has the energy of the baseline. It reads stresses and ignores them.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    baseline
-        Energies of single atoms in eV.
-    folder
-        Folder for the potential.
-    work
-        Folder for input and output of fitpod.
 
     Raises
     ------
@@ -60,37 +45,41 @@ def train(
         contains its reason.
     """
     environment = made(str(READY["pod"].environment))
-    cells = without_isolated_atoms(frames)
+    cells = without_isolated_atoms(task.frames)
     elements = elements_of(cells)
-    alone = {element: baseline.e0s.get(element, 0.0) for element in elements}
+    alone = {element: task.baseline.e0s.get(element, 0.0) for element in elements}
     groups = grouped(cells, fit, alone)
-    shutil.rmtree(work / DATA, ignore_errors=True)
-    (work / DATA).mkdir()
+    shutil.rmtree(task.work / DATA, ignore_errors=True)
+    (task.work / DATA).mkdir()
     for number, group in enumerate(groups.values()):
         text = "".join(map(extended_xyz, group))
-        (work / DATA / f"{_name(number)}.xyz").write_text(text, encoding="utf-8")
+        (task.work / DATA / f"{_name(number)}.xyz").write_text(text, encoding="utf-8")
     fitted = _lammps(
-        environment, work, "fit", parameters=_parameters(fit, elements, 0), data=_data(fit, groups)
+        environment,
+        task.work,
+        "fit",
+        parameters=_parameters(fit, elements, 0),
+        data=_data(fit, groups),
     )
-    coefficients = _coefficients(fit, work / f"fit{COEFFICIENTS}", len(elements))
+    coefficients = _coefficients(fit, task.work / f"fit{COEFFICIENTS}", len(elements))
     parameters = _parameters(fit, elements, 1)
     # energies without those of single atoms, as in the data
     check = coefficients_file(_with_atoms(coefficients, [0.0] * len(elements)), parameters)
-    (work / MODEL).write_text(check, encoding="utf-8")
+    (task.work / MODEL).write_text(check, encoding="utf-8")
     _lammps(
         environment,
-        work,
+        task.work,
         "check",
         parameters=parameters,
         data=_data(fit, groups, analysed=True),
         coefficients=MODEL,
     )
-    errors = _errors(work / "check_training_errors.pod", list(groups))
+    errors = _errors(task.work / "check_training_errors.pod", list(groups))
     _refuse_failed(groups, errors)
     text = coefficients_file(_with_atoms(coefficients, list(alone.values())), parameters)
-    (folder / MODEL).write_text(text, encoding="utf-8")
-    (folder / f"pod{PARAMETERS}").write_text(parameters, encoding="utf-8")
-    shutil.rmtree(work / DATA)
+    (task.folder / MODEL).write_text(text, encoding="utf-8")
+    (task.folder / f"pod{PARAMETERS}").write_text(parameters, encoding="utf-8")
+    shutil.rmtree(task.work / DATA)
     counts = TargetCounts.of(cells).model_copy(update={"virials": 0})
     return TrainingRecord(
         model=MODEL,
@@ -99,8 +88,8 @@ def train(
         counts=counts,
         settings=fit.model_dump(mode="json"),
         command=[],
-        baseline=baseline.e0s,
-        baseline_origin=baseline.origin,
+        baseline=task.baseline.e0s,
+        baseline_origin=task.baseline.origin,
         versions=environment.version_of("lammps"),
         details={"species": elements, "coefficients": len(coefficients) + len(elements)},
     )

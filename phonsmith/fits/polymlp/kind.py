@@ -1,6 +1,6 @@
 """Registry entry of polynomial potentials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,8 @@ from phonsmith.fits.polymlp.settings import PolymlpFit
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
     from phonsmith.running.costs import Cost
 
 
@@ -23,22 +22,11 @@ class Polymlp(TrainedKind[PolymlpFit]):
     calculator = "polymlp"
     packages = ()
 
-    def train(
-        self,
-        fit: PolymlpFit,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
+    def train(self, fit: PolymlpFit, task: "TrainingTask") -> "TrainingRecord":
         """Fit in the environment of pypolymlp."""
         from phonsmith.fits.polymlp.training import train
 
-        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+        return train(fit, task)
 
     def busy_cores(self, fit: PolymlpFit) -> int:
         """All threads."""

@@ -2,14 +2,13 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from phonsmith.datasets.sets import FORCE_SIGMA, VIRIAL_SIGMA, Baseline
+from phonsmith.datasets.sets import FORCE_SIGMA, VIRIAL_SIGMA
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, virial_of, without_isolated_atoms
 from phonsmith.files.reading_writing import read_json, write_json
@@ -17,6 +16,7 @@ from phonsmith.fits.polymlp import program
 from phonsmith.fits.polymlp.program import MODEL, REPORT, SETTINGS, TRAINING
 from phonsmith.fits.polymlp.settings import PolymlpFit
 from phonsmith.fits.record import TargetCounts, TrainingRecord
+from phonsmith.fits.task import TrainingTask
 from phonsmith.potentials.environments import made
 from phonsmith.potentials.ready import READY
 from phonsmith.running.subprocesses import failure, run_child
@@ -27,31 +27,8 @@ VIRIAL_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
 """pypolymlp's order of the components of a virial."""
 
 
-def train(
-    fit: PolymlpFit,
-    frames: Sequence[Atoms],
-    baseline: Baseline,
-    *,
-    folder: Path,
-    work: Path,
-    threads: int,
-) -> TrainingRecord:
+def train(fit: PolymlpFit, task: TrainingTask) -> TrainingRecord:
     """Fit a polynomial potential and write ``polymlp.yaml``.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    baseline
-        Energies of single atoms in eV.
-    folder
-        Folder for the potential.
-    work
-        Folder for input and output of the program.
-    threads
-        Number of threads.
 
     Raises
     ------
@@ -59,22 +36,22 @@ def train(
         The environment does not exist, or the program fails; the message contains its reason.
     """
     environment = made(str(READY["polymlp"].environment))
-    cells = without_isolated_atoms(frames)
+    cells = without_isolated_atoms(task.frames)
     elements = sorted({symbol for cell in cells for symbol in cell.symbols})
     alone = dict.fromkeys(elements, 0.0)
-    if baseline.has_energies:
-        alone = {element: baseline.e0s[element] for element in elements}
+    if task.baseline.has_energies:
+        alone = {element: task.baseline.e0s[element] for element in elements}
     targets = [targets_of(cell, fit, alone) for cell in cells]
-    np.savez(work / TRAINING, **_arrays(cells, elements, targets))
-    write_json(work / SETTINGS, _settings(fit, alone))
+    np.savez(task.work / TRAINING, **_arrays(cells, elements, targets))
+    write_json(task.work / SETTINGS, _settings(fit, alone))
     for old in (MODEL, REPORT):
-        (work / old).unlink(missing_ok=True)
+        (task.work / old).unlink(missing_ok=True)
     command = [str(environment.interpreter), program.__file__]
-    finished = run_child(command, work, threads)
-    if finished.returncode or not (work / REPORT).is_file():
+    finished = run_child(command, task.work, task.threads)
+    if finished.returncode or not (task.work / REPORT).is_file():
         reason = next((line for line in reversed(finished.lines) if line.strip()), "no output")
         raise failure("the fit of pypolymlp", finished, reason.strip())
-    report = read_json(work / REPORT)
+    report = read_json(task.work / REPORT)
     counts = TargetCounts.of(cells)
     if report["equations"] != counts.energies + counts.forces + counts.virials:
         raise PhonsmithError(
@@ -82,8 +59,8 @@ def train(
             f"{counts.energies} energies, {counts.forces} forces and {counts.virials} virial "
             "components; the fit is not used"
         )
-    shutil.move(work / MODEL, folder / MODEL)
-    (work / TRAINING).unlink()
+    shutil.move(task.work / MODEL, task.folder / MODEL)
+    (task.work / TRAINING).unlink()
     tried = report["tried"]
     chosen = max(tried, key=lambda one: one["evidence"])["exponent"]
     return TrainingRecord(
@@ -93,8 +70,8 @@ def train(
         counts=counts,
         settings=fit.model_dump(mode="json"),
         command=[],
-        baseline=baseline.e0s,
-        baseline_origin=baseline.origin,
+        baseline=task.baseline.e0s,
+        baseline_origin=task.baseline.origin,
         versions=environment.version_of("pypolymlp"),
         details={"features": report["features"], "regularisation_exponent": chosen},
         cautions=_cautions(chosen, fit.regularisation_exponents),

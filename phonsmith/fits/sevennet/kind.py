@@ -1,6 +1,6 @@
 """Registry entry of SevenNet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,8 @@ from phonsmith.potentials.ready import READY
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from phonsmith.datasets.sets import Baseline
-    from phonsmith.files.cache import Cache
     from phonsmith.fits.record import TrainingRecord
+    from phonsmith.fits.task import TrainingTask
     from phonsmith.running.costs import Cost
 
 
@@ -24,22 +23,11 @@ class Sevennet(TrainedKind[SevennetFit]):
     calculator = "sevennet"
     packages = ()
 
-    def train(
-        self,
-        fit: SevennetFit,
-        frames: "Sequence[Atoms]",
-        baseline: "Baseline",
-        *,
-        folder: Path,
-        work: Path,
-        threads: int,
-        cache: "Cache | None" = None,
-        crystals: Mapping[str, Path] | None = None,
-    ) -> "TrainingRecord":
+    def train(self, fit: SevennetFit, task: "TrainingTask") -> "TrainingRecord":
         """Train with sevenn in the environment of SevenNet."""
         from phonsmith.fits.sevennet.training import train
 
-        return train(fit, frames, baseline, folder=folder, work=work, threads=threads)
+        return train(fit, task)
 
     def busy_cores(self, fit: SevennetFit) -> int:
         """All threads."""

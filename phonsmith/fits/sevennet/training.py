@@ -20,6 +20,7 @@ from phonsmith.fits.restart import STATE_FILE, keep_own_checkpoints
 from phonsmith.fits.sevennet import program
 from phonsmith.fits.sevennet.program import CURVE, INPUT, MODEL, REPORT, RUN, SETTINGS
 from phonsmith.fits.sevennet.settings import SevennetFit
+from phonsmith.fits.task import TrainingTask
 from phonsmith.fits.validation import validation_split
 from phonsmith.potentials.calculators import check_elements
 from phonsmith.potentials.environments import Environment, made
@@ -31,34 +32,11 @@ Known = tuple[bool, bool]
 """Whether a cell has an energy, and whether it has forces."""
 
 
-def train(
-    fit: SevennetFit,
-    frames: Sequence[Atoms],
-    baseline: Baseline,
-    *,
-    folder: Path,
-    work: Path,
-    threads: int,
-) -> TrainingRecord:
+def train(fit: SevennetFit, task: TrainingTask) -> TrainingRecord:
     """Fine-tune a SevenNet; write ``sevennet.pth``, and the errors by epoch as ``training.csv``.
 
     Interrupted trainings resume from the last checkpoint in ``work`` if data and settings are
     unchanged. The model is the state of least validation loss.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    frames
-        Training frames.
-    baseline
-        Energies of single atoms in eV.
-    folder
-        Folder for the potential.
-    work
-        Folder for input, checkpoints and output of sevenn.
-    threads
-        Number of threads.
 
     Raises
     ------
@@ -67,34 +45,34 @@ def train(
         fails (the message contains its reason) or reads other data than its input contains.
     """
     environment = made(str(READY["sevennet"].environment))
-    cells = without_isolated_atoms(frames)
+    cells = without_isolated_atoms(task.frames)
     foundation = PotentialSource(
         calculator="sevennet", model=fit.foundation, arguments={"device": fit.device}
     )
     check_elements(foundation, cells)
     shifts = {}
     labelled = [atoms for atoms in cells if ENERGY in atoms.info]
-    if labelled and baseline.has_energies and fit.e0s == "estimated":
+    if labelled and task.baseline.has_energies and fit.e0s == "estimated":
         shifts = energy_shifts(labelled, foundation)
     learning, validation, overlap = validation_split(cells, fit.valid_fraction, fit.seed)
-    for old in work.glob("*.extxyz"):
+    for old in task.work.glob("*.extxyz"):
         old.unlink()
     sets = {
-        name: _written(name, part, fit, shifts, work)
+        name: _written(name, part, fit, shifts, task.work)
         for name, part in (("train", learning), ("valid", validation))
     }
     settings = training_input(fit, sets["train"], sets["valid"], cells)
-    (work / INPUT).write_text(yaml.safe_dump(settings), encoding="utf-8")
-    write_json(work / SETTINGS, {"foundation": fit.foundation, "shifts": shifts})
-    _keep_checkpoints_of_this_training(work, environment)
-    finished = run_child([str(environment.interpreter), program.__file__], work, threads)
-    if finished.returncode or not (work / REPORT).is_file():
+    (task.work / INPUT).write_text(yaml.safe_dump(settings), encoding="utf-8")
+    write_json(task.work / SETTINGS, {"foundation": fit.foundation, "shifts": shifts})
+    _keep_checkpoints_of_this_training(task.work, environment)
+    finished = run_child([str(environment.interpreter), program.__file__], task.work, task.threads)
+    if finished.returncode or not (task.work / REPORT).is_file():
         raise failure("the training of sevenn", finished, failure_reason(finished))
-    report = read_json(work / REPORT)
+    report = read_json(task.work / REPORT)
     _compare_counts(report["read"], {"trainset": learning, "validset": validation})
     for name in (MODEL, CURVE):
-        shutil.move(work / name, folder / name)
-    _clean(work)
+        shutil.move(task.work / name, task.folder / name)
+    _clean(task.work)
     stressed = fit.weights.stress > 0
     counts = TargetCounts.of(learning)
     return TrainingRecord(
@@ -104,8 +82,8 @@ def train(
         counts=counts if stressed else counts.model_copy(update={"virials": 0}),
         settings=fit.model_dump(mode="json"),
         command=["sevenn", "train", INPUT],
-        baseline=baseline.e0s,
-        baseline_origin=_origin(baseline, shifts),
+        baseline=task.baseline.e0s,
+        baseline_origin=_origin(task.baseline, shifts),
         versions=environment.version_of("sevenn") | environment.version_of("torch"),
         details={
             "energy_shifts_ev": shifts,

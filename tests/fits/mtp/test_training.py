@@ -14,6 +14,7 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.fits.mtp import training
 from phonsmith.fits.mtp.optimisation import initial
 from phonsmith.fits.mtp.settings import MtpFit, MtpWeights
+from phonsmith.fits.task import TrainingTask
 from phonsmith.potentials.calculators import evaluate, known_elements
 from phonsmith.potentials.mtp import read
 from phonsmith.potentials.settings import PotentialSource
@@ -87,7 +88,7 @@ def test_the_potential_does_not_depend_on_the_number_of_processes(silicon, tmp_p
         folder = tmp_path / str(processes)
         folder.mkdir()
         baseline = Baseline({"Si": 0.0}, "isolated_atoms")
-        training.train(fit, silicon, baseline, folder=folder, work=folder, threads=processes)
+        training.train(fit, TrainingTask(silicon, baseline, folder, folder, processes))
         texts.append((folder / "potential.mtp").read_text())
     assert texts[0] == texts[1]
 
@@ -98,9 +99,8 @@ def test_an_interrupted_training_goes_on_to_the_same_potential(silicon, tmp_path
     for place in places.values():
         place.mkdir()
     baseline = Baseline({"Si": 0.0}, "isolated_atoms")
-    given = {"frames": silicon, "baseline": baseline, "threads": 1}
-    training.train(fit, **given, folder=places["whole"], work=places["work"])
-    given |= {"folder": places["other"], "work": places["work2"]}
+    training.train(fit, TrainingTask(silicon, baseline, places["whole"], places["work"]))
+    task = TrainingTask(silicon, baseline, places["other"], places["work2"])
     save = training._Memory.save
     for _ in range(3):
         calls = itertools.count()
@@ -112,9 +112,9 @@ def test_an_interrupted_training_goes_on_to_the_same_potential(silicon, tmp_path
 
         monkeypatch.setattr(training._Memory, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            training.train(fit, **given)
+            training.train(fit, task)
         assert not list(places["other"].iterdir())
-    record = training.train(fit, **given)
+    record = training.train(fit, task)
     assert record.details["restarted"]
     whole, other = (places[name] / "potential.mtp" for name in ("whole", "other"))
     assert other.read_text() == whole.read_text()
