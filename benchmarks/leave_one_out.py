@@ -29,6 +29,7 @@ from phonsmith.campaign.reading import load_campaign  # noqa: E402
 from phonsmith.datasets.sets import make_dataset, without_crystals  # noqa: E402
 from phonsmith.files.cache import Cache  # noqa: E402
 from phonsmith.files.reading_writing import replacing  # noqa: E402
+from phonsmith.files.sources import Places  # noqa: E402
 from phonsmith.fits import training as fits  # noqa: E402
 from phonsmith.fits.gap.settings import GapFit  # noqa: E402
 from phonsmith.labels.recorded.reading import load_recorded  # noqa: E402
@@ -64,7 +65,8 @@ class Allotropes:
         self.phonons: dict[str, Any] = {}
         for name in campaign.learnt:
             recorded = campaign.structures[name].recorded
-            found = load_recorded(campaign.recorded, recorded, mirrors, OUT / "sources", name)
+            places = Places(mirrors, OUT / "sources")
+            found = load_recorded(campaign.recorded, recorded, places, name)
             self.labels[name] = found.frames
             self.phonons[name] = reference_phonons(found.phonon, found.frames)
 

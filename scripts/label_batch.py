@@ -4,6 +4,7 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]) as tell:
     from phonsmith.files.extxyz import read_frames
+    from phonsmith.files.sources import Places
     from phonsmith.labels.batches import batch_of, label_batch, outcome_of_cell, write_batch
     from phonsmith.labels.factory import reference_method
     from phonsmith.labels.protocol import Allocation
@@ -25,8 +26,7 @@ with job(snakemake.threads, snakemake.log[0]) as tell:
     method = reference_method(
         params.reference,
         recorded=params.structure["recorded"],
-        mirrors=snakemake.config["mirrors"],
-        cache=params.sources,
+        places=Places(snakemake.config["mirrors"], params.sources),
         crystal=params.structure["file"],
         recorded_as=params.structure,
         structure=structure,

@@ -6,13 +6,15 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.datasets.settings import Database
     from phonsmith.files.extxyz import read_frames, write_frames
     from phonsmith.files.reading_writing import read_json, write_json
+    from phonsmith.files.sources import Places
     from phonsmith.labels.protocol import Failure
     from phonsmith.labels.quarantine import require_labels
     from phonsmith.labels.recorded.databases import load_database
 
     name = snakemake.wildcards.database
     database = Database.model_validate(snakemake.params.database)
-    parts = load_database(name, database, snakemake.config["mirrors"], snakemake.params.sources)
+    places = Places(snakemake.config["mirrors"], snakemake.params.sources)
+    parts = load_database(name, database, places)
     relabelled = sorted(
         (frame for path in snakemake.input.labels for frame in read_frames(path)),
         key=lambda frame: frame.info["index"],

@@ -6,6 +6,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from pydantic import TypeAdapter
 
     from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.sources import Places
     from phonsmith.labels.checks import unlabelled
     from phonsmith.labels.recorded.levels_of_crystals import RecordedFacts
     from phonsmith.labels.recorded.reading import load_recorded, with_cautions
@@ -28,8 +29,7 @@ with job(snakemake.threads, snakemake.log[0]):
             lambda: load_recorded(
                 reference,
                 structure["recorded"],
-                snakemake.config["mirrors"],
-                snakemake.params.sources,
+                Places(snakemake.config["mirrors"], snakemake.params.sources),
                 snakemake.wildcards.structure,
                 crystal=structure["file"],
                 supercell=structure["recorded_supercell"],

@@ -7,6 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.campaign.model import Campaign
     from phonsmith.files.reading_writing import replacing
+    from phonsmith.files.sources import Places
     from phonsmith.labels.store import LabelStore
     from phonsmith.plan.cells import present_crystals
     from phonsmith.plan.gathering import Gathering, third_order_cells
@@ -23,7 +24,7 @@ with job(snakemake.threads, snakemake.log[0]):
         campaign,
         present_crystals(campaign.structures, given.crystals, params.relaxed),
         found.planned_cells(zip(params.generations, given.cells, given.verdicts, strict=True)),
-        databases=found.databases(snakemake.config["mirrors"], params.sources),
+        databases=found.databases(Places(snakemake.config["mirrors"], params.sources)),
         third_order=counted,
         done=params.done,
         site=Site(**params.site),

@@ -7,6 +7,7 @@ with job(snakemake.threads, snakemake.log[0]):
 
     from phonsmith.files.extxyz import write_frames
     from phonsmith.files.reading_writing import write_json
+    from phonsmith.files.sources import Places
     from phonsmith.plan.cells import Request, cells_of_requests, present_crystals
 
     params = snakemake.params
@@ -20,8 +21,7 @@ with job(snakemake.threads, snakemake.log[0]):
             supercells=params.supercells,
             seed=params.seed,
             reference=params.reference,
-            mirrors=snakemake.config["mirrors"],
-            sources=params.sources,
+            places=Places(snakemake.config["mirrors"], params.sources),
             count=params.asked.get(structure, 0),
             chosen=params.chosen.get(structure, [None])[0],
             left_out=params.left_out.get(structure, ""),

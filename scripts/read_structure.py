@@ -4,6 +4,7 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames, write_frames
+    from phonsmith.files.sources import Places
     from phonsmith.labels.recorded.displacements import crystal_of
     from phonsmith.labels.recorded.reading import load_recorded
     from phonsmith.labels.recorded.settings import RecordedReference
@@ -16,9 +17,8 @@ with job(snakemake.threads, snakemake.log[0]):
         exact = reference.format in ("force_sets", "force_constants")
         crystal = (read_structure if exact else crystal_of)(structure["file"])
     elif structure["recorded"]:
-        crystal = load_recorded(
-            reference, structure["recorded"], snakemake.config["mirrors"], snakemake.params.sources
-        ).crystal
+        places = Places(snakemake.config["mirrors"], snakemake.params.sources)
+        crystal = load_recorded(reference, structure["recorded"], places).crystal
     elif structure["scaled"]:
         (crystal,) = read_frames(snakemake.input.crystal)
         crystal.set_cell(structure["scaled"]["linear"] * crystal.cell[:], scale_atoms=True)

@@ -4,6 +4,7 @@ from phonsmith.running.job_context import job
 
 with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import read_frames
+    from phonsmith.files.sources import Places
     from phonsmith.labels.factory import reference_or_fit
     from phonsmith.labels.protocol import Allocation
     from phonsmith.labels.recorded.settings import RecordedReference
@@ -37,8 +38,7 @@ with job(snakemake.threads, snakemake.log[0]):
                 wildcards.structure,
                 Structure.model_validate(recorded),
                 RecordedReference.model_validate(params.reference).of(recorded),
-                snakemake.config["mirrors"],
-                params.sources,
+                Places(snakemake.config["mirrors"], params.sources),
                 masses=recorded["masses"],
                 born=inputs.get("born") or None,
             )

@@ -12,6 +12,7 @@ with job(snakemake.threads, snakemake.log[0]):
     from phonsmith.files.extxyz import write_frames
     from phonsmith.files.reading_writing import write_json
     from phonsmith.files.seeds import seed_for
+    from phonsmith.files.sources import Places
     from phonsmith.labels.recorded.reading import load_recorded
     from phonsmith.labels.recorded.settings import RecordedReference
     from phonsmith.phonons.files import load_phonons
@@ -26,8 +27,7 @@ with job(snakemake.threads, snakemake.log[0]):
         recorded = load_recorded(
             RecordedReference.model_validate(params.reference).of({"recorded_format": "phono3py"}),
             params.recorded,
-            snakemake.config["mirrors"],
-            params.sources,
+            Places(snakemake.config["mirrors"], params.sources),
             structure,
         ).third
     elif fit:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -28,7 +29,26 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str | Path) -> Path:
+@dataclass(frozen=True)
+class Places:
+    """Where files of data sets are.
+
+    Attributes
+    ----------
+    mirrors
+        Folders searched before downloading.
+    cache
+        Folder for downloaded files.
+    """
+
+    mirrors: Sequence[str | Path] = ()
+    cache: str | Path = "sources"
+
+
+DEFAULT_PLACES = Places()
+
+
+def locate(source: Source, file: str, places: Places) -> Path:
     """Find or fetch one file of a data set and verify its checksum.
 
     A source with a ``folder`` has its files there. Otherwise these places are searched in turn:
@@ -42,10 +62,8 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
         Source of the data set.
     file
         Name of the file in the source.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
 
     Returns
     -------
@@ -58,18 +76,19 @@ def locate(source: Source, file: str, mirrors: Sequence[str | Path], cache: str 
     """
     if file not in listed(source):
         raise PhonsmithError(f"source '{source.name}': '{file}' is not in its `files`")
-    mirrored = find_in_mirrors(source, file, mirrors)
+    mirrored = find_in_mirrors(source, file, places.mirrors)
     if mirrored is not None:
         return mirrored
     expected = source.files[file]
-    cached = Path(cache) / source.name / file
+    cached = Path(places.cache) / source.name / file
     if _is(cached, expected):
         return cached
     if source.url is None:
-        tried = ", ".join(str(Path(mirror) / source.name) for mirror in mirrors) or "none is set"
+        folders = ", ".join(str(Path(mirror) / source.name) for mirror in places.mirrors)
         raise PhonsmithError(
-            f"source '{source.name}': '{file}' not found in any mirror folder ({tried}), and the "
-            "source has no `url`; put the file there or add `url`"
+            f"source '{source.name}': '{file}' not found in any mirror folder "
+            f"({folders or 'none is set'}), and the source has no `url`; put the file there or add "
+            "`url`"
         )
     with alone(cached):
         if not _is(cached, expected):  # another process may have been faster
@@ -113,20 +132,19 @@ def listed(source: Source) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in found)
 
 
-def at_hand(source: Source, mirrors: Sequence[str | Path], cache: str | Path) -> bool:
+def at_hand(source: Source, places: Places) -> bool:
     """Check whether all files of a data set are in a mirror or in the cache.
 
     Parameters
     ----------
     source
         Source of the data set.
-    mirrors
-        Folders searched first.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
     """
     return all(
-        find_in_mirrors(source, file, mirrors) or (Path(cache) / source.name / file).is_file()
+        find_in_mirrors(source, file, places.mirrors)
+        or (Path(places.cache) / source.name / file).is_file()
         for file in listed(source)
     )
 

@@ -1,12 +1,13 @@
 """The reference method of a campaign, made from its settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import DEFAULT_PLACES, Places
 from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.kind import Occasion
 from phonsmith.labels.protocol import Allocation, ReferenceMethod
@@ -21,8 +22,7 @@ def reference_method(
     reference: Reference | dict[str, Any],
     *,
     recorded: str | list[str] | None = None,
-    mirrors: Sequence[str | Path] = (),
-    cache: str | Path = "sources",
+    places: Places = DEFAULT_PLACES,
     crystal: str | None = None,
     recorded_as: Mapping[str, Any] | None = None,
     structure: str | None = None,
@@ -36,10 +36,8 @@ def reference_method(
         Settings of the reference method.
     recorded
         Recorded data: files of the crystal in its data set.
-    mirrors
-        Recorded data: folders searched before downloading.
-    cache
-        Recorded data: folder for downloaded files.
+    places
+        Recorded data: mirrors and cache.
     crystal
         Recorded data: file of the crystal if the data set does not hold it.
     recorded_as
@@ -54,8 +52,7 @@ def reference_method(
         allocation=allocation or Allocation(),
         structure=structure,
         recorded=recorded,
-        mirrors=tuple(mirrors),
-        cache=cache,
+        places=places,
         crystal=crystal,
         recorded_as=recorded_as or {},
     )

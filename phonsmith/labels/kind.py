@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from phonsmith.files.sources import DEFAULT_PLACES, Places
 from phonsmith.labels.reference import DftReference, ReferenceBase
 from phonsmith.potentials.settings import PotentialSource
 
@@ -23,14 +23,13 @@ class Occasion:
     ``structure`` is the id of the crystal, which may have settings of its own. For recorded data:
     ``recorded`` are its files in the data set, ``crystal`` is the file of the crystal where the
     data set does not hold it, ``recorded_as`` are the crystal's settings (``recorded_format``,
-    ``recorded_supercell``), and ``mirrors`` and ``cache`` are the folders in which data sets are.
+    ``recorded_supercell``), and ``places`` are the folders in which data sets are.
     """
 
     allocation: "Allocation"
     structure: str | None = None
     recorded: str | list[str] | None = None
-    mirrors: tuple[str | Path, ...] = ()
-    cache: str | Path = "sources"
+    places: Places = DEFAULT_PLACES
     crystal: str | None = None
     recorded_as: Mapping[str, Any] = field(default_factory=dict)
 

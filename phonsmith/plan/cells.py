@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames
+from phonsmith.files.sources import Places
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.recorded.reading import load_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
@@ -46,7 +47,7 @@ class Request:
 
     Settings are plain data. Where cells are made, ``supercells`` and ``seed`` matter, and beyond
     generation 0 ``count``, the number requested by the loop; ``chosen`` is the file of the cells
-    already selected. Where cells are recorded, ``reference``, ``mirrors`` and ``sources`` do.
+    already selected. Where cells are recorded, ``reference`` and ``places`` do.
     ``left_out`` is the reason if the crystal is omitted.
     """
 
@@ -57,8 +58,7 @@ class Request:
     supercells: dict[str, Any] | None
     seed: int | None
     reference: dict[str, Any]
-    mirrors: list[str]
-    sources: str
+    places: Places
     count: int = 0
     chosen: str | None = None
     left_out: str = ""
@@ -109,8 +109,7 @@ def _cells(request: Request) -> Answer:
         recorded = load_recorded(
             reference,
             structure["recorded"],
-            request.mirrors,
-            request.sources,
+            request.places,
             request.structure,
             crystal=structure["file"],
             supercell=structure["recorded_supercell"],

@@ -12,7 +12,7 @@ from phonsmith.campaign.model import Campaign
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import read_frames
 from phonsmith.files.reading_writing import read_json
-from phonsmith.files.sources import at_hand
+from phonsmith.files.sources import Places, at_hand
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.protocol import Allocation, ReferenceMethod
@@ -100,16 +100,16 @@ class Gathering:
                 )
         return planned
 
-    def databases(self, mirrors: Sequence[str], sources: str) -> dict[str, dict[str, Cells] | None]:
+    def databases(self, places: Places) -> dict[str, dict[str, Cells] | None]:
         """Return the cells of the data sets by part; None for one that is not at hand."""
         found: dict[str, dict[str, Cells] | None] = {}
         for name, database in self.campaign.datasets.databases.items():
             found[name] = None
-            if not at_hand(database.source, mirrors, sources):
+            if not at_hand(database.source, places):
                 continue
             over = made("database", name) in self.done
             parts = {}
-            for part, read in load_database(name, database, mirrors, sources).items():
+            for part, read in load_database(name, database, places).items():
                 cells = unlabelled(
                     frame for frame in read.frames if frame.info["kind"] != "isolated_atom"
                 )

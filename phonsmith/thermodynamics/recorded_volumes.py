@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY
 from phonsmith.files.phonopy_files import parsed
-from phonsmith.files.sources import locate
+from phonsmith.files.sources import Places, locate
 from phonsmith.labels.recorded.readers.each import Recorded
 from phonsmith.labels.recorded.reading import fetch_recorded, load_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
@@ -37,9 +37,7 @@ LABELS_OFF = 0.1
 """Of the range of the energies: so far may labels of displaced cells be off, but for a constant."""
 
 
-def fetch_volumes(
-    reference: RecordedReference, structure: Structure, mirrors: Sequence[str | Path], cache: str
-) -> list[Path]:
+def fetch_volumes(reference: RecordedReference, structure: Structure, places: Places) -> list[Path]:
     """Fetch the files with the recorded data of a crystal at all volumes.
 
     Parameters
@@ -48,10 +46,8 @@ def fetch_volumes(
         Settings of the recorded data of this crystal (:meth:`RecordedReference.of`).
     structure
         Settings of the crystal, with its recorded volumes.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
 
     Returns
     -------
@@ -60,10 +56,10 @@ def fetch_volumes(
     files = [
         path
         for one in structure.recorded_volumes
-        for path in fetch_recorded(reference, one.recorded, mirrors, cache)
+        for path in fetch_recorded(reference, one.recorded, places)
     ]
     if structure.recorded_energies:
-        files.append(locate(reference.source, structure.recorded_energies, mirrors, cache))
+        files.append(locate(reference.source, structure.recorded_energies, places))
     return files
 
 
@@ -71,8 +67,7 @@ def read_volumes(
     name: str,
     structure: Structure,
     reference: RecordedReference,
-    mirrors: Sequence[str | Path],
-    cache: str,
+    places: Places,
     *,
     masses: Mapping[str, float] | Sequence[float] | None = None,
     born: str | Path | None = None,
@@ -87,10 +82,8 @@ def read_volumes(
         Settings of the crystal, with its recorded volumes.
     reference
         Settings of the recorded data of this crystal (:meth:`RecordedReference.of`).
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
     masses
         See :func:`phonsmith.phonons.force_constants.with_masses`.
     born
@@ -106,8 +99,7 @@ def read_volumes(
         recorded = load_recorded(
             reference,
             one.recorded,
-            mirrors,
-            cache,
+            places,
             name,
             crystal=one.file,
             supercell=structure.recorded_supercell,
@@ -121,7 +113,7 @@ def read_volumes(
     phonons = [phonon for phonon, _ in found]
     volumes = np.array([phonon.unitcell.volume for phonon in phonons])
     _check_volumes(name, volumes)
-    energies = energies_at(volumes, *_table(name, structure, reference, mirrors, cache))
+    energies = energies_at(volumes, *_table(name, structure, reference, places))
     crystal = RecordedCrystal(name, phonons, energies.tolist())
     per_atom = energies / len(phonons[0].unitcell)
     _check_smooth(name, per_atom)
@@ -134,8 +126,7 @@ def _table(
     name: str,
     structure: Structure,
     reference: RecordedReference,
-    mirrors: Sequence[str | Path],
-    cache: str,
+    places: Places,
 ) -> tuple[str, Floats, Floats]:
     """The place of volumes (Å³) and energies (eV) of the unit cell, and both."""
     from phonopy.file_IO import read_v_e
@@ -145,7 +136,7 @@ def _table(
         columns: Any = np.array(rows, dtype=float).T
         where = f"{name}: recorded_volumes"
     else:
-        path = locate(reference.source, structure.recorded_energies, mirrors, cache)
+        path = locate(reference.source, structure.recorded_energies, places)
         columns, where = parsed(path, lambda: read_v_e(path)), str(path)
     volumes, energies = (np.asarray(column, dtype=float) for column in columns)
     return where, volumes, energies

@@ -12,7 +12,7 @@ from ase.build import bulk
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, write_frames
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import sha256_of
+from phonsmith.files.sources import Places, sha256_of
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.recorded.reading import load_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
@@ -117,7 +117,7 @@ def test_bad_recorded_data_are_refused(
     )
     before = content_of(here)
     with pytest.raises(PhonsmithError) as caught:
-        load_recorded(reference, name, [here], here / "cache")
+        load_recorded(reference, name, Places([here], here / "cache"))
     told(caught.value, name, *words)
     assert content_of(here) == before
 
@@ -128,7 +128,7 @@ def test_good_recorded_data_are_read(here: Path) -> None:
     reference = RecordedReference(
         method="recorded", level_of_theory="x", source=source, format="extxyz"
     )
-    read = load_recorded(reference, "a.xyz", [here], here / "cache")
+    read = load_recorded(reference, "a.xyz", Places([here], here / "cache"))
     assert len(read.frames) == 6
     assert all(STRESS in atoms.info for atoms in read.frames)
 

@@ -10,7 +10,7 @@ import pytest
 from phonsmith.conductivity.third_order import load_displacements as load_third_order
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import sha256_of
+from phonsmith.files.sources import Places, sha256_of
 from phonsmith.files.yaml_files import read_yaml
 from phonsmith.labels.recorded.reading import load_recorded, read_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
@@ -37,7 +37,7 @@ def by_load_recorded(path: Path) -> None:
     (path.parent / "mirror").mkdir(exist_ok=True)
     folder = path.parent / "mirror" / "of-others"
     folder.symlink_to(path.parent, target_is_directory=True)
-    load_recorded(reference, name, [path.parent / "mirror"], path.parent / "cache")
+    load_recorded(reference, name, Places([path.parent / "mirror"], path.parent / "cache"))
 
 
 ENTRIES: dict[str, Callable[[Path], object]] = {

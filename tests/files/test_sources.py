@@ -19,7 +19,7 @@ import pytest
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.reading_writing import alone
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import download, find_in_mirrors, locate, sha256_of
+from phonsmith.files.sources import Places, download, find_in_mirrors, locate, sha256_of
 from phonsmith.fits.mace.settings import Foundation
 
 CONTENT = b"forces of one displaced cell\n"
@@ -90,7 +90,7 @@ def test_the_first_mirror_that_has_the_file_wins(tmp_path: Path, web: str) -> No
     path = put(tmp_path / "two")
     mirrors = [tmp_path / "one", tmp_path / "two", tmp_path / "three"]
     put(tmp_path / "three", b"other")
-    assert locate(source(web), "sub folder/a.yaml", mirrors, tmp_path / "cache") == path
+    assert locate(source(web), "sub folder/a.yaml", Places(mirrors, tmp_path / "cache")) == path
     assert find_in_mirrors(source(), "sub folder/a.yaml", mirrors) == path
     assert find_in_mirrors(source(), "sub folder/a.yaml", []) is None
     assert not (tmp_path / "cache").exists()
@@ -100,14 +100,14 @@ def test_the_first_mirror_that_has_the_file_wins(tmp_path: Path, web: str) -> No
 def test_a_mirror_with_another_file_is_an_error_that_names_both_sums(tmp_path: Path) -> None:
     put(tmp_path / "mirror", b"other")
     with pytest.raises(PhonsmithError, match="checksum differs") as caught:
-        locate(source(), "sub folder/a.yaml", [tmp_path / "mirror"], tmp_path / "cache")
+        locate(source(), "sub folder/a.yaml", Places([tmp_path / "mirror"], tmp_path / "cache"))
     assert SHA in str(caught.value)
     assert hashlib.sha256(b"other").hexdigest() in str(caught.value)
 
 
 def test_a_download_is_kept_and_not_repeated(tmp_path: Path, web: str) -> None:
     for _ in range(2):
-        path = locate(source(web), "sub folder/a.yaml", [tmp_path], tmp_path / "cache")
+        path = locate(source(web), "sub folder/a.yaml", Places([tmp_path], tmp_path / "cache"))
         assert path.read_bytes() == CONTENT
     assert path == tmp_path / "cache" / "set" / "sub folder" / "a.yaml"
     assert Quiet.requests == 1
@@ -117,26 +117,26 @@ def test_a_download_is_kept_and_not_repeated(tmp_path: Path, web: str) -> None:
 def test_a_file_may_be_named_after_its_folder_on_the_web(tmp_path: Path, web: str) -> None:
     """An address with {stem}: the file sub.yaml of the set is …/sub folder/a.yaml on the web."""
     known = Source(name="set", url=f"{web}{{stem}}%20folder/a.yaml", files={"sub.yaml": SHA})
-    path = locate(known, "sub.yaml", [], tmp_path / "cache")
+    path = locate(known, "sub.yaml", Places(cache=tmp_path / "cache"))
     assert path == tmp_path / "cache/set/sub.yaml"
     assert path.read_bytes() == CONTENT
 
 
 def test_a_damaged_cache_is_mended(tmp_path: Path, web: str) -> None:
     put(tmp_path / "cache", b"half")
-    path = locate(source(web), "sub folder/a.yaml", [], tmp_path / "cache")
+    path = locate(source(web), "sub folder/a.yaml", Places(cache=tmp_path / "cache"))
     assert path.read_bytes() == CONTENT
 
 
 def test_a_download_with_another_checksum_leaves_nothing(tmp_path: Path, web: str) -> None:
     with pytest.raises(PhonsmithError, match="checksum differs"):
-        locate(source(web, "0" * 64), "sub folder/a.yaml", [], tmp_path / "cache")
+        locate(source(web, "0" * 64), "sub folder/a.yaml", Places(cache=tmp_path / "cache"))
     assert list((tmp_path / "cache" / "set" / "sub folder").iterdir()) == []
 
 
 def test_a_cut_download_leaves_nothing(tmp_path: Path, cutting: str) -> None:
     with pytest.raises(PhonsmithError):
-        locate(source(cutting, "0" * 64), "sub folder/a.yaml", [], tmp_path / "cache")
+        locate(source(cutting, "0" * 64), "sub folder/a.yaml", Places(cache=tmp_path / "cache"))
     assert list((tmp_path / "cache" / "set" / "sub folder").iterdir()) == []
 
 
@@ -150,7 +150,7 @@ def test_a_cut_download_leaves_nothing(tmp_path: Path, cutting: str) -> None:
 )
 def test_what_is_nowhere_is_said_in_one_line(tmp_path: Path, url: str | None, message: str) -> None:
     with pytest.raises(PhonsmithError, match=message) as caught:
-        locate(source(url), "sub folder/a.yaml", [tmp_path], tmp_path / "cache")
+        locate(source(url), "sub folder/a.yaml", Places([tmp_path], tmp_path / "cache"))
     assert "\n" not in str(caught.value)
 
 
@@ -181,7 +181,7 @@ def ask(kind: str, url: str, cache: str, start: Any, queue: Any) -> None:
     """Fetch a file as one of several processes; tell the checksum of what was found."""
     if kind == "source":
         known = Source(name="set", url=url, files={"a": TWICE})
-        find = partial(locate, known, "a", [], Path(cache))
+        find = partial(locate, known, "a", Places(cache=cache))
     else:
         mace: Any = ModuleType("mace.calculators")  # it takes ten seconds to import
         mace.foundations_models = SimpleNamespace(
@@ -242,9 +242,9 @@ def test_a_download_without_checksum_that_is_cut_off_leaves_nothing(
 
 def test_a_missing_page_is_an_error(tmp_path: Path, web: str) -> None:
     with pytest.raises(PhonsmithError, match="404"):
-        locate(source(web + "absent"), "sub folder/a.yaml", [], tmp_path / "cache")
+        locate(source(web + "absent"), "sub folder/a.yaml", Places(cache=tmp_path / "cache"))
 
 
 def test_a_file_that_is_not_listed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PhonsmithError, match="not in its `files`"):
-        locate(source(), "b.yaml", [tmp_path], tmp_path)
+        locate(source(), "b.yaml", Places([tmp_path], tmp_path))

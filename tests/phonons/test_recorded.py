@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from phonsmith.files.errors import PhonsmithError
-from phonsmith.files.sources import sha256_of
+from phonsmith.files.sources import Places, sha256_of
 from phonsmith.labels.recorded.reading import read_recorded
 from phonsmith.phonons.files import save_phonons
 from phonsmith.phonons.force_constants import reference_phonons
@@ -49,7 +49,7 @@ def test_recorded_forces_of_a_potential_are_compared(shared_data: Path, tmp_path
             "files": {name: f"{name}.yaml" for name in names},
         }
     )
-    write_fit(fit, fetch_fit(fit, [tmp_path], tmp_path / "cache"), tmp_path)
+    write_fit(fit, fetch_fit(fit, Places([tmp_path], tmp_path / "cache")), tmp_path)
     for name, factor in (("same", 1.0), ("scaled", 1.1)):
         found, verdict = recorded_phonons(
             "reference", truth, tmp_path / f"{name}.yaml", Relaxation()

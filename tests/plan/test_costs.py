@@ -13,6 +13,7 @@ from ase.io import read
 from ase.units import Bohr
 
 from phonsmith.campaign.reading import load_campaign
+from phonsmith.files.sources import Places
 from phonsmith.fits.gap.settings import GapFit
 from phonsmith.fits.mace.settings import MaceFit
 from phonsmith.labels.espresso.cost import ESPRESSO
@@ -177,7 +178,7 @@ def test_the_cost_of_a_gap_agrees_with_a_real_one(shared_data, repository, monke
     monkeypatch.chdir(repository)
     campaign = load_campaign("config/campaigns/si-extend.yaml")
     database = campaign.datasets.databases["mlearn"]
-    cells = load_database("mlearn", database, [shared_data], "nowhere")["train"].frames
+    cells = load_database("mlearn", database, Places([shared_data], "nowhere"))["train"].frames
     assert sum(len(cell) for cell in cells) == 13233
     fit = campaign.fits["gap-database"].model_copy(update={"fitter": "gap_fit"})
     cost = fit_cost(fit, cells, stresses=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from phonsmith.files.sources import Places
 from phonsmith.plan.cells import Request, cells_to_come
 from phonsmith.plan.inputs import Cells, Site
 from phonsmith.plan.job_resources import need_of_labels
@@ -27,8 +28,7 @@ def test_a_cell_beyond_the_largest_size_is_a_warning(crystals, tmp_path):
             supercells=campaign.supercells.model_dump(mode="json"),
             seed=1,
             reference={},
-            mirrors=[],
-            sources="",
+            places=Places(),
         )
         answer = cells_to_come()(request)
         assert not answer.cells

@@ -8,6 +8,7 @@ from phonsmith.conductivity.settings import ThirdOrder
 from phonsmith.conductivity.third_order import cells_to_come as third_order_cells_to_come
 from phonsmith.distillation.settings import SEARCH_STEPS
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import Places
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.settings import Labels
@@ -126,8 +127,7 @@ def test_both_ways_to_a_grid_are_in_the_plan(crystals, pseudopotentials):
             supercells=campaign.supercells.model_dump(mode="json"),
             seed=1,
             reference=reference,
-            mirrors=[],
-            sources="",
+            places=Places(),
         )
         answer = cells_to_come()(request)
         assert not answer.problem
@@ -157,8 +157,7 @@ def test_a_later_generation_adds_cells_and_fits(crystals):
         supercells=campaign.supercells.model_dump(mode="json"),
         seed=campaign.seed,
         reference={},
-        mirrors=[],
-        sources="",
+        places=Places(),
         count=3,
     )
     answer = cells_to_come()(request)

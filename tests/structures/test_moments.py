@@ -21,6 +21,7 @@ from phonsmith.conductivity.third_order import new_phono3py
 from phonsmith.datasets.settings import Database
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import FORCES, read_frames, write_frames
+from phonsmith.files.sources import Places
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.espresso.density import _atoms as atoms_of_density
 from phonsmith.labels.espresso.inputs import Subject, namelists, write_input
@@ -448,5 +449,5 @@ def test_moments_in_a_data_set_are_not_those_of_new_labels(tmp_path):
         train_files=["set.extxyz"],
         relabel=True,
     )
-    (cell,) = cells_of_database("set", database, [], tmp_path)
+    (cell,) = cells_of_database("set", database, Places(cache=tmp_path))
     assert moments_of(cell) is None

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.files.errors import PhonsmithError
+from phonsmith.files.sources import Places
 from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.phonons.files import save_phonons
 from phonsmith.phonons.force_constants import potential_phonons
@@ -101,7 +102,7 @@ FORMATS = {"phonopy": of_phonopy, "force_sets": of_force_sets}
 def read(folder: Path, format: str, **changes: object):
     structure = {**FORMATS[format](folder), **changes}
     settings = RecordedReference.model_validate(reference(folder, format))
-    return read_volumes("si", Structure.model_validate(structure), settings, [], "cache")
+    return read_volumes("si", Structure.model_validate(structure), settings, Places(cache="cache"))
 
 
 def by_phonopy(folder: Path) -> Any:
@@ -233,7 +234,7 @@ def test_tables_of_energies_that_do_not_fit_are_refused(
     structure = of_force_sets(published)
     with pytest.raises(PhonsmithError, match=words):
         settings = RecordedReference.model_validate(reference(folder, "force_sets"))
-        read_volumes("si", Structure.model_validate(structure), settings, [], "cache")
+        read_volumes("si", Structure.model_validate(structure), settings, Places(cache="cache"))
 
 
 def test_sound_gives_longitudinal_moduli() -> None:

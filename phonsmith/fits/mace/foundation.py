@@ -20,7 +20,7 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames
 from phonsmith.files.pickles import require_known
 from phonsmith.files.reading_writing import alone
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import download, locate, sha256_of
+from phonsmith.files.sources import Places, download, locate, sha256_of
 from phonsmith.fits.energy_shifts import energy_shifts
 from phonsmith.fits.mace.settings import Foundation, Replay
 from phonsmith.potentials.calculators import one_line
@@ -78,7 +78,7 @@ def _from_address(foundation: Foundation) -> Path:
     )
     cache = get_cache_dir()
     try:
-        return locate(source, file, [], cache)
+        return locate(source, file, Places(cache=cache))
     except PhonsmithError as error:
         raise PhonsmithError(
             f"foundation: {error}; or download the file yourself and save it as "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.reading_writing import write_json
+from phonsmith.files.sources import Places
 from phonsmith.fits.files import FitFiles, replacing_folder
 from phonsmith.fits.recorded.settings import RecordedFit
 from phonsmith.labels.recorded.files import located
@@ -14,17 +15,15 @@ from phonsmith.phonons.files import save_phonons
 from phonsmith.phonons.force_constants import reference_phonons
 
 
-def fetch_fit(fit: RecordedFit, mirrors: Sequence[str | Path], cache: str | Path) -> list[Path]:
+def fetch_fit(fit: RecordedFit, places: Places) -> list[Path]:
     """Fetch the files with recorded forces of a fit.
 
     Parameters
     ----------
     fit
         Settings of the fit.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
 
     Returns
     -------
@@ -37,7 +36,7 @@ def fetch_fit(fit: RecordedFit, mirrors: Sequence[str | Path], cache: str | Path
     """
     paths: dict[str, Path] = {}
     for structure, file in fit.files.items():
-        found = located(fit.source, file, "phonopy", mirrors, cache)
+        found = located(fit.source, file, "phonopy", places)
         if len(found) != 1:
             raise PhonsmithError(
                 f"files.{structure}: {file}: no such file in source '{fit.source.name}'"

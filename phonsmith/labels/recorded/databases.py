@@ -1,11 +1,11 @@
 """Existing labelled data sets that join training and test sets."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ase import Atoms
 
 from phonsmith.datasets.settings import Database
+from phonsmith.files.sources import Places
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.recorded.files import located
 from phonsmith.labels.recorded.readers.each import Recorded
@@ -13,19 +13,15 @@ from phonsmith.labels.recorded.reading import check_levels, read_all
 from phonsmith.structures.sites import MOMENTS
 
 
-def fetch_database(
-    database: Database, mirrors: Sequence[str | Path], cache: str | Path
-) -> list[Path]:
+def fetch_database(database: Database, places: Places) -> list[Path]:
     """Fetch the files of an existing data set.
 
     Parameters
     ----------
     database
         Settings of the data set.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
 
     Returns
     -------
@@ -35,13 +31,11 @@ def fetch_database(
     return [
         path
         for file in (*database.train_files, *database.test_files)
-        for path in located(source, file, format, mirrors, cache)
+        for path in located(source, file, format, places)
     ]
 
 
-def load_database(
-    name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
-) -> dict[str, Recorded]:
+def load_database(name: str, database: Database, places: Places) -> dict[str, Recorded]:
     """Read an existing data set.
 
     Parameters
@@ -50,10 +44,8 @@ def load_database(
         Name of the data set, used as structure of its frames.
     database
         Settings of the data set.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
 
     Returns
     -------
@@ -68,7 +60,7 @@ def load_database(
     count = 0
     for part, files in (("train", database.train_files), ("test", database.test_files)):
         for file in files:
-            paths = located(database.source, file, database.format, mirrors, cache)
+            paths = located(database.source, file, database.format, places)
             parts[part].add(read_all(paths, database, name))
         for frame in parts[part].frames:
             frame.info["index"] = count
@@ -83,9 +75,7 @@ def load_database(
     return parts
 
 
-def cells_of_database(
-    name: str, database: Database, mirrors: Sequence[str | Path], cache: str | Path
-) -> list[Atoms]:
+def cells_of_database(name: str, database: Database, places: Places) -> list[Atoms]:
     """Read the cells of an existing data set without their labels, to label them anew.
 
     Isolated atoms are omitted. Magnetic moments are dropped: new labels start from the moments of
@@ -97,12 +87,10 @@ def cells_of_database(
         Name of the data set.
     database
         Settings of the data set.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
     """
-    parts = load_database(name, database, mirrors, cache)
+    parts = load_database(name, database, places)
     frames = [frame for read in parts.values() for frame in read.frames]
     cells = unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")
     for cell in cells:

@@ -1,12 +1,11 @@
 """Files of recorded data, located with their companions."""
 
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.reading_writing import COMPRESSED
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import listed, locate
+from phonsmith.files.sources import Places, listed, locate
 from phonsmith.labels.recorded.readers.espresso import texts_beside
 
 # files that a reader looks for beside the one that is named
@@ -23,9 +22,7 @@ COMPANIONS = {
 }
 
 
-def located(
-    source: Source, wanted: str, format: str, mirrors: Sequence[str | Path], cache: str | Path
-) -> list[Path]:
+def located(source: Source, wanted: str, format: str, places: Places) -> list[Path]:
     """Locate a file or the files of a folder, together with their companion files.
 
     Parameters
@@ -36,10 +33,8 @@ def located(
         File or folder in the source; ``.`` for the whole source.
     format
         Format of the files.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
 
     Returns
     -------
@@ -54,7 +49,7 @@ def located(
     if wanted not in files:
         prefix = "" if wanted == "." else wanted.rstrip("/") + "/"
         paths = [
-            locate(source, file, mirrors, cache)
+            locate(source, file, places)
             for file in files
             if file.startswith(prefix) and of_format(file, format)
         ]
@@ -63,11 +58,11 @@ def located(
             beside = {text for path in xml for text in texts_beside(path)}
             paths = [path for path in paths if path not in beside]
         return paths
-    path = locate(source, wanted, mirrors, cache)
+    path = locate(source, wanted, places)
     for name in COMPANIONS.get(format, ()):
         companion = str(PurePosixPath(wanted).with_name(name))
         if companion in files:
-            found = locate(source, companion, mirrors, cache)
+            found = locate(source, companion, places)
             if found.parent != path.parent:
                 raise PhonsmithError(
                     f"{path} and {found} must be in the same folder; complete the mirror of source "

@@ -21,8 +21,7 @@ class Recorded(MethodKind[RecordedReference]):
         return RecordedMethod(
             reference.of(occasion.recorded_as),
             occasion.recorded,
-            occasion.mirrors,
-            occasion.cache,
+            occasion.places,
             occasion.crystal,
             occasion.recorded_as.get("recorded_supercell"),
         )

@@ -1,9 +1,8 @@
 """Recorded data as a reference method."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from ase import Atoms
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.files.sources import sha256_of
+from phonsmith.files.sources import DEFAULT_PLACES, Places, sha256_of
 from phonsmith.labels.checks import SAME_CELL_ANGSTROM, labelled
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.provenance import Provenance
@@ -31,12 +30,11 @@ class RecordedMethod:
 
     cores = 1
 
-    def __init__(  # noqa: PLR0917 (the order is that of the settings)
+    def __init__(
         self,
         reference: RecordedReference,
         recorded: str | list[str] | None,
-        mirrors: Sequence[str | Path] = (),
-        cache: str | Path = "sources",
+        places: Places = DEFAULT_PLACES,
         crystal: str | None = None,
         supercell: Any = None,
     ) -> None:
@@ -44,8 +42,7 @@ class RecordedMethod:
         self.recorded = recorded
         self.crystal = crystal
         self.supercell = supercell
-        self.mirrors = list(mirrors)
-        self.cache = cache
+        self.places = places
         self.name = reference.level_of_theory
 
     @cached_property
@@ -56,8 +53,7 @@ class RecordedMethod:
         return load_recorded(
             self.reference,
             self.recorded,
-            self.mirrors,
-            self.cache,
+            self.places,
             crystal=self.crystal,
             supercell=self.supercell,
         ).frames
@@ -80,7 +76,7 @@ class RecordedMethod:
         source = self.reference.source
         found: dict[str, Any] = {"name": source.name, "files": source.files}
         if source.folder is not None and self.recorded is not None:
-            paths = fetch_recorded(self.reference, self.recorded, self.mirrors, self.cache)
+            paths = fetch_recorded(self.reference, self.recorded, self.places)
             found["files"] = [sha256_of(path) for path in paths]  # runs share their names
         return found
 

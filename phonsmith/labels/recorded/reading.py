@@ -12,6 +12,7 @@ from ase import Atoms
 from phonsmith.datasets.settings import Database
 from phonsmith.files.errors import DataWarning, PhonsmithError
 from phonsmith.files.extxyz import FORCES
+from phonsmith.files.sources import Places
 from phonsmith.labels.checks import check_label, check_sane, energy_outliers
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.recorded.displacements import arranged, crystal_of
@@ -223,8 +224,7 @@ def _check_all(frames: Sequence[Atoms], path: Path) -> None:
 def load_recorded(
     reference: RecordedReference,
     recorded: str | Sequence[str],
-    mirrors: Sequence[str | Path],
-    cache: str | Path,
+    places: Places,
     structure: str | None = None,
     *,
     crystal: str | Path | None = None,
@@ -238,10 +238,8 @@ def load_recorded(
         Settings of the recorded data.
     recorded
         Files of the data set, or folders, of which all files listed in the source are read.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
     structure
         Id of the crystal; the first path by default.
     crystal
@@ -252,7 +250,7 @@ def load_recorded(
         Three multiples or phonopy's matrix (3, 3), for FORCE_SETS and force constants without
         SPOSCAR or disp.yaml in their folder.
     """
-    paths = fetch_recorded(reference, recorded, mirrors, cache)
+    paths = fetch_recorded(reference, recorded, places)
     first = recorded if isinstance(recorded, str) else recorded[0]
     if reference.format in _OF_PHONOPY:
         if not paths:
@@ -298,8 +296,7 @@ def with_cautions(read: Callable[[], Recorded]) -> tuple[Recorded, list[str]]:
 def fetch_recorded(
     reference: RecordedReference,
     recorded: str | Sequence[str],
-    mirrors: Sequence[str | Path],
-    cache: str | Path,
+    places: Places,
 ) -> list[Path]:
     """Fetch the files with the recorded data of one crystal.
 
@@ -309,10 +306,8 @@ def fetch_recorded(
         Settings of the recorded data.
     recorded
         Files or folders of the crystal in the source.
-    mirrors
-        Folders searched before downloading.
-    cache
-        Folder for downloaded files.
+    places
+        Mirrors and cache.
 
     Returns
     -------
@@ -320,7 +315,7 @@ def fetch_recorded(
     """
     wanted = [recorded] if isinstance(recorded, str) else recorded
     source, format = reference.source, reference.format
-    return [path for file in wanted for path in located(source, file, format, mirrors, cache)]
+    return [path for file in wanted for path in located(source, file, format, places)]
 
 
 def read_all(paths: Sequence[Path], data: RecordedReference | Database, structure: str) -> Recorded:

@@ -15,7 +15,7 @@ from phonopy import Phonopy
 from phonsmith.files.errors import DataWarning, PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import sha256_of
+from phonsmith.files.sources import Places, sha256_of
 from phonsmith.fits.errors import errors_of, recorded_predictions
 from phonsmith.labels.checks import labelled, unlabelled
 from phonsmith.labels.factory import reference_method
@@ -100,7 +100,9 @@ def test_vasp_runs_of_tin_give_its_phonons(
     recorded = ["Sn-stat_iso_atom_0_25", *reversed(runs)]
 
     crystal = str(tmp_path / "POSCAR")
-    read = load_recorded(reference, recorded, [shared_data], tmp_path, "tin", crystal=crystal)
+    read = load_recorded(
+        reference, recorded, Places([shared_data], tmp_path), "tin", crystal=crystal
+    )
     kinds = [frame.info["kind"] for frame in read.frames]
     assert kinds == ["displaced", "isolated_atom", "rattled", "rattled"]
     assert [frame.info["index"] for frame in read.frames] == [0, 1, 2, 3]
@@ -115,7 +117,7 @@ def test_vasp_runs_of_tin_give_its_phonons(
     write_frames(tmp_path / "cells.extxyz", unlabelled(read.frames))
     cells = read_frames(tmp_path / "cells.extxyz")
     method = reference_method(
-        reference, recorded=recorded, mirrors=[shared_data], cache=tmp_path, crystal=crystal
+        reference, recorded=recorded, places=Places([shared_data], tmp_path), crystal=crystal
     )
     labels, failures = label_cells(cells, method, Labels())
     assert failures == []

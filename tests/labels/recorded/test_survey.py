@@ -21,7 +21,7 @@ from phonsmith.campaign.model import Campaign
 from phonsmith.datasets.settings import Database
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import listed, locate, sha256_of
+from phonsmith.files.sources import Places, listed, locate, sha256_of
 from phonsmith.labels.recorded.databases import load_database
 from phonsmith.labels.recorded.method import RecordedMethod
 from phonsmith.labels.recorded.reading import load_recorded
@@ -85,16 +85,16 @@ def test_files_in_a_folder_of_ones_own_need_no_checksum(shared_data: Path, tmp_p
         assert listed(source) == ["sets/a.xyz"]
         for wanted in ("sets/a.xyz", "sets", "."):
             database = Database(source=source, level_of_theory="x", train_files=[wanted])
-            assert len(load_database("db", database, [], tmp_path)["train"].frames) == 5
+            assert len(load_database("db", database, Places(cache=tmp_path))["train"].frames) == 5
     alone = Database(source=source, level_of_theory="x", test_files=["."])  # a set to test on
-    parts = load_database("db", alone, [], tmp_path)
+    parts = load_database("db", alone, Places(cache=tmp_path))
     assert {part: len(read.frames) for part, read in parts.items()} == {"train": 0, "test": 5}
     wrong = Source(name="mine", folder=str(folder), files={"sets/a.xyz": "0" * 64})
     with pytest.raises(PhonsmithError, match="checksum differs"):
-        locate(wrong, "sets/a.xyz", [], tmp_path)
+        locate(wrong, "sets/a.xyz", Places(cache=tmp_path))
     absent = Source(name="m", folder=str(folder), files={"b.xyz": "0" * 64})
     with pytest.raises(PhonsmithError, match=r"b\.xyz: no such file; correct `files` or `folder`"):
-        locate(absent, "b.xyz", [], tmp_path)
+        locate(absent, "b.xyz", Places(cache=tmp_path))
     with pytest.raises(PhonsmithError, match="no such folder; correct `folder`"):
         listed(Source(name="mine", folder=str(tmp_path / "absent")))
 
@@ -148,7 +148,7 @@ def test_outputs_of_pw_are_found(shared_data: Path, tmp_path: Path) -> None:
     reference = RecordedReference(**block["reference"])
     assert Structure(**block["structures"]["runs"]).file == "CRYSTAL.vasp"
     shutil.copytree(folder, tmp_path / "mirror" / reference.source.name)
-    frames = load_recorded(reference, "runs", [tmp_path / "mirror"], tmp_path).frames
+    frames = load_recorded(reference, "runs", Places([tmp_path / "mirror"], tmp_path)).frames
     assert len(frames) == 1
 
 
@@ -200,8 +200,7 @@ def test_phonopy_files_without_yaml_are_found(of_text: Path, tmp_path: Path) -> 
             read = load_recorded(
                 campaign.recorded,
                 structure.recorded,
-                [],
-                tmp_path,
+                Places(cache=tmp_path),
                 name,
                 crystal=structure.file,
                 supercell=structure.recorded_supercell,

@@ -11,7 +11,7 @@ import pytest
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import sha256_of
+from phonsmith.files.sources import Places, sha256_of
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.recorded.readers.espresso import read_espresso
 from phonsmith.labels.recorded.readers.pw import read_pw
@@ -218,10 +218,10 @@ def test_a_source_lists_outputs_beside_the_xml(run: Path, tmp_path: Path) -> Non
         format="espresso",
         source=Source(name="runs", files=files),
     )
-    assert len(load_recorded(reference, "a", [tmp_path], tmp_path / "cache").frames) == 1
+    assert len(load_recorded(reference, "a", Places([tmp_path], tmp_path / "cache")).frames) == 1
     wrong = reference.model_copy(update={"level_of_theory": "VASP PBEsol"})
     with pytest.raises(PhonsmithError, match="the code is Quantum ESPRESSO"):
-        load_recorded(wrong, "a", [tmp_path], tmp_path / "cache")
+        load_recorded(wrong, "a", Places([tmp_path], tmp_path / "cache"))
 
 
 def test_reasons_can_be_pickled_and_shown(run: Path) -> None:

@@ -13,7 +13,7 @@ from phonsmith.datasets.settings import Database
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, read_frames, write_frames
 from phonsmith.files.settings import Source
-from phonsmith.files.sources import sha256_of
+from phonsmith.files.sources import Places, sha256_of
 from phonsmith.labels.calculator.settings import CalculatorReference
 from phonsmith.labels.checks import check_label, labelled, unlabelled
 from phonsmith.labels.factory import reference_method
@@ -394,7 +394,7 @@ def test_a_recorded_method_labels_its_own_cells_only(shared_data: Path, tmp_path
     folder = shared_data / "si-pbesol-fc3"
     reference = recorded_reference(folder, ["phono3py_disp.yaml", "FORCES_FC3"], "phono3py")
     mirrors = [shared_data]
-    recorded = load_recorded(reference, "phono3py_disp.yaml", mirrors, tmp_path, "mp-149")
+    recorded = load_recorded(reference, "phono3py_disp.yaml", Places(mirrors, tmp_path), "mp-149")
     assert recorded.frames[5].info["structure"] == "mp-149"
     asked = unlabelled(recorded.frames[::40])
     assert not any(FORCES in cell.arrays or "method" in cell.info for cell in asked)
@@ -405,7 +405,7 @@ def test_a_recorded_method_labels_its_own_cells_only(shared_data: Path, tmp_path
     beyond = asked[0].copy()
     beyond.info["index"] = 111
     method = reference_method(
-        reference, recorded="phono3py_disp.yaml", mirrors=mirrors, cache=tmp_path
+        reference, recorded="phono3py_disp.yaml", places=Places(mirrors, tmp_path)
     )
     labels, failures = label_cells([*asked, stranger, beyond], method, SETTINGS)
     for label, frame in zip(labels, recorded.frames[::40], strict=True):
@@ -431,9 +431,9 @@ def test_a_folder_of_a_source_is_read_by_its_list(shared_data: Path, tmp_path: P
     folder = shared_data / "sn-alpha-vasp"
     reference = recorded_reference(folder, files, "vasprun")
     with pytest.raises(PhonsmithError, match="but the functional is PBE"):
-        load_recorded(reference, runs[0], [shared_data], tmp_path)
+        load_recorded(reference, runs[0], Places([shared_data], tmp_path))
     reference = reference.model_copy(update={"level_of_theory": "VASP PBE"})
-    recorded = load_recorded(reference, runs[0], [shared_data], tmp_path)
+    recorded = load_recorded(reference, runs[0], Places([shared_data], tmp_path))
     assert len(recorded.frames) == 1
     source = Source(name="sn-alpha-vasp", files=reference.source.files)
     database = Database(
@@ -443,11 +443,13 @@ def test_a_folder_of_a_source_is_read_by_its_list(shared_data: Path, tmp_path: P
         train_files=[runs[0]],
         test_files=[files[1]],
     )
-    parts = load_database("tin", database, [shared_data], tmp_path)
+    parts = load_database("tin", database, Places([shared_data], tmp_path))
     assert [len(parts[part].frames) for part in ("train", "test")] == [1, 1]
     assert [parts[part].frames[0].info["index"] for part in ("train", "test")] == [0, 1]
     assert parts["test"].frames[0].info["structure"] == "tin"
     with pytest.raises(PhonsmithError, match="no outcar file among"):
         load_recorded(
-            reference.model_copy(update={"format": "outcar"}), runs[0], [shared_data], tmp_path
+            reference.model_copy(update={"format": "outcar"}),
+            runs[0],
+            Places([shared_data], tmp_path),
         )
