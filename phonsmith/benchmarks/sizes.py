@@ -16,13 +16,6 @@ MAE = ("energy_mae_ev_per_atom", "force_mae_ev_per_angstrom")
 def distilled_sizes(fits: Mapping[str, TrainedFit], train: Sequence[Atoms]) -> pd.DataFrame:
     """Count the distilled cells and atoms that fits learn from.
 
-    Parameters
-    ----------
-    fits
-        Settings of the fits, by name.
-    train
-        Training set.
-
     Returns
     -------
     A row for each fit: ``fit``, ``distilled_cells``, ``distilled_atoms``.

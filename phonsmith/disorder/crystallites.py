@@ -48,11 +48,6 @@ def crystallites(frame: Atoms) -> Crystallites:
     """Find the atoms in crystallites of cubic and hexagonal diamond.
 
     Elements are not distinguished: zinc blende counts as cubic, wurtzite as hexagonal.
-
-    Parameters
-    ----------
-    frame
-        Periodic structure.
     """
     atoms, vectors, known = _four_nearest(frame)
     cubic = np.zeros(len(frame), dtype=bool)

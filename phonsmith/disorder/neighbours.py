@@ -150,13 +150,6 @@ def first_minimum(distribution: pd.DataFrame) -> float | None:
 def neighbour_cutoff(frame: Atoms, settings: Analysis) -> float:
     """Return the largest distance of bonded neighbours in Å: as set, or the minimum of g(r).
 
-    Parameters
-    ----------
-    frame
-        Periodic structure.
-    settings
-        Settings of the analysis.
-
     Raises
     ------
     PhonsmithError

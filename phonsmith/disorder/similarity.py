@@ -166,13 +166,6 @@ class References:
     def similarities(self, frame: Atoms, pressure_gpa: float) -> pd.DataFrame:
         """Compare a structure with all crystals.
 
-        Parameters
-        ----------
-        frame
-            Periodic structure.
-        pressure_gpa
-            Its pressure.
-
         Returns
         -------
         Columns ``crystal``, ``lattice`` (``fixed``: the crystal at its lowest pressure; ``scaled``:

@@ -165,13 +165,7 @@ def _cautions(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def pressure_of(frame: Atoms) -> float:
-    """Return the pressure (GPa) of the barostat, or in a fixed cell that of the forces.
-
-    Parameters
-    ----------
-    frame
-        Snapshot of a run.
-    """
+    """Return the pressure (GPa) of the barostat, or in a fixed cell that of the forces."""
     if "barostat_gpa" in frame.info:
         return float(frame.info["barostat_gpa"])
     stress = frame.info.get(STRESS)

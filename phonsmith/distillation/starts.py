@@ -67,15 +67,7 @@ def settled(cell: Atoms, calculator: BaseCalculator) -> Atoms:
 
 
 def near_cube(crystal: Atoms, atoms: int) -> Atoms:
-    """Return the supercell with at least so many atoms that is most like a cube.
-
-    Parameters
-    ----------
-    crystal
-        Unit cell.
-    atoms
-        Least number of atoms.
-    """
+    """Return the supercell with at least so many atoms that is most like a cube."""
     edge = (max(atoms, len(crystal)) * crystal.get_volume() / len(crystal)) ** (1 / 3)
     most = max(3 * atoms // 2, atoms + 2 * len(crystal))
     limits = Supercells(min_length_angstrom=0.75 * edge, min_atoms=atoms, max_atoms=most)

@@ -133,15 +133,7 @@ def listed(source: Source) -> list[str]:
 
 
 def at_hand(source: Source, places: Places) -> bool:
-    """Check whether all files of a data set are in a mirror or in the cache.
-
-    Parameters
-    ----------
-    source
-        Source of the data set.
-    places
-        Mirrors and cache.
-    """
+    """Check whether all files of a data set are in a mirror or in the cache."""
     return all(
         find_in_mirrors(source, file, places.mirrors)
         or (Path(places.cache) / source.name / file).is_file()

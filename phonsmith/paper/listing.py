@@ -13,13 +13,7 @@ END = "<!-- end -->\n"
 
 
 def listing(table: PaperTable) -> str:
-    """Return the table of all figures, and what makes them at both scales, as Markdown.
-
-    Parameters
-    ----------
-    table
-        The figures.
-    """
+    """Return the table of all figures, and what makes them at both scales, as Markdown."""
     lines = ["| figure | shows | full scale | small scale |", "|---|---|---|---|"]
     for name, figure in table.figures.items():
         cells = [f"{name} ({table.papers[figure.paper].name})", figure.shows]

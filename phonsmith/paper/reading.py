@@ -15,13 +15,6 @@ from phonsmith.paper.settings import PaperTable, PublishedTable
 def load_paper(path: str | Path, campaigns: Collection[str]) -> PaperTable:
     """Read and check the table of figures.
 
-    Parameters
-    ----------
-    path
-        The YAML file.
-    campaigns
-        Names of the campaigns that exist.
-
     Raises
     ------
     PhonsmithError
@@ -91,15 +84,7 @@ def check_files(table: PaperTable, name: str, files: Collection[str]) -> None:
 
 
 def published_in(name: str, campaign: Campaign) -> list[PublishedTable]:
-    """Return the published values of a campaign's own file.
-
-    Parameters
-    ----------
-    name
-        Name of the campaign.
-    campaign
-        The campaign.
-    """
+    """Return the published values of a campaign's own file."""
     tables = []
     if campaign.conductivity and (found := campaign.conductivity.published):
         kelvin = sorted({one.temperature_kelvin for one in found})

@@ -91,15 +91,7 @@ def _sum(values: "pd.Series[float]") -> Amount:
 
 
 def requests_in_words(folders: Mapping[str, Path], gpu: str) -> str:
-    """Return a table of what campaigns ask for, with a line for those that have no plan yet.
-
-    Parameters
-    ----------
-    folders
-        Folders of results by campaign.
-    gpu
-        Name of the GPU partition.
-    """
+    """Return a table of what campaigns ask for, with a line for those that have no plan yet."""
     found = {}
     for name, folder in folders.items():
         tasks, jobs = folder / "plan.csv", folder / "plan_jobs.csv"

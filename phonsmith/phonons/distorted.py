@@ -31,13 +31,6 @@ class Distortion:
 def distortion_of(supercell: "PhonopyAtoms", frame: Atoms) -> Distortion | None:
     """Find the site of each atom of a labelled cell, whatever the order of its atoms.
 
-    Parameters
-    ----------
-    supercell
-        Supercell without displacements.
-    frame
-        Labelled cell.
-
     Returns
     -------
     Displacements and forces in the order of the sites. None if the cell has other lattice vectors

@@ -101,11 +101,6 @@ class SymfcFit:
 
         More cells than equations per unknown suggest are needed where symmetry is low: a cell with
         displacements u determines Φu, and Φ follows from as many as span all u.
-
-        Parameters
-        ----------
-        equations
-            Those of the cells so far.
         """
         random = np.random.default_rng(0)
         added = 0

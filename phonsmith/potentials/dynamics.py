@@ -227,13 +227,7 @@ class LangevinRun:
         )
 
     def restore(self, state: State) -> None:
-        """Continue from a state of a run with equal atoms, stretches, bath and kind of generator.
-
-        Parameters
-        ----------
-        state
-            State of the other run.
-        """
+        """Continue from the state of a run with equal atoms, stretches, bath, kind of generator."""
         self.atoms.set_cell(state.cell)
         self.atoms.positions = state.positions
         self.atoms.set_momenta(state.momenta)

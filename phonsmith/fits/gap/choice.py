@@ -62,15 +62,7 @@ def choose_sparse_points(task: GapTask) -> Fitted:
 
 
 def with_priors(text: str, fit: GapFit) -> str:
-    """Set δ and ζ in the file of a GAP.
-
-    Parameters
-    ----------
-    text
-        Content of the file.
-    fit
-        Settings of the fit.
-    """
+    """Set δ and ζ in the file of a GAP."""
     terms = {"distance_2b": fit.two_body, "angle_3b": fit.three_body, "soap": fit.soap}
 
     def of_term(found: re.Match[str]) -> str:

@@ -37,15 +37,7 @@ def seconds_per_atom(fit: MtpFit, cells: Sequence[Atoms]) -> float:
 
 
 def training_cost(fit: MtpFit, cells: Sequence[Atoms]) -> Cost:
-    """Estimate time and memory of a training.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    cells
-        Training cells.
-    """
+    """Estimate time and memory of a training."""
     atoms = sum(len(cell) for cell in cells)
     near, elements = mean_neighbours(cells, fit.cutoff_angstrom), count_elements(cells)
     final = min(_ITERATIONS, fit.max_iterations)

@@ -26,15 +26,7 @@ def seconds_per_atom(fit: PodFit, cells: Sequence[Atoms]) -> float:
 
 
 def training_cost(fit: PodFit, cells: Sequence[Atoms]) -> Cost:
-    """Estimate time and memory from the numbers of coefficients and force components.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    cells
-        Training cells.
-    """
+    """Estimate time and memory from the numbers of coefficients and force components."""
     elements = count_elements(cells)
     each = count_descriptors(fit, elements)
     coefficients = elements * (each + 1)
@@ -50,13 +42,6 @@ def count_descriptors(fit: PodFit, elements: int) -> int:
     """Count the descriptors of an atom as LAMMPS does, without the energy of the single atom.
 
     Descriptors of five to seven atoms are products of those of three and four atoms.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    elements
-        Number of elements.
     """
     two, three, four, five, six, seven = fit.radial
     degree3, degree4, degree5, degree6, degree7 = fit.angular

@@ -23,15 +23,7 @@ def seconds_per_atom(fit: PolymlpFit, cells: Sequence[Atoms]) -> float:
 
 
 def training_cost(fit: PolymlpFit, cells: Sequence[Atoms]) -> Cost:
-    """Estimate time and memory from the numbers of features and equations.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    cells
-        Training cells.
-    """
+    """Estimate time and memory from the numbers of features and equations."""
     features = count_features(fit, max(1, count_elements(cells)))
     rows = sum(7 + 3 * len(cell) for cell in cells)
     small = min(rows, features)
@@ -52,13 +44,6 @@ def count_features(fit: PolymlpFit, elements: int) -> int:
     products of those that the model type names around the same centre. The radial functions of two
     elements are the same around both. Invariants of fourth and higher order are counted by their
     angular momenta, of which a few have more than one.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    elements
-        Number of elements.
     """
     by_order: list[list[tuple[int, ...]]] = [[(0,)]]
     by_order += [_momenta(order, most) for order, most in enumerate(fit.max_l, 2)]

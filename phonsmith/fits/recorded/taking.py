@@ -18,13 +18,6 @@ from phonsmith.phonons.force_constants import reference_phonons
 def fetch_fit(fit: RecordedFit, places: Places) -> list[Path]:
     """Fetch the files with recorded forces of a fit.
 
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    places
-        Mirrors and cache.
-
     Returns
     -------
     Local paths, each once, in the order of the structures.

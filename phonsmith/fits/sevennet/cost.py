@@ -14,15 +14,7 @@ _ATOM_MB = 40.0  # of a batch
 
 
 def training_cost(fit: SevennetFit, cells: Sequence[Atoms]) -> Cost:
-    """Estimate time and memory of all epochs.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    cells
-        Training cells.
-    """
+    """Estimate time and memory of all epochs."""
     atoms = sum(map(len, cells))
     batch = fit.batch_size * max(map(len, cells), default=1)
     step = _STEP * READY["sevennet"].models[fit.foundation]

@@ -16,13 +16,6 @@ from phonsmith.structures.sites import MOMENTS
 def fetch_database(database: Database, places: Places) -> list[Path]:
     """Fetch the files of an existing data set.
 
-    Parameters
-    ----------
-    database
-        Settings of the data set.
-    places
-        Mirrors and cache.
-
     Returns
     -------
     Local paths of the training files, then of the test files.
