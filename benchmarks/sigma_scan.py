@@ -24,7 +24,6 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 from leave_one_out import OUT, Allotropes  # noqa: E402
-from phonsmith.fits.gap.least_squares import Triangle  # noqa: E402
 from scipy.linalg import block_diag, cholesky  # noqa: E402
 
 from phonsmith.campaign.reading import load_campaign  # noqa: E402
@@ -41,6 +40,7 @@ from phonsmith.fits.gap.settings import GapFit, Sigma  # noqa: E402
 from phonsmith.fits.gap.sparse import plan_sparse_points  # noqa: E402
 from phonsmith.fits.gap.targets import balance, targets_of  # noqa: E402
 from phonsmith.fits.gap.task import GapTask  # noqa: E402
+from phonsmith.fits.least_squares import Triangle  # noqa: E402
 from phonsmith.phonons.band_paths import BandPath, band_path  # noqa: E402
 from phonsmith.phonons.files import with_forces  # noqa: E402
 from phonsmith.supercells.cells import to_ase  # noqa: E402

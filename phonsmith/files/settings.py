@@ -149,9 +149,7 @@ def _types_in(annotation: Any) -> Iterator[Any]:
 def _as_mapping(given: Any) -> Any:
     """Convert a list of files to a mapping without checksums; leave other values to validation."""
     if isinstance(given, list) and all(isinstance(one, str) for one in given):
-        if len(set(given)) < len(given):
-            raise ValueError("a file is listed twice")
-        return dict.fromkeys(given)
+        return dict.fromkeys(_once(given))
     return given
 
 

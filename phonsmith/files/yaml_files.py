@@ -94,15 +94,20 @@ def load_yaml(path: str | Path, what: str) -> dict[str, Any]:
         _bound(text)
         content = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+        line, problem = _line_and_problem(error)
         raise PhonsmithError(f"{path}:{line} {problem or 'not valid YAML'}") from None
     except (ValueError, TypeError, RecursionError) as error:  # e.g. a date in month 13
         raise PhonsmithError(f"{path}: not valid YAML ({error})") from None
     if not isinstance(content, dict):
         raise PhonsmithError(f"{path}: must be a mapping of keys to values")
     return content
+
+
+def _line_and_problem(error: yaml.YAMLError) -> tuple[str, str | None]:
+    """Return the line for a message, if it is known, and what is wrong there."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+    return f" line {mark.line + 1}:" if mark else "", problem
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -120,9 +125,7 @@ def read_yaml(path: str | Path) -> Any:
             _bound(text.decode("utf-8"), max_nodes=len(text) + MAX_NODES)
         return yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+        line, problem = _line_and_problem(error)
         if problem and "constructor for the tag" in problem:
             tag = problem.rpartition("the tag ")[2]
             raise PhonsmithError(

@@ -4,15 +4,35 @@ Normal equations would square the condition number. LAPACK's ``tpqrt`` adds rows
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack, solve_triangular
 
 Array = NDArray[np.float64]
+Cell = TypeVar("Cell")
 
 PANEL = 64
 """Columns that LAPACK eliminates together."""
+
+
+def divided(cells: Sequence[Cell], work: Sequence[int], most: int) -> list[list[Cell]]:
+    """Divide cells, in their order, into parts with nearly equal work.
+
+    Parameters
+    ----------
+    cells
+        Cells.
+    work
+        Work of each cell, in any unit.
+    most
+        Largest number of parts; parts without cells are omitted.
+    """
+    ends = np.cumsum(work)
+    which = np.minimum(most - 1, most * (ends - work[0]) // ends[-1])
+    parts = [[cell for cell, p in zip(cells, which, strict=True) if p == n] for n in range(most)]
+    return [part for part in parts if part]
 
 
 class Triangle:

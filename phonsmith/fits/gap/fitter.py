@@ -26,7 +26,7 @@ from phonsmith.fits.gap.model import Term, read_terms, write_coefficients
 from phonsmith.fits.gap.settings import BLOCK_ROWS, PARTS
 from phonsmith.fits.gap.targets import balance, targets_of
 from phonsmith.fits.gap.task import Fitted, GapTask
-from phonsmith.fits.least_squares import Triangle
+from phonsmith.fits.least_squares import Triangle, divided
 from phonsmith.running.costs import MB
 from phonsmith.running.process_pool import each
 
@@ -99,10 +99,7 @@ def _parts(cells: Sequence[TrainingCell]) -> list[list[TrainingCell]]:
         new = set(cell.environments.keys) - seen
         seen |= new
         work.append(1 + len(new))
-    ends = np.cumsum(work)
-    which = np.minimum(PARTS - 1, PARTS * (ends - work[0]) // ends[-1])
-    parts = [[cell for cell, p in zip(cells, which, strict=True) if p == n] for n in range(PARTS)]
-    return [part for part in parts if part]
+    return divided(cells, work, PARTS)
 
 
 def _caches(cache: Cache | None, cells: Sequence[TrainingCell], terms: Sequence[Term]) -> Caches:

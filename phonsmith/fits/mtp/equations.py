@@ -15,7 +15,7 @@ from motep.potentials.mtp.data import BasisData, MTPData
 from numpy.typing import NDArray
 
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
-from phonsmith.fits.least_squares import Triangle
+from phonsmith.fits.least_squares import Triangle, divided
 from phonsmith.fits.mtp.basis import moment_basis
 from phonsmith.fits.mtp.settings import BLOCK_ROWS, PARTS, MtpFit
 from phonsmith.potentials.mtp import Engine
@@ -129,10 +129,7 @@ def _force_weight(fit: MtpFit, atoms: Atoms) -> float:
 
 def parts_of(cells: Sequence[Atoms]) -> list[list[Atoms]]:
     """Divide cells, in their order, into parts with nearly equal numbers of atoms."""
-    ends = np.cumsum([len(atoms) for atoms in cells])
-    which = np.minimum(PARTS - 1, PARTS * (ends - ends[0]) // ends[-1])
-    parts = [[a for a, p in zip(cells, which, strict=True) if p == n] for n in range(PARTS)]
-    return [part for part in parts if part]
+    return divided(cells, [len(atoms) for atoms in cells], PARTS)
 
 
 def triangles(

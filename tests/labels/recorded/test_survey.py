@@ -123,7 +123,7 @@ def test_the_fingerprint_follows_the_content_of_own_files(
     [
         ({}, "`files` requires the SHA-256 of each file"),
         ({"files": ["a.xyz"]}, "`files` requires the SHA-256 of each file.*'a.xyz' has none"),
-        ({"files": ["a", "a"], "folder": "x"}, "a file is listed twice"),
+        ({"files": ["a", "a"], "folder": "x"}, "contains an entry twice"),
         ({"files": ["../a"], "folder": "x"}, "inside its folder"),
         ({"folder": "x", "url": "https://x.org/y"}, "exclude each other"),
     ],
