@@ -62,9 +62,42 @@ def jobs_of(inputs: PlanInputs) -> list[JobKind]:
     return kinds
 
 
+@dataclass(frozen=True)
+class _DftJobs:
+    """DFT jobs of one kind: batches of each, runs side by side, and what the runs need."""
+
+    what: str
+    each: int
+    side_by_side: int
+    needs: Sequence[Callable[[], Need]]
+
+    def kind(self, inputs: PlanInputs, reference: DftReference) -> JobKind | None:
+        """Return the requests of the largest job; None without jobs of known size."""
+        found = [_or_nothing(one) for one in self.needs]
+        known = [need for need in found if need is not None]
+        if not known:
+            return None
+        memory = reference.memory_mb or max(need.memory_mb for need in known)
+        labels = inputs.campaign.labels
+        minutes = labels.runtime_minutes or max(need.minutes for need in known)
+        kind = JobKind(
+            self.what,
+            self.each * len(known),
+            inputs.site.cpu,
+            reference.cores * self.side_by_side,
+            math.ceil(JOB_MEMORY_MB + self.side_by_side * memory),
+            minutes,
+        )
+        return _capped(inputs.site, kind)
+
+
 def _dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[JobKind]:
-    campaign, crystals, site = inputs.campaign, inputs.crystals, inputs.site
-    labels = campaign.labels
+    kinds = [jobs.kind(inputs, reference) for jobs in _all_dft_jobs(inputs, reference)]
+    return [kind for kind in kinds if kind is not None]
+
+
+def _all_dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[_DftJobs]:
+    campaign, crystals, labels = inputs.campaign, inputs.crystals, inputs.campaign.labels
     batches, side = labels.batches_per_structure, labels.side_by_side
 
     def of_cells(structure: str | None, cells: Sequence[Atoms]) -> Callable[[], Need]:
@@ -91,45 +124,20 @@ def _dft_jobs(inputs: PlanInputs, reference: DftReference) -> list[JobKind]:
         for _ in range(campaign.distillation[name].runs)
     ]
     pressed = [one for one in campaign.transitions.values() if isinstance(one, PressureTransition)]
-    needs: list[tuple[str, int, int, list[Callable[[], Need]]]] = [
-        ("relaxation", 1, 1, [of_crystal(name) for name in relaxed]),
-        ("isolated atoms", 1, 1, alone),
-        ("Born charges", 1, 1, [of_crystal(name) for name in charged]),
-        ("labels", batches, side, [of_cells(*group) for group in cells.items() if group[1]]),
-        ("labels of data sets", batches, side, [of_cells(None, group) for group in sets]),
-        ("labels of snapshots", batches, side, [of_cells(None, group) for group in driven]),
-        (
-            "third-order labels",
-            batches,
-            side,
-            [of_cells(*group) for group in third_order.items() if group[1]],
-        ),
-        ("thermodynamics", 1, side, _thermodynamics(inputs, reference, cells, side)),
-        (
-            "enthalpies",
-            1,
-            1,
-            [of_crystal(name, one.relaxations) for one in pressed for name in one.structures],
-        ),
+    labelled = [of_cells(*group) for group in cells.items() if group[1]]
+    third = [of_cells(*group) for group in third_order.items() if group[1]]
+    enthalpies = [of_crystal(name, one.relaxations) for one in pressed for name in one.structures]
+    return [
+        _DftJobs("relaxation", 1, 1, [of_crystal(name) for name in relaxed]),
+        _DftJobs("isolated atoms", 1, 1, alone),
+        _DftJobs("Born charges", 1, 1, [of_crystal(name) for name in charged]),
+        _DftJobs("labels", batches, side, labelled),
+        _DftJobs("labels of data sets", batches, side, [of_cells(None, one) for one in sets]),
+        _DftJobs("labels of snapshots", batches, side, [of_cells(None, one) for one in driven]),
+        _DftJobs("third-order labels", batches, side, third),
+        _DftJobs("thermodynamics", 1, side, _thermodynamics(inputs, reference, cells, side)),
+        _DftJobs("enthalpies", 1, 1, enthalpies),
     ]
-    kinds = []
-    for what, each, runs, wanted in needs:
-        found = [_or_nothing(one) for one in wanted]
-        known = [need for need in found if need is not None]
-        if not known:
-            continue
-        memory = reference.memory_mb or max(need.memory_mb for need in known)
-        minutes = labels.runtime_minutes or max(need.minutes for need in known)
-        kind = JobKind(
-            what,
-            each * len(known),
-            site.cpu,
-            reference.cores * runs,
-            math.ceil(JOB_MEMORY_MB + runs * memory),
-            minutes,
-        )
-        kinds.append(_capped(site, kind))
-    return kinds
 
 
 def _thermodynamics(

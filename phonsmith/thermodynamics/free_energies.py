@@ -2,8 +2,9 @@
 
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -382,14 +383,12 @@ def _lowest_end(curve: _Curve, pressure: float) -> int:
 
 def _at_pressure(
     curve: _Curve, settings: Thermodynamics, pressure: float
-) -> tuple[NDArray[np.float64], Any]:
+) -> tuple[NDArray[np.float64], Callable[[int], QuasiHarmonic]]:
     """Volumes at equilibrium (Å³ per atom), and a function that gives the first so many results.
 
     Volumes are NaN from the first temperature on at which phonopy finds no fit: it leaves such ones
     out, and takes its derivatives across the gap.
     """
-    from phonopy import run_qha
-
     points = curve.used
     if len(points) < LEAST_VOLUMES:
         reasons = [one.reason for one in curve.points if one.reason]
@@ -398,14 +397,29 @@ def _at_pressure(
             + (f": {reasons[0]}" if reasons else "")
         )
     temperatures = _temperatures(settings)
-    step = temperatures[1] - temperatures[0]
+    found = _run_qha(curve, settings, pressure, temperatures)
     atoms = len(points[0].phonon.primitive)
-    per_cell = len(points[0].atoms) / atoms
+    there = np.isin(temperatures, found.temperatures)
+    whole = len(there) if there.all() else max(int(np.argmin(there)) - 1, 0)
+    volumes = np.full(len(temperatures), np.nan)
+    volumes[:whole] = np.asarray(found.equilibrium_volumes)[:whole] / atoms
+    return volumes, partial(_first_results, found, pressure, atoms)
+
+
+def _run_qha(
+    curve: _Curve, settings: Thermodynamics, pressure: float, temperatures: NDArray[np.float64]
+) -> Any:
+    """phonopy's quasi-harmonic approximation at one pressure."""
+    from phonopy import run_qha
+
+    points = curve.used
+    step = temperatures[1] - temperatures[0]
+    per_cell = len(points[0].atoms) / len(points[0].phonon.primitive)
     try:
         with warnings.catch_warnings():
-            # temperatures without a fit: reported once, as the volumes below
+            # temperatures without a fit: reported once, as volumes that are NaN
             warnings.filterwarnings("ignore", "EOS fitting failed", UserWarning)
-            found = run_qha(
+            return run_qha(
                 [one.phonon for one in points],
                 # the derivatives take one temperature more
                 [*temperatures, temperatures[-1] + step],
@@ -417,6 +431,10 @@ def _at_pressure(
             )
     except (RuntimeError, ValueError) as error:
         raise UnusablePotential(f"quasi-harmonic approximation: {error}") from error
+
+
+def _first_results(found: Any, pressure: float, atoms: int, count: int) -> QuasiHarmonic:
+    """Results of phonopy at the first temperatures, per atom of a primitive cell."""
     cv = [0.0] + [
         float(np.polyval(coefficients, volume))
         for coefficients, volume in zip(
@@ -425,28 +443,21 @@ def _at_pressure(
     ]
     in_joule = 1000 / _KJ_PER_MOL / atoms
 
-    def first(count: int) -> QuasiHarmonic:
-        def part(values: Any, factor: float = 1.0) -> list[float]:
-            return _list(np.asarray(values)[:count] * factor)
+    def part(values: Any, factor: float = 1.0) -> list[float]:
+        return _list(np.asarray(values)[:count] * factor)
 
-        return QuasiHarmonic(
-            pressure_gpa=pressure,
-            temperature_kelvin=part(found.temperatures),
-            gibbs_ev_per_atom=part(found.gibbs_free_energies, 1 / atoms),
-            volume_angstrom3_per_atom=part(found.equilibrium_volumes, 1 / atoms),
-            thermal_expansion_per_k=part(found.thermal_expansion),
-            bulk_modulus_gpa=part(found.bulk_moduli, 1 / GPa),
-            entropy_j_per_mol_k=part(found.entropy_temperature, in_joule),
-            heat_capacity_p_j_per_mol_k=part(found.heat_capacity_P.heat_capacities, in_joule),
-            heat_capacity_v_j_per_mol_k=part(cv, in_joule),
-            grueneisen=part(found.gruneisen_parameters),
-        )
-
-    there = np.isin(temperatures, found.temperatures)
-    whole = len(there) if there.all() else max(int(np.argmin(there)) - 1, 0)
-    volumes = np.full(len(temperatures), np.nan)
-    volumes[:whole] = np.asarray(found.equilibrium_volumes)[:whole] / atoms
-    return volumes, first
+    return QuasiHarmonic(
+        pressure_gpa=pressure,
+        temperature_kelvin=part(found.temperatures),
+        gibbs_ev_per_atom=part(found.gibbs_free_energies, 1 / atoms),
+        volume_angstrom3_per_atom=part(found.equilibrium_volumes, 1 / atoms),
+        thermal_expansion_per_k=part(found.thermal_expansion),
+        bulk_modulus_gpa=part(found.bulk_moduli, 1 / GPa),
+        entropy_j_per_mol_k=part(found.entropy_temperature, in_joule),
+        heat_capacity_p_j_per_mol_k=part(found.heat_capacity_P.heat_capacities, in_joule),
+        heat_capacity_v_j_per_mol_k=part(cv, in_joule),
+        grueneisen=part(found.gruneisen_parameters),
+    )
 
 
 def _list(values: Any) -> list[float]:
