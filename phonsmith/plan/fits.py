@@ -18,7 +18,7 @@ from phonsmith.plan.costs import (
     seconds_per_atom,
 )
 from phonsmith.plan.inputs import PlanInputs
-from phonsmith.plan.tasks import Task, make_task
+from phonsmith.plan.tasks import Task
 from phonsmith.running.costs import JOB_START_S, UNKNOWN, Cost
 
 
@@ -112,20 +112,18 @@ def trainings(inputs: PlanInputs, generation: int, train: list[Atoms]) -> Iterat
 
 def training_task(inputs: PlanInputs, training: Training) -> Task:
     """Return a training."""
-    return make_task(
-        "fit",
-        inputs.site.partition(takes_gpu(training.fit)),
+    task = Task(
+        stage="fit",
+        partition=inputs.site.partition(takes_gpu(training.fit)),
         generation=training.generation,
         fit=training.name,
         kind=training.fit.kind,
         runs=1,
         done=int(training.done),
         atoms=sum(len(cell) for cell in training.cells),
-        costs=[training.cost],
-        left=[not training.done],
         cores=training.fit.resources.threads,
-        busy=training.busy_cores,
     )
+    return task.of_costs([training.cost], [not training.done], training.busy_cores)
 
 
 # --- force evaluations ---------------------------------------------------------------------------
@@ -149,9 +147,9 @@ def evaluation_tasks(inputs: PlanInputs, generation: int, dataset: Dataset) -> I
         each = seconds_per_atom(fit, list(inputs.crystals.values()))
         for found in _evaluations(inputs, generation, name, dataset):
             seconds = None if each is None else JOB_START_S + each * sum(found.atoms)
-            yield make_task(
-                found.stage,
-                inputs.site.partition(takes_gpu(fit)),
+            task = Task(
+                stage=found.stage,
+                partition=inputs.site.partition(takes_gpu(fit)),
                 generation=generation,
                 fit=name,
                 structure=found.structure,
@@ -159,9 +157,8 @@ def evaluation_tasks(inputs: PlanInputs, generation: int, dataset: Dataset) -> I
                 runs=len(found.atoms),
                 done=len(found.atoms) if found.done else 0,
                 atoms=max(found.atoms, default=0),
-                costs=[Cost(seconds)],
-                left=[not found.done],
             )
+            yield task.of_costs([Cost(seconds)], [not found.done])
 
 
 def _evaluations(

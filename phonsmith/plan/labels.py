@@ -6,7 +6,7 @@ from phonsmith.labels.reference import DftReference
 from phonsmith.plan.costs import BORN_RUNS, RELAXATION_STEPS, seconds_per_atom
 from phonsmith.plan.inputs import Cells, PlanInputs
 from phonsmith.plan.reference import ReferenceRuns
-from phonsmith.plan.tasks import Task, make_task
+from phonsmith.plan.tasks import Task
 from phonsmith.running.costs import JOB_START_S, Cost
 
 
@@ -71,17 +71,16 @@ def distillation_tasks(inputs: PlanInputs, reference: ReferenceRuns) -> Iterator
             continue
         each = seconds_per_atom(runs.driver)
         seconds = None if each is None else JOB_START_S + each * atoms * steps
-        yield make_task(
-            "driver",
-            inputs.site.partition(runs.driver.takes_gpu),
+        task = Task(
+            stage="driver",
+            partition=inputs.site.partition(runs.driver.takes_gpu),
             structure=name,
             kind=kind,
             runs=runs.runs,
             done=runs.runs - sum(left),
             atoms=atoms,
-            costs=[Cost(seconds)] * runs.runs,
-            left=left,
         )
+        yield task.of_costs([Cost(seconds)] * runs.runs, left)
         cells = inputs.driven[name]
         if cells is None:
             yield reference.unknown("distillation", name)

@@ -11,7 +11,7 @@ from phonsmith.labels.reference import DftReference
 from phonsmith.labels.registry import method_kind
 from phonsmith.plan.costs import electronic_size, isolated_atom_size, label_cost
 from phonsmith.plan.inputs import PlanInputs
-from phonsmith.plan.tasks import Experience, Task, make_task
+from phonsmith.plan.tasks import Experience, Task
 from phonsmith.running.costs import Cost, ElectronicSize
 
 
@@ -119,9 +119,9 @@ class ReferenceRuns:
         generation
             Number of the generation.
         """
-        return make_task(
-            stage,
-            self._partition,
+        task = Task(
+            stage=stage,
+            partition=self._partition,
             generation=generation,
             structure=structure,
             kind=kind,
@@ -129,15 +129,14 @@ class ReferenceRuns:
             done=len(runs) - sum(left) - failed,
             failed=failed,
             atoms=max((run.atoms for run in runs), default=0),
-            sizes=[run.size for run in runs if run.size is not None],
-            costs=[self.experience.corrected(run.cost) for run in runs],
-            left=left,
             cores=self._reference.cores if isinstance(self._reference, DftReference) else 1,
         )
+        sized = task.of_sizes([run.size for run in runs if run.size is not None])
+        return sized.of_costs([self.experience.corrected(run.cost) for run in runs], left)
 
     def unknown(self, stage: str, structure: str) -> Task:
         """Return a task of unknown size."""
-        return make_task(stage, self._partition, structure=structure)
+        return Task(stage=stage, partition=self._partition, structure=structure)
 
     @property
     def _partition(self) -> str:

@@ -2,20 +2,20 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Self
 
 from phonsmith.plan.jobs import JobKind
-from phonsmith.running.costs import UNKNOWN, Cost, ElectronicSize
+from phonsmith.running.costs import Cost, ElectronicSize
 from phonsmith.supercells.choice import Option
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """A row of the plan: some runs of one kind.
+    """A row of the plan: some runs of one kind, by default work of unknown size.
 
     ``stage`` is relaxation, isolated atom, Born charges, label, database, distillation, driver,
     fit, fit errors, phonons, mechanics, thermodynamics, enthalpies, third order or disorder;
@@ -25,98 +25,60 @@ class Task:
     time on ``cores``) and ``memory_mb`` are those of the largest run.
     """
 
-    generation: int
+    generation: int = 0
     stage: str
-    fit: str
-    structure: str
-    kind: str
-    runs: int | None
-    done: int
-    failed: int
-    atoms: int
-    electrons: float | None
-    kpoints: int | None
-    plane_waves: int | None
-    cores: int
-    hours_per_run: float | None
-    core_hours: float | None
-    core_hours_left: float | None
-    memory_mb: float | None
+    fit: str = ""
+    structure: str = ""
+    kind: str = ""
+    runs: int | None = None
+    done: int = 0
+    failed: int = 0
+    atoms: int = 0
+    electrons: float | None = None
+    kpoints: int | None = None
+    plane_waves: int | None = None
+    cores: int = 1
+    hours_per_run: float | None = None
+    core_hours: float | None = None
+    core_hours_left: float | None = None
+    memory_mb: float | None = None
     partition: str
+
+    def of_sizes(self, sizes: Sequence[ElectronicSize]) -> Self:
+        """Return the task with the numbers of its largest runs."""
+        return replace(
+            self,
+            electrons=max((size.electrons for size in sizes), default=None),
+            kpoints=max((size.kpoints for size in sizes), default=None),
+            plane_waves=max((round(size.plane_waves) for size in sizes), default=None),
+        )
+
+    def of_costs(
+        self, costs: Sequence[Cost], left: Sequence[bool], busy_cores: int | None = None
+    ) -> Self:
+        """Return the task with time and memory.
+
+        Parameters
+        ----------
+        costs
+            Cost of each run, or the total cost if one job does them all.
+        left
+            Whether each of the ``costs`` is still to be paid.
+        busy_cores
+            Number of cores that compute; all by default.
+        """
+        seconds = [cost.core_seconds for cost in costs]
+        longest = _largest(seconds)
+        return replace(
+            self,
+            hours_per_run=None if longest is None else longest / 3600 / (busy_cores or self.cores),
+            core_hours=_hours(seconds),
+            core_hours_left=_hours(s for s, todo in zip(seconds, left, strict=True) if todo),
+            memory_mb=_largest(cost.memory_mb for cost in costs),
+        )
 
 
 COLUMNS = tuple(Task.__dataclass_fields__)
-
-
-def make_task(
-    stage: str,
-    partition: str,
-    *,
-    generation: int = 0,
-    fit: str = "",
-    structure: str = "",
-    kind: str = "",
-    runs: int | None = None,
-    done: int = 0,
-    failed: int = 0,
-    atoms: int = 0,
-    sizes: Sequence[ElectronicSize] = (),
-    costs: Sequence[Cost] = (UNKNOWN,),
-    left: Sequence[bool] = (True,),
-    cores: int = 1,
-    busy: int | None = None,
-) -> Task:
-    """Build a task from the costs of its runs; by default work of unknown size.
-
-    Parameters
-    ----------
-    stage
-        Name of the stage.
-    partition
-        Partition of the cluster.
-    generation
-        Number of the generation.
-    fit
-        Id of the fit.
-    structure
-        Id of the structure.
-    kind
-        Kind of the cells.
-    runs, done, failed, atoms
-        See :class:`Task`.
-    sizes
-        Sizes of the runs that have one.
-    costs
-        Cost of each run, or the total cost if one job does them all.
-    left
-        Whether each of the ``costs`` is still to be paid.
-    cores
-        Cores of a run.
-    busy
-        Number of cores that compute; all by default.
-    """
-    seconds = [cost.core_seconds for cost in costs]
-    longest = _largest(seconds)
-    return Task(
-        generation=generation,
-        stage=stage,
-        fit=fit,
-        structure=structure,
-        kind=kind,
-        runs=runs,
-        done=done,
-        failed=failed,
-        atoms=atoms,
-        electrons=max((size.electrons for size in sizes), default=None),
-        kpoints=max((size.kpoints for size in sizes), default=None),
-        plane_waves=max((round(size.plane_waves) for size in sizes), default=None),
-        cores=cores,
-        hours_per_run=None if longest is None else longest / 3600 / (busy or cores),
-        core_hours=_hours(seconds),
-        core_hours_left=_hours(s for s, todo in zip(seconds, left, strict=True) if todo),
-        memory_mb=_largest(cost.memory_mb for cost in costs),
-        partition=partition,
-    )
 
 
 def _largest(values: Iterable[float | None]) -> float | None:
