@@ -35,17 +35,5 @@ def seed_for(campaign_seed: int, structure: str, generation: int, index: int) ->
 def generator_for(
     campaign_seed: int, structure: str, generation: int, index: int
 ) -> np.random.Generator:
-    """Create a random generator with the seed of :func:`seed_for`.
-
-    Parameters
-    ----------
-    campaign_seed
-        Seed of the campaign.
-    structure
-        Id of the structure.
-    generation
-        Number of the generation.
-    index
-        Index of the cell.
-    """
+    """Create a random generator with the seed of :func:`seed_for` from equal arguments."""
     return np.random.default_rng(seed_for(campaign_seed, structure, generation, index))

@@ -62,16 +62,7 @@ def predict_shifted(
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Evaluate a potential with another zero of energy, after the shift of :func:`energy_shift`.
 
-    Parameters
-    ----------
-    source
-        The potential.
-    frames
-        Labelled frames.
-    set_name
-        Entry of the column ``set``.
-    processes
-        Number of processes that share the frames.
+    Arguments are those of :func:`predict`.
 
     Returns
     -------

@@ -192,16 +192,7 @@ def refuse(structure: str, verdict: Verdict, on_change: OnChange) -> str:
 
 
 def require_accepted(structure: str, verdict: Verdict, on_change: OnChange) -> None:
-    """Raise an error if a campaign cannot continue with a crystal.
-
-    Parameters
-    ----------
-    structure
-        Id of the structure.
-    verdict
-        Verdict on the relaxed crystal.
-    on_change
-        Setting ``relaxation.on_change``.
+    """Raise an error if a campaign cannot continue with a crystal; arguments of :func:`refuse`.
 
     Raises
     ------

@@ -75,14 +75,7 @@ def fit_equation_of_state(
 ) -> EquationOfState:
     """Fit an equation of state by least squares; its minimum has to lie within the volumes.
 
-    Parameters
-    ----------
-    volumes
-        Volumes in Å³/atom.
-    energies
-        Energies in eV/atom.
-    form
-        Form of the equation of state.
+    Arguments are those of :func:`fit_energies`.
 
     Raises
     ------

@@ -35,17 +35,7 @@ def soap_dimension(fit: GapFit, elements: int) -> int:
 
 
 def training_cost(fit: GapFit, cells: Sequence[Atoms], stresses: bool) -> Cost:
-    """Estimate time and memory of a training.
-
-    Parameters
-    ----------
-    fit
-        Settings of the fit.
-    cells
-        Training cells.
-    stresses
-        Whether the labels have stresses.
-    """
+    """Estimate time and memory of a training; arguments of ``TrainedKind.training_cost``."""
     return _COSTS[fit.fitter](fit, _size_of(fit, cells, stresses))
 
 

@@ -27,17 +27,7 @@ two or three."""
 
 
 def electronic_size(cell: Atoms, reference: VaspReference, structure: str | None) -> ElectronicSize:
-    """Return electrons, k-points and plane waves of a cell.
-
-    Parameters
-    ----------
-    cell
-        Cell.
-    reference
-        Settings of the reference method.
-    structure
-        Id of the structure, which may have settings of its own.
-    """
+    """Estimate the size of a run; arguments of ``DftKind.electronic_size``."""
 
     valence = valence_electrons(reference, sorted(set(cell.get_chemical_symbols())))
     tags = static_tags(reference, structure)

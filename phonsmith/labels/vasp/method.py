@@ -183,15 +183,6 @@ class VaspMethod:
         Under pressure a static run of the last cell follows: with PSTRESS, the energy in
         vasprun.xml includes pV and the stress is the remaining stress (VASP manual).
 
-        Parameters
-        ----------
-        atoms
-            Crystal; remains unchanged.
-        settings
-            Force tolerance (eV/Å) and largest number of steps.
-        load
-            Pressure (GPa) or fixed volume; no load by default.
-
         Raises
         ------
         LabelFailed
