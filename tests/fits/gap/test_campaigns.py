@@ -22,7 +22,7 @@ from tests.fits.examples import SW, gap_of, labelled, train
 
 SLOW = {
     *("ga2o3-small", "natl-small", "si-extend", "si-george2020", "si-kappa", "si-kappa-pbesol"),
-    "sn-small",
+    *("sn-small", "si-modes-sevennet"),
     *("si-transferability", "si-transferability-small", "si", "sb2se3"),
     *("ga2o3-recorded", "natl-recorded", "sb2se3-small", "si-advanced-small", "si-sparse-small"),
 }
