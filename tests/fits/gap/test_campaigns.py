@@ -22,7 +22,7 @@ from tests.fits.examples import SW, gap_of, labelled, train
 
 SLOW = {
     *("ga2o3-small", "natl-small", "si-extend", "si-george2020", "si-kappa", "si-kappa-pbesol"),
-    "sn-small",
+    *("sn-small", "si-modes-sevennet"),
     *("si-transferability", "si-transferability-small", "si", "sb2se3"),
     *("ga2o3-recorded", "natl-recorded", "sb2se3-small", "si-advanced-small", "si-sparse-small"),
 }
@@ -81,7 +81,20 @@ def test_forces_are_those_of_gap_fit(campaign, name, tmp_path, request):
     for mine, its, atoms in zip(ours, theirs, tested, strict=True):
         assert mine.forces == pytest.approx(its.forces, abs=1e-6, rel=1e-6), atoms.info
         if energies:
-            assert mine.energy == pytest.approx(its.energy, abs=1e-6 * len(atoms))
+            assert mine.energy == pytest.approx(its.energy, abs=energy_margin(fit) * len(atoms))
+
+
+def energy_margin(fit: GapFit) -> float:
+    """eV/atom by which energies may differ.
+
+    With σ of 1e-6 eV/Å beside 1e-3 eV, noise of 1e-15 in the rows moves the energies of the exact
+    solution (in long double) by 1e-5 eV/atom; phonsmith's is within 1e-7 of the exact one.
+    """
+    proportional = fit.force_proportional
+    if proportional is None:
+        return 1e-6
+    smallest = proportional.factor * proportional.minimum_force_ev_per_angstrom
+    return 1e-4 if smallest < 5e-6 else 1e-6
 
 
 def small_training_set(campaign, request):
