@@ -240,12 +240,7 @@ def thermal_conductivity(
         direct = settings.lbte_mesh if solver == "lbte" else None
         numbers = set_mesh(third, direct or settings.mesh, settings.mesh_of)
         _run(third, settings, solver, isotopes=isotopes)
-        found = third.thermal_conductivity
-        kappa, between = found.kappa[0], None
-        if TRANSPORT[settings.transport]:
-            between = found.kappa_inter[0]
-            if solver == "lbte":  # there phono3py's `kappa` lacks the part between bands
-                kappa = found.kappa_intra_exact[0] + between
+        kappa, between = _kappa(third, settings, solver)
         series.append(
             Series(
                 solver=solver,
@@ -261,6 +256,17 @@ def thermal_conductivity(
             modes = _modes(third, settings)
     third.nac_params = nac
     return empty.model_copy(update={"cell": _plain(third.unitcell.cell), "series": series}), modes
+
+
+def _kappa(third: "Phono3py", settings: Conductivity, solver: str) -> tuple[Floats, Floats | None]:
+    """Conductivity in W/mK, and its part between bands where that is computed."""
+    found = third.thermal_conductivity
+    if not TRANSPORT[settings.transport]:
+        return found.kappa[0], None
+    between = found.kappa_inter[0]
+    if solver == "lbte":  # there phono3py's `kappa` lacks the part between bands
+        return found.kappa_intra_exact[0] + between, between
+    return found.kappa[0], between
 
 
 def _run(third: "Phono3py", settings: Conductivity, solver: str, *, isotopes: bool) -> None:

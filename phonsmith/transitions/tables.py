@@ -1,13 +1,13 @@
 """Tidy tables of phase transitions, all methods together."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from phonsmith.generations.repeats import Sample, difference_in_words
-from phonsmith.transitions.results import Result
+from phonsmith.transitions.results import Comparison, Result
 from phonsmith.transitions.settings import PublishedTransition
 
 
@@ -83,34 +83,38 @@ def _rows(campaign: str, result: Result) -> list[dict[str, object]]:
         for name, reason in result.left_out.items()
     ]
     for one in result.comparisons:
-        static = one.static_mev_per_atom
-        units = None if static is None else static * result.atoms_per_formula_unit
-        pair = {
-            **shared,
-            **{key: getattr(one, key) for key in _SAME if key != "transition"},
-            "static_mev_per_atom": static,
-            "static_mev_per_formula_unit": units,
-            "minimum_frequency_first_thz": result.minimum_frequencies_thz.get(one.first),
-            "minimum_frequency_second_thz": result.minimum_frequencies_thz.get(one.second),
-            "answer": one.reason or one.answer,
-            "notes": "; ".join(one.notes),
-        }
-        rows += [
-            {
-                **pair,
-                "number": number,
-                "value": each.value,
-                "low": each.low,
-                "high": each.high,
-                "lower_above": one.second if each.falling else one.first,
-                "stable": each.stable,
-                "shift_per_mev_per_atom": 1 / abs(each.slope_mev_per_atom)
-                if each.slope_mev_per_atom
-                else None,
-            }
-            for number, each in enumerate(one.crossings)
-        ] or [{**pair, "number": 0}]
+        pair = {**shared, **_of_pair(result, one)}
+        crossings = [{**pair, **crossing} for crossing in _crossings(one)]
+        rows += crossings or [{**pair, "number": 0}]
     return rows
+
+
+def _of_pair(result: Result, one: Comparison) -> dict[str, object]:
+    static = one.static_mev_per_atom
+    units = None if static is None else static * result.atoms_per_formula_unit
+    return {
+        **{key: getattr(one, key) for key in _SAME if key != "transition"},
+        "static_mev_per_atom": static,
+        "static_mev_per_formula_unit": units,
+        "minimum_frequency_first_thz": result.minimum_frequencies_thz.get(one.first),
+        "minimum_frequency_second_thz": result.minimum_frequencies_thz.get(one.second),
+        "answer": one.reason or one.answer,
+        "notes": "; ".join(one.notes),
+    }
+
+
+def _crossings(one: Comparison) -> Iterator[dict[str, object]]:
+    for number, crossing in enumerate(one.crossings):
+        slope = crossing.slope_mev_per_atom
+        yield {
+            "number": number,
+            "value": crossing.value,
+            "low": crossing.low,
+            "high": crossing.high,
+            "lower_above": one.second if crossing.falling else one.first,
+            "stable": crossing.stable,
+            "shift_per_mev_per_atom": 1 / abs(slope) if slope else None,
+        }
 
 
 def _add_uncertainty(table: pd.DataFrame) -> None:
