@@ -1,6 +1,7 @@
 """Born charges and dielectric tensor as phonopy's BORN file, whatever code they come from."""
 
 import warnings
+from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,15 +74,7 @@ def read_born(path: str | Path, phonon: "Phonopy") -> dict[str, Any]:
 
     path, primitive, symprec = Path(path), phonon.primitive, phonon.symmetry.tolerance
     _, tensors = read_tensors(path)
-    independent = phonon.primitive_symmetry.get_independent_atoms()
-    if len(tensors) != len(independent):
-        atoms = ", ".join(f"{atom + 1} ({primitive.symbols[atom]})" for atom in independent)
-        whole = " (a line for every atom)" if len(tensors) == len(primitive) else ""
-        raise PhonsmithError(
-            f"{path}: has charges of {len(tensors)} atoms{whole}, but of the {len(primitive)} "
-            f"atoms in the primitive cell of {phonon.unitcell.formula} {len(independent)} are "
-            f"symmetry-independent; after the dielectric tensor keep the lines of atoms {atoms}"
-        )
+    _check_count(path, len(tensors), phonon)
     try:
         text = read_bytes(path).decode("utf-8")
         nac: Any = parse_BORN_from_strings(text, primitive, symprec=symprec)
@@ -96,6 +89,27 @@ def read_born(path: str | Path, phonon: "Phonopy") -> dict[str, Any]:
     except Exception as error:  # phonopy raises many kinds for a broken file
         reason = " ".join(str(error).split())
         raise PhonsmithError(f"{path}: not a BORN file for this crystal ({reason})") from error
+    _check_symmetry(path, nac, even, even_epsilon)
+    # the factor belongs to the units of forces, which are eV and Å here whatever code wrote BORN
+    return {**nac, "factor": get_calculator_physical_units().nac_factor}
+
+
+def _check_count(path: Path, found: int, phonon: "Phonopy") -> None:
+    """Refuse charges of another number than that of symmetry-independent atoms."""
+    primitive = phonon.primitive
+    independent = phonon.primitive_symmetry.get_independent_atoms()
+    if found != len(independent):
+        atoms = ", ".join(f"{atom + 1} ({primitive.symbols[atom]})" for atom in independent)
+        whole = " (a line for every atom)" if found == len(primitive) else ""
+        raise PhonsmithError(
+            f"{path}: has charges of {found} atoms{whole}, but of the {len(primitive)} "
+            f"atoms in the primitive cell of {phonon.unitcell.formula} {len(independent)} are "
+            f"symmetry-independent; after the dielectric tensor keep the lines of atoms {atoms}"
+        )
+
+
+def _check_symmetry(path: Path, nac: Mapping[str, Any], even: Floats, even_epsilon: Floats) -> None:
+    """Compare with symmetrised tensors; the dielectric tensor is at least 1."""
     charges, epsilon = nac["born"], nac["dielectric"]
     limit = max(ROUNDING_CHARGE, LARGEST_DEVIATION * float(np.abs(charges).max()))
     uneven = float(np.abs(charges - even).max())
@@ -111,8 +125,6 @@ def read_born(path: str | Path, phonon: "Phonopy") -> dict[str, Any]:
             f"{path}: the dielectric tensor has an eigenvalue below 1, which is impossible in an "
             "insulator; line 2 is the relative dielectric tensor"
         )
-    # the factor belongs to the units of forces, which are eV and Å here whatever code wrote BORN
-    return {**nac, "factor": get_calculator_physical_units().nac_factor}
 
 
 def _check_sum(path: Path, charges: Floats, symbols: list[str]) -> None:
