@@ -28,6 +28,7 @@ from phonsmith.labels.recorded.readers.extxyz_keys import (
 )
 from phonsmith.labels.recorded.readers.vasp import LARGE_BOX_ANGSTROM
 from phonsmith.labels.settings import ExtxyzKeys
+from phonsmith.structures.bonds import bond_across
 
 _KINDS = ("displaced", "rattled", "isolated_atom", "recorded")
 
@@ -76,6 +77,7 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
     """One labelled cell; raises LabelFailed where it is none."""
     check_neutral(content.values)
     frame = content.atoms
+    _check_periodic(frame)
     periodic = bool(frame.pbc.all()) and frame.cell.rank == 3
     labels = labels_of(
         content.values,
@@ -115,6 +117,22 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
             found.used[what][key] += 1
     found.left.update(labels.left)
     return frame
+
+
+def _check_periodic(frame: Atoms) -> None:
+    """Refuse a crystal that is marked as not periodic, as ASE does if nobody tells it.
+
+    Potentials would learn its forces from atoms without their neighbours.
+    """
+    if frame.pbc.all() or frame.cell.rank < 3:
+        return
+    if distance := bond_across(frame):
+        flags = " ".join("T" if one else "F" for one in frame.pbc)
+        raise LabelFailed(
+            f'has pbc="{flags}", but its atoms are {distance:.2f} Å from their periodic images, as '
+            'in a crystal; write pbc="T T T", or, for a cluster, a Lattice with empty space around '
+            "it"
+        )
 
 
 def _without_placeholders(labels: Labelling, found: Found, *, isolated: bool) -> Labelling:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from pydantic import ValidationError
 
 from phonsmith.datasets.settings import Database
@@ -310,3 +311,54 @@ def test_energy_and_stress_of_zero_were_not_computed(tmp_path: Path) -> None:
     assert [ENERGY in one.info for one in read.frames] == [False, True, False, True]
     assert not any(STRESS in one.info for one in read.frames)
     assert "omitted: energy of zero (2), stress of zero (2), virial of zero (1)" in read.found[0]
+
+
+def marked(atoms: Atoms, pbc: str) -> str:
+    """A frame with forces of zero under this ``pbc``."""
+    lattice = " ".join(str(number) for number in atoms.cell[:].ravel())
+    rows = "".join(
+        f"{atom.symbol} {' '.join(str(number) for number in atom.position)} 0 0 0\n"
+        for atom in atoms
+    )
+    columns = "species:S:1:pos:R:3:forces:R:3"
+    return f'{len(atoms)}\nLattice="{lattice}" energy=-9 pbc="{pbc}" Properties={columns}\n{rows}'
+
+
+def with_vacuum(atoms: Atoms, vacuum: float) -> Atoms:
+    """The atoms of a cell in a box with empty space around them."""
+    cluster = atoms.copy()
+    cluster.center(vacuum=vacuum)
+    return cluster
+
+
+CUBE = bulk("Si", cubic=True)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "pbc"),
+    [
+        (CUBE, "F F F"),
+        (CUBE, "T T F"),
+        (bulk("Al"), "F F F"),  # not an isolated atom
+        (bulk("NaCl", "rocksalt", a=5.64), "F F F"),
+    ],
+)
+def test_crystals_that_are_marked_as_clusters_are_refused(
+    tmp_path: Path, atoms: Atoms, pbc: str
+) -> None:
+    (line,) = read_extxyz(written(tmp_path, marked(atoms, pbc))).refused
+    assert f'has pbc="{pbc}", but its atoms are' in line
+    assert 'write pbc="T T T"' in line
+
+
+@pytest.mark.parametrize(
+    ("atoms", "pbc"),
+    [
+        (CUBE, "T T T"),
+        (with_vacuum(CUBE, 4.0), "F F F"),
+        (with_vacuum(CUBE, 0.0), "F F F"),  # images would overlap
+        (Atoms("Si", cell=(10, 10, 10)), "F F F"),
+    ],
+)
+def test_clusters_are_clusters(tmp_path: Path, atoms: Atoms, pbc: str) -> None:
+    assert len(read_extxyz(written(tmp_path, marked(atoms, pbc))).frames) == 1
