@@ -164,6 +164,48 @@ def _judge_xml(root: ET.Element) -> None:
     isolated = _words(root, "input/boundary_conditions/assume_isolated")
     if isolated not in ("", "none"):
         raise RunFailed("input", f"assume_isolated = '{isolated}' is no crystal")
+    for path, pattern, reason in _IN_XML:
+        if re.match(pattern, _words(root, f"input/{path}")):
+            raise RunFailed("input", reason)
+    _judge_forces(root)
+
+
+_CONSTRAINED = (
+    "was run with constrained_magnetization, whose penalty is in its energy; give a run without"
+)
+_OCCUPIED = "its occupations are those of the input (from_input): no ground state"
+_SOLVENT = "was run in a solvent, which is in its energy; give a run without"
+
+_IN_XML = (
+    ("spin_constraints/spin_constraints", r"(?!none)\w+", _CONSTRAINED),
+    ("bands/occupations", r"from.input", _OCCUPIED),
+    ("control_variables/rism", r"true", _SOLVENT),
+    ("twoch_/twochem", r"true", "has two Fermi levels (twochem): no ground state"),
+)
+"""Elements of the input in the XML file, and their values in runs that are no labels."""
+
+_IN_TEXT = (
+    (r"constraint energy \(Ryd?\)", _CONSTRAINED),
+    (r"Occupations read from input", _OCCUPIED),
+    (r"solvation energy \(RISM\)|^\s*Environ Module", _SOLVENT),
+)
+"""Lines of the text of runs that are no labels."""
+
+
+def _judge_forces(root: ET.Element) -> None:
+    """Whether the forces of the XML file are all that act on the atoms, and nothing else."""
+    if "0" in _words(root, "input/free_positions").split():
+        raise RunFailed(
+            "input",
+            "holds zeros for the forces of atoms that were fixed (0 behind their positions); "
+            "remove the XML file and give the text output, which has them, or run without",
+        )
+    if any(float(word) for word in _words(root, "input/external_atomic_forces").split()):
+        raise RunFailed(
+            "input", "its forces hold external ones (ATOMIC_FORCES); give a run without"
+        )
+    if _words(root, "input/ion_control/remove_rigid_rot") == "true":
+        raise RunFailed("input", "its forces lack a torque (remove_rigid_rot); give a run without")
 
 
 def _judge_beside(texts: dict[Path, str], energy_ry: float) -> None:
@@ -197,6 +239,9 @@ def _judge_text(text: str) -> None:
         raise reason_in(text) or RunFailed("incomplete", "pw.x did not finish")
     if reason := reason_in(text):
         raise reason
+    for pattern, said in _IN_TEXT:
+        if re.search(pattern, text, re.MULTILINE):
+            raise RunFailed("input", said)
     if not _energies(text) or "convergence has been achieved" not in text:
         raise RunFailed("not converged", "the SCF did not converge")
     wanted = re.findall(r"convergence threshold\s+=\s+(\S+)", text)

@@ -107,6 +107,21 @@ def test_failed_runs_never_become_labels(shared_data: Path, name: str, reason: s
         (r"(<etot>)[^<]*", r"\g<1>-12.0", "another energy"),
         (r"</qes:espresso>", "", "damaged"),
         (r"(</control_variables>)", r"\1<electric_field></electric_field>", "electric field"),
+        (r"(<free_positions [^>]*>\s+)1", r"\g<1>0", "zeros for the forces of atoms that were fixed"),
+        (
+            r"(<free_positions)",
+            r"<external_atomic_forces>0 0 0 0 0 1.0E-2</external_atomic_forces>\1",
+            "ATOMIC_FORCES",
+        ),
+        (r"<remove_rigid_rot>false<", "<remove_rigid_rot>true<", "remove_rigid_rot"),
+        (r"<occupations>smearing<", "<occupations>from_input<", "no ground state"),
+        (
+            r"(<free_positions)",
+            r"<spin_constraints><spin_constraints>atomic</spin_constraints></spin_constraints>\1",
+            "constrained_magnetization",
+        ),
+        (r"<rism>false<", "<rism>true<", "in a solvent"),
+        (r"<twochem>false<", "<twochem>true<", "two Fermi levels"),
     ],
 )
 def test_xml_files_that_are_no_labels(run: Path, old: str, new: str, reason: str) -> None:
@@ -127,6 +142,13 @@ def test_xml_files_that_are_no_labels(run: Path, old: str, new: str, reason: str
         (r"estimated scf accuracy +< +\S+ Ry(?=.{0,400}convergence has)", None, "an accuracy of"),
         (r"(Self-consistent Calculation)", r"Band Structure Calculation \1", "not self-cons"),
         (r"(Self-consistent Calculation)", r"BFGS Geometry Optimization \1", "relaxation did not"),
+        (
+            r"(!    total energy)",
+            r"     constraint energy (Ryd) =      0.00012\n\1",
+            "constrained_magnetization",
+        ),
+        (r"(Self-consistent Calculation)", r"\1\n     Occupations read from input", "no ground"),
+        (r"(Self-consistent Calculation)", r"\1\n     Environ Module\n", "in a solvent"),
     ],
 )
 def test_texts_that_are_no_labels(run: Path, old: str, new: str | None, reason: str) -> None:
