@@ -16,7 +16,7 @@ from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.recorded.readers.each import Recorded
-from phonsmith.labels.recorded.readers.extxyz_frames import Frame, frames_of
+from phonsmith.labels.recorded.readers.extxyz_frames import FREE, Frame, frames_of
 from phonsmith.labels.recorded.readers.extxyz_keys import (
     NONE,
     Found,
@@ -97,6 +97,7 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
             "rename the columns to REF_energy, REF_forces, REF_stress, or give their names in "
             "`keys`"
         )
+    _check_fixed(forces, content)
     numbers = [frame.positions, frame.cell[:], forces]
     numbers += [value for value in (labels.energy, labels.stress) if value is not None]
     if not all(np.isfinite(np.asarray(value)).all() for value in numbers):
@@ -117,6 +118,19 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
             found.used[what][key] += 1
     found.left.update(labels.left)
     return frame
+
+
+def _check_fixed(forces: NDArray[np.float64], content: Frame) -> None:
+    """Refuse zeros for the forces of atoms that were fixed, as ASE's ``get_forces`` gives them."""
+    if FREE not in content.columns:
+        return
+    fixed = ~np.asarray(content.columns[FREE], dtype=bool).reshape(len(forces), -1)
+    fixed = np.broadcast_to(fixed, forces.shape)
+    if fixed.any() and forces.any() and not forces[fixed].any():
+        raise LabelFailed(
+            f"has zeros for the forces of atoms that were fixed ({FREE}); write the forces of "
+            "get_forces(apply_constraint=False)"
+        )
 
 
 def _check_periodic(frame: Atoms) -> None:

@@ -362,3 +362,28 @@ def test_crystals_that_are_marked_as_clusters_are_refused(
 )
 def test_clusters_are_clusters(tmp_path: Path, atoms: Atoms, pbc: str) -> None:
     assert len(read_extxyz(written(tmp_path, marked(atoms, pbc))).frames) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "free", "fixed", "force", "refused"),
+    [
+        (1, "T", "F", "0 0 0", True),
+        (1, "T", "F", "-0.1 0 -0.3", False),  # its force is there
+        (3, "T T T", "F F T", "0 0 -0.3", True),
+        (3, "T T T", "T T F", "0 0 -0.3", False),
+    ],
+)
+def test_zeros_of_fixed_atoms_are_no_forces(
+    tmp_path: Path, columns: int, free: str, fixed: str, force: str, refused: bool
+) -> None:
+    text = (
+        '2\nLattice="4 0 0 0 4 0 0 0 4" energy=-9 '
+        f"Properties=species:S:1:pos:R:3:move_mask:L:{columns}:REF_forces:R:3\n"
+        f"Si 0 0 0 {free} 0.1 0.2 0.3\nSi 1.5 1.5 1.5 {fixed} {force}\n"
+    )
+    read = read_extxyz(written(tmp_path, text))
+    assert len(read.refused) == refused
+    if refused:
+        assert "zeros for the forces of atoms that were fixed (move_mask)" in read.refused[0]
+    else:
+        assert read.frames[0].arrays[FORCES][1, 2] == -0.3
