@@ -30,6 +30,12 @@ from phonsmith.labels.recorded.readers.pw import (
     reason_in,
     result_of_xml,
 )
+from phonsmith.labels.recorded.readers.pw_settings import (
+    dispersion_of_text,
+    dispersion_of_xml,
+    refuse_text,
+    refuse_xml,
+)
 
 LARGEST_BYTES = 1 << 29
 LARGEST_PSEUDOPOTENTIAL = 1 << 26
@@ -161,51 +167,7 @@ def _judge_xml(root: ET.Element) -> None:
     if field is not None:
         kind = _words(field, "electric_potential") or "gate or dipole"
         raise RunFailed("input", f"was run in an electric field ({kind}); give a run without")
-    isolated = _words(root, "input/boundary_conditions/assume_isolated")
-    if isolated not in ("", "none"):
-        raise RunFailed("input", f"assume_isolated = '{isolated}' is no crystal")
-    for path, pattern, reason in _IN_XML:
-        if re.match(pattern, _words(root, f"input/{path}")):
-            raise RunFailed("input", reason)
-    _judge_forces(root)
-
-
-_CONSTRAINED = (
-    "was run with constrained_magnetization, whose penalty is in its energy; give a run without"
-)
-_OCCUPIED = "its occupations are those of the input (from_input): no ground state"
-_SOLVENT = "was run in a solvent, which is in its energy; give a run without"
-
-_IN_XML = (
-    ("spin_constraints/spin_constraints", r"(?!none)\w+", _CONSTRAINED),
-    ("bands/occupations", r"from.input", _OCCUPIED),
-    ("control_variables/rism", r"true", _SOLVENT),
-    ("twoch_/twochem", r"true", "has two Fermi levels (twochem): no ground state"),
-)
-"""Elements of the input in the XML file, and their values in runs that are no labels."""
-
-_IN_TEXT = (
-    (r"constraint energy \(Ryd?\)", _CONSTRAINED),
-    (r"Occupations read from input", _OCCUPIED),
-    (r"solvation energy \(RISM\)|^\s*Environ Module", _SOLVENT),
-)
-"""Lines of the text of runs that are no labels."""
-
-
-def _judge_forces(root: ET.Element) -> None:
-    """Whether the forces of the XML file are all that act on the atoms, and nothing else."""
-    if "0" in _words(root, "input/free_positions").split():
-        raise RunFailed(
-            "input",
-            "holds zeros for the forces of atoms that were fixed (0 behind their positions); "
-            "remove the XML file and give the text output, which has them, or run without",
-        )
-    if any(float(word) for word in _words(root, "input/external_atomic_forces").split()):
-        raise RunFailed(
-            "input", "its forces hold external ones (ATOMIC_FORCES); give a run without"
-        )
-    if _words(root, "input/ion_control/remove_rigid_rot") == "true":
-        raise RunFailed("input", "its forces lack a torque (remove_rigid_rot); give a run without")
+    refuse_xml(root)
 
 
 def _judge_beside(texts: dict[Path, str], energy_ry: float) -> None:
@@ -239,9 +201,7 @@ def _judge_text(text: str) -> None:
         raise reason_in(text) or RunFailed("incomplete", "pw.x did not finish")
     if reason := reason_in(text):
         raise reason
-    for pattern, said in _IN_TEXT:
-        if re.search(pattern, text, re.MULTILINE):
-            raise RunFailed("input", said)
+    refuse_text(text)
     if not _energies(text) or "convergence has been achieved" not in text:
         raise RunFailed("not converged", "the SCF did not converge")
     wanted = re.findall(r"convergence threshold\s+=\s+(\S+)", text)
@@ -278,8 +238,7 @@ def _level_of_xml(
     if _words(root, "input/spin/noncolin") == "true":
         spin = "noncollinear"
     functional = functional_name(_words(root, "input/dft/functional"))
-    if dispersion := _words(root, "input/dft/vdW/vdw_corr"):
-        functional += f" + dispersion ({dispersion})" if dispersion != "none" else ""
+    functional += dispersion_of_xml(root)
     if any(float(one.text or 0) for one in hubbard):
         functional += " + U"
     grid = root.find("input/k_points_IBZ/monkhorst_pack")
@@ -427,8 +386,7 @@ def _level_of_text(text: str, result: PwResult) -> Level:
     wavefunctions = float(first(r"kinetic-energy cutoff\s+=\s+([\d.]+)") or 0)
     density = float(first(r"charge density cutoff\s+=\s+([\d.]+)") or 0)
     functional = functional_name(first(r"Exchange-correlation\s*=\s*([^\n(]+?)\s*(?:\(|\n)"))
-    if re.search(r"Parameters for Dispersion Correction|DFT-D3 Dispersion|MBD", text):
-        functional += " + dispersion"
+    functional += dispersion_of_text(text)
     names = re.findall(r"PseudoPot\. #\s*\d+ for\s+(\w+)\s+read from file:?\s*\n\s*(\S+)", text)
     if re.search(r"LDA\+U|Hubbard U|DFT\+Hubbard", text):
         functional += " + U"

@@ -147,6 +147,31 @@ def test_xml_files_that_are_no_labels(run: Path, old: str, new: str, reason: str
             r"     constraint energy (Ryd) =      0.00012\n\1",
             "constrained_magnetization",
         ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n     Effective Screening Medium Method",
+            "assume_isolated",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n     Assuming isolated system, Martyna-Tuckerman method",
+            "assume_isolated",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n  The code is running with the 2D cutoff",
+            "assume_isolated",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n     External forces energy    =      -0.46173430 Ry",
+            "ATOMIC_FORCES",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n  employing two chemical potentials, one for electrons and one for holes.",
+            "two Fermi levels",
+        ),
         (r"(Self-consistent Calculation)", r"\1\n     Occupations read from input", "no ground"),
         (r"(Self-consistent Calculation)", r"\1\n     Environ Module\n", "in a solvent"),
     ],
@@ -293,3 +318,44 @@ def test_the_energy_of_a_hybrid_functional_is_that_with_its_exchange(run: Path) 
     with_atoms(run)
     (frame,) = read_espresso(run).frames
     assert frame.info[ENERGY] == pytest.approx(truth.info[ENERGY], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("Parameters for Dispersion (Grimme-D2) Correction:\n Dispersion Correction     = -0 Ry", "D2"),
+        ("Parameters for Dispersion Correction:\n Dispersion Correction     = -0.1 Ry", "D2"),
+        ("DFT-D3 Dispersion         =      -0.02692854 Ry", "D3"),
+        ("TS-vdW initialization\n     Dispersion Correction     =      -0.14 Ry", "MBD"),
+        ("TS-vdW initialization\n     Dispersion T-S Correction =      -0.04 Ry", "TS"),
+        ("* XDM dispersion\n     Dispersion XDM Correction =      -0.03 Ry", "XDM"),
+    ],
+)
+def test_dispersion_is_found_in_texts(run: Path, lines: str, name: str) -> None:
+    with_atoms(run)
+    change(run / TEXT, r"(Self-consistent Calculation)", rf"\1\n     {lines}")
+    (level,) = (level for _, level in read_espresso(run).levels)
+    assert level.functional == f"PBEsol + dispersion ({name})"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"), [("grimme-d3", "D3"), ("DFT-D", "D2"), ("mbd_vdw", "MBD"), ("XDM", "XDM")]
+)
+def test_dispersion_has_one_name_in_texts_and_xml(run: Path, written: str, name: str) -> None:
+    element = f"<vdW><vdw_corr>{written}</vdw_corr></vdW>"
+    change(run / XML, r"(<functional>PBESOL</functional>)(?=\s*</dft>\s*<spin>)", rf"\1{element}")
+    (level,) = (level for _, level in read_espresso(run).levels)
+    assert level.functional == f"PBEsol + dispersion ({name})"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "read_cards :\n     ATOMIC_POSITIONS: units set to alat",
+        "divide_et_impera:\n     suboptimal parallelization: some nodes have no k-points",
+        "read_upf_v2::gipaw:\n     Unknown format version",
+    ],
+)
+def test_warnings_of_pw_are_no_failures(run: Path, message: str) -> None:
+    change(run / TEXT, r"(Self-consistent Calculation)", rf"     Message from routine {message}\n\1")
+    assert len(read_espresso(run).frames) == 1
