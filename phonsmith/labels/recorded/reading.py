@@ -24,6 +24,7 @@ from phonsmith.labels.recorded.readers.phonopy_yaml import read_phono3py, read_p
 from phonsmith.labels.recorded.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.recorded.shears import wrong_order
 from phonsmith.labels.recorded.units import consistency, weak_springs
 from phonsmith.labels.settings import ExtxyzKeys, Labels
 
@@ -129,6 +130,8 @@ def named_frames(recorded: Recorded, path: Path, structure: str, method: str) ->
     found = consistency([*recorded.frames, *_undisplaced(recorded)])
     if found.fault:
         raise PhonsmithError(f"{path}: {found.fault}")
+    if wrong := wrong_order(recorded.frames):
+        raise PhonsmithError(f"{path}: {wrong}")
     if found.checked:
         recorded.found.append(f"{path}: {found.checked}")
     for index, frame in enumerate(recorded.frames):
