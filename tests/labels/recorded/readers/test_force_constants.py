@@ -245,3 +245,27 @@ def test_weak_springs_by_element(symbols: str, spring: float, reported: bool) ->
     phonon = Phonopy(crystal, np.eye(3, dtype=int), primitive_matrix="P")
     phonon.force_constants = np.einsum("ij,kl->ijkl", np.eye(2), spring * np.eye(3))
     assert bool(weak_springs(phonon)) == reported
+
+
+@pytest.mark.parametrize("supercell", [[4, 2, 1], [8, 1, 1]])
+def test_another_supercell_of_as_many_atoms_is_refused(
+    with_constants: tuple[Path, Phonopy], supercell: list[int]
+) -> None:
+    from phonsmith.labels.recorded.readers.force_constants import read_force_sets
+
+    folder, _ = with_constants
+    with pytest.raises(PhonsmithError, match=r"do not determine|are asymmetric by"):
+        read_force_sets(folder / "FORCE_SETS", folder / "POSCAR", supercell)
+
+
+def test_displacements_that_are_not_enough_are_one_line(
+    with_constants: tuple[Path, Phonopy],
+) -> None:
+    from phonsmith.labels.recorded.readers.force_constants import read_force_sets
+
+    folder, _ = with_constants
+    lines = (folder / "FORCE_SETS").read_text().splitlines()
+    atoms = int(lines[0])
+    (folder / "FORCE_SETS").write_text("\n".join([lines[0], "1", *lines[2 : 5 + atoms], ""]))
+    with pytest.raises(PhonsmithError, match="do not determine the force constants .* 64 atoms"):
+        read_force_sets(folder / "FORCE_SETS", folder / "POSCAR", [2, 2, 2])
