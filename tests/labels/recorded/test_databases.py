@@ -24,7 +24,7 @@ def test_copies_of_training_cells_are_no_test_cells(tmp_path: Path) -> None:
     )
     parts = load_database("mine", database, [], tmp_path)
     (test,) = parts["test"].frames
-    assert test.positions.tolist() == cells[3].positions.tolist()
+    assert np.allclose(test.positions, cells[3].positions)
     assert [frame.info["index"] for frame in parts["train"].frames] == [0, 1, 2]
     assert test.info["index"] == 3
     assert "database 'mine': test cell 1 is a training cell, too" in parts["test"].refused
