@@ -315,6 +315,8 @@ def _is_isolated(atoms: Atoms) -> bool:
 
 def _of_text(file: Path) -> tuple[PwResult, Level]:
     text = file.read_text(errors="replace")
+    if (runs := len(re.findall(r"Program PWSCF\s+v", text))) > 1:
+        raise RunFailed("input", f"holds {runs} runs of pw.x, one behind the other; split the file")
     if re.search(r"Molecular Dynamics Calculation|Entering Dynamics", text):
         raise RunFailed("input", "molecular dynamics; give scf runs of its cells")
     if "Band Structure Calculation" in text:

@@ -359,3 +359,11 @@ def test_dispersion_has_one_name_in_texts_and_xml(run: Path, written: str, name:
 def test_warnings_of_pw_are_no_failures(run: Path, message: str) -> None:
     change(run / TEXT, r"(Self-consistent Calculation)", rf"     Message from routine {message}\n\1")
     assert len(read_espresso(run).frames) == 1
+
+
+def test_runs_in_one_file_are_refused(run: Path) -> None:
+    """As of ``pw.x >> file``: settings would be of the first run, forces of the last."""
+    with_atoms(run)
+    text = (run / TEXT).read_text()
+    (run / TEXT).write_text(text + text)
+    assert "holds 2 runs of pw.x" in refusal(run)
