@@ -1,7 +1,7 @@
 """Settings of pw.x runs, from the XML file or the text: those that make no labels, and dispersion.
 
-Both files of a run lead to equal refusals and names. The text lacks forces on no atom: pw.x prints
-them before it sets those of fixed atoms to zero for the XML file.
+Both files of a run lead to equal refusals and names. Only the text has the forces of fixed atoms:
+pw.x prints them before it sets them to zero for the XML file.
 """
 
 import re
