@@ -181,11 +181,12 @@ def _isolated(frame: Atoms, content: Frame, keys: ExtxyzKeys) -> bool:
 # --- mlearn ---------------------------------------------------------------------------------------
 
 # Rows and columns of the last three of six numbers. The set mixes three orders.
-_XY_YZ_XZ = ((0, 1), (1, 2), (0, 2))
-_XY_XZ_YZ = ((0, 1), (0, 2), (1, 2))
+_Places = tuple[tuple[int, int], ...]
+_XY_YZ_XZ: _Places = ((0, 1), (1, 2), (0, 2))
+_XY_XZ_YZ: _Places = ((0, 1), (0, 2), (1, 2))
 _LIKE_SILICON = {"Elastic": _XY_YZ_XZ, "AIMD-NVT": _XY_XZ_YZ, "Vacancy": _XY_XZ_YZ}
 _LIKE_MOLYBDENUM = dict.fromkeys(("Elastic", "AIMD-NVT", "Vacancy"), _XY_XZ_YZ)
-_MLEARN_SHEARS: dict[str, dict[str, tuple[tuple[int, int], ...]]] = {
+_MLEARN_SHEARS: dict[str, dict[str, _Places]] = {
     **dict.fromkeys(("Si", "Ge"), _LIKE_SILICON),
     **dict.fromkeys(("Mo", "Ni", "Cu"), _LIKE_MOLYBDENUM),
     "Li": dict.fromkeys(("AIMD-NVT", "Vacancy"), _XY_YZ_XZ),

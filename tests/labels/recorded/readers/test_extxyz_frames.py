@@ -365,17 +365,18 @@ def test_clusters_are_clusters(tmp_path: Path, atoms: Atoms, pbc: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "free", "fixed", "force", "refused"),
+    ("free", "fixed", "force", "refused"),
     [
-        (1, "T", "F", "0 0 0", True),
-        (1, "T", "F", "-0.1 0 -0.3", False),  # its force is there
-        (3, "T T T", "F F T", "0 0 -0.3", True),
-        (3, "T T T", "T T F", "0 0 -0.3", False),
+        ("T", "F", "0 0 0", True),
+        ("T", "F", "-0.1 0 -0.3", False),  # its force is there
+        ("T T T", "F F T", "0 0 -0.3", True),
+        ("T T T", "T T F", "0 0 -0.3", False),
     ],
 )
 def test_zeros_of_fixed_atoms_are_no_forces(
-    tmp_path: Path, columns: int, free: str, fixed: str, force: str, refused: bool
+    tmp_path: Path, free: str, fixed: str, force: str, refused: bool
 ) -> None:
+    columns = len(free.split())
     text = (
         '2\nLattice="4 0 0 0 4 0 0 0 4" energy=-9 '
         f"Properties=species:S:1:pos:R:3:move_mask:L:{columns}:REF_forces:R:3\n"

@@ -267,5 +267,5 @@ def test_displacements_that_are_not_enough_are_one_line(
     lines = (folder / "FORCE_SETS").read_text().splitlines()
     atoms = int(lines[0])
     (folder / "FORCE_SETS").write_text("\n".join([lines[0], "1", *lines[2 : 5 + atoms], ""]))
-    with pytest.raises(PhonsmithError, match="do not determine the force constants .* 64 atoms"):
+    with pytest.raises(PhonsmithError, match=r"do not determine the force constants .* 64 atoms"):
         read_force_sets(folder / "FORCE_SETS", folder / "POSCAR", [2, 2, 2])

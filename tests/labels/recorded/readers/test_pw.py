@@ -107,7 +107,11 @@ def test_failed_runs_never_become_labels(shared_data: Path, name: str, reason: s
         (r"(<etot>)[^<]*", r"\g<1>-12.0", "another energy"),
         (r"</qes:espresso>", "", "damaged"),
         (r"(</control_variables>)", r"\1<electric_field></electric_field>", "electric field"),
-        (r"(<free_positions [^>]*>\s+)1", r"\g<1>0", "zeros for the forces of atoms that were fixed"),
+        (
+            r"(<free_positions [^>]*>\s+)1",
+            r"\g<1>0",
+            "zeros for the forces of atoms that were fixed",
+        ),
         (
             r"(<free_positions)",
             r"<external_atomic_forces>0 0 0 0 0 1.0E-2</external_atomic_forces>\1",
@@ -323,7 +327,10 @@ def test_the_energy_of_a_hybrid_functional_is_that_with_its_exchange(run: Path) 
 @pytest.mark.parametrize(
     ("lines", "name"),
     [
-        ("Parameters for Dispersion (Grimme-D2) Correction:\n Dispersion Correction     = -0 Ry", "D2"),
+        (
+            "Parameters for Dispersion (Grimme-D2) Correction:\n Dispersion Correction     = -0 Ry",
+            "D2",
+        ),
         ("Parameters for Dispersion Correction:\n Dispersion Correction     = -0.1 Ry", "D2"),
         ("DFT-D3 Dispersion         =      -0.02692854 Ry", "D3"),
         ("TS-vdW initialization\n     Dispersion Correction     =      -0.14 Ry", "MBD"),
@@ -357,7 +364,9 @@ def test_dispersion_has_one_name_in_texts_and_xml(run: Path, written: str, name:
     ],
 )
 def test_warnings_of_pw_are_no_failures(run: Path, message: str) -> None:
-    change(run / TEXT, r"(Self-consistent Calculation)", rf"     Message from routine {message}\n\1")
+    change(
+        run / TEXT, r"(Self-consistent Calculation)", rf"     Message from routine {message}\n\1"
+    )
     assert len(read_espresso(run).frames) == 1
 
 
