@@ -19,7 +19,13 @@ from phonsmith.labels.recorded.files import located
 from phonsmith.labels.recorded.readers.each import Recorded
 from phonsmith.labels.recorded.readers.espresso import read_espresso
 from phonsmith.labels.recorded.readers.force_constants import read_force_constants, read_force_sets
-from phonsmith.labels.recorded.readers.levels import Level, additions, contradiction, mixture
+from phonsmith.labels.recorded.readers.levels import (
+    Level,
+    additions,
+    contradiction,
+    mixture,
+    smearings,
+)
 from phonsmith.labels.recorded.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.recorded.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
@@ -191,6 +197,8 @@ def check_levels(
                 "remove the file"
             )
     print(f"level of theory found in {len(levels)} runs: {levels[0][1]}", flush=True)
+    if mixed := smearings(levels):
+        warnings.warn(f"{where}: {mixed}.", DataWarning, stacklevel=2)
     if more := additions(stated, levels[0][1]):
         message = (
             f"{levels[0][0]} has {more}, which the level of theory '{stated}' does not mention."

@@ -35,6 +35,8 @@ from phonsmith.labels.recorded.readers.pw_settings import (
     dispersion_of_xml,
     refuse_text,
     refuse_xml,
+    smearing_of_text,
+    smearing_of_xml,
 )
 
 LARGEST_BYTES = 1 << 29
@@ -242,6 +244,7 @@ def _level_of_xml(
     if any(float(one.text or 0) for one in hubbard):
         functional += " + U"
     grid = root.find("input/k_points_IBZ/monkhorst_pack")
+    smearing, entropy = smearing_of_xml(root)
     return Level(
         code="Quantum ESPRESSO",
         functional=functional,
@@ -260,6 +263,8 @@ def _level_of_xml(
         contents=stated
         or _contents(names, folder, _words(root, "input/control_variables/pseudo_dir")),
         version=result.version,
+        smearing=smearing,
+        entropy=entropy / len(result.atoms),
     )
 
 
@@ -392,6 +397,7 @@ def _level_of_text(text: str, result: PwResult) -> Level:
     names = re.findall(r"PseudoPot\. #\s*\d+ for\s+(\w+)\s+read from file:?\s*\n\s*(\S+)", text)
     if re.search(r"LDA\+U|Hubbard U|DFT\+Hubbard", text):
         functional += " + U"
+    smearing, entropy = smearing_of_text(text)
     noncollinear = "Noncollinear" in text or "non-collinear" in text.lower()
     spin = "noncollinear" if noncollinear else "on" if "magnetization" in text else "off"
     return Level(
@@ -409,4 +415,6 @@ def _level_of_text(text: str, result: PwResult) -> Level:
         isolated=_is_isolated(result.atoms),
         contents=_stated_contents(text),
         version=result.version,
+        smearing=smearing,
+        entropy=entropy / len(result.atoms),
     )

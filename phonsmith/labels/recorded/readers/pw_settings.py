@@ -1,4 +1,4 @@
-"""Settings of pw.x runs, from the XML file or the text: those that make no labels, and dispersion.
+"""Settings of pw.x runs, from XML file or text: those of no labels, dispersion and smearing.
 
 Both files of a run lead to equal refusals and names. Only the text has the forces of fixed atoms:
 pw.x prints them before it sets them to zero for the XML file.
@@ -6,6 +6,8 @@ pw.x prints them before it sets them to zero for the XML file.
 
 import re
 import xml.etree.ElementTree as ET
+
+from ase.units import Hartree, Rydberg
 
 from phonsmith.labels.recorded.readers.pw import RunFailed
 
@@ -114,3 +116,43 @@ def dispersion_of_text(text: str) -> str:
     found = (name for pattern, name in _TERMS if re.search(pattern, text))
     name = next(found, "")
     return f" + dispersion ({name})" if name else ""
+
+
+# --- smearing ------------------------------------------------------------------------------------
+
+
+def smearing_of_xml(root: ET.Element) -> tuple[str, float]:
+    """Return method and width of the smearing, "" for none, and -TS of the electrons in eV."""
+    smearing = root.find("input/bands/smearing")
+    if smearing is None:
+        return "", 0.0
+    width = 2 * float(smearing.get("degauss") or 0)
+    entropy = abs(float(root.findtext("output/total_energy/demet") or 0)) * Hartree
+    return _named_smearing((smearing.text or "").strip(), width), entropy
+
+
+def smearing_of_text(text: str) -> tuple[str, float]:
+    """Return smearing and -TS as :func:`smearing_of_xml`."""
+    found = re.search(
+        r"number of k points=\s*\d+\s+(\S.*?)\s+smearing, width \(Ry\)=\s*(\S+)", text
+    )
+    if not found:
+        return "", 0.0
+    terms = re.findall(r"smearing contrib\. \(-TS\)\s*=\s*(-?[\d.]+) Ry", text)
+    return _named_smearing(found[1], float(found[2])), abs(
+        float(terms[-1] if terms else 0)
+    ) * Rydberg
+
+
+def _named_smearing(name: str, width_ry: float) -> str:
+    word = re.sub(r"[^a-z]", "", name.lower())
+    return f"{_SMEARINGS.get(word, name)}, degauss {width_ry:.3g} Ry"
+
+
+_SMEARINGS = {
+    **dict.fromkeys(("gaussian", "gauss"), "gaussian"),
+    **dict.fromkeys(("mp", "methfesselpaxton"), "mp"),
+    **dict.fromkeys(("mv", "cold", "marzarivanderbilt"), "mv"),
+    **dict.fromkeys(("fd", "fermidirac"), "fd"),
+}
+"""Names in the XML file and in the text, letters alone."""

@@ -376,3 +376,14 @@ def test_runs_in_one_file_are_refused(run: Path) -> None:
     text = (run / TEXT).read_text()
     (run / TEXT).write_text(text + text)
     assert "holds 2 runs of pw.x" in refusal(run)
+
+
+def test_smearing_has_one_name_in_texts_and_xml(run: Path) -> None:
+    ((_, of_xml),) = read_espresso(run).levels
+    with_atoms(run)
+    points = "number of k points=    10  Marzari-Vanderbilt smearing, width (Ry)=  0.0100"
+    change(run / TEXT, r"(Self-consistent Calculation)", rf"{points}\n     \1")
+    ((_, of_text),) = read_espresso(run).levels
+    assert of_xml.smearing == of_text.smearing == "mv, degauss 0.01 Ry"
+    assert of_xml.entropy == pytest.approx(1.65e-4, rel=1e-2)
+    assert of_text.entropy == pytest.approx(of_xml.entropy, rel=1e-4)

@@ -21,6 +21,7 @@ from phonsmith.labels.checks import check_label, labelled, unlabelled
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.recorded.databases import load_database
+from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.recorded.reading import load_recorded, read_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.labels.settings import Labels
@@ -200,6 +201,14 @@ def test_outcar_says_the_same_as_vasprun(shared_data: Path) -> None:
         assert np.allclose(one.arrays[FORCES], other.arrays[FORCES], atol=1e-5)
         assert np.allclose(one.info[STRESS], other.info[STRESS], atol=1e-5)
         assert np.allclose(one.positions, other.positions, atol=1e-4)
+
+
+def test_smearing_and_entropy_of_vasp_runs(shared_data: Path) -> None:
+    run = shared_data / "sn-alpha-vasp" / "dft_rattle_static_1_1_mp-117_1.0_0_65"
+    for read_runs in (read_vasprun, read_outcar):
+        ((_, level),) = read_runs(run).levels
+        assert level.smearing == "ISMEAR 1, SIGMA 0.05 eV"
+        assert 0 <= level.entropy < 1e-3
 
 
 @pytest.mark.parametrize(
