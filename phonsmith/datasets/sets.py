@@ -1,6 +1,5 @@
 """From labelled cells to training and test sets."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import pandas as pd
 from ase import Atoms
 
 from phonsmith.datasets.settings import ConstraintCells, Datasets
+from phonsmith.files.atoms import geometry
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS, of_kinds
 from phonsmith.files.reading_writing import read_as, write_json
@@ -269,23 +269,14 @@ def _rank(atoms: Atoms, seed: int) -> tuple[int, str]:
     generation = int(atoms.info.get("generation", 0))
     index = int(atoms.info.get("index", -1))
     name = f"{_structure(atoms)}/{_kind(atoms)}"
-    return seed_for(seed, name, generation, index), _geometry(atoms)
+    return seed_for(seed, name, generation, index), geometry(atoms)
 
 
 def _keep_copies_together(frames: Sequence[Atoms], test: set[int]) -> None:
     """Move test cells that have a copy in the training set there."""
-    cells = [(_structure(atoms), _geometry(atoms)) for atoms in frames]
+    cells = [(_structure(atoms), geometry(atoms)) for atoms in frames]
     training = {cell for i, cell in enumerate(cells) if i not in test}
     test.difference_update({i for i in test if cells[i] in training})
-
-
-def _geometry(atoms: Atoms) -> str:
-    """Fingerprint of species, lattice and positions, to 1e-6 Å."""
-    digest = hashlib.sha256(atoms.numbers.astype(np.int64).tobytes())
-    for lengths in (atoms.cell.array, atoms.positions):
-        # adding zero turns -0.0 into 0.0
-        digest.update((np.round(lengths, 6) + 0.0).tobytes())
-    return digest.hexdigest()
 
 
 # --- pseudo-observations -----------------------------------------------------------------------

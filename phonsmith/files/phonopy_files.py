@@ -254,15 +254,17 @@ def _check_factor(path: Path, stated: Any, units: "CalculatorPhysicalUnits") -> 
     """Check that the factor of frequencies in the file belongs to its units.
 
     Scripts may give phonopy the factor of a code, but not its name: phonopy then writes eV and Å
-    as the units of forces in hartree/bohr.
+    as the units of forces in hartree/bohr. The factor of eV and Å beside another code means
+    nothing: phonopy 2 wrote it into phonopy_disp.yaml whatever the code.
     """
     if stated is None:
         return
-    factor = _number(path, "frequency_unit_conversion_factor", stated)
-    if _is_factor_of(factor, units):
-        return
     from phonopy.physical_units import get_calculator_physical_units
 
+    factor = _number(path, "frequency_unit_conversion_factor", stated)
+    default = get_calculator_physical_units().factor
+    if _is_factor_of(factor, units) or abs(factor / default - 1) < SAME_FACTOR:
+        return
     codes = [
         name or "none"
         for name in _CALCULATORS.values()

@@ -20,6 +20,10 @@ IMPOSSIBLE, SHORT, LONG = 0.45, 0.65, 1.4
 """Bonds over sums of covalent radii. The shortest bonds known, of uranium to nitrogen or oxygen and
 fivefold ones of chromium, have 0.62 to 0.67; caesium at 200 GPa has 0.6."""
 
+ACROSS = (0.62, 1.25)
+"""Bonds over sums of covalent radii that may join a crystal with its periodic images. Images of a
+cluster in a box without empty space overlap, those in a larger box are farther away."""
+
 NOBLE = frozenset((2, 10, 18, 36, 54, 86))
 
 Floats = NDArray[np.float64]
@@ -64,6 +68,26 @@ def check_bonds(atoms: Atoms, where: str) -> None:
             f"{where}: {pair}, {ratio:.2f} times the sum of the covalent radii; "
             "check the unit (Å), and whether scaled coordinates are marked as Cartesian ones"
         )
+
+
+def bond_across(atoms: Atoms) -> float:
+    """Return the shortest bond (Å) across the sides of the cell in which it is not periodic.
+
+    Zero for a cluster: there is no such bond, or images would overlap.
+    """
+    from matscipy.neighbours import neighbour_list
+
+    radii = covalent_radii[atoms.numbers]
+    crystal = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    first, second, distances, shifts = neighbour_list(
+        "ijdS", crystal, ACROSS[1] * 2 * float(radii.max())
+    )
+    across = shifts[:, ~atoms.pbc].any(axis=1)
+    distances, sums = distances[across], (radii[first] + radii[second])[across]
+    ratios = distances / sums
+    if not len(ratios) or not ACROSS[0] < ratios.min() < ACROSS[1]:
+        return 0.0
+    return float(distances[ratios.argmin()])
 
 
 def doubts_about_bonds(atoms: Atoms) -> str:

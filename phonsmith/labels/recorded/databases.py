@@ -5,6 +5,7 @@ from pathlib import Path
 from ase import Atoms
 
 from phonsmith.datasets.settings import Database
+from phonsmith.files.atoms import geometry
 from phonsmith.files.sources import Places
 from phonsmith.labels.checks import unlabelled
 from phonsmith.labels.recorded.files import located
@@ -42,7 +43,8 @@ def load_database(name: str, database: Database, places: Places) -> dict[str, Re
 
     Returns
     -------
-    ``train`` and ``test``, with indices that run through both.
+    ``train`` and ``test``, with indices that run through both. Copies of training cells are
+    refused as test cells.
 
     Raises
     ------
@@ -55,6 +57,8 @@ def load_database(name: str, database: Database, places: Places) -> dict[str, Re
         for file in files:
             paths = located(database.source, file, database.format, places)
             parts[part].add(read_all(paths, database, name))
+        if part == "test":
+            _leave_out_copies(parts["test"], parts["train"], name)
         for frame in parts[part].frames:
             frame.info["index"] = count
             count += 1
@@ -66,6 +70,21 @@ def load_database(name: str, database: Database, places: Places) -> dict[str, Re
             allow_mixed=database.allow_mixed_levels_of_theory,
         )
     return parts
+
+
+def _leave_out_copies(test: Recorded, train: Recorded, name: str) -> None:
+    """Refuse test cells that are training cells too: their errors would be those of training."""
+    seen = {geometry(frame) for frame in train.frames if not _is_isolated(frame)}
+    copies = [number for number, one in enumerate(test.frames) if geometry(one) in seen]
+    for number in copies:
+        line = f"database '{name}': test cell {number} is a training cell, too"
+        test.refused.append(line)
+        print(f"refused: {line}", flush=True)
+    test.frames = [one for number, one in enumerate(test.frames) if number not in set(copies)]
+
+
+def _is_isolated(frame: Atoms) -> bool:
+    return bool(frame.info["kind"] == "isolated_atom")
 
 
 def cells_of_database(name: str, database: Database, places: Places) -> list[Atoms]:
@@ -85,7 +104,7 @@ def cells_of_database(name: str, database: Database, places: Places) -> list[Ato
     """
     parts = load_database(name, database, places)
     frames = [frame for read in parts.values() for frame in read.frames]
-    cells = unlabelled(frame for frame in frames if frame.info["kind"] != "isolated_atom")
+    cells = unlabelled(frame for frame in frames if not _is_isolated(frame))
     for cell in cells:
         cell.arrays.pop(MOMENTS, None)
     return cells

@@ -11,7 +11,7 @@ from typing import Self
 from phonsmith.files.cautions import Cautions
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.problems import listed
-from phonsmith.labels.recorded.readers.levels import OF_CRYSTALS, Level, mixture
+from phonsmith.labels.recorded.readers.levels import OF_CRYSTALS, Level, mixture, smearings
 
 
 class RecordedFacts(Cautions):
@@ -26,12 +26,17 @@ class RecordedFacts(Cautions):
 
     @classmethod
     def of(cls, levels: Sequence[tuple[str, Level]], cautions: Sequence[str] = ()) -> Self:
-        """One file for each that differs in what is compared, distances of k-points to 0.01/Å."""
+        """One file for each that differs in what is compared, distances of k-points to 0.01/Å.
+
+        Of equal ones that with the largest entropy of the electrons.
+        """
         kept: dict[str, tuple[str, Level]] = {}
         for file, level in levels:
             formula, volume, spacing = level.mesh or ("", 0.0, 0.0)
-            what = f"{level} {level.contents} {level.version} {level.isolated}"
-            kept.setdefault(f"{what} {formula} {volume:.0f} {spacing:.2f}", (file, level))
+            what = f"{level} {level.contents} {level.version} {level.isolated} {level.smearing}"
+            key = f"{what} {formula} {volume:.0f} {spacing:.2f}"
+            if key not in kept or level.entropy > kept[key][1].entropy:
+                kept[key] = (file, level)
         return cls(cautions=tuple(cautions), levels=tuple(kept.values()))
 
 
@@ -69,6 +74,8 @@ def compare_crystals(
     cautions = []
     if mixed := mixture([one for levels in found.values() for one in levels.levels]):
         cautions.append(f"Recorded crystals are of several levels of theory: {mixed}.")
+    if mixed := smearings(taught):
+        cautions.append(f"Fits learn from free energies of different smearing: {mixed}.")
     crystals_of: dict[str, list[str]] = {}
     for name, levels in found.items():
         for version in dict.fromkeys(_code_and_version(level) for _, level in levels.levels):

@@ -20,11 +20,18 @@ from phonsmith.labels.recorded.files import located
 from phonsmith.labels.recorded.readers.each import Recorded
 from phonsmith.labels.recorded.readers.espresso import read_espresso
 from phonsmith.labels.recorded.readers.force_constants import read_force_constants, read_force_sets
-from phonsmith.labels.recorded.readers.levels import Level, additions, contradiction, mixture
+from phonsmith.labels.recorded.readers.levels import (
+    Level,
+    additions,
+    contradiction,
+    mixture,
+    smearings,
+)
 from phonsmith.labels.recorded.readers.phonopy_yaml import read_phono3py, read_phonopy
 from phonsmith.labels.recorded.readers.sets import read_extxyz, read_mlearn
 from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.recorded.settings import RecordedReference
+from phonsmith.labels.recorded.shears import wrong_order
 from phonsmith.labels.recorded.units import consistency, weak_springs
 from phonsmith.labels.settings import ExtxyzKeys, Labels
 
@@ -130,6 +137,8 @@ def named_frames(recorded: Recorded, path: Path, structure: str, method: str) ->
     found = consistency([*recorded.frames, *_undisplaced(recorded)])
     if found.fault:
         raise PhonsmithError(f"{path}: {found.fault}")
+    if wrong := wrong_order(recorded.frames):
+        raise PhonsmithError(f"{path}: {wrong}")
     if found.checked:
         recorded.found.append(f"{path}: {found.checked}")
     for index, frame in enumerate(recorded.frames):
@@ -189,6 +198,8 @@ def check_levels(
                 "remove the file"
             )
     print(f"level of theory found in {len(levels)} runs: {levels[0][1]}", flush=True)
+    if mixed := smearings(levels):
+        warnings.warn(f"{where}: {mixed}.", DataWarning, stacklevel=2)
     if more := additions(stated, levels[0][1]):
         message = (
             f"{levels[0][0]} has {more}, which the level of theory '{stated}' does not mention."

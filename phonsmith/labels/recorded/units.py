@@ -60,6 +60,12 @@ LARGEST_LEVER = 6.0
 WEAKEST_SPRING = 0.5
 """eV/Å². Of the stiffest atom: 1.7 in NaTl, 13.5 in silicon, 0.28 Ry/bohr² in silicon."""
 
+WEAKEST_OF_STIFF = 1.5
+"""eV/Å². The same with boron, carbon, nitrogen or oxygen: 11 in MgO to 45 in TiPN3, about 3 in K2O;
+0.65 hartree/bohr/Å in SiO2, 0.9 Ry/bohr² in TiPN3."""
+
+_STIFF = frozenset((5, 6, 7, 8))
+
 _SOFT = NOBLE | {3, 11, 19, 37, 55, 80, 87}
 """Elements of crystals that may be as soft: noble gases, alkali metals, mercury."""
 
@@ -157,19 +163,21 @@ def _checked(
 
 
 def weak_springs(phonon: Phonopy) -> str:
-    """Describe force constants too small for eV/Å², as those in Ry/bohr²; "" if they are not.
+    """Describe force constants too small for eV/Å², as in atomic units; "" if they are not.
 
     Files of phonopy without YAML state no units, and forces alone do not reveal them.
     """
-    if set(phonon.unitcell.numbers.tolist()) <= _SOFT:
+    numbers = set(phonon.unitcell.numbers.tolist())
+    if numbers <= _SOFT:
         return ""
+    weakest = WEAKEST_SPRING if numbers.isdisjoint(_STIFF) else WEAKEST_OF_STIFF
     springs = list(_springs(phonon))
-    if not springs or max(springs) >= WEAKEST_SPRING:
+    if not springs or max(springs) >= weakest:
         return ""
     return (
         f"the largest force constant of an atom with itself is {max(springs):.2g} eV/Å², less than "
-        f"in nearly all crystals ({WEAKEST_SPRING:g}), as if displacements and forces are in "
-        "atomic units. Check the units: files without phonopy YAML must be in Å and eV"
+        f"in nearly all crystals of such elements ({weakest:g}), as if forces, or displacements "
+        "too, are in atomic units. Check the units: files without phonopy YAML must be in Å and eV"
     )
 
 

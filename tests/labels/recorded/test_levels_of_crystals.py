@@ -120,3 +120,30 @@ def test_a_campaign_stops_before_it_learns_from_several_levels(tmp_path, reposit
     assert re.fullmatch(
         r"Recorded labels of 2 .*: VASP 6\.\S+ \(rest\), VASP 5\.4\S* \(wide\)\.", versions
     )
+
+
+@pytest.mark.parametrize(
+    ("smearing", "entropy", "words"),
+    [
+        ("ISMEAR 0, SIGMA 0.05 eV", 0.02, "-TS of the electrons is up to 20.0 meV per atom"),
+        ("ISMEAR 0, SIGMA 0.05 eV", 1e-5, ""),  # an insulator
+        ("ISMEAR 1, SIGMA 0.2 eV", 0.02, ""),
+        ("", 0.02, ""),
+    ],
+)
+def test_free_energies_of_different_smearing_are_reported(
+    smearing: str, entropy: float, words: str
+) -> None:
+    first = level(smearing="ISMEAR 1, SIGMA 0.2 eV", entropy=entropy)
+    found = crystals(a=first, b=level(smearing=smearing))
+    cautions = compare_crystals(found, ["a", "b"], allow_mixed=False)
+    assert len(cautions) == bool(words)
+    if words:
+        assert "SIGMA 0.2 eV in a.xml and ISMEAR 0, SIGMA 0.05 eV in b.xml" in cautions[0]
+        assert words in cautions[0]
+
+
+def test_the_largest_entropy_of_equal_runs_counts() -> None:
+    runs = [level(smearing="ISMEAR 1, SIGMA 0.2 eV", entropy=one) for one in (0.0, 0.02, 0.01)]
+    facts = RecordedFacts.of([(f"{number}.xml", run) for number, run in enumerate(runs)])
+    assert [(file, one.entropy) for file, one in facts.levels] == [("1.xml", 0.02)]

@@ -30,6 +30,14 @@ from phonsmith.labels.recorded.readers.pw import (
     reason_in,
     result_of_xml,
 )
+from phonsmith.labels.recorded.readers.pw_settings import (
+    dispersion_of_text,
+    dispersion_of_xml,
+    refuse_text,
+    refuse_xml,
+    smearing_of_text,
+    smearing_of_xml,
+)
 
 LARGEST_BYTES = 1 << 29
 LARGEST_PSEUDOPOTENTIAL = 1 << 26
@@ -161,9 +169,7 @@ def _judge_xml(root: ET.Element) -> None:
     if field is not None:
         kind = _words(field, "electric_potential") or "gate or dipole"
         raise RunFailed("input", f"was run in an electric field ({kind}); give a run without")
-    isolated = _words(root, "input/boundary_conditions/assume_isolated")
-    if isolated not in ("", "none"):
-        raise RunFailed("input", f"assume_isolated = '{isolated}' is no crystal")
+    refuse_xml(root)
 
 
 def _judge_beside(texts: dict[Path, str], energy_ry: float) -> None:
@@ -197,6 +203,7 @@ def _judge_text(text: str) -> None:
         raise reason_in(text) or RunFailed("incomplete", "pw.x did not finish")
     if reason := reason_in(text):
         raise reason
+    refuse_text(text)
     if not _energies(text) or "convergence has been achieved" not in text:
         raise RunFailed("not converged", "the SCF did not converge")
     wanted = re.findall(r"convergence threshold\s+=\s+(\S+)", text)
@@ -233,11 +240,11 @@ def _level_of_xml(
     if _words(root, "input/spin/noncolin") == "true":
         spin = "noncollinear"
     functional = functional_name(_words(root, "input/dft/functional"))
-    if dispersion := _words(root, "input/dft/vdW/vdw_corr"):
-        functional += f" + dispersion ({dispersion})" if dispersion != "none" else ""
+    functional += dispersion_of_xml(root)
     if any(float(one.text or 0) for one in hubbard):
         functional += " + U"
     grid = root.find("input/k_points_IBZ/monkhorst_pack")
+    smearing, entropy = smearing_of_xml(root)
     return Level(
         code="Quantum ESPRESSO",
         functional=functional,
@@ -256,6 +263,8 @@ def _level_of_xml(
         contents=stated
         or _contents(names, folder, _words(root, "input/control_variables/pseudo_dir")),
         version=result.version,
+        smearing=smearing,
+        entropy=entropy / len(result.atoms),
     )
 
 
@@ -311,6 +320,8 @@ def _is_isolated(atoms: Atoms) -> bool:
 
 def _of_text(file: Path) -> tuple[PwResult, Level]:
     text = file.read_text(errors="replace")
+    if (runs := len(re.findall(r"Program PWSCF\s+v", text))) > 1:
+        raise RunFailed("input", f"holds {runs} runs of pw.x, one behind the other; split the file")
     if re.search(r"Molecular Dynamics Calculation|Entering Dynamics", text):
         raise RunFailed("input", "molecular dynamics; give scf runs of its cells")
     if "Band Structure Calculation" in text:
@@ -381,11 +392,11 @@ def _level_of_text(text: str, result: PwResult) -> Level:
     wavefunctions = float(first(r"kinetic-energy cutoff\s+=\s+([\d.]+)") or 0)
     density = float(first(r"charge density cutoff\s+=\s+([\d.]+)") or 0)
     functional = functional_name(first(r"Exchange-correlation\s*=\s*([^\n(]+?)\s*(?:\(|\n)"))
-    if re.search(r"Parameters for Dispersion Correction|DFT-D3 Dispersion|MBD", text):
-        functional += " + dispersion"
+    functional += dispersion_of_text(text)
     names = re.findall(r"PseudoPot\. #\s*\d+ for\s+(\w+)\s+read from file:?\s*\n\s*(\S+)", text)
     if re.search(r"LDA\+U|Hubbard U|DFT\+Hubbard", text):
         functional += " + U"
+    smearing, entropy = smearing_of_text(text)
     noncollinear = "Noncollinear" in text or "non-collinear" in text.lower()
     spin = "noncollinear" if noncollinear else "on" if "magnetization" in text else "off"
     return Level(
@@ -403,4 +414,6 @@ def _level_of_text(text: str, result: PwResult) -> Level:
         isolated=_is_isolated(result.atoms),
         contents=_stated_contents(text),
         version=result.version,
+        smearing=smearing,
+        entropy=entropy / len(result.atoms),
     )

@@ -31,6 +31,8 @@ _STRUCTURAL = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
 _COLUMN = "label "
 _QUOTED = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|\{[^{}]*\}|\[[^][]*\]""")
 _CELL = {"numbers", "positions"}
+FREE = "move_mask"
+"""ASE's column of atoms, or of their components, that are free to move."""
 _OTHER_LATTICES = ("cell", "unit_cell", "unitcell", "box", "lattice_vectors", "cell_vectors")
 
 
@@ -234,7 +236,7 @@ def _checked(properties: Any, columns: int) -> str:
         if number < 1:
             raise ValueError(f"Properties gives {fields[place]} {number} columns")
         total += number
-        if is_label(fields[place]):
+        if is_label(fields[place]) or fields[place] == FREE:
             fields[place] = _COLUMN + fields[place]
     if total > min(columns, MOST_COLUMNS):
         raise ValueError(f"Properties lists {total} columns, the lines have {columns}")

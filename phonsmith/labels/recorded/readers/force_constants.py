@@ -85,9 +85,16 @@ def _check_symmetry_of_constants(phonon: Phonopy, path: Path) -> None:
         symprec=phonon.symmetry.tolerance,
     )
     bare.dataset = phonon.dataset
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        bare.produce_force_constants(calculate_full_force_constants=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            bare.produce_force_constants(calculate_full_force_constants=True)
+    except Exception as error:  # phonopy raises many kinds
+        raise PhonsmithError(
+            f"{path}: its displacements do not determine the force constants of this crystal in a "
+            f"supercell of {len(phonon.supercell)} atoms; correct recorded_supercell (phonopy's "
+            "DIM) or the crystal file"
+        ) from error
     constants = bare.force_constants
     others = ~np.eye(len(constants), dtype=bool)
     strength = float(np.linalg.norm(constants[others]))

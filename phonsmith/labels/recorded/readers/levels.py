@@ -38,6 +38,10 @@ class Level:
         only checksums of the same origin are compared.
     version
         Version of the code; it is not compared.
+    smearing
+        Method and width, empty if unknown: only compared by :func:`smearings`.
+    entropy
+        Largest -TS of the electrons, in eV per atom, as a positive number.
     """
 
     code: str
@@ -48,6 +52,8 @@ class Level:
     isolated: bool = False
     contents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     version: str = ""
+    smearing: str = ""
+    entropy: float = 0.0
 
     def __str__(self) -> str:
         values = [f"{name} {value}" for name, value in self.settings.items()]
@@ -77,6 +83,29 @@ def mixture(levels: Sequence[tuple[str, Level]], apart_from: Collection[str] = (
             if before != value and not _same_contents(what, first, level):
                 return f"{what} is {before} in {there} and {value} in {file}"
     return _mixed_meshes(levels)
+
+
+LEAST_ENTROPY_EV = 1e-3
+"""eV per atom. With less, free energies hardly depend on the smearing, as in insulators."""
+
+
+def smearings(levels: Sequence[tuple[str, Level]]) -> str:
+    """Describe runs of different smearing with entropy of the electrons; "" for none.
+
+    ``levels`` as for :func:`mixture`.
+    """
+    of_cells = [one for one in levels if one[1].smearing and not one[1].isolated]
+    largest = max((level.entropy for _, level in of_cells), default=0.0)
+    if largest < LEAST_ENTROPY_EV:
+        return ""
+    there, first = of_cells[0]
+    for file, level in of_cells:
+        if level.smearing != first.smearing:
+            return (
+                f"smearing is {first.smearing} in {there} and {level.smearing} in {file}, and -TS "
+                f"of the electrons is up to {1000 * largest:.1f} meV per atom"
+            )
+    return ""
 
 
 PSEUDOPOTENTIAL = "the pseudopotential"
@@ -174,7 +203,16 @@ def level_of(run: Run, formula: str, lattice: np.ndarray | None) -> Level:
         mesh=None if run.mesh is None or lattice is None else (formula, *_spacing(lattice, run)),
         isolated=isolated,
         version=run.version.strip(),
+        smearing=_smearing(run),
+        entropy=max((step.entropy or 0.0 for step in run.steps), default=0.0) / sum(run.counts),
     )
+
+
+def _smearing(run: Run) -> str:
+    """ISMEAR, and SIGMA where it has a meaning: not for tetrahedra (-4, -5)."""
+    method = run.number("ISMEAR", 1)
+    width = "" if method < -3 else f", SIGMA {run.number('SIGMA', 0.2):g} eV"
+    return f"ISMEAR {method:g}{width}"
 
 
 def _spacing(lattice: np.ndarray, run: Run) -> tuple[float, float]:

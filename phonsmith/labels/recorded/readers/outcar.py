@@ -27,7 +27,7 @@ _FLOAT = r"[-+]?\d*\.?\d+(?:[EeDd][-+]?\d+)?"
 _NUMBERS = (
     *("ICHARG", "IALGO", "NELM", "IBRION", "NSW", "ISIF", "PSTRESS", "ENCUT", "EDIFF", "ISPIN"),
     *("NELECT", "EFIELD", "IDIPOL", "MDALGO", "I_CONSTRAINED_M", "IMAGES", "AEXX", "HFSCREEN"),
-    *("IVDW", "NUPDOWN", "ISMEAR", "ICORELEVEL", "SCALEE", "LDAUTYPE"),
+    *("IVDW", "NUPDOWN", "ISMEAR", "SIGMA", "ICORELEVEL", "SCALEE", "LDAUTYPE"),
 )
 _WORDS = (
     *("GGA", "METAGGA", "PREC", "ALGO", "LHFCALC", "LEPSILON", "LCALCEPS", "LCHIMAG", "ML_LMLFF"),
@@ -148,11 +148,13 @@ def _step(loop: str, run: Run, lattice: Floats | None) -> IonicStep:
     free = re.findall(rf"free  energy\s+TOTEN\s*=\s*({_FLOAT})\s*eV", loop)
     table = re.search(r"POSITION\s+TOTAL-FORCE[^\n]*\n\s*-+\s*\n(.*?)\n\s*-{10,}", loop, re.DOTALL)
     places = _table(table[1], sum(run.counts)) if table else None
+    without = re.findall(rf"energy  without entropy=\s*({_FLOAT})", loop)
     stress = re.findall(r"^\s*in kB((?:\s+\S+){6})", loop, re.MULTILINE)
     return IonicStep(
         lattice=_lattice(loop) if "direct lattice vectors" in loop else lattice,
         positions=None if places is None else places[:, :3],
         energy=number(free[-1]) if free else None,
+        entropy=abs(number(without[-1]) - number(free[-1])) if free and without else None,
         forces=None if places is None else places[:, 3:6],
         kilobar=_stress(stress[-1]) if stress else None,
         electronic_steps=1 + len(re.findall(r"-+ Iteration +\d+\( +\d+\)", ground)),

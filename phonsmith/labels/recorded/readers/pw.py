@@ -271,7 +271,8 @@ _SIGNS: tuple[tuple[Kind, str, str], ...] = (
 
 
 def reason_in(text: str) -> RunFailed | None:
-    """Return the failure reported in the output of pw.x, if any."""
+    """Return the failure reported in the output of pw.x, if any; warnings are none."""
+    text = re.sub(r"Message from routine .*\n.*", "", text)
     for kind, words, pattern in _SIGNS:
         if re.search(pattern, text, re.IGNORECASE):
             return RunFailed(kind, words + _detail(kind, text))

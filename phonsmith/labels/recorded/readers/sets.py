@@ -1,6 +1,7 @@
 """Data sets of labelled cells: extxyz and mlearn's JSON."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.units import GPa
+from numpy.typing import NDArray
 
 from phonsmith.files.errors import PhonsmithError
 from phonsmith.files.extxyz import ENERGY, FORCES, STRESS
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.failed import LabelFailed
 from phonsmith.labels.recorded.readers.each import Recorded
-from phonsmith.labels.recorded.readers.extxyz_frames import Frame, frames_of
+from phonsmith.labels.recorded.readers.extxyz_frames import FREE, Frame, frames_of
 from phonsmith.labels.recorded.readers.extxyz_keys import (
     NONE,
     Found,
@@ -26,6 +28,7 @@ from phonsmith.labels.recorded.readers.extxyz_keys import (
 )
 from phonsmith.labels.recorded.readers.vasp import LARGE_BOX_ANGSTROM
 from phonsmith.labels.settings import ExtxyzKeys
+from phonsmith.structures.bonds import bond_across
 
 _KINDS = ("displaced", "rattled", "isolated_atom", "recorded")
 
@@ -74,6 +77,7 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
     """One labelled cell; raises LabelFailed where it is none."""
     check_neutral(content.values)
     frame = content.atoms
+    _check_periodic(frame)
     periodic = bool(frame.pbc.all()) and frame.cell.rank == 3
     labels = labels_of(
         content.values,
@@ -93,6 +97,7 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
             "rename the columns to REF_energy, REF_forces, REF_stress, or give their names in "
             "`keys`"
         )
+    _check_fixed(forces, content)
     numbers = [frame.positions, frame.cell[:], forces]
     numbers += [value for value in (labels.energy, labels.stress) if value is not None]
     if not all(np.isfinite(np.asarray(value)).all() for value in numbers):
@@ -113,6 +118,35 @@ def _frame(content: Frame, keys: ExtxyzKeys, found: Found) -> Atoms:
             found.used[what][key] += 1
     found.left.update(labels.left)
     return frame
+
+
+def _check_fixed(forces: NDArray[np.float64], content: Frame) -> None:
+    """Refuse zeros for the forces of atoms that were fixed, as ASE's ``get_forces`` gives them."""
+    if FREE not in content.columns:
+        return
+    fixed = ~np.asarray(content.columns[FREE], dtype=bool).reshape(len(forces), -1)
+    fixed = np.broadcast_to(fixed, forces.shape)
+    if fixed.any() and forces.any() and not forces[fixed].any():
+        raise LabelFailed(
+            f"has zeros for the forces of atoms that were fixed ({FREE}); write the forces of "
+            "get_forces(apply_constraint=False)"
+        )
+
+
+def _check_periodic(frame: Atoms) -> None:
+    """Refuse a crystal that is marked as not periodic, as ASE does if nobody tells it.
+
+    Potentials would learn its forces from atoms without their neighbours.
+    """
+    if frame.pbc.all() or frame.cell.rank < 3:
+        return
+    if distance := bond_across(frame):
+        flags = " ".join("T" if one else "F" for one in frame.pbc)
+        raise LabelFailed(
+            f'has pbc="{flags}", but its atoms are {distance:.2f} Å from their periodic images, as '
+            'in a crystal; write pbc="T T T", or, for a cluster, a Lattice with empty space around '
+            "it"
+        )
 
 
 def _without_placeholders(labels: Labelling, found: Found, *, isolated: bool) -> Labelling:
@@ -146,26 +180,34 @@ def _isolated(frame: Atoms, content: Frame, keys: ExtxyzKeys) -> bool:
 
 # --- mlearn ---------------------------------------------------------------------------------------
 
-# Rows and columns of the six numbers, by group of cells: the data set mixes two orders.
-_XY_YZ_XZ = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2))
-_XY_XZ_YZ = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-_MLEARN_ORDERS = {"Elastic": _XY_YZ_XZ, "AIMD-NVT": _XY_XZ_YZ, "Vacancy": _XY_XZ_YZ}
+# Rows and columns of the last three of six numbers. The set mixes three orders.
+_Places = tuple[tuple[int, int], ...]
+_XY_YZ_XZ: _Places = ((0, 1), (1, 2), (0, 2))
+_XY_XZ_YZ: _Places = ((0, 1), (0, 2), (1, 2))
+_LIKE_SILICON = {"Elastic": _XY_YZ_XZ, "AIMD-NVT": _XY_XZ_YZ, "Vacancy": _XY_XZ_YZ}
+_LIKE_MOLYBDENUM = dict.fromkeys(("Elastic", "AIMD-NVT", "Vacancy"), _XY_XZ_YZ)
+_MLEARN_SHEARS: dict[str, dict[str, _Places]] = {
+    **dict.fromkeys(("Si", "Ge"), _LIKE_SILICON),
+    **dict.fromkeys(("Mo", "Ni", "Cu"), _LIKE_MOLYBDENUM),
+    "Li": dict.fromkeys(("AIMD-NVT", "Vacancy"), _XY_YZ_XZ),
+}
 
 
 def read_mlearn(path: Path) -> Recorded:
     """JSON of the mlearn benchmark (Zuo et al., J. Phys. Chem. A 124, 731 (2020)).
 
     The group of a cell becomes its ``config_type``. ``virial_stress`` is VASP's stress: kilobar,
-    positive under compression, so it is multiplied by -0.1 GPa for ASE. Its components come in two
-    orders, found out on the silicon set (not documented in the paper):
+    positive under compression, so it is multiplied by -0.1 GPa for ASE. Its first components are
+    xx yy zz. The order of the others depends on element and group (not documented in the paper):
 
-    - group Elastic: xx yy zz xy yz xz. In the sheared cells the one non-zero shear stress stands
-      where the shear of the lattice is, and compressed cells have positive numbers.
-    - groups AIMD-NVT and Vacancy: xx yy zz xy xz yz. Correlation with CHGNet's stresses is 0.9 in
-      this order and 0.0 to 0.1 with the last two exchanged (forces: 0.95 on every axis, so that
-      the frame is not rotated).
-    - group Surface and any other: neither order could be established, so that these cells have
-      no REF_stress.
+    - group Elastic: xy yz xz for Si and Ge, xy xz yz for Mo, Ni and Cu. In the sheared cells the
+      one non-zero shear stress stands where the shear of the lattice is, and compressed cells have
+      positive numbers.
+    - groups AIMD-NVT and Vacancy: xy xz yz for Si, Ge, Mo, Ni and Cu, xy yz xz for Li. Correlation
+      of the shear stresses with those of CHGNet, or of EMT for Ni and Cu, is 0.75 to 1.00 in this
+      order, at most 0.6 with the last two exchanged (Li: 0.95 and 0.38 in AIMD-NVT).
+    - group Surface, group Elastic of Li and other elements: no order could be established, so that
+      these cells have no REF_stress.
 
     Raises
     ------
@@ -192,11 +234,7 @@ def _mlearn_frame(entry: dict[str, Any]) -> Atoms:
         cell=entry["structure"]["lattice"]["matrix"],
         pbc=True,
     )
-    stress = None
-    if group in _MLEARN_ORDERS:
-        stress = np.zeros((3, 3))
-        for value, (i, j) in zip(outputs["virial_stress"], _MLEARN_ORDERS[group], strict=True):
-            stress[i, j] = stress[j, i] = -0.1 * GPa * value
+    stress = _mlearn_stress(cell, group, outputs["virial_stress"])
     frame = labelled(cell, "", outputs["energy"], outputs["forces"], stress)
     frame.info["config_type"] = group
     if entry.get("description"):
@@ -204,3 +242,15 @@ def _mlearn_frame(entry: dict[str, Any]) -> Atoms:
     if frame.arrays[FORCES].shape != (len(cell), 3):
         raise ValueError(f"a cell of group {group} has forces of another shape")
     return frame
+
+
+def _mlearn_stress(cell: Atoms, group: str, kilobar: Sequence[float]) -> NDArray[np.float64] | None:
+    """Stress in eV/Å³ (ASE's sign); None if the order of its components is unknown."""
+    elements = set(cell.symbols)
+    shears = _MLEARN_SHEARS.get(elements.pop(), {}).get(group) if len(elements) == 1 else None
+    if shears is None:
+        return None
+    stress = np.zeros((3, 3))
+    for value, (i, j) in zip(kilobar, ((0, 0), (1, 1), (2, 2), *shears), strict=True):
+        stress[i, j] = stress[j, i] = -0.1 * GPa * value
+    return stress

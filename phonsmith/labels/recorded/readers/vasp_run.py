@@ -39,6 +39,8 @@ class IonicStep:
         Steps of the electronic loop, without those of a response to a perturbation.
     energy_change
         By the last electronic step, in eV; None if unknown.
+    entropy
+        Energy without the entropy of the electrons minus the free energy, in eV; None if unknown.
     says_converged
         Whether VASP reports that EDIFF is reached; None if unknown. VASP 5 reports it also after
         NELM steps.
@@ -52,6 +54,7 @@ class IonicStep:
     electronic_steps: int
     energy_change: float | None
     says_converged: bool | None = None
+    entropy: float | None = None
 
 
 @dataclass

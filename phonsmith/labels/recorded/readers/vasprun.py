@@ -182,16 +182,31 @@ def _step(calculation: etree._Element, run: Run) -> IonicStep:
     energies = [one["e_fr_energy"] for one in loop if "e_fr_energy" in one]
     lattice = _matrix(calculation, "structure/crystal/varray[@name='basis']")
     fractional = _matrix(calculation, "structure/varray[@name='positions']")
-    energy = calculation.find("energy/i[@name='e_fr_energy']")
+    energies_of_end = {
+        str(one.get("name")): number((one.text or "").strip())
+        for one in calculation.iterfind("energy/i")
+    }
     return IonicStep(
         lattice=lattice,
         positions=None if lattice is None or fractional is None else fractional @ lattice,
-        energy=None if energy is None else number((energy.text or "").strip()),
+        energy=energies_of_end.get("e_fr_energy"),
+        entropy=_entropy(energies_of_end),
         forces=_matrix(calculation, "varray[@name='forces']"),
         kilobar=_matrix(calculation, "varray[@name='stress']"),
         electronic_steps=len(loop),
         energy_change=energies[-1] - energies[-2] if len(energies) > 1 else None,
     )
+
+
+def _entropy(energies: dict[str, float]) -> float | None:
+    """-TS of the electrons as a positive number.
+
+    VASP 5 exchanges the two other energies, and some versions write zero for one of them.
+    """
+    free = energies.get("e_fr_energy", np.nan)
+    others = [energies.get(name, 0.0) for name in ("e_wo_entrp", "e_0_energy")]
+    terms = np.abs([energy - free for energy in others if energy])
+    return float(terms.max()) if len(terms) and np.isfinite(terms).all() else None
 
 
 def _matrix(calculation: etree._Element, path: str) -> Floats | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from pydantic import ValidationError
 
 from phonsmith.datasets.settings import Database
@@ -310,3 +311,80 @@ def test_energy_and_stress_of_zero_were_not_computed(tmp_path: Path) -> None:
     assert [ENERGY in one.info for one in read.frames] == [False, True, False, True]
     assert not any(STRESS in one.info for one in read.frames)
     assert "omitted: energy of zero (2), stress of zero (2), virial of zero (1)" in read.found[0]
+
+
+def marked(atoms: Atoms, pbc: str) -> str:
+    """A frame with forces of zero under this ``pbc``."""
+    lattice = " ".join(str(number) for number in atoms.cell[:].ravel())
+    rows = "".join(
+        f"{atom.symbol} {' '.join(str(number) for number in atom.position)} 0 0 0\n"
+        for atom in atoms
+    )
+    columns = "species:S:1:pos:R:3:forces:R:3"
+    return f'{len(atoms)}\nLattice="{lattice}" energy=-9 pbc="{pbc}" Properties={columns}\n{rows}'
+
+
+def with_vacuum(atoms: Atoms, vacuum: float) -> Atoms:
+    """The atoms of a cell in a box with empty space around them."""
+    cluster = atoms.copy()
+    cluster.center(vacuum=vacuum)
+    return cluster
+
+
+CUBE = bulk("Si", cubic=True)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "pbc"),
+    [
+        (CUBE, "F F F"),
+        (CUBE, "T T F"),
+        (bulk("Al"), "F F F"),  # not an isolated atom
+        (bulk("NaCl", "rocksalt", a=5.64), "F F F"),
+    ],
+)
+def test_crystals_that_are_marked_as_clusters_are_refused(
+    tmp_path: Path, atoms: Atoms, pbc: str
+) -> None:
+    (line,) = read_extxyz(written(tmp_path, marked(atoms, pbc))).refused
+    assert f'has pbc="{pbc}", but its atoms are' in line
+    assert 'write pbc="T T T"' in line
+
+
+@pytest.mark.parametrize(
+    ("atoms", "pbc"),
+    [
+        (CUBE, "T T T"),
+        (with_vacuum(CUBE, 4.0), "F F F"),
+        (with_vacuum(CUBE, 0.0), "F F F"),  # images would overlap
+        (Atoms("Si", cell=(10, 10, 10)), "F F F"),
+    ],
+)
+def test_clusters_are_clusters(tmp_path: Path, atoms: Atoms, pbc: str) -> None:
+    assert len(read_extxyz(written(tmp_path, marked(atoms, pbc))).frames) == 1
+
+
+@pytest.mark.parametrize(
+    ("free", "fixed", "force", "refused"),
+    [
+        ("T", "F", "0 0 0", True),
+        ("T", "F", "-0.1 0 -0.3", False),  # its force is there
+        ("T T T", "F F T", "0 0 -0.3", True),
+        ("T T T", "T T F", "0 0 -0.3", False),
+    ],
+)
+def test_zeros_of_fixed_atoms_are_no_forces(
+    tmp_path: Path, free: str, fixed: str, force: str, refused: bool
+) -> None:
+    columns = len(free.split())
+    text = (
+        '2\nLattice="4 0 0 0 4 0 0 0 4" energy=-9 '
+        f"Properties=species:S:1:pos:R:3:move_mask:L:{columns}:REF_forces:R:3\n"
+        f"Si 0 0 0 {free} 0.1 0.2 0.3\nSi 1.5 1.5 1.5 {fixed} {force}\n"
+    )
+    read = read_extxyz(written(tmp_path, text))
+    assert len(read.refused) == refused
+    if refused:
+        assert "zeros for the forces of atoms that were fixed (move_mask)" in read.refused[0]
+    else:
+        assert read.frames[0].arrays[FORCES][1, 2] == -0.3

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.units import Bohr, Rydberg
 from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
 
 from phonsmith.files.errors import DataWarning, PhonsmithError
 from phonsmith.labels.recorded.reading import named_frames, read_recorded
@@ -218,5 +220,52 @@ def test_files_in_rydberg_and_bohr_are_reported(
             one["forces"] = np.asarray(one["forces"]) * Bohr / Rydberg
     else:
         phonon.force_constants = phonon.force_constants * Bohr**2 / Rydberg
-    with pytest.warns(DataWarning, match=r"as if displacements and forces are in atomic units"):
+    with pytest.warns(DataWarning, match=r"as if forces, or displacements too, are in"):
         named_frames(recorded, folder / name, "nacl", "PBE")
+
+
+@pytest.mark.parametrize(
+    ("symbols", "spring", "reported"),
+    [
+        ("SiO", 0.65, True),  # SiO2 in hartree/bohr/Å, in phonopy's example SiO2-CP2K-xyz
+        ("TiN", 0.93, True),  # TiPN3 in Ry/bohr²
+        ("KO", 3.2, False),
+        ("NaTl", 1.7, False),
+        ("NaCl", 0.65, False),
+    ],
+)
+def test_weak_springs_by_element(symbols: str, spring: float, reported: bool) -> None:
+    from phonsmith.labels.recorded.units import weak_springs
+
+    crystal = PhonopyAtoms(
+        numbers=Atoms(symbols).numbers,
+        cell=4 * np.eye(3),
+        scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]],
+    )
+    phonon = Phonopy(crystal, np.eye(3, dtype=int), primitive_matrix="P")
+    phonon.force_constants = np.einsum("ij,kl->ijkl", np.eye(2), spring * np.eye(3))
+    assert bool(weak_springs(phonon)) == reported
+
+
+@pytest.mark.parametrize("supercell", [[4, 2, 1], [8, 1, 1]])
+def test_another_supercell_of_as_many_atoms_is_refused(
+    with_constants: tuple[Path, Phonopy], supercell: list[int]
+) -> None:
+    from phonsmith.labels.recorded.readers.force_constants import read_force_sets
+
+    folder, _ = with_constants
+    with pytest.raises(PhonsmithError, match=r"do not determine|are asymmetric by"):
+        read_force_sets(folder / "FORCE_SETS", folder / "POSCAR", supercell)
+
+
+def test_displacements_that_are_not_enough_are_one_line(
+    with_constants: tuple[Path, Phonopy],
+) -> None:
+    from phonsmith.labels.recorded.readers.force_constants import read_force_sets
+
+    folder, _ = with_constants
+    lines = (folder / "FORCE_SETS").read_text().splitlines()
+    atoms = int(lines[0])
+    (folder / "FORCE_SETS").write_text("\n".join([lines[0], "1", *lines[2 : 5 + atoms], ""]))
+    with pytest.raises(PhonsmithError, match=r"do not determine the force constants .* 64 atoms"):
+        read_force_sets(folder / "FORCE_SETS", folder / "POSCAR", [2, 2, 2])

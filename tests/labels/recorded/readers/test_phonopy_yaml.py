@@ -167,6 +167,18 @@ def test_frequencies_in_other_units_are_no_other_units_of_forces(
     assert read_recorded(path, "phonopy", "a").frames
 
 
+@pytest.mark.parametrize("calculator", ["qe", "cp2k", "wien2k", "abacus"])
+def test_the_default_factor_beside_a_code_means_nothing(
+    tmp_path: Path, nacl: dict[str, Any], calculator: str
+) -> None:
+    """As ``phonopy -d --qe`` wrote it into phonopy_disp.yaml."""
+    content = in_units_of(calculator, nacl)
+    content["phonopy"]["frequency_unit_conversion_factor"] = 15.633302
+    recorded = read_recorded(write(tmp_path / "a.yaml", content), "phonopy", "a")
+    ours = read_recorded(write(tmp_path / "ours.yaml", nacl), "phonopy", "a")
+    assert np.allclose(recorded.frames[0].arrays[FORCES], ours.frames[0].arrays[FORCES])
+
+
 def test_the_tolerance_of_the_file_is_used_and_kept(tmp_path: Path, nacl: dict[str, Any]) -> None:
     """Positions off by 3e-4 Å: cubic within the tolerance of the file, and nothing without it."""
     content = {**nacl, "unit_cell": {**nacl["unit_cell"]}}

@@ -107,6 +107,25 @@ def test_failed_runs_never_become_labels(shared_data: Path, name: str, reason: s
         (r"(<etot>)[^<]*", r"\g<1>-12.0", "another energy"),
         (r"</qes:espresso>", "", "damaged"),
         (r"(</control_variables>)", r"\1<electric_field></electric_field>", "electric field"),
+        (
+            r"(<free_positions [^>]*>\s+)1",
+            r"\g<1>0",
+            "zeros for the forces of atoms that were fixed",
+        ),
+        (
+            r"(<free_positions)",
+            r"<external_atomic_forces>0 0 0 0 0 1.0E-2</external_atomic_forces>\1",
+            "ATOMIC_FORCES",
+        ),
+        (r"<remove_rigid_rot>false<", "<remove_rigid_rot>true<", "remove_rigid_rot"),
+        (r"<occupations>smearing<", "<occupations>from_input<", "no ground state"),
+        (
+            r"(<free_positions)",
+            r"<spin_constraints><spin_constraints>atomic</spin_constraints></spin_constraints>\1",
+            "constrained_magnetization",
+        ),
+        (r"<rism>false<", "<rism>true<", "in a solvent"),
+        (r"<twochem>false<", "<twochem>true<", "two Fermi levels"),
     ],
 )
 def test_xml_files_that_are_no_labels(run: Path, old: str, new: str, reason: str) -> None:
@@ -127,6 +146,38 @@ def test_xml_files_that_are_no_labels(run: Path, old: str, new: str, reason: str
         (r"estimated scf accuracy +< +\S+ Ry(?=.{0,400}convergence has)", None, "an accuracy of"),
         (r"(Self-consistent Calculation)", r"Band Structure Calculation \1", "not self-cons"),
         (r"(Self-consistent Calculation)", r"BFGS Geometry Optimization \1", "relaxation did not"),
+        (
+            r"(!    total energy)",
+            r"     constraint energy (Ryd) =      0.00012\n\1",
+            "constrained_magnetization",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n     Effective Screening Medium Method",
+            "assume_isolated",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n     Assuming isolated system, Martyna-Tuckerman method",
+            "assume_isolated",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n  The code is running with the 2D cutoff",
+            "assume_isolated",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n     External forces energy    =      -0.46173430 Ry",
+            "ATOMIC_FORCES",
+        ),
+        (
+            r"(Self-consistent Calculation)",
+            r"\1\n  employing two chemical potentials, one for electrons and one for holes.",
+            "two Fermi levels",
+        ),
+        (r"(Self-consistent Calculation)", r"\1\n     Occupations read from input", "no ground"),
+        (r"(Self-consistent Calculation)", r"\1\n     Environ Module\n", "in a solvent"),
     ],
 )
 def test_texts_that_are_no_labels(run: Path, old: str, new: str | None, reason: str) -> None:
@@ -271,3 +322,68 @@ def test_the_energy_of_a_hybrid_functional_is_that_with_its_exchange(run: Path) 
     with_atoms(run)
     (frame,) = read_espresso(run).frames
     assert frame.info[ENERGY] == pytest.approx(truth.info[ENERGY], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (
+            "Parameters for Dispersion (Grimme-D2) Correction:\n Dispersion Correction     = -0 Ry",
+            "D2",
+        ),
+        ("Parameters for Dispersion Correction:\n Dispersion Correction     = -0.1 Ry", "D2"),
+        ("DFT-D3 Dispersion         =      -0.02692854 Ry", "D3"),
+        ("TS-vdW initialization\n     Dispersion Correction     =      -0.14 Ry", "MBD"),
+        ("TS-vdW initialization\n     Dispersion T-S Correction =      -0.04 Ry", "TS"),
+        ("* XDM dispersion\n     Dispersion XDM Correction =      -0.03 Ry", "XDM"),
+    ],
+)
+def test_dispersion_is_found_in_texts(run: Path, lines: str, name: str) -> None:
+    with_atoms(run)
+    change(run / TEXT, r"(Self-consistent Calculation)", rf"\1\n     {lines}")
+    (level,) = (level for _, level in read_espresso(run).levels)
+    assert level.functional == f"PBEsol + dispersion ({name})"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"), [("grimme-d3", "D3"), ("DFT-D", "D2"), ("mbd_vdw", "MBD"), ("XDM", "XDM")]
+)
+def test_dispersion_has_one_name_in_texts_and_xml(run: Path, written: str, name: str) -> None:
+    element = f"<vdW><vdw_corr>{written}</vdw_corr></vdW>"
+    change(run / XML, r"(<functional>PBESOL</functional>)(?=\s*</dft>\s*<spin>)", rf"\1{element}")
+    (level,) = (level for _, level in read_espresso(run).levels)
+    assert level.functional == f"PBEsol + dispersion ({name})"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "read_cards :\n     ATOMIC_POSITIONS: units set to alat",
+        "divide_et_impera:\n     suboptimal parallelization: some nodes have no k-points",
+        "read_upf_v2::gipaw:\n     Unknown format version",
+    ],
+)
+def test_warnings_of_pw_are_no_failures(run: Path, message: str) -> None:
+    change(
+        run / TEXT, r"(Self-consistent Calculation)", rf"     Message from routine {message}\n\1"
+    )
+    assert len(read_espresso(run).frames) == 1
+
+
+def test_runs_in_one_file_are_refused(run: Path) -> None:
+    """As of ``pw.x >> file``: settings would be of the first run, forces of the last."""
+    with_atoms(run)
+    text = (run / TEXT).read_text()
+    (run / TEXT).write_text(text + text)
+    assert "holds 2 runs of pw.x" in refusal(run)
+
+
+def test_smearing_has_one_name_in_texts_and_xml(run: Path) -> None:
+    ((_, of_xml),) = read_espresso(run).levels
+    with_atoms(run)
+    points = "number of k points=    10  Marzari-Vanderbilt smearing, width (Ry)=  0.0100"
+    change(run / TEXT, r"(Self-consistent Calculation)", rf"{points}\n     \1")
+    ((_, of_text),) = read_espresso(run).levels
+    assert of_xml.smearing == of_text.smearing == "mv, degauss 0.01 Ry"
+    assert of_xml.entropy == pytest.approx(1.65e-4, rel=1e-2)
+    assert of_text.entropy == pytest.approx(of_xml.entropy, rel=1e-4)

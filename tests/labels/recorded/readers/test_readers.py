@@ -1,5 +1,6 @@
 """Recorded data of others: what their files hold, and what of it becomes a label."""
 
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.io import read, write
+from ase.units import GPa
 
 from phonsmith.datasets.settings import Database
 from phonsmith.files.errors import PhonsmithError
@@ -19,6 +21,7 @@ from phonsmith.labels.checks import check_label, labelled, unlabelled
 from phonsmith.labels.factory import reference_method
 from phonsmith.labels.labelling import label_cells
 from phonsmith.labels.recorded.databases import load_database
+from phonsmith.labels.recorded.readers.vasp import read_outcar, read_vasprun
 from phonsmith.labels.recorded.reading import load_recorded, read_recorded
 from phonsmith.labels.recorded.settings import RecordedReference
 from phonsmith.labels.settings import Labels
@@ -200,6 +203,14 @@ def test_outcar_says_the_same_as_vasprun(shared_data: Path) -> None:
         assert np.allclose(one.positions, other.positions, atol=1e-4)
 
 
+def test_smearing_and_entropy_of_vasp_runs(shared_data: Path) -> None:
+    run = shared_data / "sn-alpha-vasp" / "dft_rattle_static_1_1_mp-117_1.0_0_65"
+    for read_runs in (read_vasprun, read_outcar):
+        ((_, level),) = read_runs(run).levels
+        assert level.smearing == "ISMEAR 1, SIGMA 0.05 eV"
+        assert 0 <= level.entropy < 1e-3
+
+
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
@@ -346,6 +357,44 @@ def test_mlearn_stress_of_strained_crystals_follows_the_strain(shared_data: Path
         if abs(volume - 20.46) > 0.7:  # compressed: negative, in ASE's sign
             assert np.sign(np.trace(stress)) == np.sign(volume - 20.46)
     assert sheared == 27
+
+
+@pytest.mark.parametrize(
+    ("element", "group", "shears"),
+    [
+        ("Si", "Elastic", ("xy", "yz", "xz")),
+        ("Ge", "Elastic", ("xy", "yz", "xz")),
+        ("Mo", "Elastic", ("xy", "xz", "yz")),
+        ("Ni", "Elastic", ("xy", "xz", "yz")),
+        ("Cu", "AIMD-NVT", ("xy", "xz", "yz")),
+        ("Li", "AIMD-NVT", ("xy", "yz", "xz")),
+        ("Li", "Elastic", None),
+        ("Mo", "Surface", None),
+        ("W", "Elastic", None),
+    ],
+)
+def test_mlearn_orders_the_stress_by_element_and_group(
+    tmp_path: Path, element: str, group: str, shears: tuple[str, ...] | None
+) -> None:
+    site = {"species": [{"element": element, "occu": 1}], "xyz": [0.1, 0.2, 0.3]}
+    entry = {
+        "structure": {"lattice": {"matrix": (3 * np.eye(3)).tolist()}, "sites": [site]},
+        "group": group,
+        "outputs": {
+            "energy": -1.0,
+            "forces": [[0.0, 0.0, 0.0]],
+            "virial_stress": [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0],
+        },
+    }
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    (frame,) = read_recorded(tmp_path / "a.json", "mlearn", "db").frames
+    assert (STRESS in frame.info) == (shears is not None)
+    if shears:
+        stress = frame.info[STRESS] / (0.1 * GPa)
+        assert np.diag(stress) == pytest.approx([1, 2, 3])
+        for value, name in zip((4, 5, 6), shears, strict=True):
+            place = tuple("xyz".index(axis) for axis in name)
+            assert stress[place] == pytest.approx(value)
 
 
 def without_pressure(stresses: np.ndarray) -> np.ndarray:
