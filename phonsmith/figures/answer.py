@@ -10,6 +10,7 @@ from phonsmith.campaign.model import Campaign
 from phonsmith.figures.results_read import counted, few, label_of
 from phonsmith.figures.style import CELLS, short
 from phonsmith.files.settings import CellChoice
+from phonsmith.labels.registry import potential_of
 
 USUAL_GOAL_THZ = 0.1
 """Goal for the phonon RMSE of a crystal where a campaign has none: that of the campaigns that
@@ -32,6 +33,10 @@ class Judged:
         Mean RMSE; NaN without any.
     largest_thz
         Largest RMSE; NaN without any.
+    known
+        Number of crystals with an RMSE.
+    unstable
+        Number of crystals with imaginary modes that the reference does not have.
     in_sample
         Whether the fit was trained on the displaced cells of the crystals.
     """
@@ -41,6 +46,8 @@ class Judged:
     bad: Sequence[str]
     mean_thz: float
     largest_thz: float
+    known: int
+    unstable: int
     in_sample: bool
 
     @property
@@ -52,14 +59,25 @@ class Judged:
     def in_words(self) -> str:
         """Numbers behind the verdict, without a full stop."""
         total = len(self.good) + len(self.bad)
-        words = [f"{len(self.good)} of {counted(total, 'crystal')}"]
-        if self.mean_thz >= 0:
-            words.append(f"mean RMSE {self.mean_thz:.3f} THz, largest {self.largest_thz:.3f} THz")
-        if self.bad:
+        words = [] if total == 1 else [f"{len(self.good)} of {total} crystals"]
+        if self.known:
+            words.append(self._rmse_in_words(total))
+        if self.known < total:
+            words.append(f"no RMSE for {total - self.known}" if total > 1 else "no RMSE")
+        if self.unstable:
+            there = f" in {counted(self.unstable, 'crystal')}" if total > 1 else ""
+            words.append(f"false imaginary modes{there}")
+        if self.good and self.bad:
             words.append(f"not for {few(self.bad)}")
         if self.in_sample:
             words.append("in-sample: these phonons were part of the training data")
         return "; ".join(words)
+
+    def _rmse_in_words(self, total: int) -> str:
+        if total == 1:
+            return f"RMSE {self.mean_thz:.3f} THz"
+        over = "" if self.known == total else f" over {self.known}"
+        return f"mean RMSE {self.mean_thz:.3f} THz{over}, largest {self.largest_thz:.3f} THz"
 
 
 @dataclass(frozen=True)
@@ -154,6 +172,8 @@ def judge(campaign: Campaign, rmse: pd.DataFrame, fit: str) -> Judged:
         bad=part.loc[~meets, "structure"].tolist(),
         mean_thz=mean_rmse(rmse, fit, cell).rmse_thz,
         largest_thz=float(part["rmse_thz"].max()),
+        known=int(part["rmse_thz"].notna().sum()),
+        unstable=int(false.sum()),
         in_sample=bool(part["in_sample"].astype(bool).any()),
     )
 
@@ -161,8 +181,8 @@ def judge(campaign: Campaign, rmse: pd.DataFrame, fit: str) -> Judged:
 def _headline(best: Judged, total: int, limit: float) -> str:
     name = short(best.label, 40)
     if not best.bad:
-        crystals = f"all {total} crystals" if total > 1 else "the crystal"
         learnt = ", which it was trained on" if best.in_sample else ""
+        crystals = {1: "the crystal", 2: "both crystals"}.get(total, f"all {total} crystals")
         return (
             f"Yes, for harmonic phonons of {crystals} of this campaign{learnt}: with {name}, the "
             f"largest phonon RMSE is {best.largest_thz:.3f} THz (goal: {limit:g} THz)."
@@ -172,24 +192,33 @@ def _headline(best: Judged, total: int, limit: float) -> str:
             f"In part: with {name}, {len(best.good)} of {total} crystals meet the goal for "
             f"harmonic phonons (RMSE of at most {limit:g} THz)."
         )
+    rmse = "an RMSE" if total == 1 else "a mean RMSE"
+    nearest = f" The best, {name}, has {rmse} of {best.mean_thz:.3f} THz." if best.known else ""
     return (
         f"Not yet: no potential meets the goal for harmonic phonons (RMSE of at most {limit:g} "
-        "THz) for any crystal."
+        f"THz) for any crystal.{nearest}"
     )
 
 
 def goal_in_words(campaign: Campaign) -> str:
-    """Explain when a crystal meets the goal."""
+    """Explain when a crystal meets the goal, and what the reference is."""
     limit, cell = _goal(campaign)
     origin = (
         "the goal of this campaign"
         if campaign.loop
         else "a usual limit; the campaign states no goal"
     )
-    return (
-        f"A crystal meets the goal if its phonon RMSE ({CELLS[cell]}) is at most {limit:g} THz "
-        f"({origin}) and the fit has no imaginary modes where the reference has none."
+    words = (
+        f"A crystal meets the goal if its phonon RMSE against {campaign.level_of_theory} "
+        f"({CELLS[cell]}) is at most {limit:g} THz ({origin}) and the fit has no imaginary modes "
+        "where the reference has none."
     )
+    if potential_of(campaign.reference):
+        words += (
+            f" {campaign.level_of_theory} is itself an interatomic potential: its own errors, "
+            "against DFT or experiment, are not part of this answer."
+        )
+    return words
 
 
 def applications(campaign: Campaign) -> tuple[str, str]:
