@@ -1,6 +1,6 @@
 """The answer at the top of the report: which fits are good enough, and for what."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -215,8 +215,8 @@ def goal_in_words(campaign: Campaign) -> str:
     )
     if potential_of(campaign.reference):
         words += (
-            f" {campaign.level_of_theory} is itself an interatomic potential: its own errors, "
-            "against DFT or experiment, are not part of this answer."
+            f" The reference, {campaign.level_of_theory}, is itself an interatomic potential: its "
+            "errors against DFT or experiment are not part of this answer."
         )
     return words
 
@@ -234,3 +234,42 @@ def applications(campaign: Campaign) -> tuple[str, str]:
     used = f"Applied to {', '.join(done)}: see “Applications”." if done else ""
     others = ["other crystals and compositions", "defects and surfaces"]
     return used, f"Not tested by this campaign: {', '.join([*missing, *others])}."
+
+
+def kappa_in_words(campaign: Campaign, tables: Iterable[pd.DataFrame]) -> str:
+    """Summarise the errors of the thermal conductivity of the fits; empty without any.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    tables
+        Tables of the applications, see :func:`phonsmith.conductivity.tables.errors_table`.
+    """
+    needed = ["method", "temperature_kelvin", "kappa_w_per_m_k", "reference_w_per_m_k"]
+    known = [one.dropna(subset=needed) for one in tables if {*needed} <= {*one.columns}]
+    if not known or known[0].empty:
+        return ""
+    distance = (known[0]["temperature_kelvin"] - ROOM_KELVIN).abs()
+    near = known[0][distance == distance.min()]
+    errors = 100 * (near["kappa_w_per_m_k"] / near["reference_w_per_m_k"] - 1)
+    found = {method: part.tolist() for method, part in errors.groupby(near["method"], sort=False)}
+    ranked = sorted(found, key=lambda method: max(map(abs, found[method])))
+    words = [
+        f"{label_of(campaign, str(method).partition('/')[0])} {_range_in_words(found[method])}"
+        for method in ranked[:MOST_KAPPA]
+    ]
+    more = f"; {len(ranked) - MOST_KAPPA} more fits below" if len(ranked) > MOST_KAPPA else ""
+    kelvin = near["temperature_kelvin"].iloc[0]
+    return f"Error of κ at {kelvin:g} K: {'; '.join(words)}{more}."
+
+
+ROOM_KELVIN = 300
+MOST_KAPPA = 3
+"""Largest number of fits whose thermal conductivity is in the answer."""
+
+
+def _range_in_words(percent: Sequence[float]) -> str:
+    """Format errors in percent: the only one, or the range over the crystals."""
+    low, high = (f"{value:+.0f}".replace("-", "−") for value in (min(percent), max(percent)))
+    return f"{low} %" if len(percent) == 1 else f"{low} to {high} % ({len(percent)} crystals)"

@@ -22,7 +22,7 @@ from markupsafe import Markup
 import phonsmith
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures import citations
-from phonsmith.figures.answer import answer
+from phonsmith.figures.answer import answer, kappa_in_words
 from phonsmith.figures.band_data import PackedBands, packed_text
 from phonsmith.figures.costs import COLUMNS, costs_table
 from phonsmith.figures.downloads import Download, downloads, text_download
@@ -168,6 +168,7 @@ def render_report(
         description=campaign.description,
         summary=_summary(campaign),
         answer=answer(campaign, tables.rmse),
+        kappa=kappa_in_words(campaign, [one for one, _ in tables.applications]),
         level_of_theory=campaign.level_of_theory,
         means=means_table(campaign, tables.rmse),
         rmse_in_words=RMSE_IN_WORDS,

@@ -113,7 +113,8 @@ def few(names: Sequence[str]) -> str:
     'a, b, c, d, e and 2 more'
     """
     more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    between = "; " if any("," in name for name in names) else ", "
+    return between.join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def listed(words: Iterable[str]) -> str:

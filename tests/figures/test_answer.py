@@ -1,8 +1,9 @@
 """The answer at the top of the report."""
 
+import pandas as pd
 import pytest
 
-from phonsmith.figures.answer import answer
+from phonsmith.figures.answer import answer, kappa_in_words
 from tests.figures.examples import RMSE, campaign, table
 
 GOOD = {
@@ -87,3 +88,18 @@ def test_a_campaign_without_fits_judges_nothing():
     found = answer(campaign(fits={}, thermodynamics={}), table({}))
     assert (found.mark, found.lines, found.untested) == ("", [], "")
     assert "no potentials" in found.headline
+
+
+def test_errors_of_the_conductivity_are_named_near_room_temperature():
+    rows = [
+        ("gap/gen0", "a", 300, 12.0, 12.95),
+        ("gap/gen0", "b", 300, 11.0, 10.0),
+        ("gap/gen0", "b", 900, 1.0, 10.0),
+        ("mace/gen0", "a", 300, 6.0, 12.0),
+        ("mace/gen0", "b", 300, None, 10.0),
+    ]
+    columns = ["method", "structure", "temperature_kelvin"]
+    columns += ["kappa_w_per_m_k", "reference_w_per_m_k"]
+    words = kappa_in_words(campaign(), [pd.DataFrame({"x": [1]}), pd.DataFrame(rows, columns=columns)])
+    assert words == "Error of κ at 300 K: GAP −7 to +10 % (2 crystals); MACE −50 %."
+    assert kappa_in_words(campaign(), []) == ""

@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 
 from phonsmith.conductivity.kappa import KappaResult, Modes, Series, without_result
 from phonsmith.conductivity.settings import Conductivity
-from phonsmith.conductivity.tables import conductivity_table
-from phonsmith.conductivity.tables import convergence_table
+from phonsmith.conductivity.tables import conductivity_table, convergence_table
 from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
 from phonsmith.figures.conductivity import draw_generations as draw_kappa_generations
 from tests.figures.examples import LOOKS, METHOD_LOOKS, METHODS, faults_of_text, lines_of, texts
