@@ -203,8 +203,8 @@ def rmse_cell(row: dict[str, Any] | None, best: float | None, link: str = "") ->
 def readable(campaign: Campaign, table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of results as the page shows it.
 
-    Labels stand for the keys of fits, also in ``FIT/genG``; the campaign and empty remarks are
-    omitted.
+    Labels stand for the keys of fits, also in ``FIT/genG``, mean and standard deviation are one
+    column, and the campaign and empty remarks are omitted.
     """
     empty = {
         name for name in _REMARKS if name in table and not table[name].fillna("").astype(str).any()
@@ -212,8 +212,29 @@ def readable(campaign: Campaign, table: pd.DataFrame) -> pd.DataFrame:
     shown = table.drop(columns=["campaign", *empty], errors="ignore")
     labels = {fit: label_of(campaign, fit) for fit in campaign.fits}
     names = {name: shown[name].map(partial(_labelled, labels)) for name in _METHODS & {*shown}}
-    return shown.assign(**names)
+    return _with_spreads(shown.assign(**names))
 
+
+def _with_spreads(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace the columns ``X_mean`` and ``X_std`` by ``X``, such as ``12.58 ± 0.49``."""
+    columns = {}
+    for name in map(str, table.columns):
+        stem = name.removesuffix("_mean")
+        if stem != name and f"{stem}_std" in table:
+            pairs = zip(table[name], table[f"{stem}_std"], strict=True)
+            columns[stem] = [_with_spread(mean, spread) for mean, spread in pairs]
+        elif not (name.endswith("_std") and f"{name.removesuffix('_std')}_mean" in table):
+            columns[name] = table[name].tolist()
+    return pd.DataFrame(columns)
+
+
+def _with_spread(mean: float, spread: float) -> float | str:
+    return mean if pd.isna(mean) or pd.isna(spread) else f"{_text_of(mean)}{SPREAD}{spread:.2g}"
+
+
+SPREAD = " ± "
+WIDEST = 16
+"""Largest number of columns; wider tables have a row for each quantity."""
 
 _REMARKS = ("reason", "remark", "notes", "note", "code")
 _METHODS = frozenset({"fit", "method", "model"})
@@ -228,18 +249,34 @@ def _labelled(labels: Mapping[str, str], name: Any) -> Any:
 
 
 def plain_table(table: pd.DataFrame, caption: str) -> Table:
-    """Convert a tidy table, its names to titles."""
-    columns = [
-        Column(
-            title_of(str(name)),
-            number=pd.api.types.is_numeric_dtype(table[name])
-            and not pd.api.types.is_bool_dtype(table[name])
-            and bool(table[name].notna().any()),
-        )
-        for name in table
-    ]
+    """Convert a tidy table, its names to titles.
+
+    A table of more than :data:`WIDEST` columns becomes one of a row for each number, below the
+    texts of each row.
+    """
+    columns = [Column(title_of(str(name)), number=_is_numeric(table[name])) for name in table]
     rows = [[Cell(_text_of(value)) for value in row.values()] for row in rows_of(table)]
-    return Table(caption, columns, rows)
+    if len(columns) <= WIDEST:
+        return Table(caption, columns, rows)
+    texts = [i for i, column in enumerate(columns) if not column.number]
+    heads = [", ".join(row[i].text for i in texts) for row in rows]
+    return Table(
+        caption,
+        [Column("Quantity", number=False), *(Column(head, number=True) for head in heads)],
+        [
+            [Cell(column.title), *(row[i] for row in rows)]
+            for i, column in enumerate(columns)
+            if column.number
+        ],
+    )
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    """Return whether a column has numbers, perhaps with their spread."""
+    if not values.notna().any() or pd.api.types.is_bool_dtype(values):
+        return False
+    numbers = pd.api.types.is_numeric_dtype(values)
+    return numbers or bool(values.astype(str).str.contains(SPREAD, regex=False).any())
 
 
 def _text_of(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from phonsmith.figures.table_cells import MOST_COLUMNS, pivot_table, plain_table, readable
+from phonsmith.figures.table_cells import MOST_COLUMNS, WIDEST, pivot_table, plain_table, readable
 from tests.figures.examples import campaign, table
 
 
@@ -44,3 +44,15 @@ def test_many_fits_are_rows():
     assert [row[0].text for row in found.rows] == list(many)
     assert not found.total
     assert [cell.best for cell in found.rows[0]] == [False, True, True, False]
+
+
+def test_means_have_their_spread_and_a_wide_table_has_a_row_for_each_quantity():
+    spread = {"density_g_per_cm3_mean": [2.3361, 1.0], "density_g_per_cm3_std": [0.0123, None]}
+    more = {f"x{number}_thz": [1.0, 2.0] for number in range(WIDEST)}
+    found = pd.DataFrame({"model": ["gap", "mace"], "data": "quench", **spread, **more})
+    shown = plain_table(readable(campaign(), found), "")
+    heads = ["Quantity", "GAP, quench", "MACE, quench"]
+    assert [column.title for column in shown.columns] == heads
+    texts = [cell.text for cell in shown.rows[0]]
+    assert texts == ["Density (g/cm³)", "2.336 ± 0.012", "1"]
+    assert len(shown.rows) == 1 + WIDEST
