@@ -37,6 +37,9 @@ class Judged:
         Number of crystals with an RMSE.
     unstable
         Number of crystals with imaginary modes that the reference does not have.
+    imaginary
+        Comparison of the lowest frequencies, if reference and fit have imaginary modes: of the
+        crystal where they differ most; else empty.
     in_sample
         Whether the fit was trained on the displaced cells of the crystals.
     """
@@ -48,6 +51,7 @@ class Judged:
     largest_thz: float
     known: int
     unstable: int
+    imaginary: str
     in_sample: bool
 
     @property
@@ -67,6 +71,8 @@ class Judged:
         if self.unstable:
             there = f" in {counted(self.unstable, 'crystal')}" if total > 1 else ""
             words.append(f"false imaginary modes{there}")
+        if self.imaginary:
+            words.append(self.imaginary)
         if self.good and self.bad:
             words.append(f"not for {few(self.bad)}")
         if self.in_sample:
@@ -174,7 +180,22 @@ def judge(campaign: Campaign, rmse: pd.DataFrame, fit: str) -> Judged:
         largest_thz=float(part["rmse_thz"].max()),
         known=int(part["rmse_thz"].notna().sum()),
         unstable=int(false.sum()),
+        imaginary=_imaginary_in_words(part),
         in_sample=bool(part["in_sample"].astype(bool).any()),
+    )
+
+
+def _imaginary_in_words(rmse: pd.DataFrame) -> str:
+    """Compare the lowest frequencies of the crystal of a fit where both methods are unstable."""
+    both = rmse[(rmse["imaginary_fit"] > 0) & (rmse["imaginary_reference"] > 0)]
+    if both.empty:
+        return ""
+    lowest = both[["minimum_frequency_fit_thz", "minimum_frequency_reference_thz"]]
+    worst = (lowest.iloc[:, 0] - lowest.iloc[:, 1]).abs().idxmax()
+    fit, reference = (f"{value:.2f}".replace("-", "−") for value in lowest.loc[worst])
+    return (
+        f"imaginary modes of {both.loc[worst, 'structure']}, as in the reference: lowest {fit} "
+        f"THz, reference {reference} THz"
     )
 
 

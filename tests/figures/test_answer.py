@@ -62,6 +62,15 @@ def test_one_crystal_has_one_rmse():
     assert "of the crystal of this campaign" in found.headline
 
 
+def test_imaginary_modes_as_in_the_reference_are_compared():
+    rmse = table(GOOD)
+    rmse["imaginary_fit"], rmse["imaginary_reference"] = 9, 2
+    rmse["minimum_frequency_fit_thz"] = -0.31
+    rmse["minimum_frequency_reference_thz"] = [-0.16, -0.3] * 3
+    words = answer(campaign(), rmse).lines[0][2]
+    assert "imaginary modes of mp-149, as in the reference: lowest −0.31 THz, reference" in words
+
+
 def test_the_goal_names_the_reference_and_that_it_is_a_potential():
     found = answer(campaign(), table(GOOD))
     assert "phonon RMSE against stillinger-weber (cell relaxed with the fit)" in found.goal
