@@ -351,8 +351,8 @@ def _summary(campaign: Campaign) -> str:
     fits = " and ".join(
         text
         for number, text in (
-            (potentials, f"{counted(potentials, 'potential')} fitted to them"),
-            (constants, f"{counted(constants, 'fit')} of force constants alone"),
+            (potentials, f"{counted(potentials, 'potential')} fitted to these labels"),
+            (constants, f"{counted(constants, 'fit')} of force constants"),
             (there, f"{counted(there, 'existing potential')}"),
         )
         if number
