@@ -7,7 +7,7 @@ import pandas as pd
 
 from phonsmith.benchmarks.tables import mean_rmse
 from phonsmith.campaign.model import Campaign
-from phonsmith.figures.results_read import counted, few, label_of
+from phonsmith.figures.results_read import counted, few, label_of, rows_of
 from phonsmith.figures.style import CELLS, short
 from phonsmith.files.settings import CellChoice
 from phonsmith.labels.registry import potential_of
@@ -190,12 +190,12 @@ def _imaginary_in_words(rmse: pd.DataFrame) -> str:
     both = rmse[(rmse["imaginary_fit"] > 0) & (rmse["imaginary_reference"] > 0)]
     if both.empty:
         return ""
-    lowest = both[["minimum_frequency_fit_thz", "minimum_frequency_reference_thz"]]
-    worst = (lowest.iloc[:, 0] - lowest.iloc[:, 1]).abs().idxmax()
-    fit, reference = (f"{value:.2f}".replace("-", "−") for value in lowest.loc[worst])
+    fit, reference = "minimum_frequency_fit_thz", "minimum_frequency_reference_thz"
+    worst = max(rows_of(both), key=lambda row: abs(row[fit] - row[reference]))
+    lowest, known = (f"{worst[key]:.2f}".replace("-", "−") for key in (fit, reference))
     return (
-        f"imaginary modes of {both.loc[worst, 'structure']}, as in the reference: lowest {fit} "
-        f"THz, reference {reference} THz"
+        f"imaginary modes of {worst['structure']}, as in the reference: lowest {lowest} "
+        f"THz, reference {known} THz"
     )
 
 

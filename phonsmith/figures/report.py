@@ -275,8 +275,8 @@ def _bands_in_words(campaign: Campaign, shown: int) -> str:
             "linked in the table of the phonon RMSE. "
         )
     return (
-        f"{words}In the list: the largest RMSE of all fits. A click on a name in the legend shows or "
-        "hides it; of many fits, those with the smallest RMSE are shown first."
+        f"{words}In the list: the largest RMSE of all fits. A click on a name in the legend "
+        "shows or hides it; of many fits, those with the smallest RMSE are shown first."
     )
 
 

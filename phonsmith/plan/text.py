@@ -283,9 +283,7 @@ def _notes(plan: Plan) -> list[str]:
 
 def _experience(experience: Experience) -> str:
     if experience.labels == 0:
-        return (
-            "No label of this campaign is done yet: the cost model estimates the cost of labels."
-        )
+        return "No label of this campaign is done yet: the cost model estimates the cost of labels."
     return (
         f"The cost of labels is corrected by {experience.labels} finished labels of this campaign, "
         f"which took {experience.ratio:.2g} times the model's estimate (10th to 90th percentile "

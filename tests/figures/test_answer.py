@@ -109,6 +109,7 @@ def test_errors_of_the_conductivity_are_named_near_room_temperature():
     ]
     columns = ["method", "structure", "temperature_kelvin"]
     columns += ["kappa_w_per_m_k", "reference_w_per_m_k"]
-    words = kappa_in_words(campaign(), [pd.DataFrame({"x": [1]}), pd.DataFrame(rows, columns=columns)])
+    given = [pd.DataFrame({"x": [1]}), pd.DataFrame(rows, columns=columns)]
+    words = kappa_in_words(campaign(), given)
     assert words == "Error of κ at 300 K: GAP −7 to +10 % (2 crystals); MACE −50 %."
     assert kappa_in_words(campaign(), []) == ""

@@ -151,7 +151,8 @@ def _judge_xml(root: ET.Element) -> None:
     if _words(root, "exit_status") not in ("", "0"):
         raise RunFailed("crashed", f"pw.x ended with exit status {_words(root, 'exit_status')}")
     if _words(root, "output/convergence_info/scf_conv/convergence_achieved") != "true":
-        raise RunFailed("not converged", "the SCF did not converge, or the XML file does not state it")
+        words = "the SCF did not converge, or the XML file does not state it"
+        raise RunFailed("not converged", words)
     ended = _words(root, "output/convergence_info/opt_conv/convergence_achieved")
     if calculation != "scf" and ended != "true":
         raise RunFailed("not converged", "the relaxation did not converge")
