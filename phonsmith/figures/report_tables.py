@@ -281,7 +281,7 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table | None:
             row.append(DASH if pd.isna(value) else _FIT_COLUMNS[name][1](value))
         rows.append(row)
     titles = ["Fit", "Kind", "SOAP sparse points", *(_FIT_COLUMNS[name][0] for name in columns)]
-    return table_of(titles, rows, "Training: cost and number of observations", text_columns=2)
+    return table_of(titles, rows, "Training: cost and number of observations", 2, last_text="Code")
 
 
 _OF_RECIPE = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
