@@ -201,6 +201,7 @@ def _imaginary_in_words(rmse: pd.DataFrame) -> str:
 
 def _headline(best: Judged, total: int, limit: float) -> str:
     name = short(best.label, 40)
+    name = f"“{name}”" if "," in name else name
     if not best.bad:
         learnt = ", which it was trained on" if best.in_sample else ""
         crystals = {1: "the crystal", 2: "both crystals"}.get(total, f"all {total} crystals")

@@ -54,6 +54,12 @@ def test_false_imaginary_modes_are_not_good():
     assert "false imaginary modes in 2 crystals" in found.lines[0][2]
 
 
+def test_a_label_with_a_comma_is_quoted_in_the_sentence():
+    recipe = campaign().fits["gap"].model_dump() | {"label": "GAP, both"}
+    rmse = table({key: value for key, value in GOOD.items() if key[0] == "gap"})
+    assert "with “GAP, both”, the" in answer(campaign(fits={"gap": recipe}), rmse).headline
+
+
 def test_one_crystal_has_one_rmse():
     only = campaign(structures={"mp-149": {"file": "a.vasp"}})
     rmse = table({key: value for key, value in GOOD.items() if key[1] == "mp-149"})
