@@ -391,8 +391,10 @@ def tables_of_conductivity(name):
     return {
         "conductivity.csv": None,
         "conductivity_overview.csv": "Thermal conductivity in W/mK",
-        "kappa_errors.csv": "Thermal conductivity of fits against the reference",
-        "kappa_convergence.csv": "Convergence of the conductivity with the mesh",
+        "kappa_errors.csv": "Thermal conductivity of fits against the reference; SRE: symmetric "
+        "relative error of κ, SRME: that of the contributions of all modes (0: equal, 2: worst)",
+        "kappa_convergence.csv": "Convergence of the conductivity with the "
+        "mesh; change: from the densest mesh; –: only one mesh, convergence not tested",
         "third_order_labels.csv": "Labels for third-order force constants",
     }
 

@@ -56,8 +56,8 @@ def fits(campaign: CampaignData) -> Iterator[str]:
             yield from _finished_fit(campaign, name, fit)
         elif not computes(fit) and "reference" not in campaign.phonons.cells:
             yield (
-                f"fits.{name}: a fit of kind {fit.kind} cannot relax a crystal and has phonons in "
-                "the reference's cell alone; add `reference` to phonons.cells"
+                f"fits.{name}: a fit of kind {fit.kind} cannot relax a crystal and has phonons "
+                "only in the reference's cell; add `reference` to phonons.cells"
             )
         if isinstance(fit, TrainedFit) and not campaign.taught & set(fit.learn_from):
             yield (
@@ -140,7 +140,7 @@ def _deciding(campaign: CampaignData, loop: Loop) -> Iterator[str]:
             return
     if set(campaign.deciding) <= set(campaign.without_potential) and loop.goal.cell != "reference":
         yield (
-            f"loop.goal.cell: force constants have phonons in the reference's cell alone; set "
+            f"loop.goal.cell: force constants have phonons only in the reference's cell; set "
             f"`cell: reference` for {listed(campaign.deciding)}"
         )
     if not any("rattled" in campaign.fits[name].learn_from for name in campaign.deciding):

@@ -219,7 +219,7 @@ def convergence_table(campaign: str, results: Sequence[KappaResult]) -> pd.DataF
 
     Columns: campaign, structure, method, mesh, mesh_of, q_points (of the whole mesh), solver,
     temperature_kelvin, kappa_w_per_m_k, change_percent (from the densest mesh of the same method
-    and temperature).
+    and temperature; missing if there is no other mesh).
     """
     rows = []
     for result in results:
@@ -245,8 +245,9 @@ def convergence_table(campaign: str, results: Sequence[KappaResult]) -> pd.DataF
     table = pd.DataFrame(rows, columns=columns)
     keys = ["structure", "method", "temperature_kelvin"]
     table = table.sort_values([*keys, "q_points"], kind="stable", ignore_index=True)
-    densest = table.groupby(keys)["kappa_w_per_m_k"].transform("last")
-    return table.assign(change_percent=100 * (table["kappa_w_per_m_k"] / densest - 1))
+    kappas = table.groupby(keys)["kappa_w_per_m_k"]
+    change = 100 * (table["kappa_w_per_m_k"] / kappas.transform("last") - 1)
+    return table.assign(change_percent=change.where(kappas.transform("size") > 1))
 
 
 def labels_table(

@@ -95,7 +95,7 @@ class Description:
     def of_nothing(
         cls, frame: Atoms, pressure_gpa: float, references: References | None, reason: str
     ) -> "Description":
-        """Return the description of a structure that can not be analysed."""
+        """Return the description of a structure that cannot be analysed."""
         undefined = {key.name: None for key in fields(cls)}
         similarities = references.no_similarities() if references else pd.DataFrame()
         known = {"atoms": len(frame), "pressure_gpa": pressure_gpa, "reason": reason}

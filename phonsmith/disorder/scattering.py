@@ -64,7 +64,7 @@ def structure_factor(frame: Atoms, settings: Scattering) -> pd.DataFrame:
     Raises
     ------
     PhonsmithError
-        The cell is so long in one direction that its wave vectors can not be listed.
+        The cell is so long in one direction that its wave vectors cannot be listed.
     """
     indices, counts, bins = _wave_vectors(checked(frame), settings)
     intensities = _intensities(frame, indices)

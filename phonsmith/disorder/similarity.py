@@ -136,7 +136,7 @@ class References:
         return nearest if apart <= self.settings.pressure_tolerance_gpa + 1e-9 else None
 
     def require(self, frame: Atoms, ground_state: str | None) -> None:
-        """Refuse a structure or a ground state that can not be compared with the crystals.
+        """Refuse a structure or a ground state that cannot be compared with the crystals.
 
         Parameters
         ----------

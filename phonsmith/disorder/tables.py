@@ -50,7 +50,7 @@ def described(
 ) -> Described:
     """Describe all snapshots of the runs of a potential.
 
-    Snapshots that can not be described have a row with the reason.
+    Snapshots that cannot be described have a row with the reason.
 
     Parameters
     ----------
@@ -153,13 +153,13 @@ def _long(found: Curves) -> pd.DataFrame:
 
 
 def _cautions(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A sentence for each run with snapshots that can not be described completely."""
+    """A sentence for each run with snapshots that cannot be described completely."""
     for (data, run), group in groupby(rows, key=lambda row: (row["data"], row["run"])):
         reasons = [row["reason"] for row in group]
         if failed := [reason for reason in reasons if reason]:
             ((reason, _),) = Counter(failed).most_common(1)
             yield (
-                f"{data}, run {run}: {len(failed)} of {len(reasons)} snapshots can not be "
+                f"{data}, run {run}: {len(failed)} of {len(reasons)} snapshots cannot be "
                 f"described completely. Most frequent reason: {reason}."
             )
 

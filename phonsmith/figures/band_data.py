@@ -276,7 +276,7 @@ def _fit(fit: BandsOfFit) -> dict[str, Any]:
     return {
         "label": fit.look.label,
         "colour": fit.look.colour,
-        "rmse": round(fit.rmse_thz, 4) if known and fit.rmse_thz is not None else None,
+        "rmse": round(fit.rmse_thz, 3) if known and fit.rmse_thz is not None else None,
         "reason": fit.reason,
         **({} if fit.spectrum is None else _spectrum(fit.spectrum)),
     }

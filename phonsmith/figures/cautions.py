@@ -7,10 +7,12 @@ import pandas as pd
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures.results_read import (
+    MOST_NAMES,
     Tables,
     codes_in,
     counted,
     false_imaginary,
+    few,
     label_of,
     listed,
     rows_of,
@@ -88,7 +90,9 @@ def _about_samples(campaign: Campaign, rmse: pd.DataFrame) -> Iterator[Caution]:
     if learnt:
         yield Caution(
             "benchmarks",
-            listed(label_of(campaign, fit) for fit in learnt),
+            (listed if len(learnt) <= MOST_NAMES else few)(
+                [label_of(campaign, fit) for fit in learnt]
+            ),
             "In-sample: trained on the displaced cells that give the reference phonons. The RMSE "
             "measures how well these cells are reproduced, not how well phonons of other crystals "
             "are predicted.",

@@ -61,4 +61,6 @@ def data(campaign: Campaign) -> list[str]:
     sources = [database.source for database in campaign.datasets.databases.values()]
     if campaign.recorded:
         sources.insert(0, campaign.recorded.source)
-    return [f"{source.name}" + (f": {source.url}" if source.url else "") for source in sources]
+    return [
+        f"{source.name}: {source.url or 'local files, named in the settings'}" for source in sources
+    ]

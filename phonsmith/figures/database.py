@@ -48,7 +48,7 @@ def draw_database_errors(
     ]
     with style():
         width = SINGLE_COLUMN_INCH if len(quantities) == 1 else DOUBLE_COLUMN_INCH
-        height = 2.5 + 0.14 * len(errors)
+        height = 2.5 + 0.17 * len(errors)
         figure = Figure(figsize=(width, height), layout="constrained")
         panels = figure.subplots(1, max(1, len(quantities)), sharey=True, squeeze=False)[0]
         for axes, quantity in zip(panels, quantities, strict=False):
@@ -107,10 +107,11 @@ def _draw_panel(
     axes.set_title(title)
     axes.set_xlabel(f"Absolute error ({unit})")
     axes.text(0.03, 0.97, f"RMSE ({unit})", transform=axes.transAxes, va="top", fontsize=6.5)
+    pitch = min(0.065, 0.88 / len(lines))
     for i, (text, colour) in enumerate(lines):
         axes.text(
             0.03,
-            0.90 - 0.065 * i,
+            0.90 - pitch * i,
             text,
             transform=axes.transAxes,
             va="top",

@@ -97,7 +97,7 @@ def _crystals(campaign: Campaign, rmse: pd.DataFrame, fit: str) -> Iterator[str]
         yield f"Phonons of {few(bad)}: they miss the goal (see “Errors”)."
     yield (
         "Other crystals, before you have compared their phonons with the reference: errors are "
-        f"known for {few(campaign.benchmarked)} alone."
+        f"known only for {few(campaign.benchmarked)}."
     )
 
 
@@ -131,8 +131,8 @@ def _electrons(
         )
     spins = isinstance(campaign.reference, MagneticReference) and campaign.reference.magnetic
     yield (
-        "Other magnetic orders than that of the labels, charged cells, and excited electrons: the "
-        f"potential depends on positions and elements alone{', not on spins' if spins else ''}."
+        "Magnetic orders other than in the labels, charged cells, and excited electrons: the "
+        f"potential depends only on positions and elements{', not on spins' if spins else ''}."
     )
     if phonons is not None and phonons["nac"].astype(bool).any():
         yield (

@@ -38,7 +38,7 @@ ENERGY_ZEROS = {
     "the same composition have a meaning",
     "forces_only": "none; the labels contain forces only",
     "estimated": "estimated from the foundation model and the labels",
-    "foundation": "that of the foundation model",
+    "foundation": "as in the foundation model",
 }
 """Origins of the energy zero, see :class:`phonsmith.datasets.sets.Baseline`, in words."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from phonsmith.figures.style import DOUBLE_COLUMN_INCH
 
-THUMBNAIL_PIXELS = 620
+THUMBNAIL_PIXELS = 900
 """Width of the small pictures in the page."""
 MOST_SVG_BYTES = 300_000
 """Largest SVG file that is embedded as a small picture."""

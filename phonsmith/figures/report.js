@@ -73,6 +73,7 @@ window.addEventListener("afterprint", () => {
 // --- band structures ---------------------------------------------------------------------------
 
 const BLACK = "#000000";
+const MOST_FITS = 4; // drawn at first; a click on its name in the legend shows or hides a fit
 const DASHES = ["dash", "dot", "dashdot", "longdash", "longdashdot", "5px 2px 2px 2px"];
 
 async function unpacked(text) {
@@ -166,14 +167,22 @@ function density(one, line, name) {
   };
 }
 
+// those with the smallest RMSE
+function bestFits(data) {
+  const known = data.fits.filter((fit) => fit.rmse !== null);
+  return known.sort((a, b) => a.rmse - b.rmse).slice(0, MOST_FITS);
+}
+
 function spectraOf(data) {
   const reference = data.reference.bands.map((branch) => sums(branch, 1000));
   const width = Math.min(Math.max(5 / Math.sqrt(reference.length), 0.8), 1.7);
   const all = [{ ...data.reference, branches: reference, label: "reference", line: { color: BLACK, width } }];
+  const best = bestFits(data);
   data.fits.forEach((fit, i) => {
     if (!fit.bands) return;
     const line = { color: fit.colour, width: width * 1.15, dash: DASHES[i % DASHES.length] };
-    all.push({ ...fit, branches: fit.bands.map((branch) => sums(branch, 1000)), line });
+    const visible = best.includes(fit) ? true : "legendonly";
+    all.push({ ...fit, branches: fit.bands.map((branch) => sums(branch, 1000)), line, visible });
   });
   return all;
 }
@@ -183,10 +192,14 @@ function tracesOf(data, spectra, withDensity) {
   const [reference, ...fits] = spectra;
   const traces = [trace(path, reference.branches, null, reference.line, "reference")];
   for (const fit of fits) {
-    traces.push(trace(path, fit.branches, reference.branches, fit.line, fit.label));
-    traces.push(resolved(path, fit.branches, reference.branches, fit.line, fit.label));
+    const group = { legendgroup: fit.label, visible: fit.visible };
+    traces.push({ ...trace(path, fit.branches, reference.branches, fit.line, fit.label), ...group });
+    traces.push({ ...resolved(path, fit.branches, reference.branches, fit.line, fit.label), ...group });
   }
-  if (withDensity) traces.push(...spectra.map((one) => density(one, one.line, one.label)));
+  if (withDensity)
+    for (const { label, visible = true, ...one } of spectra)
+      traces.push({ ...density(one, one.line, label), legendgroup: label, visible });
+  traces[0].legendgroup = "reference";
   return traces;
 }
 
@@ -394,8 +407,11 @@ class BandPlot {
   }
 
   describe() {
-    const fits = this.data.fits.map(({ label, rmse, reason }) =>
+    const all = this.data.fits;
+    const shown = all.length > MOST_FITS ? bestFits(this.data) : all;
+    const fits = shown.map(({ label, rmse, reason }) =>
       `${label}: ${rmse === null ? `no RMSE (${reason || "no phonons"})` : `RMSE ${numberWithUnit(rmse)}`}`);
+    if (shown.length < all.length) fits.push(`${all.length - shown.length} more in the table of the phonon RMSE`);
     this.words.textContent = [this.data.structure, fits.join("; ")].filter(Boolean).join(" – ");
   }
 }

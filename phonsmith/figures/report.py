@@ -22,7 +22,7 @@ from markupsafe import Markup
 import phonsmith
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures import citations
-from phonsmith.figures.answer import answer
+from phonsmith.figures.answer import answer, kappa_in_words
 from phonsmith.figures.band_data import PackedBands, packed_text
 from phonsmith.figures.costs import COLUMNS, costs_table
 from phonsmith.figures.downloads import Download, downloads, text_download
@@ -39,12 +39,18 @@ from phonsmith.figures.report_tables import (
     structures_table,
     worst_table,
 )
-from phonsmith.figures.results_read import Tables, codes_in, counted, label_of
+from phonsmith.figures.results_read import Tables, codes_in, counted, label_of, with_minus
 from phonsmith.figures.style import CELLS, thz
-from phonsmith.figures.table_cells import Table, pivot_table, plain_table, shortened
+from phonsmith.figures.table_cells import Table, pivot_table, plain_table, readable, shortened
 
 WARNINGS_SHOWN = 30
 """Number of warnings in the page; the others unfold."""
+
+VERDICTS_SHOWN = 6
+"""Number of verdicts on fits in the answer; the others unfold."""
+
+LONG_TABLE = 20
+"""Number of rows from which a table of details is folded."""
 
 RMSE_IN_WORDS = (
     "Phonon RMSE: root of the mean of the squared frequency difference over all q points of the "
@@ -162,17 +168,20 @@ def render_report(
         description=campaign.description,
         summary=_summary(campaign),
         answer=answer(campaign, tables.rmse),
+        kappa=kappa_in_words(campaign, [one for one, _ in tables.applications]),
         level_of_theory=campaign.level_of_theory,
         means=means_table(campaign, tables.rmse),
         rmse_in_words=RMSE_IN_WORDS,
-        warnings=[caution.in_words() for caution in tables.warnings],
+        warnings=[with_minus(caution.in_words()) for caution in tables.warnings],
         warnings_shown=WARNINGS_SHOWN,
+        verdicts_shown=VERDICTS_SHOWN,
         pivots=[
             pivot_table(campaign, tables.rmse, cell, links if cell == cells[0] else None, shown)
             for cell in cells
             if campaign.fits and campaign.benchmarked
         ],
         marks=marks_in_words(tables.rmse),
+        long_table=LONG_TABLE,
         worst=shortened(worst_table(campaign, tables.rmse), "tables/rmse.csv"),
         structures=(
             structures_table(campaign, tables.structures, tables.phonons)
@@ -180,7 +189,7 @@ def render_report(
             else None
         ),
         gamma=shortened(gamma_table(campaign, tables.gamma), "tables/gamma.csv"),
-        labels=_labels_table(tables.labels),
+        labels=_labels_table(campaign, tables.labels),
         generations=generations_table(campaign, tables.generations),
         fits=fits_table(campaign, tables.fits),
         errors=errors_table(campaign, tables.errors),
@@ -188,12 +197,14 @@ def render_report(
         figures=_whole_figures(campaign, figures),
         applications=[embedded(path, caption) for path, caption in figures.applications],
         application_tables=[
-            shortened(plain_table(table, caption), "tables")
+            shortened(plain_table(readable(campaign, table), caption), "tables")
             for table, caption in tables.applications
             if len(table)
         ],
         parity=[
-            thumbnail(path, label_of(campaign, fit), folder) for fit, path in figures.parity.items()
+            thumbnail(path, label_of(campaign, fit), folder)
+            for fit, path in figures.parity.items()
+            if tables.errors is None or fit in set(tables.errors["fit"])
         ],
         bands=[(one, _option(one)) for one in further.bands],
         bands_in_words=_bands_in_words(campaign, len(shown)),
@@ -220,8 +231,9 @@ def _plotly() -> str:
     return packed_text(asset("plotly", "package_data/plotly.min.js"))
 
 
-def _labels_table(labels: pd.DataFrame) -> Table | None:
-    found = plain_table(labels, "") if len(labels) else None
+def _labels_table(campaign: Campaign, labels: pd.DataFrame) -> Table | None:
+    caption = "Labelled cells by crystal and kind; atoms: in all of these cells together"
+    found = plain_table(readable(campaign, labels), caption) if len(labels) else None
     return shortened(found, "tables/labels.csv")
 
 
@@ -262,7 +274,10 @@ def _bands_in_words(campaign: Campaign, shown: int) -> str:
             f"The {shown} crystals with the largest errors of {total}; figures of the others are "
             "linked in the table of the phonon RMSE. "
         )
-    return words + "In the list: the largest RMSE of all fits."
+    return (
+        f"{words}In the list: the largest RMSE of all fits. A click on a name in the legend "
+        "shows or hides it; of many fits, those with the smallest RMSE are shown first."
+    )
 
 
 def checksums_of(
@@ -336,8 +351,8 @@ def _summary(campaign: Campaign) -> str:
     fits = " and ".join(
         text
         for number, text in (
-            (potentials, f"{counted(potentials, 'potential')} fitted to them"),
-            (constants, f"{counted(constants, 'fit')} of force constants alone"),
+            (potentials, f"{counted(potentials, 'potential')} fitted to these labels"),
+            (constants, f"{counted(constants, 'fit')} of force constants"),
             (there, f"{counted(there, 'existing potential')}"),
         )
         if number
@@ -390,14 +405,19 @@ def _shorten(settings: Any) -> None:
 
 
 def _whole_figures(campaign: Campaign, figures: FigureFiles) -> list[dict[str, str]]:
+    several_fits = len(campaign.fits) > 1
+    several_points = several_fits or len(campaign.benchmarked) > 1
     captions: list[tuple[Path | None, str]] = [
-        (figures.by_structure, "Phonon RMSE of every crystal; lines are means."),
+        (
+            figures.by_structure if several_points else None,
+            "Phonon RMSE of every crystal; the legend has the means.",
+        ),
         *(
-            (path, f"Phonon RMSE against {campaign.sweeps[name].label} ({name}).")
+            (path, f"Phonon RMSE against “{campaign.sweeps[name].label}”, sweep {name}.")
             for name, path in figures.sweeps.items()
         ),
         (
-            figures.phonon_vs_force,
+            figures.phonon_vs_force if several_fits else None,
             "Mean phonon RMSE against the force RMSE of each trained fit; the area of a circle "
             "increases with the number of sparse points.",
         ),

@@ -9,9 +9,9 @@ from ase.units import GPa
 
 from phonsmith.benchmarks.tables import mean_rmse
 from phonsmith.campaign.model import Campaign
-from phonsmith.figures.results_read import false_imaginary, label_of, rows_of
+from phonsmith.figures.results_read import false_imaginary, label_of, rows_of, with_minus
 from phonsmith.figures.style import CELLS
-from phonsmith.figures.table_cells import DASH, Table, number, table_of
+from phonsmith.figures.table_cells import DASH, Table, number, significant, table_of
 from phonsmith.generations.verdict import STOP_IN_WORDS, change_in_words
 
 
@@ -45,7 +45,7 @@ def means_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
         "Fit",
         "Cell",
         "Mean RMSE (THz)",
-        "Structures",
+        "Crystals",
         "Largest (THz)",
         "With false imaginary modes",
         "Largest volume error (%)",
@@ -83,7 +83,7 @@ def worst_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
                 " / ".join(_signed(row[key], digits) for key in (name, other) if key)
                 for name, (_, digits, other) in _DETAILS.items()
             ),
-            str(row["reason"]),
+            with_minus(str(row["reason"])),
         ]
         for row in rows_of(table)
     ]
@@ -139,7 +139,7 @@ def _supercell(value: Any) -> str:
 
 
 _CRYSTAL_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "structure": ("Structure", str),
+    "structure": ("Crystal", str),
     "formula": ("Formula", _formula),
     "space_group_before": ("No.", lambda value: f"{value:.0f}"),
     "symbol_before": ("Space group", _symbol),
@@ -230,7 +230,7 @@ def gamma_table(campaign: Campaign, gamma: pd.DataFrame | None) -> Table | None:
     )
     if campaign.fits:
         caption += f". Fits: {CELLS[cell]}"
-    return table_of(("Structure", "Method", "Frequencies"), rows, caption, text_columns=3)
+    return table_of(("Crystal", "Method", "Frequencies"), rows, caption, text_columns=3)
 
 
 def _modes(frequencies: Sequence[float]) -> str:
@@ -257,7 +257,7 @@ def _modes(frequencies: Sequence[float]) -> str:
 
 
 _FIT_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "wall_time_s": ("Time (min)", lambda value: f"{value / 60:.1f}"),
+    "wall_time_s": ("Time (min)", lambda value: f"{value / 60:.{1 if value >= 60 else 2}f}"),
     "peak_memory_mb": ("Memory (GB)", lambda value: f"{value / 1000:.1f}"),
     "energies": ("Energies", lambda value: f"{value:.0f}"),
     "forces": ("Force components", lambda value: f"{value:.0f}"),
@@ -281,7 +281,7 @@ def fits_table(campaign: Campaign, table: pd.DataFrame) -> Table | None:
             row.append(DASH if pd.isna(value) else _FIT_COLUMNS[name][1](value))
         rows.append(row)
     titles = ["Fit", "Kind", "SOAP sparse points", *(_FIT_COLUMNS[name][0] for name in columns)]
-    return table_of(titles, rows, "Training: cost and number of observations", text_columns=2)
+    return table_of(titles, rows, "Training: cost and number of observations", 2, last_text="Code")
 
 
 _OF_RECIPE = ["mean_rmse_thz", "mean_noise_thz", "change_thz", "significant"]
@@ -319,9 +319,9 @@ def generations_table(campaign: Campaign, table: pd.DataFrame | None) -> Table |
 
 
 _ERROR_COLUMNS = {
-    "energy": ("energy (meV/atom)", 1e3),
-    "force": ("force (meV/Å)", 1e3),
-    "stress": ("stress (GPa)", 1 / GPa),
+    "energy": ("Energy (meV/atom)", 1e3),
+    "force": ("Force (meV/Å)", 1e3),
+    "stress": ("Stress (GPa)", 1 / GPa),
 }
 
 
@@ -347,13 +347,13 @@ def errors_table(campaign: Campaign, errors: pd.DataFrame | None) -> Table | Non
             [
                 label_of(campaign, fit),
                 *(
-                    DASH if value is None else f"{value * factor:.3g}"
+                    DASH if value is None else significant(value * factor)
                     for value, factor in zip(values, factors, strict=True)
                 ),
             ]
         )
     titles = ["Fit", *(f"{_ERROR_COLUMNS[quantity][0]}, {part}" for part, quantity in columns)]
-    caption = "RMSE on the labels; –: no such label in the set"
+    caption = "RMSE of energies, force components and stresses; –: no such label in the set"
     if not campaign.trained:
         caption += ". Test: all labels, because no potential was trained on them"
     return table_of(titles, rows, caption)
@@ -376,7 +376,7 @@ def mechanics_table(campaign: Campaign, table: pd.DataFrame | None) -> Table | N
                     cells.append(number(row.get(column), digits))
             rows.append(cells)
     titles = [
-        "Structure",
+        "Crystal",
         "Fit",
         "Note",
         "V₀ (Å³/atom), reference",

@@ -1,5 +1,6 @@
 """Read the tables of a campaign from files."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,13 +113,29 @@ def few(names: Sequence[str]) -> str:
     'a, b, c, d, e and 2 more'
     """
     more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    between = "; " if any("," in name for name in names) else ", "
+    return between.join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def listed(words: Iterable[str]) -> str:
-    """``a, b and c``."""
-    *most, last = list(words)
+    """List words, with semicolons if a comma is part of one.
+
+    >>> listed(["a", "b", "c"]), listed(["GAP, rattled", "MACE"])
+    ('a, b and c', 'GAP, rattled; MACE')
+    """
+    *most, last = every = list(words)
+    if any("," in word for word in every):
+        return "; ".join(every)
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def with_minus(text: str) -> str:
+    """Replace hyphens before numbers by minus signs, not those within names.
+
+    >>> with_minus("mp-149, P-1: volume -3.9 %")
+    'mp-149, P-1: volume −3.9 %'
+    """
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -38,6 +38,8 @@ from phonsmith.figures.style import (
 
 SMALLEST_THZ = 1e-3
 """Lower limit of drawn RMSE on the logarithmic axis (THz)."""
+MOST_FITS = 8
+"""Largest number of fits with a line each for their mean."""
 
 
 # --- against structure -----------------------------------------------------------------------
@@ -46,14 +48,14 @@ SMALLEST_THZ = 1e-3
 def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Figure:
     """RMSE of every structure, one marker and colour for each fit, one panel for each cell.
 
-    The line of a fit is its mean, which is also given in the legend. Structures without RMSE are
-    marked by a cross in the colour of the fit at the top.
+    The mean of a fit is given in the legend, and drawn as a line for up to :data:`MOST_FITS` fits.
+    Structures without RMSE are marked by a cross in the colour of the fit at the top.
     """
     cells = _in_order(table["cell"])
     structures = _in_order(table["structure"])
     shown = {fit: look for fit, look in fits.items() if fit in set(table["fit"])}
     with style():
-        height = max(1.75, 0.5 + 0.155 * len(shown))
+        height = max(1.75, 0.4 + _legend_inch(shown))
         figure = Figure(
             figsize=(DOUBLE_COLUMN_INCH, height * len(cells) + 0.75), layout="constrained"
         )
@@ -65,8 +67,11 @@ def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Fig
             for i, (fit, look) in enumerate(shown.items()):
                 offset = 0.62 * ((i + 0.5) / len(shown) - 0.5)
                 values = part[part["fit"] == fit].set_index("structure")["rmse_thz"]
-                line = LINES[i % len(LINES)]
-                _draw_fit(axes, values.reindex(structures), offset, look, line)
+                _draw_fit(axes, values.reindex(structures), offset, look)
+                if len(shown) <= MOST_FITS and values.notna().any():
+                    mean = max(float(values.mean()), SMALLEST_THZ)
+                    line = LINES[i % len(LINES)]
+                    axes.axhline(mean, color=look.colour, lw=0.8, ls=line, alpha=0.75, zorder=1)
             axes.set_title(CELLS[cell])
             _legend_with_means(axes, part, cell, shown)
             for i in range(0, len(structures), 2):
@@ -86,7 +91,19 @@ def draw_rmse_by_structure(table: pd.DataFrame, fits: Mapping[str, Look]) -> Fig
     return figure
 
 
-def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look, line: Any) -> None:
+def _label_width(fits: Mapping[str, Look]) -> int:
+    """Return the number of characters in a line of the legend."""
+    return 28 if len(fits) <= MOST_FITS else 40
+
+
+def _legend_inch(fits: Mapping[str, Look], further_lines: int = 0) -> float:
+    """Return the height of a legend of fits, ``further_lines`` for each, in inch."""
+    width = _label_width(fits)
+    labels = [look.wrapped(width).count("\n") + 1 + further_lines for look in fits.values()]
+    return 0.12 * sum(labels) + 0.05 * len(labels)
+
+
+def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look) -> None:
     places = np.arange(len(values)) + offset
     there = values.notna().to_numpy()
     heights = np.maximum(values.to_numpy(dtype=float), SMALLEST_THZ)
@@ -100,9 +117,6 @@ def _draw_fit(axes: Axes, values: pd.Series, offset: float, look: Look, line: An
         color=look.colour,
         label=look.label,
     )
-    if there.any():
-        mean = max(float(values.mean()), SMALLEST_THZ)
-        axes.axhline(mean, color=look.colour, lw=0.8, ls=line, alpha=0.75, zorder=1)
     _draw_crosses(axes, places[~there], look.colour)
 
 
@@ -133,11 +147,11 @@ def _legend_with_means(
         handles.append(
             _handle(
                 color=look.colour,
-                ls=LINES[i % len(LINES)],
+                ls=LINES[i % len(LINES)] if len(fits) <= MOST_FITS else "none",
                 marker=look.marker,
                 ms=4,
                 mew=0,
-                label=f"{number}  {look.wrapped(28)}{some}",
+                label=f"{number}  {look.wrapped(_label_width(fits))}{some}",
             )
         )
     legend = axes.legend(
@@ -388,8 +402,10 @@ def draw_phonon_vs_force(
     shown = {fit: look for fit, look in fits.items() if fit in force_rmse}
     sizes = _marker_sizes({fit: sparse_points.get(fit) for fit in shown})
     with style():
-        width = SINGLE_COLUMN_INCH + 1.4 if len(cells) == 1 else DOUBLE_COLUMN_INCH
-        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        narrow = len(cells) == 1 and len(shown) <= MOST_FITS
+        width = SINGLE_COLUMN_INCH + 1.4 if narrow else DOUBLE_COLUMN_INCH
+        height = max(2.7, 0.6 + _legend_inch(shown, further_lines=int(any(sparse_points.values()))))
+        figure = Figure(figsize=(width, height), layout="constrained")
         panels = figure.subplots(1, len(cells), sharex=True, sharey=True, squeeze=False)[0].tolist()
         incomplete = False
         for axes, cell in zip(panels, cells, strict=True):
@@ -400,7 +416,7 @@ def draw_phonon_vs_force(
                 part = mean.structures < mean.total
                 incomplete |= part
                 axes.plot(
-                    max(force_rmse[fit], 1e-6),
+                    1000 * max(force_rmse[fit], 1e-6),
                     max(mean.rmse_thz, SMALLEST_THZ),
                     ls="none",
                     marker="o" if sparse_points.get(fit) else "D",
@@ -413,7 +429,7 @@ def draw_phonon_vs_force(
                 )
             axes.set_title(CELLS[cell])
             axes.grid(which="major")
-            axes.set_xlabel(f"Force RMSE, {force_set} (eV/Å)")
+            axes.set_xlabel(f"Force RMSE, {force_set} (meV/Å)")
             axes.set_ylabel("Mean phonon RMSE (THz)")
             axes.label_outer()
         for axes in panels:
@@ -460,7 +476,8 @@ def _legend_of_fits(
                 ms=min(sizes[fit], 8.0),
                 mfc=to_rgba(look.colour, 0.45),
                 mec=look.colour,
-                label=look.wrapped(28) + (f"\n{number} sparse points" if number else ""),
+                label=look.wrapped(_label_width(fits))
+                + (f"\n{number} sparse points" if number else ""),
             )
         )
     if incomplete:

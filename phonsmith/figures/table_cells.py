@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from phonsmith.benchmarks.tables import Mean, mean_rmse
 from phonsmith.campaign.model import Campaign
+from phonsmith.figures.column_titles import title_of
 from phonsmith.figures.results_read import label_of, rows_of
 from phonsmith.figures.style import CELLS
 from phonsmith.files.settings import CellChoice
@@ -113,6 +115,21 @@ def number(value: Any, digits: int = 3) -> str:
     return DASH if pd.isna(value) else f"{value:.{digits}f}"
 
 
+def significant(value: float) -> str:
+    """Format a positive number with three significant digits, without an exponent.
+
+    >>> [significant(value) for value in (7210.4, 56.0, 0.5, 0.01846)]
+    ['7210', '56.0', '0.500', '0.0185']
+    """
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.2g}"
+    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
+
+
+MOST_COLUMNS = 8
+"""Largest number of fits beside each other in the table of the RMSE."""
+
+
 def pivot_table(
     campaign: Campaign,
     rmse: pd.DataFrame,
@@ -120,7 +137,10 @@ def pivot_table(
     links: Mapping[tuple[str, str], str] | None = None,
     shown: Collection[str] = (),
 ) -> Table:
-    """Tabulate the RMSE of structures × fits, the smallest of each row in bold.
+    """Tabulate the RMSE of structures × fits, the smallest of each structure in bold.
+
+    Fits are the columns; more than :data:`MOST_COLUMNS` of them, and more than there are
+    structures, are the rows.
 
     Parameters
     ----------
@@ -139,22 +159,30 @@ def pivot_table(
     part = rmse[rmse["cell"] == cell]
     found = {(row["structure"], row["fit"]): row for row in rows_of(part)}
     sampled = set(part.loc[part["in_sample"].astype(bool), "fit"])
-    titles = [label_of(campaign, fit) + (" *" if fit in sampled else "") for fit in campaign.fits]
-    rows = []
+    fits = [
+        Cell(label_of(campaign, fit) + (" *" if fit in sampled else "")) for fit in campaign.fits
+    ]
+    names = [Cell(name, crystal=name if name in shown else "") for name in campaign.benchmarked]
+    body = []
     for structure in campaign.benchmarked:
         mine = [found.get((structure, fit)) for fit in campaign.fits]
         known = [row["rmse_thz"] for row in mine if row and pd.notna(row["rmse_thz"])]
         best = min(known) if len(known) > 1 else None
-        cells = [
-            rmse_cell(row, best, links.get((structure, fit), ""))
-            for fit, row in zip(campaign.fits, mine, strict=True)
-        ]
-        first = Cell(structure, crystal=structure if structure in shown else "")
-        rows.append([first, *cells])
-    means = [mean_in_words(mean_rmse(rmse, fit, cell)) for fit in campaign.fits]
-    rows.append([Cell(text) for text in ("mean", *means)])
-    columns = [Column("Structure", number=False), *(Column(title, number=True) for title in titles)]
-    return Table(f"Phonon RMSE (THz), {CELLS[cell]}", columns, rows, total=True)
+        body.append(
+            [
+                rmse_cell(row, best, links.get((structure, fit), ""))
+                for fit, row in zip(campaign.fits, mine, strict=True)
+            ]
+        )
+    means = [Cell(mean_in_words(mean_rmse(rmse, fit, cell))) for fit in campaign.fits]
+    caption = f"Phonon RMSE (THz), {CELLS[cell]}"
+    if len(fits) > max(MOST_COLUMNS, len(names)):
+        columns = [Column("Fit", number=False), *(Column(one.text, number=True) for one in names)]
+        rows = [list(row) for row in zip(fits, *body, means, strict=True)]
+        return Table(caption, [*columns, Column("mean", number=True)], rows)
+    columns = [Column("Crystal", number=False), *(Column(one.text, number=True) for one in fits)]
+    rows = [[name, *row] for name, row in zip(names, body, strict=True)]
+    return Table(caption, columns, [*rows, [Cell("mean"), *means]], total=True)
 
 
 def mean_in_words(mean: Mean) -> str:
@@ -172,19 +200,89 @@ def rmse_cell(row: dict[str, Any] | None, best: float | None, link: str = "") ->
     return Cell(f"{row['rmse_thz']:.3f}{mark}", best=row["rmse_thz"] == best, link=link)
 
 
+def readable(campaign: Campaign, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of results as the page shows it.
+
+    Labels stand for the keys of fits, also in ``FIT/genG``, mean and standard deviation are one
+    column, and the campaign and empty remarks are omitted.
+    """
+    empty = {
+        name for name in _REMARKS if name in table and not table[name].fillna("").astype(str).any()
+    }
+    shown = table.drop(columns=["campaign", *empty], errors="ignore")
+    labels = {fit: label_of(campaign, fit) for fit in campaign.fits}
+    names = {name: shown[name].map(partial(_labelled, labels)) for name in _METHODS & {*shown}}
+    return _with_spreads(shown.assign(**names))
+
+
+def _with_spreads(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace the columns ``X_mean`` and ``X_std`` by ``X``, such as ``12.58 ± 0.49``."""
+    columns = {}
+    for name in map(str, table.columns):
+        stem = name.removesuffix("_mean")
+        if stem != name and f"{stem}_std" in table:
+            pairs = zip(table[name], table[f"{stem}_std"], strict=True)
+            columns[stem] = [_with_spread(mean, spread) for mean, spread in pairs]
+        elif not (name.endswith("_std") and f"{name.removesuffix('_std')}_mean" in table):
+            columns[name] = table[name].tolist()
+    return pd.DataFrame(columns)
+
+
+def _with_spread(mean: float, spread: float) -> float | str:
+    return mean if pd.isna(mean) or pd.isna(spread) else f"{_text_of(mean)}{SPREAD}{spread:.2g}"
+
+
+SPREAD = " ± "
+WIDEST = 16
+"""Largest number of columns; wider tables have a row for each quantity."""
+
+_REMARKS = ("reason", "remark", "notes", "note", "code")
+_METHODS = frozenset({"fit", "method", "model"})
+
+
+def _labelled(labels: Mapping[str, str], name: Any) -> Any:
+    """Return the label of ``FIT`` or ``FIT/genG``, with the generation unless it is the first."""
+    fit, _, generation = str(name).partition("/gen")
+    if fit not in labels:
+        return name
+    return labels[fit] + (f", generation {generation}" if generation not in ("", "0") else "")
+
+
 def plain_table(table: pd.DataFrame, caption: str) -> Table:
-    """Convert a tidy table without changes."""
-    numbers = [
-        pd.api.types.is_numeric_dtype(table[name]) and bool(table[name].notna().any())
-        for name in table
-    ]
-    rows = [
+    """Convert a tidy table, its names to titles.
+
+    A table of more than :data:`WIDEST` columns becomes one of a row for each number, below the
+    texts of each row.
+    """
+    columns = [Column(title_of(str(name)), number=_is_numeric(table[name])) for name in table]
+    rows = [[Cell(_text_of(value)) for value in row.values()] for row in rows_of(table)]
+    if len(columns) <= WIDEST:
+        return Table(caption, columns, rows)
+    texts = [i for i, column in enumerate(columns) if not column.number]
+    heads = [", ".join(row[i].text for i in texts) for row in rows]
+    return Table(
+        caption,
+        [Column("Quantity", number=False), *(Column(head, number=True) for head in heads)],
         [
-            DASH if pd.isna(value) else f"{value:.4g}" if isinstance(value, float) else str(value)
-            for value in row.values()
-        ]
-        for row in rows_of(table)
-    ]
-    names = [str(name).replace("_", " ") for name in table]
-    columns = [Column(name, number) for name, number in zip(names, numbers, strict=True)]
-    return Table(caption, columns, [[Cell(text) for text in row] for row in rows])
+            [Cell(column.title), *(row[i] for row in rows)]
+            for i, column in enumerate(columns)
+            if column.number
+        ],
+    )
+
+
+def _is_numeric(values: pd.Series) -> bool:
+    """Return whether a column has numbers, perhaps with their spread."""
+    if not values.notna().any() or pd.api.types.is_bool_dtype(values):
+        return False
+    numbers = pd.api.types.is_numeric_dtype(values)
+    return numbers or bool(values.astype(str).str.contains(SPREAD, regex=False).any())
+
+
+def _text_of(value: Any) -> str:
+    if pd.isna(value) or value == "":
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"−{text[1:]}" if isinstance(value, int | float) and text.startswith("-") else text

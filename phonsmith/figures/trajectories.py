@@ -44,7 +44,8 @@ def draw_errors_along(
     means = sized.groupby(["fit", "time_ps"], sort=False)[["energy", "force"]].mean().reset_index()
     means["force"] = np.sqrt(means["force"])
     with style():
-        figure = Figure(figsize=(DOUBLE_COLUMN_INCH, 4.6), layout="constrained")
+        height = 4.6 + 0.14 * max(0, len(fits) - 8)  # the legend of many fits has many rows
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCH, height), layout="constrained")
         panels = figure.subplots(3, 1, sharex=True, height_ratios=(0.7, 1, 1))
         _draw_program(panels[0], protocol)
         panels[0].set_ylabel("Temperature (K)")

@@ -272,9 +272,9 @@ def _notes(plan: Plan) -> list[str]:
         )
     notes.append(_experience(plan.experience))
     notes.append(
-        "`each` is the time of the largest run on its cores, `core time` that of all runs times "
-        "cores, of a core like the one where the estimates were made; `left` is the remaining "
-        "work. Accuracy: docs/plan.md."
+        "`each` is the time of the largest run on its cores; `core time` is the time of all runs "
+        "times their cores, on the machine of the calibration; `left` is the remaining work. "
+        "Accuracy: docs/plan.md."
     )
     if any(task.stage == "fit" and task.kind == "mace" for task in plan.tasks):
         notes.append("MACE: time of CPU cores with all epochs; a GPU needs a small fraction of it.")
@@ -283,9 +283,7 @@ def _notes(plan: Plan) -> list[str]:
 
 def _experience(experience: Experience) -> str:
     if experience.labels == 0:
-        return (
-            "No label of this campaign is done yet: the cost of labels is that of the cost model."
-        )
+        return "No label of this campaign is done yet: the cost model estimates the cost of labels."
     return (
         f"The cost of labels is corrected by {experience.labels} finished labels of this campaign, "
         f"which took {experience.ratio:.2g} times the model's estimate (10th to 90th percentile "

@@ -437,7 +437,7 @@ def why_without_energies(path: str | Path, purpose: str) -> str:
     if has_calculator(path):
         return without_energies(load_potential(path), purpose)
     fit = read_json(path).get("fit", "")
-    return f"fit '{fit}' consists of force constants alone, but {purpose} needs energies"
+    return f"fit '{fit}' consists only of force constants, but {purpose} needs energies"
 
 
 def without_energies(potential: Potential, purpose: str) -> str:

@@ -127,7 +127,7 @@ def _side_by_side(
 ) -> Iterator[tuple[int, Result | Exception]]:
     """The work of one pool; ``running`` holds items not yet yielded, even if the pool breaks.
 
-    One item a process: what the pool has queued for its processes can not be taken back.
+    One item a process: what the pool has queued for its processes cannot be taken back.
     """
     futures: dict[Future[Result], int] = {}
 

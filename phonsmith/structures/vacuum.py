@@ -43,5 +43,5 @@ def vacuum_caution(atoms: Atoms) -> str:
         f"The cell has {thickness} Å of empty space, as of {kind}, and is treated as a bulk "
         "crystal: volume, stress, elastic constants, thermal expansion and conductivity include "
         "the empty space, and relaxation may close it. Give the bulk crystal, or fix the cell "
-        "(relaxation.reference: false) and use frequencies alone."
+        "(relaxation.reference: false) and use only frequencies."
     )

@@ -137,7 +137,7 @@ def test_tables_are_sorted_by_keyboard(browser, address):
 def test_the_mean_stays_below_the_crystals(browser, address):
     opened(browser, address)
     name = "Phonon RMSE (THz), cell relaxed"
-    head = header(browser, name, "Structure")
+    head = header(browser, name, "Crystal")
     for order in (["mp-149", "mp-165", "mean"], ["mp-165", "mp-149", "mean"]):
         browser.execute_script("arguments[0].click()", head.find_element("tag name", "button"))
         assert column(browser, name, 0) == order

@@ -1,4 +1,4 @@
-"""Tables of runs, with snapshots that can not be described."""
+"""Tables of runs, with snapshots that cannot be described."""
 
 import numpy as np
 import pandas as pd
@@ -70,7 +70,7 @@ def test_snapshots_that_can_not_be_described_leave_the_others(files, processes):
     assert table.coordination_4_percent[0, 1.0] == 100
     assert table.coordination_mean[1, 3.0] == 0  # a gas
     assert found.cautions == [
-        "press, run 1: 1 of 3 snapshots can not be described completely. Most frequent reason: "
+        "press, run 1: 1 of 3 snapshots cannot be described completely. Most frequent reason: "
         "Si8: no SOAP vector, atoms are on one place."
     ]
     assert set(found.curves["run"]) == {0, 1}

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from phonsmith.conductivity.kappa import KappaResult, Modes, Series, without_result
 from phonsmith.conductivity.settings import Conductivity
-from phonsmith.conductivity.tables import conductivity_table
+from phonsmith.conductivity.tables import conductivity_table, convergence_table
 from phonsmith.figures.conductivity import draw_conductivity, draw_cumulative
 from phonsmith.figures.conductivity import draw_generations as draw_kappa_generations
 from tests.figures.examples import LOOKS, METHOD_LOOKS, METHODS, faults_of_text, lines_of, texts
@@ -189,3 +189,8 @@ def test_conductivity_against_generation_is_that_of_the_mean():
     assert axes.containers[0][0].get_xydata() == pytest.approx(np.array([[0, 3.5], [1, 3.5]]))
     assert [text.get_text() for text in axes.texts] == ["1 of 2"]
     assert axes.get_ylabel() == "κ at 600 K (W/mK)"
+
+
+def test_a_single_mesh_shows_no_convergence():
+    found = convergence_table("c", [kappa("reference", 1.0, [300.0])])
+    assert found["change_percent"].isna().all()

@@ -6,12 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from pydantic import TypeAdapter
 
+from phonsmith.benchmarks.trajectories import ALONG
+from phonsmith.distillation.settings import Protocol
 from phonsmith.figures.bands import draw_bands, draw_reference_bands
+from phonsmith.figures.database import draw_database_errors
 from phonsmith.figures.generations import draw_generations
 from phonsmith.figures.parity import draw_parity
 from phonsmith.figures.rmse import draw_phonon_vs_force, draw_rmse_against, draw_rmse_by_structure
 from phonsmith.figures.style import COLOURS, Look, looks
+from phonsmith.figures.trajectories import draw_errors_along
+from phonsmith.fits.errors import PREDICTION_COLUMNS
 from tests.figures.examples import (
     FORCES,
     LOOKS,
@@ -70,6 +76,39 @@ def long_reference() -> Figure:
 
 
 LONG_LOOKS = looks({"gap": LONG, "mace": LONG})
+MANY = {f"size-{n}": f"MTP 12, indirect, distilled_cells = {n}, repeat 2" for n in range(16)}
+"""A sweep with repeats."""
+
+
+def many_rmse() -> pd.DataFrame:
+    return table(
+        {
+            (fit, structure, cell): 0.3 + 0.01 * n
+            for n, fit in enumerate(MANY)
+            for structure in ("mp-149", "mp-165")
+            for cell in ("relaxed", "reference")
+        }
+    )
+
+
+def many_database_errors() -> Figure:
+    rows = [("test", "old", "recorded", 0, "force", 0.0, 0.003 * i) for i in range(1, 9)]
+    found = pd.DataFrame(rows, columns=PREDICTION_COLUMNS)
+    return draw_database_errors(dict.fromkeys(MANY, found), ["old"], looks(MANY))
+
+
+def many_trajectories() -> Figure:
+    rows = [
+        (fit, "cold", 0, time, 300.0, "", "label", 0.002 * time, 0.1, 0.1)
+        for fit in MANY
+        for time in (1.0, 3.0)
+    ]
+    settings = {"kind": "compression", "start": {"structure": "si", "atoms": 8}, "snapshots": 4}
+    protocol = TypeAdapter(Protocol).validate_python(settings)
+    return draw_errors_along(
+        pd.DataFrame(rows, columns=ALONG), protocol, looks(MANY), reference="GAP"
+    )
+
 
 FIGURES = {
     "parity": lambda: draw_parity(many_predictions(), LONG),
@@ -83,12 +122,32 @@ FIGURES = {
         table(RMSE), {"gap": 0.02, "mace": 0.05}, "test set", LONG_LOOKS, {"gap": 9000}
     ),
     "by structure": lambda: draw_rmse_by_structure(table(RMSE), LONG_LOOKS),
+    "many fits by structure": lambda: draw_rmse_by_structure(many_rmse(), looks(MANY)),
+    "many fits against force": lambda: draw_phonon_vs_force(
+        many_rmse(),
+        {fit: 0.02 + 0.01 * n for n, fit in enumerate(MANY)},
+        "test set",
+        looks(MANY),
+        dict.fromkeys(MANY, 500),
+    ),
+    "many fits on a database": many_database_errors,
+    "many fits along trajectories": many_trajectories,
 }
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_is_cut_or_runs_into_another(name):
     assert faults_of_text(FIGURES[name]()) == []
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name.startswith("many")])
+def test_many_fits_leave_space_for_the_panels(name):
+    figure = FIGURES[name]()
+    faults_of_text(figure)  # draws it
+    for axes in figure.axes:
+        box = axes.get_window_extent()
+        assert box.height > 0.4 * figure.dpi
+        assert box.width > 1.4 * figure.dpi
 
 
 def test_counts_have_whole_ticks():

@@ -312,3 +312,33 @@ def test_tables_are_read_as_they_were_written(tmp_path):
     pd.testing.assert_frame_equal(found.rmse, given.rmse)
     assert found.errors is None
     assert found.mechanics is None
+
+
+def test_many_fits_are_folded_and_figures_of_one_point_omitted(tmp_path, files):
+    recipe = {"kind": "existing", "potential": {"calculator": "chgnet"}}
+    fits = {f"fit-{number}": recipe for number in range(8)}
+    values = {(fit, name, "relaxed"): 0.3 for fit in fits for name in ("mp-149", "mp-165")}
+    given = bare_tables(table(values, in_sample=()))
+    given = replace(given, fits=given.fits[:0])
+    files = replace(files, parity={})
+    page = render_report("a", campaign(fits=fits), given, files, tmp_path)
+    assert "2 more potentials, none of them better" in page
+    assert "Phonon RMSE of every crystal" in page
+    one = campaign(fits={"fit-0": recipe}, structures={"mp-149": {"file": "a.vasp"}})
+    rmse = table({("fit-0", "mp-149", "relaxed"): 0.3}, in_sample=())
+    alone = replace(given, rmse=rmse)
+    page = render_report("a", one, alone, files, tmp_path)
+    assert "more potentials" not in page
+    assert "Phonon RMSE of every crystal" not in page
+
+
+def test_a_fit_without_errors_has_no_empty_parity_plot(tmp_path, files):
+    given = tables()
+    errors = pd.DataFrame(
+        [["mace", "test", "all", "all", "force", 0.1]],
+        columns=["fit", "set", "kind", "structure", "quantity", "rmse"],
+    )
+    page = render_report("a", campaign(), replace(given, errors=errors), files, tmp_path)
+    assert "Predicted against reference" not in page
+    page = render_report("a", campaign(), given, files, tmp_path)
+    assert "Predicted against reference" in page

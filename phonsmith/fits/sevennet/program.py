@@ -137,7 +137,7 @@ def write_best(shifts: Mapping[str, float]) -> None:
     starts = runs()
     states = list(best_states(starts))
     if not states:
-        raise SystemExit("the validation loss is no number in any epoch; lower learning_rate")
+        raise SystemExit("the validation loss is not a number in any epoch; lower learning_rate")
     # the table has six decimals: of equal losses, that of the later epoch
     loss, epoch, state = min(states, key=lambda found: (found[0], -found[1]))
     config = {key: value for key, value in state["config"].items() if key != "when"}

@@ -299,7 +299,7 @@ def _tell(
     if any(turned):
         print(
             f"{sum(turned)} cells have the lengths and angles of the crystal, in another "
-            "orientation: rotate the crystal file to that of the cells",
+            "orientation: rotate the crystal file to match them",
             flush=True,
         )
 

@@ -87,7 +87,7 @@ def run_vasp(
     attempt = _attempt(folder, finished, time_limit_s)
     _judge(folder, attempt, words)
     if changed := changed_physics(asked, folder, attempt):
-        raise LabelFailed(f"custodian got VASP through by other physics ({changed})")
+        raise LabelFailed(f"custodian finished VASP only with changed physics ({changed})")
     return attempt
 
 

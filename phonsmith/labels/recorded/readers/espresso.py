@@ -154,12 +154,13 @@ def _judge_xml(root: ET.Element) -> None:
     calculation = _words(root, "input/control_variables/calculation")
     if calculation not in ("scf", "relax", "vc-relax"):
         raise RunFailed(
-            "input", f"calculation = '{calculation}' is no label; give scf runs of its cells"
+            "input", f"calculation = '{calculation}' gives no label; give scf runs of its cells"
         )
     if _words(root, "exit_status") not in ("", "0"):
         raise RunFailed("crashed", f"pw.x ended with exit status {_words(root, 'exit_status')}")
     if _words(root, "output/convergence_info/scf_conv/convergence_achieved") != "true":
-        raise RunFailed("not converged", "the SCF did not converge, or the XML file does not tell")
+        words = "the SCF did not converge, or the XML file does not state it"
+        raise RunFailed("not converged", words)
     ended = _words(root, "output/convergence_info/opt_conv/convergence_achieved")
     if calculation != "scf" and ended != "true":
         raise RunFailed("not converged", "the relaxation did not converge")

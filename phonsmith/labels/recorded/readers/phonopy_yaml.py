@@ -129,8 +129,8 @@ def _with_forces(file: PhonopyFile, dataset: Any, beside: str, natom: int) -> An
 def _tell_of_moments(file: PhonopyFile) -> None:
     if file.data.unitcell.magnetic_moments is not None:
         print(
-            f"{file.path}: its magnetic moments count for the symmetry of phonons alone; labels "
-            "and fits know no moments",
+            f"{file.path}: its magnetic moments affect only the symmetry of phonons; labels and "
+            "fits have no moments",
             flush=True,
         )
 

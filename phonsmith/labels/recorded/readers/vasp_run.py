@@ -240,8 +240,8 @@ def _refuse_other_hamiltonians(run: Run) -> None:
         )
     if any(abs(share - 1) > 1e-6 for share in run.numbers("VCA")):
         raise LabelFailed(
-            f"is a virtual crystal (VCA = {run.settings['VCA'].strip()}): its atoms are shares of "
-            "elements, which potentials do not know"
+            f"is a virtual crystal (VCA = {run.settings['VCA'].strip()}): its atoms are mixtures "
+            "of elements, which potentials cannot describe"
         )
     for key in ("EFIELD", "EFIELD_PEAD"):
         if any(run.numbers(key)):
