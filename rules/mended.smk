@@ -1,12 +1,15 @@
-"""Workarounds for faults of Snakemake 9.27 that leave stale results or stop a run.
+"""Workarounds for faults of Snakemake 9.27 that leave stale results, stop a run or slow it down.
 
 tests/workflow/test_mended.py shows each fault twice, without this file and with it. When Snakemake
 itself is fixed, the test without it fails and names the function to remove.
 """
 
+import threading
+
 from snakemake.dag import DAG
 from snakemake.io import is_flagged
 from snakemake.jobs import Job
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 updating = set()  # graphs in which Snakemake is about to see what has to run
 
@@ -72,7 +75,32 @@ def remember_what_failed_jobs_put_back():
     Job.postprocess = processed
 
 
+def wake_the_scheduler_by_one_timer():
+    """Let one timer at a time wake Snakemake's scheduler while jobs wait for free cores.
+
+    Snakemake starts another one each time it looks at the waiting jobs, and never fewer: after 300
+    jobs, 270 threads looked each second, which took a fifth of a core.
+    """
+    waiting = set()
+
+    def scheduled(self, delay):
+        if self in waiting:
+            return
+        waiting.add(self)
+
+        def wake():
+            waiting.discard(self)
+            self._open_jobs.release()
+
+        timer = threading.Timer(delay, wake)
+        timer.daemon = True
+        timer.start()
+
+    JobScheduler._schedule_reevalutation = scheduled
+
+
 if workflow.is_main_process and not hasattr(DAG, "mended"):
     DAG.mended = True
+    wake_the_scheduler_by_one_timer()
     look_at_jobs_after_ancient_files()
     remember_what_failed_jobs_put_back()

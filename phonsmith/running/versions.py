@@ -25,7 +25,7 @@ VERSIONS = {
     "conductivity": 3,
     "disorder": 1,
     "descriptions": 2,
-    "figures": 1,
+    "figures": 2,
     "plan": 4,
 }
 

@@ -46,6 +46,20 @@ Path("model/m").touch()
 Path("made").write_text(Path("given").read_text())
 """
 
+WAITING = """
+rule all:
+    input: expand("quick/{number}", number=range(20)), "slow/1", "slow/2"
+
+rule quick:
+    output: "quick/{number}"
+    priority: 1
+    shell: "touch {output}"
+
+rule slow:
+    output: "slow/{number}"
+    shell: "ls /proc/$PPID/task | wc -l > {output}; sleep 2"
+"""
+
 
 class Small:
     """A folder with a Snakefile of its own, with or without the repository's mended.smk."""
@@ -133,3 +147,14 @@ def test_what_a_failed_job_should_have_replaced_is_still_due(
     assert project.run("made", setting=setting).returncode == 0
     assert (tmp_path / "made").read_text() == given.read_text()
     assert project.would_run("made", setting=setting) == set()
+
+
+def test_one_timer_wakes_the_scheduler(tmp_path: Path, mended: Path | None) -> None:
+    """Threads of Snakemake while slow jobs wait for the core; each timer is a thread."""
+    run = Small(tmp_path, WAITING, mended).run("all")
+    assert run.returncode == 0, run.stderr
+    threads = max(int((tmp_path / f"slow/{number}").read_text()) for number in (1, 2))
+    if mended:
+        assert threads < 10
+    else:
+        assert threads > 15, MENDED.format(function="wake_the_scheduler_by_one_timer")
