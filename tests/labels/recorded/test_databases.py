@@ -7,6 +7,7 @@ import numpy as np
 from phonsmith.datasets.settings import Database
 from phonsmith.files.extxyz import write_frames
 from phonsmith.files.settings import Source
+from phonsmith.files.sources import Places
 from phonsmith.labels.checks import labelled
 from phonsmith.labels.recorded.databases import load_database
 from tests.cells import rattled_cells
@@ -22,7 +23,7 @@ def test_copies_of_training_cells_are_no_test_cells(tmp_path: Path) -> None:
         train_files=["train.xyz"],
         test_files=["test.xyz"],
     )
-    parts = load_database("mine", database, [], tmp_path)
+    parts = load_database("mine", database, Places(cache=tmp_path))
     (test,) = parts["test"].frames
     assert np.allclose(test.positions, cells[3].positions)
     assert [frame.info["index"] for frame in parts["train"].frames] == [0, 1, 2]
