@@ -41,7 +41,7 @@ class Judged:
         Comparison of the lowest frequencies, if reference and fit have imaginary modes: of the
         crystal where they differ most; else empty.
     in_sample
-        Whether the fit was trained on the displaced cells of the crystals.
+        Crystals on whose displaced cells the fit was trained.
     """
 
     label: str
@@ -52,7 +52,7 @@ class Judged:
     known: int
     unstable: int
     imaginary: str
-    in_sample: bool
+    in_sample: Sequence[str]
 
     @property
     def mark(self) -> str:
@@ -76,8 +76,14 @@ class Judged:
         if self.good and self.bad:
             words.append(f"not for {few(self.bad)}")
         if self.in_sample:
-            words.append("in-sample: these phonons were part of the training data")
+            which = "these phonons" if self.all_in_sample else f"phonons of {few(self.in_sample)}"
+            words.append(f"in-sample: {which} were part of the training data")
         return "; ".join(words)
+
+    @property
+    def all_in_sample(self) -> bool:
+        """Whether the fit was trained on the displaced cells of every crystal."""
+        return {*self.in_sample} >= {*self.good, *self.bad}
 
     def _rmse_in_words(self, total: int) -> str:
         if total == 1:
@@ -181,7 +187,7 @@ def judge(campaign: Campaign, rmse: pd.DataFrame, fit: str) -> Judged:
         known=int(part["rmse_thz"].notna().sum()),
         unstable=int(false.sum()),
         imaginary=_imaginary_in_words(part),
-        in_sample=bool(part["in_sample"].astype(bool).any()),
+        in_sample=sorted(part.loc[part["in_sample"].astype(bool), "structure"]),
     )
 
 
@@ -203,7 +209,7 @@ def _headline(best: Judged, total: int, limit: float) -> str:
     name = short(best.label, 40)
     name = f"“{name}”" if "," in name else name
     if not best.bad:
-        learnt = ", which it was trained on" if best.in_sample else ""
+        learnt = ", which it was trained on" if best.all_in_sample else ""
         crystals = {1: "the crystal", 2: "both crystals"}.get(total, f"all {total} crystals")
         return (
             f"Yes, for harmonic phonons of {crystals} of this campaign{learnt}: with {name}, the "

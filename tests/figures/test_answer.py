@@ -32,6 +32,14 @@ def test_the_fit_with_most_good_crystals_answers():
     assert "the campaign states no goal" in found.goal
 
 
+def test_crystals_that_a_fit_has_not_learnt_are_not_in_sample():
+    rmse = table(GOOD)
+    rmse.loc[rmse.structure == "mp-165", "in_sample"] = False
+    found = answer(campaign(), rmse)
+    assert "which it was trained on" not in found.headline
+    assert "in-sample: phonons of mp-149 were part of" in found.lines[0][2]
+
+
 @pytest.mark.parametrize(
     ("worst", "mark", "words"),
     [(0.3, "in part", "In part: with GAP, 1 of 2 crystals"), (None, "in part", "In part")],
