@@ -31,7 +31,8 @@ def draw_transition(
 ) -> Figure:
     """Draw energies relative to the first crystal, one panel per method, stacked.
 
-    All panels share a range around the transitions; crystals far above are outside.
+    All panels share a range around the transitions of the reference, or of the fits where it has
+    none; crystals far from them are outside.
     Triangles on the line of the first crystal mark transitions, from above for the first
     approximation and from below for the second; they are hollow where another crystal is lower.
     Grey lines and bands are published values.
@@ -54,14 +55,16 @@ def draw_transition(
     with style():
         figure = Figure(figsize=(SINGLE_COLUMN_INCH, 0.8 + 1.75 * len(known)), layout="constrained")
         rows = figure.subplots(len(known), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-        drawn: list[Comparison] = []
+        curves_of: dict[str, list[Comparison]] = {}
         for axes, method in zip(rows, known, strict=True):
             _draw_published(axes, published)
             axes.axhline(0, color=BLACK, lw=0.8)
             shown = [
                 pair for pair in results[method].comparisons if pair.temperature_kelvin is None
             ]
-            curves = [pair for pair in shown if pair.first == first and pair.x]
+            curves = curves_of[method] = [
+                pair for pair in shown if pair.first == first and pair.x
+            ]
             for pair in curves:
                 _draw_comparison(axes, pair, colours[pair.second])
             if not curves:
@@ -69,10 +72,10 @@ def draw_transition(
             symbols = {_WORDS[pair.approximation][0] for pair in shown} or {"E"}
             axes.set_ylabel(f"Δ{'/Δ'.join(sorted(symbols))} (meV/atom)")
             axes.set_title(methods[method].label)
-            drawn += curves
             axes.grid(axis="y")
         rows[-1].set_xlabel(_AXES[unit])
-        hidden = _frame(rows[0], drawn)
+        drawn = [pair for curves in curves_of.values() for pair in curves]
+        hidden = _frame(rows[0], drawn, curves_of.get("reference", []))
         colours = {
             f"{name} (off the scale{hidden[name]})" if name in hidden else name: colour
             for name, colour in colours.items()
@@ -115,8 +118,10 @@ def _marker(approximation: str) -> int:
     return CARETDOWN if _LINES[approximation] == "-" else CARETUP
 
 
-def _frame(axes: Any, drawn: Sequence[Comparison]) -> dict[str, str]:
-    """Set the limits of all panels around the crystals that cross, if any.
+def _frame(
+    axes: Any, drawn: Sequence[Comparison], of_reference: Sequence[Comparison]
+) -> dict[str, str]:
+    """Set the limits of all panels around the crystals that cross: in the reference, in any, all.
 
     Returns the names of crystals outside, with `` in part`` if only in some panels.
     """
@@ -125,7 +130,11 @@ def _frame(axes: Any, drawn: Sequence[Comparison]) -> dict[str, str]:
         values = [*pair.difference_mev_per_atom, 0.0]
         low, high = ranges.get(pair.second, (0.0, 0.0))
         ranges[pair.second] = (min(low, *values), max(high, *values))
-    close = {pair.second for pair in drawn if pair.crossings} or set(ranges)
+    close = (
+        {pair.second for pair in of_reference if pair.crossings}
+        or {pair.second for pair in drawn if pair.crossings}
+        or set(ranges)
+    )
     if not close:
         return {}
     low = min(ranges[name][0] for name in close)

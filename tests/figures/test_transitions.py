@@ -72,6 +72,24 @@ def test_transitions_share_their_axes_and_explain_their_marks():
     assert above.get_ylabel() == "ΔH (meV/atom)" and below.get_xlabel() == "Pressure (GPa)"
 
 
+def test_a_crystal_that_a_fit_alone_has_wrong_does_not_set_the_range():
+    """c, which the fit did not learn, crosses a at −1 eV/atom."""
+    wrong = two_crystals("gap/gen1", 0)
+    crossing = wrong.comparisons[0].crossings
+    c = wrong.comparisons[2].model_copy(
+        update={"difference_mev_per_atom": [300, 0, -900, -1000], "crossings": crossing}
+    )
+    wrong = wrong.model_copy(update={"comparisons": [*wrong.comparisons[:2], c]})
+    results = {"reference": two_crystals("reference", 0), "gap/gen1": wrong}
+    figure = draw_transition(results, METHOD_LOOKS, ["a", "b", "c"], [])
+    assert -10 < figure.axes[0].get_ylim()[0]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "c (off the scale in part)" in labels
+    alone = draw_transition({"gap/gen1": wrong}, METHOD_LOOKS, ["a", "b", "c"], [])
+    assert alone.axes[0].get_ylim()[0] < -1000
+
+
+
 def test_transition_against_generation_counts_fits_without_one():
     """One repeat has no crossing, one has lost its crystal."""
     lost = two_crystals("gap-r3/gen1", 0).model_copy(
