@@ -62,9 +62,7 @@ def draw_transition(
             shown = [
                 pair for pair in results[method].comparisons if pair.temperature_kelvin is None
             ]
-            curves = curves_of[method] = [
-                pair for pair in shown if pair.first == first and pair.x
-            ]
+            curves = curves_of[method] = [pair for pair in shown if pair.first == first and pair.x]
             for pair in curves:
                 _draw_comparison(axes, pair, colours[pair.second])
             if not curves:
