@@ -251,12 +251,12 @@ def _labelled(labels: Mapping[str, str], name: Any) -> Any:
 def plain_table(table: pd.DataFrame, caption: str) -> Table:
     """Convert a tidy table, its names to titles.
 
-    A table of more than :data:`WIDEST` columns becomes one of a row for each number, below the
-    texts of each row.
+    A table of more than :data:`WIDEST` columns and few rows becomes one of a row for each number,
+    below the texts of each row.
     """
     columns = [Column(title_of(str(name)), number=_is_numeric(table[name])) for name in table]
     rows = [[Cell(_text_of(value)) for value in row.values()] for row in rows_of(table)]
-    if len(columns) <= WIDEST:
+    if len(columns) <= WIDEST or len(rows) > MOST_COLUMNS:
         return Table(caption, columns, rows)
     texts = [i for i, column in enumerate(columns) if not column.number]
     heads = [", ".join(row[i].text for i in texts) for row in rows]

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from phonsmith.figures.pages import asset, rendered
 from phonsmith.figures.pictures import as_data
-from phonsmith.figures.table_cells import DASH, Table, plain_table, table_of
+from phonsmith.figures.table_cells import DASH, Table, number, plain_table, table_of
 from phonsmith.paper.settings import Figure, PaperTable, PublishedTable, Scale
 
 MAX_ROWS = 60
@@ -157,5 +157,23 @@ def _table(path: str, content: bytes) -> Shown:
         return Shown(path, missing="without rows")
     if not len(values):
         return Shown(path, missing="without rows")
+    values = _without_campaign(values)
+    if {"fit", "structure", "cell", "rmse_thz"} <= {*values}:
+        return Shown(path, table=_by_crystal(values, f"{path}: phonon RMSE (THz)"))
     more = f" (first {MAX_ROWS} of {len(values)} rows)" if len(values) > MAX_ROWS else ""
     return Shown(path, table=plain_table(values.head(MAX_ROWS), path + more))
+
+
+def _without_campaign(values: pd.DataFrame) -> pd.DataFrame:
+    """Omit the campaign, which is in the heading, and remarks that nobody makes."""
+    return values.drop(columns="campaign", errors="ignore").dropna(axis="columns", how="all")
+
+
+def _by_crystal(rmse: pd.DataFrame, caption: str) -> Table:
+    """Put the phonon errors of all fits to a crystal beside each other."""
+    errors = rmse.set_index(["structure", "cell", "fit"])["rmse_thz"].unstack("fit", sort=False)
+    rows = [
+        [*place, *(number(value) for value in row)]
+        for place, row in zip(errors.index, errors.to_numpy(), strict=True)
+    ]
+    return table_of(["Crystal", "Cell", *errors.columns], rows, caption, text_columns=2)

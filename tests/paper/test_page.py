@@ -65,6 +65,21 @@ def test_long_and_empty_tables() -> None:
         assert "Without rows: results/demo/tables/rmse.csv." in empty
 
 
+def test_fits_are_beside_each_other_in_the_table_of_phonon_errors() -> None:
+    rows = [
+        *("demo,gap,b,relaxed,0.5,", "demo,gap,a,relaxed,,became another structure"),
+        *("demo,mace,b,relaxed,0.25,", "demo,mace,a,relaxed,0.125,"),
+    ]
+    head = "campaign,fit,structure,cell,rmse_thz,reason"
+    content = "\n".join([head, *rows]).encode()
+    text = page({"results/demo/tables/rmse.csv": content})
+    assert "results/demo/tables/rmse.csv: phonon RMSE (THz)" in text
+    heads = re.findall(r"<th[^>]*>([^<]+)</th>", text)
+    assert heads[:4] == ["Crystal", "Cell", "gap", "mace"]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", text)
+    assert cells[:8] == ["b", "relaxed", "0.500", "0.250", "a", "relaxed", "–", "0.125"]
+
+
 def test_values_of_a_campaign_are_shown_with_its_figure() -> None:
     own = PublishedTable(shows="κ, W/mK", source="a book", columns=["300 K"], rows={"x": [142.2]})
     settings = changed("figures/E1/published_in", ["demo"])
