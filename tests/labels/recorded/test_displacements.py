@@ -366,4 +366,4 @@ def test_a_campaign_of_two_recorded_sets_has_errors_where_cells_agree(
     errors = pd.read_csv(project.results("tiny") / "tables/errors.csv")
     assert set(errors["fit"]) == {"theirs"}
     page = (project.results("tiny") / "report.html").read_text()
-    assert "force (meV/Å), test" in page
+    assert "Force (meV/Å), test" in page
