@@ -158,7 +158,7 @@ def _table(path: str, content: bytes) -> Shown:
     if not len(values):
         return Shown(path, missing="without rows")
     values = _without_campaign(values)
-    if {"fit", "structure", "cell", "rmse_thz"} <= {*values}:
+    if path.endswith("/rmse.csv") and {"fit", "structure", "cell", "rmse_thz"} <= {*values}:
         return Shown(path, table=_by_crystal(values, f"{path}: phonon RMSE (THz)"))
     more = f" (first {MAX_ROWS} of {len(values)} rows)" if len(values) > MAX_ROWS else ""
     return Shown(path, table=plain_table(values.head(MAX_ROWS), path + more))
@@ -171,7 +171,8 @@ def _without_campaign(values: pd.DataFrame) -> pd.DataFrame:
 
 def _by_crystal(rmse: pd.DataFrame, caption: str) -> Table:
     """Put the phonon errors of all fits to a crystal beside each other."""
-    errors = rmse.set_index(["structure", "cell", "fit"])["rmse_thz"].unstack("fit", sort=False)
+    one = rmse.drop_duplicates(["structure", "cell", "fit"], keep="last")
+    errors = one.set_index(["structure", "cell", "fit"])["rmse_thz"].unstack("fit", sort=False)
     rows = [
         [*place, *(number(value) for value in row)]
         for place, row in zip(errors.index, errors.to_numpy(), strict=True)
