@@ -212,10 +212,10 @@ def readable(campaign: Campaign, table: pd.DataFrame) -> pd.DataFrame:
     shown = table.drop(columns=["campaign", *empty], errors="ignore")
     labels = {fit: label_of(campaign, fit) for fit in campaign.fits}
     names = {name: shown[name].map(partial(_labelled, labels)) for name in _METHODS & {*shown}}
-    return _with_spreads(shown.assign(**names))
+    return with_spreads(shown.assign(**names))
 
 
-def _with_spreads(table: pd.DataFrame) -> pd.DataFrame:
+def with_spreads(table: pd.DataFrame) -> pd.DataFrame:
     """Replace the columns ``X_mean`` and ``X_std`` by ``X``, such as ``12.58 ± 0.49``."""
     columns = {}
     for name in map(str, table.columns):
@@ -235,6 +235,8 @@ def _with_spread(mean: float, spread: float) -> float | str:
 SPREAD = " ± "
 WIDEST = 16
 """Largest number of columns; wider tables have a row for each quantity."""
+MOST_TURNED = 12
+"""Largest number of rows that become columns."""
 
 _REMARKS = ("reason", "remark", "notes", "note", "code")
 _METHODS = frozenset({"fit", "method", "model"})
@@ -256,7 +258,7 @@ def plain_table(table: pd.DataFrame, caption: str) -> Table:
     """
     columns = [Column(title_of(str(name)), number=_is_numeric(table[name])) for name in table]
     rows = [[Cell(_text_of(value)) for value in row.values()] for row in rows_of(table)]
-    if len(columns) <= WIDEST or len(rows) > MOST_COLUMNS:
+    if len(columns) <= WIDEST or len(rows) > MOST_TURNED:
         return Table(caption, columns, rows)
     texts = [i for i, column in enumerate(columns) if not column.number]
     heads = [", ".join(row[i].text for i in texts) for row in rows]

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from phonsmith.figures.pages import asset, rendered
 from phonsmith.figures.pictures import as_data
-from phonsmith.figures.table_cells import DASH, Table, number, plain_table, table_of
+from phonsmith.figures.table_cells import DASH, Table, number, plain_table, table_of, with_spreads
 from phonsmith.paper.settings import Figure, PaperTable, PublishedTable, Scale
 
 MAX_ROWS = 60
@@ -157,7 +157,7 @@ def _table(path: str, content: bytes) -> Shown:
         return Shown(path, missing="without rows")
     if not len(values):
         return Shown(path, missing="without rows")
-    values = _without_campaign(values)
+    values = with_spreads(_without_campaign(values))
     if path.endswith("/rmse.csv") and {"fit", "structure", "cell", "rmse_thz"} <= {*values}:
         return Shown(path, table=_by_crystal(values, f"{path}: phonon RMSE (THz)"))
     more = f" (first {MAX_ROWS} of {len(values)} rows)" if len(values) > MAX_ROWS else ""
