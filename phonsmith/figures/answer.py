@@ -7,7 +7,7 @@ import pandas as pd
 
 from phonsmith.benchmarks.tables import mean_rmse
 from phonsmith.campaign.model import Campaign
-from phonsmith.figures.results_read import counted, few, label_of, rows_of
+from phonsmith.figures.results_read import counted, few, label_of, rows_of, with_minus
 from phonsmith.figures.style import CELLS, short
 from phonsmith.files.settings import CellChoice
 from phonsmith.labels.registry import potential_of
@@ -198,7 +198,7 @@ def _imaginary_in_words(rmse: pd.DataFrame) -> str:
         return ""
     fit, reference = "minimum_frequency_fit_thz", "minimum_frequency_reference_thz"
     worst = max(rows_of(both), key=lambda row: abs(row[fit] - row[reference]))
-    lowest, known = (f"{worst[key]:.2f}".replace("-", "−") for key in (fit, reference))
+    lowest, known = (with_minus(f"{worst[key]:.2f}") for key in (fit, reference))
     return (
         f"imaginary modes of {worst['structure']}, as in the reference: lowest {lowest} "
         f"THz, reference {known} THz"
@@ -299,5 +299,5 @@ MOST_KAPPA = 3
 
 def _range_in_words(percent: Sequence[float]) -> str:
     """Format errors in percent: the only one, or the range over the crystals."""
-    low, high = (f"{value:+.0f}".replace("-", "−") for value in (min(percent), max(percent)))
+    low, high = (with_minus(f"{value:+.0f}") for value in (min(percent), max(percent)))
     return f"{low} %" if len(percent) == 1 else f"{low} to {high} % ({len(percent)} crystals)"

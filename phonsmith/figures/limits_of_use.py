@@ -6,7 +6,7 @@ import pandas as pd
 
 from phonsmith.campaign.model import Campaign
 from phonsmith.figures.answer import judge
-from phonsmith.figures.results_read import Tables, few, listed
+from phonsmith.figures.results_read import Tables, few, listed, with_minus
 from phonsmith.fits.covered import Covered, Range
 from phonsmith.fits.settings import TrainedFit
 from phonsmith.labels.reference import MagneticReference
@@ -165,7 +165,5 @@ def range_in_words(values: Range, digits: int) -> str:
     >>> range_in_words((64, 64), 0)
     '64'
     """
-    lowest, highest = (
-        f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") for value in values
-    )
+    lowest, highest = (with_minus(f"{round(value, digits) + 0.0:.{digits}f}") for value in values)
     return lowest if lowest == highest else f"{lowest} to {highest}"

@@ -96,7 +96,7 @@ def worst_table(campaign: Campaign, rmse: pd.DataFrame) -> Table | None:
 
 def _signed(value: Any, digits: int) -> str:
     """Format a number with a minus sign, zero without any."""
-    return number(value if pd.isna(value) else round(value, digits) + 0.0, digits).replace("-", "−")
+    return with_minus(number(value if pd.isna(value) else round(value, digits) + 0.0, digits))
 
 
 def marks_in_words(rmse: pd.DataFrame) -> str:
@@ -149,7 +149,7 @@ _RELAXATION_COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "symbol_after": ("after relaxation", _symbol),
     "volume_change_percent": (
         "Volume change (%)",
-        lambda value: f"{value:+.2f}".replace("-", "−"),
+        lambda value: with_minus(f"{value:+.2f}"),
     ),
     "converged": ("Converged", lambda value: "yes" if value else "no"),
     "reason": ("Note", str),
@@ -247,7 +247,7 @@ def _modes(frequencies: Sequence[float]) -> str:
             groups.append([frequency])
     words = []
     for group in groups:
-        text = f"{round(sum(group) / len(group), 2) + 0.0:.2f}".replace("-", "−")
+        text = with_minus(f"{round(sum(group) / len(group), 2) + 0.0:.2f}")
         words.append(f"{text} ({len(group)})" if len(group) > 1 else text)
     if len(words) > LONGEST_LIST:
         half = LONGEST_LIST // 2

@@ -38,19 +38,8 @@ def train(  # noqa: PLR0917 (the order is that of the stages)
         Settings of the fit.
     frames
         Training set, without test cells.
-    baseline
-        Energies of single atoms in eV.
-    folder
-        Existing folder for the model files.
-    work
-        Folder that outlives failures: input of the training program, checkpoints.
-    threads
-        Threads of the training program.
-    cache
-        Intermediate results of earlier trainings.
-    crystals
-        phonopy YAML of the supercells of each structure, for kinds that are trained crystal by
-        crystal.
+    baseline, folder, work, threads, cache, crystals
+        See :class:`phonsmith.fits.task.TrainingTask`; the work folder is made.
 
     Raises
     ------
